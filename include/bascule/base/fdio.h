@@ -1,0 +1,43 @@
+#ifndef BASCULE_BASE_FDIO_H
+#define BASCULE_BASE_FDIO_H
+
+/*
+ * Whole reads and writes on descriptors.  EINTR is retried, short counts are
+ * continued.  Names in messages are the caller's affair: wrap them.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <bascule/base/buf.h>
+#include <bascule/base/err.h>
+
+/* OWNED(fdio_close) int fd = -1; */
+void fdio_close(int *fd);
+
+enum err_code fdio_write(int fd, const void *bytes, size_t len_bytes,
+    struct err *e) MUST_CHECK;
+enum err_code fdio_pwrite(int fd, const void *bytes, size_t len_bytes,
+    uint64_t offset_bytes, struct err *e) MUST_CHECK;
+
+/* Up to len_bytes; *got is less only at the end of the file. */
+enum err_code fdio_read(int fd, void *bytes, size_t len_bytes, size_t *got,
+    struct err *e) MUST_CHECK;
+/* Exactly len_bytes: ERR_CORRUPT when the file is shorter. */
+enum err_code fdio_pread(int fd, void *bytes, size_t len_bytes,
+    uint64_t offset_bytes, struct err *e) MUST_CHECK;
+
+/* Everything up to the end, at most max_bytes (else ERR_INPUT), into out. */
+enum err_code fdio_read_all(int fd, size_t max_bytes, struct buf *out,
+    struct err *e) MUST_CHECK;
+
+/*
+ * The content of a regular file (ERR_INPUT if it is anything else, or over
+ * max_bytes).  path is relative to dirfd; neither a FIFO nor a symbolic link
+ * in the last place is followed.
+ */
+enum err_code fdio_slurp(int dirfd, const char *path, size_t max_bytes,
+    struct buf *out, struct err *e) MUST_CHECK;
+
+#endif

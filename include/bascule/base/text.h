@@ -1,0 +1,69 @@
+#ifndef BASCULE_BASE_TEXT_H
+#define BASCULE_BASE_TEXT_H
+
+/*
+ * Text in and out: hex, base64, escaped names, units.  One spelling of each
+ * unit for policies, the command line and messages.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bascule/base/buf.h>
+#include <bascule/base/err.h>
+
+#define TEXT_HEX_BYTES(n) (2 * (n) + 1)
+
+/* Lower-case hex with a NUL into out, TEXT_HEX_BYTES(len_bytes) long. */
+const char *text_hex(const void *bytes, size_t len_bytes, char *out);
+
+/* Exactly len_bytes bytes from 2 * len_bytes hex digits and then the end. */
+bool text_unhex(const char *hex, void *bytes, size_t len_bytes);
+
+/* Standard base64 (RFC 4648), with padding or without. */
+enum err_code text_base64(struct buf *out, const void *bytes, size_t len_bytes,
+    bool padded, struct err *e) MUST_CHECK;
+enum err_code text_unbase64(struct buf *out, const char *text,
+    struct err *e) MUST_CHECK;
+
+bool text_is_utf8(const char *bytes, size_t len_bytes);
+
+/*
+ * A name for people: control bytes, '\\' and bytes that are not UTF-8 become
+ * \n, \t, \\ or \xNN.  Never raw: a terminal obeys what it is sent.
+ */
+enum err_code text_escape(struct buf *out, const char *bytes, size_t len_bytes,
+    struct err *e) MUST_CHECK;
+
+#define TEXT_UNIT_BYTES 32
+
+/* "1.5 GiB", "17 B".  Returns out. */
+const char *text_size(uint64_t bytes, char out[TEXT_UNIT_BYTES]);
+
+/* "3d 4h", "1h 30m", "12.3s", "45ms": two units at most.  Returns out. */
+const char *text_duration(int64_t ns, char out[TEXT_UNIT_BYTES]);
+
+/*
+ * Units as written.  ERR_INPUT says which spellings are accepted; nothing
+ * ever wraps.  Durations: ms s m h d w, may be joined ("1h30m").  Sizes: B KiB MiB
+ * GiB TiB, kB MB GB TB.  Rates: bit/s kbit/s Mbit/s Gbit/s, or SIZE/s.
+ * Shares: "2%", from 0 to 100 with at most three decimals, in thousandths of
+ * one per cent.
+ */
+enum err_code text_parse_duration(const char *text, int64_t *ns,
+    struct err *e) MUST_CHECK;
+enum err_code text_parse_size(const char *text, uint64_t *bytes,
+    struct err *e) MUST_CHECK;
+enum err_code text_parse_rate(const char *text, uint64_t *bytes_per_s,
+    struct err *e) MUST_CHECK;
+enum err_code text_parse_share(const char *text, uint32_t *millipercent,
+    struct err *e) MUST_CHECK;
+
+/* A whole decimal number from 0 to max, nothing before or after it. */
+bool text_parse_u64(const char *text, uint64_t max, uint64_t *value);
+
+/* How many single-letter changes turn a into b: for "did you mean". */
+size_t text_distance(const char *a, const char *b);
+
+#endif

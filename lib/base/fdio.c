@@ -1,0 +1,139 @@
+#include <bascule/base/fdio.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIECE_BYTES ((size_t)64 << 10)
+
+void
+fdio_close(int *fd)
+{
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+}
+
+enum err_code
+fdio_write(int fd, const void *bytes, size_t len_bytes, struct err *e)
+{
+	const uint8_t *at = bytes;
+
+	while (len_bytes > 0) {
+		ssize_t n = write(fd, at, len_bytes);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return err_sys(e, "cannot write");
+		at += n;
+		len_bytes -= (size_t)n;
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+fdio_pwrite(int fd, const void *bytes, size_t len_bytes, uint64_t offset_bytes,
+    struct err *e)
+{
+	const uint8_t *at = bytes;
+
+	while (len_bytes > 0) {
+		ssize_t n = pwrite(fd, at, len_bytes, (off_t)offset_bytes);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return err_sys(e, "cannot write");
+		at += n;
+		len_bytes -= (size_t)n;
+		offset_bytes += (uint64_t)n;
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+fdio_read(int fd, void *bytes, size_t len_bytes, size_t *got, struct err *e)
+{
+	uint8_t *at = bytes;
+
+	*got = 0;
+	while (*got < len_bytes) {
+		ssize_t n = read(fd, at + *got, len_bytes - *got);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return err_sys(e, "cannot read");
+		if (n == 0)
+			break;
+		*got += (size_t)n;
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+fdio_pread(int fd, void *bytes, size_t len_bytes, uint64_t offset_bytes,
+    struct err *e)
+{
+	uint8_t *at = bytes;
+
+	while (len_bytes > 0) {
+		ssize_t n = pread(fd, at, len_bytes, (off_t)offset_bytes);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return err_sys(e, "cannot read");
+		if (n == 0)
+			return err_set(e, ERR_CORRUPT,
+			    "the file ends %zu bytes early", len_bytes);
+		at += n;
+		len_bytes -= (size_t)n;
+		offset_bytes += (uint64_t)n;
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+fdio_read_all(int fd, size_t max_bytes, struct buf *out, struct err *e)
+{
+	size_t got = PIECE_BYTES;
+	size_t start = out->len_bytes;
+
+	while (got == PIECE_BYTES) {
+		enum err_code rc = buf_reserve(out, PIECE_BYTES, e);
+
+		if (rc == ERR_NONE)
+			rc = fdio_read(fd, out->bytes + out->len_bytes,
+			    PIECE_BYTES, &got, e);
+		if (rc != ERR_NONE)
+			return rc;
+		out->len_bytes += got;
+		if (out->len_bytes - start > max_bytes)
+			return err_set(e, ERR_INPUT,
+			    "larger than the %zu bytes allowed", max_bytes);
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+fdio_slurp(int dirfd, const char *path, size_t max_bytes, struct buf *out,
+    struct err *e)
+{
+	OWNED(fdio_close) int fd = openat(dirfd, path,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd == -1)
+		return err_sys(e, "cannot open '%s'", path);
+	if (fstat(fd, &st) != 0)
+		return err_sys(e, "cannot look at '%s'", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_INPUT, "'%s' is not a regular file",
+		    path);
+	if (fdio_read_all(fd, max_bytes, out, e) != ERR_NONE)
+		return err_wrap(e, "reading '%s'", path);
+	return ERR_NONE;
+}

@@ -1,0 +1,92 @@
+#include <bascule/base/atomfile.h>
+
+#include <check.h>
+#include <errno.h>
+#include <string.h>
+
+#include "support/fault.h"
+#include "support/tmpdir.h"
+
+static struct tmpdir td;
+
+static void
+setup(void)
+{
+	tmpdir_make(&td);
+}
+
+static void
+teardown(void)
+{
+	tmpdir_remove(&td);
+}
+
+static enum err_code
+replace(const char *name, const char *text, struct err *e)
+{
+	OWNED(atomfile_discard) struct atomfile *af = NULL;
+
+	if (atomfile_begin(&af, td.fd, name, e) != ERR_NONE ||
+	    atomfile_write(af, text, strlen(text), e) != ERR_NONE ||
+	    atomfile_commit(&af, e) != ERR_NONE)
+		return err_wrap(e, "replacing '%s'", name);
+	return ERR_NONE;
+}
+
+START_TEST(commit_shows_new_content)
+{
+	struct err e = {0};
+
+	tmpdir_put(&td, "config", "old");
+	ck_assert_int_eq(replace("config", "new", &e), ERR_NONE);
+	ck_assert_str_eq(tmpdir_get(&td, "config"), "new");
+}
+END_TEST
+
+START_TEST(long_name_is_refused)
+{
+	char name[300] = {0};
+	struct err e = {0};
+
+	memset(name, 'x', sizeof(name) - 1);
+	ck_assert_int_eq(replace(name, "new", &e), ERR_INPUT);
+	ck_assert_int_eq(tmpdir_count(&td), 0);
+}
+END_TEST
+
+/* A1 and A3, with the first, second, ... system call failing in turn. */
+START_TEST(any_failing_call_leaves_one_whole_file)
+{
+	for (int nth = 1;; nth++) {
+		struct err e = {0};
+		enum err_code rc;
+
+		tmpdir_put(&td, "config", "old");
+		fault_arm(nth, ENOSPC);
+		rc = replace("config", "new", &e);
+		if (!fault_fired())
+			break; /* nth is past the last call */
+		ck_assert_int_eq(rc, ERR_NOSPACE);
+		ck_assert_ptr_nonnull(strstr(e.text, "replacing 'config': "));
+		ck_assert_int_eq(tmpdir_count(&td), 1);
+		ck_assert(tmpdir_is(&td, "config", "old") ||
+		    tmpdir_is(&td, "config", "new"));
+	}
+}
+END_TEST
+
+Suite *suite_base_atomfile(void);
+
+Suite *
+suite_base_atomfile(void)
+{
+	Suite *s = suite_create("base/atomfile");
+	TCase *tc = tcase_create("core");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, commit_shows_new_content);
+	tcase_add_test(tc, long_name_is_refused);
+	tcase_add_test(tc, any_failing_call_leaves_one_whole_file);
+	suite_add_tcase(s, tc);
+	return s;
+}
