@@ -1,0 +1,418 @@
+#ifndef BASCULE_STORE_H
+#define BASCULE_STORE_H
+
+/*
+ * The repository: chunks in frames in packs, a sorted map of entries in a tree
+ * of pages, snapshots that name a root.  docs/format/repository.md and
+ * pages.md are normative; lib/store/README.md says what happens when a writer
+ * dies at each step.  The store knows no SSH and no policy.
+ *
+ * A struct store and what is made from it belong to one thread; the writer
+ * runs its own threads inside.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bascule/base/buf.h>
+#include <bascule/base/defs.h>
+#include <bascule/base/entry.h>
+#include <bascule/base/err.h>
+#include <bascule/base/id.h>
+#include <bascule/base/now.h>
+
+struct keyring;
+
+#define STORE_NAME_BYTES   65 /* a service's or dataset's name with its NUL */
+#define STORE_FAMILY_BYTES 16
+
+enum store_kind {
+	STORE_DATA = 1,
+	STORE_LEAF,
+	STORE_INNER,
+	STORE_LIST,
+	STORE_RECORDS
+};
+
+/* --- The repository as a whole ------------------------------------------- */
+
+struct store;
+
+enum store_access { STORE_READ, STORE_WRITE };
+
+struct store_options {
+	enum store_access access;
+	const struct keyring *keyring; /* borrowed; NULL: keyless */
+	bool network_fs_allowed;       /* NFS, CIFS and FUSE are refused else */
+};
+
+struct store_geometry {
+	uint32_t chunk_min_bytes, chunk_mean_bytes, chunk_max_bytes;
+	uint32_t pack_target_bytes, frame_target_bytes;
+	bool padded;
+};
+
+/*
+ * Make the directory (or use an empty one) and its files.  family: 16 bytes;
+ * geometry: NULL for the defaults.  ERR_EXISTS: there is a repository already.
+ */
+enum err_code store_create(const char *path,
+    const uint8_t family[STORE_FAMILY_BYTES],
+    const struct store_geometry *geometry, struct err *e) MUST_CHECK;
+
+/*
+ * ERR_NOTFOUND: no repository there; ERR_CORRUPT: `format` is damaged (a good
+ * format.bak serves for reading: see store_is_degraded); ERR_TOONEW;
+ * ERR_KEY: the keyring is of another family.
+ */
+enum err_code store_open(struct store **out, const char *path,
+    const struct store_options *opt, struct err *e) MUST_CHECK;
+void store_close(struct store **st);
+
+const uint8_t *store_family(const struct store *st);
+const struct store_geometry *store_geometry(const struct store *st);
+/* format had to be read from format.bak. */
+bool store_is_degraded(const struct store *st);
+/* Look at MANIFEST again: another process may have committed since. */
+enum err_code store_refresh(struct store *st, struct err *e) MUST_CHECK;
+
+/* --- Writing: session, writer, content ----------------------------------- */
+
+/*
+ * A session is one live writer: a locked file in sessions/.  It makes the
+ * content key and wraps it to every recipient of the keyring.
+ */
+struct session;
+enum err_code session_open(struct session **out, struct store *st,
+    struct err *e) MUST_CHECK;
+/* Unlinks the session's file.  Uncommitted packs stay: they are found again. */
+void session_close(struct session **se);
+
+enum writer_codec { WRITER_AUTO, WRITER_FAST, WRITER_MAX, WRITER_OFF };
+
+struct writer_options {
+	enum writer_codec codec;
+	int level;        /* a zstd level; 0: what codec says (3, 1, 9) */
+	unsigned workers; /* compressing threads; 0: one a core */
+};
+
+struct writer_tally {
+	uint64_t chunks_count, new_chunks_count;
+	uint64_t raw_bytes;    /* all that was put */
+	uint64_t new_bytes;    /* of these, what was not yet there */
+	uint64_t stored_bytes; /* what the packs grew by */
+};
+
+/*
+ * The way of chunks into packs: id, look-up, frame, compress, seal, open again
+ * and compare, pack.  The calling thread does the first two; memory is
+ * bounded by the queues behind it.
+ */
+struct writer;
+enum err_code writer_new(struct writer **out, struct session *se,
+    const struct writer_options *opt, struct err *e) MUST_CHECK;
+void writer_free(struct writer **w); /* what is not flushed is lost */
+
+/*
+ * Store bytes, unless they are present.  refs: the ids a page or list names
+ * (0 for data).  *id is theirs.  Not durable before writer_flush.
+ */
+enum err_code writer_put(struct writer *w, enum store_kind kind,
+    const void *bytes, size_t len_bytes, const struct id *refs,
+    size_t refs_count, struct id *id, struct err *e) MUST_CHECK;
+
+/* Is it here (in an earlier segment, or put by this writer)? */
+bool writer_has(struct writer *w, const struct id *id);
+
+/* Steps 1 and 2 of the order: packs, segment, MANIFEST are durable. */
+enum err_code writer_flush(struct writer *w, struct err *e) MUST_CHECK;
+void writer_tally(const struct writer *w, struct writer_tally *out);
+
+/*
+ * The content of one regular file: a few bytes inline, chunks, or a list of
+ * chunks.  Owned by the holder; content_fini ends it.
+ */
+struct content_piece {
+	struct id id;
+	uint64_t len_bytes; /* of plaintext; for a list, of all below it */
+};
+
+#define CONTENT_INLINE_BYTES 256
+#define CONTENT_PIECES_MAX   16
+
+struct content {
+	uint64_t size_bytes;
+	struct buf inlined;           /* the whole content when <= 256 bytes */
+	struct content_piece *pieces; /* chunks, or one list when is_list */
+	size_t pieces_count;
+	bool is_list;
+};
+
+void content_fini(struct content *c);
+enum err_code content_copy(struct content *to, const struct content *from,
+    struct err *e) MUST_CHECK;
+
+enum chunking { CHUNKING_CUT, CHUNKING_FIXED };
+
+/* Cuts a stream into chunks and puts them. */
+struct content_writer;
+enum err_code content_writer_new(struct content_writer **out, struct writer *w,
+    enum chunking how, uint32_t fixed_bytes, struct err *e) MUST_CHECK;
+void content_writer_free(struct content_writer **cw);
+/* Bytes of the current file, in order; holes are passed as they read: zeros. */
+enum err_code content_writer_add(struct content_writer *cw, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+/* The file ends; *out is the caller's, cw is ready for the next file. */
+enum err_code content_writer_end(struct content_writer *cw,
+    struct content *out, struct err *e) MUST_CHECK;
+/* Forget the current file (it changed while it was read). */
+void content_writer_reset(struct content_writer *cw);
+
+/* --- Trees --------------------------------------------------------------- */
+
+/* One item of a snapshot's map: what it is and what it holds. */
+struct item {
+	struct entry entry;
+	struct content content;
+};
+void item_fini(struct item *it);
+
+/* The encoding of docs/format/pages.md without the path, ids in full: what a state cache keeps. */
+enum err_code item_encode(struct buf *out, const struct item *it,
+    struct err *e) MUST_CHECK;
+enum err_code item_decode(struct item *out, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+
+/* Builds the page tree from items in path order. */
+struct tree_writer;
+enum err_code tree_writer_new(struct tree_writer **out, struct writer *w,
+    struct err *e) MUST_CHECK;
+void tree_writer_free(struct tree_writer **tw);
+/* ERR_INPUT when the path is invalid or not after the last one. */
+enum err_code tree_writer_add(struct tree_writer *tw, const struct item *it,
+    struct err *e) MUST_CHECK;
+/*
+ * Writes the pages still open and gives the root.  With items still to come
+ * (a checkpoint) the tree so far is complete in itself and more may be added.
+ */
+enum err_code tree_writer_root(struct tree_writer *tw, struct id *root,
+    struct err *e) MUST_CHECK;
+
+/* Walks a tree in order.  Needs a read key. */
+struct cursor;
+/* At the first item at or under path ("" is all); ERR_NOTFOUND if none. */
+enum err_code cursor_open(struct cursor **out, struct store *st,
+    const struct id *root, const char *path, size_t path_bytes,
+    struct err *e) MUST_CHECK;
+void cursor_close(struct cursor **c);
+/* *it: borrowed until the next call; NULL at the end. */
+enum err_code cursor_next(struct cursor *c, const struct item **it,
+    struct err *e) MUST_CHECK;
+
+/* --- Snapshots and points ------------------------------------------------ */
+
+enum snapshot_flags {
+	SNAPSHOT_PARTIAL = 1,    /* something could not be read */
+	SNAPSHOT_CHECKPOINT = 2, /* of a run that has not ended */
+	SNAPSHOT_COMMAND = 4     /* a command's output, one file */
+};
+
+#define SNAPSHOT_PROBLEMS_MAX 1000
+#define SNAPSHOT_TAGS_MAX     16
+
+struct snapshot_problem {
+	char *path; /* raw bytes, NUL-ended */
+	char *reason;
+};
+
+struct snapshot {
+	struct id id; /* the hash of its file */
+	/* clear and signed */
+	char service[STORE_NAME_BYTES], dataset[STORE_NAME_BYTES];
+	uint32_t flags;
+	uint64_t epoch, sequence;
+	struct utc started, ended;
+	struct id root;
+	struct id predecessor; /* zero: none */
+	uint8_t group[16];     /* the recovery point it belongs to; zero: none */
+	uint8_t writer_key[32];
+	/* sealed; details_known is false without a read key */
+	bool details_known;
+	char *host, *source; /* where and what it was taken from */
+	char *tags[SNAPSHOT_TAGS_MAX];
+	size_t tags_count;
+	uint64_t files_count, dirs_count, others_count, bytes, new_bytes,
+	    stored_bytes;
+	struct snapshot_problem *problems; /* the first ones */
+	size_t problems_count;
+	uint64_t problems_total_count;
+};
+void snapshot_fini(struct snapshot *s);
+
+/*
+ * The commit: flushes the writer, then step 3 of the order.  Fills id,
+ * sequence, predecessor and writer_key in *s.  ERR_BUSY: fenced.
+ */
+enum err_code snapshot_commit(struct session *se, struct writer *w,
+    struct snapshot *s, struct err *e) MUST_CHECK;
+
+/* All snapshots (or one service's), by (epoch, sequence); damaged ones are
+ * reported through on_damage (may be NULL) and left out. */
+struct snapshot_list {
+	struct snapshot *snapshots;
+	size_t count;
+};
+typedef void store_damage_fn(void *ctx, const char *object, const char *what);
+enum err_code snapshot_list(struct snapshot_list *out, struct store *st,
+    const char *service, store_damage_fn *on_damage, void *ctx,
+    struct err *e) MUST_CHECK;
+void snapshot_list_fini(struct snapshot_list *list);
+
+/*
+ * What people write: an id's prefix, `latest`, `latest:SERVICE[/DATASET]`,
+ * each with `:/sub/tree` behind it.  *subtree: the caller's, "" if none.
+ */
+enum err_code snapshot_find(struct snapshot *out, char **subtree,
+    struct store *st, const char *name, struct err *e) MUST_CHECK;
+
+/* A recovery point: the snapshots of one service that belong together. */
+#define POINT_DATASETS_MAX 64
+struct point {
+	struct id id;
+	char service[STORE_NAME_BYTES];
+	uint8_t group[16];
+	uint64_t epoch, sequence;
+	struct utc taken; /* when the first of its datasets was begun */
+	struct id snapshots[POINT_DATASETS_MAX];
+	size_t snapshots_count;
+	uint8_t writer_key[32];
+};
+struct point_list {
+	struct point *points;
+	size_t count;
+};
+enum err_code point_commit(struct session *se, struct point *p,
+    struct err *e) MUST_CHECK;
+enum err_code point_list(struct point_list *out, struct store *st,
+    const char *service, store_damage_fn *on_damage, void *ctx,
+    struct err *e) MUST_CHECK;
+void point_list_fini(struct point_list *list);
+
+/* --- Reading ------------------------------------------------------------- */
+
+/* Where a chunk lies. */
+struct place {
+	uint32_t segment, pack, frame;
+	uint16_t slot;
+};
+/* The best copy; ERR_NOTFOUND when no listed segment has it. */
+enum err_code store_locate(struct store *st, const struct id *id,
+    struct place *out, struct err *e) MUST_CHECK;
+
+/*
+ * One chunk, page or list: found, opened, its id derived again and compared;
+ * every copy is tried.  out is cleared first.  refs may be NULL.
+ */
+enum err_code store_get(struct store *st, enum store_kind kind,
+    const struct id *id, struct buf *out, struct buf *refs,
+    struct err *e) MUST_CHECK;
+
+/*
+ * A reader of frames for one thread of a restore: several may exist of one
+ * store at once, and share only what does not change.
+ */
+struct reader;
+enum err_code reader_new(struct reader **out, struct store *st,
+    struct err *e) MUST_CHECK;
+void reader_free(struct reader **r);
+/* As store_get for data; the last frames opened are kept. *bytes: borrowed until the next call. */
+enum err_code reader_get(struct reader *r, const struct id *id,
+    const uint8_t **bytes, size_t *len_bytes, struct err *e) MUST_CHECK;
+
+/* Calls fn for each chunk of a content, in order, lists resolved. */
+typedef enum err_code content_piece_fn(void *ctx,
+    const struct content_piece *piece, uint64_t offset_bytes, struct err *e);
+enum err_code content_each(struct store *st, const struct content *c,
+    content_piece_fn *fn, void *ctx, struct err *e) MUST_CHECK;
+
+/* --- Packs as wholes: replication, checking ------------------------------ */
+
+struct pack_info {
+	struct id name;
+	uint64_t size_bytes;
+	bool metadata;
+};
+struct pack_list {
+	struct pack_info *packs;
+	size_t count;
+};
+/* The packs that a set of snapshots needs (delta bases included), keyless:
+ * bases' packs first, data before metadata. */
+enum err_code store_needed_packs(struct pack_list *out, struct store *st,
+    const struct id *snapshots, size_t snapshots_count,
+    struct err *e) MUST_CHECK;
+void pack_list_fini(struct pack_list *list);
+/* The pack exists at its size and a listed segment names it. */
+bool store_has_pack(struct store *st, const struct id *name);
+/* An open descriptor of a pack's file, to be read from 0. */
+enum err_code store_open_pack(struct store *st, const struct id *name, int *fd,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Receiving, at a replica: packs are staged in tmp/, verified against their
+ * name and decoded, and become durable and indexed at intake_flush; snapshot
+ * and point files are verified (signature, complete closure) and published
+ * last.  Unflushed packs are lost with the intake.
+ */
+struct intake;
+enum err_code intake_new(struct intake **out, struct store *st,
+    struct err *e) MUST_CHECK;
+void intake_free(struct intake **in);
+enum err_code intake_pack_begin(struct intake *in, const struct id *name,
+    uint64_t size_bytes, struct err *e) MUST_CHECK;
+enum err_code intake_pack_add(struct intake *in, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+enum err_code intake_pack_end(struct intake *in, struct err *e) MUST_CHECK;
+enum err_code intake_flush(struct intake *in, struct err *e) MUST_CHECK;
+/* ERR_EXISTS: it is here already.  ERR_NOTFOUND: its closure is not complete. */
+enum err_code intake_snapshot(struct intake *in, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+enum err_code intake_point(struct intake *in, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+/* The bytes of a snapshot's or point's file, for sending. */
+enum err_code store_snapshot_bytes(struct store *st, const char *service,
+    const struct id *id, struct buf *out, struct err *e) MUST_CHECK;
+enum err_code store_point_bytes(struct store *st, const char *service,
+    const struct id *id, struct buf *out, struct err *e) MUST_CHECK;
+
+/* --- Checking ------------------------------------------------------------ */
+
+enum check_depth {
+	CHECK_NAMES, /* structure: every file's head, names, index, closures */
+	CHECK_READ,  /* every byte against its hash; no key needed */
+	CHECK_OPEN   /* every frame opened, ids derived again, lists compared */
+};
+
+struct check_options {
+	enum check_depth depth;
+	store_damage_fn *on_damage;
+	/* done of total bytes; returning false cancels */
+	bool (*on_progress)(void *ctx, uint64_t done_bytes,
+	    uint64_t total_bytes);
+	void *ctx;
+};
+struct check_tally {
+	uint64_t packs_count, frames_count, chunks_count, snapshots_count,
+	    read_bytes, damage_count, unreferenced_packs_count;
+};
+/*
+ * Changes nothing.  ERR_NONE when it could look at everything, whatever it
+ * found: damage_count says.  Each damage names the object (pack/..., index/...,
+ * format, snapshots/...), and what is wrong: for a pack the 64 KiB block and
+ * the frames in it.
+ */
+enum err_code store_check(struct store *st, const struct check_options *opt,
+    struct check_tally *out, struct err *e) MUST_CHECK;
+
+#endif
