@@ -1,0 +1,199 @@
+#ifndef STORE_PARTS_H
+#define STORE_PARTS_H
+
+/*
+ * What the units of store share behind store.h.  A repository is held by
+ * directory descriptors; every name beneath them is one component and is
+ * opened without following links.
+ */
+
+#include <bascule/crypt.h>
+#include <bascule/store.h>
+
+/* --- head: how every file begins ----------------------------------------- */
+
+#define HEAD_BYTES 32
+
+enum head_kind {
+	HEAD_FORMAT = 1,
+	HEAD_PACK,
+	HEAD_SEGMENT,
+	HEAD_MANIFEST,
+	HEAD_SNAPSHOT,
+	HEAD_POINT,
+	HEAD_SESSION
+};
+
+void head_put(uint8_t at[HEAD_BYTES], enum head_kind kind,
+    const uint8_t family[STORE_FAMILY_BYTES]);
+
+/*
+ * Is this a file of that kind, version and family (NULL: any)?  ERR_CORRUPT,
+ * ERR_TOONEW: so check the file's hash first.
+ */
+enum err_code head_check(const uint8_t *bytes, size_t len_bytes,
+    enum head_kind kind, const uint8_t *family, struct err *e) MUST_CHECK;
+
+/* --- repo: the repository's directories and its lock --------------------- */
+
+struct index;
+
+struct store {
+	char *path; /* as given, for messages */
+	enum store_access access;
+	const struct keyring *keyring; /* borrowed; NULL: keyless */
+	uint8_t family[STORE_FAMILY_BYTES];
+	uint8_t site[STORE_FAMILY_BYTES];
+	struct store_geometry geometry;
+	bool degraded;
+	int dir_fd, packs_fd, index_fd, snapshots_fd, points_fd, sessions_fd,
+	    tmp_fd;
+	int lock_fd;
+	bool locked;
+	struct index *index;
+	struct reader *reader; /* of store_get; made at first use */
+};
+
+/*
+ * The critical sections of docs/format/repository.md.  Not recursive.
+ * ERR_BUSY after half a minute.  Unlocking what is not locked is fine, so that
+ * OWNED(repo_unlock_owned) struct store *held = st; ends a section.
+ */
+enum err_code repo_lock(struct store *st, struct err *e) MUST_CHECK;
+void repo_unlock(struct store *st);
+void repo_unlock_owned(struct store **st);
+
+/*
+ * Write bytes to tmp/, flush, rename to name (one component) in dirfd without
+ * replacing, flush dirfd.  ERR_EXISTS: the same bytes are there already;
+ * ERR_CORRUPT: something else is under that name.  `what` is for messages:
+ * "snapshots/local".
+ */
+struct repo_file {
+	int dirfd;
+	const char *what;
+	const char *name;
+	const void *bytes;
+	size_t len_bytes;
+};
+enum err_code repo_publish(struct session *se, const struct repo_file *f,
+    struct err *e) MUST_CHECK;
+
+/* repo_publish under the hash of the bytes; *name is that. */
+enum err_code repo_publish_hashed(struct session *se, struct repo_file *f,
+    struct id *name, struct err *e) MUST_CHECK;
+
+/*
+ * A directory below one of ours: snapshots/SERVICE.  Names are checked.
+ * ERR_NOTFOUND; repo_make_dir makes it, durably.
+ */
+enum err_code repo_open_dir(int *out, int dirfd, const char *name,
+    struct err *e) MUST_CHECK;
+enum err_code repo_make_dir(int *out, int dirfd, const char *name,
+    struct err *e) MUST_CHECK;
+
+/* A regular file for reading; *size_bytes may be NULL. */
+enum err_code repo_open_file(int *fd, uint64_t *size_bytes, int dirfd,
+    const char *name, struct err *e) MUST_CHECK;
+
+/* The whole of a regular file, replacing what out held. */
+enum err_code repo_slurp(struct buf *out, int dirfd, const char *name,
+    size_t max_bytes, struct err *e) MUST_CHECK;
+
+/* A directory's names but "." and "..", sorted bytewise. */
+struct repo_names {
+	char **names;
+	size_t count;
+};
+void repo_names_fini(struct repo_names *n);
+enum err_code repo_list(struct repo_names *out, int dirfd,
+    struct err *e) MUST_CHECK;
+
+/* [a-z0-9][a-z0-9._-]{0,63} */
+bool repo_name_is_valid(const char *name);
+
+/* --- session: one live writer -------------------------------------------- */
+
+struct session {
+	struct store *store;
+	char name[33]; /* 32 hex digits; its temporaries are tmp/NAME-... */
+	int fd;        /* sessions/NAME, locked */
+	uint64_t temporaries_count;
+	struct seal_key
+	    *key;           /* NULL: an intake's session, which seals nothing */
+	struct buf stanzas; /* the list that wraps key */
+};
+
+/* A session without keys: what an intake lives in. */
+enum err_code session_open_bare(struct session **out, struct store *st,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Inside repo_lock: is the session still its own?  ERR_BUSY: it was fenced,
+ * nothing may be committed.
+ */
+enum err_code session_check(struct session *se, struct err *e) MUST_CHECK;
+
+/* The next name for a file in tmp/. */
+#define SESSION_TEMPORARY_BYTES 64
+void session_temporary(struct session *se, char out[SESSION_TEMPORARY_BYTES]);
+
+/* --- presence ------------------------------------------------------------ */
+
+/*
+ * A listed segment has it and the pack is there at its size.  Each pack is
+ * looked at once and remembered until store_refresh.
+ */
+bool index_present(struct store *st, const struct id *id);
+
+/*
+ * The copies of an id, best first: nth from 0 on; false when there are no more.
+ * Whether a copy's pack is there, index_pack_present says.  number: one for
+ * each distinct pack of all listed segments, from 0 to index_packs_count - 1,
+ * until store_refresh.
+ */
+struct index_copy {
+	uint32_t number; /* of its pack */
+	uint32_t frame;
+	uint16_t slot;
+	uint8_t kind, depth;
+};
+bool index_find(const struct store *st, const struct id *id, unsigned nth,
+    struct index_copy *out);
+
+struct index_pack {
+	struct id name;
+	uint64_t size_bytes;
+	bool metadata, foreign;
+};
+size_t index_packs_count(const struct store *st);
+const struct index_pack *index_pack(const struct store *st, uint32_t number);
+bool index_pack_present(struct store *st, uint32_t number);
+
+/* The clear refs of a page's or list's frame; needs no key. */
+enum err_code reader_refs(struct store *st, const struct id *id,
+    enum store_kind *kind, struct buf *refs, struct err *e) MUST_CHECK;
+
+/* --- intake and check, for the units that know trees --------------------- */
+
+struct session *intake_session(struct intake *in);
+
+/* One check under way: what the units report into. */
+struct checking {
+	struct store *store;
+	const struct check_options *opt;
+	struct check_tally *tally;
+};
+/* Counts it and tells on_damage.  object: "packs/ab/...", "snapshots/...". */
+void checking_damage(struct checking *ck, const char *object, const char *fmt,
+    ...) PRINTF_LIKE(3, 4);
+
+/*
+ * Written with the trees (unit closure): every snapshot and point file, its
+ * signature, its pages' and chunks' presence; at CHECK_OPEN each page's refs
+ * against its body.  Counts unreferenced_packs_count.  Fails only when it cannot
+ * look.
+ */
+enum err_code closure_check(struct checking *ck, struct err *e) MUST_CHECK;
+
+#endif
