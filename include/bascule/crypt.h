@@ -28,18 +28,19 @@
 #include <bascule/base/err.h>
 #include <bascule/base/id.h>
 
-#define HASH_BYTES            32 /* SHA-256, HMAC-SHA-256: ID_BYTES */
-#define HASH_KEY_BYTES        32
-#define SEAL_KEY_BYTES        32
-#define SEAL_NONCE_BYTES      24
-#define SEAL_TAG_BYTES        16
-#define RECIPIENTS_KEY_BYTES  32 /* X25519, public or secret */
-#define RECIPIENTS_MAX        16 /* for one content key or keyring */
-#define SIGN_PUBLIC_BYTES     32 /* Ed25519 */
-#define SIGN_BYTES            64
-#define SIGN_FINGERPRINT_SIZE 51 /* "SHA256:", 43 digits, NUL */
-#define SECRET_BYTES_MAX      65536
-#define PASSPHRASE_BYTES_MAX  1024
+#define HASH_BYTES              32 /* SHA-256, HMAC-SHA-256: ID_BYTES */
+#define HASH_KEY_BYTES          32
+#define SEAL_KEY_BYTES          32
+#define SEAL_NONCE_BYTES        24
+#define SEAL_TAG_BYTES          16
+#define RECIPIENTS_KEY_BYTES    32 /* X25519, public or secret */
+#define RECIPIENTS_MAX          16 /* for one content key or keyring */
+#define RECIPIENTS_FAMILY_BYTES 16
+#define SIGN_PUBLIC_BYTES       32 /* Ed25519 */
+#define SIGN_BYTES              64
+#define SIGN_FINGERPRINT_SIZE   51 /* "SHA256:", 43 digits, NUL */
+#define SECRET_BYTES_MAX        65536
+#define PASSPHRASE_BYTES_MAX    1024
 
 /* --- secret: bytes that are wiped ----------------------------------------- */
 
@@ -200,8 +201,8 @@ enum err_code recipients_unwrap(struct secret *out, const struct secret *own,
 
 /* What wraps one content key of one family. */
 struct recipients_key {
-	struct id family;
-	struct id key_id; /* seal_key_id of the content key */
+	const uint8_t *family; /* RECIPIENTS_FAMILY_BYTES */
+	struct id key_id;      /* seal_key_id of the content key */
 };
 
 /* Append the stanza of a content key: for a list, or as a grant. */
@@ -251,13 +252,13 @@ enum err_code sign_check(const struct sign_public *pub, const char *label,
     const void *bytes, size_t len_bytes, const uint8_t signature[SIGN_BYTES],
     struct err *e) MUST_CHECK;
 
-/* "SHA256:<base64 of the hash of the 32 public bytes>".  Returns out. */
-const char *sign_fingerprint(const struct sign_public *pub,
-    char out[SIGN_FINGERPRINT_SIZE]);
+/* "SHA256:<base64 of the hash of the 32 public bytes, without padding>". */
+enum err_code sign_fingerprint(const struct sign_public *pub,
+    char out[SIGN_FINGERPRINT_SIZE], struct err *e) MUST_CHECK;
 
 /*
- * A key file that holds one signing key and nothing else (a daemon's ledger
- * key).  passphrase may be NULL.  Codes as keyring_load.
+ * The bytes of a key file that holds one signing key and nothing else (a
+ * daemon's ledger key).  passphrase may be NULL.  Codes as keyring_load.
  */
 enum err_code sign_key_save(const struct sign_key *key,
     const struct secret *passphrase, struct secret *file,
@@ -322,7 +323,8 @@ enum err_code keyring_save(const struct keyring *k,
 enum err_code keyring_load(struct keyring **out, const struct secret *file,
     const struct secret *passphrase, struct err *e) MUST_CHECK;
 
-const struct id *keyring_family(const struct keyring *k);
+/* RECIPIENTS_FAMILY_BYTES of random. */
+const uint8_t *keyring_family(const struct keyring *k);
 unsigned keyring_roles(const struct keyring *k); /* of enum keyring_role */
 bool keyring_can_read(const struct keyring *k);
 bool keyring_can_write(const struct keyring *k);
