@@ -153,14 +153,14 @@ enum err_code wire_end(struct wire_value *v, struct err *e) MUST_CHECK;
 
 /*
  * {"type":"error","code":NAME,"error":TEXT,"hint":TEXT,"exit":N,"last":true}
- * of *why; exit 0: exitcode_of(why->code).
+ * of *why; exit_status 0: exitcode_of(why->code).
  */
-enum err_code wire_new_failure(struct wire_value **out, const struct err *why,
+enum err_code wire_failure_new(struct wire_value **out, const struct err *why,
     int exit_status, struct err *e) MUST_CHECK;
 
-/* Turn such a message back: sets *why and *exit_status.  False for any other
- * message. */
-bool wire_is_failure(struct wire_value *v, struct err *why, int *exit_status);
+/* Turn such a message back: sets *why and *exit_status.  False, and neither
+ * touched, for any other message. */
+bool wire_failure_read(struct wire_value *v, struct err *why, int *exit_status);
 
 /* --- lines ------------------------------------------------------------------
  * Bytes come as they come; lines go out whole.  Zeroed memory is an empty
@@ -199,8 +199,8 @@ size_t wire_lines_pending_bytes(const struct wire_lines *l);
 struct wire_client;
 
 /*
- * Connect to a Unix socket.  ERR_NOTFOUND or ERR_TIMEOUT: no daemon there (the
- * text says so and hints at -r).  ERR_REFUSED: not allowed to connect.
+ * Connect to a Unix socket.  ERR_NOTFOUND: no daemon there (the text says so
+ * and hints at -r).  ERR_REFUSED: not allowed to connect.
  */
 enum err_code wire_client_open(struct wire_client **out, const char *path,
     struct err *e) MUST_CHECK;

@@ -7,6 +7,7 @@
  * calendar's.)  Pure code takes these as parameters and never asks.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,12 @@ void now_boot_id(char out[NOW_BOOT_ID_BYTES]);
 
 /* "2026-11-22T00:21:34.123456789Z" (RFC 3339).  Returns out. */
 const char *now_text(struct utc t, char out[NOW_TEXT_BYTES]);
+
+/*
+ * RFC 3339 back: "Z" or an offset, up to nine decimals of the second, the years
+ * 1678 to 2261.  False, and *t untouched, for anything else.
+ */
+bool now_parse(const char *text, struct utc *t);
 
 /* "20261122T002134Z": for names of files and runs.  Returns out. */
 const char *now_stamp(struct utc t, char out[NOW_TEXT_BYTES]);
