@@ -35,8 +35,8 @@ struct civil {
 	int minute;
 	int second;
 	int weekday;
-	int32_t offset_s;                /* east of Greenwich is positive */
-	bool is_summer;                  /* daylight saving is in force */
+	int32_t offset_s; /* east of Greenwich is positive */
+	bool is_dst;      /* daylight saving, as the zone's data say it */
 	char abbrev[CIVIL_ABBREV_BYTES]; /* "GMT", "BST", "+1030" */
 };
 
@@ -104,13 +104,6 @@ struct civil zone_civil(const struct zone *z, int64_t s);
 int32_t zone_offset_s(const struct zone *z, int64_t s);
 
 /*
- * The next change of offset strictly after s, and the last one at or before it.
- * False: there is none.
- */
-bool zone_next_change(const struct zone *z, int64_t s, int64_t *change_s);
-bool zone_last_change(const struct zone *z, int64_t s, int64_t *change_s);
-
-/*
  * The first instant at which the clocks there show local_s (civil_s of the
  * local time) or later.  So a time that occurs twice gives its first
  * instant, and one that does not exist the first instant after the gap.
@@ -148,7 +141,7 @@ bool cron_matches_day(const struct cron *c, int64_t days);
 
 /*
  * The first matching local time at or after local_s, both as civil_s gives
- * them, clock changes not considered.  False: none in the next ten years.
+ * them, clock changes not considered.  False: none in the next 41 years.
  */
 bool cron_next_local(const struct cron *c, int64_t local_s, int64_t *next_s);
 
@@ -174,7 +167,7 @@ struct due {
 int64_t due_splay_ns(const char *name, int64_t splay_ns);
 
 /*
- * The first firing strictly after `after`.  False: none in the next ten years.
+ * The first firing strictly after `after`.  False: none before the year 2262.
  * At a clock change a fixed time that does not exist fires at the first valid
  * instant after the gap, one that occurs twice fires once, the first time;
  * where the hour is "*" or a step of it, every matching instant fires; `every`
@@ -219,11 +212,12 @@ struct misfire_plan {
 
 /*
  * Judge every firing in (since, now]: since is the last firing that was judged
- * already, or when the schedule came into force.  With RUN_ONCE the newest
- * runs if it is not over max_lateness_ns old; with ALL each such one does,
- * oldest first; with SKIP only what is at most MISFIRE_GRACE_NS late.  A
- * firing within the grace always runs.  max_lateness_ns 0: no limit.  At most
- * 400 days are looked back.
+ * already, or when the schedule came into force.  With RUN_ONCE only the newest
+ * runs, if it is not over max_lateness_ns old; with ALL each such one does,
+ * oldest first, MISFIRE_ITEMS_MAX at most; with SKIP only what is no more than
+ * MISFIRE_GRACE_NS late, which is never too late.  max_lateness_ns 0: no limit.
+ * At most 400 days are looked back.  A clock set back (since > now) misses
+ * nothing, and next counts from now.
  */
 void misfire_judge(struct misfire_plan *out, const struct due *d,
     struct utc since, struct utc now, enum misfire_mode mode,
@@ -300,7 +294,8 @@ struct retain_point {
 };
 
 /*
- * Fill in reasons for the points of one series, in any order.  The newest (by
+ * Fill in reasons for the points of one series, in any order; afterwards they
+ * are in that of their sequence, oldest first.  The newest (by
  * sequence) of each of the n latest non-empty buckets stays, in UTC; what is
  * dated more than RETAIN_FUTURE_NS after now fills no bucket, is nobody's
  * "last", and stays.  The result is never empty, and holds a verified point if
