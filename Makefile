@@ -24,7 +24,7 @@ obj         = $(patsubst %.c,$(BUILD)/%.o,$(1))
 WRAPPED    := $(shell sh tools/wrapped.sh tests/support/fault.c)
 
 .PHONY: all unit test floors symbols format format-check clean
-all: $(BUILD)/bascule $(BUILD)/basculed
+all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 $(BUILD)/libbascule.a: $(call obj,$(LIB_SRC))
 	@rm -f $@

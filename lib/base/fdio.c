@@ -122,7 +122,8 @@ enum err_code
 fdio_slurp(int dirfd, const char *path, size_t max_bytes, struct buf *out,
     struct err *e)
 {
-	OWNED(fdio_close) int fd = openat(dirfd, path,
+	OWNED(fdio_close)
+	int fd = openat(dirfd, path,
 	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 

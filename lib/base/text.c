@@ -157,12 +157,14 @@ text_escape(struct buf *out, const char *bytes, size_t len_bytes, struct err *e)
 
 		if (n == 2 && at[0] == 0xc2 && at[1] < 0xa0)
 			n = 0; /* C1 controls: terminals obey them too */
-		if (n > 1 || (n == 1 && at[0] >= ' ' && at[0] != 0x7f &&
-				 at[0] != '\\'))
+		if (n > 1 ||
+		    (n == 1 && at[0] >= ' ' && at[0] != 0x7f && at[0] != '\\'))
 			rc = buf_add(out, at, n, e);
 		else if (at[0] == '\n' || at[0] == '\t' || at[0] == '\\')
 			rc = buf_printf(out, e, "\\%c",
-			    at[0] == '\n' ? 'n' : at[0] == '\t' ? 't' : '\\');
+			    at[0] == '\n'       ? 'n'
+				: at[0] == '\t' ? 't'
+						: '\\');
 		else
 			rc = buf_printf(out, e, "\\x%02x", at[0]);
 		n = n == 0 ? 1 : n;
@@ -214,8 +216,7 @@ text_duration(int64_t ns, char out[TEXT_UNIT_BYTES])
 		else
 			snprintf(out, TEXT_UNIT_BYTES,
 			    "%s%" PRId64 "%s %" PRId64 "%s", sign,
-			    s / units[i].s, units[i].big, rest,
-			    units[i].small);
+			    s / units[i].s, units[i].big, rest, units[i].small);
 		return out;
 	}
 	if (abs_ns >= NS_PER_S)
@@ -275,8 +276,7 @@ take_unit(const char **at, const struct unit *units, size_t unit_count,
 		return false;
 	if (*p == '.') {
 		for (p++, digits = 0; *p >= '0' && *p <= '9'; p++, digits++) {
-			if (digits == 3 ||
-			    v > (UINT64_MAX / 1000 - 9) / 10)
+			if (digits == 3 || v > (UINT64_MAX / 1000 - 9) / 10)
 				return false;
 			v = v * 10 + (uint64_t)(*p - '0');
 			scale *= 10;
@@ -286,7 +286,8 @@ take_unit(const char **at, const struct unit *units, size_t unit_count,
 	}
 	while (*p == ' ')
 		p++;
-	len = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/%");
+	len =
+	    strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/%");
 	for (size_t i = 0; i < unit_count; i++) {
 		if (strlen(units[i].name) != len ||
 		    strncmp(units[i].name, p, len) != 0)

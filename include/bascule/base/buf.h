@@ -13,7 +13,8 @@
 #include <bascule/base/defs.h>
 #include <bascule/base/err.h>
 
-#define BUF_MAX_BYTES ((size_t)1 << 30) /* what a buf without max_bytes may hold */
+#define BUF_MAX_BYTES \
+	((size_t)1 << 30) /* what a buf without max_bytes may hold */
 
 struct buf {
 	uint8_t *bytes;
@@ -38,8 +39,8 @@ enum err_code buf_add_text(struct buf *b, const char *text,
     struct err *e) MUST_CHECK;
 enum err_code buf_add_byte(struct buf *b, uint8_t byte,
     struct err *e) MUST_CHECK;
-enum err_code buf_printf(struct buf *b, struct err *e, const char *fmt,
-    ...) PRINTF_LIKE(3, 4) MUST_CHECK;
+enum err_code buf_printf(struct buf *b, struct err *e, const char *fmt, ...)
+    PRINTF_LIKE(3, 4) MUST_CHECK;
 
 /* Make len_bytes more bytes part of the content, uninitialised; *at: first. */
 enum err_code buf_extend(struct buf *b, size_t len_bytes, uint8_t **at,

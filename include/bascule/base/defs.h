@@ -33,13 +33,13 @@
  * For our own bugs only, in release builds too: never for input, disk or
  * network.  A job is a process of its own; its supervisor records the abort.
  */
-#define ASSERT(cond)                                                        \
-	do {                                                                \
-		if (!(cond)) {                                              \
-			fprintf(stderr, "%s:%d: bug: not true: %s\n",       \
-			    __FILE__, __LINE__, #cond);                     \
-			abort();                                            \
-		}                                                           \
+#define ASSERT(cond)                                                  \
+	do {                                                          \
+		if (!(cond)) {                                        \
+			fprintf(stderr, "%s:%d: bug: not true: %s\n", \
+			    __FILE__, __LINE__, #cond);               \
+			abort();                                      \
+		}                                                     \
 	} while (0)
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

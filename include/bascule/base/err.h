@@ -28,10 +28,10 @@ enum err_code {
 	ERR_INPUT,    /* the request makes no sense; do not retry */
 	ERR_POLICY,   /* the policy files make no sense; do not retry */
 	ERR_KEY,      /* wrong or missing key or passphrase */
-	ERR_CORRUPT,  /* stored bytes fail their check; do not retry or delete */
-	ERR_TOONEW,   /* written by a newer bascule; do not touch */
-	ERR_NOSPACE,  /* disk or quota full */
-	ERR_IO,       /* the operating system or a peer failed us otherwise */
+	ERR_CORRUPT, /* stored bytes fail their check; do not retry or delete */
+	ERR_TOONEW,  /* written by a newer bascule; do not touch */
+	ERR_NOSPACE, /* disk or quota full */
+	ERR_IO,      /* the operating system or a peer failed us otherwise */
 	ERR_NOMEM,
 	ERR_CANCELLED /* the operator or a shutdown asked us to stop */
 };

@@ -59,7 +59,8 @@ enum err_code le_add16(struct buf *b, uint16_t v, struct err *e) MUST_CHECK;
 enum err_code le_add32(struct buf *b, uint32_t v, struct err *e) MUST_CHECK;
 enum err_code le_add64(struct buf *b, uint64_t v, struct err *e) MUST_CHECK;
 /* A LEB128 number, at most 10 bytes. */
-enum err_code le_add_varint(struct buf *b, uint64_t v, struct err *e) MUST_CHECK;
+enum err_code le_add_varint(struct buf *b, uint64_t v,
+    struct err *e) MUST_CHECK;
 /* A 32-bit length, then the bytes. */
 enum err_code le_add_bytes(struct buf *b, const void *bytes, size_t len_bytes,
     struct err *e) MUST_CHECK;

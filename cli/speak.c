@@ -1,0 +1,198 @@
+/* How commands speak: failures, warnings, names, sizes, times, tables. */
+
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bascule/base/exitcode.h>
+#include <bascule/base/text.h>
+#include <bascule/wire.h>
+
+int
+cli_fail(const struct cli *cli, const struct err *why)
+{
+	int status = exitcode_of(why->code);
+
+	if (cli->json) {
+		OWNED(wire_free) struct wire_value *v = NULL;
+		struct err e;
+
+		if (wire_new_failure(&v, why, status, &e) == ERR_NONE &&
+		    wire_send(STDOUT_FILENO, v, &e) == ERR_NONE)
+			return status;
+	}
+	fprintf(stderr, "bascule: %s\n", why->text); /* its hint is a line */
+	return status;
+}
+
+int
+cli_wrong_use(const struct cli *cli, const char *fmt, ...)
+{
+	struct err e = {ERR_INPUT, ""};
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(e.text, sizeof(e.text), fmt, ap);
+	va_end(ap);
+	if (cli->command != NULL)
+		err_hint(&e, "bascule %s --help", cli->command->name);
+	else
+		err_hint(&e, "bascule --help");
+	cli_fail(cli, &e);
+	return CLI_USAGE;
+}
+
+void
+cli_warn(const struct cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)cli;
+	fputs("bascule: warning: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+void
+cli_print_name(const char *bytes, size_t len_bytes)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	struct err e;
+
+	if (text_escape(&b, bytes, len_bytes, &e) == ERR_NONE)
+		fwrite(b.bytes, 1, b.len_bytes, stdout);
+}
+
+const char *
+cli_size(const struct cli *cli, uint64_t bytes, char out[32])
+{
+	if (cli->exact_bytes)
+		snprintf(out, 32, "%llu", (unsigned long long)bytes);
+	else
+		text_size(bytes, out);
+	return out;
+}
+
+const char *
+cli_time(struct utc t, char out[NOW_TEXT_BYTES])
+{
+	time_t s = (time_t)(t.ns / NS_PER_S);
+	struct tm tm;
+
+	if (localtime_r(&s, &tm) == NULL ||
+	    strftime(out, NOW_TEXT_BYTES, "%Y-%m-%d %H:%M:%S %Z", &tm) == 0)
+		now_text(t, out);
+	return out;
+}
+
+int
+cli_line(struct cli *cli, struct wire_value **v)
+{
+	struct err e;
+	enum err_code rc;
+
+	fflush(stdout);
+	rc = wire_send(STDOUT_FILENO, *v, &e);
+	wire_free(v);
+	if (rc == ERR_NONE)
+		return CLI_DONE;
+	cli->json = false; /* stdout is no longer to be had */
+	return cli_fail(cli, &e);
+}
+
+/* --- tables -------------------------------------------------------------- */
+
+#define COLUMNS_MAX 16
+
+struct cli_table {
+	struct buf text; /* rows, each NUL-ended */
+	size_t widths[COLUMNS_MAX];
+};
+
+enum err_code
+cli_table_new(struct cli_table **out, struct err *e)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out == NULL ? err_nomem(e) : ERR_NONE;
+}
+
+void
+cli_table_free(struct cli_table **t)
+{
+	if (*t != NULL)
+		buf_fini(&(*t)->text);
+	free(*t);
+	*t = NULL;
+}
+
+/* Columns that bytes of UTF-8 take: continuation bytes take none. */
+static size_t
+columns(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return n;
+}
+
+static void
+measure(struct cli_table *t, const char *row)
+{
+	for (size_t c = 0; c < COLUMNS_MAX; c++) {
+		size_t len = strcspn(row, "\t");
+		size_t width = columns(row, len);
+
+		if (width > t->widths[c])
+			t->widths[c] = width;
+		if (row[len] == '\0')
+			return;
+		row += len + 1;
+	}
+}
+
+enum err_code
+cli_table_row(struct cli_table *t, struct err *e, const char *fmt, ...)
+{
+	char row[4096];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(row, sizeof(row), fmt, ap);
+	va_end(ap);
+	measure(t, row);
+	return buf_add(&t->text, row, strlen(row) + 1, e);
+}
+
+static void
+print_row(const struct cli_table *t, const char *row)
+{
+	for (size_t c = 0; c < COLUMNS_MAX; c++) {
+		size_t len = strcspn(row, "\t");
+
+		fwrite(row, 1, len, stdout);
+		if (row[len] == '\0')
+			break;
+		for (size_t w = columns(row, len); w < t->widths[c] + 2; w++)
+			putchar(' ');
+		row += len + 1;
+	}
+	putchar('\n');
+}
+
+void
+cli_table_print(const struct cli_table *t)
+{
+	const char *at = (const char *)t->text.bytes;
+	const char *end = at + t->text.len_bytes;
+
+	for (; at < end; at += strlen(at) + 1)
+		print_row(t, at);
+}
