@@ -14,6 +14,7 @@
 
 #include <bascule/base/buf.h>
 #include <bascule/base/err.h>
+#include <bascule/base/exitcode.h>
 #include <bascule/base/now.h>
 
 /* --- The table ----------------------------------------------------------- */
@@ -81,24 +82,10 @@ void cli_fini(struct cli *cli);
 
 /* --- Speaking ------------------------------------------------------------ */
 
-/* Exit codes that are not errors of a call; the rest come from the error. */
-enum cli_exit {
-	CLI_DONE = 0,
-	CLI_FAILED = 1,
-	CLI_USAGE = 2,
-	CLI_PARTIAL = 3,
-	CLI_DAMAGE = 4,
-	CLI_HEALED = 5,
-	CLI_BEHIND = 6,
-	CLI_POLICY = 7,
-	CLI_EXERCISE_FAILED = 8,
-	CLI_NO_REPOSITORY = 10
-};
-
 /* Say that the command failed (text or a JSON line of type error, with its
  * hint), and return the exit code for the error. */
 int cli_fail(const struct cli *cli, const struct err *e);
-/* A wrong call: says it, points at --help, returns CLI_USAGE. */
+/* A wrong call: says it, points at --help, returns EXITCODE_USAGE. */
 int cli_wrong_use(const struct cli *cli, const char *fmt, ...)
     PRINTF_LIKE(2, 3);
 /* A line on stderr for people: "bascule: warning: ...". */

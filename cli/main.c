@@ -37,7 +37,7 @@ help_command(const struct cli_command *c)
 	}
 	puts("\noptions of every command:");
 	print_options(cli_globals);
-	return CLI_DONE;
+	return EXITCODE_DONE;
 }
 
 static int
@@ -61,7 +61,7 @@ help_all(void)
 	puts("\noptions of every command:");
 	print_options(cli_globals);
 	puts("\n'bascule COMMAND --help' says more of one.");
-	return CLI_DONE;
+	return EXITCODE_DONE;
 }
 
 /* What was printed must have arrived: a full disk is a failure. */
@@ -73,7 +73,7 @@ flushed(const struct cli *cli, int status)
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
 	err_sys(&e, "cannot write the output");
-	return status != CLI_DONE ? status : cli_fail(cli, &e);
+	return status != EXITCODE_DONE ? status : cli_fail(cli, &e);
 }
 
 int

@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <bascule/base/exitcode.h>
 #include <bascule/base/text.h>
 #include <bascule/wire.h>
 
@@ -44,7 +43,7 @@ cli_wrong_use(const struct cli *cli, const char *fmt, ...)
 	else
 		err_hint(&e, "bascule --help");
 	cli_fail(cli, &e);
-	return CLI_USAGE;
+	return EXITCODE_USAGE;
 }
 
 void
@@ -102,7 +101,7 @@ cli_line(struct cli *cli, struct wire_value **v)
 	rc = wire_send(STDOUT_FILENO, *v, &e);
 	wire_free(v);
 	if (rc == ERR_NONE)
-		return CLI_DONE;
+		return EXITCODE_DONE;
 	cli->json = false; /* stdout is no longer to be had */
 	return cli_fail(cli, &e);
 }

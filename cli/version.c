@@ -12,7 +12,7 @@ run(struct cli *cli)
 
 	if (!cli->json) {
 		printf("bascule %s\n", BASCULE_VERSION);
-		return CLI_DONE;
+		return EXITCODE_DONE;
 	}
 	if (wire_new(&v, "summary", &e) != ERR_NONE)
 		return cli_fail(cli, &e);

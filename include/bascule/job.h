@@ -1,0 +1,137 @@
+#ifndef BASCULE_JOB_H
+#define BASCULE_JOB_H
+
+/*
+ * Where source, store, ssh and plan meet: the work that the command line does
+ * itself and that a worker of the daemon does for it.
+ *
+ * J1. A job may be killed at any instant: what it acknowledged stays, the rest
+ *     is as if it had not begun.
+ * J2. Nothing here knows the ledger or the schedule: what happened is told
+ *     through callbacks, and the daemon writes it down.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bascule/base/buf.h>
+#include <bascule/base/defs.h>
+#include <bascule/base/err.h>
+#include <bascule/store.h>
+
+/* --- telling how it goes (all of them may be NULL) ------------------------ */
+
+struct job_progress {
+	uint64_t files_count;
+	uint64_t done_bytes;
+	uint64_t total_bytes; /* 0: not known */
+};
+
+struct job_watch {
+	void *ctx;
+	/* Often; false asks the job to stop: it ends with ERR_CANCELLED. */
+	bool (*progress)(void *ctx, const struct job_progress *p);
+	/* Something short of a failure: path may be NULL, is raw bytes. */
+	void (*problem)(void *ctx, const char *path, const char *reason);
+};
+
+/* --- keys ------------------------------------------------------------------ */
+
+/*
+ * The keyring in a key file.  passphrase_file NULL: the file must not be
+ * wrapped (ERR_KEY says what to set).
+ */
+enum err_code job_keys(struct keyring **out, const char *key_file,
+    const char *passphrase_file, struct err *e) MUST_CHECK;
+
+/* --- capture: one dataset into one snapshot -------------------------------- */
+
+struct capture_options {
+	const char *service, *dataset;
+	/* a tree ... */
+	const char *const *roots;
+	size_t roots_count;
+	const char *const *excludes;
+	size_t excludes_count;
+	bool one_file_system, exclude_caches;
+	/* ... or the output of a command (NULL-ended), kept as one file */
+	const char *const *command;
+	const char *command_path; /* its name; NULL: the dataset's */
+	int64_t command_timeout_ns;
+	uint64_t min_bytes;
+	uint32_t max_shrink_millipercent; /* 0: not asked */
+
+	enum writer_codec codec;
+	int level;
+	enum chunking chunking;
+	uint32_t chunk_fixed_bytes;
+	const char *const *tags;
+	size_t tags_count;
+	uint8_t group[16];     /* of the recovery point; zero: none */
+	const char *state_dir; /* of the state cache; NULL: none is kept */
+	bool dry_run;          /* look, and store nothing */
+	struct job_watch watch;
+};
+
+struct capture_result {
+	struct id snapshot; /* zero after a dry run */
+	uint64_t files_count, dirs_count, others_count;
+	uint64_t unchanged_count; /* of all: taken over without being read */
+	uint64_t bytes, new_bytes, stored_bytes;
+	uint64_t problems_count; /* > 0: the snapshot is partial */
+	int64_t took_ns;
+};
+
+/*
+ * Save what the options name in the repository st (opened for writing, with a
+ * keyring that can write).  ERR_NONE with problems_count > 0 is a partial
+ * snapshot.  A failing command makes no snapshot (its code and the last of its
+ * stderr are in *e).  ERR_NOTFOUND: a root is not there.
+ */
+enum err_code capture_run(struct store *st, const struct capture_options *opt,
+    struct capture_result *out, struct err *e) MUST_CHECK;
+
+/* --- restore: a snapshot, or a part of it, into a directory ---------------- */
+
+enum restore_overwrite {
+	RESTORE_DIFFERING, /* what differs is made as it was; the default */
+	RESTORE_NEVER,     /* what exists stays as it is */
+	RESTORE_ALWAYS     /* everything is written again */
+};
+
+struct restore_options {
+	struct id root;      /* of the snapshot's tree */
+	const char *subtree; /* "": DIR/srv/a; else its content goes into DIR */
+	const char *const *paths; /* only what is at or under these; 0: all */
+	size_t paths_count;
+	const char *to; /* made if missing */
+	enum restore_overwrite overwrite;
+	bool delete_others; /* what the snapshot lacks, beneath what it has */
+	bool verify;        /* read everything again afterwards and compare */
+	bool dry_run;
+	unsigned workers; /* 0: one a core */
+	struct job_watch watch;
+};
+
+struct restore_result {
+	uint64_t files_count, dirs_count, others_count;
+	uint64_t bytes, written_bytes;
+	uint64_t same_count;    /* existed as they should be */
+	uint64_t deleted_count;
+	uint64_t warnings_count; /* metadata that could not be set */
+	uint64_t failed_count;   /* entries not restored */
+	uint64_t differ_count;   /* found by verify */
+	int64_t took_ns;
+};
+
+/*
+ * Everything is made beneath `to` through held descriptors: neither a hostile
+ * snapshot nor a symbolic link put there meanwhile leads out of it.
+ * ERR_NOTFOUND: nothing in the snapshot matches.  ERR_NONE with failed_count
+ * or differ_count > 0 is a partial restore.
+ */
+enum err_code restore_run(struct store *st, const struct restore_options *opt,
+    struct restore_result *out, struct err *e) MUST_CHECK;
+
+#endif
