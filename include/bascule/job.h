@@ -42,7 +42,7 @@ struct job_watch {
  * The keyring in a key file.  passphrase_file NULL: the file must not be
  * wrapped (ERR_KEY says what to set).
  */
-enum err_code job_keys(struct keyring **out, const char *key_file,
+enum err_code keys_load(struct keyring **out, const char *key_file,
     const char *passphrase_file, struct err *e) MUST_CHECK;
 
 /* --- capture: one dataset into one snapshot -------------------------------- */
@@ -117,7 +117,7 @@ struct restore_options {
 struct restore_result {
 	uint64_t files_count, dirs_count, others_count;
 	uint64_t bytes, written_bytes;
-	uint64_t same_count;    /* existed as they should be */
+	uint64_t same_count; /* existed as they should be */
 	uint64_t deleted_count;
 	uint64_t warnings_count; /* metadata that could not be set */
 	uint64_t failed_count;   /* entries not restored */

@@ -71,6 +71,8 @@ enum err_code store_open(struct store **out, const char *path,
 void store_close(struct store **st);
 
 const uint8_t *store_family(const struct store *st);
+/* As given to store_open: borrowed, NULL for a keyless one. */
+const struct keyring *store_keyring(const struct store *st);
 const struct store_geometry *store_geometry(const struct store *st);
 /* format had to be read from format.bak. */
 bool store_is_degraded(const struct store *st);
@@ -191,6 +193,10 @@ enum err_code tree_writer_new(struct tree_writer **out, struct writer *w,
 void tree_writer_free(struct tree_writer **tw);
 /* ERR_INPUT when the path is invalid or not after the last one. */
 enum err_code tree_writer_add(struct tree_writer *tw, const struct item *it,
+    struct err *e) MUST_CHECK;
+/* The same of an item that item_encode made: nothing of it is decoded. */
+enum err_code tree_writer_add_encoded(struct tree_writer *tw, const char *path,
+    size_t path_bytes, const void *encoded, size_t len_bytes,
     struct err *e) MUST_CHECK;
 /*
  * Writes the pages still open and gives the root.  With items still to come
