@@ -21,7 +21,7 @@ cli_fail(const struct cli *cli, const struct err *why)
 		OWNED(wire_free) struct wire_value *v = NULL;
 		struct err e;
 
-		if (wire_new_failure(&v, why, status, &e) == ERR_NONE &&
+		if (wire_failure_new(&v, why, status, &e) == ERR_NONE &&
 		    wire_send(STDOUT_FILENO, v, &e) == ERR_NONE)
 			return status;
 	}
