@@ -166,8 +166,8 @@ void content_writer_free(struct content_writer **cw);
 enum err_code content_writer_add(struct content_writer *cw, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 /* The file ends; *out is the caller's, cw is ready for the next file. */
-enum err_code content_writer_end(struct content_writer *cw, struct content *out,
-    struct err *e) MUST_CHECK;
+enum err_code content_writer_end(struct content_writer *cw,
+    struct content *out, struct err *e) MUST_CHECK;
 /* Forget the current file (it changed while it was read). */
 void content_writer_reset(struct content_writer *cw);
 
@@ -183,8 +183,8 @@ void item_fini(struct item *it);
 /* The encoding of docs/format/pages.md without the path, ids in full: what a state cache keeps. */
 enum err_code item_encode(struct buf *out, const struct item *it,
     struct err *e) MUST_CHECK;
-enum err_code item_decode(struct item *out, const void *bytes, size_t len_bytes,
-    struct err *e) MUST_CHECK;
+enum err_code item_decode(struct item *out, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
 
 /* Builds the page tree from items in path order. */
 struct tree_writer;
@@ -241,7 +241,7 @@ struct snapshot {
 	struct utc started, ended;
 	struct id root;
 	struct id predecessor; /* zero: none */
-	uint8_t group[16]; /* the recovery point it belongs to; zero: none */
+	uint8_t group[16];     /* the recovery point it belongs to; zero: none */
 	uint8_t writer_key[32];
 	/* sealed; details_known is false without a read key */
 	bool details_known;
@@ -404,8 +404,8 @@ struct check_options {
 	enum check_depth depth;
 	store_damage_fn *on_damage;
 	/* done of total bytes; returning false cancels */
-	bool (
-	    *on_progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
+	bool (*on_progress)(void *ctx, uint64_t done_bytes,
+	    uint64_t total_bytes);
 	void *ctx;
 };
 struct check_tally {
