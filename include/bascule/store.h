@@ -24,8 +24,9 @@
 
 struct keyring;
 
-#define STORE_NAME_BYTES   65 /* a service's or dataset's name with its NUL */
-#define STORE_FAMILY_BYTES 16
+#define STORE_NAME_BYTES    65   /* a service's name with its NUL */
+#define STORE_DATASET_BYTES 1025 /* a dataset's: offline its path is its name */
+#define STORE_FAMILY_BYTES  16
 
 enum store_kind {
 	STORE_DATA = 1,
@@ -235,7 +236,7 @@ struct snapshot_problem {
 struct snapshot {
 	struct id id; /* the hash of its file */
 	/* clear and signed */
-	char service[STORE_NAME_BYTES], dataset[STORE_NAME_BYTES];
+	char service[STORE_NAME_BYTES], dataset[STORE_DATASET_BYTES];
 	uint32_t flags;
 	uint64_t epoch, sequence;
 	struct utc started, ended;
