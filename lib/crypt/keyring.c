@@ -1,0 +1,392 @@
+#include "keyring.h"
+
+#include <string.h>
+
+#include <bascule/base/rand.h>
+
+#include "container.h"
+#include "keyring_items.h"
+
+static const char *const labels[KEYRING_USES] = {
+    [KEYRING_ID_DATA] = "bascule id data v1",
+    [KEYRING_ID_LEAF] = "bascule id leaf v1",
+    [KEYRING_ID_INNER] = "bascule id inner v1",
+    [KEYRING_ID_LIST] = "bascule id list v1",
+    [KEYRING_CHUNKER] = "bascule chunker v1",
+    [KEYRING_SPLIT] = "bascule split v1",
+    [KEYRING_LINK] = "bascule link v1",
+};
+
+void
+keyring_free(struct keyring **kp)
+{
+	struct keyring *k = TAKE(*kp);
+
+	if (k == NULL)
+		return;
+	for (size_t i = 0; i < KEYRING_DOMAINS_MAX; i++)
+		secret_fini(&k->domains[i].key);
+	sign_key_free(&k->writer);
+	sign_key_free(&k->admin);
+	secret_fini(&k->reader);
+	free(k);
+}
+
+static enum err_code
+keyring_alloc(struct keyring **out, struct err *e)
+{
+	*out = calloc(1, sizeof **out);
+	return *out == NULL ? err_nomem(e) : ERR_NONE;
+}
+
+/* A fresh key of the next generation. */
+static enum err_code
+generation_add(struct keyring *k, struct err *e)
+{
+	OWNED(secret_fini) struct secret key = {0};
+	uint32_t before = keyring_generation(k);
+	enum err_code rc;
+
+	if (before == UINT32_MAX)
+		return err_set(e, ERR_INPUT, "no generation is left");
+	rc = secret_random(&key, HASH_KEY_BYTES, e);
+	if (rc != ERR_NONE)
+		return rc;
+	return keyring_items_add_domain(k, before + 1, &key, e);
+}
+
+/* What every member of a family knows. */
+static enum err_code
+family_copy(struct keyring *to, const struct keyring *from, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	memcpy(to->family, from->family, sizeof to->family);
+	memcpy(to->recipients, from->recipients, sizeof to->recipients);
+	to->recipients_count = from->recipients_count;
+	to->admin_public = from->admin_public;
+	for (size_t i = 0; i < from->domains_count && rc == ERR_NONE; i++)
+		rc = keyring_items_add_domain(to, from->domains[i].generation,
+		    &from->domains[i].key, e);
+	return rc;
+}
+
+/* A recipient's pair: the secret for k, the public half for the family. */
+static enum err_code
+reader_make(struct keyring *k, struct keyring *family, struct err *e)
+{
+	OWNED(secret_fini) struct secret own = {0};
+	struct recipients_public pub;
+	enum err_code rc;
+
+	rc = recipients_new(&own, &pub, e);
+	if (rc == ERR_NONE)
+		rc = keyring_items_set_reader(k, &own, e);
+	if (rc == ERR_NONE)
+		rc = keyring_add_recipient(family, &pub, e);
+	return rc;
+}
+
+enum err_code
+keyring_new_family(struct keyring **operations, struct keyring **escrow,
+    struct err *e)
+{
+	OWNED(keyring_free) struct keyring *ops = NULL;
+	OWNED(keyring_free) struct keyring *safe = NULL;
+	enum err_code rc;
+
+	*operations = *escrow = NULL;
+	rc = keyring_alloc(&ops, e);
+	if (rc == ERR_NONE)
+		rc = keyring_alloc(&safe, e);
+	if (rc != ERR_NONE)
+		return rc;
+	rand_bytes(ops->family, sizeof ops->family);
+	rc = generation_add(ops, e);
+	if (rc == ERR_NONE)
+		rc = sign_key_new(&ops->writer, e);
+	if (rc == ERR_NONE)
+		rc = sign_key_new(&ops->admin, e);
+	if (rc != ERR_NONE)
+		return rc;
+	ops->admin_public = *sign_key_public(ops->admin);
+	rc = reader_make(ops, ops, e);
+	if (rc == ERR_NONE)
+		rc = reader_make(safe, ops, e);
+	if (rc == ERR_NONE)
+		rc = family_copy(safe, ops, e);
+	if (rc != ERR_NONE)
+		return rc;
+	*operations = TAKE(ops);
+	*escrow = TAKE(safe);
+	return ERR_NONE;
+}
+
+enum err_code
+keyring_new_writer(struct keyring **out, const struct keyring *from,
+    struct err *e)
+{
+	OWNED(keyring_free) struct keyring *k = NULL;
+	enum err_code rc;
+
+	*out = NULL;
+	if (!keyring_can_write(from))
+		return err_set(e, ERR_REFUSED,
+		    "only a key that writes can make another writer");
+	rc = keyring_alloc(&k, e);
+	if (rc == ERR_NONE)
+		rc = family_copy(k, from, e);
+	if (rc == ERR_NONE)
+		rc = sign_key_new(&k->writer, e);
+	if (rc != ERR_NONE)
+		return rc;
+	*out = TAKE(k);
+	return ERR_NONE;
+}
+
+enum err_code
+keyring_add_recipient(struct keyring *k, const struct recipients_public *pub,
+    struct err *e)
+{
+	for (size_t i = 0; i < k->recipients_count; i++)
+		if (memcmp(&k->recipients[i], pub, sizeof *pub) == 0)
+			return err_set(e, ERR_EXISTS,
+			    "that recipient is one already");
+	if (k->recipients_count == RECIPIENTS_MAX)
+		return err_set(e, ERR_INPUT, "at most %d recipients",
+		    RECIPIENTS_MAX);
+	k->recipients[k->recipients_count++] = *pub;
+	return ERR_NONE;
+}
+
+enum err_code
+keyring_rotate(struct keyring *k, struct err *e)
+{
+	return generation_add(k, e);
+}
+
+enum err_code
+keyring_save(const struct keyring *k, const struct secret *passphrase,
+    struct secret *file, struct err *e)
+{
+	OWNED(container_fini) struct container c = {.kind = CONTAINER_KEYRING};
+	enum err_code rc;
+
+	rc = keyring_items_write(k, &c, e);
+	return rc != ERR_NONE ? rc : container_pack(&c, passphrase, file, e);
+}
+
+enum err_code
+keyring_load(struct keyring **out, const struct secret *file,
+    const struct secret *passphrase, struct err *e)
+{
+	OWNED(container_fini) struct container c = {0};
+	OWNED(keyring_free) struct keyring *k = NULL;
+	enum err_code rc;
+
+	*out = NULL;
+	rc = container_unpack(&c, file, passphrase, CONTAINER_KEYRING, e);
+	if (rc == ERR_NONE)
+		rc = keyring_alloc(&k, e);
+	if (rc == ERR_NONE)
+		rc = keyring_items_read(k, &c, e);
+	if (rc != ERR_NONE)
+		return rc;
+	*out = TAKE(k);
+	return ERR_NONE;
+}
+
+const uint8_t *
+keyring_family(const struct keyring *k)
+{
+	return k->family;
+}
+
+unsigned
+keyring_roles(const struct keyring *k)
+{
+	return (k->writer != NULL ? KEYRING_WRITE : 0u) |
+	    (k->reader.bytes != NULL ? KEYRING_READ : 0u) |
+	    (k->admin != NULL ? KEYRING_ADMIN : 0u);
+}
+
+bool
+keyring_can_read(const struct keyring *k)
+{
+	return k->reader.bytes != NULL;
+}
+
+bool
+keyring_can_write(const struct keyring *k)
+{
+	return k->writer != NULL;
+}
+
+const struct id *
+keyring_domain(const struct keyring *k)
+{
+	return &k->domains[k->domains_count - 1].name;
+}
+
+uint32_t
+keyring_generation(const struct keyring *k)
+{
+	return k->domains_count == 0
+	    ? 0
+	    : k->domains[k->domains_count - 1].generation;
+}
+
+static const struct keyring_domain *
+domain_find(const struct keyring *k, const struct id *name)
+{
+	for (size_t i = k->domains_count; i > 0; i--)
+		if (name == NULL || id_equal(&k->domains[i - 1].name, name))
+			return &k->domains[i - 1];
+	return NULL;
+}
+
+enum err_code
+keyring_subkey(const struct keyring *k, const struct id *domain,
+    enum keyring_use use, struct secret *out, struct err *e)
+{
+	const struct keyring_domain *d = domain_find(k, domain);
+
+	ASSERT((unsigned)use < KEYRING_USES);
+	if (d == NULL) {
+		err_set(e, ERR_KEY,
+		    "the key file lacks the trust domain this was written in");
+		return err_hint(e,
+		    "it was rotated since, or belongs to other "
+		    "owners: use their key file");
+	}
+	return hash_derive(&d->key, labels[use], HASH_KEY_BYTES, out, e);
+}
+
+enum err_code
+keyring_id_key(const struct keyring *k, const struct id *domain,
+    enum keyring_use use, struct hash_key **out, struct err *e)
+{
+	OWNED(secret_fini) struct secret key = {0};
+	enum err_code rc;
+
+	*out = NULL;
+	rc = keyring_subkey(k, domain, use, &key, e);
+	return rc != ERR_NONE ? rc : hash_key_new(out, &key, e);
+}
+
+const struct recipients_public *
+keyring_recipients(const struct keyring *k, size_t *count)
+{
+	*count = k->recipients_count;
+	return k->recipients;
+}
+
+const struct sign_key *
+keyring_writer(const struct keyring *k)
+{
+	return k->writer;
+}
+
+const struct sign_key *
+keyring_admin(const struct keyring *k)
+{
+	return k->admin;
+}
+
+const struct sign_public *
+keyring_admin_public(const struct keyring *k)
+{
+	return &k->admin_public;
+}
+
+const struct recipients_public *
+keyring_own_public(const struct keyring *k)
+{
+	return keyring_can_read(k) ? &k->reader_public : NULL;
+}
+
+/* A stanza for each recipient, appended to list. */
+static enum err_code
+wrap_to_all(const struct keyring *k, const struct secret *content_key,
+    struct buf *list, struct err *e)
+{
+	OWNED(seal_key_free) struct seal_key *key = NULL;
+	struct recipients_key name = {.family = k->family};
+	enum err_code rc;
+
+	rc = seal_key_new(&key, content_key, e);
+	if (rc != ERR_NONE)
+		return rc;
+	name.key_id = *seal_key_id(key);
+	for (size_t i = 0; i < k->recipients_count && rc == ERR_NONE; i++)
+		rc = recipients_wrap_key(list, &k->recipients[i], &name,
+		    content_key, e);
+	return rc;
+}
+
+enum err_code
+keyring_new_content_key(const struct keyring *k, struct secret *content_key,
+    struct buf *list, struct err *e)
+{
+	enum err_code rc;
+
+	secret_fini(content_key);
+	buf_clear(list);
+	if (!keyring_can_write(k))
+		return err_set(e, ERR_REFUSED,
+		    "this key file may not back up: it has no write role");
+	rc = secret_random(content_key, SEAL_KEY_BYTES, e);
+	if (rc == ERR_NONE)
+		rc = wrap_to_all(k, content_key, list, e);
+	if (rc != ERR_NONE) {
+		secret_fini(content_key);
+		buf_clear(list);
+	}
+	return rc;
+}
+
+enum err_code
+keyring_unwrap(const struct keyring *k, const struct id *key_id,
+    const void *list, size_t len_bytes, struct secret *content_key,
+    struct err *e)
+{
+	const struct recipients_key name = {k->family, *key_id};
+
+	secret_fini(content_key);
+	if (!keyring_can_read(k)) {
+		err_set(e, ERR_KEY, "this key file cannot read backups");
+		return err_hint(e,
+		    "it has the write role only: use the "
+		    "operations or the escrow key file");
+	}
+	return recipients_unwrap_key(content_key, &k->reader, &name, list,
+	    len_bytes, e);
+}
+
+static bool
+id_is_among(const struct id *id, const struct id *ids, size_t ids_count)
+{
+	for (size_t i = 0; i < ids_count; i++)
+		if (id_equal(&ids[i], id))
+			return true;
+	return false;
+}
+
+enum err_code
+keyring_all_can_open(const struct keyring *k, const void *list,
+    size_t len_bytes, bool *all, struct err *e)
+{
+	struct id ids[RECIPIENTS_MAX], id;
+	size_t ids_count;
+	enum err_code rc;
+
+	*all = false;
+	rc = recipients_list(list, len_bytes, ids, &ids_count, e);
+	for (size_t i = 0; i < k->recipients_count && rc == ERR_NONE; i++) {
+		rc = recipients_id(&k->recipients[i], &id, e);
+		if (rc == ERR_NONE && !id_is_among(&id, ids, ids_count))
+			return ERR_NONE;
+	}
+	*all = rc == ERR_NONE;
+	return rc;
+}
