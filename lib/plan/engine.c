@@ -1,0 +1,690 @@
+#include <string.h>
+
+#include <bascule/base/text.h>
+
+#include "graph.h"
+
+#define PARALLEL_DEFAULT 4
+#define REASON_BYTES     256
+#define NO_STEP          ((size_t)PLAN_STEPS_MAX)
+
+struct step {
+	enum engine_step_state state;
+	unsigned attempt;
+	unsigned retries_left;
+	bool stopping;    /* it was told to end */
+	bool asked;       /* failed; the operator has the word */
+	bool has_effects; /* something of it may stand: to be undone */
+	size_t ended;
+	struct mono from;  /* of the attempt or undo; of the next attempt */
+	struct mono until; /* NEVER: no deadline */
+	char reason[REASON_BYTES];
+};
+
+struct engine {
+	struct engine_options o;
+	enum engine_state state;
+	enum engine_outcome outcome;
+	struct step *steps;
+	struct graph_set *waits;
+	bool gate_open, gate_reached;
+	size_t ended_count;
+	size_t undoing; /* the step whose undo runs, or NO_STEP */
+	size_t undo_failures;
+	struct mono now;
+	struct mono ask_until;
+	struct engine_action *actions;
+	size_t actions_count, actions_max;
+	char reason[REASON_BYTES];
+};
+
+static const struct mono NEVER = {INT64_MAX};
+
+static struct mono
+later(struct mono t, int64_t ns)
+{
+	struct mono at;
+
+	if (ns <= 0 || __builtin_add_overflow(t.ns, ns, &at.ns))
+		return NEVER;
+	return at;
+}
+
+/* --- making and ending ---------------------------------------------------- */
+
+static enum err_code
+check_options(const struct engine_options *o, struct err *e)
+{
+	if (o->mode == 0 || (o->mode & (o->mode - 1)) != 0 ||
+	    (o->mode & ~PLAN_IN_ALL) != 0)
+		return err_set(e, ERR_INPUT,
+		    "a plan is run in one mode at a time");
+	return graph_check(o->steps, o->steps_count, e);
+}
+
+enum err_code
+engine_new(struct engine **out, const struct engine_options *o, struct err *e)
+{
+	OWNED(engine_free) struct engine *en = NULL;
+	size_t n = o->steps_count > 0 ? o->steps_count : 1;
+	enum err_code rc;
+
+	*out = NULL;
+	rc = check_options(o, e);
+	if (rc != ERR_NONE)
+		return rc;
+	en = calloc(1, sizeof(*en));
+	if (en == NULL)
+		return err_nomem(e);
+	en->o = *o;
+	en->undoing = NO_STEP;
+	en->ask_until = NEVER;
+	en->actions_max = 2 * n + 2;
+	en->steps = calloc(n, sizeof(*en->steps));
+	en->waits = calloc(n, sizeof(*en->waits));
+	en->actions = calloc(en->actions_max, sizeof(*en->actions));
+	if (en->steps == NULL || en->waits == NULL || en->actions == NULL)
+		return err_nomem(e);
+	if (en->o.parallel_max == 0)
+		en->o.parallel_max = PARALLEL_DEFAULT;
+	graph_waits(o->steps, o->steps_count, o->mode, en->waits);
+	for (size_t i = 0; i < o->steps_count; i++) {
+		en->steps[i].state = o->steps[i].modes & o->mode
+		    ? ENGINE_STEP_WAITING
+		    : ENGINE_STEP_NOT_IN_MODE;
+		en->steps[i].retries_left = o->steps[i].retries;
+		en->steps[i].until = NEVER;
+	}
+	*out = TAKE(en);
+	return ERR_NONE;
+}
+
+void
+engine_free(struct engine **ep)
+{
+	struct engine *en = *ep;
+
+	if (en == NULL)
+		return;
+	free(en->steps);
+	free(en->waits);
+	free(en->actions);
+	free(en);
+	*ep = NULL;
+}
+
+/* --- small parts ---------------------------------------------------------- */
+
+static void
+act(struct engine *en, enum engine_action_kind kind, size_t step)
+{
+	ASSERT(en->actions_count < en->actions_max);
+	en->actions[en->actions_count++] = (struct engine_action){kind, step,
+	    step < en->o.steps_count ? en->steps[step].attempt : 0};
+}
+
+static void
+set_reason(char out[REASON_BYTES], const char *reason)
+{
+	snprintf(out, REASON_BYTES, "%s", reason == NULL ? "" : reason);
+}
+
+/* The first reason stays: what follows from it explains nothing. */
+static void
+set_outcome(struct engine *en, enum engine_outcome outcome, const char *reason)
+{
+	if (en->outcome == ENGINE_FAILED || en->outcome == ENGINE_ABORTED)
+		return;
+	en->outcome = outcome;
+	set_reason(en->reason, reason);
+}
+
+static bool
+is_confirm(const struct engine *en, size_t i)
+{
+	return en->o.steps[i].kind == PLAN_CONFIRM;
+}
+
+/* Running steps: all, or without the questions, which take nobody's place. */
+static size_t
+count_running(const struct engine *en, bool with_questions)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < en->o.steps_count; i++)
+		if (en->steps[i].state == ENGINE_STEP_RUNNING &&
+		    (with_questions || !is_confirm(en, i)))
+			n++;
+	return n;
+}
+
+static bool
+any_asked(const struct engine *en)
+{
+	for (size_t i = 0; i < en->o.steps_count; i++)
+		if (en->steps[i].asked)
+			return true;
+	return false;
+}
+
+static void
+stop_step(struct engine *en, size_t i, const char *reason)
+{
+	struct step *s = &en->steps[i];
+
+	if (s->state != ENGINE_STEP_RUNNING || s->stopping)
+		return;
+	s->stopping = true;
+	s->until = NEVER;
+	set_reason(s->reason, reason);
+	act(en, ENGINE_STOP, i);
+}
+
+/*
+ * Nothing new starts from here on (E3).  Questions are withdrawn: nobody may
+ * ever answer them.
+ */
+static void
+drain(struct engine *en)
+{
+	en->state = ENGINE_DRAINING;
+	en->ask_until = NEVER;
+	for (size_t i = 0; i < en->o.steps_count; i++) {
+		struct step *s = &en->steps[i];
+
+		s->asked = false;
+		if (s->state == ENGINE_STEP_WAITING && s->attempt > 0)
+			s->state = ENGINE_STEP_FAILED;
+		if (is_confirm(en, i))
+			stop_step(en, i, "withdrawn: the run was stopped");
+	}
+}
+
+static void
+abort_run(struct engine *en, const char *reason)
+{
+	set_outcome(en, ENGINE_ABORTED, reason);
+	drain(en);
+	for (size_t i = 0; i < en->o.steps_count; i++)
+		stop_step(en, i, "aborted");
+}
+
+/* --- what may start ------------------------------------------------------- */
+
+static bool
+is_settled(const struct engine *en, size_t i)
+{
+	return en->steps[i].state == ENGINE_STEP_DONE ||
+	    en->steps[i].state == ENGINE_STEP_SKIPPED ||
+	    en->steps[i].state == ENGINE_STEP_NOT_IN_MODE;
+}
+
+static bool
+all_settled(const struct engine *en)
+{
+	for (size_t i = 0; i < en->o.steps_count; i++)
+		if (!is_settled(en, i))
+			return false;
+	return true;
+}
+
+/* All it waits for is settled, and so is the gate (E1). */
+static bool
+is_free(const struct engine *en, size_t i)
+{
+	if (en->steps[i].state != ENGINE_STEP_WAITING)
+		return false;
+	if (en->o.gated && !en->gate_open &&
+	    en->o.steps[i].kind != PLAN_RESTORE)
+		return false;
+	for (size_t j = 0; j < en->o.steps_count; j++)
+		if (graph_has(&en->waits[i], j) && !is_settled(en, j))
+			return false;
+	return true;
+}
+
+static void
+start_step(struct engine *en, size_t i)
+{
+	struct step *s = &en->steps[i];
+
+	s->state = ENGINE_STEP_RUNNING;
+	s->attempt++;
+	s->stopping = false;
+	s->ended = 0;
+	s->has_effects = s->has_effects || !is_confirm(en, i);
+	s->from = en->now;
+	s->until = later(en->now, en->o.steps[i].timeout_ns);
+	s->reason[0] = '\0';
+	act(en, ENGINE_START, i);
+}
+
+static void
+start_free(struct engine *en)
+{
+	size_t running = count_running(en, false);
+	bool any_free = false;
+
+	for (size_t i = 0; i < en->o.steps_count; i++) {
+		if (!is_free(en, i))
+			continue;
+		any_free = true;
+		if (en->steps[i].from.ns > en->now.ns)
+			continue;
+		if (is_confirm(en, i)) {
+			start_step(en, i);
+		} else if (running < en->o.parallel_max) {
+			start_step(en, i);
+			running++;
+		}
+	}
+	if (en->o.gated && !en->gate_reached && !any_free && running == 0) {
+		en->gate_reached = true;
+		act(en, ENGINE_AT_GATE, NO_STEP);
+	}
+}
+
+/* --- the end of an attempt ------------------------------------------------ */
+
+static void
+fail_run(struct engine *en, size_t i)
+{
+	char reason[REASON_BYTES];
+
+	snprintf(reason, sizeof(reason), "step '%s': %.150s",
+	    en->o.steps[i].name,
+	    en->steps[i].reason[0] != '\0' ? en->steps[i].reason : "failed");
+	set_outcome(en, ENGINE_FAILED, reason);
+	drain(en);
+}
+
+static void
+step_failed(struct engine *en, size_t i)
+{
+	struct step *s = &en->steps[i];
+
+	s->state = ENGINE_STEP_FAILED;
+	if (en->state == ENGINE_DRAINING)
+		return;
+	if (s->retries_left > 0) {
+		s->retries_left--;
+		s->state = ENGINE_STEP_WAITING;
+		if (en->o.steps[i].retry_wait_ns > 0)
+			s->from = later(en->now, en->o.steps[i].retry_wait_ns);
+		return;
+	}
+	if (!en->o.asks) {
+		fail_run(en, i);
+		return;
+	}
+	if (!any_asked(en))
+		en->ask_until = later(en->now, en->o.ask_timeout_ns);
+	s->asked = true;
+	en->state = ENGINE_ASKING;
+	act(en, ENGINE_ASK, i);
+}
+
+static void
+end_step(struct engine *en, size_t i, bool ok, const char *reason)
+{
+	struct step *s = &en->steps[i];
+
+	s->ended = ++en->ended_count;
+	s->until = NEVER;
+	/* Of one that was stopped the cause is known better here. */
+	if (!s->stopping || ok)
+		set_reason(s->reason, reason);
+	s->stopping = false;
+	if (ok) {
+		s->state = ENGINE_STEP_DONE;
+		s->has_effects = true;
+	} else {
+		step_failed(en, i);
+	}
+}
+
+/* --- undo ----------------------------------------------------------------- */
+
+/* What ended last and still stands (E3). */
+static size_t
+find_undo(const struct engine *en)
+{
+	size_t best = NO_STEP;
+
+	for (size_t i = 0; i < en->o.steps_count; i++) {
+		const struct step *s = &en->steps[i];
+
+		if (!en->o.steps[i].has_undo || !s->has_effects ||
+		    s->ended == 0)
+			continue;
+		if (best == NO_STEP || s->ended > en->steps[best].ended)
+			best = i;
+	}
+	return best;
+}
+
+static void
+undo_next(struct engine *en)
+{
+	size_t i = find_undo(en);
+
+	if (i == NO_STEP) {
+		en->state = ENGINE_UNDONE;
+		act(en, ENGINE_ALL_UNDONE, NO_STEP);
+		return;
+	}
+	en->undoing = i;
+	en->steps[i].state = ENGINE_STEP_UNDOING;
+	en->steps[i].has_effects = false;
+	en->steps[i].stopping = false;
+	en->steps[i].from = en->now;
+	en->steps[i].until = later(en->now, en->o.steps[i].timeout_ns);
+	act(en, ENGINE_UNDO, i);
+}
+
+static void
+end_undo(struct engine *en, bool ok, const char *reason)
+{
+	struct step *s = &en->steps[en->undoing];
+
+	s->state = ok ? ENGINE_STEP_UNDONE : ENGINE_STEP_UNDO_FAILED;
+	s->until = NEVER;
+	if (!ok) {
+		en->undo_failures++;
+		if (!s->stopping)
+			set_reason(s->reason, reason);
+	}
+	s->stopping = false;
+	en->undoing = NO_STEP;
+}
+
+/* --- time ----------------------------------------------------------------- */
+
+static void
+note_timeout(struct engine *en, size_t i)
+{
+	struct step *s = &en->steps[i];
+	char after[TEXT_UNIT_BYTES];
+	char reason[REASON_BYTES];
+
+	if (s->until.ns > en->now.ns || s->stopping)
+		return;
+	snprintf(reason, sizeof(reason), "timed out after %s",
+	    text_duration(en->o.steps[i].timeout_ns, after));
+	if (s->state == ENGINE_STEP_RUNNING) {
+		stop_step(en, i, reason);
+	} else if (s->state == ENGINE_STEP_UNDOING) {
+		s->stopping = true;
+		s->until = NEVER;
+		set_reason(s->reason, reason);
+		act(en, ENGINE_STOP_UNDO, i);
+	}
+}
+
+static void
+note_timeouts(struct engine *en)
+{
+	for (size_t i = 0; i < en->o.steps_count; i++)
+		note_timeout(en, i);
+	if (any_asked(en) && en->ask_until.ns <= en->now.ns)
+		abort_run(en, "nobody answered in time");
+}
+
+static void
+advance(struct engine *en)
+{
+	note_timeouts(en);
+	if (en->state == ENGINE_ASKING && !any_asked(en)) {
+		en->state = ENGINE_RUNNING;
+		en->ask_until = NEVER;
+	}
+	if (en->state == ENGINE_RUNNING) {
+		start_free(en);
+		if (all_settled(en) && (!en->o.gated || en->gate_open)) {
+			en->state = ENGINE_DONE;
+			set_outcome(en, ENGINE_SUCCEEDED, "");
+			act(en, ENGINE_ALL_DONE, NO_STEP);
+		}
+	}
+	if (en->state == ENGINE_DRAINING && count_running(en, true) == 0)
+		en->state = ENGINE_UNDOING;
+	if (en->state == ENGINE_UNDOING && en->undoing == NO_STEP)
+		undo_next(en);
+}
+
+static struct mono
+sooner(struct mono a, struct mono b)
+{
+	return a.ns < b.ns ? a : b;
+}
+
+bool
+engine_deadline(const struct engine *en, struct mono *at)
+{
+	*at = en->state == ENGINE_ASKING ? en->ask_until : NEVER;
+	for (size_t i = 0; i < en->o.steps_count; i++) {
+		const struct step *s = &en->steps[i];
+
+		if ((s->state == ENGINE_STEP_RUNNING ||
+			s->state == ENGINE_STEP_UNDOING) &&
+		    !s->stopping)
+			*at = sooner(*at, s->until);
+		if (en->state == ENGINE_RUNNING &&
+		    s->state == ENGINE_STEP_WAITING && s->attempt > 0 &&
+		    s->from.ns > en->now.ns)
+			*at = sooner(*at, s->from);
+	}
+	return at->ns != NEVER.ns;
+}
+
+/* --- events --------------------------------------------------------------- */
+
+static enum err_code
+misfit(struct err *e, const char *what)
+{
+	return err_set(e, ERR_INPUT, "%s", what);
+}
+
+static enum err_code
+take_step_ended(struct engine *en, const struct engine_event *ev, struct err *e)
+{
+	const struct step *s = &en->steps[ev->step];
+
+	if (s->state != ENGINE_STEP_RUNNING || s->attempt != ev->attempt)
+		return misfit(e, "no such attempt of that step runs");
+	end_step(en, ev->step, ev->ok, ev->reason);
+	return ERR_NONE;
+}
+
+/* The operator's word on a failed step. */
+static enum err_code
+take_verdict(struct engine *en, const struct engine_event *ev, struct err *e)
+{
+	struct step *s = &en->steps[ev->step];
+
+	switch (ev->answer) {
+	case ENGINE_RETRY:
+		s->state = ENGINE_STEP_WAITING;
+		s->from = en->now;
+		break;
+	case ENGINE_SKIP:
+		if (ev->reason == NULL || ev->reason[0] == '\0')
+			return misfit(e, "to skip a step needs a reason");
+		s->state = ENGINE_STEP_SKIPPED;
+		set_reason(s->reason, ev->reason);
+		break;
+	case ENGINE_ABORT_RUN: abort_run(en, ev->reason); break;
+	default: return misfit(e, "a failed step cannot be confirmed");
+	}
+	s->asked = false;
+	return ERR_NONE;
+}
+
+/* The operator's word on a confirm step. */
+static enum err_code
+take_confirmation(struct engine *en, const struct engine_event *ev,
+    struct err *e)
+{
+	struct step *s = &en->steps[ev->step];
+
+	switch (ev->answer) {
+	case ENGINE_CONFIRM:
+		end_step(en, ev->step, true, ev->reason);
+		return ERR_NONE;
+	case ENGINE_SKIP:
+		if (ev->reason == NULL || ev->reason[0] == '\0')
+			return misfit(e, "to skip a step needs a reason");
+		s->ended = ++en->ended_count;
+		s->state = ENGINE_STEP_SKIPPED;
+		s->until = NEVER;
+		set_reason(s->reason, ev->reason);
+		return ERR_NONE;
+	case ENGINE_ABORT_RUN: abort_run(en, ev->reason); return ERR_NONE;
+	default: return misfit(e, "there is nothing to retry");
+	}
+}
+
+static enum err_code
+take_answer(struct engine *en, const struct engine_event *ev, struct err *e)
+{
+	const struct step *s = &en->steps[ev->step];
+
+	if (s->asked)
+		return take_verdict(en, ev, e);
+	if (is_confirm(en, ev->step) && s->state == ENGINE_STEP_RUNNING &&
+	    !s->stopping)
+		return take_confirmation(en, ev, e);
+	return misfit(e, "nobody asked about that step");
+}
+
+static enum err_code
+take_abort(struct engine *en, const struct engine_event *ev, struct err *e)
+{
+	if (en->state == ENGINE_UNDOING || en->state == ENGINE_UNDONE)
+		return misfit(e, "the run is over; it is being undone");
+	abort_run(en, ev->reason);
+	return ERR_NONE;
+}
+
+static enum err_code
+take_event(struct engine *en, const struct engine_event *ev, struct err *e)
+{
+	switch (ev->kind) {
+	case ENGINE_BEGIN:
+		if (en->state != ENGINE_READY)
+			return misfit(e, "the run has begun already");
+		en->state = ENGINE_RUNNING;
+		return ERR_NONE;
+	case ENGINE_TICK: return ERR_NONE;
+	case ENGINE_STEP_ENDED: return take_step_ended(en, ev, e);
+	case ENGINE_UNDO_ENDED:
+		if (en->undoing != ev->step)
+			return misfit(e, "that step is not being undone");
+		end_undo(en, ev->ok, ev->reason);
+		return ERR_NONE;
+	case ENGINE_OPEN_GATE:
+		if (!en->gate_reached || en->gate_open ||
+		    en->state != ENGINE_RUNNING)
+			return misfit(e, "no step waits for the gate");
+		en->gate_open = true;
+		return ERR_NONE;
+	case ENGINE_ANSWER: return take_answer(en, ev, e);
+	case ENGINE_ABORT: return take_abort(en, ev, e);
+	case ENGINE_UNWIND:
+		if (en->state != ENGINE_DONE)
+			return misfit(e, "only what is done is unwound");
+		en->state = ENGINE_UNDOING;
+		return ERR_NONE;
+	}
+	return misfit(e, "there is no such event");
+}
+
+enum err_code
+engine_handle(struct engine *en, const struct engine_event *ev, struct mono now,
+    const struct engine_action **actions, size_t *actions_count, struct err *e)
+{
+	bool of_step = ev->kind == ENGINE_STEP_ENDED ||
+	    ev->kind == ENGINE_UNDO_ENDED || ev->kind == ENGINE_ANSWER;
+	enum err_code rc;
+
+	*actions = en->actions;
+	*actions_count = 0;
+	if (of_step && ev->step >= en->o.steps_count)
+		return misfit(e, "there is no such step");
+	en->actions_count = 0;
+	if (now.ns > en->now.ns)
+		en->now = now;
+	rc = take_event(en, ev, e);
+	if (rc != ERR_NONE)
+		return rc;
+	advance(en);
+	*actions_count = en->actions_count;
+	return ERR_NONE;
+}
+
+/* --- asking --------------------------------------------------------------- */
+
+enum engine_state
+engine_state_of(const struct engine *en)
+{
+	return en->state;
+}
+
+enum engine_outcome
+engine_outcome_of(const struct engine *en)
+{
+	return en->outcome;
+}
+
+const char *
+engine_reason(const struct engine *en)
+{
+	return en->reason;
+}
+
+size_t
+engine_undo_failures(const struct engine *en)
+{
+	return en->undo_failures;
+}
+
+struct engine_step
+engine_step_of(const struct engine *en, size_t step)
+{
+	const struct step *s = &en->steps[step];
+
+	ASSERT(step < en->o.steps_count);
+	return (struct engine_step){s->state, s->attempt, s->ended, s->reason};
+}
+
+const char *
+engine_state_name(enum engine_state s)
+{
+	switch (s) {
+	case ENGINE_READY: return "ready";
+	case ENGINE_RUNNING: return "running";
+	case ENGINE_ASKING: return "asking";
+	case ENGINE_DRAINING: return "draining";
+	case ENGINE_DONE: return "done";
+	case ENGINE_UNDOING: return "undoing";
+	case ENGINE_UNDONE: return "undone";
+	}
+	return "unknown";
+}
+
+const char *
+engine_step_state_name(enum engine_step_state s)
+{
+	switch (s) {
+	case ENGINE_STEP_NOT_IN_MODE: return "not-in-mode";
+	case ENGINE_STEP_WAITING: return "waiting";
+	case ENGINE_STEP_RUNNING: return "running";
+	case ENGINE_STEP_DONE: return "done";
+	case ENGINE_STEP_FAILED: return "failed";
+	case ENGINE_STEP_SKIPPED: return "skipped";
+	case ENGINE_STEP_UNDOING: return "undoing";
+	case ENGINE_STEP_UNDONE: return "undone";
+	case ENGINE_STEP_UNDO_FAILED: return "undo-failed";
+	}
+	return "unknown";
+}
