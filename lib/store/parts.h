@@ -174,6 +174,17 @@ bool index_pack_present(struct store *st, uint32_t number);
 enum err_code reader_refs(struct store *st, const struct id *id,
     enum store_kind *kind, struct buf *refs, struct err *e) MUST_CHECK;
 
+/*
+ * The clear base ids of the copy's frame: what its delta was made from (empty
+ * at depth 0).  Needs no key.
+ */
+enum err_code reader_bases(struct store *st, const struct index_copy *copy,
+    struct buf *bases, struct err *e) MUST_CHECK;
+
+/* --- writer, for the units that put pages and snapshots through it -------- */
+
+struct session *writer_session(struct writer *w);
+
 /* --- intake and check, for the units that know trees --------------------- */
 
 struct session *intake_session(struct intake *in);
