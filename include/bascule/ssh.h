@@ -20,8 +20,9 @@
  *	sshexec_open(&cmd, conn, argv, e)
  *	sshexec_write / _read / _send_eof / _finish
  *
- * One thread at a time per connection.  A peer that goes away makes writes
- * fail with ERR_IO, never SIGPIPE: the calls block that signal themselves.
+ * One thread at a time per connection.  A connection that is lost is
+ * ERR_TIMEOUT (try later) and never a SIGPIPE; a command that ends too early
+ * is ERR_IO with the end of its standard error.
  */
 
 #include <signal.h>
@@ -93,10 +94,9 @@ struct sshconn_options {
 	const char *host;         /* required: a numeric address, or a name */
 	uint16_t port;            /* 0: SSH_PORT_DEFAULT */
 	const char *bind_address; /* NULL: the kernel chooses the source */
-	const struct hostpins *pins;  /* required; borrowed for _open */
-	const char *identity_file;    /* NULL: ask the agent (SSH_AUTH_SOCK) */
-	const char *known_hosts_name; /* NULL: say "the pinned keys" in texts */
-	int64_t timeout_ns;           /* 0: SSH_TIMEOUT_DEFAULT_NS; see S2 */
+	const struct hostpins *pins; /* required; borrowed for _open */
+	const char *identity_file;   /* NULL: ask the agent (SSH_AUTH_SOCK) */
+	int64_t timeout_ns;          /* 0: SSH_TIMEOUT_DEFAULT_NS; see S2 */
 	unsigned keepalive_s; /* 0: 15; asked for when the link is idle */
 	const volatile sig_atomic_t *cancel; /* NULL, or: stop when not 0 */
 };

@@ -1,0 +1,292 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <bascule/base/text.h>
+
+#include "sshconn.h"
+
+#define WINDOW_BYTES  (4U << 20) /* a long path stays full at 100 MB/s */
+#define PACKET_BYTES  32768
+#define DISCARD_BYTES 65536
+#define CLOSE_NS      (INT64_C(1) * NS_PER_S)
+
+struct sshexec {
+	struct sshconn *conn; /* borrowed */
+	LIBSSH2_CHANNEL *channel;
+	bool eof_sent;
+	char tail[SSH_STDERR_BYTES_MAX]; /* a ring */
+	uint64_t tail_total_bytes;
+	struct buf tail_text;
+};
+
+/* --- standard error ---------------------------------------------------------- */
+
+static void
+tail_add(struct sshexec *x, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		x->tail[x->tail_total_bytes++ % SSH_STDERR_BYTES_MAX] =
+		    bytes[i];
+}
+
+/* Take what standard error has; a full window there would stop the command. */
+static void
+drain_stderr(struct sshexec *x)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	while ((n = libssh2_channel_read_stderr(x->channel, bytes,
+		    sizeof(bytes))) > 0)
+		tail_add(x, bytes, (size_t)n);
+}
+
+const char *
+sshexec_stderr(struct sshexec *x)
+{
+	struct err ignored = {0};
+	uint64_t total = x->tail_total_bytes;
+	size_t len =
+	    total < SSH_STDERR_BYTES_MAX ? (size_t)total : SSH_STDERR_BYTES_MAX;
+	char straight[SSH_STDERR_BYTES_MAX];
+
+	for (size_t i = 0; i < len; i++)
+		straight[i] = x->tail[(total - len + i) % SSH_STDERR_BYTES_MAX];
+	while (
+	    len > 0 && (straight[len - 1] == '\n' || straight[len - 1] == '\r'))
+		len--;
+	buf_clear(&x->tail_text);
+	if (text_escape(&x->tail_text, straight, len, &ignored) != ERR_NONE)
+		buf_clear(&x->tail_text);
+	return buf_text(&x->tail_text);
+}
+
+/* The command ended, or closed a stream, before it should have. */
+static enum err_code
+ended_early(struct sshexec *x, const char *what, struct err *e)
+{
+	drain_stderr(x);
+	return err_set(e, ERR_IO, "%s the command on '%s', which ended: %s",
+	    what, x->conn->name,
+	    x->tail_total_bytes > 0 ? sshexec_stderr(x) : "it said nothing");
+}
+
+/* --- starting and ending -------------------------------------------------------- */
+
+static enum err_code
+open_channel(struct sshexec *x, struct err *e)
+{
+	struct sshconn *c = x->conn;
+	struct mono deadline = sshconn_deadline(c);
+
+	for (;;) {
+		int rc;
+
+		x->channel = libssh2_channel_open_ex(c->session, "session",
+		    strlen("session"), WINDOW_BYTES, PACKET_BYTES, NULL, 0);
+		if (x->channel != NULL)
+			return ERR_NONE;
+		rc = libssh2_session_last_errno(c->session);
+		if (rc != LIBSSH2_ERROR_EAGAIN)
+			return sshconn_fail(c, rc, "opening a channel to", e);
+		if (sshconn_wait(c, deadline, e) != ERR_NONE)
+			return err_wrap(e, "opening a channel");
+	}
+}
+
+static enum err_code
+start(struct sshexec *x, const char *line, struct err *e)
+{
+	struct sshconn *c = x->conn;
+	struct mono deadline = sshconn_deadline(c);
+
+	for (;;) {
+		int rc = libssh2_channel_process_startup(x->channel, "exec",
+		    strlen("exec"), line, (unsigned)strlen(line));
+
+		if (rc == 0)
+			return ERR_NONE;
+		if (rc == LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED)
+			return err_set(e, ERR_REFUSED,
+			    "'%s' does not run commands for this key", c->name);
+		if (rc != LIBSSH2_ERROR_EAGAIN)
+			return sshconn_fail(c, rc, "starting a command on", e);
+		if (sshconn_wait(c, deadline, e) != ERR_NONE)
+			return err_wrap(e, "starting a command");
+	}
+}
+
+enum err_code
+sshexec_open(struct sshexec **out, struct sshconn *conn,
+    const char *const argv[], struct err *e)
+{
+	OWNED(sshexec_close) struct sshexec *x = NULL;
+	OWNED(buf_fini) struct buf line = {.max_bytes = SSH_COMMAND_BYTES_MAX};
+
+	*out = NULL;
+	ASSERT(argv[0] != NULL && !conn->busy);
+	if (shquote_argv(&line, argv, e) != ERR_NONE)
+		return err_wrap(e, "command line too long");
+	x = calloc(1, sizeof(*x));
+	if (x == NULL)
+		return err_nomem(e);
+	x->conn = conn;
+	conn->busy = true;
+	if (open_channel(x, e) != ERR_NONE ||
+	    start(x, buf_text(&line), e) != ERR_NONE)
+		return e->code;
+	*out = TAKE(x);
+	return ERR_NONE;
+}
+
+void
+sshexec_close(struct sshexec **xp)
+{
+	struct sshexec *x = TAKE(*xp);
+	struct mono deadline;
+	struct err ignored = {0};
+
+	if (x == NULL)
+		return;
+	deadline.ns = now_mono().ns + CLOSE_NS;
+	/* What cannot be freed now goes with the session. */
+	while (x->channel != NULL && !x->conn->lost &&
+	    libssh2_channel_free(x->channel) == LIBSSH2_ERROR_EAGAIN)
+		if (sshconn_wait(x->conn, deadline, &ignored) != ERR_NONE)
+			break;
+	x->conn->busy = false;
+	buf_fini(&x->tail_text);
+	free(x);
+}
+
+/* --- its streams ------------------------------------------------------------------ */
+
+enum err_code
+sshexec_write(struct sshexec *x, const void *bytes, size_t len_bytes,
+    struct err *e)
+{
+	struct mono deadline = sshconn_deadline(x->conn);
+	const char *at = bytes;
+
+	while (len_bytes > 0) {
+		ssize_t n = libssh2_channel_write(x->channel, at, len_bytes);
+
+		if (n > 0) {
+			at += n;
+			len_bytes -= (size_t)n;
+			deadline = sshconn_deadline(x->conn);
+			continue;
+		}
+		if (n == LIBSSH2_ERROR_CHANNEL_CLOSED ||
+		    n == LIBSSH2_ERROR_CHANNEL_EOF_SENT ||
+		    libssh2_channel_eof(x->channel) == 1)
+			return ended_early(x, "writing to", e);
+		if (n != 0 && n != LIBSSH2_ERROR_EAGAIN)
+			return sshconn_fail(x->conn, n, "writing to", e);
+		/* No room (0), or the socket is full. */
+		drain_stderr(x);
+		if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
+			return err_wrap(e, "writing to the command");
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+sshexec_read(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
+    struct err *e)
+{
+	struct mono deadline = sshconn_deadline(x->conn);
+
+	*got = 0;
+	for (;;) {
+		ssize_t n = libssh2_channel_read(x->channel, bytes, max_bytes);
+
+		drain_stderr(x);
+		if (n > 0) {
+			*got = (size_t)n;
+			return ERR_NONE;
+		}
+		if (n == 0 && libssh2_channel_eof(x->channel) == 1)
+			return ERR_NONE;
+		if (n < 0 && n != LIBSSH2_ERROR_EAGAIN)
+			return sshconn_fail(x->conn, n, "reading from", e);
+		if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
+			return err_wrap(e, "waiting for the command");
+	}
+}
+
+enum err_code
+sshexec_send_eof(struct sshexec *x, struct err *e)
+{
+	struct mono deadline = sshconn_deadline(x->conn);
+
+	while (!x->eof_sent) {
+		int rc = libssh2_channel_send_eof(x->channel);
+
+		if (rc == 0 || rc == LIBSSH2_ERROR_CHANNEL_CLOSED)
+			x->eof_sent = true;
+		else if (rc != LIBSSH2_ERROR_EAGAIN)
+			return sshconn_fail(x->conn, rc, "ending input of", e);
+		else if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
+			return err_wrap(e, "ending the command's input");
+	}
+	return ERR_NONE;
+}
+
+/* --- its end ------------------------------------------------------------------------ */
+
+static enum err_code
+close_channel(struct sshexec *x, struct err *e)
+{
+	struct mono deadline = sshconn_deadline(x->conn);
+	int rc;
+
+	while ((rc = libssh2_channel_close(x->channel)) != 0) {
+		if (rc != LIBSSH2_ERROR_EAGAIN)
+			return sshconn_fail(x->conn, rc, "ending", e);
+		if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
+			return err_wrap(e, "waiting for the command's end");
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+take_exit(struct sshexec *x, struct sshexit *out, struct err *e)
+{
+	char *name = NULL;
+	size_t len = 0;
+
+	out->status = libssh2_channel_get_exit_status(x->channel);
+	if (libssh2_channel_get_exit_signal(x->channel, &name, &len, NULL, NULL,
+		NULL, NULL) != 0)
+		return err_nomem(e);
+	if (name != NULL) {
+		out->status = -1;
+		snprintf(out->signal, sizeof(out->signal), "%.*s", (int)len,
+		    name);
+		libssh2_free(x->conn->session, name);
+	}
+	if (out->status != 127)
+		return ERR_NONE;
+	err_set(e, ERR_NOTFOUND, "'%s' does not have the program: %s",
+	    x->conn->name, sshexec_stderr(x));
+	return err_hint(e, "is it installed there and in the account's PATH?");
+}
+
+enum err_code
+sshexec_finish(struct sshexec *x, struct sshexit *out, struct err *e)
+{
+	char discard[DISCARD_BYTES];
+	size_t got;
+	enum err_code rc;
+
+	*out = (struct sshexit){.status = -1};
+	rc = sshexec_send_eof(x, e);
+	do {
+		if (rc == ERR_NONE)
+			rc = sshexec_read(x, discard, sizeof(discard), &got, e);
+	} while (rc == ERR_NONE && got > 0);
+	if (rc == ERR_NONE)
+		rc = close_channel(x, e);
+	return rc != ERR_NONE ? rc : take_exit(x, out, e);
+}

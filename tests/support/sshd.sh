@@ -1,0 +1,134 @@
+#!/bin/sh
+# A real sshd for tests, as whoever runs this, on an address of its own, with
+# nothing of the system's configuration read or touched.
+#
+#	. tests/support/sshd.sh			or	sh tests/support/sshd.sh ...
+#	sshd_start DIR [ADDRESS [PORT]]			start DIR [ADDRESS [PORT]]
+#	sshd_stop DIR					stop DIR
+#
+# sshd_start makes DIR (absolute) if need be and in it, unless they are there:
+#	host_ed25519 host_ecdsa  .pub	its host keys
+#	known_hosts			both, for ADDRESS and the port
+#	id_ed25519 .pub			a user key
+#	authorized_keys			lets that key in; put a line of your own
+#					here first for a forced command
+#	port log sshd.pid sshd_config
+# SSHD_OPTIONS: further lines of configuration, put first so that they win.
+# PORT 0 or none: one that is free.  sshd_stop ends it and waits; DIR stays.
+
+sshd_keys() {
+	for t in ed25519 ecdsa; do
+		[ -f "$1/host_$t" ] ||
+		    ssh-keygen -q -t $t -N '' -C host -f "$1/host_$t" || return
+	done
+	[ -f "$1/id_ed25519" ] ||
+	    ssh-keygen -q -t ed25519 -N '' -C user -f "$1/id_ed25519" || return
+	[ -f "$1/authorized_keys" ] ||
+	    cp "$1/id_ed25519.pub" "$1/authorized_keys"
+}
+
+# sshd_config DIR ADDRESS PORT
+sshd_config() {
+	cat >"$1/sshd_config" <<END
+${SSHD_OPTIONS:-}
+ListenAddress $2:$3
+HostKey $1/host_ed25519
+HostKey $1/host_ecdsa
+AuthorizedKeysFile $1/authorized_keys
+StrictModes no
+UsePAM no
+UseDNS no
+PermitRootLogin yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PrintMotd no
+PidFile none
+MaxStartups 100
+Subsystem sftp internal-sftp
+END
+}
+
+# Run as root sshd wants /run/sshd, which only the system's own start makes:
+# give it one in a mount namespace, so that nothing of it is left behind.
+sshd_exec() {
+	if [ "$(id -u)" != 0 ] || [ -d /run/sshd ]; then
+		exec "$@"
+	elif unshare -m true 2>/dev/null; then
+		exec unshare -m sh -c 'mount -t tmpfs -o mode=755 sshd /run &&
+		    mkdir /run/sshd && exec "$@"' sshd "$@"
+	fi
+	mkdir -m 755 /run/sshd && exec "$@"
+}
+
+# sshd_try DIR ADDRESS PORT: 0 once it listens.
+sshd_try() {
+	sshd_config "$@"
+	: >"$1/log"
+	(sshd_exec "$(command -v sshd || echo /usr/sbin/sshd)" -D \
+	    -f "$1/sshd_config" -E "$1/log") </dev/null >"$1/out" 2>&1 &
+	echo $! >"$1/sshd.pid"
+	sshd_tries=200
+	while [ $sshd_tries -gt 0 ]; do
+		grep -q '^Server listening' "$1/log" && return 0
+		kill -0 "$(cat "$1/sshd.pid")" 2>/dev/null || return 1
+		sleep 0.05
+		sshd_tries=$((sshd_tries - 1))
+	done
+	sshd_stop "$1"
+	return 1
+}
+
+sshd_known_hosts() {
+	[ -f "$1/known_hosts" ] && return
+	for t in ed25519 ecdsa; do
+		echo "[$2]:$3 $(cut -d' ' -f1,2 "$1/host_$t.pub")"
+	done >"$1/known_hosts"
+}
+
+sshd_start() {
+	mkdir -p -m 700 "$1" && sshd_keys "$1" || return 1
+	sshd_address=${2:-127.0.0.1}
+	sshd_left=10
+	while [ $sshd_left -gt 0 ]; do
+		sshd_port=${3:-0}
+		[ "$sshd_port" != 0 ] || sshd_port=$((20000 +
+		    $(od -An -N2 -tu2 /dev/urandom) % 12000))
+		if sshd_try "$1" "$sshd_address" $sshd_port; then
+			echo $sshd_port >"$1/port"
+			sshd_known_hosts "$1" "$sshd_address" $sshd_port
+			return 0
+		fi
+		[ "${3:-0}" = 0 ] || break
+		sshd_left=$((sshd_left - 1))
+	done
+	cat "$1/out" "$1/log" >&2
+	return 1
+}
+
+# Connections that are open have processes of their own: end them too, by
+# their parent, which is ours.
+sshd_stop() {
+	[ -f "$1/sshd.pid" ] || return 0
+	sshd_pid=$(cat "$1/sshd.pid")
+	sshd_children=$(cat "/proc/$sshd_pid/task/$sshd_pid/children" 2>/dev/null)
+	kill $sshd_pid 2>/dev/null
+	for p in $sshd_children; do kill "$p" 2>/dev/null; done
+	while kill -0 "$sshd_pid" 2>/dev/null; do
+		case $(cut -d' ' -f3 "/proc/$sshd_pid/stat" 2>/dev/null) in
+		Z|'') break ;;
+		esac
+		sleep 0.02
+	done
+	wait "$sshd_pid" 2>/dev/null
+	rm -f "$1/sshd.pid"
+	return 0
+}
+
+case ${0##*/} in
+sshd.sh)
+	case $1 in
+	start) shift; sshd_start "$@" ;;
+	stop) shift; sshd_stop "$@" ;;
+	*) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
+	esac ;;
+esac
