@@ -498,7 +498,7 @@ sshconn_scan(const struct sshconn_options *o,
 		return rc;
 	if (s.type[0] == '\0')
 		return no_common(c, e);
-	snprintf(fingerprint, SSH_FINGERPRINT_BYTES, "%s %s", s.type,
+	snprintf(fingerprint, SSH_FINGERPRINT_BYTES, "%.31s %.60s", s.type,
 	    c->fingerprint);
 	return ERR_NONE;
 }

@@ -161,12 +161,18 @@ sshexec_close(struct sshexec **xp)
 
 /* --- its streams ------------------------------------------------------------------ */
 
+/*
+ * Each libssh2 call reads whatever the socket holds, for every stream.  So
+ * after standard error was drained the first call is tried once more before
+ * we wait: what it waits for may have come meanwhile.
+ */
 enum err_code
 sshexec_write(struct sshexec *x, const void *bytes, size_t len_bytes,
     struct err *e)
 {
 	struct mono deadline = sshconn_deadline(x->conn);
 	const char *at = bytes;
+	bool drained = false;
 
 	while (len_bytes > 0) {
 		ssize_t n = libssh2_channel_write(x->channel, at, len_bytes);
@@ -175,6 +181,7 @@ sshexec_write(struct sshexec *x, const void *bytes, size_t len_bytes,
 			at += n;
 			len_bytes -= (size_t)n;
 			deadline = sshconn_deadline(x->conn);
+			drained = false;
 			continue;
 		}
 		if (n == LIBSSH2_ERROR_CHANNEL_CLOSED ||
@@ -184,9 +191,11 @@ sshexec_write(struct sshexec *x, const void *bytes, size_t len_bytes,
 		if (n != 0 && n != LIBSSH2_ERROR_EAGAIN)
 			return sshconn_fail(x->conn, n, "writing to", e);
 		/* No room (0), or the socket is full. */
-		drain_stderr(x);
-		if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
+		if (!drained)
+			drain_stderr(x);
+		else if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
 			return err_wrap(e, "writing to the command");
+		drained = !drained;
 	}
 	return ERR_NONE;
 }
@@ -196,12 +205,12 @@ sshexec_read(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
     struct err *e)
 {
 	struct mono deadline = sshconn_deadline(x->conn);
+	bool drained = false;
 
 	*got = 0;
 	for (;;) {
 		ssize_t n = libssh2_channel_read(x->channel, bytes, max_bytes);
 
-		drain_stderr(x);
 		if (n > 0) {
 			*got = (size_t)n;
 			return ERR_NONE;
@@ -210,8 +219,11 @@ sshexec_read(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
 			return ERR_NONE;
 		if (n < 0 && n != LIBSSH2_ERROR_EAGAIN)
 			return sshconn_fail(x->conn, n, "reading from", e);
-		if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
+		if (n == 0 || !drained)
+			drain_stderr(x);
+		else if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
 			return err_wrap(e, "waiting for the command");
+		drained = !drained;
 	}
 }
 

@@ -112,7 +112,10 @@ sshd_stop() {
 	sshd_pid=$(cat "$1/sshd.pid")
 	sshd_children=$(cat "/proc/$sshd_pid/task/$sshd_pid/children" 2>/dev/null)
 	kill $sshd_pid 2>/dev/null
-	for p in $sshd_children; do kill "$p" 2>/dev/null; done
+	for p in $sshd_children; do
+		kill "$p" 2>/dev/null
+		kill -CONT "$p" 2>/dev/null # one a test has stopped
+	done
 	while kill -0 "$sshd_pid" 2>/dev/null; do
 		case $(cut -d' ' -f3 "/proc/$sshd_pid/stat" 2>/dev/null) in
 		Z|'') break ;;
