@@ -81,6 +81,7 @@ struct source_item {
 	struct source *source;
 	struct source_dir *dir;
 	size_t name_bytes; /* the last bytes of entry.path */
+	bool follow;       /* a root that is a link to a directory */
 };
 
 /* Free what an item holds; {0} afterwards. */

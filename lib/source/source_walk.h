@@ -1,0 +1,118 @@
+#ifndef LIB_SOURCE_SOURCE_WALK_H
+#define LIB_SOURCE_SOURCE_WALK_H
+
+/*
+ * Reading directories ahead.
+ *
+ * The work is cut into units: the first WALK_UNIT_COUNT names of a directory
+ * (listing it is part of that), and each following so many.  All units not yet
+ * consumed stand in one list in the order in which they will be needed, so
+ * "what next" is always the first new one from the front, for every thread,
+ * the consumer included: it never waits while there is something to do.
+ *
+ * K1. A unit goes NEW -> BUSY (by who takes it, under the lock) -> READY, and
+ *     what follows from it (its subdirectories, then the directory's next
+ *     unit) stands in the list behind it before it is READY.
+ * K2. Only the consumer takes units out, in order.
+ * K3. Readers stop while WALK_AHEAD_UNITS stand READY or BUSY: that bounds
+ *     memory.  The consumer's own next unit is never held up by this.
+ */
+
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "source_dir.h"
+#include "source_exclude.h"
+
+#define WALK_UNIT_COUNT  512
+#define WALK_AHEAD_UNITS 40
+#define WALK_THREADS_MAX 8
+#define WALK_NAMES_MAX   ((size_t)64 << 20) /* entries of one directory */
+
+/* The roots asked for and the way to them. */
+struct walk_pin {
+	char *name;
+	bool is_root;
+	struct walk_pin *children; /* sorted by name */
+	size_t child_count;
+};
+
+struct walk_name {
+	uint64_t key; /* its first 8 bytes, big-endian: compares like them */
+	uint32_t at;  /* in the listing's bytes */
+	uint8_t len_bytes;
+	uint8_t d_type;
+	uint8_t excluded; /* but on the way to a root */
+};
+
+/* What statx said of one name. */
+struct walk_record {
+	struct statx st;
+	enum err_code code; /* not ERR_NONE: a problem, errno_num says which */
+	int errno_num;
+	bool skip;   /* excluded after all */
+	bool follow; /* a root that is a link to a directory */
+	struct walk_unit *sub;
+};
+
+struct walk_listing {
+	unsigned refs; /* atomic: one a unit, one of the consumer's stack */
+	struct source_dir *dir;
+	const struct walk_pin *pin; /* NULL: not on the way to a root */
+	bool whole;        /* everything in it, not only what pin names */
+	uint64_t dev;      /* of the root it belongs to */
+	size_t base_bytes; /* length of that root's path */
+	uint8_t *bytes;    /* of the names */
+	struct walk_name *names;
+	size_t count;
+};
+
+enum walk_state { WALK_NEW, WALK_BUSY, WALK_READY };
+
+struct walk_unit {
+	struct walk_unit *before, *behind;
+	enum walk_state state;
+	enum err_code code;  /* out of memory */
+	struct err *problem; /* with the directory: the caller's to report */
+	struct walk_listing *listing;
+	size_t first, count;
+	struct walk_record *records;
+	struct walk_unit *next; /* of the same directory */
+};
+
+struct walk {
+	struct source_dirs dirs;
+	struct source_exclude *exclude;
+	bool one_file_system, exclude_caches;
+
+	pthread_mutex_t lock;
+	pthread_cond_t work, ready;
+	struct walk_unit *front, *back;
+	unsigned ahead; /* READY or BUSY units in the list */
+	unsigned idle, waiting;
+	bool stop;
+	pthread_t threads[WALK_THREADS_MAX];
+	unsigned thread_count;
+};
+
+/* Zeroed memory to a walk without threads; source_walk_fini ends it. */
+enum err_code source_walk_init(struct walk *w, struct err *e) MUST_CHECK;
+enum err_code source_walk_start(struct walk *w, unsigned threads,
+    struct err *e) MUST_CHECK;
+void source_walk_fini(struct walk *w);
+
+/* A directory to be listed; dir's reference is added. */
+enum err_code source_walk_unit_new(struct walk_unit **out,
+    struct source_dir *dir, struct err *e) MUST_CHECK;
+void source_walk_unit_free(struct walk *w, struct walk_unit **u);
+void source_walk_unref(struct walk *w, struct walk_listing **l);
+
+/* Put the very first unit into the empty list. */
+void source_walk_push(struct walk *w, struct walk_unit *u);
+
+/* Take u, the front of the list, out of it when it is READY. */
+enum err_code source_walk_take(struct walk *w, struct walk_unit *u,
+    struct err *e) MUST_CHECK;
+
+#endif
