@@ -39,6 +39,10 @@ int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __real_renameat(int ofd, const char *o, int nfd, const char *n);
 int __wrap_renameat(int ofd, const char *o, int nfd, const char *n);
+int __real_renameat2(int ofd, const char *o, int nfd, const char *n,
+    unsigned flags);
+int __wrap_renameat2(int ofd, const char *o, int nfd, const char *n,
+    unsigned flags);
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 
@@ -64,4 +68,10 @@ void *
 __wrap_calloc(size_t n, size_t size)
 {
 	return fault_now() ? NULL : __real_calloc(n, size);
+}
+
+int
+__wrap_renameat2(int ofd, const char *o, int nfd, const char *n, unsigned flags)
+{
+	return fault_now() ? -1 : __real_renameat2(ofd, o, nfd, n, flags);
 }
