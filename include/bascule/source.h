@@ -187,6 +187,8 @@ enum err_code source_tree_new(struct source **out,
 /*
  * A program to run without a shell: in a process group of its own, stdin
  * /dev/null, only PATH, HOME and LANG of our environment and those given here.
+ * When it ends, what it left running in its group is killed: a server that is
+ * to stay makes a session of its own, as daemons do.
  */
 struct source_program {
 	const char *const *argv; /* NULL-ended; argv[0] is sought in PATH */
@@ -255,7 +257,8 @@ enum err_code source_links_new(struct source_links **out,
     struct err *e) MUST_CHECK;
 /*
  * group of item's inode into group if a member was seen before (*found true);
- * otherwise remember group as that inode's (*found false).
+ * otherwise remember group as that inode's (*found false).  Asking twice in a
+ * row for one path counts once.
  */
 enum err_code source_links_join(struct source_links *links,
     const struct source_item *item, uint8_t group[ENTRY_LINK_BYTES],
