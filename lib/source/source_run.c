@@ -6,13 +6,6 @@
 
 #define READ_BYTES 65536
 
-void
-source_outcome_fini(struct source_outcome *outcome)
-{
-	buf_fini(&outcome->output);
-	buf_fini(&outcome->stderr_tail);
-}
-
 static enum err_code
 read_output(struct source_child *c, size_t keep_bytes,
     struct source_outcome *out, struct err *e)
