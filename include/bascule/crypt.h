@@ -94,7 +94,7 @@ void hash_end(struct hash *h, struct id *out);
 enum err_code hash_peek(const struct hash *h, struct id *out,
     struct err *e) MUST_CHECK;
 
-/* HMAC-SHA-256 under one key, at the speed of SHA-256 and without malloc. */
+/* HMAC-SHA-256 under one key, at the speed of SHA-256. */
 struct hash_key;
 /* key: 16 to 64 bytes, copied. */
 enum err_code hash_key_new(struct hash_key **out, const struct secret *key,

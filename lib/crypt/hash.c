@@ -32,8 +32,9 @@ hash_sha256(const void *bytes, size_t len_bytes, struct id *out, struct err *e)
 }
 
 /*
- * Starting an initialised context again with the same algorithm, adding to it
- * and ending it touch only memory it already has: they cannot fail.
+ * Adding and ending touch only memory the context has.  Starting again gives
+ * its 112 bytes of state back and takes as many (OpenSSL 3.0), which glibc
+ * serves from what was just given back: none of them can fail.
  */
 static void
 restart(struct hash *h)
@@ -100,9 +101,8 @@ hash_peek(const struct hash *h, struct id *out, struct err *e)
 }
 
 /*
- * HMAC by hand (RFC 2104) over one reusable context.  OpenSSL 3.0's EVP_MAC
- * copies its keyed states, two allocations each, for every message; hashing
- * the two 64-byte pads again is cheaper and cannot fail.
+ * HMAC (RFC 2104) over the one context: hashing the two 64-byte pads again
+ * costs what EVP_MAC's copying of keyed states does (README.md has numbers).
  */
 struct hash_key {
 	struct hash *h;
