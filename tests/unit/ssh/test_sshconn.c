@@ -224,6 +224,7 @@ START_TEST(a_host_that_never_speaks_times_out)
 	OWNED(fdio_close) int fd = listen_somewhere(&o.port);
 
 	o.timeout_ns = 200 * NS_PER_MS;
+	ck_assert_int_ne(fd, -1);
 	ck_assert_int_eq(try_open(), ERR_TIMEOUT);
 	ck_assert_ptr_nonnull(strstr(e.text, "has not answered"));
 }
@@ -234,6 +235,7 @@ START_TEST(a_raised_flag_cancels)
 	OWNED(fdio_close) int fd = listen_somewhere(&o.port);
 	volatile sig_atomic_t cancel = 1;
 
+	ck_assert_int_ne(fd, -1);
 	o.cancel = &cancel;
 	ck_assert_int_eq(try_open(), ERR_CANCELLED);
 }
