@@ -1,0 +1,140 @@
+#ifndef BASCULE_REPLICATE_H
+#define BASCULE_REPLICATE_H
+
+/*
+ * Bring a copy of a repository up to date: docs/protocol/store-serve.md.
+ * The sender pushes what the far side lacks; the receiver trusts nothing.
+ *
+ * R1. A snapshot is visible at the far side only with everything it needs.
+ * R2. What was acknowledged is durable there.
+ * R3. A cut at any moment costs at most the credit that was in flight; the
+ *     next run goes on from there.
+ * R4. The receiver is never asked to delete, overwrite or read, and would not.
+ */
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bascule/base/defs.h>
+#include <bascule/base/err.h>
+#include <bascule/base/id.h>
+
+struct store;
+
+/* --- transport: a way for bytes to the other side --------------------------- */
+
+struct transport {
+	/* At least one byte; *got is 0 when the other side has ended. */
+	enum err_code (*read)(void *ctx, void *bytes, size_t max_bytes,
+	    size_t *got, struct err *e);
+	/* All of bytes. */
+	enum err_code (*write)(void *ctx, const void *bytes, size_t len_bytes,
+	    struct err *e);
+	void *ctx;
+};
+
+/*
+ * A transport over two descriptors (pipes, sockets), which are made
+ * non-blocking.  Everything is borrowed until the transport is no more used.
+ * ERR_TIMEOUT when nothing moves for timeout_ns; ERR_CANCELLED.
+ */
+struct transport_fds {
+	int in, out;
+	int64_t timeout_ns;
+	const volatile sig_atomic_t *cancel; /* may be NULL */
+};
+enum err_code transport_over_fds(struct transport *out,
+    struct transport_fds *fds, struct err *e) MUST_CHECK;
+
+/* --- sending ------------------------------------------------------------------ */
+
+struct replicate_tally {
+	uint64_t snapshots_count, snapshots_sent_count; /* here, and sent now */
+	uint64_t points_count, points_sent_count;
+	uint64_t packs_count, packs_sent_count; /* needed, and lacking there */
+	uint64_t pack_bytes;      /* of the packs that lack there */
+	uint64_t pack_sent_bytes; /* of these, sent so far */
+	uint64_t sent_bytes;      /* all that went out, on the transport */
+	uint64_t received_bytes;  /* all that came back */
+	uint64_t refused_count;   /* objects the far side did not take */
+	uint64_t damaged_count;   /* objects here that cannot be sent */
+	bool copy_created;        /* there was no copy before */
+};
+
+/* One object that was refused there or is damaged here. */
+typedef void replicate_problem_fn(void *ctx, const char *object,
+    const struct err *why);
+typedef void replicate_progress_fn(void *ctx,
+    const struct replicate_tally *tally);
+
+struct replicate_options {
+	const char *service;                /* NULL: all */
+	replicate_problem_fn *on_problem;   /* may be NULL */
+	replicate_progress_fn *on_progress; /* a few times a second at most */
+	void *ctx;
+	const volatile sig_atomic_t *cancel; /* may be NULL */
+};
+
+/*
+ * Push to the receiver behind t.  *out is filled in as far as it went, on
+ * failure too.  ERR_NONE also when single objects were refused or damaged: see
+ * the tally.  ERR_TIMEOUT: the far side is away; the next run goes on.
+ * ERR_NOSPACE, ERR_REFUSED, ERR_INPUT (another family), ERR_TOONEW: as the far
+ * side said.  Checkpoints of unfinished runs are not sent.
+ */
+enum err_code replicate_push(struct store *st, const struct transport *t,
+    const struct replicate_options *opt, struct replicate_tally *out,
+    struct err *e) MUST_CHECK;
+
+/* Where and as whom; what is NULL or 0 has a default. */
+struct replicate_target {
+	const char *url;         /* ssh://USER@HOST[:PORT]/PATH, required */
+	const char *known_hosts; /* NULL: ~/.ssh/known_hosts if no host_keys */
+	const char *const *host_keys; /* "SHA256:..." each */
+	size_t host_keys_count;
+	const char *identity;       /* NULL: the agent */
+	const char *remote_bascule; /* NULL: "bascule" */
+	const char *bind_address;   /* NULL: any: which link is used */
+	const char *address; /* NULL: the URL's host: which link is used */
+	int64_t timeout_ns;  /* 0: 30 s without progress */
+};
+
+/*
+ * Connect, start `REMOTE-BASCULE -r PATH store serve --allow put` there (or
+ * what the key's forced command says), push, end.  Errors as sshconn_open and
+ * replicate_push; a far side that ends without a word is quoted by its
+ * standard error.
+ */
+enum err_code reach_push(struct store *st, const struct replicate_target *to,
+    const struct replicate_options *opt, struct replicate_tally *out,
+    struct err *e) MUST_CHECK;
+
+/* --- receiving ------------------------------------------------------------------ */
+
+enum serve_allow { SERVE_NOTHING = 0, SERVE_PUT = 1 };
+
+struct serve_options {
+	unsigned allow; /* of enum serve_allow */
+	bool network_fs_allowed;
+	const volatile sig_atomic_t *cancel; /* may be NULL */
+};
+
+struct serve_tally {
+	uint64_t packs_count, pack_bytes, snapshots_count, points_count;
+	uint64_t refused_count;
+	bool copy_created;
+};
+
+/*
+ * Be the receiver for the repository at path until the sender says goodbye or
+ * goes.  Whatever fails is told to the sender first.  ERR_TIMEOUT: the sender
+ * went away or fell silent; ERR_REFUSED, ERR_INPUT: it asked for something
+ * that is not allowed or not in the protocol.
+ */
+enum err_code serve_run(const char *path, const struct transport *t,
+    const struct serve_options *opt, struct serve_tally *out,
+    struct err *e) MUST_CHECK;
+
+#endif
