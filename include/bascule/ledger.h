@@ -135,7 +135,7 @@ struct record {
 	size_t len_bytes;
 };
 
-/* Take bytes apart and compute their hash.  ERR_CORRUPT, ERR_TOONEW. */
+/* Take bytes apart and compute their hash.  ERR_CORRUPT. */
 enum err_code record_decode(struct record *r, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 
@@ -172,7 +172,7 @@ enum err_code record_redact(const struct record *r,
     bool (*keep)(void *ctx, const struct record_field *field), void *ctx,
     struct buf *out, struct err *e) MUST_CHECK;
 
-/* As docs/protocol/api.md's "record" message. */
+/* As docs/protocol/api.md's "record" message; its "ts" is the record's. */
 enum err_code record_to_wire(const struct record *r, struct wire_value **out,
     struct err *e) MUST_CHECK;
 
@@ -198,7 +198,11 @@ struct head {
 
 #define HEAD_LABEL "bascule ledger head v1" /* of the signature */
 
-/* ERR_CORRUPT, ERR_TOONEW. */
+/* "SHA256:..." of a signer's SIGN_PUBLIC_BYTES; out: SIGN_FINGERPRINT_SIZE. */
+enum err_code head_fingerprint(const uint8_t *signer, char *out,
+    struct err *e) MUST_CHECK;
+
+/* ERR_CORRUPT. */
 enum err_code head_decode(struct head *h, const void *bytes, size_t len_bytes,
     struct err *e) MUST_CHECK;
 
@@ -304,7 +308,21 @@ typedef enum err_code ledger_head_fn(void *ctx, const struct ledger_head *h,
 enum err_code ledger_heads(struct ledger *l, uint64_t from, ledger_head_fn *fn,
     void *ctx, struct err *e) MUST_CHECK;
 
-/* --- verification ----------------------------------------------------------- */
+/* --- proof ------------------------------------------------------------------
+ * The judge of a ledger's bytes, wherever they come from: all heads in order,
+ * then the records, each chain's in order, then the end.  It reads nothing and
+ * knows no database; lib/ledger/proof.c is meant to be read by reviewers.
+ */
+
+struct proof;
+
+struct proof_options {
+	const struct sign_public *key; /* NULL: the one beside the heads, which
+	                                  proves consistency, not who signed */
+	bool after_first_head;         /* the records begin behind its tips */
+	const char *const *chains;     /* the ones to expect; NULL: all */
+	size_t chains_count;
+};
 
 struct ledger_verdict {
 	uint64_t records_count;
@@ -316,6 +334,26 @@ struct ledger_verdict {
 	uint64_t sequence;                     /* its place, 0 for a head */
 	char what[ERR_TEXT_BYTES];             /* what differs */
 };
+
+/* options: copied, what they point at borrowed. */
+enum err_code proof_new(struct proof **out, const struct proof_options *options,
+    struct err *e) MUST_CHECK;
+void proof_free(struct proof **p);
+
+/* ERR_CORRUPT: this one is bad; nothing after it can be judged. */
+enum err_code proof_head(struct proof *p, const struct ledger_head *h,
+    struct err *e) MUST_CHECK;
+enum err_code proof_record(struct proof *p, const void *bytes, size_t len_bytes,
+    struct err *e) MUST_CHECK;
+/* Nothing that a head speaks of may be missing. */
+enum err_code proof_end(struct proof *p, struct err *e) MUST_CHECK;
+
+/* So far; borrowed from p. */
+const struct ledger_verdict *proof_verdict(const struct proof *p);
+/* Who signed the heads; NULL before the first. */
+const struct sign_public *proof_signer(const struct proof *p);
+
+/* --- verification ----------------------------------------------------------- */
 
 /*
  * Recompute everything.  key NULL: the signatures are checked with the keys
@@ -393,7 +431,7 @@ enum err_code ledger_points(struct ledger *l,
     const struct ledger_point_filter *f, ledger_point_fn *fn, void *ctx,
     struct err *e) MUST_CHECK;
 /* When the point reached that site: 0 when it has not. */
-enum err_code ledger_point_reached(struct ledger *l, const char *point,
+enum err_code ledger_points_reached(struct ledger *l, const char *point,
     const char *site, struct utc *at, struct err *e) MUST_CHECK;
 
 struct ledger_exercise {
