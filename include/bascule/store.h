@@ -310,7 +310,8 @@ void point_list_fini(struct point_list *list);
 
 /* Where a chunk lies. */
 struct place {
-	uint32_t segment, pack, frame;
+	uint32_t pack; /* a number: the same pack, the same number */
+	uint32_t frame;
 	uint16_t slot;
 };
 /* The best copy; ERR_NOTFOUND when no listed segment has it. */

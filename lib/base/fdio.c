@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PIECE_BYTES ((size_t)64 << 10)
@@ -13,6 +15,22 @@ fdio_close(int *fd)
 	if (*fd != -1)
 		close(*fd);
 	*fd = -1;
+}
+
+int
+fdio_open_beneath(int dirfd, const char *path, int flags, unsigned mode)
+{
+	struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC),
+	    .mode = (flags & O_CREAT) != 0 ? mode : 0,
+	    .resolve =
+		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+	int fd;
+
+	/* EAGAIN: something was renamed while it was resolved. */
+	do
+		fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	while (fd == -1 && (errno == EINTR || errno == EAGAIN));
+	return fd;
 }
 
 enum err_code

@@ -84,6 +84,16 @@ enum err_code repo_publish_hashed(struct session *se, struct repo_file *f,
     struct id *name, struct err *e) MUST_CHECK;
 
 /*
+ * For the files without a hash for a name, under the lock: written to tmp/tmp,
+ * put in the place of the old one.
+ */
+enum err_code repo_replace(struct store *st, const char *tmp,
+    const struct repo_file *f, struct err *e) MUST_CHECK;
+
+/* rename(2) that never replaces: -1 and EEXIST. */
+int repo_rename_new(int from_fd, const char *from, int to_fd, const char *to);
+
+/*
  * A directory below one of ours: snapshots/SERVICE.  Names are checked.
  * ERR_NOTFOUND; repo_make_dir makes it, durably.
  */
@@ -169,6 +179,11 @@ struct index_pack {
 size_t index_packs_count(const struct store *st);
 const struct index_pack *index_pack(const struct store *st, uint32_t number);
 bool index_pack_present(struct store *st, uint32_t number);
+
+/* What store_get does, with a reader of one's own. */
+enum err_code reader_take(struct reader *r, enum store_kind kind,
+    const struct id *id, struct buf *out, struct buf *refs,
+    struct err *e) MUST_CHECK;
 
 /* The clear refs of a page's or list's frame; needs no key. */
 enum err_code reader_refs(struct store *st, const struct id *id,

@@ -16,6 +16,13 @@
 /* OWNED(fdio_close) int fd = -1; */
 void fdio_close(int *fd);
 
+/*
+ * openat(2) that never leaves dirfd and follows no symbolic link in any place
+ * (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS); O_CLOEXEC is added.
+ * -1 with errno set, as openat: ELOOP for a link, EXDEV for a way out.
+ */
+int fdio_open_beneath(int dirfd, const char *path, int flags, unsigned mode);
+
 enum err_code fdio_write(int fd, const void *bytes, size_t len_bytes,
     struct err *e) MUST_CHECK;
 enum err_code fdio_pwrite(int fd, const void *bytes, size_t len_bytes,

@@ -1,0 +1,86 @@
+#ifndef STORE_FRAME_H
+#define STORE_FRAME_H
+
+/*
+ * Frames: what is compressed and sealed.  Encoding and decoding work on whole
+ * frames in memory; the decoder takes hostile input.
+ */
+
+#include "parts.h"
+
+#define FRAME_FIXED_BYTES 80
+#define FRAME_RAW_MAX     ((size_t)8 << 20) /* the raw body */
+#define FRAME_BODY_MAX    ((size_t)9 << 20) /* sealed */
+#define FRAME_REFS_MAX    16384
+#define FRAME_CHUNKS_MAX  16384
+#define FRAME_BASES_MAX   16
+#define FRAME_DEPTH_MAX   4
+#define FRAME_BYTES_MAX                                             \
+	(FRAME_FIXED_BYTES +                                        \
+	    ID_BYTES * (FRAME_BASES_MAX + (size_t)FRAME_REFS_MAX) + \
+	    FRAME_BODY_MAX)
+
+enum frame_codec { FRAME_RAW, FRAME_ZSTD };
+
+/* A frame's clear part; pointers into the frame. */
+struct frame_view {
+	enum store_kind kind;
+	enum frame_codec codec;
+	uint8_t depth, bases_count;
+	uint32_t refs_count;
+	uint32_t body_bytes;
+	uint8_t bound_bits; /* the raw body has at most 2^this bytes */
+	struct id key_id;
+	const uint8_t *head; /* head_bytes: all before the body */
+	size_t head_bytes;
+	const uint8_t *nonce, *bases, *refs, *body;
+};
+
+/* Exactly one frame of len_bytes.  ERR_CORRUPT. */
+enum err_code frame_parse(struct frame_view *out, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+
+/* The chunks in an opened frame's raw body; pointers into it. */
+struct frame_chunks {
+	uint32_t count;
+	const uint8_t *lengths; /* u32 each */
+	const uint8_t *bytes;
+	size_t bytes_count;
+};
+enum err_code frame_chunks_parse(struct frame_chunks *out, const void *raw,
+    size_t raw_bytes, struct err *e) MUST_CHECK;
+/* One chunk; steps *offset_bytes over it.  i counts up from 0. */
+uint32_t frame_chunk_bytes(const struct frame_chunks *c, uint32_t i);
+
+/* --- coder: contexts and memory that a thread uses again and again ------- */
+
+struct frame_coder;
+enum err_code frame_coder_new(struct frame_coder **out,
+    struct err *e) MUST_CHECK;
+void frame_coder_free(struct frame_coder **c);
+
+struct frame_plain {
+	enum store_kind kind;
+	const uint8_t *refs;
+	uint32_t refs_count;
+	const uint8_t *raw; /* the raw body */
+	size_t raw_bytes;
+	bool padded; /* Padme */
+	enum writer_codec codec;
+	int level;             /* 0: what codec says */
+	const uint8_t *family; /* bound to it */
+};
+
+/* out is replaced by the whole frame. */
+enum err_code frame_encode(struct frame_coder *c, const struct frame_plain *p,
+    struct seal_key *key, struct buf *out, struct err *e) MUST_CHECK;
+
+/*
+ * The raw body of a parsed frame: *raw, borrowed until the coder is used
+ * again.  ERR_CORRUPT; ERR_INPUT for one that needs bases.
+ */
+enum err_code frame_decode(struct frame_coder *c, const struct frame_view *v,
+    struct seal_key *key, const uint8_t *family, const uint8_t **raw,
+    size_t *raw_bytes, struct err *e) MUST_CHECK;
+
+#endif

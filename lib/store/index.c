@@ -1,0 +1,415 @@
+#include "index.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "manifest.h"
+#include "pack.h"
+
+#define RELOADS_MAX 16
+
+/* What is known of a pack; 0: nothing yet. */
+enum pack_state {
+	PACK_PRESENT = 1,
+	PACK_ABSENT = 2,
+	PACK_OPEN_TO_ALL = 4,
+	PACK_NOT_OPEN = 8
+};
+
+struct index {
+	struct segment *segments;
+	uint32_t **numbers; /* of each segment's packs */
+	size_t segments_count;
+	struct index_pack *packs; /* sorted by name */
+	uint8_t *states;
+	size_t packs_count;
+	struct err damage;
+};
+
+void
+index_free(struct index **idxp)
+{
+	struct index *idx = TAKE(*idxp);
+
+	if (idx == NULL)
+		return;
+	for (size_t i = 0; i < idx->segments_count; i++) {
+		segment_fini(&idx->segments[i]);
+		if (idx->numbers != NULL)
+			free(idx->numbers[i]);
+	}
+	free(idx->segments);
+	free(idx->numbers);
+	free(idx->packs);
+	free(idx->states);
+	free(idx);
+}
+
+const struct err *
+index_damage(const struct store *st)
+{
+	return st->index->damage.code == ERR_NONE ? NULL : &st->index->damage;
+}
+
+static void
+note_damage(struct index *idx, const struct err *e)
+{
+	if (idx->damage.code == ERR_NONE)
+		idx->damage = *e;
+}
+
+static int
+compare_packs(const void *va, const void *vb)
+{
+	const struct index_pack *a = va, *b = vb;
+
+	return id_compare(&a->name, &b->name);
+}
+
+size_t
+index_pack_number(const struct store *st, const struct id *name)
+{
+	const struct index *idx = st->index;
+	struct index_pack key = {.name = *name};
+	const struct index_pack *at = NULL;
+
+	if (idx->packs_count > 0)
+		at = bsearch(&key, idx->packs, idx->packs_count,
+		    sizeof(*idx->packs), compare_packs);
+	return at == NULL ? idx->packs_count : (size_t)(at - idx->packs);
+}
+
+static size_t
+all_packs(const struct index *idx, struct index_pack *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < idx->segments_count; i++)
+		for (uint32_t p = 0; p < idx->segments[i].packs_count; p++) {
+			struct segment_pack sp;
+
+			if (out != NULL) {
+				segment_pack(&idx->segments[i], p, &sp);
+				out[count] =
+				    (struct index_pack){.name = sp.name,
+					.size_bytes = sp.size_bytes,
+					.metadata =
+					    (sp.flags & SEGMENT_METADATA) != 0,
+					.foreign =
+					    (sp.flags & SEGMENT_FOREIGN) != 0};
+			}
+			count++;
+		}
+	return count;
+}
+
+/* Each distinct pack once. */
+static enum err_code
+gather_packs(struct index *idx, struct err *e)
+{
+	size_t count = all_packs(idx, NULL), kept = 0;
+
+	idx->packs = calloc(count + 1, sizeof(*idx->packs));
+	idx->states = calloc(count + 1, 1);
+	if (idx->packs == NULL || idx->states == NULL)
+		return err_nomem(e);
+	all_packs(idx, idx->packs);
+	if (count > 0)
+		qsort(idx->packs, count, sizeof(*idx->packs), compare_packs);
+	for (size_t i = 0; i < count; i++)
+		if (kept == 0 ||
+		    !id_equal(&idx->packs[kept - 1].name, &idx->packs[i].name))
+			idx->packs[kept++] = idx->packs[i];
+	idx->packs_count = kept;
+	return ERR_NONE;
+}
+
+static enum err_code
+number_packs(struct store *st, struct err *e)
+{
+	struct index *idx = st->index;
+
+	idx->numbers = calloc(idx->segments_count + 1, sizeof(*idx->numbers));
+	if (idx->numbers == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < idx->segments_count; i++) {
+		const struct segment *s = &idx->segments[i];
+
+		idx->numbers[i] =
+		    calloc((size_t)s->packs_count + 1, sizeof(uint32_t));
+		if (idx->numbers[i] == NULL)
+			return err_nomem(e);
+		for (uint32_t p = 0; p < s->packs_count; p++) {
+			struct segment_pack sp;
+
+			segment_pack(s, p, &sp);
+			idx->numbers[i][p] =
+			    (uint32_t)index_pack_number(st, &sp.name);
+		}
+	}
+	return ERR_NONE;
+}
+
+/*
+ * The listed segments.  *vanished: one is not there, which is damage, unless
+ * MANIFEST was replaced meanwhile.
+ */
+static enum err_code
+open_segments(struct index *idx, struct store *st, const struct manifest *m,
+    bool *vanished, struct err *e)
+{
+	idx->segments = calloc(m->segments_count + 1, sizeof(*idx->segments));
+	if (idx->segments == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < m->segments_count; i++) {
+		const struct manifest_segment *ms = &m->segments[i];
+		struct segment *s = &idx->segments[idx->segments_count];
+		char hex[ID_HEX_BYTES];
+		struct err why = {0};
+		enum err_code rc;
+
+		rc = segment_open(s, st->index_fd, id_hex(&ms->name, hex),
+		    st->family, &why);
+		if (rc == ERR_NONE &&
+		    (s->size_bytes != ms->size_bytes ||
+			s->records_count != ms->records_count)) {
+			segment_fini(s);
+			rc = err_set(&why, ERR_CORRUPT,
+			    "'%s' is not of the size that MANIFEST says", hex);
+		}
+		if (rc == ERR_NOTFOUND)
+			*vanished = true;
+		if (rc == ERR_NONE) {
+			idx->segments_count++;
+			continue;
+		}
+		if (rc == ERR_TOONEW || rc == ERR_NOMEM) {
+			*e = why;
+			return rc;
+		}
+		err_wrap(&why, "'%s/index'", st->path);
+		why.code = ERR_CORRUPT;
+		note_damage(idx, &why);
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+load_once(struct index **out, struct store *st, uint64_t *generation,
+    bool *vanished, struct err *e)
+{
+	OWNED(manifest_fini) struct manifest m = {0};
+	OWNED(index_free) struct index *idx = calloc(1, sizeof(*idx));
+	struct err why = {0};
+	enum err_code rc;
+
+	*vanished = false;
+	if (idx == NULL)
+		return err_nomem(e);
+	rc = manifest_read(&m, st, &why);
+	if (rc == ERR_TOONEW || rc == ERR_NOMEM) {
+		*e = why;
+		return rc;
+	}
+	if (rc != ERR_NONE)
+		note_damage(idx, &why);
+	*generation = m.generation;
+	rc = open_segments(idx, st, &m, vanished, e);
+	if (rc == ERR_NONE)
+		*out = TAKE(idx);
+	return rc;
+}
+
+enum err_code
+index_load(struct index **out, struct store *st, struct err *e)
+{
+	OWNED(index_free) struct index *idx = NULL;
+	uint64_t generation, before = UINT64_MAX;
+	enum err_code rc = ERR_NONE;
+
+	*out = NULL;
+	for (int i = 0; i < RELOADS_MAX; i++) {
+		bool vanished;
+
+		index_free(&idx);
+		rc = load_once(&idx, st, &generation, &vanished, e);
+		if (rc != ERR_NONE || !vanished || generation == before)
+			break;
+		before = generation; /* merged away since we read the list? */
+	}
+	if (rc == ERR_NONE)
+		rc = gather_packs(idx, e);
+	if (rc == ERR_NONE) {
+		struct index *old = st->index;
+
+		st->index = idx;
+		rc = number_packs(st, e);
+		st->index = old;
+	}
+	if (rc == ERR_NONE)
+		*out = TAKE(idx);
+	return rc;
+}
+
+void
+index_inherit(struct index *to, const struct index *from)
+{
+	size_t j = 0;
+
+	for (size_t i = 0; i < to->packs_count; i++) {
+		while (j < from->packs_count &&
+		    compare_packs(&from->packs[j], &to->packs[i]) < 0)
+			j++;
+		if (j < from->packs_count &&
+		    id_equal(&from->packs[j].name, &to->packs[i].name))
+			to->states[i] |= from->states[j] &
+			    (PACK_OPEN_TO_ALL | PACK_NOT_OPEN);
+	}
+}
+
+bool
+index_find(const struct store *st, const struct id *id, unsigned nth,
+    struct index_copy *out)
+{
+	const struct index *idx = st->index;
+
+	/* The newest segments first: what is wanted is mostly young. */
+	for (size_t i = idx->segments_count; i-- > 0;) {
+		const struct segment *s = &idx->segments[i];
+		uint64_t at = segment_find(s, id);
+		struct segment_record r;
+
+		for (; segment_record(s, at, &r) && id_equal(&r.id, id); at++) {
+			if (nth-- > 0)
+				continue;
+			*out = (struct index_copy){.number =
+						       idx->numbers[i][r.pack],
+			    .frame = r.frame,
+			    .slot = r.slot,
+			    .kind = r.kind,
+			    .depth = r.depth};
+			return true;
+		}
+	}
+	return false;
+}
+
+size_t
+index_packs_count(const struct store *st)
+{
+	return st->index->packs_count;
+}
+
+const struct index_pack *
+index_pack(const struct store *st, uint32_t number)
+{
+	ASSERT(number < st->index->packs_count);
+	return &st->index->packs[number];
+}
+
+bool
+index_pack_present(struct store *st, uint32_t number)
+{
+	const struct index_pack *pk = index_pack(st, number);
+	uint8_t *state = &st->index->states[number];
+	char path[PACK_PATH_BYTES];
+	struct stat sb;
+
+	if ((*state & (PACK_PRESENT | PACK_ABSENT)) == 0) {
+		bool there = fstatat(st->packs_fd, pack_path(&pk->name, path),
+				 &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(sb.st_mode) &&
+		    (uint64_t)sb.st_size == pk->size_bytes;
+
+		*state |= there ? PACK_PRESENT : PACK_ABSENT;
+	}
+	return (*state & PACK_PRESENT) != 0;
+}
+
+bool
+index_present(struct store *st, const struct id *id)
+{
+	struct index_copy c;
+
+	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
+		if (index_pack_present(st, c.number))
+			return true;
+	return false;
+}
+
+/*
+ * All our recipients must be able to open what we refer to.  A pack that
+ * cannot be asked is not used: the chunk is stored once more.
+ */
+static bool
+open_to_all(struct store *st, uint32_t number)
+{
+	uint8_t *state = &st->index->states[number];
+	struct err e = {0};
+
+	if ((*state & (PACK_OPEN_TO_ALL | PACK_NOT_OPEN)) == 0)
+		*state |= pack_all_can_open(st, &index_pack(st, number)->name,
+			      st->keyring, &e)
+		    ? PACK_OPEN_TO_ALL
+		    : PACK_NOT_OPEN;
+	return (*state & PACK_OPEN_TO_ALL) != 0;
+}
+
+bool
+index_usable(struct store *st, const struct id *id)
+{
+	struct index_copy c;
+
+	/* What came from another site is a claim until it was opened. */
+	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
+		if (!index_pack(st, c.number)->foreign &&
+		    index_pack_present(st, c.number) &&
+		    open_to_all(st, c.number))
+			return true;
+	return false;
+}
+
+static enum err_code
+publish_segment(struct session *se, struct segment_parts *parts,
+    struct manifest_segment *out, struct err *e)
+{
+	OWNED(buf_fini) struct buf b = {.max_bytes = SIZE_MAX / 2};
+	struct repo_file f = {.dirfd = se->store->index_fd, .what = "index"};
+	enum err_code rc = segment_encode(parts, se->store->family, &b, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	f.bytes = b.bytes;
+	f.len_bytes = b.len_bytes;
+	out->size_bytes = b.len_bytes;
+	out->records_count = parts->records_count;
+	rc = repo_publish_hashed(se, &f, &out->name, e);
+	return rc == ERR_EXISTS ? ERR_NONE : rc;
+}
+
+enum err_code
+index_commit(struct session *se, struct segment_parts *parts, struct err *e)
+{
+	OWNED(manifest_fini) struct manifest m = {0};
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	struct manifest_segment seg = {0};
+	enum err_code rc = publish_segment(se, parts, &seg, e);
+
+	if (rc == ERR_NONE)
+		rc = repo_lock(se->store, e);
+	if (rc != ERR_NONE)
+		return rc;
+	held = se->store;
+	rc = session_check(se, e);
+	if (rc == ERR_NONE)
+		rc = manifest_read(&m, se->store, e);
+	if (rc != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < m.segments_count; i++)
+		if (id_equal(&m.segments[i].name, &seg.name))
+			return ERR_NONE; /* the same was found again */
+	rc = manifest_add(&m, &seg, e);
+	return rc == ERR_NONE ? manifest_replace(&m, se, e) : rc;
+}

@@ -1,0 +1,355 @@
+#include "pack.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/le.h>
+
+#define COUNTS_BYTES 16
+#define KEY_ROW_MIN  (2 * ID_BYTES + 4)
+
+const char *
+pack_path(const struct id *name, char out[PACK_PATH_BYTES])
+{
+	char hex[ID_HEX_BYTES];
+
+	id_hex(name, hex);
+	snprintf(out, PACK_PATH_BYTES, "%.2s/%s", hex, hex);
+	return out;
+}
+
+void
+pack_close(struct pack *pk)
+{
+	fdio_close(&pk->fd);
+}
+
+/* Do the counts fit into the footer, and the footer into the file? */
+static bool
+counts_fit(const struct pack *pk)
+{
+	uint64_t need = COUNTS_BYTES +
+	    (uint64_t)pk->frames_count * PACK_FRAME_BYTES +
+	    (uint64_t)pk->chunks_count * ID_BYTES +
+	    (uint64_t)pk->keys_count * KEY_ROW_MIN +
+	    (uint64_t)pk->blocks_count * ID_BYTES;
+
+	return pk->frames_count <= PACK_FRAMES_MAX &&
+	    pk->chunks_count <= PACK_CHUNKS_MAX &&
+	    pk->keys_count <= PACK_KEYS_MAX &&
+	    pk->blocks_count <= PACK_BYTES_MAX / PACK_BLOCK_BYTES &&
+	    need <= pk->footer_bytes;
+}
+
+static enum err_code
+read_tail(struct pack *pk, struct err *e)
+{
+	uint8_t tail[PACK_TAIL_BYTES], counts[COUNTS_BYTES];
+	enum err_code rc = fdio_pread(pk->fd, tail, sizeof(tail),
+	    pk->size_bytes - PACK_TAIL_BYTES, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	pk->footer_bytes = le_get32(tail);
+	memcpy(pk->footer_hash.bytes, tail + 4, ID_BYTES);
+	if (pk->footer_bytes < COUNTS_BYTES ||
+	    pk->footer_bytes > pk->size_bytes - PACK_TAIL_BYTES - HEAD_BYTES)
+		return err_set(e, ERR_CORRUPT,
+		    "a footer of %u bytes does not fit", pk->footer_bytes);
+	pk->footer_at = pk->size_bytes - PACK_TAIL_BYTES - pk->footer_bytes;
+	rc = fdio_pread(pk->fd, counts, sizeof(counts), pk->footer_at, e);
+	if (rc != ERR_NONE)
+		return rc;
+	pk->frames_count = le_get32(counts);
+	pk->chunks_count = le_get32(counts + 4);
+	pk->keys_count = le_get32(counts + 8);
+	pk->blocks_count = le_get32(counts + 12);
+	if (!counts_fit(pk))
+		return err_set(e, ERR_CORRUPT, "the footer's counts are wrong");
+	return ERR_NONE;
+}
+
+enum err_code
+pack_open(struct pack *out, int dirfd, const char *path, uint64_t size_bytes,
+    struct err *e)
+{
+	OWNED(pack_close) struct pack pk = {.fd = -1};
+	enum err_code rc;
+
+	*out = pk;
+	rc = repo_open_file(&pk.fd, &pk.size_bytes, dirfd, path, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (pk.size_bytes < HEAD_BYTES + COUNTS_BYTES + PACK_TAIL_BYTES ||
+	    pk.size_bytes > PACK_BYTES_MAX ||
+	    (size_bytes != 0 && pk.size_bytes != size_bytes))
+		return err_set(e, ERR_CORRUPT,
+		    "'%s' is %llu bytes long, not %llu", path,
+		    (unsigned long long)pk.size_bytes,
+		    (unsigned long long)size_bytes);
+	rc = read_tail(&pk, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "'%s'", path);
+	*out = pk;
+	pk.fd = -1;
+	return ERR_NONE;
+}
+
+static void
+get_frame(const uint8_t *at, struct pack_frame *out)
+{
+	memcpy(out->hash.bytes, at, ID_BYTES);
+	out->offset_bytes = le_get64(at + 32);
+	out->len_bytes = le_get32(at + 40);
+	out->first_chunk = le_get32(at + 44);
+	out->chunks_count = le_get32(at + 48);
+	out->kind = at[52];
+	out->depth = at[53];
+	out->key = le_get16(at + 54);
+}
+
+enum err_code
+pack_frame_at(const struct pack *pk, uint32_t ordinal, struct pack_frame *out,
+    struct err *e)
+{
+	uint8_t row[PACK_FRAME_BYTES];
+	enum err_code rc;
+
+	if (ordinal >= pk->frames_count)
+		return err_set(e, ERR_CORRUPT, "it has %u frames, no frame %u",
+		    pk->frames_count, ordinal);
+	rc = fdio_pread(pk->fd, row, sizeof(row),
+	    pk->footer_at + COUNTS_BYTES + (uint64_t)ordinal * PACK_FRAME_BYTES,
+	    e);
+	if (rc != ERR_NONE)
+		return rc;
+	get_frame(row, out);
+	if (out->offset_bytes < HEAD_BYTES ||
+	    out->offset_bytes > pk->footer_at ||
+	    out->len_bytes > pk->footer_at - out->offset_bytes ||
+	    out->len_bytes > FRAME_BYTES_MAX ||
+	    out->len_bytes < FRAME_FIXED_BYTES)
+		return err_set(e, ERR_CORRUPT,
+		    "the footer puts frame %u out of bounds", ordinal);
+	return ERR_NONE;
+}
+
+/* --- The footer as a whole ----------------------------------------------- */
+
+void
+pack_footer_fini(struct pack_footer *f)
+{
+	buf_fini(&f->bytes);
+	memset(f, 0, sizeof(*f));
+}
+
+void
+pack_footer_frame(const struct pack_footer *f, uint32_t ordinal,
+    struct pack_frame *out)
+{
+	ASSERT(ordinal < f->frames_count);
+	get_frame(f->frames + (size_t)ordinal * PACK_FRAME_BYTES, out);
+}
+
+bool
+pack_footer_key(const struct pack_footer *f, uint32_t ordinal,
+    struct pack_key_row *out)
+{
+	struct le_reader r;
+
+	if (ordinal >= f->keys_count)
+		return false;
+	le_init(&r, f->keys, f->keys_bytes);
+	for (uint32_t i = 0; i <= ordinal; i++) {
+		const uint8_t *key_id = le_take(&r, ID_BYTES);
+		const uint8_t *domain = le_take(&r, ID_BYTES);
+
+		out->stanzas =
+		    le_take_bytes(&r, PACK_STANZAS_MAX, &out->stanzas_bytes);
+		if (r.bad)
+			return false;
+		memcpy(out->key_id.bytes, key_id, ID_BYTES);
+		memcpy(out->domain.bytes, domain, ID_BYTES);
+	}
+	return true;
+}
+
+/* Frames fill the file from the head to the footer, chunks the id table. */
+static enum err_code
+check_table(const struct pack_footer *f, uint64_t footer_at, struct err *e)
+{
+	uint64_t offset = HEAD_BYTES, chunks = 0;
+	bool metadata = false;
+
+	for (uint32_t i = 0; i < f->frames_count; i++) {
+		struct pack_frame fr;
+
+		pack_footer_frame(f, i, &fr);
+		if (fr.kind < STORE_DATA || fr.kind > STORE_RECORDS ||
+		    fr.depth > FRAME_DEPTH_MAX || fr.key >= f->keys_count)
+			return err_set(e, ERR_CORRUPT,
+			    "the footer's row of frame %u makes no sense", i);
+		if (i == 0)
+			metadata = fr.kind != STORE_DATA;
+		if (metadata != (fr.kind != STORE_DATA))
+			return err_set(e, ERR_CORRUPT,
+			    "it holds both data and metadata");
+		if (fr.offset_bytes != offset ||
+		    fr.len_bytes < FRAME_FIXED_BYTES ||
+		    fr.first_chunk != chunks || fr.chunks_count == 0 ||
+		    fr.chunks_count > FRAME_CHUNKS_MAX)
+			return err_set(e, ERR_CORRUPT,
+			    "frame %u does not begin where the one before it "
+			    "ends",
+			    i);
+		offset += fr.len_bytes;
+		chunks += fr.chunks_count;
+	}
+	if (offset != footer_at || chunks != f->chunks_count)
+		return err_set(e, ERR_CORRUPT,
+		    "the frames do not fill the pack");
+	return ERR_NONE;
+}
+
+enum err_code
+pack_footer_parse(struct pack_footer *out, const void *bytes, size_t len_bytes,
+    uint64_t footer_at, struct err *e)
+{
+	struct le_reader r;
+	uint64_t blocks = (footer_at + PACK_BLOCK_BYTES - 1) / PACK_BLOCK_BYTES;
+
+	le_init(&r, bytes, len_bytes);
+	out->frames_count = le_take32(&r);
+	out->chunks_count = le_take32(&r);
+	out->keys_count = le_take32(&r);
+	out->blocks_count = le_take32(&r);
+	if (out->frames_count > PACK_FRAMES_MAX ||
+	    out->chunks_count > PACK_CHUNKS_MAX ||
+	    out->keys_count > PACK_KEYS_MAX || out->blocks_count != blocks)
+		return err_set(e, ERR_CORRUPT, "the footer's counts are wrong");
+	out->frames = le_take(&r, (size_t)out->frames_count * PACK_FRAME_BYTES);
+	out->ids = le_take(&r, (size_t)out->chunks_count * ID_BYTES);
+	out->keys = r.at;
+	for (uint32_t i = 0; i < out->keys_count && !r.bad; i++) {
+		size_t len;
+
+		le_take(&r, 2 * (size_t)ID_BYTES);
+		le_take_bytes(&r, PACK_STANZAS_MAX, &len);
+	}
+	out->keys_bytes = (size_t)(r.at - out->keys);
+	out->blocks = le_take(&r, (size_t)out->blocks_count * ID_BYTES);
+	if (!le_done(&r))
+		return err_set(e, ERR_CORRUPT,
+		    "the footer is not as long as its counts make it");
+	return check_table(out, footer_at, e);
+}
+
+enum err_code
+pack_footer_load(struct pack_footer *out, const struct pack *pk, struct err *e)
+{
+	OWNED(pack_footer_fini) struct pack_footer f = {0};
+	struct id hash;
+	uint8_t *at;
+	enum err_code rc = buf_extend(&f.bytes, pk->footer_bytes, &at, e);
+
+	memset(out, 0, sizeof(*out));
+	if (rc == ERR_NONE)
+		rc = fdio_pread(pk->fd, at, pk->footer_bytes, pk->footer_at, e);
+	if (rc == ERR_NONE)
+		rc = hash_sha256(at, pk->footer_bytes, &hash, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (!id_equal(&hash, &pk->footer_hash))
+		return err_set(e, ERR_CORRUPT,
+		    "the footer does not match its hash");
+	rc = pack_footer_parse(&f, at, pk->footer_bytes, pk->footer_at, e);
+	if (rc != ERR_NONE)
+		return rc;
+	*out = f;
+	memset(&f, 0, sizeof(f));
+	return ERR_NONE;
+}
+
+bool
+pack_all_can_open(struct store *st, const struct id *name,
+    const struct keyring *k, struct err *e)
+{
+	OWNED(pack_close) struct pack pk = {.fd = -1};
+	OWNED(pack_footer_fini) struct pack_footer f = {0};
+	char path[PACK_PATH_BYTES];
+	struct pack_key_row row;
+
+	if (pack_open(&pk, st->packs_fd, pack_path(name, path), 0, e) !=
+		ERR_NONE ||
+	    pack_footer_load(&f, &pk, e) != ERR_NONE)
+		return false;
+	for (uint32_t i = 0; pack_footer_key(&f, i, &row); i++) {
+		bool all = false;
+
+		if (keyring_all_can_open(k, row.stanzas, row.stanzas_bytes,
+			&all, e) != ERR_NONE ||
+		    !all)
+			return false;
+	}
+	return true;
+}
+
+enum err_code
+pack_footer_records(const struct pack_footer *f, uint32_t pack,
+    struct buf *records, struct err *e)
+{
+	for (uint32_t i = 0; i < f->frames_count; i++) {
+		struct pack_frame fr;
+
+		pack_footer_frame(f, i, &fr);
+		for (uint32_t c = 0; c < fr.chunks_count; c++) {
+			struct segment_record r = {.pack = pack,
+			    .frame = i,
+			    .slot = (uint16_t)c,
+			    .kind = fr.kind,
+			    .depth = fr.depth};
+			uint8_t *at;
+			enum err_code rc =
+			    buf_extend(records, SEGMENT_RECORD_BYTES, &at, e);
+
+			if (rc != ERR_NONE)
+				return rc;
+			memcpy(r.id.bytes,
+			    f->ids + ((size_t)fr.first_chunk + c) * ID_BYTES,
+			    ID_BYTES);
+			segment_record_put(at, &r);
+		}
+	}
+	return ERR_NONE;
+}
+
+bool
+pack_find_bad_block(const struct pack *pk, uint64_t offset_bytes,
+    uint64_t len_bytes, uint64_t *block)
+{
+	OWNED(pack_footer_fini) struct pack_footer f = {0};
+	OWNED(free_mem) uint8_t *bytes = malloc(PACK_BLOCK_BYTES);
+	struct err e = {0};
+	uint64_t end = offset_bytes + len_bytes;
+
+	if (bytes == NULL || pack_footer_load(&f, pk, &e) != ERR_NONE)
+		return false;
+	for (*block = offset_bytes / PACK_BLOCK_BYTES;
+	     *block < f.blocks_count && *block * PACK_BLOCK_BYTES < end;
+	     ++*block) {
+		uint64_t at = *block * PACK_BLOCK_BYTES;
+		uint64_t left = pk->footer_at - at;
+		size_t n =
+		    left < PACK_BLOCK_BYTES ? (size_t)left : PACK_BLOCK_BYTES;
+		struct id hash;
+
+		if (fdio_pread(pk->fd, bytes, n, at, &e) != ERR_NONE ||
+		    hash_sha256(bytes, n, &hash, &e) != ERR_NONE)
+			return true; /* it cannot even be read */
+		if (memcmp(hash.bytes, f.blocks + *block * ID_BYTES,
+			ID_BYTES) != 0)
+			return true;
+	}
+	return false;
+}

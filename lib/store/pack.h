@@ -1,0 +1,144 @@
+#ifndef STORE_PACK_H
+#define STORE_PACK_H
+
+/*
+ * Packs: frames and a footer in a file named by its hash.  What a footer says
+ * is a hint (docs/format/repository.md); reading it never goes out of bounds.
+ */
+
+#include "frame.h"
+#include "parts.h"
+#include "segment.h"
+
+#define PACK_BYTES_MAX      ((uint64_t)64 << 20)
+#define PACK_FRAMES_MAX     65536
+#define PACK_CHUNKS_MAX     1048576
+#define PACK_KEYS_MAX       1024
+#define PACK_STANZAS_MAX    65536
+#define PACK_BLOCK_BYTES    65536
+#define PACK_TAIL_BYTES     36
+#define PACK_FRAME_BYTES    56 /* of the footer's table, each */
+#define PACK_PATH_BYTES     (3 + ID_HEX_BYTES)
+#define PACK_TEMPORARY_SIZE 64
+
+/* "ab/<64 digits>", relative to packs/.  Returns out. */
+const char *pack_path(const struct id *name, char out[PACK_PATH_BYTES]);
+
+/* --- Writing ------------------------------------------------------------- */
+
+/* A whole pack in tmp/, not yet flushed. */
+struct pack_done {
+	char temporary[PACK_TEMPORARY_SIZE];
+	struct id name;
+	uint64_t size_bytes;
+	bool metadata;
+	int fd; /* owned; still the one it was written through */
+};
+
+/* The one content key that a writer's frames are under. */
+struct pack_key {
+	struct id key_id;
+	struct id domain; /* whose id keys named the chunks */
+	const void *stanzas;
+	size_t stanzas_bytes;
+};
+
+/* One frame as it is added. */
+struct pack_piece {
+	const void *bytes;
+	size_t len_bytes;
+	struct id hash; /* of bytes */
+	const struct id *ids;
+	uint32_t ids_count;
+	enum store_kind kind;
+};
+
+struct pack_writer;
+/* temporary: the name in tmp/ to write under. */
+enum err_code pack_writer_new(struct pack_writer **out, struct store *st,
+    const char *temporary, bool metadata, struct err *e) MUST_CHECK;
+void pack_writer_free(struct pack_writer **pw); /* unlinks what is not done */
+enum err_code pack_writer_add(struct pack_writer *pw,
+    const struct pack_piece *piece, struct err *e) MUST_CHECK;
+uint64_t pack_writer_bytes(const struct pack_writer *pw);
+bool pack_writer_is_full(const struct pack_writer *pw, uint64_t target_bytes);
+/*
+ * Writes the footer and starts writing back.  The file is then the caller's.
+ * *footer becomes what was written, the tail of PACK_TAIL_BYTES included.
+ */
+enum err_code pack_writer_end(struct pack_writer **pw,
+    const struct pack_key *key, struct buf *footer, struct pack_done *out,
+    struct err *e) MUST_CHECK;
+
+/* --- Reading ------------------------------------------------------------- */
+
+/* An open pack, its footer's counts in bounds of the file. */
+struct pack {
+	int fd;
+	uint64_t size_bytes;
+	uint64_t footer_at;
+	uint32_t footer_bytes;
+	uint32_t frames_count, chunks_count, keys_count, blocks_count;
+	struct id footer_hash; /* as the tail says */
+};
+
+/* size_bytes: what it must be; 0: any.  ERR_NOTFOUND, ERR_CORRUPT. */
+enum err_code pack_open(struct pack *out, int dirfd, const char *path,
+    uint64_t size_bytes, struct err *e) MUST_CHECK;
+void pack_close(struct pack *pk);
+
+/* A row of the frame table. */
+struct pack_frame {
+	struct id hash;
+	uint64_t offset_bytes;
+	uint32_t len_bytes;
+	uint32_t first_chunk, chunks_count;
+	uint8_t kind, depth;
+	uint16_t key;
+};
+/* Of an open pack; the frame lies within the file.  ERR_CORRUPT. */
+enum err_code pack_frame_at(const struct pack *pk, uint32_t ordinal,
+    struct pack_frame *out, struct err *e) MUST_CHECK;
+
+/*
+ * The whole footer in memory.  pack_footer_load looks at its hash;
+ * pack_footer_parse takes any bytes and checks all that its text says: frames
+ * without gaps, chunks in order, keys, blocks.
+ */
+struct pack_footer {
+	struct buf bytes;
+	uint32_t frames_count, chunks_count, keys_count, blocks_count;
+	const uint8_t *frames, *ids, *keys, *blocks;
+	size_t keys_bytes;
+};
+void pack_footer_fini(struct pack_footer *f);
+enum err_code pack_footer_load(struct pack_footer *out, const struct pack *pk,
+    struct err *e) MUST_CHECK;
+/* bytes stay the caller's.  footer_at: its offset in the pack. */
+enum err_code pack_footer_parse(struct pack_footer *out, const void *bytes,
+    size_t len_bytes, uint64_t footer_at, struct err *e) MUST_CHECK;
+void pack_footer_frame(const struct pack_footer *f, uint32_t ordinal,
+    struct pack_frame *out);
+
+/* A key's row; stanzas borrowed from the footer.  False past the last. */
+struct pack_key_row {
+	struct id key_id, domain;
+	const uint8_t *stanzas;
+	size_t stanzas_bytes;
+};
+bool pack_footer_key(const struct pack_footer *f, uint32_t ordinal,
+    struct pack_key_row *out);
+
+/* Can all recipients of the keyring open every key of the pack? */
+bool pack_all_can_open(struct store *st, const struct id *name,
+    const struct keyring *k, struct err *e);
+
+/* The first 64 KiB block of a range that does not match its hash. */
+bool pack_find_bad_block(const struct pack *pk, uint64_t offset_bytes,
+    uint64_t len_bytes, uint64_t *block);
+
+/* Append each chunk of the pack as an index record with pack ordinal `pack`. */
+enum err_code pack_footer_records(const struct pack_footer *f, uint32_t pack,
+    struct buf *records, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,552 @@
+#include <stdio.h>
+#include <string.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/le.h>
+
+#include "frame.h"
+#include "index.h"
+#include "pack.h"
+#include "parts.h"
+
+/*
+ * R1. Nothing is handed out before its id was derived again from it.
+ * R2. Every copy the index knows is tried; what was wrong with the first is
+ *     said when none is good.
+ * R3. Memory: FRAMES_BYTES of opened frames, PACKS_MAX open packs, KEYS_MAX
+ *     keys; the least recently used goes.
+ */
+#define FRAMES_MAX   64
+#define FRAMES_BYTES ((size_t)16 << 20)
+#define PACKS_MAX    16
+#define KEYS_MAX     64
+
+/* An opened frame. */
+struct opened {
+	uint64_t used; /* the reader's clock; 0: empty */
+	struct id pack;
+	uint32_t frame;
+	enum store_kind kind;
+	size_t key; /* into keys */
+	struct buf raw, refs;
+	uint32_t *offsets; /* chunks_count + 1, into raw */
+	uint32_t chunks_count;
+};
+
+struct open_pack {
+	uint64_t used;
+	struct id name;
+	struct pack pack;
+};
+
+/* A content key, and the ids' keys of its domain. */
+struct opened_key {
+	uint64_t used;
+	struct id key_id;
+	struct seal_key *seal;
+	struct hash_key *id_keys[STORE_LIST + 1];
+};
+
+struct reader {
+	struct store *store;
+	uint64_t clock;
+	struct frame_coder *coder;
+	struct buf sealed; /* a frame as it lies in its pack */
+	struct opened frames[FRAMES_MAX];
+	size_t frames_bytes;
+	struct open_pack packs[PACKS_MAX];
+	struct opened_key keys[KEYS_MAX];
+};
+
+static void
+frame_forget(struct reader *r, struct opened *o)
+{
+	r->frames_bytes -= o->raw.size_bytes;
+	buf_fini(&o->raw);
+	buf_fini(&o->refs);
+	free(o->offsets);
+	memset(o, 0, sizeof(*o));
+}
+
+static void
+key_forget(struct opened_key *k)
+{
+	seal_key_free(&k->seal);
+	for (size_t i = 0; i < COUNT_OF(k->id_keys); i++)
+		hash_key_free(&k->id_keys[i]);
+	memset(k, 0, sizeof(*k));
+}
+
+static void
+pack_forget(struct open_pack *p)
+{
+	if (p->used != 0)
+		pack_close(&p->pack);
+	memset(p, 0, sizeof(*p));
+	p->pack.fd = -1;
+}
+
+enum err_code
+reader_new(struct reader **out, struct store *st, struct err *e)
+{
+	OWNED(reader_free) struct reader *r = NULL;
+	enum err_code rc;
+
+	*out = NULL;
+	r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return err_nomem(e);
+	r->store = st;
+	rc = frame_coder_new(&r->coder, e);
+	if (rc != ERR_NONE)
+		return rc;
+	*out = TAKE(r);
+	return ERR_NONE;
+}
+
+void
+reader_free(struct reader **rp)
+{
+	struct reader *r = TAKE(*rp);
+
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < FRAMES_MAX; i++)
+		frame_forget(r, &r->frames[i]);
+	for (size_t i = 0; i < PACKS_MAX; i++)
+		pack_forget(&r->packs[i]);
+	for (size_t i = 0; i < KEYS_MAX; i++)
+		key_forget(&r->keys[i]);
+	frame_coder_free(&r->coder);
+	buf_fini(&r->sealed);
+	free(r);
+}
+
+/* --- Packs and keys ------------------------------------------------------ */
+
+static enum err_code
+find_pack(struct reader *r, const struct index_pack *ip, struct pack **out,
+    struct err *e)
+{
+	struct open_pack *oldest = &r->packs[0];
+	char path[PACK_PATH_BYTES];
+	enum err_code rc;
+
+	for (size_t i = 0; i < PACKS_MAX; i++) {
+		struct open_pack *p = &r->packs[i];
+
+		if (p->used != 0 && id_equal(&p->name, &ip->name)) {
+			p->used = ++r->clock;
+			*out = &p->pack;
+			return ERR_NONE;
+		}
+		if (p->used < oldest->used)
+			oldest = p;
+	}
+	pack_forget(oldest);
+	rc = pack_open(&oldest->pack, r->store->packs_fd,
+	    pack_path(&ip->name, path), ip->size_bytes, e);
+	if (rc == ERR_NOTFOUND)
+		e->code = rc = ERR_CORRUPT; /* the index says it is there */
+	if (rc != ERR_NONE)
+		return rc;
+	oldest->name = ip->name;
+	oldest->used = ++r->clock;
+	*out = &oldest->pack;
+	return ERR_NONE;
+}
+
+/* From the stanzas in the pack's footer. */
+static enum err_code
+unwrap_key(struct reader *r, const struct pack *pk, const struct id *key_id,
+    struct opened_key *k, struct err *e)
+{
+	static const enum keyring_use uses[STORE_LIST + 1] =
+	    {[STORE_DATA] = KEYRING_ID_DATA,
+		[STORE_LEAF] = KEYRING_ID_LEAF,
+		[STORE_INNER] = KEYRING_ID_INNER,
+		[STORE_LIST] = KEYRING_ID_LIST};
+	OWNED(pack_footer_fini) struct pack_footer f = {0};
+	OWNED(secret_fini) struct secret content_key = {0};
+	struct pack_key_row row;
+	uint32_t i = 0;
+	enum err_code rc = pack_footer_load(&f, pk, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	while (pack_footer_key(&f, i, &row) && !id_equal(&row.key_id, key_id))
+		i++;
+	if (i >= f.keys_count)
+		return err_set(e, ERR_CORRUPT,
+		    "the footer does not hold the frame's key");
+	rc = keyring_unwrap(r->store->keyring, key_id, row.stanzas,
+	    row.stanzas_bytes, &content_key, e);
+	if (rc == ERR_NONE)
+		rc = seal_key_new(&k->seal, &content_key, e);
+	for (int u = STORE_DATA; u <= STORE_LIST && rc == ERR_NONE; u++)
+		rc = keyring_id_key(r->store->keyring, &row.domain, uses[u],
+		    &k->id_keys[u], e);
+	return rc;
+}
+
+static enum err_code
+find_key(struct reader *r, const struct pack *pk, const struct id *key_id,
+    size_t *out, struct err *e)
+{
+	size_t oldest = 0;
+	enum err_code rc;
+
+	for (size_t i = 0; i < KEYS_MAX; i++) {
+		struct opened_key *k = &r->keys[i];
+
+		if (k->used != 0 && id_equal(&k->key_id, key_id)) {
+			k->used = ++r->clock;
+			*out = i;
+			return ERR_NONE;
+		}
+		if (k->used < r->keys[oldest].used)
+			oldest = i;
+	}
+	/* Frames opened under the key that goes can no longer be checked. */
+	for (size_t i = 0; i < FRAMES_MAX && r->keys[oldest].used != 0; i++)
+		if (r->frames[i].used != 0 && r->frames[i].key == oldest)
+			frame_forget(r, &r->frames[i]);
+	key_forget(&r->keys[oldest]);
+	rc = unwrap_key(r, pk, key_id, &r->keys[oldest], e);
+	if (rc != ERR_NONE) {
+		key_forget(&r->keys[oldest]);
+		return rc;
+	}
+	r->keys[oldest].key_id = *key_id;
+	r->keys[oldest].used = ++r->clock;
+	*out = oldest;
+	return ERR_NONE;
+}
+
+/* --- Frames -------------------------------------------------------------- */
+
+/* A free place; the oldest go until the memory is within bounds. */
+static struct opened *
+make_place(struct reader *r)
+{
+	for (;;) {
+		struct opened *free_place = NULL, *oldest = NULL;
+
+		for (size_t i = 0; i < FRAMES_MAX; i++) {
+			struct opened *o = &r->frames[i];
+
+			if (o->used == 0)
+				free_place = o;
+			else if (oldest == NULL || o->used < oldest->used)
+				oldest = o;
+		}
+		if (free_place != NULL &&
+		    (oldest == NULL || r->frames_bytes < FRAMES_BYTES))
+			return free_place;
+		frame_forget(r, oldest);
+	}
+}
+
+static enum err_code
+keep_chunks(struct opened *o, const uint8_t *raw, size_t raw_bytes,
+    struct err *e)
+{
+	struct frame_chunks c;
+	uint32_t at;
+	enum err_code rc = frame_chunks_parse(&c, raw, raw_bytes, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (o->kind != STORE_DATA && o->kind != STORE_RECORDS && c.count != 1)
+		return err_set(e, ERR_CORRUPT, "a page that is not alone");
+	o->offsets = calloc((size_t)c.count + 1, sizeof(*o->offsets));
+	if (o->offsets == NULL)
+		return err_nomem(e);
+	at = 0;
+	for (uint32_t i = 0; i < c.count; i++) {
+		o->offsets[i] = at;
+		at += frame_chunk_bytes(&c, i);
+	}
+	o->offsets[c.count] = at;
+	o->chunks_count = c.count;
+	return buf_add(&o->raw, c.bytes, c.bytes_count, e);
+}
+
+static enum err_code
+read_frame(struct reader *r, const struct pack *pk, uint32_t frame,
+    struct frame_view *v, struct err *e)
+{
+	struct pack_frame row;
+	uint8_t *at;
+	enum err_code rc = pack_frame_at(pk, frame, &row, e);
+
+	buf_clear(&r->sealed);
+	if (rc == ERR_NONE)
+		rc = buf_extend(&r->sealed, row.len_bytes, &at, e);
+	if (rc == ERR_NONE)
+		rc = fdio_pread(pk->fd, at, row.len_bytes, row.offset_bytes, e);
+	if (rc == ERR_NONE)
+		rc = frame_parse(v, at, row.len_bytes, e);
+	return rc;
+}
+
+static enum err_code
+open_frame(struct reader *r, const struct pack *pk, uint32_t frame,
+    struct opened *o, struct err *e)
+{
+	struct frame_view v;
+	const uint8_t *raw;
+	size_t raw_bytes;
+	enum err_code rc = read_frame(r, pk, frame, &v, e);
+
+	if (rc == ERR_NONE)
+		rc = find_key(r, pk, &v.key_id, &o->key, e);
+	if (rc == ERR_NONE)
+		rc = frame_decode(r->coder, &v, r->keys[o->key].seal,
+		    r->store->family, &raw, &raw_bytes, e);
+	if (rc != ERR_NONE)
+		return rc;
+	o->kind = v.kind;
+	rc = buf_add(&o->refs, v.refs, (size_t)v.refs_count * ID_BYTES, e);
+	return rc == ERR_NONE ? keep_chunks(o, raw, raw_bytes, e) : rc;
+}
+
+/* Which pack, which frame, and, where the footer can tell, which block. */
+static void
+blame(struct reader *r, const struct index_pack *ip, uint32_t frame,
+    struct err *e)
+{
+	char hex[ID_HEX_BYTES], blocks[64] = "";
+	char path[PACK_PATH_BYTES];
+	OWNED(pack_close) struct pack pk = {.fd = -1};
+	struct err ignored = {0};
+	struct pack_frame row;
+	uint64_t block;
+
+	if (e->code == ERR_CORRUPT &&
+	    pack_open(&pk, r->store->packs_fd, pack_path(&ip->name, path), 0,
+		&ignored) == ERR_NONE &&
+	    pack_frame_at(&pk, frame, &row, &ignored) == ERR_NONE &&
+	    pack_find_bad_block(&pk, row.offset_bytes, row.len_bytes, &block))
+		snprintf(blocks, sizeof(blocks), ", 64 KiB block %llu",
+		    (unsigned long long)block);
+	err_wrap(e, "pack %s, frame %u%s", id_hex(&ip->name, hex), frame,
+	    blocks);
+}
+
+static enum err_code
+find_frame(struct reader *r, const struct index_copy *c, struct opened **out,
+    struct err *e)
+{
+	const struct index_pack *ip = index_pack(r->store, c->number);
+	struct opened *o;
+	struct pack *pk;
+	enum err_code rc;
+
+	for (size_t i = 0; i < FRAMES_MAX; i++) {
+		o = &r->frames[i];
+		if (o->used != 0 && o->frame == c->frame &&
+		    id_equal(&o->pack, &ip->name)) {
+			o->used = ++r->clock;
+			*out = o;
+			return ERR_NONE;
+		}
+	}
+	rc = find_pack(r, ip, &pk, e);
+	if (rc == ERR_NONE) {
+		o = make_place(r);
+		rc = open_frame(r, pk, c->frame, o, e);
+		r->frames_bytes += o->raw.size_bytes;
+		if (rc != ERR_NONE)
+			frame_forget(r, o);
+	}
+	if (rc != ERR_NONE) {
+		blame(r, ip, c->frame, e);
+		return e->code;
+	}
+	o->pack = ip->name;
+	o->frame = c->frame;
+	o->used = ++r->clock;
+	*out = o;
+	return ERR_NONE;
+}
+
+/* --- Chunks -------------------------------------------------------------- */
+
+static void
+derive(struct reader *r, const struct opened *o, const uint8_t *bytes,
+    size_t len_bytes, struct id *id)
+{
+	struct hash_key *key = r->keys[o->key].id_keys[o->kind];
+	uint8_t count[4];
+	struct iovec parts[] = {{.iov_base = count, .iov_len = sizeof(count)},
+	    {.iov_base = o->refs.bytes, .iov_len = o->refs.len_bytes},
+	    {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len_bytes}};
+
+	le_put32(count, (uint32_t)(o->refs.len_bytes / ID_BYTES));
+	if (o->kind == STORE_DATA)
+		hash_id(key, bytes, len_bytes, id);
+	else
+		hash_id_parts(key, parts, COUNT_OF(parts), id);
+}
+
+struct chunk {
+	const uint8_t *bytes;
+	size_t len_bytes;
+	const struct buf *refs;
+};
+
+static enum err_code
+get_copy(struct reader *r, enum store_kind kind, const struct id *id,
+    const struct index_copy *c, struct chunk *out, struct err *e)
+{
+	struct opened *o = NULL;
+	struct id again;
+	enum err_code rc = find_frame(r, c, &o, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (o->kind == kind && kind <= STORE_LIST &&
+	    c->slot < o->chunks_count) {
+		out->bytes = o->raw.len_bytes == 0
+		    ? (const uint8_t *)""
+		    : o->raw.bytes + o->offsets[c->slot];
+		out->len_bytes = o->offsets[c->slot + 1] - o->offsets[c->slot];
+		out->refs = &o->refs;
+		derive(r, o, out->bytes, out->len_bytes, &again);
+		if (id_equal(&again, id))
+			return ERR_NONE;
+	}
+	err_set(e, ERR_CORRUPT, "what is at slot %u is not what its id says",
+	    c->slot);
+	blame(r, index_pack(r->store, c->number), c->frame, e);
+	return e->code;
+}
+
+static enum err_code
+get(struct reader *r, enum store_kind kind, const struct id *id,
+    struct chunk *out, struct err *e)
+{
+	struct index_copy c;
+	struct err first = {0};
+	char hex[ID_HEX_BYTES];
+
+	if (r->store->keyring == NULL)
+		return err_set(e, ERR_KEY, "reading from '%s' needs a key",
+		    r->store->path);
+	for (unsigned nth = 0; index_find(r->store, id, nth, &c); nth++) {
+		if (get_copy(r, kind, id, &c, out, e) == ERR_NONE)
+			return ERR_NONE;
+		if (e->code == ERR_NOMEM)
+			return e->code;
+		if (first.code == ERR_NONE)
+			first = *e;
+	}
+	if (first.code == ERR_NONE) {
+		struct place unused;
+
+		/* Says whether the index may only be damaged. */
+		enum err_code rc = store_locate(r->store, id, &unused, e);
+
+		ASSERT(rc != ERR_NONE);
+		return rc;
+	}
+	*e = first;
+	err_wrap(e, "chunk %.16s", id_hex(id, hex));
+	return e->code;
+}
+
+enum err_code
+reader_get(struct reader *r, const struct id *id, const uint8_t **bytes,
+    size_t *len_bytes, struct err *e)
+{
+	struct chunk c = {0};
+	enum err_code rc = get(r, STORE_DATA, id, &c, e);
+
+	*bytes = c.bytes;
+	*len_bytes = c.len_bytes;
+	return rc;
+}
+
+enum err_code
+reader_take(struct reader *r, enum store_kind kind, const struct id *id,
+    struct buf *out, struct buf *refs, struct err *e)
+{
+	struct chunk c = {0};
+	enum err_code rc = get(r, kind, id, &c, e);
+
+	buf_clear(out);
+	if (refs != NULL)
+		buf_clear(refs);
+	if (rc == ERR_NONE)
+		rc = buf_add(out, c.bytes, c.len_bytes, e);
+	if (rc == ERR_NONE && refs != NULL)
+		rc = buf_add(refs, c.refs->bytes, c.refs->len_bytes, e);
+	return rc;
+}
+
+/* The clear part of one copy. */
+static enum err_code
+refs_of_copy(struct reader *r, const struct index_copy *c,
+    enum store_kind *kind, struct buf *refs, struct err *e)
+{
+	struct frame_view v;
+	struct pack *pk;
+	enum err_code rc =
+	    find_pack(r, index_pack(r->store, c->number), &pk, e);
+
+	if (rc == ERR_NONE)
+		rc = read_frame(r, pk, c->frame, &v, e);
+	if (rc != ERR_NONE) {
+		blame(r, index_pack(r->store, c->number), c->frame, e);
+		return e->code;
+	}
+	*kind = v.kind;
+	return buf_add(refs, v.refs, (size_t)v.refs_count * ID_BYTES, e);
+}
+
+enum err_code
+reader_bases(struct store *st, const struct index_copy *copy, struct buf *bases,
+    struct err *e)
+{
+	struct frame_view v;
+	struct pack *pk;
+	enum err_code rc;
+
+	buf_clear(bases);
+	if (copy->depth == 0)
+		return ERR_NONE;
+	if (st->reader == NULL && reader_new(&st->reader, st, e) != ERR_NONE)
+		return e->code;
+	rc = find_pack(st->reader, index_pack(st, copy->number), &pk, e);
+	if (rc == ERR_NONE)
+		rc = read_frame(st->reader, pk, copy->frame, &v, e);
+	if (rc == ERR_NONE)
+		return buf_add(bases, v.bases, (size_t)v.bases_count * ID_BYTES,
+		    e);
+	blame(st->reader, index_pack(st, copy->number), copy->frame, e);
+	return e->code;
+}
+
+enum err_code
+reader_refs(struct store *st, const struct id *id, enum store_kind *kind,
+    struct buf *refs, struct err *e)
+{
+	struct index_copy c;
+	struct err first = {0};
+	struct place unused;
+
+	buf_clear(refs);
+	if (st->reader == NULL && reader_new(&st->reader, st, e) != ERR_NONE)
+		return e->code;
+	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++) {
+		if (refs_of_copy(st->reader, &c, kind, refs, e) == ERR_NONE)
+			return ERR_NONE;
+		if (first.code == ERR_NONE)
+			first = *e;
+	}
+	if (first.code == ERR_NONE)
+		return store_locate(st, id, &unused, e);
+	*e = first;
+	return e->code;
+}

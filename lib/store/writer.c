@@ -1,0 +1,558 @@
+#include "parts.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bascule/base/le.h>
+#include <bascule/base/pipeline.h>
+
+#include "frame.h"
+#include "idset.h"
+#include "index.h"
+#include "landing.h"
+#include "pack.h"
+
+/*
+ * W1. The calling thread names and looks up; batches circulate through the
+ *     pipeline: workers encode and decode again, one thread appends to packs.
+ * W2. Memory: BATCHES_PER_WORKER batches a worker and two more, each about two
+ *     frame targets; and, between flushes, IDS_MAX ids and index records.
+ * W3. After a failure nothing more is done: `broken` is given again, since the
+ *     ids that were put may never have been stored.
+ */
+#define WORKERS_MAX        32
+#define BATCHES_PER_WORKER 2
+#define IDS_MAX            262144 /* put since the last flush: then flush */
+#define TABLE_BYTES_MAX    (4 + 4 * (size_t)FRAME_CHUNKS_MAX)
+
+/* A frame in the making. */
+struct batch {
+	enum store_kind kind;
+	struct buf refs;
+	struct buf ids;
+	struct buf body; /* TABLE_BYTES_MAX of room, then the chunks' bytes */
+	uint32_t chunks_count;
+	struct buf lengths; /* u32 each, little-endian */
+	struct buf frame;   /* encoded */
+	struct id hash;     /* of frame */
+};
+
+struct writer {
+	struct session *session;
+	struct writer_options opt;
+	struct pipeline *pipeline;
+	struct batch *batches;
+	size_t batches_count;
+	struct batch *filling; /* taken; data chunks gather here */
+	struct hash_key *id_keys[STORE_LIST + 1];
+	struct idset ids;
+	struct writer_tally tally;
+	_Atomic uint64_t stored_bytes;
+	struct err broken;
+	/* the workers' */
+	struct frame_coder *coders[WORKERS_MAX];
+	struct seal_key *seal_keys[WORKERS_MAX];
+	/* the appender's while batches are in flight, else the caller's */
+	struct pack_writer *packs[2]; /* data, metadata */
+	unsigned packs_made;
+	struct landing landing;
+	struct pack_key pack_key;
+};
+
+/* --- Batches ------------------------------------------------------------- */
+
+static void
+batch_fini(struct batch *b)
+{
+	buf_fini(&b->refs);
+	buf_fini(&b->ids);
+	buf_fini(&b->body);
+	buf_fini(&b->lengths);
+	buf_fini(&b->frame);
+}
+
+static enum err_code
+batch_begin(struct batch *b, enum store_kind kind, struct err *e)
+{
+	uint8_t *table;
+
+	b->kind = kind;
+	b->chunks_count = 0;
+	buf_clear(&b->refs);
+	buf_clear(&b->ids);
+	buf_clear(&b->lengths);
+	buf_clear(&b->body);
+	return buf_extend(&b->body, TABLE_BYTES_MAX, &table, e);
+}
+
+static size_t
+batch_bytes(const struct batch *b)
+{
+	return b->body.len_bytes - TABLE_BYTES_MAX;
+}
+
+static enum err_code
+batch_add(struct batch *b, const void *bytes, size_t len_bytes,
+    const struct id *id, struct err *e)
+{
+	enum err_code rc = buf_add(&b->body, bytes, len_bytes, e);
+
+	if (rc == ERR_NONE)
+		rc = le_add32(&b->lengths, (uint32_t)len_bytes, e);
+	if (rc == ERR_NONE)
+		rc = buf_add(&b->ids, id->bytes, ID_BYTES, e);
+	if (rc == ERR_NONE)
+		b->chunks_count++;
+	return rc;
+}
+
+/* The raw body: the table is put right before the bytes. */
+static const uint8_t *
+batch_raw(struct batch *b, size_t *raw_bytes)
+{
+	size_t table_bytes = 4 + b->lengths.len_bytes;
+	uint8_t *at = b->body.bytes + TABLE_BYTES_MAX - table_bytes;
+
+	le_put32(at, b->chunks_count);
+	memcpy(at + 4, b->lengths.bytes, b->lengths.len_bytes);
+	*raw_bytes = table_bytes + batch_bytes(b);
+	return at;
+}
+
+/* --- The stages ---------------------------------------------------------- */
+
+/* What came out must go back in: bad memory must not be deduplicated onto. */
+static enum err_code
+verify_frame(struct writer *w, unsigned thread, const struct batch *b,
+    const uint8_t *raw, size_t raw_bytes, struct err *e)
+{
+	struct frame_view v;
+	const uint8_t *again;
+	size_t again_bytes;
+	enum err_code rc =
+	    frame_parse(&v, b->frame.bytes, b->frame.len_bytes, e);
+
+	if (rc == ERR_NONE)
+		rc = frame_decode(w->coders[thread], &v, w->seal_keys[thread],
+		    w->session->store->family, &again, &again_bytes, e);
+	if (rc == ERR_NONE &&
+	    (again_bytes != raw_bytes || memcmp(again, raw, raw_bytes) != 0))
+		rc = err_set(e, ERR_CORRUPT, "its content is not the same");
+	if (rc == ERR_NONE)
+		return ERR_NONE;
+	err_wrap(e, "a frame just made cannot be read back");
+	return err_hint(e,
+	    "this points to bad memory or a bad processor: "
+	    "nothing was saved; test the machine");
+}
+
+static enum err_code
+encode_stage(void *ctx, unsigned thread, void *item, struct err *e)
+{
+	struct writer *w = ctx;
+	struct batch *b = item;
+	struct frame_plain p = {.kind = b->kind,
+	    .refs = b->refs.bytes,
+	    .refs_count = (uint32_t)(b->refs.len_bytes / ID_BYTES),
+	    .codec = w->opt.codec,
+	    .level = w->opt.level,
+	    .padded = w->session->store->geometry.padded &&
+		b->kind == STORE_DATA && b->chunks_count == 1,
+	    .family = w->session->store->family};
+	enum err_code rc;
+
+	p.raw = batch_raw(b, &p.raw_bytes);
+	rc = frame_encode(w->coders[thread], &p, w->seal_keys[thread],
+	    &b->frame, e);
+	if (rc == ERR_NONE)
+		rc = verify_frame(w, thread, b, p.raw, p.raw_bytes, e);
+	if (rc == ERR_NONE)
+		rc = hash_sha256(b->frame.bytes, b->frame.len_bytes, &b->hash,
+		    e);
+	return rc;
+}
+
+/* The footer that was written tells the index what the pack holds. */
+static enum err_code
+end_pack(struct writer *w, bool metadata, struct err *e)
+{
+	OWNED(buf_fini) struct buf bytes = {0};
+	struct pack_footer footer = {0};
+	struct pack_done done = {.fd = -1};
+	uint32_t ordinal = (uint32_t)w->landing.packs_count;
+	enum err_code rc;
+
+	if (w->packs[metadata] == NULL)
+		return ERR_NONE;
+	rc = pack_writer_end(&w->packs[metadata], &w->pack_key, &bytes, &done,
+	    e);
+	if (rc != ERR_NONE)
+		return rc;
+	w->stored_bytes += done.size_bytes;
+	rc = landing_add(&w->landing, &done, e);
+	if (rc == ERR_NONE)
+		rc = pack_footer_parse(&footer, bytes.bytes,
+		    bytes.len_bytes - PACK_TAIL_BYTES,
+		    done.size_bytes - bytes.len_bytes, e);
+	if (rc == ERR_NONE)
+		rc = pack_footer_records(&footer, ordinal, &w->landing.records,
+		    e);
+	return rc;
+}
+
+static enum err_code
+begin_pack(struct writer *w, bool metadata, struct err *e)
+{
+	char name[PACK_TEMPORARY_SIZE];
+
+	if (w->packs[metadata] != NULL)
+		return ERR_NONE;
+	snprintf(name, sizeof(name), "%s-p%x", w->session->name,
+	    w->packs_made++);
+	return pack_writer_new(&w->packs[metadata], w->session->store, name,
+	    metadata, e);
+}
+
+static enum err_code
+append_stage(void *ctx, unsigned thread, void *item, struct err *e)
+{
+	struct writer *w = ctx;
+	const struct batch *b = item;
+	bool metadata = b->kind != STORE_DATA;
+	struct pack_piece piece = {.bytes = b->frame.bytes,
+	    .len_bytes = b->frame.len_bytes,
+	    .hash = b->hash,
+	    .ids = (const struct id *)b->ids.bytes,
+	    .ids_count = b->chunks_count,
+	    .kind = b->kind};
+	enum err_code rc = begin_pack(w, metadata, e);
+
+	(void)thread; /* there is one */
+	if (rc == ERR_NONE)
+		rc = pack_writer_add(w->packs[metadata], &piece, e);
+	if (rc == ERR_NONE &&
+	    pack_writer_is_full(w->packs[metadata],
+		w->session->store->geometry.pack_target_bytes))
+		rc = end_pack(w, metadata, e);
+	return rc;
+}
+
+/* --- Making and ending --------------------------------------------------- */
+
+static enum err_code
+make_id_keys(struct writer *w, struct err *e)
+{
+	static const enum keyring_use uses[STORE_LIST + 1] =
+	    {[STORE_DATA] = KEYRING_ID_DATA,
+		[STORE_LEAF] = KEYRING_ID_LEAF,
+		[STORE_INNER] = KEYRING_ID_INNER,
+		[STORE_LIST] = KEYRING_ID_LIST};
+	enum err_code rc = ERR_NONE;
+
+	for (int k = STORE_DATA; k <= STORE_LIST && rc == ERR_NONE; k++)
+		rc = keyring_id_key(w->session->store->keyring, NULL, uses[k],
+		    &w->id_keys[k], e);
+	return rc;
+}
+
+static enum err_code
+make_workers(struct writer *w, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	if (w->opt.workers == 0)
+		w->opt.workers = pipeline_cores();
+	if (w->opt.workers > WORKERS_MAX)
+		w->opt.workers = WORKERS_MAX;
+	for (unsigned i = 0; i < w->opt.workers && rc == ERR_NONE; i++) {
+		rc = frame_coder_new(&w->coders[i], e);
+		if (rc == ERR_NONE)
+			rc = seal_key_clone(&w->seal_keys[i], w->session->key,
+			    e);
+	}
+	return rc;
+}
+
+static enum err_code
+start(struct writer *w, struct err *e)
+{
+	struct pipeline_stage stages[] = {
+	    {.run = encode_stage, .threads_count = w->opt.workers},
+	    {.run = append_stage, .threads_count = 1},
+	};
+	OWNED(free_mem) void **items = NULL;
+	struct pipeline_plan plan = {.stages = stages,
+	    .stages_count = COUNT_OF(stages),
+	    .ctx = w};
+
+	w->batches_count = w->opt.workers * BATCHES_PER_WORKER + 2;
+	w->batches = calloc(w->batches_count, sizeof(*w->batches));
+	items = calloc(w->batches_count, sizeof(*items));
+	if (w->batches == NULL || items == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < w->batches_count; i++)
+		items[i] = &w->batches[i];
+	plan.items = items;
+	plan.items_count = w->batches_count;
+	return pipeline_new(&w->pipeline, &plan, e);
+}
+
+enum err_code
+writer_new(struct writer **out, struct session *se,
+    const struct writer_options *opt, struct err *e)
+{
+	OWNED(writer_free) struct writer *w = NULL;
+	enum err_code rc;
+
+	*out = NULL;
+	ASSERT(se->key != NULL);
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return err_nomem(e);
+	w->session = se;
+	if (opt != NULL)
+		w->opt = *opt;
+	landing_init(&w->landing, se);
+	w->pack_key = (struct pack_key){.key_id = *seal_key_id(se->key),
+	    .domain = *keyring_domain(se->store->keyring),
+	    .stanzas = se->stanzas.bytes,
+	    .stanzas_bytes = se->stanzas.len_bytes};
+	rc = make_id_keys(w, e);
+	if (rc == ERR_NONE)
+		rc = make_workers(w, e);
+	if (rc == ERR_NONE)
+		rc = start(w, e);
+	if (rc != ERR_NONE)
+		return rc;
+	*out = TAKE(w);
+	return ERR_NONE;
+}
+
+void
+writer_free(struct writer **wp)
+{
+	struct writer *w = TAKE(*wp);
+
+	if (w == NULL)
+		return;
+	pipeline_free(&w->pipeline); /* first: the rest is the threads' */
+	for (size_t i = 0; w->batches != NULL && i < w->batches_count; i++)
+		batch_fini(&w->batches[i]);
+	free(w->batches);
+	for (size_t k = 0; k < COUNT_OF(w->id_keys); k++)
+		hash_key_free(&w->id_keys[k]);
+	for (size_t i = 0; i < WORKERS_MAX; i++) {
+		frame_coder_free(&w->coders[i]);
+		seal_key_free(&w->seal_keys[i]);
+	}
+	pack_writer_free(&w->packs[0]);
+	pack_writer_free(&w->packs[1]);
+	landing_fini(&w->landing);
+	idset_fini(&w->ids);
+	free(w);
+}
+
+/* --- Putting ------------------------------------------------------------- */
+
+/* Remember a failure: all that follows fails alike (W3). */
+static enum err_code
+broke(struct writer *w, enum err_code rc, struct err *e)
+{
+	if (rc != ERR_NONE) {
+		w->broken = *e;
+		w->broken.code = rc;
+	}
+	return rc;
+}
+
+static enum err_code
+take_batch(struct writer *w, struct batch **out, enum store_kind kind,
+    struct err *e)
+{
+	void *item;
+	enum err_code rc = pipeline_take(w->pipeline, &item, e);
+
+	*out = NULL;
+	if (rc != ERR_NONE)
+		return rc;
+	rc = batch_begin(item, kind, e);
+	if (rc != ERR_NONE) {
+		pipeline_untake(w->pipeline, item);
+		return rc;
+	}
+	*out = item;
+	return ERR_NONE;
+}
+
+/* Send off the data gathered so far. */
+static enum err_code
+ship(struct writer *w, struct err *e)
+{
+	struct batch *b = TAKE(w->filling);
+
+	return b == NULL ? ERR_NONE : pipeline_put(w->pipeline, b, e);
+}
+
+static enum err_code
+put_data(struct writer *w, const void *bytes, size_t len_bytes,
+    const struct id *id, struct err *e)
+{
+	size_t target = w->session->store->geometry.frame_target_bytes;
+	enum err_code rc = ERR_NONE;
+
+	if (w->filling != NULL &&
+	    (batch_bytes(w->filling) + len_bytes > target ||
+		w->filling->chunks_count == FRAME_CHUNKS_MAX))
+		rc = ship(w, e);
+	if (rc == ERR_NONE && w->filling == NULL)
+		rc = take_batch(w, &w->filling, STORE_DATA, e);
+	if (rc == ERR_NONE)
+		rc = batch_add(w->filling, bytes, len_bytes, id, e);
+	if (rc == ERR_NONE && batch_bytes(w->filling) >= target)
+		rc = ship(w, e);
+	return rc;
+}
+
+struct put {
+	enum store_kind kind;
+	const void *bytes;
+	size_t len_bytes;
+	const struct id *refs;
+	size_t refs_count;
+};
+
+static enum err_code
+put_page(struct writer *w, const struct put *p, const struct id *id,
+    struct err *e)
+{
+	struct batch *b;
+	enum err_code rc = take_batch(w, &b, p->kind, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	rc = buf_add(&b->refs, p->refs, p->refs_count * ID_BYTES, e);
+	if (rc == ERR_NONE)
+		rc = batch_add(b, p->bytes, p->len_bytes, id, e);
+	if (rc == ERR_NONE)
+		return pipeline_put(w->pipeline, b, e);
+	pipeline_untake(w->pipeline, b);
+	return rc;
+}
+
+static void
+name(struct writer *w, const struct put *p, struct id *id)
+{
+	uint8_t count[4];
+	struct iovec parts[] = {{.iov_base = count, .iov_len = sizeof(count)},
+	    {.iov_base = (void *)(uintptr_t)p->refs,
+		.iov_len = p->refs_count * ID_BYTES},
+	    {.iov_base = (void *)(uintptr_t)p->bytes, .iov_len = p->len_bytes}};
+
+	le_put32(count, (uint32_t)p->refs_count);
+	if (p->kind == STORE_DATA)
+		hash_id(w->id_keys[p->kind], p->bytes, p->len_bytes, id);
+	else
+		hash_id_parts(w->id_keys[p->kind], parts, COUNT_OF(parts), id);
+}
+
+/* New: into a frame.  The set says so from now on. */
+static enum err_code
+put_new(struct writer *w, const struct put *p, const struct id *id,
+    struct err *e)
+{
+	bool added;
+	enum err_code rc = ERR_NONE;
+
+	if (w->ids.count >= IDS_MAX)
+		rc = writer_flush(w, e);
+	if (rc == ERR_NONE)
+		rc = idset_add(&w->ids, id, &added, e);
+	if (rc != ERR_NONE)
+		return rc;
+	w->tally.new_chunks_count++;
+	w->tally.new_bytes += p->len_bytes;
+	return p->kind == STORE_DATA
+	    ? put_data(w, p->bytes, p->len_bytes, id, e)
+	    : put_page(w, p, id, e);
+}
+
+enum err_code
+writer_put(struct writer *w, enum store_kind kind, const void *bytes,
+    size_t len_bytes, const struct id *refs, size_t refs_count, struct id *id,
+    struct err *e)
+{
+	const struct put p = {.kind = kind,
+	    .bytes = bytes,
+	    .len_bytes = len_bytes,
+	    .refs = refs,
+	    .refs_count = refs_count};
+
+	ASSERT(kind >= STORE_DATA && kind <= STORE_LIST);
+	ASSERT(kind != STORE_DATA || refs_count == 0);
+	if (w->broken.code != ERR_NONE) {
+		*e = w->broken;
+		return e->code;
+	}
+	if (len_bytes > FRAME_RAW_MAX - 8 || refs_count > FRAME_REFS_MAX)
+		return err_set(e, ERR_INPUT,
+		    "a chunk of %zu bytes with %zu refs is too large",
+		    len_bytes, refs_count);
+	name(w, &p, id);
+	w->tally.chunks_count++;
+	w->tally.raw_bytes += len_bytes;
+	if (writer_has(w, id))
+		return ERR_NONE;
+	return broke(w, put_new(w, &p, id, e), e);
+}
+
+bool
+writer_has(struct writer *w, const struct id *id)
+{
+	return idset_has(&w->ids, id) || index_usable(w->session->store, id);
+}
+
+static enum err_code
+flush(struct writer *w, struct err *e)
+{
+	enum err_code rc = ship(w, e);
+
+	if (rc == ERR_NONE)
+		rc = pipeline_drain(w->pipeline, e);
+	/* No batch is in flight: the appender's things are ours. */
+	if (rc == ERR_NONE)
+		rc = end_pack(w, false, e);
+	if (rc == ERR_NONE)
+		rc = end_pack(w, true, e);
+	if (rc != ERR_NONE || w->landing.packs_count == 0)
+		return rc;
+	rc = landing_flush(&w->landing, e);
+	if (rc == ERR_NONE)
+		rc = store_refresh(w->session->store, e);
+	if (rc == ERR_NONE)
+		idset_clear(&w->ids);
+	return rc;
+}
+
+enum err_code
+writer_flush(struct writer *w, struct err *e)
+{
+	if (w->broken.code != ERR_NONE) {
+		*e = w->broken;
+		return e->code;
+	}
+	return broke(w, flush(w, e), e);
+}
+
+void
+writer_tally(const struct writer *w, struct writer_tally *out)
+{
+	*out = w->tally;
+	out->stored_bytes = w->stored_bytes;
+}
+
+struct session *
+writer_session(struct writer *w)
+{
+	return w->session;
+}

@@ -1,0 +1,130 @@
+#include "support/repo.h"
+
+#include <check.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct keyring *operations, *escrow, *writer;
+
+static void
+end_keys(void)
+{
+	keyring_free(&operations);
+	keyring_free(&escrow);
+	keyring_free(&writer);
+}
+
+static void
+make_keys(void)
+{
+	struct err e = {0};
+
+	if (operations != NULL)
+		return;
+	if (keyring_new_family(&operations, &escrow, &e) != ERR_NONE ||
+	    keyring_new_writer(&writer, operations, &e) != ERR_NONE)
+		abort();
+	atexit(end_keys);
+}
+
+static const struct store_geometry small = {.chunk_min_bytes = 256,
+    .chunk_mean_bytes = 1024,
+    .chunk_max_bytes = 4096,
+    .pack_target_bytes = 64 << 10,
+    .frame_target_bytes = 8 << 10};
+
+void
+repo_make_another(struct repo *r, const char *name, char path[64])
+{
+	struct err e = {0};
+
+	snprintf(path, 64, "%.40s/%.20s", r->dir, name);
+	if (store_create(path, keyring_family(r->operations), &small, &e) !=
+	    ERR_NONE)
+		ck_abort_msg("%s", e.text);
+}
+
+void
+repo_make(struct repo *r)
+{
+	make_keys();
+	snprintf(r->dir, sizeof(r->dir), "/tmp/bascule-test-XXXXXX");
+	if (mkdtemp(r->dir) == NULL)
+		abort();
+	r->operations = operations;
+	r->escrow = escrow;
+	r->writer = writer;
+	repo_make_another(r, "repo", r->path);
+}
+
+static int
+remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
+{
+	(void)sb;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void
+repo_remove(struct repo *r)
+{
+	nftw(r->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+struct store *
+repo_open(struct repo *r, enum store_access access)
+{
+	struct store_options opt = {.access = access,
+	    .keyring = r->operations,
+	    .network_fs_allowed = true};
+	struct store *st;
+	struct err e = {0};
+
+	if (store_open(&st, r->path, &opt, &e) != ERR_NONE)
+		ck_abort_msg("%s", e.text);
+	return st;
+}
+
+void
+repo_noise(uint8_t *bytes, size_t len_bytes, uint64_t seed)
+{
+	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+
+	for (size_t i = 0; i < len_bytes; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		bytes[i] = (uint8_t)(x >> 32);
+	}
+}
+
+struct id
+repo_put(struct writer *w, uint64_t seed, size_t len_bytes)
+{
+	uint8_t *bytes = malloc(len_bytes + 1);
+	struct id id;
+	struct err e = {0};
+
+	repo_noise(bytes, len_bytes, seed);
+	if (writer_put(w, STORE_DATA, bytes, len_bytes, NULL, 0, &id, &e) !=
+	    ERR_NONE)
+		ck_abort_msg("%s", e.text);
+	free(bytes);
+	return id;
+}
+
+bool
+repo_has(struct store *st, const struct id *id, uint64_t seed, size_t len_bytes)
+{
+	OWNED(buf_fini) struct buf got = {0};
+	OWNED(free_mem) uint8_t *bytes = malloc(len_bytes + 1);
+	struct err e = {0};
+
+	repo_noise(bytes, len_bytes, seed);
+	return store_get(st, STORE_DATA, id, &got, NULL, &e) == ERR_NONE &&
+	    got.len_bytes == len_bytes &&
+	    (len_bytes == 0 || memcmp(got.bytes, bytes, len_bytes) == 0);
+}
