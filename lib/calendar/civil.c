@@ -60,10 +60,17 @@ civil_of_days(int64_t days)
 struct civil
 civil_of_s(int64_t s)
 {
-	int64_t days = floor_div(s, CIVIL_DAY_S);
-	int rest = (int)(s - days * CIVIL_DAY_S);
-	struct civil c = civil_of_days(days);
+	int64_t days, limit_s = CIVIL_DAYS_MAX * CIVIL_DAY_S;
+	struct civil c;
+	int rest;
 
+	if (s > limit_s)
+		s = limit_s;
+	if (s < -limit_s)
+		s = -limit_s;
+	days = floor_div(s, CIVIL_DAY_S);
+	rest = (int)(s - days * CIVIL_DAY_S);
+	c = civil_of_days(days);
 	c.hour = rest / 3600;
 	c.minute = rest / 60 % 60;
 	c.second = rest % 60;

@@ -166,10 +166,14 @@ comes_before(const struct change *a, const struct change *b)
 	    (a->at_s == b->at_s && !a->summer && b->summer);
 }
 
-#define RULE_YEARS   3
+#define RULE_YEARS   5
 #define RULE_CHANGES (2 * RULE_YEARS)
 
-/* The changes of the year of s and of both its neighbours, in order. */
+/*
+ * The changes of the years around that of s, in order.  Two on each side: a
+ * rule may put a change over a week into the next year ("J365/167"), and so
+ * behind that year's own.
+ */
 static void
 list_changes(const struct zonerule *r, int64_t s,
     struct change changes[RULE_CHANGES])
@@ -177,7 +181,7 @@ list_changes(const struct zonerule *r, int64_t s,
 	int year = civil_of_s(s).year;
 	size_t n = 0;
 
-	for (int y = year - 1; y <= year + 1; y++) {
+	for (int y = year - RULE_YEARS / 2; y <= year + RULE_YEARS / 2; y++) {
 		struct change pair[] = {
 		    {date_days(&r->from, y) * CIVIL_DAY_S + r->from.time_s -
 			    r->standard.offset_s,
@@ -211,7 +215,7 @@ zonerule_span_at(const struct zonerule *r, int64_t s)
 		list_changes(r, s, changes);
 		while (i < RULE_CHANGES && changes[i].at_s <= s)
 			i++;
-		/* The neighbours' changes stand around s, so 0 < i < all. */
+		/* The neighbours' changes stand around s: 0 < i < all. */
 		if (i > 0) {
 			span.begin_s = changes[i - 1].at_s;
 			span.is_dst = changes[i - 1].summer;
