@@ -305,10 +305,11 @@ take_text(char *out, size_t size, const uint8_t *text, size_t len)
 static size_t
 bounded(const char *text, size_t max)
 {
-	size_t n = strnlen(text, max);
+	size_t len = strlen(text);
+	size_t n = len < max ? len : max;
 
 	/* Not in the middle of a UTF-8 sequence. */
-	while (n == max && n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80)
+	while (n < len && n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80)
 		n--;
 	return n;
 }
