@@ -5,7 +5,15 @@
 
 #include "cli.h"
 
-#define COMMANDS(X) X(version)
+#define COMMANDS(X)  \
+	X(init)      \
+	X(backup)    \
+	X(snapshots) \
+	X(ls)        \
+	X(cat)       \
+	X(restore)   \
+	X(check)     \
+	X(version)
 
 #define DECLARE(name) extern const struct cli_command command_##name;
 COMMANDS(DECLARE)

@@ -20,6 +20,9 @@
 #include <bascule/base/err.h>
 #include <bascule/store.h>
 
+struct keyring; /* crypt.h */
+struct secret;  /* crypt.h */
+
 /* --- telling how it goes (all of them may be NULL) ------------------------ */
 
 struct job_progress {
@@ -44,6 +47,10 @@ struct job_watch {
  */
 enum err_code keys_load(struct keyring **out, const char *key_file,
     const char *passphrase_file, struct err *e) MUST_CHECK;
+
+/* The passphrase in a file of its own (its last newline does not count). */
+enum err_code keys_passphrase(struct secret *out, const char *path,
+    struct err *e) MUST_CHECK;
 
 /* --- capture: one dataset into one snapshot -------------------------------- */
 

@@ -6,8 +6,8 @@
 
 #include <bascule/crypt.h>
 
-static enum err_code
-read_passphrase(struct secret *out, const char *path, struct err *e)
+enum err_code
+keys_passphrase(struct secret *out, const char *path, struct err *e)
 {
 	enum err_code rc = keyfile_read(path, out, e);
 	size_t len;
@@ -19,6 +19,9 @@ read_passphrase(struct secret *out, const char *path, struct err *e)
 	    (out->bytes[len - 1] == '\n' || out->bytes[len - 1] == '\r'))
 		len--;
 	secret_cut(out, len);
+	if (len == 0)
+		return err_set(e, ERR_KEY, "the passphrase in '%s' is empty",
+		    path);
 	return ERR_NONE;
 }
 
@@ -45,7 +48,7 @@ keys_load(struct keyring **out, const char *key_file,
 		    "set BASCULE_PASSPHRASE_FILE to a file that holds it");
 	}
 	if (keyfile_is_wrapped(&file))
-		rc = read_passphrase(&passphrase, passphrase_file, e);
+		rc = keys_passphrase(&passphrase, passphrase_file, e);
 	if (rc == ERR_NONE)
 		rc = keyring_load(out, &file,
 		    passphrase.len_bytes > 0 ? &passphrase : NULL, e);

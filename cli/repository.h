@@ -1,0 +1,38 @@
+#ifndef CLI_REPOSITORY_H
+#define CLI_REPOSITORY_H
+
+/* How offline commands come by a repository, its keys and a snapshot. */
+
+#include <bascule/crypt.h>
+#include <bascule/store.h>
+
+#include "cli.h"
+
+enum cli_keys {
+	CLI_KEYS_NONE,     /* works without any */
+	CLI_KEYS_OPTIONAL, /* better with */
+	CLI_KEYS_NEEDED
+};
+
+struct cli_repository {
+	struct keyring *keys; /* NULL: keyless */
+	struct store *store;
+};
+
+/*
+ * Open what -r names, with the key in BASCULE_KEY_FILE (default: REPOSITORY
+ * with ".key" behind it).  Returns EXITCODE_DONE, or has already said what is
+ * wrong and returns the exit code.
+ */
+int cli_repository_open(struct cli *cli, enum store_access access,
+    enum cli_keys keys, struct cli_repository *out);
+void cli_repository_close(struct cli_repository *r);
+
+/* Where the key of the repository lies unless BASCULE_KEY_FILE says. */
+enum err_code cli_key_file(const struct cli *cli, struct buf *out,
+    struct err *e) MUST_CHECK;
+
+/* Where state caches live; *out empty: nowhere. */
+enum err_code cli_state_dir(struct buf *out, struct err *e) MUST_CHECK;
+
+#endif
