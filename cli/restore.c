@@ -67,6 +67,7 @@ say(struct cli *cli, const struct restore_result *r, bool dry_run)
 	wire_add_uint(v, "deleted", r->deleted_count);
 	wire_add_uint(v, "warnings", r->warnings_count);
 	wire_add_uint(v, "failed", r->failed_count);
+	wire_add_uint(v, "damaged", r->damaged_count);
 	wire_add_uint(v, "differ", r->differ_count);
 	wire_add_seconds(v, "seconds", r->took_ns);
 	return cli_line(cli, &v);
@@ -87,6 +88,8 @@ restore(struct cli *cli, struct store *st, struct restore_options *opt)
 	if (rc != ERR_NONE)
 		return cli_watch_failed(&watch, &e);
 	status = say(cli, &result, opt->dry_run);
+	if (status == EXITCODE_DONE && result.damaged_count > 0)
+		status = EXITCODE_DAMAGE;
 	if (status == EXITCODE_DONE &&
 	    result.failed_count + result.differ_count > 0)
 		status = EXITCODE_PARTIAL;

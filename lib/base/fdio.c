@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -155,4 +156,27 @@ fdio_slurp(int dirfd, const char *path, size_t max_bytes, struct buf *out,
 	if (fdio_read_all(fd, max_bytes, out, e) != ERR_NONE)
 		return err_wrap(e, "reading '%s'", path);
 	return ERR_NONE;
+}
+
+enum err_code
+fdio_make_dirs(const char *path, mode_t mode, struct err *e)
+{
+	OWNED(free_mem) char *copy = strdup(path);
+
+	if (copy == NULL)
+		return err_nomem(e);
+	if (*copy == '\0')
+		return err_set(e, ERR_INPUT, "an empty directory name");
+	for (char *at = copy + 1;; at++) {
+		char end = *at;
+
+		if (end != '/' && end != '\0')
+			continue;
+		*at = '\0';
+		if (mkdir(copy, mode) != 0 && errno != EEXIST)
+			return err_sys(e, "cannot make directory '%s'", copy);
+		*at = end;
+		if (end == '\0')
+			return ERR_NONE;
+	}
 }

@@ -1,6 +1,5 @@
 #include "statecache.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -83,28 +82,6 @@ make_key(struct statecache *sc, const struct statecache_name *name,
 	return rc;
 }
 
-/* Make every directory of path that is missing. */
-static enum err_code
-make_dirs(const char *path, struct err *e)
-{
-	OWNED(free_mem) char *copy = strdup(path);
-
-	if (copy == NULL)
-		return err_nomem(e);
-	for (char *at = copy + 1;; at++) {
-		char end = *at;
-
-		if (end != '/' && end != '\0')
-			continue;
-		*at = '\0';
-		if (mkdir(copy, 0700) != 0 && errno != EEXIST)
-			return err_sys(e, "cannot make directory '%s'", copy);
-		*at = end;
-		if (end == '\0')
-			return ERR_NONE;
-	}
-}
-
 static enum err_code
 open_dir(struct statecache *sc, const char *state_dir, struct err *e)
 {
@@ -112,7 +89,7 @@ open_dir(struct statecache *sc, const char *state_dir, struct err *e)
 	enum err_code rc = buf_printf(&path, e, "%s/cache", state_dir);
 
 	if (rc == ERR_NONE)
-		rc = make_dirs(buf_text(&path), e);
+		rc = fdio_make_dirs(buf_text(&path), 0700, e);
 	if (rc != ERR_NONE)
 		return rc;
 	sc->dirfd = open(buf_text(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -47,4 +47,8 @@ enum err_code fdio_read_all(int fd, size_t max_bytes, struct buf *out,
 enum err_code fdio_slurp(int dirfd, const char *path, size_t max_bytes,
     struct buf *out, struct err *e) MUST_CHECK;
 
+/* Make every directory of path that is missing. */
+enum err_code fdio_make_dirs(const char *path, mode_t mode,
+    struct err *e) MUST_CHECK;
+
 #endif

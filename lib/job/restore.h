@@ -1,0 +1,115 @@
+#ifndef JOB_RESTORE_H
+#define JOB_RESTORE_H
+
+/*
+ * The parts of a restore.  restore.c walks the snapshot, makes directories and
+ * hands out batches of files; restore_file.c makes one entry (in a worker); a
+ * directory gets its metadata from whoever is the last to need it.
+ */
+
+#include <stdatomic.h>
+
+#include <bascule/archive.h>
+#include <bascule/job.h>
+
+/* A directory that is being filled: open as long as somebody needs it. */
+struct restore_dir {
+	int fd;
+	bool has_metadata; /* entry is given to it when it is full */
+	struct entry entry;
+	atomic_int users_count;
+};
+
+/* What all threads of one restore share. */
+struct restore_shared {
+	const struct restore_options *opt;
+	struct store *st;
+	atomic_uint_fast64_t done_bytes, written_bytes, same_count,
+	    warnings_count, failed_count, differ_count, damage_count;
+	atomic_int fatal; /* an enum err_code: going on makes no sense */
+};
+
+/*
+ * A file of many chunks: several workers fill it, piece by piece; the last one
+ * gives it its metadata and closes it.
+ */
+struct restore_big {
+	struct entry entry;
+	int fd; /* -1: it could not be opened, or is not there */
+	bool existed;
+	atomic_int users_count;
+	atomic_bool differs, failed;
+};
+
+struct restore_big *restore_big_use(struct restore_big *b);
+
+/* One entry that a worker makes or compares; or, with big set, a run of the
+ * chunks of one. */
+struct restore_task {
+	struct item item;
+	struct restore_dir *dir; /* a use of it is held */
+	const char *link_to;	 /* another name of this file, beneath top_fd */
+	int top_fd;
+	char name[PATH_NAME_MAX + 1];
+	struct restore_big *big;
+	uint64_t offset_bytes;	      /* where in the content the run begins */
+	struct content_piece *pieces; /* owned */
+	size_t pieces_count;
+};
+
+/* A thread's own tools. */
+struct restore_tools {
+	struct restore_shared *shared;
+	struct reader *reader;
+	bool verifying; /* nothing is written any more */
+	uint8_t *bytes; /* RESTORE_COMPARE_BYTES */
+	/* what to tell people: the main thread does; "path NUL text NUL"... */
+	struct buf *told;
+};
+
+#define RESTORE_COMPARE_BYTES ((size_t)4 << 20)
+
+/* A fault of one entry: counted, told, and the restore goes on. */
+void restore_file_fault(struct restore_tools *t, const struct entry *entry,
+    const struct err *why);
+
+struct restore_dir *restore_dir_use(struct restore_dir *d);
+/* The last one to drop it gives it its metadata: its members are all made. */
+void restore_dir_drop(struct restore_tools *t, struct restore_dir **d);
+
+/* --- restore_others: what the target has and the snapshot lacks ------------ */
+
+/* Remove it (with dry_run: only count it), beneath what is restored. */
+enum err_code restore_others_delete(struct store *st,
+    const struct restore_options *opt, uint64_t *count,
+    struct err *e) MUST_CHECK;
+
+/* --- restore_links: which files have more than one name -------------------- */
+
+struct restore_links;
+enum err_code restore_links_new(struct restore_links **out,
+    struct err *e) MUST_CHECK;
+void restore_links_free(struct restore_links **l);
+/* The path given with this group before; else remember path, *first NULL. */
+enum err_code restore_links_join(struct restore_links *l,
+    const uint8_t group[ENTRY_LINK_BYTES], const char *path,
+    const char **first, struct err *e) MUST_CHECK;
+
+/* Make (or, over what exists, bring into line) anything but a directory. */
+void restore_file_make(struct restore_tools *t, struct restore_task *task);
+
+/* Open a file of many chunks for its runs.  False: told as a fault. */
+bool restore_file_begin_big(struct restore_tools *t,
+    const struct restore_task *task, struct restore_big *big);
+/* The run of task->big; then end the big one if nobody else needs it. */
+void restore_file_run(struct restore_tools *t, struct restore_task *task);
+void restore_file_drop_big(struct restore_tools *t, struct restore_big **big);
+
+/* Is it there as it should be?  Counts what differs. */
+void restore_file_verify(struct restore_tools *t, struct restore_task *task);
+
+/* Apply the entry's metadata to fd and tell what could not be set. */
+void restore_file_meta(struct restore_tools *t, int fd, enum arc_handle handle,
+    const struct entry *entry);
+
+#endif
