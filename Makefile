@@ -23,19 +23,27 @@ HEADERS    := $(wildcard include/bascule/*.h include/bascule/*/*.h lib/*/*.h)
 obj         = $(patsubst %.c,$(BUILD)/%.o,$(1))
 WRAPPED    := $(shell sh tools/wrapped.sh tests/support/fault.c)
 
+# A line a step; V=1 shows the commands.
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@echo "  $(1)	$@")
+
 .PHONY: all unit test floors symbols format format-check clean
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 $(BUILD)/libbascule.a: $(call obj,$(LIB_SRC))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 $(BUILD)/bascule: $(call obj,$(CLI_SRC)) $(BUILD)/libbascule.a
-	$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/basculed: $(call obj,$(DAEMON_SRC)) $(BUILD)/libbascule.a
-	$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(BASE) $(CFLAGS) -c -o $@ $<
 
 # --- tests -----------------------------------------------------------------
 # tests/unit/store/test_pack.c has one suite_store_pack(); M=store runs one
@@ -50,7 +58,8 @@ $(BUILD)/tests/suites.o: $(BUILD)/tests/suites.c
 	$(CC) $(BASE) $(CFLAGS) -c -o $@ $<
 $(BUILD)/unit-tests: $(call obj,$(TEST_SRC)) $(BUILD)/tests/suites.o \
     $(BUILD)/libbascule.a
-	$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ \
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ \
 	    $(shell pkg-config --libs check) $(LIBS)
 $(BUILD)/tests/%.o: BASE += -Itests
 

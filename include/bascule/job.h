@@ -127,9 +127,9 @@ struct restore_result {
 	uint64_t same_count; /* existed as they should be */
 	uint64_t deleted_count;
 	uint64_t warnings_count; /* metadata that could not be set */
-	uint64_t failed_count;	 /* entries not restored */
-	uint64_t damaged_count;	 /* ... of these, for damage in the repository */
-	uint64_t differ_count;   /* found by verify */
+	uint64_t failed_count;   /* entries not restored */
+	uint64_t damaged_count; /* ... of these, for damage in the repository */
+	uint64_t differ_count;  /* found by verify */
 	int64_t took_ns;
 };
 

@@ -16,11 +16,11 @@
 #include <bascule/base/now.h>
 #include <bascule/base/pipeline.h>
 
-#define TASKS_MAX	64
+#define TASKS_MAX       64
 #define BATCH_BYTES_MAX ((uint64_t)1 << 20) /* about two frames */
-#define RUN_BYTES_MAX	((uint64_t)8 << 20) /* of a file of many chunks */
-#define WORKERS_MAX	16
-#define BATCHES_MAX	(WORKERS_MAX * 3)
+#define RUN_BYTES_MAX   ((uint64_t)8 << 20) /* of a file of many chunks */
+#define WORKERS_MAX     16
+#define BATCHES_MAX     (WORKERS_MAX * 3)
 
 struct batch {
 	struct restore_task tasks[TASKS_MAX];
@@ -31,7 +31,7 @@ struct batch {
 
 /* A directory of the path we are in. */
 struct level {
-	size_t path_bytes; /* of its path in the snapshot */
+	size_t path_bytes;       /* of its path in the snapshot */
 	struct restore_dir *dir; /* NULL: could not be made */
 };
 
@@ -239,8 +239,8 @@ last_name(const struct entry *entry)
 {
 	return entry->path.bytes +
 	    (entry->path.len_bytes == 0 ||
-			path_parent(entry->path.bytes,
-			    entry->path.len_bytes) == 0
+			path_parent(entry->path.bytes, entry->path.len_bytes) ==
+			    0
 		    ? (entry->path.len_bytes > 0 && *entry->path.bytes == '/')
 		    : path_parent(entry->path.bytes, entry->path.len_bytes) +
 			1);
@@ -248,8 +248,8 @@ last_name(const struct entry *entry)
 
 /* Make it, or take the one that is there; *existed says which. */
 static enum err_code
-open_dir(struct restore *r, int parent, const char *name, int *fd, bool *existed,
-    struct err *e)
+open_dir(struct restore *r, int parent, const char *name, int *fd,
+    bool *existed, struct err *e)
 {
 	const int flags =
 	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
@@ -262,9 +262,9 @@ open_dir(struct restore *r, int parent, const char *name, int *fd, bool *existed
 	}
 	*fd = openat(parent, name, flags);
 	if (*fd == -1 && (errno == ENOTDIR || errno == ELOOP) &&
-	    !r->own.verifying &&
-	    r->shared.opt->overwrite != RESTORE_NEVER &&
-	    unlinkat(parent, name, 0) == 0 && mkdirat(parent, name, 0700) == 0) {
+	    !r->own.verifying && r->shared.opt->overwrite != RESTORE_NEVER &&
+	    unlinkat(parent, name, 0) == 0 &&
+	    mkdirat(parent, name, 0700) == 0) {
 		*existed = false;
 		*fd = openat(parent, name, flags);
 	}
@@ -284,9 +284,9 @@ enter_dir(struct restore *r, struct level *parent, const struct entry *entry,
 		return err_nomem(e);
 	d->fd = -1;
 	r->result->dirs_count++;
-	if (parent->dir == NULL || open_dir(r, parent->dir->fd,
-				       last_name(entry), &d->fd, &existed,
-				       &why) != ERR_NONE) {
+	if (parent->dir == NULL ||
+	    open_dir(r, parent->dir->fd, last_name(entry), &d->fd, &existed,
+		&why) != ERR_NONE) {
 		struct restore_dir *none = NULL;
 
 		if (parent->dir != NULL)
@@ -296,8 +296,7 @@ enter_dir(struct restore *r, struct level *parent, const struct entry *entry,
 		return push(r, entry, &none, e);
 	}
 	atomic_store(&d->users_count, 1);
-	d->has_metadata =
-	    !existed || r->shared.opt->overwrite != RESTORE_NEVER;
+	d->has_metadata = !existed || r->shared.opt->overwrite != RESTORE_NEVER;
 	rc = entry_copy(&d->entry, entry, e);
 	if (rc != ERR_NONE) {
 		fdio_close(&d->fd);
@@ -526,8 +525,7 @@ walk_path(struct restore *r, const char *path, struct err *e)
 	for (size_t i = strip + 1; rc == ERR_NONE && i < full.len_bytes; i++)
 		if (text[i] == '/' && i > strip)
 			rc = walk_at(r, text, i, true, e);
-	return rc != ERR_NONE ? rc
-			      : walk_at(r, text, full.len_bytes, false, e);
+	return rc != ERR_NONE ? rc : walk_at(r, text, full.len_bytes, false, e);
 }
 
 static int
@@ -720,8 +718,8 @@ enum err_code
 restore_run(struct store *st, const struct restore_options *opt,
     struct restore_result *out, struct err *e)
 {
-	OWNED(restore_fini) struct restore r = {
-	    .shared = {.opt = opt, .st = st}, .result = out};
+	OWNED(restore_fini)
+	struct restore r = {.shared = {.opt = opt, .st = st}, .result = out};
 	struct mono begun = now_mono();
 	enum err_code rc;
 
@@ -742,6 +740,5 @@ restore_run(struct store *st, const struct restore_options *opt,
 	out->differ_count = atomic_load(&r.shared.differ_count);
 	out->damaged_count = atomic_load(&r.shared.damage_count);
 	out->took_ns = now_mono().ns - begun.ns;
-	return rc == ERR_NONE ? rc
-			      : err_wrap(e, "restoring to '%s'", opt->to);
+	return rc == ERR_NONE ? rc : err_wrap(e, "restoring to '%s'", opt->to);
 }

@@ -48,11 +48,11 @@ struct restore_big *restore_big_use(struct restore_big *b);
 struct restore_task {
 	struct item item;
 	struct restore_dir *dir; /* a use of it is held */
-	const char *link_to;	 /* another name of this file, beneath top_fd */
+	const char *link_to;     /* another name of this file, beneath top_fd */
 	int top_fd;
 	char name[PATH_NAME_MAX + 1];
 	struct restore_big *big;
-	uint64_t offset_bytes;	      /* where in the content the run begins */
+	uint64_t offset_bytes;        /* where in the content the run begins */
 	struct content_piece *pieces; /* owned */
 	size_t pieces_count;
 };
@@ -92,8 +92,8 @@ enum err_code restore_links_new(struct restore_links **out,
 void restore_links_free(struct restore_links **l);
 /* The path given with this group before; else remember path, *first NULL. */
 enum err_code restore_links_join(struct restore_links *l,
-    const uint8_t group[ENTRY_LINK_BYTES], const char *path,
-    const char **first, struct err *e) MUST_CHECK;
+    const uint8_t group[ENTRY_LINK_BYTES], const char *path, const char **first,
+    struct err *e) MUST_CHECK;
 
 /* Make (or, over what exists, bring into line) anything but a directory. */
 void restore_file_make(struct restore_tools *t, struct restore_task *task);

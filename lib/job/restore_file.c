@@ -67,10 +67,10 @@ struct pour {
 	struct restore_tools *tools;
 	const struct entry *entry;
 	int fd;
-	size_t extent;	       /* of a sparse file: which run of data */
-	uint64_t at_bytes;     /* of the content (or of the run), done */
-	bool compare;	       /* look first, write what differs */
-	bool read_only;	       /* write nothing: differs says */
+	size_t extent;     /* of a sparse file: which run of data */
+	uint64_t at_bytes; /* of the content (or of the run), done */
+	bool compare;      /* look first, write what differs */
+	bool read_only;    /* write nothing: differs says */
 	bool differs;
 };
 
@@ -363,8 +363,7 @@ restore_file_run(struct restore_tools *t, struct restore_task *task)
 	    .entry = &big->entry,
 	    .fd = big->fd,
 	    .compare = t->verifying ||
-		(big->existed &&
-		    t->shared->opt->overwrite != RESTORE_ALWAYS),
+		(big->existed && t->shared->opt->overwrite != RESTORE_ALWAYS),
 	    .read_only = t->verifying};
 	struct err e;
 
@@ -427,8 +426,7 @@ make_special(struct restore_tools *t, struct restore_task *task, bool exists,
 	if (make_node(task) != 0)
 		return err_sys(e, "cannot make the %s",
 		    entry_type_name(task->item.entry.type));
-	fd = openat(task->dir->fd, task->name,
-	    O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(task->dir->fd, task->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return err_sys(e, "cannot open it again");
 	restore_file_meta(t, fd, ARC_PATH, &task->item.entry);
@@ -442,8 +440,8 @@ make_link(const struct restore_task *task, bool exists, struct err *e)
 	enum err_code rc = exists ? remove_old(task, e) : ERR_NONE;
 
 	if (rc == ERR_NONE &&
-	    linkat(task->top_fd, task->link_to, task->dir->fd, task->name,
-		0) != 0)
+	    linkat(task->top_fd, task->link_to, task->dir->fd, task->name, 0) !=
+		0)
 		return err_sys(e, "cannot make the hard link");
 	return rc;
 }
@@ -455,8 +453,8 @@ restore_file_make(struct restore_tools *t, struct restore_task *task)
 	struct stat st;
 	struct err e;
 	enum err_code rc;
-	bool exists = fstatat(task->dir->fd, task->name, &st,
-			  AT_SYMLINK_NOFOLLOW) == 0;
+	bool exists =
+	    fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 
 	if (exists && t->shared->opt->overwrite == RESTORE_NEVER) {
 		atomic_fetch_add(&t->shared->same_count, 1);
@@ -478,7 +476,8 @@ static const char *
 file_differs(struct restore_tools *t, const struct restore_task *task)
 {
 	const struct entry *entry = &task->item.entry;
-	OWNED(fdio_close) int fd = openat(task->dir->fd, task->name,
+	OWNED(fdio_close)
+	int fd = openat(task->dir->fd, task->name,
 	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	struct pour p = {.tools = t,
 	    .entry = entry,

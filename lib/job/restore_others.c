@@ -8,10 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
@@ -142,8 +139,8 @@ find_doomed(struct others *o, struct err *e)
 		    "deleting what a snapshot lacks from '/' is refused");
 	rc = source_tree_new(&src, &tree, e);
 	if (rc == ERR_NONE)
-		rc = cursor_open(&cursor, o->st, &o->opt->root,
-		    o->opt->subtree, strlen(o->opt->subtree), e);
+		rc = cursor_open(&cursor, o->st, &o->opt->root, o->opt->subtree,
+		    strlen(o->opt->subtree), e);
 	s.cursor = cursor;
 	if (rc == ERR_NONE)
 		rc = cursor_next(cursor, &s.item, e);
@@ -153,8 +150,6 @@ find_doomed(struct others *o, struct err *e)
 static int
 open_parent(int top_fd, const char *path, size_t len)
 {
-	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
 	char parent[PATH_MAX];
 
 	if (len >= sizeof(parent)) {
@@ -163,8 +158,8 @@ open_parent(int top_fd, const char *path, size_t len)
 	}
 	memcpy(parent, path, len);
 	parent[len] = '\0';
-	return (int)syscall(SYS_openat2, top_fd, len == 0 ? "." : parent, &how,
-	    sizeof(how));
+	return fdio_open_beneath(top_fd, len == 0 ? "." : parent,
+	    O_RDONLY | O_DIRECTORY, 0);
 }
 
 static enum err_code
