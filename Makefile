@@ -27,8 +27,17 @@ WRAPPED    := $(shell sh tools/wrapped.sh tests/support/fault.c)
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
-.PHONY: all unit test floors symbols format format-check clean
+.PHONY: all unit unit-tests test demo deps floors symbols format format-check \
+    lengths fuzz fuzz-build valgrind bench install clean
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
+
+# Everything the compiler needs is there, or the one line that installs it is
+# printed (make deps does it).
+$(BUILD)/deps: tools/deps.sh
+	@mkdir -p $(@D)
+	@sh tools/deps.sh check build || sh tools/deps.sh install build
+	@touch $@
+$(call obj,$(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC)): | $(BUILD)/deps
 
 $(BUILD)/libbascule.a: $(call obj,$(LIB_SRC))
 	@rm -f $@
@@ -49,6 +58,7 @@ $(BUILD)/%.o: %.c
 # tests/unit/store/test_pack.c has one suite_store_pack(); M=store runs one
 # module's suites only.
 M ?=
+unit-tests: $(BUILD)/unit-tests
 unit: $(BUILD)/unit-tests
 	$(if $(SAN),CK_FORK=no) $(BUILD)/unit-tests $(M)
 $(BUILD)/tests/suites.c: tools/suites.sh $(wildcard tests/unit/*/test_*.c)
@@ -63,6 +73,34 @@ $(BUILD)/unit-tests: $(call obj,$(TEST_SRC)) $(BUILD)/tests/suites.o \
 	    $(shell pkg-config --libs check) $(LIBS)
 $(BUILD)/tests/%.o: BASE += -Itests
 
+test:
+	@sh tools/deps.sh install test
+	@MAKE=$(MAKE) sh tests/run.sh
+
+# Some suites measure or run other programs: valgrind takes those that do not.
+VALGRIND_M ?= base crypt calendar archive wire policy store ledger plan \
+    authority report
+valgrind: $(BUILD)/unit-tests
+	CK_FORK=no valgrind -q --error-exitcode=9 --leak-check=full \
+	    --errors-for-leak-kinds=definite $(BUILD)/unit-tests $(VALGRIND_M)
+
+FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BUILD := build-fuzz
+FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(FUZZ_BUILD)/%)
+FUZZ_SECONDS ?= 60
+fuzz-build:
+	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) SAN=address,undefined \
+	    CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzzers
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+$(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_BUILD)/libbascule.a
+	$(call say,LINK)
+	$(Q)clang $(BASE) $(CFLAGS) -Itests -Wno-missing-prototypes -fsanitize=fuzzer -o $@ $< \
+	    $(FUZZ_BUILD)/libbascule.a $(LIBS)
+fuzz: fuzz-build
+	sh tools/fuzz.sh $(FUZZ_BUILD) $(FUZZ_SECONDS)
+
+# --- the house's own rules -------------------------------------------------
 floors:
 	awk -f tools/floors.awk lib/FLOORS $(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC) \
 	    $(HEADERS)
@@ -73,6 +111,27 @@ format:
 	clang-format -i $(C_FILES)
 format-check:
 	clang-format --dry-run -Werror $(C_FILES)
+
+lengths:
+	awk -v max=80 -f tools/lengths.awk $(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC)
+
+# --- for people -------------------------------------------------------------
+deps:
+	sh tools/deps.sh install build demo test
+demo:
+	@sh tools/deps.sh install demo
+	@$(MAKE) -j$$(nproc) all
+	@sh demo/demo.sh
+bench: all
+	@sh tools/deps.sh install bench
+	@sh tests/bench/bench.sh
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
+	    $(DESTDIR)$(PREFIX)/share/doc/bascule/policies
+	install -m 755 $(BUILD)/bascule $(DESTDIR)$(PREFIX)/bin/bascule
+	install -m 755 $(BUILD)/basculed $(DESTDIR)$(PREFIX)/sbin/basculed
+	cp -R policies/. $(DESTDIR)$(PREFIX)/share/doc/bascule/policies/
+	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/bascule/
 
 clean:
 	rm -rf build build-*

@@ -1,19 +1,11 @@
 /*
  * The one list of commands.  A command's file defines its row,
- * `const struct cli_command command_NAME`; a new one is added here twice.
+ * `const struct cli_command command_NAME`; a new one is added here.
  */
 
 #include "cli.h"
 
-#define COMMANDS(X)  \
-	X(init)      \
-	X(backup)    \
-	X(snapshots) \
-	X(ls)        \
-	X(cat)       \
-	X(restore)   \
-	X(check)     \
-	X(version)
+#define COMMANDS(X) X(version)
 
 #define DECLARE(name) extern const struct cli_command command_##name;
 COMMANDS(DECLARE)

@@ -17,8 +17,8 @@ START_TEST(units_are_parsed_and_never_wrap)
 	ck_assert_int_eq(text_parse_duration("0.5s", &ns, &e), ERR_NONE);
 	ck_assert_int_eq(ns, 500000000);
 	ck_assert_int_eq(text_parse_duration("15", &ns, &e), ERR_INPUT);
-	ck_assert_int_eq(
-	    text_parse_duration("99999999999999999999w", &ns, &e), ERR_INPUT);
+	ck_assert_int_eq(text_parse_duration("99999999999999999999w", &ns, &e),
+	    ERR_INPUT);
 	ck_assert_int_eq(text_parse_size("64MiB", &v, &e), ERR_NONE);
 	ck_assert_uint_eq(v, UINT64_C(64) << 20);
 	ck_assert_int_eq(text_parse_size("9999999999TiB", &v, &e), ERR_INPUT);
@@ -37,8 +37,8 @@ START_TEST(a_terminal_never_sees_raw_bytes)
 	struct err e = {0};
 	OWNED(buf_fini) struct buf b = {0};
 
-	ck_assert_int_eq(
-	    text_escape(&b, "a\n\033[1m\\\xff\xc3\xa9", 10, &e), ERR_NONE);
+	ck_assert_int_eq(text_escape(&b, "a\n\033[1m\\\xff\xc3\xa9", 10, &e),
+	    ERR_NONE);
 	ck_assert_str_eq(buf_text(&b), "a\\n\\x1b[1m\\\\\\xff\xc3\xa9");
 }
 END_TEST
@@ -54,10 +54,10 @@ START_TEST(base64_comes_back)
 
 		for (size_t i = 0; i < len; i++)
 			bytes[i] = (uint8_t)(i * 37 + 200);
-		ck_assert_int_eq(
-		    text_base64(&text, bytes, len, true, &e), ERR_NONE);
-		ck_assert_int_eq(
-		    text_unbase64(&back, buf_text(&text), &e), ERR_NONE);
+		ck_assert_int_eq(text_base64(&text, bytes, len, true, &e),
+		    ERR_NONE);
+		ck_assert_int_eq(text_unbase64(&back, buf_text(&text), &e),
+		    ERR_NONE);
 		ck_assert_uint_eq(back.len_bytes, len);
 		if (len > 0)
 			ck_assert_mem_eq(back.bytes, bytes, len);
