@@ -1,0 +1,133 @@
+#ifndef BASCULE_REPORT_H
+#define BASCULE_REPORT_H
+
+/*
+ * What people and auditors read: evidence packs and exercise reports.
+ *
+ * T1. A report leads with what failed, is unproven or was not measured, and
+ *     says what it does not cover.
+ * T2. Everything in a pack follows from the ledger's records or is named in the
+ *     pack's manifest; one flipped bit anywhere in the file shows.
+ * T3. Verifying a pack needs nothing but the pack and, to know who signed, a
+ *     key's fingerprint from somewhere else.
+ *
+ * The pack's format: docs/format/evidence.md.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bascule/base/buf.h>
+#include <bascule/base/defs.h>
+#include <bascule/base/err.h>
+#include <bascule/base/now.h>
+#include <bascule/ledger.h>
+
+struct wire_value; /* wire.h */
+
+/* --- evidence packs: writing (evidence) ------------------------------------- */
+
+struct evidence_options {    /* zeroed memory: everything, unsigned manifest */
+	struct utc since;    /* ns 0: from the beginning */
+	struct utc until;    /* ns 0: to the end */
+	const char *service; /* NULL: all */
+	const char *council; /* its chain and the shared one; NULL: all */
+	const char *const *redact; /* names of fields to close, "@host"; NULL */
+	size_t redact_count;
+	const struct sign_key *signer; /* signs the manifest; NULL: nobody */
+	const char *policy_text; /* the policies in force; NULL: left out */
+};
+
+struct evidence_tally {
+	uint64_t records_count; /* in the pack, closed ones too */
+	uint64_t closed_count;  /* of these, only their hashes */
+	uint64_t heads_count;
+	uint64_t bytes; /* of the file */
+};
+
+/*
+ * Write a pack to path, whole or not at all; an existing file is replaced.
+ * Call ledger_sign_head first where there is a key, or the newest records are
+ * one site's word.  Damage in the ledger is exported as it is: verifying the
+ * pack shows it.
+ */
+enum err_code evidence_export(struct ledger *l,
+    const struct evidence_options *options, const char *path,
+    struct evidence_tally *tally, struct err *e) MUST_CHECK;
+
+/* --- evidence packs: verifying (evidence_verify) ---------------------------- */
+
+struct evidence_verdict {
+	bool bad;
+	char what[ERR_TEXT_BYTES]; /* the first thing that is wrong */
+	char where[320];           /* member, or chain and sequence; "" */
+	uint64_t records_count;
+	uint64_t closed_count;
+	uint64_t heads_count;
+	uint64_t unsigned_count; /* records no head speaks of */
+	bool manifest_signed;    /* by the heads' key */
+	bool key_given;          /* false: consistent, but who signed? */
+	char signer[64];         /* fingerprint; "" without heads */
+	char site[LEDGER_NAME_BYTES_MAX + 1];
+	char service[LEDGER_NAME_BYTES_MAX + 1]; /* the filters; "": all */
+	char council[LEDGER_NAME_BYTES_MAX + 1];
+	struct utc since, until, made;
+	struct utc signed_at; /* of the newest head; 0: none */
+};
+
+/*
+ * Judge the pack at path.  fingerprint: "SHA256:..." of the key that must have
+ * signed, or NULL.  A bad pack is a verdict, with ERR_NONE; ERR_NOTFOUND,
+ * ERR_IO, ERR_TOONEW when there is nothing to judge.
+ */
+enum err_code evidence_verify(const char *path, const char *fingerprint,
+    struct evidence_verdict *v, struct err *e) MUST_CHECK;
+
+/* The same for the tar inside, from memory, without the file's seal: for
+ * fuzzing and for packs that were compressed again. */
+enum err_code evidence_verify_members(const void *bytes, size_t len_bytes,
+    const char *fingerprint, struct evidence_verdict *v,
+    struct err *e) MUST_CHECK;
+
+/*
+ * What --key was given: a fingerprint, or a file whose first line is one or is
+ * the key's 64 hex digits.  ERR_KEY: neither.
+ */
+enum err_code evidence_verify_key(const char *given, struct buf *fingerprint,
+    struct err *e) MUST_CHECK;
+
+/* The verdict for people, and as a message of type "evidence". */
+enum err_code evidence_verify_text(const struct evidence_verdict *v,
+    struct buf *out, struct err *e) MUST_CHECK;
+enum err_code evidence_verify_wire(const struct evidence_verdict *v,
+    struct wire_value **out, struct err *e) MUST_CHECK;
+
+/* --- exercise reports (report_exercise) ------------------------------------- */
+
+struct report_exercise;
+
+/*
+ * Gather everything the ledger says of a run.  ERR_NOTFOUND: no such run.
+ * *out: owned by the caller, independent of l.
+ */
+enum err_code report_exercise_new(struct report_exercise **out,
+    struct ledger *l, const char *run, struct err *e) MUST_CHECK;
+void report_exercise_free(struct report_exercise **x);
+
+/* For people; times in UTC. */
+enum err_code report_exercise_text(const struct report_exercise *x,
+    struct buf *out, struct err *e) MUST_CHECK;
+
+/* As a message of type "exercise_report". */
+enum err_code report_exercise_wire(const struct report_exercise *x,
+    struct wire_value **out, struct err *e) MUST_CHECK;
+
+/* --- one line for each record (report_event) -------------------------------- */
+
+/* "2026-11-22 00:21:34Z shared#17 job outcome succeeded  housing ..."; as
+ * `bascule events` prints it, without a newline.  Names are escaped. */
+enum err_code report_event(const struct record *r, struct buf *out,
+    struct err *e) MUST_CHECK;
+
+#endif
