@@ -1,0 +1,173 @@
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bascule/replicate.h>
+#include <bascule/ssh.h>
+
+#define PROGRAM      "bascule"
+#define PASSWD_BYTES 4096
+
+/* A command at the far end, as a transport. */
+struct reach {
+	struct hostpins *pins;
+	struct sshconn *conn;
+	struct sshexec *command;
+	bool ended; /* its output has come to an end */
+};
+
+static void
+reach_fini(struct reach *r)
+{
+	sshexec_close(&r->command);
+	sshconn_close(&r->conn);
+	hostpins_free(&r->pins);
+}
+
+static enum err_code
+read_far(void *ctx, void *bytes, size_t max_bytes, size_t *got, struct err *e)
+{
+	struct reach *r = ctx;
+	enum err_code rc = sshexec_read(r->command, bytes, max_bytes, got, e);
+
+	r->ended = rc == ERR_NONE && *got == 0;
+	return rc;
+}
+
+static enum err_code
+write_far(void *ctx, const void *bytes, size_t len_bytes, struct err *e)
+{
+	struct reach *r = ctx;
+
+	return sshexec_write(r->command, bytes, len_bytes, e);
+}
+
+/* --- whom to trust, as whom to come ------------------------------------------------- */
+
+static enum err_code
+pin_own_file(struct reach *r, const struct sshurl *u, struct err *e)
+{
+	OWNED(buf_fini) struct buf path = {0};
+	const char *home = getenv("HOME");
+	enum err_code rc;
+
+	if (home == NULL || home[0] != '/')
+		return ERR_NONE; /* nothing is pinned: that will be said */
+	if (buf_printf(&path, e, "%s/.ssh/known_hosts", home) != ERR_NONE)
+		return e->code;
+	rc = hostpins_add_known_hosts(r->pins, buf_text(&path), u->host,
+	    u->port, e);
+	return rc == ERR_NOTFOUND ? ERR_NONE : rc;
+}
+
+static enum err_code
+pin(struct reach *r, const struct replicate_target *to, const struct sshurl *u,
+    struct err *e)
+{
+	if (hostpins_new(&r->pins, e) != ERR_NONE)
+		return e->code;
+	for (size_t i = 0; i < to->host_keys_count; i++)
+		if (hostpins_add_fingerprint(r->pins, to->host_keys[i], e) !=
+		    ERR_NONE)
+			return e->code;
+	if (to->known_hosts != NULL)
+		return hostpins_add_known_hosts(r->pins, to->known_hosts,
+		    u->host, u->port, e);
+	return to->host_keys_count > 0 ? ERR_NONE : pin_own_file(r, u, e);
+}
+
+static enum err_code
+name_user(struct sshurl *u, struct err *e)
+{
+	char room[PASSWD_BYTES];
+	struct passwd pw, *found = NULL;
+
+	if (u->user[0] != '\0')
+		return ERR_NONE;
+	if (getpwuid_r(geteuid(), &pw, room, sizeof(room), &found) != 0 ||
+	    found == NULL || strlen(found->pw_name) > SSH_USER_BYTES_MAX)
+		return err_set(e, ERR_INPUT,
+		    "no user is named to log in to '%s' as", u->host);
+	memcpy(u->user, found->pw_name, strlen(found->pw_name) + 1);
+	return ERR_NONE;
+}
+
+/* --- there and back --------------------------------------------------------------------- */
+
+static enum err_code
+reach_open(struct reach *r, const struct replicate_target *to,
+    const struct replicate_options *opt, struct err *e)
+{
+	struct sshurl u;
+	struct sshconn_options o = {
+	    .user = u.user,
+	    .host = to->address != NULL ? to->address : u.host,
+	    .bind_address = to->bind_address,
+	    .identity_file = to->identity,
+	    .timeout_ns = to->timeout_ns,
+	    .cancel = opt->cancel,
+	};
+	const char *argv[] = {to->remote_bascule != NULL ? to->remote_bascule
+							 : PROGRAM,
+	    "-r", u.path, "store", "serve", "--allow", "put", NULL};
+
+	if (sshurl_parse(&u, to->url, e) != ERR_NONE)
+		return e->code;
+	if (u.path[0] == '\0' || strcmp(u.path, "/") == 0)
+		return err_set(e, ERR_INPUT, "'%s' names no repository",
+		    to->url);
+	if (name_user(&u, e) != ERR_NONE || pin(r, to, &u, e) != ERR_NONE)
+		return e->code;
+	o.port = u.port;
+	o.pins = r->pins;
+	if (sshconn_open(&r->conn, &o, e) != ERR_NONE)
+		return e->code;
+	return sshexec_open(&r->command, r->conn, argv, e);
+}
+
+/*
+ * The conversation failed because the far command ended: how it ended and
+ * what it complained of says more than that it did.
+ */
+static enum err_code
+explain(struct reach *r, struct err *e)
+{
+	struct err end = {0};
+	struct sshexit how;
+	const char *words;
+	enum err_code rc = sshexec_finish(r->command, &how, &end);
+
+	if (rc == ERR_NOTFOUND) {
+		*e = end;
+		return rc;
+	}
+	words = sshexec_stderr(r->command);
+	if (rc != ERR_NONE || (how.status == 0 && words[0] == '\0'))
+		return e->code;
+	if (how.signal[0] != '\0')
+		return err_set(e, e->code,
+		    "the far side was ended by signal %s", how.signal);
+	return err_set(e, e->code, "the far side ended with status %d: %s",
+	    how.status, words[0] != '\0' ? words : "it said nothing");
+}
+
+enum err_code
+reach_push(struct store *st, const struct replicate_target *to,
+    const struct replicate_options *opt, struct replicate_tally *out,
+    struct err *e)
+{
+	OWNED(reach_fini) struct reach r = {0};
+	struct transport t = {read_far, write_far, &r};
+	enum err_code rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = reach_open(&r, to, opt, e);
+	if (rc == ERR_NONE) {
+		rc = replicate_push(st, &t, opt, out, e);
+		if (rc == ERR_IO && r.ended)
+			rc = explain(&r, e);
+	}
+	return rc == ERR_NONE ? rc
+			      : err_wrap(e, "replicating to '%s'", to->url);
+}

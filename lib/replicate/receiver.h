@@ -1,0 +1,55 @@
+#ifndef LIB_REPLICATE_RECEIVER_H
+#define LIB_REPLICATE_RECEIVER_H
+
+/*
+ * The receiver's side of docs/protocol/store-serve.md as a state machine: each
+ * message in, replies and calls on the repository out.  It does no I/O of its
+ * own, so every sequence of messages can be tried on it.
+ */
+
+#include "rmsg.h"
+
+/* What stands behind it: a repository. */
+struct receiver_sink {
+	enum err_code (*open)(void *ctx, const struct rmsg_hello *h,
+	    bool *created, struct err *e);
+	bool (*has)(void *ctx, enum rmsg_kind kind, const struct id *id);
+	enum err_code (*pack_begin)(void *ctx, const struct id *name,
+	    uint64_t size_bytes, struct err *e);
+	enum err_code (*pack_add)(void *ctx, const void *bytes,
+	    size_t len_bytes, struct err *e);
+	enum err_code (*pack_end)(void *ctx, struct err *e);
+	enum err_code (*flush)(void *ctx, struct err *e);
+	enum err_code (*file)(void *ctx, enum rmsg_kind kind, const void *bytes,
+	    size_t len_bytes, struct err *e);
+	void *ctx;
+};
+
+/* What it answers with. */
+struct receiver_voice {
+	enum err_code (*say)(void *ctx, enum rmsg_type type,
+	    const struct buf *payload, struct err *e);
+	void *ctx;
+};
+
+struct receiver;
+
+/* sink and voice: copied; what their ctx point to is borrowed until _free. */
+enum err_code receiver_new(struct receiver **out,
+    const struct receiver_sink *sink, const struct receiver_voice *voice,
+    unsigned allow, struct err *e) MUST_CHECK;
+void receiver_free(struct receiver **r);
+
+/*
+ * Take one message.  An error is final: tell the sender (FAIL) and end.
+ * Single objects that were not taken are no error: the sender was told.
+ */
+enum err_code receiver_take(struct receiver *r, const struct rmsg *m,
+    struct err *e) MUST_CHECK;
+
+/* It has taken leave: nothing more may come. */
+bool receiver_has_ended(const struct receiver *r);
+
+const struct serve_tally *receiver_tally(const struct receiver *r);
+
+#endif

@@ -1,0 +1,114 @@
+#include "rlink.h"
+
+#include <string.h>
+
+#define READ_BYTES ((size_t)1 << 20)
+
+void
+rlink_init(struct rlink *l, const struct transport *t)
+{
+	memset(l, 0, sizeof(*l));
+	l->t = *t;
+	pthread_mutex_init(&l->lock, NULL);
+	l->sent = now_mono();
+}
+
+void
+rlink_fini(struct rlink *l)
+{
+	buf_fini(&l->in);
+	buf_fini(&l->out);
+	pthread_mutex_destroy(&l->lock);
+}
+
+static enum err_code
+put_together(struct buf *out, enum rmsg_type type, const struct buf *head,
+    const void *bytes, size_t len_bytes, struct err *e)
+{
+	size_t head_bytes = head != NULL ? head->len_bytes : 0;
+	uint8_t *at;
+
+	buf_clear(out);
+	if (buf_extend(out, RMSG_HEAD_BYTES, &at, e) != ERR_NONE)
+		return e->code;
+	rmsg_put_head(at, type, head_bytes + len_bytes);
+	if (head_bytes > 0 &&
+	    buf_add(out, head->bytes, head_bytes, e) != ERR_NONE)
+		return e->code;
+	return len_bytes > 0 ? buf_add(out, bytes, len_bytes, e) : ERR_NONE;
+}
+
+enum err_code
+rlink_send(struct rlink *l, enum rmsg_type type, const struct buf *head,
+    const void *bytes, size_t len_bytes, struct err *e)
+{
+	enum err_code rc;
+
+	pthread_mutex_lock(&l->lock);
+	rc = put_together(&l->out, type, head, bytes, len_bytes, e);
+	if (rc == ERR_NONE)
+		rc = l->t.write(l->t.ctx, l->out.bytes, l->out.len_bytes, e);
+	if (rc == ERR_NONE) {
+		l->sent_bytes += l->out.len_bytes;
+		l->sent = now_mono();
+	}
+	pthread_mutex_unlock(&l->lock);
+	return rc;
+}
+
+/* Read until want_bytes are there; *ended: nothing was and nothing comes. */
+static enum err_code
+fill(struct rlink *l, size_t want_bytes, bool *ended, struct err *e)
+{
+	while (l->in.len_bytes - l->in_at < want_bytes) {
+		size_t have = l->in.len_bytes - l->in_at, got;
+
+		if (l->in_at > 0) {
+			memmove(l->in.bytes, l->in.bytes + l->in_at, have);
+			l->in.len_bytes = have;
+			l->in_at = 0;
+		}
+		if (buf_reserve(&l->in, READ_BYTES, e) != ERR_NONE ||
+		    l->t.read(l->t.ctx, l->in.bytes + have, READ_BYTES, &got,
+			e) != ERR_NONE)
+			return e->code;
+		if (got == 0) {
+			*ended = have == 0;
+			if (*ended)
+				return ERR_NONE;
+			return err_set(e, ERR_TIMEOUT,
+			    "the other side went in the middle of a message");
+		}
+		l->in.len_bytes += got;
+		l->received_bytes += got;
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+rlink_read(struct rlink *l, struct rmsg *m, bool *ended, struct err *e)
+{
+	size_t len;
+	uint8_t type;
+
+	*ended = false;
+	memset(m, 0, sizeof(*m));
+	if (fill(l, RMSG_HEAD_BYTES, ended, e) != ERR_NONE || *ended)
+		return *ended ? ERR_NONE : e->code;
+	if (rmsg_head(l->in.bytes + l->in_at, &type, &len, e) != ERR_NONE)
+		return e->code;
+	if (fill(l, RMSG_HEAD_BYTES + len, ended, e) != ERR_NONE)
+		return e->code;
+	m->type = (enum rmsg_type)type;
+	m->bytes = l->in.bytes + l->in_at + RMSG_HEAD_BYTES;
+	m->len_bytes = len;
+	l->in_at += RMSG_HEAD_BYTES + len;
+	return ERR_NONE;
+}
+
+const uint8_t *
+rlink_rest(const struct rlink *l, size_t *len_bytes)
+{
+	*len_bytes = l->in.len_bytes - l->in_at;
+	return *len_bytes > 0 ? l->in.bytes + l->in_at : NULL;
+}

@@ -1,0 +1,219 @@
+#include "shelf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct id_set {
+	struct id *ids; /* sorted */
+	size_t count;
+};
+
+struct shelf {
+	const char *path;
+	bool network_fs_allowed;
+	struct store *store;
+	struct intake *intake;
+	struct id_set snapshots, points;
+};
+
+enum err_code
+shelf_new(struct shelf **out, const char *path, const struct serve_options *opt,
+    struct err *e)
+{
+	*out = calloc(1, sizeof(**out));
+	if (*out == NULL)
+		return err_nomem(e);
+	(*out)->path = path;
+	(*out)->network_fs_allowed = opt->network_fs_allowed;
+	return ERR_NONE;
+}
+
+void
+shelf_free(struct shelf **sp)
+{
+	struct shelf *s = TAKE(*sp);
+
+	if (s == NULL)
+		return;
+	intake_free(&s->intake);
+	store_close(&s->store);
+	free(s->snapshots.ids);
+	free(s->points.ids);
+	free(s);
+}
+
+/* --- what is here ----------------------------------------------------------------- */
+
+static int
+compare(const void *a, const void *b)
+{
+	return id_compare(a, b);
+}
+
+static enum err_code
+set_make(struct id_set *set, size_t count, struct err *e)
+{
+	set->ids = calloc(count + 1, sizeof(*set->ids));
+	return set->ids == NULL ? err_nomem(e) : ERR_NONE;
+}
+
+static bool
+set_has(const struct id_set *set, const struct id *id)
+{
+	return bsearch(id, set->ids, set->count, sizeof(*set->ids), compare) !=
+	    NULL;
+}
+
+/* Damaged ones are left out, so they are asked for; the store will say. */
+static enum err_code
+list_snapshots(struct shelf *s, struct err *e)
+{
+	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+
+	if (snapshot_list(&list, s->store, NULL, NULL, NULL, e) != ERR_NONE ||
+	    set_make(&s->snapshots, list.count, e) != ERR_NONE)
+		return e->code;
+	for (size_t i = 0; i < list.count; i++)
+		s->snapshots.ids[i] = list.snapshots[i].id;
+	s->snapshots.count = list.count;
+	qsort(s->snapshots.ids, list.count, sizeof(struct id), compare);
+	return ERR_NONE;
+}
+
+static enum err_code
+list_points(struct shelf *s, struct err *e)
+{
+	OWNED(point_list_fini) struct point_list list = {0};
+
+	if (point_list(&list, s->store, NULL, NULL, NULL, e) != ERR_NONE ||
+	    set_make(&s->points, list.count, e) != ERR_NONE)
+		return e->code;
+	for (size_t i = 0; i < list.count; i++)
+		s->points.ids[i] = list.points[i].id;
+	s->points.count = list.count;
+	qsort(s->points.ids, list.count, sizeof(struct id), compare);
+	return ERR_NONE;
+}
+
+/* --- the sink ------------------------------------------------------------------------- */
+
+static enum err_code
+open_or_create(struct shelf *s, const struct rmsg_hello *h, bool *created,
+    struct err *e)
+{
+	struct store_options opt = {
+	    .access = STORE_WRITE,
+	    .network_fs_allowed = s->network_fs_allowed,
+	};
+	enum err_code rc = store_open(&s->store, s->path, &opt, e);
+
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	rc = store_create(s->path, h->family, &h->geometry, e);
+	/* Another sender made it in the meantime: as good. */
+	if (rc != ERR_NONE && rc != ERR_EXISTS)
+		return rc;
+	*created = rc == ERR_NONE;
+	return store_open(&s->store, s->path, &opt, e);
+}
+
+static enum err_code
+sink_open(void *ctx, const struct rmsg_hello *h, bool *created, struct err *e)
+{
+	struct shelf *s = ctx;
+
+	*created = false;
+	if (open_or_create(s, h, created, e) != ERR_NONE)
+		return err_wrap(e, "opening the copy '%s'", s->path);
+	if (memcmp(store_family(s->store), h->family, STORE_FAMILY_BYTES) !=
+	    0) {
+		err_set(e, ERR_INPUT, "'%s' is a copy of another repository",
+		    s->path);
+		return err_hint(e,
+		    "give each repository a path of its own; "
+		    "an empty one will do");
+	}
+	if (intake_new(&s->intake, s->store, e) != ERR_NONE ||
+	    list_snapshots(s, e) != ERR_NONE || list_points(s, e) != ERR_NONE)
+		return err_wrap(e, "opening the copy '%s'", s->path);
+	return ERR_NONE;
+}
+
+static bool
+sink_has(void *ctx, enum rmsg_kind kind, const struct id *id)
+{
+	struct shelf *s = ctx;
+
+	switch (kind) {
+	case RMSG_KIND_SNAPSHOT: return set_has(&s->snapshots, id);
+	case RMSG_KIND_POINT: return set_has(&s->points, id);
+	case RMSG_KIND_PACK: return store_has_pack(s->store, id);
+	}
+	return false;
+}
+
+static enum err_code
+said(const struct shelf *s, enum err_code rc, struct err *e)
+{
+	return rc == ERR_NONE ? rc
+			      : err_wrap(e, "receiving into '%s'", s->path);
+}
+
+static enum err_code
+sink_pack_begin(void *ctx, const struct id *name, uint64_t size_bytes,
+    struct err *e)
+{
+	struct shelf *s = ctx;
+
+	return said(s, intake_pack_begin(s->intake, name, size_bytes, e), e);
+}
+
+static enum err_code
+sink_pack_add(void *ctx, const void *bytes, size_t len_bytes, struct err *e)
+{
+	struct shelf *s = ctx;
+
+	return said(s, intake_pack_add(s->intake, bytes, len_bytes, e), e);
+}
+
+static enum err_code
+sink_pack_end(void *ctx, struct err *e)
+{
+	struct shelf *s = ctx;
+
+	return said(s, intake_pack_end(s->intake, e), e);
+}
+
+static enum err_code
+sink_flush(void *ctx, struct err *e)
+{
+	struct shelf *s = ctx;
+
+	return said(s, intake_flush(s->intake, e), e);
+}
+
+static enum err_code
+sink_file(void *ctx, enum rmsg_kind kind, const void *bytes, size_t len_bytes,
+    struct err *e)
+{
+	struct shelf *s = ctx;
+
+	return said(s,
+	    kind == RMSG_KIND_SNAPSHOT
+		? intake_snapshot(s->intake, bytes, len_bytes, e)
+		: intake_point(s->intake, bytes, len_bytes, e),
+	    e);
+}
+
+void
+shelf_sink(struct shelf *s, struct receiver_sink *sink)
+{
+	sink->open = sink_open;
+	sink->has = sink_has;
+	sink->pack_begin = sink_pack_begin;
+	sink->pack_add = sink_pack_add;
+	sink->pack_end = sink_pack_end;
+	sink->flush = sink_flush;
+	sink->file = sink_file;
+	sink->ctx = s;
+}
