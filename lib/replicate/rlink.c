@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define READ_BYTES ((size_t)1 << 20)
+#define READ_BYTES ((size_t)128 << 10)
 
 void
 rlink_init(struct rlink *l, const struct transport *t)

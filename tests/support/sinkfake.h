@@ -1,0 +1,164 @@
+#ifndef TESTS_SUPPORT_SINKFAKE_H
+#define TESTS_SUPPORT_SINKFAKE_H
+
+/*
+ * A receiver's sink that keeps book instead of files, and asserts what the
+ * receiver promises it: calls in order, no pack twice, never more than offered.
+ * All of it stands here, so that a fuzz target needs nothing else.
+ */
+
+#include <string.h>
+
+#include "../../lib/replicate/receiver.h"
+
+#define SINKFAKE_PACKS_MAX 64
+
+struct sinkfake {
+	bool open, in_pack;
+	enum err_code fail_open, fail_begin, fail_add, fail_end, fail_flush,
+	    fail_file;
+	struct id packs[SINKFAKE_PACKS_MAX]; /* whole ones */
+	size_t packs_count, settled_count;
+	struct id name;
+	uint64_t size_bytes, got_bytes;
+	unsigned snapshots_count, points_count, flushes_count;
+	struct buf said; /* types of the replies, in order */
+	struct buf last; /* payload of the last reply */
+};
+
+static enum err_code
+verdict(enum err_code code, struct err *e)
+{
+	return code == ERR_NONE ? ERR_NONE
+				: err_set(e, code, "the fake says no");
+}
+
+static enum err_code
+fake_open(void *ctx, const struct rmsg_hello *h, bool *created, struct err *e)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(!f->open && h->version == RMSG_VERSION);
+	f->open = f->fail_open == ERR_NONE;
+	*created = true;
+	return verdict(f->fail_open, e);
+}
+
+static bool
+fake_has(void *ctx, enum rmsg_kind kind, const struct id *id)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(f->open);
+	for (size_t i = 0; kind == RMSG_KIND_PACK && i < f->settled_count; i++)
+		if (id_equal(&f->packs[i], id))
+			return true;
+	return id->bytes[0] == 0xaa; /* these it has from the beginning */
+}
+
+static enum err_code
+fake_begin(void *ctx, const struct id *name, uint64_t size_bytes, struct err *e)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(f->open && !f->in_pack && size_bytes > 0);
+	ASSERT(size_bytes <= RMSG_PACK_BYTES_MAX);
+	f->in_pack = f->fail_begin == ERR_NONE;
+	f->name = *name;
+	f->size_bytes = size_bytes;
+	f->got_bytes = 0;
+	return verdict(f->fail_begin, e);
+}
+
+static enum err_code
+fake_add(void *ctx, const void *bytes, size_t len_bytes, struct err *e)
+{
+	struct sinkfake *f = ctx;
+	volatile uint8_t sum = 0;
+
+	ASSERT(f->in_pack && len_bytes > 0);
+	for (size_t i = 0; i < len_bytes; i++)
+		sum ^= ((const uint8_t *)bytes)[i]; /* all of it is there */
+	(void)sum;
+	f->got_bytes += len_bytes;
+	ASSERT(f->got_bytes <= f->size_bytes);
+	f->in_pack = f->fail_add == ERR_NONE;
+	return verdict(f->fail_add, e);
+}
+
+static enum err_code
+fake_end(void *ctx, struct err *e)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(f->in_pack && f->got_bytes == f->size_bytes);
+	f->in_pack = false;
+	if (f->fail_end == ERR_NONE)
+		f->packs[f->packs_count++ % SINKFAKE_PACKS_MAX] = f->name;
+	if (f->packs_count == SINKFAKE_PACKS_MAX)
+		f->packs_count = f->settled_count = 0;
+	return verdict(f->fail_end, e);
+}
+
+static enum err_code
+fake_flush(void *ctx, struct err *e)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(f->open && !f->in_pack);
+	f->flushes_count++;
+	if (f->fail_flush == ERR_NONE)
+		f->settled_count = f->packs_count;
+	return verdict(f->fail_flush, e);
+}
+
+/* R1's half that is the receiver's: what came before is settled. */
+static enum err_code
+fake_file(void *ctx, enum rmsg_kind kind, const void *bytes, size_t len_bytes,
+    struct err *e)
+{
+	struct sinkfake *f = ctx;
+
+	(void)bytes;
+	ASSERT(f->open && !f->in_pack && f->settled_count == f->packs_count);
+	ASSERT(len_bytes <= RMSG_FILE_BYTES_MAX);
+	if (f->fail_file == ERR_NONE && kind == RMSG_KIND_SNAPSHOT)
+		f->snapshots_count++;
+	if (f->fail_file == ERR_NONE && kind == RMSG_KIND_POINT)
+		f->points_count++;
+	return verdict(f->fail_file, e);
+}
+
+static enum err_code
+fake_say(void *ctx, enum rmsg_type type, const struct buf *payload,
+    struct err *e)
+{
+	struct sinkfake *f = ctx;
+	size_t max;
+
+	ASSERT(rmsg_max((uint8_t)type, &max) && payload->len_bytes <= max);
+	ASSERT((uint8_t)type >= RMSG_WELCOME);
+	buf_clear(&f->last);
+	if (buf_add_byte(&f->said, (uint8_t)type, e) != ERR_NONE)
+		return e->code;
+	return buf_add(&f->last, payload->bytes, payload->len_bytes, e);
+}
+
+static inline void
+sinkfake_init(struct sinkfake *f, struct receiver_sink *sink,
+    struct receiver_voice *voice)
+{
+	memset(f, 0, sizeof(*f));
+	*sink = (struct receiver_sink){fake_open, fake_has, fake_begin,
+	    fake_add, fake_end, fake_flush, fake_file, f};
+	*voice = (struct receiver_voice){fake_say, f};
+}
+
+static inline void
+sinkfake_fini(struct sinkfake *f)
+{
+	buf_fini(&f->said);
+	buf_fini(&f->last);
+}
+
+#endif
