@@ -5,7 +5,9 @@
 
 #include "cli.h"
 
-#define COMMANDS(X) X(version)
+#define COMMANDS(X)     \
+	X(policy_check) \
+	X(policy_show) X(policy_explain) X(policy_reference) X(version)
 
 #define DECLARE(name) extern const struct cli_command command_##name;
 COMMANDS(DECLARE)

@@ -25,6 +25,7 @@
 #include <bascule/base/buf.h>
 #include <bascule/base/err.h>
 #include <bascule/base/now.h>
+#include <bascule/base/role.h>
 #include <bascule/calendar.h>
 
 #define POLICY_FILE_BYTES_MAX ((size_t)1 << 20)
@@ -130,18 +131,9 @@ struct policy_escrow {
 	size_t holder_count;
 };
 
-enum policy_role {
-	POLICY_VIEWER,
-	POLICY_AUDITOR,
-	POLICY_OPERATOR,
-	POLICY_APPROVER,
-	POLICY_DR_LEAD,
-	POLICY_ADMIN
-};
-
 struct policy_role_rule {
 	struct policy_at at;
-	enum policy_role role;
+	enum role role;
 	struct policy_texts groups, users;
 	const char *council; /* "": all */
 };
@@ -290,9 +282,9 @@ struct policy_step {
 	const char *to;          /* restore: where, with variables */
 	struct policy_texts run; /* with variables, as undo */
 	struct policy_check check;
-	const char *confirm;   /* what a person is asked */
-	const char *on;        /* a host; "": the site's own machine */
-	enum policy_role role; /* confirm: who may answer */
+	const char *confirm; /* what a person is asked */
+	const char *on;      /* a host; "": the site's own machine */
+	enum role role;      /* confirm: who may answer */
 	uint32_t modes;
 	int64_t timeout_ns;
 	uint32_t retries;
@@ -500,12 +492,7 @@ const struct policy_host *policy_find_host(const struct policy *p,
 /* The address of a site on a link; NULL if the link has none. */
 const char *policy_find_address(const struct policy_link *l, const char *site);
 /* The other datacentre of a service: standby seen from home and back. */
-const char *policy_find_other(const struct policy_service *s, const char *site);
-
-/* "backup", "viewer", "dr-lead", ...: the spellings of the policy files. */
-const char *policy_role_name(enum policy_role role);
-/* False: no such role. */
-bool policy_role_parse(const char *text, enum policy_role *role);
+const char *policy_find_peer(const struct policy_service *s, const char *site);
 
 /* --- variables ------------------------------------------------------------ */
 

@@ -1,0 +1,184 @@
+/* bascule policy check | show | explain | reference. */
+
+#include <bascule/policy.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <bascule/wire.h>
+
+#include "cli.h"
+
+#define DEFAULT_PLACE "/etc/bascule"
+
+/* A folder means the bascule.conf in it. */
+static enum err_code
+policy_path(const struct cli *cli, struct buf *path, struct err *e)
+{
+	const char *place =
+	    cli->operands_count > 0 ? cli->operands[0] : DEFAULT_PLACE;
+	size_t len = strlen(place);
+	struct stat st;
+
+	if (stat(place, &st) == -1 || !S_ISDIR(st.st_mode))
+		return buf_add_text(path, place, e);
+	while (len > 1 && place[len - 1] == '/')
+		len--;
+	return buf_printf(path, e, "%.*s%sbascule.conf", (int)len, place,
+	    place[len - 1] == '/' ? "" : "/");
+}
+
+static int
+print_problem(struct cli *cli, FILE *to, const struct policy_problem *p)
+{
+	OWNED(buf_fini) struct buf text = {0};
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e = {0};
+	char id[16];
+
+	if (!cli->json) {
+		if (policy_problem_text(p, &text, &e) != ERR_NONE)
+			return cli_fail(cli, &e);
+		fprintf(to, "%s\n", buf_text(&text));
+		return EXITCODE_DONE;
+	}
+	if (wire_new(&v, "problem", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	snprintf(id, sizeof(id), "P%03u", p->id);
+	wire_add_text(v, "id", id);
+	wire_add_text(v, "file", p->file);
+	wire_add_int(v, "line", p->line);
+	wire_add_text(v, "setting", p->setting);
+	wire_add_text(v, "message", p->message);
+	return cli_line(cli, &v);
+}
+
+/* All of them, and how many there are; the exit code. */
+static int
+print_problems(struct cli *cli, FILE *to, const struct policy_problems *ps,
+    const char *path)
+{
+	size_t count = ps->count + ps->more_count;
+	struct err e = {0};
+	int status = EXITCODE_DONE;
+
+	for (size_t i = 0; i < ps->count && status == EXITCODE_DONE; i++)
+		status = print_problem(cli, to, &ps->items[i]);
+	if (status != EXITCODE_DONE)
+		return status;
+	if (!cli->json && ps->more_count > 0)
+		fprintf(to, "... and %zu more\n", ps->more_count);
+	fflush(to);
+	err_set(&e, ERR_POLICY, "%zu problem%s in policy '%s'", count,
+	    count == 1 ? "" : "s", path);
+	return cli_fail(cli, &e);
+}
+
+/* Load what the command names; a failure is said, and *status is set. */
+static void
+load(struct cli *cli, FILE *problems_to, struct buf *path, struct policy **out,
+    int *status)
+{
+	OWNED(policy_problem_fini) struct policy_problems ps = {0};
+	struct err e = {0};
+	enum err_code rc = policy_path(cli, path, &e);
+
+	if (rc == ERR_NONE)
+		rc = policy_load(out, &ps, buf_text(path), now_utc(), &e);
+	if (rc == ERR_POLICY)
+		*status = print_problems(cli, problems_to, &ps, buf_text(path));
+	else if (rc != ERR_NONE)
+		*status = cli_fail(cli, &e);
+	else
+		*status = EXITCODE_DONE;
+}
+
+static int
+run_check(struct cli *cli)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(buf_fini) struct buf path = {0};
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e = {0};
+	int status;
+
+	load(cli, stdout, &path, &p, &status);
+	if (status != EXITCODE_DONE)
+		return status;
+	if (!cli->json) {
+		printf("%s: no problems: site %s, %zu sites, %zu links, %zu "
+		       "services, %zu scenarios, %zu controls\n",
+		    buf_text(&path), p->site, p->site_count, p->link_count,
+		    p->service_count, p->scenario_count, p->control_count);
+		return status;
+	}
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_text(v, "site", p->site);
+	wire_add_int(v, "problems", 0);
+	wire_add_int(v, "services", (int64_t)p->service_count);
+	return cli_line(cli, &v);
+}
+
+static int
+print_text(struct cli *cli, enum err_code rc, struct buf *text,
+    const struct err *e)
+{
+	if (rc != ERR_NONE)
+		return cli_fail(cli, e);
+	fwrite(buf_text(text), 1, text->len_bytes, stdout);
+	return EXITCODE_DONE;
+}
+
+static int
+run_show(struct cli *cli)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(buf_fini) struct buf path = {0};
+	OWNED(buf_fini) struct buf text = {0};
+	struct err e = {0};
+	enum err_code rc;
+	int status;
+
+	load(cli, stderr, &path, &p, &status);
+	if (status != EXITCODE_DONE)
+		return status;
+	rc = policy_show(p, &text, &e);
+	return print_text(cli, rc, &text, &e);
+}
+
+static int
+run_explain(struct cli *cli)
+{
+	OWNED(buf_fini) struct buf text = {0};
+	struct err e = {0};
+	enum err_code rc = policy_explain(cli->operands[0], &text, &e);
+
+	return print_text(cli, rc, &text, &e);
+}
+
+static int
+run_reference(struct cli *cli)
+{
+	OWNED(buf_fini) struct buf text = {0};
+	struct err e = {0};
+	enum err_code rc = policy_reference(&text, &e);
+
+	return print_text(cli, rc, &text, &e);
+}
+
+static const struct cli_option show_options[] =
+    {{"effective", 0, NULL, "with every default filled in (always so)"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_policy_check = {"policy check", "[DIR|FILE]",
+    "load a policy and print everything that is wrong with it", NULL, 0, 1,
+    run_check};
+const struct cli_command command_policy_show = {"policy show", "[DIR|FILE]",
+    "print the effective policy, every default filled in", show_options, 0, 1,
+    run_show};
+const struct cli_command command_policy_explain = {"policy explain", "SETTING",
+    "say what a setting means and takes", NULL, 1, 1, run_explain};
+const struct cli_command command_policy_reference = {"policy reference", "",
+    "print the reference page of all settings", NULL, 0, 0, run_reference};

@@ -1,0 +1,98 @@
+#include <bascule/policy.h>
+
+#include <string.h>
+
+#include "policy_memory.h"
+
+void
+policy_free(struct policy **pp)
+{
+	struct policy *p = TAKE(*pp);
+
+	if (p == NULL)
+		return;
+	policy_memory_free(&p->memory);
+	free(p);
+}
+
+/* Records with a name: each of these walks its own array. */
+#define FIND(array, count, wanted)                                   \
+	do {                                                         \
+		for (size_t i_ = 0; i_ < (count); i_++)              \
+			if (strcmp((array)[i_].name, (wanted)) == 0) \
+				return &(array)[i_];                 \
+		return NULL;                                         \
+	} while (0)
+
+const struct policy_site *
+policy_find_site(const struct policy *p, const char *name)
+{
+	FIND(p->sites, p->site_count, name);
+}
+
+const struct policy_service *
+policy_find_service(const struct policy *p, const char *name)
+{
+	FIND(p->services, p->service_count, name);
+}
+
+const struct policy_link *
+policy_find_link(const struct policy *p, const char *name)
+{
+	FIND(p->links, p->link_count, name);
+}
+
+const struct policy_council *
+policy_find_council(const struct policy *p, const char *name)
+{
+	FIND(p->councils, p->council_count, name);
+}
+
+const struct policy_scenario *
+policy_find_scenario(const struct policy *p, const char *name)
+{
+	FIND(p->scenarios, p->scenario_count, name);
+}
+
+const struct policy_dataset *
+policy_find_dataset(const struct policy_service *s, const char *name)
+{
+	FIND(s->datasets, s->dataset_count, name);
+}
+
+const struct policy_step *
+policy_find_step(const struct policy_service *s, const char *name)
+{
+	FIND(s->plan, s->step_count, name);
+}
+
+const struct policy_host *
+policy_find_host(const struct policy *p, const char *name,
+    const struct policy_site **site)
+{
+	if (site != NULL)
+		*site = NULL;
+	for (size_t i = 0; i < p->site_count; i++)
+		for (size_t k = 0; k < p->sites[i].host_count; k++)
+			if (strcmp(p->sites[i].hosts[k].name, name) == 0) {
+				if (site != NULL)
+					*site = &p->sites[i];
+				return &p->sites[i].hosts[k];
+			}
+	return NULL;
+}
+
+const char *
+policy_find_address(const struct policy_link *l, const char *site)
+{
+	for (size_t i = 0; i < l->address_count; i++)
+		if (strcmp(l->addresses[i].name, site) == 0)
+			return l->addresses[i].value;
+	return NULL;
+}
+
+const char *
+policy_find_peer(const struct policy_service *s, const char *site)
+{
+	return strcmp(s->home, site) == 0 ? s->standby : s->home;
+}
