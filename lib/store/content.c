@@ -1,4 +1,4 @@
-#include <bascule/store.h>
+#include "content_list.h"
 
 #include <string.h>
 
@@ -36,4 +36,20 @@ content_copy(struct content *to, const struct content *from, struct err *e)
 	*to = c;
 	memset(&c, 0, sizeof c);
 	return ERR_NONE;
+}
+
+enum err_code
+content_each(struct store *st, const struct content *c, content_piece_fn *fn,
+    void *ctx, struct err *e)
+{
+	uint64_t offset_bytes = 0;
+	enum err_code rc = ERR_NONE;
+
+	if (c->is_list)
+		return content_list_walk(st, &c->pieces[0], fn, ctx, e);
+	for (size_t i = 0; i < c->pieces_count && rc == ERR_NONE; i++) {
+		rc = fn(ctx, &c->pieces[i], offset_bytes, e);
+		offset_bytes += c->pieces[i].len_bytes;
+	}
+	return rc;
 }

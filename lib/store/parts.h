@@ -21,7 +21,8 @@ enum head_kind {
 	HEAD_MANIFEST,
 	HEAD_SNAPSHOT,
 	HEAD_POINT,
-	HEAD_SESSION
+	HEAD_SESSION,
+	HEAD_PIN = 11
 };
 
 void head_put(uint8_t at[HEAD_BYTES], enum head_kind kind,

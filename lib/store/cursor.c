@@ -1,0 +1,358 @@
+#include "parts.h"
+#include "trees.h"
+
+#include <bascule/base/path.h>
+
+/*
+ * One step a level, from the root down to a leaf.  What a page promises of its
+ * child (level, last path, count, and that all lies behind the child before) is
+ * held against the child: a page moved to another place is damage even though
+ * its own id is right.
+ */
+
+struct step {
+	struct page_reader pr;
+	struct buf body, refs;
+	struct buf low;  /* every path here is behind it, if has_low */
+	struct buf high; /* and the last is this one, if has_high */
+	bool has_low, has_high;
+	uint64_t items_count, seen_count; /* promised, and met so far */
+	struct buf last;                  /* path of the last cell */
+	bool begun;
+};
+
+struct cursor {
+	struct store *store; /* borrowed */
+	struct step steps[PAGE_LEVEL_MAX + 1];
+	size_t depth;
+	char *target;
+	size_t target_bytes;
+	bool seeking; /* not yet at the target */
+	bool waiting; /* the item was read by cursor_open */
+	bool ended;
+	struct item item;
+	struct buf extras, piece;
+};
+
+void
+cursor_close(struct cursor **cp)
+{
+	struct cursor *c = TAKE(*cp);
+
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < COUNT_OF(c->steps); i++) {
+		struct step *s = &c->steps[i];
+
+		page_reader_fini(&s->pr);
+		buf_fini(&s->body);
+		buf_fini(&s->refs);
+		buf_fini(&s->low);
+		buf_fini(&s->high);
+		buf_fini(&s->last);
+	}
+	item_fini(&c->item);
+	buf_fini(&c->extras);
+	buf_fini(&c->piece);
+	free(c->target);
+	free(c);
+}
+
+static enum err_code
+buf_set(struct buf *to, const void *bytes, size_t len_bytes, struct err *e)
+{
+	buf_clear(to);
+	return buf_add(to, bytes, len_bytes, e);
+}
+
+static enum err_code
+misplaced(struct err *e, const char *what)
+{
+	return err_set(e, ERR_CORRUPT, "a page's %s its parent's promise",
+	    what);
+}
+
+/* --- pages ---------------------------------------------------------------- */
+
+static enum err_code
+step_load(struct cursor *c, struct step *s, enum store_kind kind,
+    const struct id *id, struct err *e)
+{
+	char hex[ID_HEX_BYTES];
+	enum err_code rc;
+
+	rc = store_get(c->store, kind, id, &s->body, &s->refs, e);
+	if (rc == ERR_NONE)
+		rc = page_reader_begin(&s->pr, &s->body, &s->refs, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "page %.12s", id_hex(id, hex));
+	if ((kind == STORE_LEAF) != (s->pr.level == 0))
+		return err_set(e, ERR_CORRUPT,
+		    "page %.12s is not of the kind it says", id_hex(id, hex));
+	s->seen_count = 0;
+	s->begun = false;
+	buf_clear(&s->last);
+	return ERR_NONE;
+}
+
+static enum err_code
+root_push(struct cursor *c, const struct id *root, struct err *e)
+{
+	struct step *s = &c->steps[0];
+	struct index_copy copy;
+	char hex[ID_HEX_BYTES];
+
+	if (!index_find(c->store, root, 0, &copy))
+		return err_set(e, ERR_CORRUPT, "root page %.12s is missing",
+		    id_hex(root, hex));
+	if (copy.kind != STORE_LEAF && copy.kind != STORE_INNER)
+		return err_set(e, ERR_CORRUPT, "root %.12s is not a page",
+		    id_hex(root, hex));
+	s->has_low = s->has_high = false;
+	c->depth = 1;
+	return step_load(c, s, copy.kind, root, e);
+}
+
+/* The child that cell of the top step names. */
+static enum err_code
+child_push(struct cursor *c, const struct cell *cell, uint64_t items_count,
+    struct err *e)
+{
+	struct step *up = &c->steps[c->depth - 1], *s = up + 1;
+	enum err_code rc;
+	struct id id;
+
+	ASSERT(c->depth < COUNT_OF(c->steps));
+	s->has_low = up->begun || up->has_low;
+	if (s->has_low) {
+		const struct buf *low = up->begun ? &up->last : &up->low;
+
+		if ((rc = buf_set(&s->low, low->bytes, low->len_bytes, e)) !=
+		    ERR_NONE)
+			return rc;
+	}
+	rc = buf_set(&s->high, cell->path, cell->path_bytes, e);
+	if (rc != ERR_NONE)
+		return rc;
+	s->has_high = true;
+	s->items_count = items_count;
+	memcpy(id.bytes, cell->refs, ID_BYTES);
+	rc = step_load(c, s, up->pr.level == 1 ? STORE_LEAF : STORE_INNER, &id,
+	    e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (s->pr.level + 1 != up->pr.level)
+		return misplaced(e, "level is not");
+	c->depth++;
+	return ERR_NONE;
+}
+
+static enum err_code
+step_end(struct cursor *c, struct err *e)
+{
+	struct step *s = &c->steps[c->depth - 1];
+
+	if (s->has_high &&
+	    (s->last.len_bytes != s->high.len_bytes ||
+		(s->last.len_bytes > 0 &&
+		    memcmp(s->last.bytes, s->high.bytes, s->last.len_bytes) !=
+			0)))
+		return misplaced(e, "last path is not");
+	if (s->has_high && s->seen_count != s->items_count)
+		return misplaced(e, "count of items is not");
+	if (--c->depth == 0)
+		c->ended = true;
+	return ERR_NONE;
+}
+
+/* --- cells ---------------------------------------------------------------- */
+
+static int
+compare_buf(const struct buf *a, const struct cell *b)
+{
+	return path_compare((const char *)a->bytes, a->len_bytes, b->path,
+	    b->path_bytes);
+}
+
+static enum err_code
+spilled_read(struct cursor *c, const struct item_spilled *spill, struct err *e)
+{
+	struct id id;
+	enum err_code rc;
+
+	buf_clear(&c->extras);
+	for (size_t i = 0; i < spill->ids_count; i++) {
+		memcpy(id.bytes, spill->ids + i * ID_BYTES, ID_BYTES);
+		rc = store_get(c->store, STORE_DATA, &id, &c->piece, NULL, e);
+		if (rc != ERR_NONE)
+			return rc;
+		rc = buf_add(&c->extras, c->piece.bytes, c->piece.len_bytes, e);
+		if (rc != ERR_NONE)
+			return rc;
+	}
+	if (c->extras.len_bytes != spill->len_bytes)
+		return err_set(e, ERR_CORRUPT,
+		    "an item's extras are not as long as it says");
+	return item_decode_extras(&c->item, c->extras.bytes,
+	    c->extras.len_bytes, e);
+}
+
+static enum err_code
+item_read(struct cursor *c, const struct cell *cell, struct err *e)
+{
+	struct item_view v = {cell->refs, cell->refs_count, cell->core,
+	    cell->core_bytes};
+	struct item_spilled spill;
+	enum err_code rc;
+
+	if ((rc = item_decode_view(&c->item, &v, &spill, e)) != ERR_NONE)
+		return rc;
+	if (spill.ids_count > 0 &&
+	    (rc = spilled_read(c, &spill, e)) != ERR_NONE)
+		return rc;
+	if ((rc = item_decode_done(&c->item, e)) != ERR_NONE)
+		return rc;
+	return entry_set_text(&c->item.entry.path, cell->path, cell->path_bytes,
+	    PATH_BYTES_MAX, e);
+}
+
+/* Its place within the step, and the path into s->last. */
+static enum err_code
+cell_pass(struct step *s, const struct cell *cell, uint64_t items_count,
+    struct err *e)
+{
+	if (!s->begun && s->has_low && compare_buf(&s->low, cell) >= 0)
+		return misplaced(e, "first path is not");
+	if (items_count > UINT64_MAX - s->seen_count)
+		return misplaced(e, "count of items is not");
+	s->seen_count += items_count;
+	s->begun = true;
+	return buf_set(&s->last, cell->path, cell->path_bytes, e);
+}
+
+static bool
+is_before_target(const struct cursor *c, const struct cell *cell)
+{
+	return c->seeking &&
+	    path_compare(cell->path, cell->path_bytes, c->target,
+		c->target_bytes) < 0;
+}
+
+static enum err_code
+inner_cell(struct cursor *c, const struct cell *cell, struct err *e)
+{
+	struct step *s = &c->steps[c->depth - 1];
+	uint64_t items_count;
+	enum err_code rc;
+
+	if ((rc = page_child_count(cell, &items_count, e)) != ERR_NONE)
+		return rc;
+	if (!is_before_target(c, cell) &&
+	    (rc = child_push(c, cell, items_count, e)) != ERR_NONE)
+		return rc;
+	return cell_pass(s, cell, items_count, e);
+}
+
+static enum err_code
+leaf_cell(struct cursor *c, const struct cell *cell, bool *found, struct err *e)
+{
+	enum err_code rc = cell_pass(&c->steps[c->depth - 1], cell, 1, e);
+
+	if (rc != ERR_NONE || is_before_target(c, cell))
+		return rc;
+	c->seeking = false;
+	if (!path_is_under(cell->path, cell->path_bytes, c->target,
+		c->target_bytes)) {
+		c->ended = true;
+		return ERR_NONE;
+	}
+	*found = true;
+	return item_read(c, cell, e);
+}
+
+/* To the next item, or c->ended. */
+static enum err_code
+advance(struct cursor *c, struct err *e)
+{
+	bool more, found = false;
+	struct cell cell;
+	enum err_code rc = ERR_NONE;
+
+	while (!found && !c->ended && rc == ERR_NONE) {
+		struct step *s = &c->steps[c->depth - 1];
+
+		rc = page_reader_next(&s->pr, &cell, &more, e);
+		if (rc != ERR_NONE)
+			return rc;
+		if (!more)
+			rc = step_end(c, e);
+		else if (s->pr.level > 0)
+			rc = inner_cell(c, &cell, e);
+		else
+			rc = leaf_cell(c, &cell, &found, e);
+	}
+	return rc;
+}
+
+/* --- opening, asking ------------------------------------------------------ */
+
+static enum err_code
+not_found(const struct cursor *c, struct err *e)
+{
+	OWNED(buf_fini) struct buf text = {0};
+
+	if (c->target_bytes == 0)
+		return err_set(e, ERR_NOTFOUND, "the snapshot is empty");
+	if (text_escape(&text, c->target, c->target_bytes, e) != ERR_NONE)
+		return e->code;
+	return err_set(e, ERR_NOTFOUND, "'/%s' is not in the snapshot",
+	    buf_text(&text));
+}
+
+enum err_code
+cursor_open(struct cursor **out, struct store *st, const struct id *root,
+    const char *path, size_t path_bytes, struct err *e)
+{
+	OWNED(cursor_close) struct cursor *c = NULL;
+	enum err_code rc;
+
+	*out = NULL;
+	if (!path_is_valid(path, path_bytes))
+		return err_set(e, ERR_INPUT, "not a path of a snapshot");
+	if ((c = calloc(1, sizeof *c)) == NULL ||
+	    (c->target = malloc(path_bytes + 1)) == NULL)
+		return err_nomem(e);
+	memcpy(c->target, path, path_bytes);
+	c->target[path_bytes] = '\0';
+	c->target_bytes = path_bytes;
+	c->store = st;
+	c->seeking = path_bytes > 0;
+	if ((rc = root_push(c, root, e)) != ERR_NONE ||
+	    (rc = advance(c, e)) != ERR_NONE)
+		return rc;
+	if (c->ended)
+		return not_found(c, e);
+	c->waiting = true;
+	*out = TAKE(c);
+	return ERR_NONE;
+}
+
+enum err_code
+cursor_next(struct cursor *c, const struct item **it, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	*it = NULL;
+	if (c->ended)
+		return ERR_NONE;
+	if (!c->waiting)
+		rc = advance(c, e);
+	c->waiting = false;
+	if (rc != ERR_NONE) {
+		c->ended = true;
+		return rc;
+	}
+	if (!c->ended)
+		*it = &c->item;
+	return ERR_NONE;
+}

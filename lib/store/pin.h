@@ -1,0 +1,20 @@
+#ifndef STORE_PIN_H
+#define STORE_PIN_H
+
+/* Which writers this copy takes snapshots from: keys/writer-KEY. */
+
+#include "parts.h"
+
+/* Those who write here are pinned by it. */
+enum err_code pin_own(struct session *se, const char *service,
+    struct err *e) MUST_CHECK;
+
+/*
+ * May a file from elsewhere, signed by key, come in?  The first writer of a
+ * service is pinned.  ERR_REFUSED: it is not known here.
+ */
+enum err_code pin_accept(struct session *se,
+    const uint8_t key[SIGN_PUBLIC_BYTES], const char *service,
+    struct err *e) MUST_CHECK;
+
+#endif

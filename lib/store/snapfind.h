@@ -1,0 +1,49 @@
+#ifndef STORE_SNAPFIND_H
+#define STORE_SNAPFIND_H
+
+/* Reading snapshot and point files back. */
+
+#include "parts.h"
+
+/*
+ * One file of snapshots/SERVICE or points/SERVICE by its name: the hash is
+ * checked, then the rest.  Details are read if the keyring can.
+ */
+enum err_code snapfind_load(struct snapshot *out, struct store *st, int dir_fd,
+    const struct id *id, struct err *e) MUST_CHECK;
+
+/* In whichever service.  ERR_NOTFOUND. */
+enum err_code snapfind_by_id(struct snapshot *out, struct store *st,
+    const struct id *id, struct err *e) MUST_CHECK;
+
+/* The bytes of a file that is named by their hash, the hash checked. */
+enum err_code snapfind_bytes(struct buf *out, int dir_fd, const struct id *id,
+    size_t max_bytes, struct err *e) MUST_CHECK;
+
+/*
+ * Calls fn for each file of snapshots/ or points/ (of one service, or of all
+ * when it is NULL); names that are none are damage.
+ */
+struct snapfind_each {
+	struct store *store;
+	int top_fd;
+	const char *top; /* "snapshots" */
+	const char *service;
+	store_damage_fn *on_damage; /* may be NULL */
+	void *ctx;                  /* of on_damage */
+	/* object: "snapshots/SERVICE/ID" */
+	enum err_code (*fn)(void *fn_ctx, int dir_fd, const char *service,
+	    const char *object, const struct id *id, struct err *e);
+	void *fn_ctx;
+};
+enum err_code snapfind_each(const struct snapfind_each *each,
+    struct err *e) MUST_CHECK;
+
+/* By (epoch, sequence), then start, then id. */
+int snapfind_order(const struct snapshot *a, const struct snapshot *b);
+
+/* The newest of a series in a list that snapshot_list made; NULL: none. */
+const struct snapshot *snapfind_newest(const struct snapshot_list *list,
+    const char *service, const char *dataset);
+
+#endif

@@ -1,0 +1,221 @@
+#include <string.h>
+
+#include <bascule/base/fdio.h>
+
+#include "closure.h"
+#include "pin.h"
+#include "snapfile.h"
+#include "snapfind.h"
+
+void
+snapshot_fini(struct snapshot *s)
+{
+	free(s->host);
+	free(s->source);
+	for (size_t i = 0; i < s->tags_count; i++)
+		free(s->tags[i]);
+	for (size_t i = 0; i < s->problems_count; i++) {
+		free(s->problems[i].path);
+		free(s->problems[i].reason);
+	}
+	free(s->problems);
+	memset(s, 0, sizeof *s);
+}
+
+/* --- listing -------------------------------------------------------------- */
+
+void
+snapshot_list_fini(struct snapshot_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		snapshot_fini(&list->snapshots[i]);
+	free(list->snapshots);
+	memset(list, 0, sizeof *list);
+}
+
+struct listing {
+	struct snapshot_list *list;
+	size_t room;
+	struct store *store;
+	store_damage_fn *on_damage;
+	void *ctx;
+};
+
+static enum err_code
+listing_add(struct listing *l, struct snapshot *s, struct err *e)
+{
+	struct snapshot *bigger;
+
+	if (l->list->count == l->room) {
+		size_t room = l->room == 0 ? 16 : l->room * 2;
+
+		bigger = realloc(l->list->snapshots, room * sizeof *bigger);
+		if (bigger == NULL)
+			return err_nomem(e);
+		l->list->snapshots = bigger;
+		l->room = room;
+	}
+	l->list->snapshots[l->list->count++] = *s;
+	memset(s, 0, sizeof *s);
+	return ERR_NONE;
+}
+
+static enum err_code
+listing_fn(void *ctx, int dir_fd, const char *service, const char *object,
+    const struct id *id, struct err *e)
+{
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	struct listing *l = ctx;
+	enum err_code rc = snapfind_load(&s, l->store, dir_fd, id, e);
+
+	if (rc == ERR_NONE && strcmp(s.service, service) != 0)
+		rc =
+		    err_set(e, ERR_CORRUPT, "it is of service '%s'", s.service);
+	if (rc == ERR_NONE)
+		return listing_add(l, &s, e);
+	if (rc == ERR_NOTFOUND) /* it went while we looked */
+		return ERR_NONE;
+	if (rc != ERR_CORRUPT && rc != ERR_TOONEW && rc != ERR_INPUT)
+		return err_wrap(e, "%s", object);
+	if (l->on_damage != NULL)
+		l->on_damage(l->ctx, object, e->text);
+	return ERR_NONE;
+}
+
+static int
+listing_order(const void *a, const void *b)
+{
+	return snapfind_order(a, b);
+}
+
+enum err_code
+snapshot_list(struct snapshot_list *out, struct store *st, const char *service,
+    store_damage_fn *on_damage, void *ctx, struct err *e)
+{
+	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	struct listing l = {&list, 0, st, on_damage, ctx};
+	struct snapfind_each each = {.store = st,
+	    .top_fd = st->snapshots_fd,
+	    .top = "snapshots",
+	    .service = service,
+	    .on_damage = on_damage,
+	    .ctx = ctx,
+	    .fn = listing_fn,
+	    .fn_ctx = &l};
+	enum err_code rc;
+
+	memset(out, 0, sizeof *out);
+	if ((rc = snapfind_each(&each, e)) != ERR_NONE)
+		return rc;
+	if (list.count > 0)
+		qsort(list.snapshots, list.count, sizeof *list.snapshots,
+		    listing_order);
+	*out = list;
+	memset(&list, 0, sizeof list);
+	return ERR_NONE;
+}
+
+/* --- committing ----------------------------------------------------------- */
+
+static enum err_code
+check_request(const struct session *se, const struct snapshot *s, struct err *e)
+{
+	const struct keyring *k = se->store->keyring;
+
+	if (k == NULL || keyring_writer(k) == NULL)
+		return err_set(e, ERR_KEY, "this key cannot write snapshots");
+	if (!repo_name_is_valid(s->service))
+		return err_set(e, ERR_INPUT,
+		    "'%.64s' is not a service's name (a-z, 0-9, '.', '_' and "
+		    "'-', 64 at most)",
+		    s->service);
+	if (!snapfile_dataset_is_valid(s->dataset))
+		return err_set(e, ERR_INPUT, "not a dataset's name");
+	if (id_is_none(&s->root))
+		return err_set(e, ERR_INPUT, "a snapshot without a root");
+	return ERR_NONE;
+}
+
+/* Its place in its series, which is as long as the lock is held. */
+static enum err_code
+place(struct session *se, struct snapshot *s, struct id *known, struct err *e)
+{
+	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	const struct snapshot *last;
+	enum err_code rc;
+
+	rc = snapshot_list(&list, se->store, s->service, NULL, NULL, e);
+	if (rc != ERR_NONE)
+		return rc;
+	last = snapfind_newest(&list, s->service, s->dataset);
+	memset(&s->predecessor, 0, sizeof s->predecessor);
+	memset(known, 0, sizeof *known);
+	s->sequence = 1;
+	if (last == NULL)
+		return ERR_NONE;
+	s->predecessor = last->id;
+	*known = last->root;
+	/* Over all epochs, so that a stale epoch is seen and not hidden. */
+	for (size_t i = 0; i < list.count; i++)
+		if (strcmp(list.snapshots[i].dataset, s->dataset) == 0 &&
+		    list.snapshots[i].sequence >= s->sequence)
+			s->sequence = list.snapshots[i].sequence + 1;
+	return s->sequence == 0
+	    ? err_set(e, ERR_CORRUPT, "the series has no next number")
+	    : ERR_NONE;
+}
+
+static enum err_code
+publish(struct session *se, struct snapshot *s, struct err *e)
+{
+	OWNED(buf_fini) struct buf bytes = {.max_bytes = SNAPFILE_BYTES_MAX};
+	OWNED(fdio_close) int fd = -1;
+	struct repo_file f = {.what = "snapshots"};
+	enum err_code rc;
+
+	if ((rc = snapfile_encode(&bytes, se, s, e)) != ERR_NONE ||
+	    (rc = repo_make_dir(&fd, se->store->snapshots_fd, s->service, e)) !=
+		ERR_NONE)
+		return rc;
+	f.dirfd = fd;
+	f.bytes = bytes.bytes;
+	f.len_bytes = bytes.len_bytes;
+	return repo_publish_hashed(se, &f, &s->id, e);
+}
+
+enum err_code
+snapshot_commit(struct session *se, struct writer *w, struct snapshot *s,
+    struct err *e)
+{
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	const struct keyring *k = se->store->keyring;
+	struct id known;
+	enum err_code rc;
+
+	if ((rc = check_request(se, s, e)) != ERR_NONE ||
+	    (rc = writer_flush(w, e)) != ERR_NONE)
+		return rc;
+	memcpy(s->writer_key, sign_key_public(keyring_writer(k))->bytes,
+	    sizeof s->writer_key);
+	if ((rc = pin_own(se, s->service, e)) != ERR_NONE ||
+	    (rc = repo_lock(se->store, e)) != ERR_NONE)
+		return rc;
+	held = se->store;
+	if ((rc = session_check(se, e)) != ERR_NONE ||
+	    (rc = store_refresh(se->store, e)) != ERR_NONE ||
+	    (rc = place(se, s, &known, e)) != ERR_NONE)
+		return rc;
+	rc = closure_complete(se->store, &s->root,
+	    id_is_none(&known) ? NULL : &known, e);
+	if (rc == ERR_NOTFOUND) {
+		err_wrap(e,
+		    "not committed: the repository lacks what the "
+		    "snapshot names");
+		return e->code = ERR_CORRUPT;
+	}
+	if (rc != ERR_NONE)
+		return rc;
+	if ((rc = publish(se, s, e)) == ERR_NONE)
+		s->details_known = true;
+	return rc;
+}

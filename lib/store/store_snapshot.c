@@ -1,0 +1,17 @@
+#include <bascule/base/fdio.h>
+
+#include "snapfile.h"
+#include "snapfind.h"
+
+enum err_code
+store_snapshot_bytes(struct store *st, const char *service, const struct id *id,
+    struct buf *out, struct err *e)
+{
+	OWNED(fdio_close) int fd = -1;
+	enum err_code rc = repo_open_dir(&fd, st->snapshots_fd, service, e);
+
+	buf_clear(out);
+	if (rc != ERR_NONE)
+		return rc;
+	return snapfind_bytes(out, fd, id, SNAPFILE_BYTES_MAX, e);
+}
