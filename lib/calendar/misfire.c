@@ -65,11 +65,9 @@ misfire_judge(struct misfire_plan *out, const struct due *d, struct utc since,
 	bool newest_runs;
 
 	memset(out, 0, sizeof(*out));
-	/* The clock was set back: what comes next counts from the new now. */
-	if (since.ns > now.ns)
-		since = now;
 	if (since.ns < now.ns - LOOK_BACK_NS)
 		since.ns = now.ns - LOOK_BACK_NS;
+	/* From now, not from since: the clock may have been set back. */
 	out->has_next = due_next(d, now, &out->next);
 	at = step_over(out, d, since, now);
 	while (due_next(d, at, &at) && at.ns <= now.ns)

@@ -88,11 +88,14 @@ START_TEST(every_hour_means_every_hour_in_october_too)
 {
 	OWNED(zone_free) struct zone *z = zone_of("Europe/London");
 	struct due half = due_of("*/30 * * * *", z);
+	struct due two = due_of("0 */2 * * *", z);
 	int64_t gap_ns;
 
 	EXPECT(&half, "2026-10-25T00:10:00Z", "2026-10-25T00:30:00Z",
 	    "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z",
 	    "2026-10-25T02:00:00Z");
+	EXPECT(&two, "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z",
+	    "2026-03-29T03:00:00Z");
 	EXPECT(&half, "2026-03-29T00:10:00Z", "2026-03-29T00:30:00Z",
 	    "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z");
 	ck_assert(due_largest_gap(&half, at("2026-01-01"), 400, &gap_ns));

@@ -307,6 +307,29 @@ START_TEST(a_change_may_fall_into_the_next_year)
 }
 END_TEST
 
+START_TEST(the_rule_begins_where_the_table_ends)
+{
+	OWNED(zone_free) struct zone *z = NULL;
+	struct sample s = make_sample("\nAAA0\n");
+	size_t first_type = 2 * HEADER_BYTES + 6 + 4 + 8 + 1;
+	struct due d = {.kind = DUE_CRON};
+	struct utc t = {100 * NS_PER_S};
+	struct err e = {0};
+
+	/* an hour ahead until 64 s: 01:00 occurs twice on that day */
+	s.bytes[first_type + 2] = 3600 >> 8;
+	s.bytes[first_type + 3] = 3600 & 0xff;
+	ck_assert_int_eq(zone_parse(&z, "Test", s.bytes, s.len_bytes, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(zone_offset_s(z, 63), 3600);
+	ck_assert_int_eq(zone_offset_s(z, 64), 0);
+	d.zone = z;
+	ck_assert_int_eq(cron_parse(&d.cron, "0 1 * * *", &e), ERR_NONE);
+	ck_assert(due_next(&d, t, &t));
+	ck_assert_int_eq(t.ns, (86400 + 3600) * NS_PER_S);
+}
+END_TEST
+
 START_TEST(leap_seconds_and_old_versions_are_refused)
 {
 	struct sample s = make_sample("\n\n");
@@ -341,6 +364,7 @@ suite_calendar_zone(void)
 	tcase_add_test(tc, a_rule_that_makes_no_sense_is_refused);
 	tcase_add_test(tc, summer_may_last_all_year);
 	tcase_add_test(tc, a_change_may_fall_into_the_next_year);
+	tcase_add_test(tc, the_rule_begins_where_the_table_ends);
 	tcase_add_test(tc, leap_seconds_and_old_versions_are_refused);
 	suite_add_tcase(s, tc);
 	return s;
