@@ -1,12 +1,20 @@
 #include "support/fault.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/xattr.h>
 
 static int calls_left;
 static int fault_errno;
 static bool fired;
+static bool reading; /* the calls that only read count too */
 
 void
 fault_arm(int nth, int num)
@@ -14,6 +22,14 @@ fault_arm(int nth, int num)
 	calls_left = nth;
 	fault_errno = num;
 	fired = false;
+	reading = false;
+}
+
+void
+fault_arm_reading(int nth, int num)
+{
+	fault_arm(nth, num);
+	reading = true;
 }
 
 bool
@@ -31,6 +47,12 @@ fault_now(void)
 	fired = true;
 	errno = fault_errno;
 	return true;
+}
+
+static bool
+fault_reading(void)
+{
+	return reading && fault_now();
 }
 
 ssize_t __real_write(int fd, const void *bytes, size_t len);
@@ -74,4 +96,119 @@ int
 __wrap_renameat2(int ofd, const char *o, int nfd, const char *n, unsigned flags)
 {
 	return fault_now() ? -1 : __real_renameat2(ofd, o, nfd, n, flags);
+}
+
+int __real_statx(int fd, const char *name, int flags, unsigned mask,
+    struct statx *st);
+int __wrap_statx(int fd, const char *name, int flags, unsigned mask,
+    struct statx *st);
+int
+__wrap_statx(int fd, const char *name, int flags, unsigned mask,
+    struct statx *st)
+{
+	return fault_reading() ? -1 : __real_statx(fd, name, flags, mask, st);
+}
+
+ssize_t __real_getdents64(int fd, void *bytes, size_t len);
+ssize_t __wrap_getdents64(int fd, void *bytes, size_t len);
+ssize_t
+__wrap_getdents64(int fd, void *bytes, size_t len)
+{
+	return fault_reading() ? -1 : __real_getdents64(fd, bytes, len);
+}
+
+ssize_t __real_flistxattr(int fd, char *names, size_t size);
+ssize_t __wrap_flistxattr(int fd, char *names, size_t size);
+ssize_t
+__wrap_flistxattr(int fd, char *names, size_t size)
+{
+	return fault_reading() ? -1 : __real_flistxattr(fd, names, size);
+}
+
+ssize_t __real_fgetxattr(int fd, const char *name, void *value, size_t size);
+ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size);
+ssize_t
+__wrap_fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+	return fault_reading() ? -1 : __real_fgetxattr(fd, name, value, size);
+}
+
+int __real_fsetxattr(int fd, const char *name, const void *value, size_t size,
+    int flags);
+int __wrap_fsetxattr(int fd, const char *name, const void *value, size_t size,
+    int flags);
+int
+__wrap_fsetxattr(int fd, const char *name, const void *value, size_t size,
+    int flags)
+{
+	return fault_reading() ? -1
+			       : __real_fsetxattr(fd, name, value, size, flags);
+}
+
+ssize_t __real_readlinkat(int fd, const char *name, char *out, size_t size);
+ssize_t __wrap_readlinkat(int fd, const char *name, char *out, size_t size);
+ssize_t
+__wrap_readlinkat(int fd, const char *name, char *out, size_t size)
+{
+	return fault_reading() ? -1 : __real_readlinkat(fd, name, out, size);
+}
+
+int __real_futimens(int fd, const struct timespec ts[2]);
+int __wrap_futimens(int fd, const struct timespec ts[2]);
+int
+__wrap_futimens(int fd, const struct timespec ts[2])
+{
+	return fault_reading() ? -1 : __real_futimens(fd, ts);
+}
+
+int __real_fchmod(int fd, mode_t mode);
+int __wrap_fchmod(int fd, mode_t mode);
+int
+__wrap_fchmod(int fd, mode_t mode)
+{
+	return fault_reading() ? -1 : __real_fchmod(fd, mode);
+}
+
+int __real_pipe2(int fds[2], int flags);
+int __wrap_pipe2(int fds[2], int flags);
+int
+__wrap_pipe2(int fds[2], int flags)
+{
+	return fault_reading() ? -1 : __real_pipe2(fds, flags);
+}
+
+int __real_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+    const sigset_t *mask);
+int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+    const sigset_t *mask);
+int
+__wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+    const sigset_t *mask)
+{
+	return fault_reading() ? -1 : __real_ppoll(fds, n, timeout, mask);
+}
+
+ssize_t __real_pread(int fd, void *bytes, size_t len, off_t at);
+ssize_t __wrap_pread(int fd, void *bytes, size_t len, off_t at);
+ssize_t
+__wrap_pread(int fd, void *bytes, size_t len, off_t at)
+{
+	return fault_reading() ? -1 : __real_pread(fd, bytes, len, at);
+}
+
+int __real_openat(int fd, const char *name, int flags, ...);
+int __wrap_openat(int fd, const char *name, int flags, ...);
+int
+__wrap_openat(int fd, const char *name, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list ap;
+
+	if (fault_reading())
+		return -1;
+	va_start(ap, flags);
+	if ((flags & (O_CREAT | O_TMPFILE)) != 0)
+		mode = va_arg(ap, mode_t);
+	va_end(ap);
+	return __real_openat(fd, name, flags, mode);
 }

@@ -3,9 +3,12 @@
 #include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void
@@ -18,37 +21,59 @@ tmpdir_make(struct tmpdir *td)
 	assert(td->fd != -1);
 }
 
-static int
-each(struct tmpdir *td, bool unlink_it)
+static bool
+is_dots(const char *name)
 {
-	DIR *d = opendir(td->path);
-	struct dirent *de;
-	int count = 0;
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
 
-	while ((de = readdir(d)) != NULL) {
-		if (strcmp(de->d_name, ".") == 0 ||
-		    strcmp(de->d_name, "..") == 0)
+/* Everything in fd, which is closed; any depth, immutable files too. */
+static void
+empty(int fd)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *de;
+
+	while (d != NULL && (de = readdir(d)) != NULL) {
+		int sub, flags = 0;
+
+		if (is_dots(de->d_name) || unlinkat(fd, de->d_name, 0) == 0)
 			continue;
-		if (unlink_it)
-			unlinkat(td->fd, de->d_name, 0);
-		count++;
+		fchmodat(fd, de->d_name, 0700, 0);
+		sub = openat(fd, de->d_name,
+		    O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+		ioctl(sub, FS_IOC_SETFLAGS, &flags);
+		if (unlinkat(fd, de->d_name, 0) == 0)
+			close(sub);
+		else
+			empty(sub);
+		unlinkat(fd, de->d_name, AT_REMOVEDIR);
 	}
-	closedir(d);
-	return count;
+	if (d != NULL)
+		closedir(d);
+	else
+		close(fd);
 }
 
 void
 tmpdir_remove(struct tmpdir *td)
 {
-	each(td, true);
-	close(td->fd);
+	lseek(td->fd, 0, SEEK_SET);
+	empty(td->fd);
 	rmdir(td->path);
 }
 
 int
 tmpdir_count(struct tmpdir *td)
 {
-	return each(td, false);
+	DIR *d = opendir(td->path);
+	struct dirent *de;
+	int count = 0;
+
+	while ((de = readdir(d)) != NULL)
+		count += !is_dots(de->d_name);
+	closedir(d);
+	return count;
 }
 
 void
