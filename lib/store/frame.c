@@ -71,28 +71,39 @@ parse_fixed(struct frame_view *v, const uint8_t *at, struct err *e)
 }
 
 enum err_code
-frame_parse(struct frame_view *out, const void *bytes, size_t len_bytes,
-    struct err *e)
+frame_parse_head(struct frame_view *out, const uint8_t head[FRAME_FIXED_BYTES],
+    size_t len_bytes, struct err *e)
 {
-	const uint8_t *at = bytes;
 	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
 	if (len_bytes < FRAME_FIXED_BYTES)
 		return err_set(e, ERR_CORRUPT, "a frame of only %zu bytes",
 		    len_bytes);
-	rc = parse_fixed(out, at, e);
+	rc = parse_fixed(out, head, e);
 	if (rc != ERR_NONE)
 		return rc;
-	out->head = at;
-	out->bases = at + FRAME_FIXED_BYTES;
-	out->refs = out->bases + (size_t)ID_BYTES * out->bases_count;
 	out->head_bytes = FRAME_FIXED_BYTES +
 	    (size_t)ID_BYTES * (out->bases_count + (size_t)out->refs_count);
 	if (len_bytes != out->head_bytes + out->body_bytes)
 		return err_set(e, ERR_CORRUPT,
 		    "a frame of %zu bytes where its head says %zu", len_bytes,
 		    out->head_bytes + out->body_bytes);
+	return ERR_NONE;
+}
+
+enum err_code
+frame_parse(struct frame_view *out, const void *bytes, size_t len_bytes,
+    struct err *e)
+{
+	const uint8_t *at = bytes;
+	enum err_code rc = frame_parse_head(out, at, len_bytes, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	out->head = at;
+	out->bases = at + FRAME_FIXED_BYTES;
+	out->refs = out->bases + (size_t)ID_BYTES * out->bases_count;
 	out->body = at + out->head_bytes;
 	return ERR_NONE;
 }

@@ -40,6 +40,14 @@ struct frame_view {
 enum err_code frame_parse(struct frame_view *out, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 
+/*
+ * The same from the first FRAME_FIXED_BYTES of it only: bases, refs and body
+ * are NULL.
+ */
+enum err_code frame_parse_head(struct frame_view *out,
+    const uint8_t head[FRAME_FIXED_BYTES], size_t len_bytes,
+    struct err *e) MUST_CHECK;
+
 /* The chunks in an opened frame's raw body; pointers into it. */
 struct frame_chunks {
 	uint32_t count;

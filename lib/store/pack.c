@@ -353,3 +353,34 @@ pack_find_bad_block(const struct pack *pk, uint64_t offset_bytes,
 	}
 	return false;
 }
+
+enum err_code
+pack_check_heads(const struct pack *pk, const struct pack_footer *f,
+    const uint8_t *family, struct err *e)
+{
+	uint8_t head[FRAME_FIXED_BYTES];
+	enum err_code rc = fdio_pread(pk->fd, head, HEAD_BYTES, 0, e);
+
+	if (rc == ERR_NONE)
+		rc = head_check(head, HEAD_BYTES, HEAD_PACK, family, e);
+	for (uint32_t i = 0; rc == ERR_NONE && i < f->frames_count; i++) {
+		struct pack_frame row;
+		struct pack_key_row key;
+		struct frame_view v;
+
+		pack_footer_frame(f, i, &row);
+		rc =
+		    fdio_pread(pk->fd, head, sizeof(head), row.offset_bytes, e);
+		if (rc == ERR_NONE)
+			rc = frame_parse_head(&v, head, row.len_bytes, e);
+		if (rc == ERR_NONE &&
+		    (v.kind != row.kind || v.depth != row.depth ||
+			!pack_footer_key(f, row.key, &key) ||
+			!id_equal(&key.key_id, &v.key_id)))
+			rc = err_set(e, ERR_CORRUPT,
+			    "its head is not as the footer says");
+		if (rc != ERR_NONE)
+			err_wrap(e, "frame %u", i);
+	}
+	return rc;
+}

@@ -133,6 +133,14 @@ bool pack_footer_key(const struct pack_footer *f, uint32_t ordinal,
 bool pack_all_can_open(struct store *st, const struct id *name,
     const struct keyring *k, struct err *e);
 
+/*
+ * The pack's own head, and each frame's: are they of the family, well formed
+ * and as the footer says?  Reads the heads only.
+ */
+enum err_code pack_check_heads(const struct pack *pk,
+    const struct pack_footer *f, const uint8_t *family,
+    struct err *e) MUST_CHECK;
+
 /* The first 64 KiB block of a range that does not match its hash. */
 bool pack_find_bad_block(const struct pack *pk, uint64_t offset_bytes,
     uint64_t len_bytes, uint64_t *block);

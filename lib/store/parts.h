@@ -186,6 +186,12 @@ enum err_code reader_take(struct reader *r, enum store_kind kind,
     const struct id *id, struct buf *out, struct buf *refs,
     struct err *e) MUST_CHECK;
 
+struct pack;
+struct pack_footer;
+/* Opens a frame of a pack and compares the ids of what it holds. */
+enum err_code reader_check_frame(struct reader *r, const struct pack *pk,
+    const struct pack_footer *f, uint32_t ordinal, struct err *e) MUST_CHECK;
+
 /* The clear refs of a page's or list's frame; needs no key. */
 enum err_code reader_refs(struct store *st, const struct id *id,
     enum store_kind *kind, struct buf *refs, struct err *e) MUST_CHECK;
@@ -210,10 +216,18 @@ struct checking {
 	struct store *store;
 	const struct check_options *opt;
 	struct check_tally *tally;
+	uint64_t done_bytes, total_bytes; /* of packs */
 };
+/* Has the caller had enough?  ERR_CANCELLED. */
+enum err_code checking_progress(struct checking *ck, uint64_t more_bytes,
+    struct err *e) MUST_CHECK;
 /* Counts it and tells on_damage.  object: "packs/ab/...", "snapshots/...". */
 void checking_damage(struct checking *ck, const char *object, const char *fmt,
     ...) PRINTF_LIKE(3, 4);
+
+/* MANIFEST and its segments; packs, and the index against them. */
+enum err_code checking_index(struct checking *ck, struct err *e) MUST_CHECK;
+enum err_code checking_packs(struct checking *ck, struct err *e) MUST_CHECK;
 
 /*
  * Written with the trees (unit closure): every snapshot and point file, its

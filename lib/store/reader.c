@@ -506,6 +506,37 @@ refs_of_copy(struct reader *r, const struct index_copy *c,
 }
 
 enum err_code
+reader_check_frame(struct reader *r, const struct pack *pk,
+    const struct pack_footer *f, uint32_t ordinal, struct err *e)
+{
+	struct opened o = {0};
+	struct pack_frame row;
+	enum err_code rc = open_frame(r, pk, ordinal, &o, e);
+
+	pack_footer_frame(f, ordinal, &row);
+	if (rc == ERR_NONE && o.chunks_count != row.chunks_count)
+		rc = err_set(e, ERR_CORRUPT,
+		    "it holds %u chunks where the footer says %u",
+		    o.chunks_count, row.chunks_count);
+	for (uint32_t i = 0;
+	     rc == ERR_NONE && o.kind <= STORE_LIST && i < o.chunks_count;
+	     i++) {
+		struct id id;
+
+		derive(r, &o, o.raw.bytes + o.offsets[i],
+		    o.offsets[i + 1] - o.offsets[i], &id);
+		if (memcmp(id.bytes,
+			f->ids + ((size_t)row.first_chunk + i) * ID_BYTES,
+			ID_BYTES) != 0)
+			rc = err_set(e, ERR_CORRUPT,
+			    "chunk %u in it is not what its id says", i);
+	}
+	r->frames_bytes += o.raw.size_bytes; /* as frame_forget takes off */
+	frame_forget(r, &o);
+	return rc;
+}
+
+enum err_code
 reader_bases(struct store *st, const struct index_copy *copy, struct buf *bases,
     struct err *e)
 {
