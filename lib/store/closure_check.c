@@ -1,0 +1,238 @@
+#include <string.h>
+
+#include "closure.h"
+#include "closure_open.h"
+#include "pointfind.h"
+#include "snapfind.h"
+
+#define NAMED_MAX 5 /* of what one snapshot lacks */
+
+struct round {
+	struct checking *ck;
+	bool *used; /* packs, by number */
+	size_t packs_count;
+	struct closure all; /* over all snapshots */
+	bool any_broken;
+	struct closure_open *opened; /* NULL above CHECK_OPEN */
+	/* of the snapshot that is looked at */
+	const char *object;
+	size_t named_count;
+};
+
+static void
+round_fini(struct round *r)
+{
+	free(r->used);
+	closure_fini(&r->all);
+	closure_open_free(&r->opened);
+}
+
+/* --- what snapshots reach ------------------------------------------------- */
+
+static enum err_code
+round_found(void *ctx, const struct index_copy *copy,
+    const struct index_copy *base_of, struct err *e)
+{
+	struct round *r = ctx;
+
+	(void)base_of;
+	(void)e;
+	r->used[copy->number] = true;
+	return ERR_NONE;
+}
+
+/* The first time round it is only noted that something is not right. */
+static enum err_code
+round_broken(void *ctx, const struct id *id, const struct id *parent,
+    struct err *why)
+{
+	struct round *r = ctx;
+
+	(void)id;
+	(void)parent;
+	(void)why;
+	r->any_broken = true;
+	return ERR_NONE;
+}
+
+/* Then each snapshot that lacks something says what. */
+static enum err_code
+name_broken(void *ctx, const struct id *id, const struct id *parent,
+    struct err *why)
+{
+	struct round *r = ctx;
+	char hex[ID_HEX_BYTES], parent_hex[ID_HEX_BYTES];
+
+	if (++r->named_count > NAMED_MAX)
+		return ERR_NONE;
+	checking_damage(r->ck, r->object, "%.16s%s%.16s %s", id_hex(id, hex),
+	    parent == NULL ? "" : ", named by ",
+	    parent == NULL ? "" : id_hex(parent, parent_hex), why->text);
+	return ERR_NONE;
+}
+
+static enum err_code
+name_lacks(struct round *r, const struct id *root, struct err *e)
+{
+	OWNED(closure_fini)
+	struct closure c = {.store = r->ck->store,
+	    .broken = name_broken,
+	    .ctx = r};
+	enum err_code rc;
+
+	r->named_count = 0;
+	rc = closure_walk(&c, root, e);
+	if (rc == ERR_NONE && r->named_count > NAMED_MAX)
+		checking_damage(r->ck, r->object, "and %zu more are missing",
+		    r->named_count - NAMED_MAX);
+	return rc;
+}
+
+/* --- snapshots ------------------------------------------------------------ */
+
+static bool
+is_damage(enum err_code rc)
+{
+	return rc == ERR_CORRUPT || rc == ERR_TOONEW || rc == ERR_INPUT;
+}
+
+/* Damaged files were told of by the first pass; the second steps over them. */
+enum pass { PASS_FIRST, PASS_NAMES };
+
+struct visiting {
+	struct round *round;
+	enum pass pass;
+};
+
+static enum err_code
+snapshot_visit(void *ctx, int dir_fd, const char *service, const char *object,
+    const struct id *id, struct err *e)
+{
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	struct visiting *v = ctx;
+	struct round *r = v->round;
+	enum err_code rc = snapfind_load(&s, r->ck->store, dir_fd, id, e);
+
+	r->object = object;
+	if (rc == ERR_NOTFOUND) /* it went while we looked */
+		return ERR_NONE;
+	if (rc == ERR_NONE && strcmp(s.service, service) != 0)
+		rc = err_set(e, ERR_CORRUPT, "is a snapshot of service '%s'",
+		    s.service);
+	if (is_damage(rc)) {
+		if (v->pass == PASS_FIRST)
+			checking_damage(r->ck, object, "%s", e->text);
+		return ERR_NONE;
+	}
+	if (rc != ERR_NONE)
+		return err_wrap(e, "%s", object);
+	if (v->pass == PASS_NAMES)
+		return name_lacks(r, &s.root, e);
+	r->ck->tally->snapshots_count++;
+	rc = closure_walk(&r->all, &s.root, e);
+	if (rc == ERR_NONE && r->opened != NULL)
+		rc = closure_open_root(r->opened, &s.root, object, e);
+	return rc;
+}
+
+static void
+name_damage(void *ctx, const char *object, const char *what)
+{
+	checking_damage(ctx, object, "%s", what);
+}
+
+static enum err_code
+snapshots_visit(struct round *r, enum pass pass, struct err *e)
+{
+	struct visiting v = {r, pass};
+	struct snapfind_each each = {.store = r->ck->store,
+	    .top_fd = r->ck->store->snapshots_fd,
+	    .top = "snapshots",
+	    .on_damage = pass == PASS_FIRST ? name_damage : NULL,
+	    .ctx = r->ck,
+	    .fn = snapshot_visit,
+	    .fn_ctx = &v};
+
+	return snapfind_each(&each, e);
+}
+
+/* --- points --------------------------------------------------------------- */
+
+static enum err_code
+point_visit(void *ctx, int dir_fd, const char *service, const char *object,
+    const struct id *id, struct err *e)
+{
+	struct checking *ck = ctx;
+	struct point p;
+	enum err_code rc = pointfind_load(&p, ck->store, dir_fd, id, e);
+
+	if (rc == ERR_NOTFOUND)
+		return ERR_NONE;
+	if (rc == ERR_NONE && strcmp(p.service, service) != 0)
+		rc = err_set(e, ERR_CORRUPT, "is a point of service '%s'",
+		    p.service);
+	if (rc == ERR_NONE) {
+		rc = pointfind_complete(ck->store, &p, e);
+		if (rc == ERR_NOTFOUND)
+			rc = ERR_CORRUPT;
+	}
+	if (rc != ERR_NONE && !is_damage(rc))
+		return err_wrap(e, "%s", object);
+	if (rc != ERR_NONE)
+		checking_damage(ck, object, "%s", e->text);
+	return ERR_NONE;
+}
+
+static enum err_code
+points_visit(struct checking *ck, struct err *e)
+{
+	struct snapfind_each each = {.store = ck->store,
+	    .top_fd = ck->store->points_fd,
+	    .top = "points",
+	    .on_damage = name_damage,
+	    .ctx = ck,
+	    .fn = point_visit,
+	    .fn_ctx = ck};
+
+	return snapfind_each(&each, e);
+}
+
+/* --- all of it ------------------------------------------------------------ */
+
+static enum err_code
+round_init(struct round *r, struct checking *ck, struct err *e)
+{
+	const struct keyring *k = ck->store->keyring;
+
+	r->ck = ck;
+	r->packs_count = index_packs_count(ck->store);
+	r->used = calloc(r->packs_count + 1, sizeof *r->used);
+	if (r->used == NULL)
+		return err_nomem(e);
+	r->all.store = ck->store;
+	r->all.found = round_found;
+	r->all.broken = round_broken;
+	r->all.ctx = r;
+	if (ck->opt->depth == CHECK_OPEN && k != NULL && keyring_can_read(k))
+		return closure_open_new(&r->opened, ck, e);
+	return ERR_NONE;
+}
+
+enum err_code
+closure_check(struct checking *ck, struct err *e)
+{
+	OWNED(round_fini) struct round r = {0};
+	enum err_code rc;
+
+	if ((rc = round_init(&r, ck, e)) != ERR_NONE ||
+	    (rc = snapshots_visit(&r, PASS_FIRST, e)) != ERR_NONE ||
+	    (rc = points_visit(ck, e)) != ERR_NONE)
+		return rc;
+	if (r.any_broken &&
+	    (rc = snapshots_visit(&r, PASS_NAMES, e)) != ERR_NONE)
+		return rc;
+	for (uint32_t i = 0; i < r.packs_count; i++)
+		if (!r.used[i] && index_pack_present(ck->store, i))
+			ck->tally->unreferenced_packs_count++;
+	return ERR_NONE;
+}
