@@ -469,6 +469,13 @@ enum err_code policy_load_texts(struct policy **out,
 
 void policy_free(struct policy **pp);
 
+/*
+ * The files it was made of, as they were read, the site's own first: with
+ * policy_load_texts the same policy once more, whatever became of the files.
+ */
+const struct policy_text_file *policy_files(const struct policy *p,
+    size_t *count);
+
 /* --- asking --------------------------------------------------------------- */
 
 /* NULL when there is none of that name. */

@@ -96,3 +96,9 @@ policy_find_peer(const struct policy_service *s, const char *site)
 {
 	return strcmp(s->home, site) == 0 ? s->standby : s->home;
 }
+
+const struct policy_text_file *
+policy_files(const struct policy *p, size_t *count)
+{
+	return policy_memory_kept(p->memory, count);
+}

@@ -17,6 +17,8 @@ struct policy_memory {
 	struct block *blocks;
 	struct zone *zones[ZONES_MAX];
 	size_t zone_count;
+	struct policy_text_file *kept;
+	size_t kept_count, kept_size;
 };
 
 enum err_code
@@ -39,6 +41,7 @@ policy_memory_free(struct policy_memory **mp)
 	}
 	for (size_t i = 0; i < m->zone_count; i++)
 		zone_free(&m->zones[i]);
+	free(m->kept);
 	free(m);
 }
 
@@ -100,4 +103,48 @@ policy_memory_zone(struct policy_memory *m, const char *name,
 	if (rc == ERR_NONE)
 		*out = m->zones[m->zone_count++];
 	return rc;
+}
+
+static enum err_code
+more_kept(struct policy_memory *m, struct err *e)
+{
+	size_t size = m->kept_size == 0 ? 32 : m->kept_size * 2;
+	struct policy_text_file *more;
+
+	if (m->kept_count < m->kept_size)
+		return ERR_NONE;
+	more = realloc(m->kept, size * sizeof(*more));
+	if (more == NULL)
+		return err_nomem(e);
+	m->kept = more;
+	m->kept_size = size;
+	return ERR_NONE;
+}
+
+enum err_code
+policy_memory_keep(struct policy_memory *m, const char *path, const char *text,
+    size_t len_bytes, struct err *e)
+{
+	struct policy_text_file f = {.len_bytes = len_bytes};
+	enum err_code rc;
+
+	for (size_t i = 0; i < m->kept_count; i++)
+		if (strcmp(m->kept[i].path, path) == 0)
+			return ERR_NONE;
+	rc = more_kept(m, e);
+	if (rc != ERR_NONE)
+		return rc;
+	f.path = policy_memory_text(m, path, strlen(path), e);
+	f.text = policy_memory_text(m, text, len_bytes, e);
+	if (f.path == NULL || f.text == NULL)
+		return e->code;
+	m->kept[m->kept_count++] = f;
+	return ERR_NONE;
+}
+
+const struct policy_text_file *
+policy_memory_kept(const struct policy_memory *m, size_t *count)
+{
+	*count = m->kept_count;
+	return m->kept;
 }

@@ -7,6 +7,7 @@
 
 #include <bascule/base/err.h>
 #include <bascule/calendar.h>
+#include <bascule/policy.h>
 
 struct policy_memory;
 
@@ -25,5 +26,11 @@ char *policy_memory_text(struct policy_memory *m, const char *text,
 /* The zone of that name, loaded once; see zone_load. */
 enum err_code policy_memory_zone(struct policy_memory *m, const char *name,
     const struct zone **out, struct err *e) MUST_CHECK;
+
+/* Remember a file as it was read, once a path: for policy_files. */
+enum err_code policy_memory_keep(struct policy_memory *m, const char *path,
+    const char *text, size_t len_bytes, struct err *e) MUST_CHECK;
+const struct policy_text_file *policy_memory_kept(const struct policy_memory *m,
+    size_t *count);
 
 #endif

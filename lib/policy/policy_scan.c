@@ -508,6 +508,10 @@ read_file(struct scanner *s, const struct policy_mark *named_at,
 		s->out->is_broken = true;
 		return;
 	}
+	s->rc = policy_memory_keep(s->out->m, path, buf_text(&text),
+	    text.len_bytes, s->e);
+	if (s->rc != ERR_NONE)
+		return;
 	s->chain[s->depth++] = (struct include){.id = id, .path = path};
 	c.at = buf_text(&text);
 	c.end = c.at + text.len_bytes;

@@ -1,0 +1,296 @@
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+/*
+ * basculed: decides when, supervises, answers.  What its units share.
+ *
+ * D1. It is the only writer of its ledger; an intent is durable before the
+ *     action, its outcome follows (job.c, note.c).
+ * D2. It does no bulk I/O and holds no content key: workers do (supervise.c).
+ * D3. A job ends exactly once in the ledger, also across a crash (recover.c).
+ * D4. A reload that fails leaves everything as it was (reload.c).
+ *
+ * A job of any kind goes this way:
+ *
+ *	asked for (schedule, client, another job)     job_ask
+ *	-> waits for its turn (schedule.c decides)    ledger: queued
+ *	-> the kind's prepare fills the worker's spec ledger: intent, running
+ *	-> worker; its events come to the kind        job_kind.on_event
+ *	-> the kind's finish                          ledger: outcome
+ *	   failed and attempts left: waits again      (state retrying)
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bascule/authority.h>
+#include <bascule/base/buf.h>
+#include <bascule/base/err.h>
+#include <bascule/base/id.h>
+#include <bascule/base/now.h>
+#include <bascule/base/role.h>
+#include <bascule/ledger.h>
+#include <bascule/loop.h>
+#include <bascule/policy.h>
+#include <bascule/wire.h>
+
+#include "schedule.h"
+
+struct client;
+struct daemon;
+struct job;
+struct supervise;
+
+#define JOB_ID_BYTES     48
+#define JOB_REASON_BYTES 512
+#define JOB_LOG_BYTES    ((size_t)64 << 10) /* of the log's tail */
+
+/* --- kinds of jobs ---------------------------------------------------------- */
+
+/*
+ * One row a kind (job_kinds.c is the list).  Everything a kind does not need
+ * is NULL.
+ */
+struct job_kind {
+	const char *name; /* "backup": in the API and the ledger */
+	const char
+	    *ledger_type; /* LEDGER_JOB, or LEDGER_EXERCISE: see note.h */
+	enum schedule_kind schedule;
+	/*
+	 * Add what the worker needs to the spec (docs/protocol/worker.md has
+	 * what every spec holds).  A failure fails the job before it starts.
+	 */
+	enum err_code (
+	    *prepare)(struct job *j, struct wire_value *spec, struct err *e);
+	/* Fields of its intent. */
+	void (*intend)(const struct job *j, struct draft *d);
+	/*
+	 * A line of the worker that is not hello, progress, heartbeat, log,
+	 * intent, outcome, ask or result.  False: the kind does not know it.
+	 */
+	bool (*on_event)(struct job *j, const char *type,
+	    struct wire_value *event);
+	/*
+	 * The worker has ended; result is its last word, NULL when it died
+	 * without one.  Set j->state and j->reason if they should differ from
+	 * what the result says.  The outcome is written after this.
+	 */
+	void (*finish)(struct job *j, struct wire_value *result);
+	/* After the outcome is durable: what follows from it. */
+	void (*after)(struct job *j);
+	/* At start: an open intent of this kind; say in reason what became of
+	 * it.  The default says that the state is not known. */
+	enum err_code (*recover)(struct daemon *d, const char *run,
+	    const char *service, struct buf *reason, struct err *e);
+};
+
+const struct job_kind *job_kind_find(const char *name);
+
+/* --- a job ------------------------------------------------------------------ */
+
+enum job_state {
+	JOB_QUEUED,
+	JOB_RUNNING,
+	JOB_WAITING, /* running, and for a person: an ask is open */
+	JOB_RETRYING,
+	JOB_SUCCEEDED,
+	JOB_PARTIAL,
+	JOB_FAILED,
+	JOB_CANCELLED,
+	JOB_SKIPPED,
+	JOB_UNKNOWN
+};
+
+const char *job_state_name(enum job_state s);
+bool job_state_of_name(const char *name, enum job_state *s);
+bool job_state_is_end(enum job_state s);
+
+/* A question of the worker that nobody has answered yet. */
+struct job_ask {
+	struct job_ask *next;
+	char *name; /* of the step */
+	char *text;
+	enum role role; /* who may answer */
+	struct utc asked, deadline;
+};
+
+struct job {
+	struct job *next;
+	struct daemon *d;
+	const struct job_kind *kind;
+	uint64_t number;         /* the schedule's name for it */
+	char id[JOB_ID_BYTES];   /* the ledger's run, and the API's */
+	char *service, *dataset; /* dataset NULL: all */
+	char *site;              /* replicate: to which */
+	char *trigger;           /* "schedule", "asked by ...", ... */
+	struct wire_value
+	    *params;              /* of the kind; goes into the spec; or NULL */
+	struct draft_actor actor; /* its texts are the job's */
+	enum job_state state;
+	char reason[JOB_REASON_BYTES];
+	int exit_status; /* for `run --wait`; see exitcode.h */
+	unsigned attempt;
+	struct utc queued, started, ended;
+	struct mono heard; /* the worker's last line */
+	bool stalled;      /* it has said nothing for too long */
+	/* how far */
+	uint64_t files_count, done_bytes, total_bytes, new_bytes;
+	char what[96];               /* the worker's own words: "documents" */
+	struct buf log;              /* the tail: log lines and stderr */
+	char snapshot[ID_HEX_BYTES]; /* the last one produced; "" */
+	/* while running */
+	char intent[LEDGER_INTENT_BYTES];
+	struct supervise *worker;
+	struct job_ask *asks;
+	void *own; /* the kind's; own_free at the end */
+	void (*own_free)(void **own);
+};
+
+struct job_request {
+	const struct job_kind *kind;
+	const char *service, *dataset, *site; /* NULL: none */
+	const char *trigger;
+	struct wire_value *params;       /* taken, also on failure; or NULL */
+	const struct draft_actor *actor; /* NULL: the daemon itself */
+	bool once; /* no retries: somebody waits for the answer */
+};
+
+/*
+ * Queue a job.  *out, which may be NULL: borrowed until it ends.
+ * ERR_NOTFOUND: no such service or dataset; ERR_REFUSED: not at this site.
+ */
+enum err_code job_ask(struct daemon *d, struct job_request *request,
+    struct job **out, struct err *e) MUST_CHECK;
+/* Only those that have not ended; ended ones are in the ledger. */
+struct job *job_find(struct daemon *d, const char *id);
+/* Begin to end it: what waits is cancelled at once, what runs is told. */
+void job_cancel(struct job *j, const char *why);
+/* A line for the job's log. */
+void job_log(struct job *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Something changed that watchers see. */
+void job_touch(struct job *j);
+/*
+ * The answer to an ask, to the worker: {"answer":NAME, ...fields of more}.
+ * ERR_NOTFOUND: nobody asked that; ERR_REFUSED: not this role.
+ */
+enum err_code job_answer(struct job *j, const char *name, uint32_t roles,
+    struct wire_value **answer, struct err *e) MUST_CHECK;
+/* A line of the kind's own to the worker's stdin. */
+enum err_code job_tell(struct job *j, struct wire_value *line,
+    struct err *e) MUST_CHECK;
+
+/* Records of a job: chain of the service's owner, run, service, actor and
+ * policy digest filled in. */
+enum err_code job_draft(struct draft **out, const struct job *j,
+    const char *type, struct err *e) MUST_CHECK;
+
+/* --- the ledger (note.c) ----------------------------------------------------- */
+
+/*
+ * A draft for a service's chain (NULL: the shared one), the policy's digest
+ * filled in.
+ */
+enum err_code note_draft(struct draft **out, struct daemon *d,
+    const char *service, const char *type, struct err *e) MUST_CHECK;
+/*
+ * Append it, and wake whoever follows.  A ledger that cannot be written to is
+ * told once (note_broken) and stops new jobs: nothing may happen unrecorded.
+ */
+enum err_code note_event(struct daemon *d, const struct draft *draft,
+    struct err *e) MUST_CHECK;
+enum err_code note_intent(struct daemon *d, const struct draft *draft,
+    char intent[LEDGER_INTENT_BYTES], struct err *e) MUST_CHECK;
+enum err_code note_outcome(struct daemon *d, const char *intent,
+    const struct draft *draft, struct err *e) MUST_CHECK;
+
+/* --- talking to people --------------------------------------------------------- */
+
+enum note_level { NOTE_DEBUG, NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
+/* A line of the daemon's own log: stderr, with the journal's priorities. */
+void note_log(enum note_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* --- clients (api.c) ------------------------------------------------------------ */
+
+struct client_caller {
+	uid_t uid;
+	char name[64];  /* of the user */
+	uint32_t roles; /* ROLE_BIT */
+	char council[64];
+	struct draft_actor actor; /* points into this */
+};
+
+/*
+ * One row a command (api_table.c is the list).  run answers with client_reply
+ * and client_last, now or later; a failure it returns is sent as the last
+ * reply.
+ */
+struct api_command {
+	const char *name; /* "exercise.start" */
+	uint32_t roles;   /* one of these is needed */
+	enum err_code (
+	    *run)(struct client *c, struct wire_value *request, struct err *e);
+};
+
+struct daemon *client_daemon(struct client *c);
+const struct client_caller *client_caller(const struct client *c);
+/* Send a line; takes *v.  Faults end the connection. */
+void client_reply(struct client *c, struct wire_value **v);
+/* The same as the last one. */
+void client_last(struct client *c, struct wire_value **v);
+void client_fail(struct client *c, const struct err *why, int exit_status);
+/* All fields were taken?  Call before acting on the request. */
+enum err_code client_asked(struct wire_value *request,
+    struct err *e) MUST_CHECK;
+
+/*
+ * A client that waits: fn is called when job (NULL: any job) changed, or
+ * when records were appended, until the reply with client_last or its end.
+ */
+typedef void client_watch_fn(struct client *c, void *ctx, struct job *j);
+void client_watch_jobs(struct client *c, const char *job_id,
+    client_watch_fn *fn, void *ctx, void (*ctx_free)(void **ctx));
+void client_watch_ledger(struct client *c, client_watch_fn *fn, void *ctx,
+    void (*ctx_free)(void **ctx));
+
+/* A job as the API shows it: type "job". */
+enum err_code job_to_wire(const struct job *j, struct wire_value **out,
+    struct err *e) MUST_CHECK;
+
+/* --- the daemon ------------------------------------------------------------------- */
+
+struct daemon_service {
+	const struct policy_service *policy;
+	struct authority authority;
+	struct utc good_at; /* of the newest complete point here; 0: none */
+	struct utc backup_ended; /* of the last one that succeeded */
+};
+
+struct daemon {
+	const char *policy_path;
+	struct policy *policy;
+	char digest[ID_HEX_BYTES];      /* of what both sites share */
+	char *policy_snapshot;          /* file of the policy as loaded */
+	const struct policy_site *site; /* this one */
+	struct loop *loop;
+	struct ledger *ledger;
+	struct sign_key *ledger_key;
+	struct schedule *schedule;
+	struct daemon_service *services; /* as policy->services */
+	struct job *jobs;                /* not ended */
+	struct client *clients;
+	struct links *links;
+	struct survey *survey;
+	bool stopping;
+	bool ledger_broken; /* nothing new is started */
+	struct mono started;
+};
+
+/* NULL: not in the policy. */
+struct daemon_service *daemon_service(struct daemon *d, const char *name);
+/* Is the service active at this site, as far as is known? */
+bool daemon_is_active(const struct daemon *d, const struct daemon_service *s);
+/* Look at the schedule soon: something changed. */
+void daemon_kick(struct daemon *d);
+
+#endif
