@@ -226,10 +226,13 @@ policy_check_all(const struct policy *p, struct policy_problems *ps,
 	}
 	for (size_t i = 0; i < p->site_count; i++)
 		sites[i] = p->sites[i].name;
-	if (!is_partial && p->site_count == 0)
+	if (!is_partial && p->site_count == 0 &&
+	    !policy_setting_is_written(&p->at, "sites"))
 		POLICY_CHECK_SAY(&run, P_MISSING, &p->at, "policy",
 		    "no site is declared; write sites = ( { ... } ) in a file "
 		    "named here");
+	/* Without any site every name of one would be wrong: said once. */
+	run.is_partial = is_partial || p->site_count == 0;
 	policy_check_name(&run, &names, &p->at, "site", p->site);
 	policy_check_places(&run);
 	policy_check_places_own(&run);

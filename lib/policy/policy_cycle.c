@@ -65,7 +65,13 @@ policy_cycle_find(const char *const *names, const struct policy_texts *after,
 	 * them we are on a cycle, whatever we began with. */
 	for (size_t i = 0; i < count; i++)
 		at = waits_for(names, after, count, done, (size_t)at);
+	/* Begin with the one that is written first. */
 	*found = at;
+	for (size_t i = 0; i < count; i++) {
+		at = waits_for(names, after, count, done, (size_t)at);
+		*found = at < *found ? at : *found;
+	}
+	at = *found;
 	rc = buf_add_text(out, names[at], e);
 	do {
 		at = waits_for(names, after, count, done, (size_t)at);

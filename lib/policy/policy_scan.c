@@ -386,6 +386,8 @@ scan_text(struct scanner *s, struct cursor *c)
 			copy_bracket(s, c);
 		else {
 			emit(s, *c->at == '\r' ? " " : c->at, 1);
+			if (*c->at == ';')
+				s->name[0] = '\0';
 			c->at++;
 		}
 	}

@@ -22,6 +22,7 @@
 	    .help = text}
 #define NEED      .flags = SETTING_REQUIRED
 #define VARS      .flags = SETTING_VARIABLES
+#define WORDS     .flags = SETTING_VARIABLES | SETTING_NOT_EMPTY
 #define SHARED    .flags = SETTING_SHARED
 #define S         NS_PER_S
 #define MINUTE    (60 * S)
@@ -252,7 +253,7 @@ static const struct policy_setting dataset_settings[] = {
     {"tree", TYPE_PATH, AT(policy_dataset, tree),
 	.help = "a folder to keep; or write command",
 	.example = "\"/srv/housing/documents\""},
-    {"command", TYPE_TEXTS, .element = TYPE_TEXT, VARS,
+    {"command", TYPE_TEXTS, .element = TYPE_TEXT, WORDS,
 	AT(policy_dataset, command),
 	.help = "a command whose standard output is kept; it must exit 0",
 	.example = "[ \"pg_dump\", \"-Fc\", \"housing\" ]"},
@@ -289,13 +290,13 @@ GROUP(dataset_group, "dataset", policy_dataset, dataset_settings,
     "One folder, or one command's output.");
 
 static const struct policy_setting quiesce_settings[] = {
-    {"before", TYPE_TEXTS, .element = TYPE_TEXT, VARS,
+    {"before", TYPE_TEXTS, .element = TYPE_TEXT, WORDS,
 	AT(policy_quiesce, before),
 	.help =
 	    "run before the datasets are read; its failure fails the backup",
 	.example = "[ \"housingctl\", \"pause\" ]"},
-    {"after", TYPE_TEXTS, .element = TYPE_TEXT, VARS, AT(policy_quiesce, after),
-	.help = "run afterwards, whatever happened",
+    {"after", TYPE_TEXTS, .element = TYPE_TEXT, WORDS,
+	AT(policy_quiesce, after), .help = "run afterwards, whatever happened",
 	.example = "[ \"housingctl\", \"resume\" ]"},
     {"on", TYPE_NAME, AT(policy_quiesce, host),
 	.help = "the host to run them on; empty: the machine Bascule runs on",
@@ -408,7 +409,7 @@ static const struct policy_setting check_settings[] = {
     {"tcp", TYPE_ENDPOINT, AT(policy_check, tcp), VARS,
 	.help = "an address and port that must take a connection",
 	.example = "\"10.20.0.20:5432\""},
-    {"command", TYPE_TEXTS, .element = TYPE_TEXT, VARS,
+    {"command", TYPE_TEXTS, .element = TYPE_TEXT, WORDS,
 	AT(policy_check, command), .help = "a command that must exit 0",
 	.example = "[ \"housing-rowcount\" ]"},
     {"unreachable", TYPE_ENDPOINT, AT(policy_check, unreachable), VARS,
@@ -445,7 +446,7 @@ static const struct policy_setting step_settings[] = {
     {"to", TYPE_TEXT, AT(policy_step, to), VARS,
 	.help = "restore: where; ${sandbox}/DATASET where not written",
 	.example = "\"${sandbox}/documents\""},
-    {"run", TYPE_TEXTS, .element = TYPE_TEXT, VARS, AT(policy_step, run),
+    {"run", TYPE_TEXTS, .element = TYPE_TEXT, WORDS, AT(policy_step, run),
 	.help = "run a command; there is no shell",
 	.example = "[ \"/usr/local/lib/housing/load\", \"${sandbox}\" ]"},
     {"check", SUB(policy_step, check, check_group), .flags = SETTING_ABSENT,
@@ -474,7 +475,7 @@ static const struct policy_setting step_settings[] = {
 	.choices = uncertains, .fallback = "ask",
 	.help = "when nobody knows whether it was done; retry needs idempotent",
 	.example = "\"retry\""},
-    {"undo", TYPE_UNDO, AT2(policy_step, undo, undo_is_none), VARS,
+    {"undo", TYPE_UNDO, AT2(policy_step, undo, undo_is_none), WORDS,
 	.help = "the command that takes it back, or \"none\" where nothing can",
 	.example = "[ \"/usr/local/lib/housing/unload\", \"${sandbox}\" ]"},
 };
@@ -482,12 +483,12 @@ GROUP(step_group, "plan", policy_step, step_settings,
     "A step. Exactly one of restore, run, check and confirm.");
 
 static const struct policy_setting fence_settings[] = {
-    {"run", TYPE_TEXTS, .element = TYPE_TEXT, VARS, AT(policy_fence, run),
+    {"run", TYPE_TEXTS, .element = TYPE_TEXT, WORDS, AT(policy_fence, run),
 	.help = "the command that stops the service at the old site",
 	.example = "[ \"systemctl\", \"stop\", \"housing\" ]"},
     {"on", TYPE_NAME, AT(policy_fence, on), .help = "the host to run it on",
 	.example = "\"app1.brent\""},
-    {"prove", TYPE_TEXTS, .element = TYPE_TEXT, VARS, AT(policy_fence, prove),
+    {"prove", TYPE_TEXTS, .element = TYPE_TEXT, WORDS, AT(policy_fence, prove),
 	.help = "the command that reads back that it is stopped",
 	.example = "[ \"housing-is-stopped\" ]"},
     {"attest", TYPE_TEXT, AT(policy_fence, attest), VARS,

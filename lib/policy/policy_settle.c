@@ -66,9 +66,11 @@ settle_when(struct settler *st, const struct policy_at *at, const char *path,
 	settle_zone(st, w->timezone, &w->due.zone);
 	w->due.kind = which == 1 ? DUE_EVERY : DUE_CRON;
 	w->due.every_ns = w->every_ns;
-	if (which == 0 &&
+	if (which != 1)
+		w->every_ns = 0;
+	if (which != 0 ||
 	    cron_parse(&w->due.cron, w->schedule, &ignored) != ERR_NONE)
-		w->schedule = ""; /* a problem already */
+		w->schedule = ""; /* a problem already, or not what counts */
 }
 
 static void

@@ -1,0 +1,220 @@
+/* The Brent and Southwark set of policies/, and what is made from it. */
+#include <bascule/policy.h>
+
+#include <check.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/copytree.h"
+
+static const struct utc now = {INT64_C(1792800000) * NS_PER_S}; /* 2026-10 */
+
+static struct policy *
+load(const char *root, const char *name)
+{
+	OWNED(policy_problem_fini) struct policy_problems ps = {0};
+	struct policy *p = NULL;
+	struct err e = {0};
+	char path[300];
+	enum err_code rc;
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	rc = policy_load(&p, &ps, path, now, &e);
+	for (size_t i = 0; i < ps.count; i++)
+		printf("%s:%u: %s: %s\n", ps.items[i].file, ps.items[i].line,
+		    ps.items[i].setting, ps.items[i].message);
+	ck_assert_msg(rc == ERR_NONE, "%s", e.text);
+	return p;
+}
+
+START_TEST(both_sites_load_without_a_problem)
+{
+	char root[64];
+	OWNED(policy_free) struct policy *brent = NULL;
+	OWNED(policy_free) struct policy *southwark = NULL;
+
+	copytree_make("policies", root);
+	brent = load(root, "bascule.conf");
+	southwark = load(root, "bascule.southwark.conf");
+	ck_assert_str_eq(brent->site, "brent");
+	ck_assert_str_eq(southwark->site, "southwark");
+	ck_assert_uint_eq(brent->service_count, 3);
+	ck_assert_uint_eq(brent->scenario_count, 1);
+	ck_assert_uint_ge(brent->control_count, 10);
+	copytree_remove(root);
+}
+END_TEST
+
+START_TEST(values_arrive_in_base_units)
+{
+	char root[64];
+	OWNED(policy_free) struct policy *p = NULL;
+	const struct policy_service *s;
+	const struct policy_step *step;
+	const struct policy_site *site;
+	char path[128];
+
+	copytree_make("policies", root);
+	p = load(root, "bascule.conf");
+	snprintf(path, sizeof(path), "%s/brent.key", root);
+	ck_assert_str_eq(p->key_file, path);
+	s = policy_find_service(p, "housing-repairs");
+	ck_assert_ptr_nonnull(s);
+	ck_assert_int_eq(s->rpo_ns, 3600 * NS_PER_S);
+	ck_assert_uint_eq(s->datasets[2].min_size_bytes, 1U << 20);
+	ck_assert_uint_eq(s->datasets[2].max_shrink_millipercent, 50000);
+	ck_assert_uint_eq(s->datasets[2].command.count, 3);
+	ck_assert_ptr_null(s->datasets[2].command.items[3]);
+	ck_assert_str_eq(s->backup.when.schedule, "*/30 * * * *");
+	ck_assert_int_eq(s->backup.when.due.kind, DUE_CRON);
+	ck_assert_ptr_nonnull(s->backup.when.due.zone);
+	ck_assert_uint_eq(s->retention.rule.yearly, 7);
+	ck_assert_uint_eq(s->replicate.retention.rule.daily, 30);
+	ck_assert_uint_eq(s->verify[0].sample_millipercent, 2000);
+	ck_assert_int_eq(s->verify[1].pick, POLICY_PICK_RANDOM_WITHIN);
+	step = policy_find_step(s, "sealed");
+	ck_assert_int_eq(step->kind, POLICY_STEP_CHECK);
+	ck_assert_int_eq(step->check.kind, POLICY_CHECK_UNREACHABLE);
+	ck_assert_uint_eq(step->modes, POLICY_MODE_TEST);
+	step = policy_find_step(s, "dns");
+	ck_assert(step->undo_is_none);
+	ck_assert_int_eq(step->kind, POLICY_STEP_CONFIRM);
+	ck_assert_int_eq(step->role, ROLE_OPERATOR);
+	ck_assert_ptr_nonnull(policy_find_host(p, "app1.southwark", &site));
+	ck_assert_str_eq(site->name, "southwark");
+	ck_assert_uint_eq(p->links[0].bandwidth_bytes_per_s, 50000000);
+	ck_assert_str_eq(policy_find_address(&p->links[1], "southwark"),
+	    "10.20.2.10");
+	ck_assert_str_eq(policy_find_peer(s, "brent"), "southwark");
+	ck_assert_uint_eq(p->links[0].limits[0].window.weekdays, 0x3e);
+	s = policy_find_service(p, "identity");
+	ck_assert_int_eq(s->backup.when.due.kind, DUE_EVERY);
+	ck_assert_uint_eq(s->replicate.retention.rule.hourly, 48);
+	s = policy_find_service(p, "libraries");
+	ck_assert_str_eq(policy_find_step(s, "covers")->to,
+	    "${sandbox}/covers");
+	ck_assert_int_eq(p->scenarios[0].injects[1].at_ns, 600 * NS_PER_S);
+	ck_assert_int_eq(p->scenarios[0].injects[3].at_ns, -1);
+	copytree_remove(root);
+}
+END_TEST
+
+static void
+canonical(struct buf *out, const char *root, const char *name)
+{
+	OWNED(policy_free) struct policy *p = load(root, name);
+	struct err e = {0};
+
+	ck_assert_int_eq(policy_canonical(p, out, &e), ERR_NONE);
+}
+
+START_TEST(both_sites_have_one_digest_wherever_and_however_it_is_written)
+{
+	OWNED(buf_fini) struct buf a = {0};
+	OWNED(buf_fini) struct buf b = {0};
+	char root[64], other[64], path[128];
+	FILE *f;
+
+	copytree_make("policies", root);
+	copytree_make("policies", other);
+	canonical(&a, root, "bascule.conf");
+	snprintf(path, sizeof(path), "%s/sites.conf", other);
+	f = fopen(path, "a");
+	fputs("\n\n# a remark\n", f);
+	fclose(f);
+	canonical(&b, other, "bascule.southwark.conf");
+	ck_assert_str_eq(buf_text(&a), buf_text(&b));
+	copytree_remove(root);
+	copytree_remove(other);
+}
+END_TEST
+
+START_TEST(a_change_that_matters_changes_the_digest)
+{
+	OWNED(buf_fini) struct buf a = {0};
+	OWNED(buf_fini) struct buf b = {0};
+	char root[64], path[128];
+	FILE *f;
+
+	copytree_make("policies", root);
+	canonical(&a, root, "bascule.conf");
+	snprintf(path, sizeof(path), "%s/controls.conf", root);
+	f = fopen(path, "w");
+	fputs("controls = ( { id = \"X\"; title = \"t\"; evidence = [ "
+	      "\"verify\" ]; } );\n",
+	    f);
+	fclose(f);
+	canonical(&b, root, "bascule.conf");
+	ck_assert_str_ne(buf_text(&a), buf_text(&b));
+	copytree_remove(root);
+}
+END_TEST
+
+START_TEST(what_is_shown_loads_again_as_the_same)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(policy_free) struct policy *again = NULL;
+	OWNED(policy_problem_fini) struct policy_problems ps = {0};
+	OWNED(buf_fini) struct buf shown = {0};
+	OWNED(buf_fini) struct buf a = {0};
+	OWNED(buf_fini) struct buf b = {0};
+	struct policy_text_file file = {.path = "/shown.conf"};
+	struct err e = {0};
+	char root[64];
+
+	copytree_make("policies", root);
+	p = load(root, "bascule.conf");
+	ck_assert_int_eq(policy_show(p, &shown, &e), ERR_NONE);
+	file.text = buf_text(&shown);
+	file.len_bytes = shown.len_bytes;
+	ck_assert_int_eq(policy_load_texts(&again, &ps, &file, 1, now, &e),
+	    ERR_NONE);
+	ck_assert_str_eq(again->key_file, p->key_file);
+	ck_assert_int_eq(policy_canonical(p, &a, &e), ERR_NONE);
+	ck_assert_int_eq(policy_canonical(again, &b, &e), ERR_NONE);
+	ck_assert_str_eq(buf_text(&a), buf_text(&b));
+	copytree_remove(root);
+}
+END_TEST
+
+START_TEST(a_plan_has_a_digest_of_its_own)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(buf_fini) struct buf a = {0};
+	OWNED(buf_fini) struct buf b = {0};
+	struct err e = {0};
+	char root[64];
+
+	copytree_make("policies", root);
+	p = load(root, "bascule.conf");
+	ck_assert_int_eq(policy_canonical_plan(&p->services[0], &a, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(policy_canonical_plan(&p->services[1], &b, &e),
+	    ERR_NONE);
+	ck_assert_str_ne(buf_text(&a), buf_text(&b));
+	ck_assert_ptr_nonnull(strstr(buf_text(&a), "housing-is-stopped"));
+	ck_assert_ptr_null(strstr(buf_text(&a), "retention"));
+	copytree_remove(root);
+}
+END_TEST
+
+Suite *suite_policy_policy_set(void);
+
+Suite *
+suite_policy_policy_set(void)
+{
+	Suite *s = suite_create("policy/set");
+	TCase *tc = tcase_create("core");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, both_sites_load_without_a_problem);
+	tcase_add_test(tc, values_arrive_in_base_units);
+	tcase_add_test(tc,
+	    both_sites_have_one_digest_wherever_and_however_it_is_written);
+	tcase_add_test(tc, a_change_that_matters_changes_the_digest);
+	tcase_add_test(tc, what_is_shown_loads_again_as_the_same);
+	tcase_add_test(tc, a_plan_has_a_digest_of_its_own);
+	suite_add_tcase(s, tc);
+	return s;
+}
