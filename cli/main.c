@@ -1,5 +1,6 @@
 /* bascule: the command line. */
 
+#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,7 +65,10 @@ help_all(void)
 	return EXITCODE_DONE;
 }
 
-/* What was printed must have arrived: a full disk is a failure. */
+/*
+ * What was printed must have arrived: a full disk is a failure.  A reader who
+ * went away (`bascule ls latest | head`) had enough.
+ */
 static int
 flushed(const struct cli *cli, int status)
 {
@@ -72,6 +76,8 @@ flushed(const struct cli *cli, int status)
 
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
+	if (errno == EPIPE)
+		return EXITCODE_SIGNAL + SIGPIPE;
 	err_sys(&e, "cannot write the output");
 	return status != EXITCODE_DONE ? status : cli_fail(cli, &e);
 }

@@ -1,16 +1,12 @@
-/*
- * The one list of commands.  A command's file defines its row,
- * `const struct cli_command command_NAME`; a new one is added here.
- */
+/* The table of commands, from cli/commands.def. */
 
 #include "cli.h"
 
-#define COMMANDS(X)     \
-	X(policy_check) \
-	X(policy_show) X(policy_explain) X(policy_reference) X(version)
+#define COMMAND(name) extern const struct cli_command command_##name;
+#include "commands.def"
+#undef COMMAND
 
-#define DECLARE(name) extern const struct cli_command command_##name;
-COMMANDS(DECLARE)
-
-#define ROW(name) &command_##name,
-const struct cli_command *const cli_commands[] = {COMMANDS(ROW) NULL};
+#define COMMAND(name) &command_##name,
+const struct cli_command *const cli_commands[] = {
+#include "commands.def"
+    NULL};

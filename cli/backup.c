@@ -1,0 +1,310 @@
+/* bascule backup: trees, or a command's output, into a snapshot. */
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/text.h>
+#include <bascule/job.h>
+#include <bascule/wire.h>
+#include <fcntl.h>
+
+#include "repository.h"
+#include "watch.h"
+
+#define EXCLUDES_MAX     4096
+#define EXCLUDE_FILE_MAX ((size_t)1 << 20)
+
+struct request {
+	struct capture_options opt;
+	const char *excludes[EXCLUDES_MAX];
+	const char *tags[SNAPSHOT_TAGS_MAX];
+	struct buf exclude_texts[16]; /* of --exclude-file; own the patterns */
+	struct buf state_dir, dataset;
+};
+
+static void
+request_fini(struct request *r)
+{
+	for (size_t i = 0; i < COUNT_OF(r->exclude_texts); i++)
+		buf_fini(&r->exclude_texts[i]);
+	buf_fini(&r->state_dir);
+	buf_fini(&r->dataset);
+}
+
+static enum err_code
+add_exclude(struct request *r, const char *pattern, struct err *e)
+{
+	if (r->opt.excludes_count == EXCLUDES_MAX)
+		return err_set(e, ERR_INPUT, "over %d exclude patterns",
+		    EXCLUDES_MAX);
+	r->excludes[r->opt.excludes_count++] = pattern;
+	return ERR_NONE;
+}
+
+/* One pattern a line; empty lines and those that begin with # do not count. */
+static enum err_code
+read_exclude_file(struct request *r, struct buf *text, const char *path,
+    struct err *e)
+{
+	enum err_code rc =
+	    fdio_slurp(AT_FDCWD, path, EXCLUDE_FILE_MAX, text, e);
+	char *at, *next;
+
+	if (rc != ERR_NONE || text->bytes == NULL)
+		return rc;
+	buf_text(text);
+	for (at = (char *)text->bytes; at != NULL && rc == ERR_NONE;
+	     at = next) {
+		next = strchr(at, '\n');
+		if (next != NULL)
+			*next++ = '\0';
+		if (*at != '\0' && *at != '#')
+			rc = add_exclude(r, at, e);
+	}
+	return rc;
+}
+
+static enum err_code
+take_excludes(const struct cli *cli, struct request *r, struct err *e)
+{
+	const char *value;
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE &&
+	     (value = cli_value_nth(cli, "exclude", i)) != NULL;
+	     i++)
+		rc = add_exclude(r, value, e);
+	for (size_t i = 0; rc == ERR_NONE &&
+	     (value = cli_value_nth(cli, "exclude-file", i)) != NULL;
+	     i++) {
+		if (i == COUNT_OF(r->exclude_texts))
+			return err_set(e, ERR_INPUT, "over %zu exclude files",
+			    i);
+		rc = read_exclude_file(r, &r->exclude_texts[i], value, e);
+	}
+	r->opt.excludes = r->excludes;
+	return rc;
+}
+
+static enum err_code
+take_compression(struct capture_options *opt, const char *text, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum writer_codec codec;
+	} named[] = {{"auto", WRITER_AUTO}, {"fast", WRITER_FAST},
+	    {"max", WRITER_MAX}, {"off", WRITER_OFF}};
+	uint64_t level;
+
+	if (text == NULL)
+		return ERR_NONE;
+	for (size_t i = 0; i < COUNT_OF(named); i++)
+		if (strcmp(text, named[i].name) == 0) {
+			opt->codec = named[i].codec;
+			return ERR_NONE;
+		}
+	if (!text_parse_u64(text, 19, &level) || level == 0)
+		return err_set(e, ERR_INPUT,
+		    "'%.40s' is not a compression; write auto, fast, max, off "
+		    "or a level from 1 to 19",
+		    text);
+	opt->level = (int)level;
+	return ERR_NONE;
+}
+
+#define FIXED_MIN_BYTES ((uint64_t)4 << 10)
+#define FIXED_MAX_BYTES ((uint64_t)4 << 20)
+
+static enum err_code
+take_chunking(struct capture_options *opt, const char *text, struct err *e)
+{
+	uint64_t bytes;
+	enum err_code rc;
+
+	if (text == NULL || strcmp(text, "auto") == 0)
+		return ERR_NONE;
+	if (strncmp(text, "fixed ", 6) != 0 && strncmp(text, "fixed:", 6) != 0)
+		return err_set(e, ERR_INPUT,
+		    "'%.40s' is not a chunking; write auto, or \"fixed 64KiB\"",
+		    text);
+	rc = text_parse_size(text + 6, &bytes, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (bytes < FIXED_MIN_BYTES || bytes > FIXED_MAX_BYTES)
+		return err_set(e, ERR_INPUT,
+		    "a fixed chunk of '%.40s' is out of range; from 4KiB to "
+		    "4MiB",
+		    text + 6);
+	opt->chunking = CHUNKING_FIXED;
+	opt->chunk_fixed_bytes = (uint32_t)bytes;
+	return ERR_NONE;
+}
+
+static enum err_code
+take_tags(const struct cli *cli, struct request *r, struct err *e)
+{
+	const char *tag;
+
+	while ((tag = cli_value_nth(cli, "tag", r->opt.tags_count)) != NULL) {
+		if (r->opt.tags_count == SNAPSHOT_TAGS_MAX)
+			return err_set(e, ERR_INPUT, "over %d tags",
+			    SNAPSHOT_TAGS_MAX);
+		r->tags[r->opt.tags_count++] = tag;
+	}
+	r->opt.tags = r->tags;
+	return ERR_NONE;
+}
+
+/* The dataset's name: as given, else the first path (or the program). */
+static enum err_code
+take_dataset(const struct cli *cli, struct request *r, struct err *e)
+{
+	const char *name = cli_value(cli, "dataset");
+	const char *first = cli->operands[0];
+	size_t len = strlen(first);
+	enum err_code rc;
+
+	if (name == NULL && cli_has(cli, "command")) {
+		const char *slash = strrchr(first, '/');
+
+		name = slash != NULL ? slash + 1 : first;
+	}
+	if (name != NULL)
+		rc = buf_add_text(&r->dataset, name, e);
+	else {
+		while (len > 1 && first[len - 1] == '/')
+			len--;
+		rc = text_escape(&r->dataset, first, len, e);
+	}
+	r->opt.dataset = buf_text(&r->dataset);
+	if (rc == ERR_NONE &&
+	    (r->dataset.len_bytes == 0 ||
+		r->dataset.len_bytes >= STORE_DATASET_BYTES))
+		return err_set(e, ERR_INPUT,
+		    "a dataset's name has 1 to %d bytes; give --dataset",
+		    STORE_DATASET_BYTES - 1);
+	return rc;
+}
+
+static enum err_code
+take_all(const struct cli *cli, struct request *r, struct err *e)
+{
+	struct capture_options *opt = &r->opt;
+	const char *service = cli_value(cli, "service");
+	enum err_code rc = take_excludes(cli, r, e);
+
+	opt->service = service != NULL ? service : "local";
+	opt->one_file_system = cli_has(cli, "one-file-system");
+	opt->exclude_caches = cli_has(cli, "exclude-caches");
+	opt->dry_run = cli_has(cli, "dry-run");
+	if (cli_has(cli, "command"))
+		opt->command = (const char *const *)cli->operands;
+	else {
+		opt->roots = (const char *const *)cli->operands;
+		opt->roots_count = (size_t)cli->operands_count;
+	}
+	if (rc == ERR_NONE)
+		rc = take_compression(opt, cli_value(cli, "compression"), e);
+	if (rc == ERR_NONE)
+		rc = take_chunking(opt, cli_value(cli, "chunking"), e);
+	if (rc == ERR_NONE)
+		rc = take_tags(cli, r, e);
+	if (rc == ERR_NONE)
+		rc = take_dataset(cli, r, e);
+	if (rc == ERR_NONE)
+		rc = cli_state_dir(&r->state_dir, e);
+	if (rc == ERR_NONE && r->state_dir.len_bytes > 0)
+		opt->state_dir = buf_text(&r->state_dir);
+	return rc;
+}
+
+static int
+say(struct cli *cli, const struct capture_options *opt,
+    const struct capture_result *r)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char hex[TEXT_HEX_BYTES(ID_BYTES)], size[32], fresh[32], stored[32],
+	    took[TEXT_UNIT_BYTES];
+	struct err e;
+
+	text_hex(r->snapshot.bytes, ID_BYTES, hex);
+	if (!cli->json) {
+		printf("%s %s: %llu files, %s, %s new, %s stored, %s%s\n",
+		    opt->dry_run ? "would back up" : "snapshot",
+		    opt->dry_run ? opt->dataset : hex,
+		    (unsigned long long)r->files_count,
+		    cli_size(cli, r->bytes, size),
+		    cli_size(cli, r->new_bytes, fresh),
+		    cli_size(cli, r->stored_bytes, stored),
+		    text_duration(r->took_ns, took),
+		    r->problems_count > 0 ? "; partial" : "");
+		return EXITCODE_DONE;
+	}
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	if (opt->dry_run)
+		wire_add_bool(v, "dry_run", true);
+	else
+		wire_add_text(v, "snapshot", hex);
+	wire_add_text(v, "service", opt->service);
+	wire_add_text(v, "dataset", opt->dataset);
+	wire_add_uint(v, "files", r->files_count);
+	wire_add_uint(v, "directories", r->dirs_count);
+	wire_add_uint(v, "others", r->others_count);
+	wire_add_uint(v, "unchanged", r->unchanged_count);
+	wire_add_uint(v, "bytes", r->bytes);
+	wire_add_uint(v, "new_bytes", r->new_bytes);
+	wire_add_uint(v, "stored_bytes", r->stored_bytes);
+	wire_add_uint(v, "problems", r->problems_count);
+	wire_add_seconds(v, "seconds", r->took_ns);
+	return cli_line(cli, &v);
+}
+
+static int
+run(struct cli *cli)
+{
+	OWNED(cli_repository_close) struct cli_repository repo = {0};
+	OWNED(request_fini) struct request r = {0};
+	struct capture_result result;
+	struct cli_watch watch;
+	enum err_code rc;
+	struct err e;
+	int status;
+
+	if (take_all(cli, &r, &e) != ERR_NONE)
+		return e.code == ERR_INPUT ? cli_wrong_use(cli, "%s", e.text)
+					   : cli_fail(cli, &e);
+	status = cli_repository_open(cli, STORE_WRITE, CLI_KEYS_NEEDED, &repo);
+	if (status != EXITCODE_DONE)
+		return status;
+	cli_watch_begin(&watch, cli, "backing up", &r.opt.watch);
+	rc = capture_run(repo.store, &r.opt, &result, &e);
+	cli_watch_end(&watch);
+	if (rc != ERR_NONE)
+		return cli_watch_failed(&watch, &e);
+	status = say(cli, &r.opt, &result);
+	if (status == EXITCODE_DONE && result.problems_count > 0)
+		status = EXITCODE_PARTIAL;
+	return status;
+}
+
+static const struct cli_option options[] =
+    {{"service", 0, "NAME", "the service it belongs to (default: local)"},
+	{"dataset", 0, "NAME", "what it is called (default: the first path)"},
+	{"exclude", 0, "PATTERN", "leave out what matches, as .gitignore does"},
+	{"exclude-file", 0, "FILE", "patterns, one a line"},
+	{"exclude-caches", 0, NULL,
+	    "leave out directories with a CACHEDIR.TAG"},
+	{"one-file-system", 'x', NULL, "do not go into other file systems"},
+	{"chunking", 0, "HOW", "auto, or \"fixed SIZE\" for database files"},
+	{"compression", 0, "HOW", "auto, fast, max, off or a level (1 to 19)"},
+	{"tag", 0, "TAG", "a word to find it by; may be repeated"},
+	{"command", 0, NULL, "what follows -- is a command; keep its output"},
+	{"dry-run", 'n', NULL, "say what would be saved, store nothing"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_backup = {"backup", "PATH...",
+    "save trees, or a command's output, as a snapshot", options, 1, CLI_ANY,
+    run};

@@ -1,0 +1,140 @@
+/* bascule init: a repository, its operations key and its escrow key. */
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bascule/job.h>
+#include <bascule/wire.h>
+
+#include "repository.h"
+
+struct files {
+	struct buf operations, escrow; /* paths */
+	bool operations_written, escrow_written;
+};
+
+static void
+files_fini(struct files *f)
+{
+	buf_fini(&f->operations);
+	buf_fini(&f->escrow);
+}
+
+static enum err_code
+name_files(const struct cli *cli, struct files *f, struct err *e)
+{
+	const char *named = cli_value(cli, "key-file");
+	enum err_code rc = named != NULL
+	    ? buf_add_text(&f->operations, named, e)
+	    : cli_key_file(cli, &f->operations, e);
+
+	if (rc == ERR_NONE)
+		rc = buf_printf(&f->escrow, e, "%s.escrow",
+		    buf_text(&f->operations));
+	return rc;
+}
+
+static enum err_code
+write_key(const struct keyring *k, const struct secret *passphrase,
+    const char *path, bool *written, struct err *e)
+{
+	OWNED(secret_fini) struct secret file = {0};
+	enum err_code rc = keyring_save(k, passphrase, &file, e);
+
+	if (rc == ERR_NONE)
+		rc = keyfile_write(path, &file, e);
+	*written = rc == ERR_NONE;
+	return rc == ERR_NONE ? rc : err_wrap(e, "writing key file '%s'", path);
+}
+
+static enum err_code
+make(const struct cli *cli, struct files *f, bool *wrapped, struct err *e)
+{
+	OWNED(keyring_free) struct keyring *operations = NULL;
+	OWNED(keyring_free) struct keyring *escrow = NULL;
+	OWNED(secret_fini) struct secret passphrase = {0};
+	const char *path = getenv("BASCULE_PASSPHRASE_FILE");
+	const struct secret *wrap;
+	enum err_code rc = ERR_NONE;
+
+	if (path != NULL && *path != '\0')
+		rc = keys_passphrase(&passphrase, path, e);
+	*wrapped = passphrase.len_bytes > 0;
+	wrap = *wrapped ? &passphrase : NULL;
+	if (rc == ERR_NONE)
+		rc = keyring_new_family(&operations, &escrow, e);
+	if (rc == ERR_NONE)
+		rc = write_key(operations, wrap, buf_text(&f->operations),
+		    &f->operations_written, e);
+	if (rc == ERR_NONE)
+		rc = write_key(escrow, wrap, buf_text(&f->escrow),
+		    &f->escrow_written, e);
+	if (rc == ERR_NONE)
+		rc = store_create(cli->repository, keyring_family(operations),
+		    NULL, e);
+	return rc;
+}
+
+static int
+report(struct cli *cli, struct files *f, bool wrapped)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e;
+
+	if (!wrapped)
+		cli_warn(cli,
+		    "the key files are not protected by a passphrase; keep "
+		    "'%s' where only this machine can read it",
+		    buf_text(&f->operations));
+	cli_warn(cli,
+	    "without a key nothing can be restored: move '%s' to a safe place "
+	    "off this site now",
+	    buf_text(&f->escrow));
+	if (!cli->json) {
+		printf("made repository %s\noperations key  %s\nescrow key     "
+		       " "
+		       "%s\n",
+		    cli->repository, buf_text(&f->operations),
+		    buf_text(&f->escrow));
+		return EXITCODE_DONE;
+	}
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_path(v, "repository", cli->repository,
+	    strlen(cli->repository));
+	wire_add_path(v, "key_file", buf_text(&f->operations),
+	    f->operations.len_bytes);
+	wire_add_path(v, "escrow_file", buf_text(&f->escrow),
+	    f->escrow.len_bytes);
+	wire_add_bool(v, "wrapped", wrapped);
+	return cli_line(cli, &v);
+}
+
+static int
+run(struct cli *cli)
+{
+	OWNED(files_fini) struct files f = {0};
+	bool wrapped = false;
+	struct err e;
+
+	if (cli->repository == NULL)
+		return cli_wrong_use(cli, "where? give -r REPOSITORY");
+	if (name_files(cli, &f, &e) == ERR_NONE &&
+	    make(cli, &f, &wrapped, &e) == ERR_NONE)
+		return report(cli, &f, wrapped);
+	/* All or nothing: keys of a repository that is not there mislead. */
+	if (f.operations_written)
+		unlink(buf_text(&f.operations));
+	if (f.escrow_written)
+		unlink(buf_text(&f.escrow));
+	return cli_fail(cli, &e);
+}
+
+static const struct cli_option options[] =
+    {{"key-file", 0, "FILE",
+	 "where the operations key goes (default: REPOSITORY.key)"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_init = {"init", "",
+    "make a repository and its keys", options, 0, 0, run};

@@ -1,0 +1,88 @@
+#include "repository.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bascule/job.h>
+
+enum err_code
+cli_key_file(const struct cli *cli, struct buf *out, struct err *e)
+{
+	const char *named = getenv("BASCULE_KEY_FILE");
+	size_t len = strlen(cli->repository);
+
+	if (named != NULL && *named != '\0')
+		return buf_add_text(out, named, e);
+	while (len > 1 && cli->repository[len - 1] == '/')
+		len--;
+	return buf_printf(out, e, "%.*s.key", (int)len, cli->repository);
+}
+
+enum err_code
+cli_state_dir(struct buf *out, struct err *e)
+{
+	const char *state = getenv("BASCULE_STATE_DIR");
+	const char *home = getenv("HOME");
+
+	if (state != NULL && *state != '\0')
+		return buf_add_text(out, state, e);
+	if (home != NULL && *home == '/')
+		return buf_printf(out, e, "%s/.cache/bascule", home);
+	return ERR_NONE;
+}
+
+static enum err_code
+open_keys(struct cli *cli, enum cli_keys keys, struct cli_repository *out,
+    struct err *e)
+{
+	OWNED(buf_fini) struct buf path = {0};
+	enum err_code rc;
+
+	if (keys == CLI_KEYS_NONE)
+		return ERR_NONE;
+	rc = cli_key_file(cli, &path, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (keys == CLI_KEYS_OPTIONAL && access(buf_text(&path), F_OK) != 0)
+		return ERR_NONE;
+	return keys_load(&out->keys, buf_text(&path),
+	    getenv("BASCULE_PASSPHRASE_FILE"), e);
+}
+
+int
+cli_repository_open(struct cli *cli, enum store_access access,
+    enum cli_keys keys, struct cli_repository *out)
+{
+	struct store_options opt = {.access = access};
+	struct err e;
+	enum err_code rc;
+
+	*out = (struct cli_repository){0};
+	if (cli->repository == NULL)
+		return cli_wrong_use(cli,
+		    "which repository? give -r REPOSITORY or set "
+		    "BASCULE_REPOSITORY");
+	/* A repository that is not there explains a missing key. */
+	rc = store_open(&out->store, cli->repository, &opt, &e);
+	if (rc == ERR_NOTFOUND) {
+		cli_fail(cli, &e);
+		return EXITCODE_NO_REPOSITORY;
+	}
+	store_close(&out->store);
+	if (rc == ERR_NONE)
+		rc = open_keys(cli, keys, out, &e);
+	if (rc == ERR_NONE) {
+		opt.keyring = out->keys;
+		opt.network_fs_allowed = cli_has(cli, "network-fs");
+		rc = store_open(&out->store, cli->repository, &opt, &e);
+	}
+	return rc == ERR_NONE ? EXITCODE_DONE : cli_fail(cli, &e);
+}
+
+void
+cli_repository_close(struct cli_repository *r)
+{
+	store_close(&r->store);
+	keyring_free(&r->keys);
+}

@@ -1,0 +1,146 @@
+/* bascule restore: a snapshot, or a part of it, into a directory. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bascule/base/text.h>
+#include <bascule/wire.h>
+
+#include "repository.h"
+#include "watch.h"
+
+#define PATHS_MAX 1024
+
+static enum err_code
+take_overwrite(struct restore_options *opt, const char *text, struct err *e)
+{
+	static const char *const names[] = {"differing", "never", "always"};
+
+	for (size_t i = 0; text != NULL && i < COUNT_OF(names); i++)
+		if (strcmp(text, names[i]) == 0) {
+			opt->overwrite = (enum restore_overwrite)i;
+			return ERR_NONE;
+		}
+	if (text == NULL)
+		return ERR_NONE;
+	return err_set(e, ERR_INPUT,
+	    "--overwrite takes never, differing or always, not '%.40s'", text);
+}
+
+static int
+say(struct cli *cli, const struct restore_result *r, bool dry_run)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char size[32], took[TEXT_UNIT_BYTES];
+	struct err e;
+
+	if (!cli->json) {
+		printf("%s %" PRIu64 " files, %" PRIu64 " directories, %s in "
+		       "%s",
+		    dry_run ? "would restore" : "restored", r->files_count,
+		    r->dirs_count, cli_size(cli, r->bytes, size),
+		    text_duration(r->took_ns, took));
+		if (r->same_count > 0)
+			printf("; %" PRIu64 " were there already",
+			    r->same_count);
+		if (r->deleted_count > 0)
+			printf("; %" PRIu64 " others deleted",
+			    r->deleted_count);
+		if (r->warnings_count + r->failed_count + r->differ_count > 0)
+			printf("; %" PRIu64 " warnings, %" PRIu64
+			       " not restored, %" PRIu64 " differ",
+			    r->warnings_count, r->failed_count,
+			    r->differ_count);
+		putchar('\n');
+		return EXITCODE_DONE;
+	}
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_bool(v, "dry_run", dry_run);
+	wire_add_uint(v, "files", r->files_count);
+	wire_add_uint(v, "directories", r->dirs_count);
+	wire_add_uint(v, "others", r->others_count);
+	wire_add_uint(v, "bytes", r->bytes);
+	wire_add_uint(v, "written_bytes", r->written_bytes);
+	wire_add_uint(v, "same", r->same_count);
+	wire_add_uint(v, "deleted", r->deleted_count);
+	wire_add_uint(v, "warnings", r->warnings_count);
+	wire_add_uint(v, "failed", r->failed_count);
+	wire_add_uint(v, "damaged", r->damaged_count);
+	wire_add_uint(v, "differ", r->differ_count);
+	wire_add_seconds(v, "seconds", r->took_ns);
+	return cli_line(cli, &v);
+}
+
+static int
+restore(struct cli *cli, struct store *st, struct restore_options *opt)
+{
+	struct restore_result result = {0};
+	struct cli_watch watch;
+	enum err_code rc;
+	struct err e;
+	int status;
+
+	cli_watch_begin(&watch, cli, "restoring", &opt->watch);
+	rc = restore_run(st, opt, &result, &e);
+	cli_watch_end(&watch);
+	if (rc != ERR_NONE)
+		return cli_watch_failed(&watch, &e);
+	status = say(cli, &result, opt->dry_run);
+	if (status == EXITCODE_DONE && result.damaged_count > 0)
+		status = EXITCODE_DAMAGE;
+	if (status == EXITCODE_DONE &&
+	    result.failed_count + result.differ_count > 0)
+		status = EXITCODE_PARTIAL;
+	return status;
+}
+
+static int
+run(struct cli *cli)
+{
+	OWNED(cli_repository_close) struct cli_repository repo = {0};
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	OWNED(free_mem) char *subtree = NULL;
+	const char *paths[PATHS_MAX];
+	struct restore_options opt = {.to = cli_value(cli, "to"),
+	    .paths = paths,
+	    .delete_others = cli_has(cli, "delete"),
+	    .verify = cli_has(cli, "verify"),
+	    .dry_run = cli_has(cli, "dry-run")};
+	const char *path;
+	struct err e;
+	int status;
+
+	if (opt.to == NULL)
+		return cli_wrong_use(cli, "where to? give --to DIRECTORY");
+	if (take_overwrite(&opt, cli_value(cli, "overwrite"), &e) != ERR_NONE)
+		return cli_wrong_use(cli, "%s", e.text);
+	while ((path = cli_value_nth(cli, "path", opt.paths_count)) != NULL) {
+		if (opt.paths_count == PATHS_MAX)
+			return cli_wrong_use(cli, "over %d paths", PATHS_MAX);
+		paths[opt.paths_count++] = path;
+	}
+	status = cli_repository_open(cli, STORE_READ, CLI_KEYS_NEEDED, &repo);
+	if (status != EXITCODE_DONE)
+		return status;
+	if (snapshot_find(&s, &subtree, repo.store, cli->operands[0], &e) !=
+	    ERR_NONE)
+		return cli_fail(cli, &e);
+	opt.root = s.root;
+	opt.subtree = subtree;
+	return restore(cli, repo.store, &opt);
+}
+
+static const struct cli_option options[] = {{"to", 0, "DIRECTORY",
+						"where to; made if missing"},
+    {"path", 0, "PATH", "only what is at or under it; may be repeated"},
+    {"overwrite", 0, "WHEN",
+	"what exists: never, differing (the default) or always"},
+    {"delete", 0, NULL, "remove what the snapshot does not have"},
+    {"verify", 0, NULL, "read everything again and compare"},
+    {"dry-run", 'n', NULL, "say what would be done, change nothing"},
+    {NULL, 0, NULL, NULL}};
+
+const struct cli_command command_restore = {"restore", "SNAPSHOT",
+    "bring a snapshot back into a directory", options, 1, 1, run};
