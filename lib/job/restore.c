@@ -327,7 +327,7 @@ send_run(struct big_walk *w, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	*task = w->run;
-	task->big = restore_big_use(w->big);
+	task->big = restore_file_use_big(w->big);
 	w->run = (struct restore_task){0};
 	w->size = 0;
 	w->bytes = 0;

@@ -41,7 +41,7 @@ struct restore_big {
 	atomic_bool differs, failed;
 };
 
-struct restore_big *restore_big_use(struct restore_big *b);
+struct restore_big *restore_file_use_big(struct restore_big *b);
 
 /* One entry that a worker makes or compares; or, with big set, a run of the
  * chunks of one. */

@@ -316,7 +316,7 @@ make_file(struct restore_tools *t, struct restore_task *task, bool exists,
 /* --- files of many chunks ------------------------------------------------- */
 
 struct restore_big *
-restore_big_use(struct restore_big *b)
+restore_file_use_big(struct restore_big *b)
 {
 	atomic_fetch_add(&b->users_count, 1);
 	return b;
