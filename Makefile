@@ -102,18 +102,18 @@ fuzz: fuzz-build
 
 # --- the house's own rules -------------------------------------------------
 floors:
-	awk -f tools/floors.awk lib/FLOORS $(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC) \
+	@awk -f tools/floors.awk lib/FLOORS $(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC) \
 	    $(HEADERS)
 symbols: $(call obj,$(LIB_SRC))
-	sh tools/symbols.sh $(BUILD)
+	@sh tools/symbols.sh $(BUILD)
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^tests/bench/')
 format:
 	clang-format -i $(C_FILES)
 format-check:
-	clang-format --dry-run -Werror $(C_FILES)
+	@clang-format --dry-run -Werror $(C_FILES)
 
 lengths:
-	awk -v max=80 -f tools/lengths.awk $(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC)
+	@awk -v max=80 -f tools/lengths.awk $(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC)
 
 # --- for people -------------------------------------------------------------
 deps:

@@ -1,0 +1,110 @@
+/* bascule check: is the repository whole? */
+
+#include <inttypes.h>
+
+#include <bascule/base/text.h>
+#include <bascule/wire.h>
+
+#include "repository.h"
+#include "snapshots.h"
+#include "watch.h"
+
+struct checking {
+	struct cli_damages damages;
+	struct job_watch watch;
+};
+
+static void
+on_damage(void *ctx, const char *object, const char *what)
+{
+	struct checking *c = ctx;
+
+	cli_damage(&c->damages, object, what);
+}
+
+static bool
+on_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct checking *c = ctx;
+	struct job_progress p = {0, done_bytes, total_bytes};
+
+	return c->watch.progress(c->watch.ctx, &p);
+}
+
+static int
+say(struct cli *cli, const struct check_tally *t, int64_t took_ns)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char size[32], took[TEXT_UNIT_BYTES];
+	struct err e;
+
+	if (!cli->json) {
+		printf("checked %" PRIu64 " packs, %" PRIu64 " snapshots, %s "
+		       "read in %s: ",
+		    t->packs_count, t->snapshots_count,
+		    cli_size(cli, t->read_bytes, size),
+		    text_duration(took_ns, took));
+		if (t->damage_count == 0)
+			puts("no damage found");
+		else
+			printf("%" PRIu64 " damaged\n", t->damage_count);
+		return EXITCODE_DONE;
+	}
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_uint(v, "packs", t->packs_count);
+	wire_add_uint(v, "frames", t->frames_count);
+	wire_add_uint(v, "chunks", t->chunks_count);
+	wire_add_uint(v, "snapshots", t->snapshots_count);
+	wire_add_uint(v, "unreferenced_packs", t->unreferenced_packs_count);
+	wire_add_uint(v, "bytes", t->read_bytes);
+	wire_add_uint(v, "damaged", t->damage_count);
+	wire_add_seconds(v, "seconds", took_ns);
+	return cli_line(cli, &v);
+}
+
+static int
+check(struct cli *cli, struct store *st, enum check_depth depth)
+{
+	struct mono begun = now_mono();
+	struct checking c = {.damages = {cli, 0}};
+	struct check_options opt = {depth, on_damage, on_progress, &c};
+	struct check_tally tally = {0};
+	struct cli_watch watch;
+	enum err_code rc;
+	struct err e;
+	int status;
+
+	cli_watch_begin(&watch, cli, "checking", &c.watch);
+	rc = store_check(st, &opt, &tally, &e);
+	cli_watch_end(&watch);
+	if (rc != ERR_NONE)
+		return cli_watch_failed(&watch, &e);
+	status = say(cli, &tally, now_mono().ns - begun.ns);
+	return tally.damage_count > 0 ? EXITCODE_DAMAGE : status;
+}
+
+static int
+run(struct cli *cli)
+{
+	OWNED(cli_repository_close) struct cli_repository repo = {0};
+	enum check_depth depth = CHECK_NAMES;
+	int status;
+
+	if (cli_has(cli, "read"))
+		depth = CHECK_READ;
+	if (cli_has(cli, "open"))
+		depth = CHECK_OPEN;
+	status = cli_repository_open(cli, STORE_READ,
+	    depth == CHECK_OPEN ? CLI_KEYS_NEEDED : CLI_KEYS_OPTIONAL, &repo);
+	return status != EXITCODE_DONE ? status : check(cli, repo.store, depth);
+}
+
+static const struct cli_option options[] =
+    {{"read", 0, NULL, "read every byte against its hash (needs no key)"},
+	{"open", 0, NULL, "open every frame and derive every id again as well"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_check = {"check", "",
+    "find damage; changes nothing, exits 4 when there is any", options, 0, 0,
+    run};
