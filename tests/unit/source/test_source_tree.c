@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "support/fault.h"
@@ -652,6 +653,26 @@ START_TEST(a_replaced_file_is_the_new_one)
 }
 END_TEST
 
+/* Else a write within the same tick of the kernel's clock would not show. */
+START_TEST(a_fresh_file_is_opened_only_when_its_tick_is_over)
+{
+	OWNED(source_free) struct source *src = NULL;
+	OWNED(source_item_fini) struct source_item item = {0};
+	OWNED(source_close) struct source_file *file = NULL;
+	struct err e = {0};
+	struct timespec now;
+
+	make("f");
+	stand_at(&src, &item, "f");
+	tmpdir_put(&td, "f", "now");
+	ck_assert_int_eq(source_open(&item, &file, nobody, &e), ERR_NONE);
+	clock_gettime(CLOCK_REALTIME, &now);
+	ck_assert_int_ge((now.tv_sec - item.ctime_s) * 1000000000 +
+		now.tv_nsec - item.ctime_ns,
+	    10000000);
+}
+END_TEST
+
 /* A thread that swaps a directory for a link to elsewhere, for ever. */
 static volatile bool swapping;
 
@@ -869,6 +890,7 @@ suite_source_source_tree(void)
 	tcase_add_test(tc, mount_points_stay_empty_when_asked);
 	tcase_add_test(tc, a_file_that_changes_is_noticed);
 	tcase_add_test(tc, a_replaced_file_is_the_new_one);
+	tcase_add_test(tc, a_fresh_file_is_opened_only_when_its_tick_is_over);
 	tcase_add_test(tc, a_swapped_directory_never_leads_out);
 	tcase_add_test(tc, a_tree_that_never_rests_is_walked_to_its_end);
 	tcase_add_test(tc, items_may_be_opened_late_and_elsewhere);
