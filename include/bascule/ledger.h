@@ -273,6 +273,8 @@ struct ledger_filter {    /* zeroed memory: everything, oldest first */
 	uint64_t after_row; /* for following: the last row seen */
 	uint64_t limit;     /* 0: all */
 	bool newest;        /* with a limit: the newest so many, oldest first */
+	bool damaged_too;   /* records that cannot be taken apart come with row
+	                       and bytes only, instead of ending the walk */
 };
 
 /* A failure of fn ends the walk and is returned as it is. */

@@ -90,17 +90,19 @@ enum err_code evidence_verify_members(const void *bytes, size_t len_bytes,
     const char *fingerprint, struct evidence_verdict *v,
     struct err *e) MUST_CHECK;
 
+/* --- evidence packs: showing the verdict (evidence_show) ------------------- */
+
 /*
  * What --key was given: a fingerprint, or a file whose first line is one or is
  * the key's 64 hex digits.  ERR_KEY: neither.
  */
-enum err_code evidence_verify_key(const char *given, struct buf *fingerprint,
+enum err_code evidence_show_key(const char *given, struct buf *fingerprint,
     struct err *e) MUST_CHECK;
 
 /* The verdict for people, and as a message of type "evidence". */
-enum err_code evidence_verify_text(const struct evidence_verdict *v,
+enum err_code evidence_show_text(const struct evidence_verdict *v,
     struct buf *out, struct err *e) MUST_CHECK;
-enum err_code evidence_verify_wire(const struct evidence_verdict *v,
+enum err_code evidence_show_wire(const struct evidence_verdict *v,
     struct wire_value **out, struct err *e) MUST_CHECK;
 
 /* --- exercise reports (report_exercise) ------------------------------------- */

@@ -39,9 +39,19 @@ bind(sqlite3_stmt *st, const struct ledger_filter *f)
 	sqlite3_bind_int64(st, 8, (int64_t)f->limit);
 }
 
+/* Only what is certain of a record that cannot be taken apart. */
+static void
+bare(sqlite3_stmt *st, struct record *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->row = (uint64_t)db_int(st, 0, 0);
+	r->bytes = sqlite3_column_blob(st, 1);
+	r->len_bytes = (size_t)sqlite3_column_bytes(st, 1);
+}
+
 static enum err_code
-walk(struct ledger *l, sqlite3_stmt *st, ledger_record_fn *fn, void *ctx,
-    struct err *e)
+walk(struct ledger *l, sqlite3_stmt *st, const struct ledger_filter *f,
+    ledger_record_fn *fn, void *ctx, struct err *e)
 {
 	enum err_code rc;
 	bool row;
@@ -53,6 +63,10 @@ walk(struct ledger *l, sqlite3_stmt *st, ledger_record_fn *fn, void *ctx,
 		if (rc != ERR_NONE || !row)
 			return rc;
 		rc = ledger_record_at(l, st, &r, e);
+		if (rc == ERR_CORRUPT && f->damaged_too) {
+			bare(st, &r);
+			rc = ERR_NONE;
+		}
 		if (rc == ERR_NONE)
 			rc = fn(ctx, &r, e);
 		if (rc != ERR_NONE)
@@ -73,5 +87,5 @@ ledger_iterate(struct ledger *l, const struct ledger_filter *f,
 	if (rc != ERR_NONE)
 		return rc;
 	bind(st, f);
-	return walk(l, st, fn, ctx, e);
+	return walk(l, st, f, fn, ctx, e);
 }

@@ -1,0 +1,178 @@
+#include <bascule/report.h>
+
+#include <fcntl.h>
+#include <string.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/text.h>
+#include <bascule/crypt.h>
+#include <bascule/wire.h>
+
+#define FINGERPRINT_LEAD "SHA256:"
+#define KEY_FILE_MAX     4096
+
+static bool
+is_fingerprint(const char *text)
+{
+	return strncmp(text, FINGERPRINT_LEAD, strlen(FINGERPRINT_LEAD)) == 0 &&
+	    strlen(text) == SIGN_FINGERPRINT_SIZE - 1;
+}
+
+enum err_code
+evidence_show_key(const char *given, struct buf *fingerprint, struct err *e)
+{
+	OWNED(buf_fini) struct buf file = {0};
+	char of_key[SIGN_FINGERPRINT_SIZE];
+	struct sign_public pub;
+	char *line;
+	enum err_code rc;
+
+	if (is_fingerprint(given))
+		return buf_add_text(fingerprint, given, e);
+	rc = fdio_slurp(AT_FDCWD, given, KEY_FILE_MAX, &file, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "reading the key '%s'", given);
+	if (buf_text(&file)[0] == '\0')
+		return err_set(e, ERR_KEY, "'%s' is empty", given);
+	line = (char *)file.bytes;
+	line[strcspn(line, " \r\n")] = '\0';
+	if (is_fingerprint(line))
+		return buf_add_text(fingerprint, line, e);
+	if (!text_unhex(line, pub.bytes, SIGN_PUBLIC_BYTES)) {
+		err_set(e, ERR_KEY, "'%s' holds no key's fingerprint", given);
+		return err_hint(e,
+		    "give SHA256:... itself, or a file that "
+		    "begins with it or with the public key's 64 hex digits");
+	}
+	rc = sign_fingerprint(&pub, of_key, e);
+	return rc != ERR_NONE ? rc : buf_add_text(fingerprint, of_key, e);
+}
+
+static enum err_code
+add_escaped(struct buf *out, const char *lead, const char *text, struct err *e)
+{
+	enum err_code rc;
+
+	if (text[0] == '\0')
+		return ERR_NONE;
+	rc = buf_printf(out, e, "%-10s ", lead);
+	if (rc == ERR_NONE)
+		rc = text_escape(out, text, strlen(text), e);
+	return rc != ERR_NONE ? rc : buf_add_byte(out, '\n', e);
+}
+
+static enum err_code
+add_time(struct buf *out, const char *lead, struct utc t, struct err *e)
+{
+	char text[NOW_TEXT_BYTES];
+
+	return t.ns == 0 ? ERR_NONE
+			 : add_escaped(out, lead, now_text(t, text), e);
+}
+
+static const char *
+headline(const struct evidence_verdict *v)
+{
+	if (v->bad)
+		return "NOT GOOD: this is not what was recorded";
+	if (v->heads_count == 0)
+		return "UNPROVEN: the records fit together, nobody signed them";
+	if (!v->key_given)
+		return "CONSISTENT: one key signed it; whose key was not asked";
+	return "GOOD: this is what the key's holder recorded";
+}
+
+/* What the verdict does not say. */
+static enum err_code
+add_reservations(const struct evidence_verdict *v, struct buf *out,
+    struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	if (v->bad)
+		return ERR_NONE;
+	if (v->unsigned_count > 0)
+		rc = buf_printf(out, e,
+		    "note       %llu newest records are after the last head: "
+		    "one site's word\n",
+		    (unsigned long long)v->unsigned_count);
+	if (rc == ERR_NONE && v->closed_count > 0)
+		rc = buf_printf(out, e,
+		    "note       %llu records have redacted fields\n",
+		    (unsigned long long)v->closed_count);
+	if (rc == ERR_NONE && !v->manifest_signed)
+		rc = buf_add_text(out,
+		    "note       the manifest is not signed: filters and "
+		    "readable files are the exporter's word\n",
+		    e);
+	if (rc == ERR_NONE && !v->key_given && v->signer[0] != '\0')
+		rc = buf_add_text(out,
+		    "note       compare the signer with a fingerprint from "
+		    "somewhere else, or give --key\n",
+		    e);
+	return rc;
+}
+
+enum err_code
+evidence_show_text(const struct evidence_verdict *v, struct buf *out,
+    struct err *e)
+{
+	enum err_code rc = buf_printf(out, e, "%s\n", headline(v));
+
+	if (rc == ERR_NONE && v->bad)
+		rc = add_escaped(out, "wrong", v->what, e);
+	if (rc == ERR_NONE && v->bad)
+		rc = add_escaped(out, "where", v->where, e);
+	if (rc == ERR_NONE)
+		rc = add_reservations(v, out, e);
+	if (rc == ERR_NONE)
+		rc = buf_printf(out, e, "records    %llu, under %llu heads\n",
+		    (unsigned long long)v->records_count,
+		    (unsigned long long)v->heads_count);
+	if (rc == ERR_NONE)
+		rc = add_escaped(out, "signer", v->signer, e);
+	if (rc == ERR_NONE)
+		rc = add_escaped(out, "site", v->site, e);
+	if (rc == ERR_NONE)
+		rc = add_escaped(out, "service", v->service, e);
+	if (rc == ERR_NONE)
+		rc = add_escaped(out, "council", v->council, e);
+	if (rc == ERR_NONE)
+		rc = add_time(out, "since", v->since, e);
+	if (rc == ERR_NONE)
+		rc = add_time(out, "until", v->until, e);
+	if (rc == ERR_NONE)
+		rc = add_time(out, "signed", v->signed_at, e);
+	return rc != ERR_NONE ? rc : add_time(out, "made", v->made, e);
+}
+
+enum err_code
+evidence_show_wire(const struct evidence_verdict *v, struct wire_value **out,
+    struct err *e)
+{
+	enum err_code rc = wire_new(out, "evidence", e);
+	struct wire_value *w = *out;
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(w, "verdict",
+	    v->bad                    ? "bad"
+		: v->heads_count == 0 ? "unproven"
+		: !v->key_given       ? "consistent"
+				      : "good");
+	if (v->bad) {
+		wire_add_text(w, "what", v->what);
+		wire_add_text(w, "where", v->where);
+	}
+	wire_add_uint(w, "records", v->records_count);
+	wire_add_uint(w, "heads", v->heads_count);
+	wire_add_uint(w, "unsigned_records", v->unsigned_count);
+	wire_add_uint(w, "redacted_records", v->closed_count);
+	wire_add_bool(w, "manifest_signed", v->manifest_signed);
+	wire_add_bool(w, "key_given", v->key_given);
+	wire_add_text(w, "signer", v->signer);
+	wire_add_text(w, "site", v->site);
+	wire_add_text(w, "service", v->service);
+	wire_add_text(w, "council", v->council);
+	return ERR_NONE;
+}

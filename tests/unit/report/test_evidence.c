@@ -1,0 +1,302 @@
+#include <bascule/report.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/crypt.h>
+#include <bascule/wire.h>
+#include <check.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../ledger/make.h"
+
+static struct make m;
+static char pack[160];
+static char key[SIGN_FINGERPRINT_SIZE];
+
+static void
+setup(void)
+{
+	struct err e = {0};
+
+	make_setup(&m);
+	snprintf(pack, sizeof(pack), "%s/pack.tar.zst", m.td.path);
+	ck_assert_int_eq(sign_fingerprint(sign_key_public(m.key), key, &e),
+	    ERR_NONE);
+	for (int i = 0; i < 4; i++) {
+		make_append(&m,
+		    make_draft("brent", LEDGER_JOB, "@run", "j1", "@service",
+			"housing", "state", "queued", NULL));
+		make_append(&m,
+		    make_draft("lewisham", LEDGER_JOB, "@run", "j2", "@service",
+			"council-tax", "state", "queued", NULL));
+		make_append(&m, make_draft(NULL, "note", "n", "shared", NULL));
+	}
+	make_append(&m,
+	    make_draft("brent", LEDGER_EXERCISE, "@run", "x1", "@service",
+		"housing", "mode", "test", "state", "CLEAN", "result", "PASS",
+		NULL));
+	ck_assert_int_eq(ledger_sign_head(m.l, NULL, &e), ERR_NONE);
+}
+
+static void
+teardown(void)
+{
+	make_teardown(&m);
+}
+
+static struct evidence_tally export(const struct evidence_options *o)
+{
+	struct evidence_tally t;
+	struct err e = {0};
+
+	ck_assert_msg(evidence_export(m.l, o, pack, &t, &e) == ERR_NONE, "%s",
+	    e.text);
+	return t;
+}
+
+static struct evidence_verdict
+verify(const char *fingerprint)
+{
+	struct evidence_verdict v;
+	struct err e = {0};
+
+	ck_assert_msg(evidence_verify(pack, fingerprint, &v, &e) == ERR_NONE,
+	    "%s", e.text);
+	return v;
+}
+
+START_TEST(a_whole_pack_is_good_with_the_right_key_only)
+{
+	struct evidence_options o = {.signer = m.key};
+	struct evidence_tally t = export(&o);
+	struct evidence_verdict v = verify(key);
+
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_uint_eq(v.records_count, 13);
+	ck_assert_uint_eq(t.records_count, 13);
+	ck_assert_uint_eq(v.heads_count, 1);
+	ck_assert_uint_eq(v.unsigned_count, 0);
+	ck_assert_uint_eq(v.closed_count, 0);
+	ck_assert(v.manifest_signed);
+	ck_assert_str_eq(v.signer, key);
+	ck_assert(!verify(NULL).bad);
+	ck_assert(
+	    verify("SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").bad);
+}
+END_TEST
+
+START_TEST(a_filtered_pack_verifies_and_keeps_back_the_rest)
+{
+	struct evidence_options o = {.service = "housing", .council = "brent"};
+	struct evidence_tally t = export(&o);
+	struct evidence_verdict v = verify(key);
+
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_uint_eq(t.records_count, 9);
+	ck_assert_uint_eq(t.closed_count, 4);
+	ck_assert_uint_eq(v.closed_count, 4);
+	ck_assert(!v.manifest_signed);
+	ck_assert_str_eq(v.council, "brent");
+}
+END_TEST
+
+START_TEST(a_period_begins_and_ends_at_heads)
+{
+	struct utc middle = now_utc();
+	struct evidence_options o = {.since = middle};
+	struct evidence_verdict v;
+	struct err e = {0};
+
+	for (int i = 0; i < 3; i++) {
+		make_append(&m, make_draft("southwark", "note", NULL));
+		make_append(&m, make_draft("brent", "note", NULL));
+		ck_assert_int_eq(ledger_sign_head(m.l, NULL, &e), ERR_NONE);
+	}
+	export(&o);
+	v = verify(key);
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_uint_eq(v.records_count, 6);
+	ck_assert_uint_eq(v.heads_count, 4);
+	o = (struct evidence_options){.until = middle};
+	export(&o);
+	v = verify(key);
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_uint_eq(v.heads_count, 2);
+	ck_assert_uint_eq(v.records_count, 15);
+	ck_assert_uint_eq(v.closed_count, 2);
+}
+END_TEST
+
+START_TEST(redacted_fields_are_gone_and_it_still_verifies)
+{
+	static const char *const names[] = {"@host", "@actor.name"};
+	struct evidence_options o = {.redact = names, .redact_count = 2};
+	struct evidence_verdict v;
+
+	export(&o);
+	v = verify(key);
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_uint_eq(v.closed_count, 13);
+	ck_assert_uint_eq(v.records_count, 13);
+}
+END_TEST
+
+static void
+slurp(struct buf *b)
+{
+	struct err e = {0};
+
+	ck_assert_msg(fdio_slurp(AT_FDCWD, pack, 1 << 24, b, &e) == ERR_NONE,
+	    "%s", e.text);
+}
+
+static void
+put_byte(size_t at, uint8_t byte)
+{
+	int fd = open(pack, O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)at), 1);
+	close(fd);
+}
+
+START_TEST(a_flipped_bit_anywhere_in_the_file_shows)
+{
+	struct evidence_options o = {.signer = m.key};
+	OWNED(buf_fini) struct buf b = {0};
+
+	export(&o);
+	slurp(&b);
+	for (size_t bit = 0; bit < 8 * b.len_bytes; bit += 7) {
+		put_byte(bit / 8, b.bytes[bit / 8] ^ (uint8_t)(1 << bit % 8));
+		ck_assert_msg(verify(key).bad, "bit %zu", bit);
+		put_byte(bit / 8, b.bytes[bit / 8]);
+	}
+	ck_assert(!verify(key).bad);
+	ck_assert_int_eq(truncate(pack, (off_t)b.len_bytes - 1), 0);
+	ck_assert(verify(key).bad);
+}
+END_TEST
+
+START_TEST(a_damaged_ledger_makes_a_pack_that_says_so)
+{
+	struct evidence_options o = {.signer = m.key};
+	struct evidence_verdict v;
+
+	make_sql(&m,
+	    "UPDATE records SET bytes = CAST(substr(bytes, 1, 200) ||"
+	    " x'ff' || substr(bytes, 202) AS BLOB) WHERE row = 4");
+	export(&o);
+	v = verify(key);
+	ck_assert(v.bad);
+	ck_assert_ptr_nonnull(strstr(v.where, "brent#"));
+}
+END_TEST
+
+START_TEST(damage_in_the_unsigned_tail_is_not_lost)
+{
+	struct evidence_options o = {.signer = m.key};
+	struct evidence_verdict v;
+
+	make_append(&m, make_draft("brent", "note", "n", "tail", NULL));
+	make_sql(&m,
+	    "UPDATE records SET bytes = CAST(substr(bytes, 1,"
+	    " length(bytes) - 1) || x'7a' AS BLOB) WHERE row = 14");
+	export(&o);
+	v = verify(key);
+	ck_assert(v.bad);
+	ck_assert_str_eq(v.where, "brent#6");
+	ck_assert_ptr_nonnull(strstr(v.what, "when the pack was made"));
+}
+END_TEST
+
+START_TEST(a_record_that_cannot_be_read_is_exported_as_it_is)
+{
+	struct evidence_options o = {.signer = m.key};
+	struct evidence_verdict v;
+
+	make_sql(&m, "UPDATE records SET bytes = x'00' WHERE row = 2");
+	export(&o);
+	v = verify(key);
+	ck_assert(v.bad);
+	ck_assert_ptr_nonnull(strstr(v.what, "not a record"));
+}
+END_TEST
+
+START_TEST(what_is_no_pack_is_said_so)
+{
+	struct evidence_verdict v;
+	struct err e = {0};
+
+	ck_assert_int_eq(evidence_verify(pack, NULL, &v, &e), ERR_NOTFOUND);
+	tmpdir_put(&m.td, "pack.tar.zst", "");
+	ck_assert(verify(NULL).bad);
+	tmpdir_put(&m.td, "pack.tar.zst",
+	    "this is not a pack, and long enough"
+	    " to hold a seal if it had one, which it has not");
+	ck_assert_ptr_nonnull(strstr(verify(NULL).what, "no seal"));
+	ck_assert_int_eq(evidence_verify(m.td.path, NULL, &v, &e), ERR_INPUT);
+}
+END_TEST
+
+START_TEST(the_verdict_leads_with_the_worst)
+{
+	OWNED(buf_fini) struct buf out = {0};
+	OWNED(wire_free) struct wire_value *w = NULL;
+	struct evidence_options o = {0};
+	struct evidence_verdict v;
+	struct err e = {0};
+
+	make_append(&m, make_draft(NULL, "note", NULL));
+	export(&o);
+	v = verify(NULL);
+	ck_assert_uint_eq(v.unsigned_count, 1);
+	ck_assert_int_eq(evidence_show_text(&v, &out, &e), ERR_NONE);
+	ck_assert_ptr_eq(strstr(buf_text(&out), "CONSISTENT"), out.bytes);
+	ck_assert_ptr_nonnull(strstr(buf_text(&out), "one site's word"));
+	ck_assert_int_eq(evidence_show_wire(&v, &w, &e), ERR_NONE);
+	ck_assert_str_eq(wire_need_text(w, "verdict"), "consistent");
+}
+END_TEST
+
+START_TEST(a_key_is_a_fingerprint_or_a_file_that_holds_one)
+{
+	OWNED(buf_fini) struct buf a = {0}, b = {0}, c = {0};
+	char hex[TEXT_HEX_BYTES(SIGN_PUBLIC_BYTES)];
+	struct err e = {0};
+
+	ck_assert_int_eq(evidence_show_key(key, &a, &e), ERR_NONE);
+	ck_assert_str_eq(buf_text(&a), key);
+	text_hex(sign_key_public(m.key)->bytes, SIGN_PUBLIC_BYTES, hex);
+	tmpdir_put(&m.td, "pack.tar.zst", hex);
+	ck_assert_int_eq(evidence_show_key(pack, &b, &e), ERR_NONE);
+	ck_assert_str_eq(buf_text(&b), key);
+	tmpdir_put(&m.td, "pack.tar.zst", "nonsense");
+	ck_assert_int_eq(evidence_show_key(pack, &c, &e), ERR_KEY);
+}
+END_TEST
+
+Suite *suite_report_evidence(void);
+
+Suite *
+suite_report_evidence(void)
+{
+	Suite *s = suite_create("report/evidence");
+	TCase *tc = tcase_create("core");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_whole_pack_is_good_with_the_right_key_only);
+	tcase_add_test(tc, a_filtered_pack_verifies_and_keeps_back_the_rest);
+	tcase_add_test(tc, a_period_begins_and_ends_at_heads);
+	tcase_add_test(tc, redacted_fields_are_gone_and_it_still_verifies);
+	tcase_add_test(tc, a_flipped_bit_anywhere_in_the_file_shows);
+	tcase_add_test(tc, a_damaged_ledger_makes_a_pack_that_says_so);
+	tcase_add_test(tc, damage_in_the_unsigned_tail_is_not_lost);
+	tcase_add_test(tc, a_record_that_cannot_be_read_is_exported_as_it_is);
+	tcase_add_test(tc, what_is_no_pack_is_said_so);
+	tcase_add_test(tc, the_verdict_leads_with_the_worst);
+	tcase_add_test(tc, a_key_is_a_fingerprint_or_a_file_that_holds_one);
+	suite_add_tcase(s, tc);
+	return s;
+}
