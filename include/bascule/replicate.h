@@ -81,8 +81,8 @@ struct replicate_options {
  * Push to the receiver behind t.  *out is filled in as far as it went, on
  * failure too.  ERR_NONE also when single objects were refused or damaged: see
  * the tally.  ERR_TIMEOUT: the far side is away; the next run goes on.
- * ERR_NOSPACE, ERR_REFUSED, ERR_INPUT (another family), ERR_TOONEW: as the far
- * side said.  Checkpoints of unfinished runs are not sent.
+ * ERR_NOSPACE, ERR_REFUSED (another family too), ERR_TOONEW: as the far side
+ * said.  ERR_IO: it does not speak the protocol.  Checkpoints of unfinished runs are not sent.
  */
 enum err_code replicate_push(struct store *st, const struct transport *t,
     const struct replicate_options *opt, struct replicate_tally *out,

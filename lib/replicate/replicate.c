@@ -653,6 +653,9 @@ replicate_push(struct store *st, const struct transport *t,
 	rlink_init(&p.link, t);
 	p.heard = now_mono();
 	rc = run(&p, e);
+	/* Nonsense on the wire is the far side's fault, not our caller's. */
+	if (rc == ERR_INPUT)
+		rc = e->code = ERR_IO;
 	out->sent_bytes = p.link.sent_bytes;
 	out->received_bytes = p.link.received_bytes;
 	files_fini(&p.snapshots);

@@ -127,7 +127,7 @@ sink_open(void *ctx, const struct rmsg_hello *h, bool *created, struct err *e)
 		return err_wrap(e, "opening the copy '%s'", s->path);
 	if (memcmp(store_family(s->store), h->family, STORE_FAMILY_BYTES) !=
 	    0) {
-		err_set(e, ERR_INPUT, "'%s' is a copy of another repository",
+		err_set(e, ERR_REFUSED, "'%s' is a copy of another repository",
 		    s->path);
 		return err_hint(e,
 		    "give each repository a path of its own; "

@@ -1,0 +1,561 @@
+#include <bascule/replicate.h>
+
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/now.h>
+
+#include "support/fault.h"
+#include "support/repo.h"
+
+/*
+ * A sender here and `store serve` in a process of its own, over a socket pair,
+ * with a real repository at each end.
+ */
+
+static struct repo near;
+static char copy[64];
+static struct err e;
+static struct replicate_tally tally;
+static unsigned problems_count;
+static char problem_text[ERR_TEXT_BYTES];
+
+static void
+must(enum err_code rc)
+{
+	ck_assert_msg(rc == ERR_NONE, "%s", e.text);
+}
+
+/* --- content ---------------------------------------------------------------------- */
+
+/* A snapshot of files_count files, whose chunks are those of seed, seed+1... */
+static struct id
+backup_in(const char *service, uint8_t group, uint64_t seed,
+    size_t files_count)
+{
+	OWNED(store_close) struct store *st = repo_open(&near, STORE_WRITE);
+	OWNED(session_close) struct session *se = NULL;
+	OWNED(writer_free) struct writer *w = NULL;
+	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	struct id root;
+
+	must(session_open(&se, st, &e));
+	must(writer_new(&w, se, NULL, &e));
+	must(tree_writer_new(&tw, w, &e));
+	for (size_t i = 0; i < files_count; i++) {
+		OWNED(item_fini) struct item it = {0};
+		char path[32];
+		size_t len = 3000;
+
+		snprintf(path, sizeof(path), "f%04zu", i);
+		must(entry_set_path(&it.entry, path, strlen(path), &e));
+		it.entry.type = ENTRY_FILE;
+		it.entry.size_bytes = it.content.size_bytes = len;
+		it.content.pieces = calloc(1, sizeof(*it.content.pieces));
+		it.content.pieces_count = 1;
+		it.content.pieces[0].len_bytes = len;
+		it.content.pieces[0].id = repo_put(w, seed + i, len);
+		must(tree_writer_add(tw, &it, &e));
+	}
+	must(tree_writer_root(tw, &root, &e));
+	snprintf(s.service, sizeof(s.service), "%s", service);
+	snprintf(s.dataset, sizeof(s.dataset), "files");
+	s.root = root;
+	s.started = s.ended = now_utc();
+	s.host = strdup("brent-1");
+	s.source = strdup("/srv");
+	s.group[0] = group;
+	must(snapshot_commit(se, w, &s, &e));
+	if (group != 0) {
+		struct point p = {.taken = s.started, .snapshots_count = 1};
+
+		snprintf(p.service, sizeof(p.service), "%s", service);
+		p.group[0] = group;
+		p.snapshots[0] = s.id;
+		must(point_commit(se, &p, &e));
+	}
+	return s.id;
+}
+
+static struct store *
+open_copy(void)
+{
+	struct store_options opt = {.keyring = near.operations,
+		.network_fs_allowed = true};
+	struct store *st = NULL;
+
+	must(store_open(&st, copy, &opt, &e));
+	return st;
+}
+
+static void
+on_damage(void *ctx, const char *object, const char *what)
+{
+	(void)ctx;
+	fprintf(stderr, "damage: %s: %s\n", object, what);
+}
+
+/* Everything visible in the copy opens: R1. */
+static void
+check_copy(size_t snapshots_count, size_t points_count)
+{
+	OWNED(store_close) struct store *st = open_copy();
+	OWNED(snapshot_list_fini) struct snapshot_list snapshots = {0};
+	OWNED(point_list_fini) struct point_list points = {0};
+	struct check_options opt = {.depth = CHECK_OPEN,
+		.on_damage = on_damage};
+	struct check_tally seen;
+
+	must(snapshot_list(&snapshots, st, NULL, on_damage, NULL, &e));
+	must(point_list(&points, st, NULL, on_damage, NULL, &e));
+	if (snapshots_count != SIZE_MAX)
+		ck_assert_uint_eq(snapshots.count, snapshots_count);
+	if (points_count != SIZE_MAX)
+		ck_assert_uint_eq(points.count, points_count);
+	must(store_check(st, &opt, &seen, &e));
+	ck_assert_uint_eq(seen.damage_count, 0);
+}
+
+/* --- the far side -------------------------------------------------------------------- */
+
+struct far {
+	pid_t pid;
+	int fd;
+	struct transport_fds fds;
+	struct transport plain;
+	/* what the wrapper below does */
+	uint64_t cut_after_bytes; /* kill the far side then; 0: never */
+	uint64_t written_bytes;
+	unsigned turns_count; /* how often we began to wait after speaking */
+	bool spoke;
+};
+
+static enum err_code
+watched_read(void *ctx, void *bytes, size_t max, size_t *got, struct err *err)
+{
+	struct far *far = ctx;
+
+	far->turns_count += far->spoke;
+	far->spoke = false;
+	return far->plain.read(far->plain.ctx, bytes, max, got, err);
+}
+
+static enum err_code
+watched_write(void *ctx, const void *bytes, size_t len, struct err *err)
+{
+	struct far *far = ctx;
+	size_t now = len;
+
+	far->spoke = true;
+	if (far->cut_after_bytes != 0 &&
+	    far->written_bytes + len > far->cut_after_bytes)
+		now = (size_t)(far->cut_after_bytes - far->written_bytes);
+	far->written_bytes += now;
+	if (far->plain.write(far->plain.ctx, bytes, now, err) != ERR_NONE)
+		return err->code;
+	if (now == len)
+		return ERR_NONE;
+	kill(far->pid, SIGKILL);
+	return err_set(err, ERR_TIMEOUT, "the link was cut");
+}
+
+/* nth, num: the nth system call over there fails (0: none). */
+static void
+far_start(struct far *far, const char *path, int nth, int num)
+{
+	int pair[2];
+
+	memset(far, 0, sizeof(*far));
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+	    pair), 0);
+	far->pid = fork();
+	if (far->pid == 0) {
+		struct serve_options opt = {.allow = SERVE_PUT,
+			.network_fs_allowed = true};
+		struct transport_fds fds = {pair[1], pair[1], 20 * NS_PER_S,
+			NULL};
+		struct serve_tally ignored;
+		struct transport t;
+		struct err why = {0};
+		enum err_code rc;
+
+		close(pair[0]);
+		rc = transport_over_fds(&t, &fds, &why);
+		if (nth != 0)
+			fault_arm(nth, num);
+		if (rc == ERR_NONE)
+			rc = serve_run(path, &t, &opt, &ignored, &why);
+		/* 100: the fault was never reached. */
+		_exit(nth != 0 && !fault_fired() ? 100 : (int)rc);
+	}
+	close(pair[1]);
+	far->fd = pair[0];
+	far->fds = (struct transport_fds){pair[0], pair[0], 20 * NS_PER_S,
+		NULL};
+	must(transport_over_fds(&far->plain, &far->fds, &e));
+}
+
+/* Its exit status: an err_code, 100, or 128 when it was killed. */
+static int
+far_end(struct far *far)
+{
+	int status;
+
+	close(far->fd);
+	ck_assert_int_eq(waitpid(far->pid, &status, 0), far->pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static void
+on_problem(void *ctx, const char *object, const struct err *why)
+{
+	(void)ctx;
+	problems_count++;
+	snprintf(problem_text, sizeof(problem_text), "%.100s: %.900s", object,
+	    why->text);
+}
+
+static enum err_code
+push_to(struct far *far, const char *service)
+{
+	OWNED(store_close) struct store *st = repo_open(&near, STORE_READ);
+	struct replicate_options opt = {.service = service,
+		.on_problem = on_problem};
+	struct transport t = {watched_read, watched_write, far};
+
+	problems_count = 0;
+	return replicate_push(st, &t, &opt, &tally, &e);
+}
+
+/* One whole run that must go well. */
+static void
+push(void)
+{
+	struct far far;
+
+	far_start(&far, copy, 0, 0);
+	must(push_to(&far, NULL));
+	ck_assert_int_eq(far_end(&far), ERR_NONE);
+}
+
+static void
+setup(void)
+{
+	repo_make(&near);
+	snprintf(copy, sizeof(copy), "%.40s/copy", near.dir);
+	memset(&e, 0, sizeof(e));
+}
+
+static void
+teardown(void)
+{
+	repo_remove(&near);
+}
+
+/* --- what must hold ------------------------------------------------------------------ */
+
+START_TEST(a_missing_copy_is_made_and_holds_everything)
+{
+	backup_in("housing", 1, 0, 100);
+	backup_in("housing", 2, 50, 100);
+	backup_in("benefits", 3, 1000, 20);
+	push();
+	ck_assert(tally.copy_created);
+	ck_assert_uint_eq(tally.snapshots_sent_count, 3);
+	ck_assert_uint_eq(tally.points_sent_count, 3);
+	ck_assert_uint_eq(tally.packs_sent_count, tally.packs_count);
+	ck_assert_uint_gt(tally.sent_bytes, tally.pack_bytes);
+	ck_assert_uint_eq(tally.pack_bytes, tally.pack_sent_bytes);
+	check_copy(3, 3);
+}
+END_TEST
+
+START_TEST(nothing_to_do_costs_one_round_trip)
+{
+	struct far far;
+
+	backup_in("housing", 1, 0, 50);
+	push();
+	far_start(&far, copy, 0, 0);
+	must(push_to(&far, NULL));
+	ck_assert_uint_eq(far.turns_count, 1);
+	ck_assert_int_eq(far_end(&far), ERR_NONE);
+	ck_assert_uint_eq(tally.snapshots_count, 1);
+	ck_assert_uint_eq(tally.snapshots_sent_count, 0);
+	ck_assert_uint_eq(tally.packs_sent_count, 0);
+	ck_assert_uint_lt(tally.sent_bytes, 256);
+	ck_assert(!tally.copy_created);
+}
+END_TEST
+
+START_TEST(only_what_lacks_is_sent)
+{
+	backup_in("housing", 1, 0, 200);
+	push();
+	backup_in("housing", 2, 10, 200); /* ten new files, 30 kB */
+	push();
+	ck_assert_uint_eq(tally.snapshots_sent_count, 1);
+	ck_assert_uint_eq(tally.points_sent_count, 1);
+	ck_assert_uint_ge(tally.packs_sent_count, 1);
+	ck_assert_uint_lt(tally.packs_sent_count, tally.packs_count);
+	ck_assert_uint_lt(tally.pack_sent_bytes, 100000);
+	check_copy(2, 2);
+}
+END_TEST
+
+START_TEST(one_service_alone_can_be_sent)
+{
+	struct far far;
+
+	backup_in("housing", 1, 0, 20);
+	backup_in("benefits", 2, 1000, 20);
+	far_start(&far, copy, 0, 0);
+	must(push_to(&far, "benefits"));
+	ck_assert_int_eq(far_end(&far), ERR_NONE);
+	ck_assert_uint_eq(tally.snapshots_count, 1);
+	check_copy(1, 1);
+}
+END_TEST
+
+START_TEST(an_empty_repository_makes_an_empty_copy)
+{
+	push();
+	ck_assert(tally.copy_created);
+	check_copy(0, 0);
+}
+END_TEST
+
+START_TEST(a_copy_of_another_repository_is_refused)
+{
+	static const uint8_t other[STORE_FAMILY_BYTES] = {1, 2, 3};
+	struct far far;
+
+	backup_in("housing", 0, 0, 5);
+	must(store_create(copy, other, NULL, &e));
+	far_start(&far, copy, 0, 0);
+	ck_assert_int_eq(push_to(&far, NULL), ERR_REFUSED);
+	ck_assert_int_eq(far_end(&far), ERR_REFUSED);
+	ck_assert_ptr_nonnull(strstr(e.text, copy));
+	ck_assert_ptr_nonnull(strstr(e.text, "the far side: "));
+	ck_assert_ptr_nonnull(strstr(e.text, "\nhint: "));
+}
+END_TEST
+
+/* --- damage -------------------------------------------------------------------------- */
+
+/* Flip one bit in the middle of the largest pack. */
+static void
+damage_a_pack(void)
+{
+	OWNED(store_close) struct store *st = repo_open(&near, STORE_READ);
+	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	OWNED(pack_list_fini) struct pack_list packs = {0};
+	OWNED(fdio_close) int fd = -1;
+	char path[200], hex[ID_HEX_BYTES];
+	uint8_t byte;
+	size_t which = 0;
+
+	must(snapshot_list(&list, st, "housing", NULL, NULL, &e));
+	must(store_needed_packs(&packs, st, &list.snapshots[0].id, 1, &e));
+	for (size_t i = 0; i < packs.count; i++)
+		if (!packs.packs[i].metadata)
+			which = i;
+	id_hex(&packs.packs[which].name, hex);
+	snprintf(path, sizeof(path), "%s/packs/%.2s/%s", near.path, hex, hex);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ne(fd, -1);
+	must(fdio_pread(fd, &byte, 1, packs.packs[which].size_bytes / 2, &e));
+	byte ^= 4;
+	must(fdio_pwrite(fd, &byte, 1, packs.packs[which].size_bytes / 2, &e));
+}
+
+START_TEST(damage_here_does_not_travel_and_stops_nothing_else)
+{
+	struct far far;
+
+	backup_in("housing", 1, 0, 60);
+	backup_in("benefits", 2, 1000, 20);
+	damage_a_pack();
+	far_start(&far, copy, 0, 0);
+	must(push_to(&far, NULL));
+	ck_assert_int_eq(far_end(&far), ERR_NONE);
+	/* The pack, the snapshot that needs it, and its point. */
+	ck_assert_uint_eq(tally.refused_count, 3);
+	ck_assert_uint_eq(problems_count, 3);
+	ck_assert_uint_eq(tally.snapshots_sent_count, 1);
+	check_copy(1, 1);
+}
+END_TEST
+
+/* --- cuts ------------------------------------------------------------------------------ */
+
+/* R1, R2, R3: wherever the far side is killed, the next run goes on. */
+START_TEST(killed_anywhere_it_goes_on_from_there)
+{
+	uint64_t total;
+
+	backup_in("housing", 1, 0, 60);
+	backup_in("housing", 2, 30, 60);
+	push();
+	total = tally.sent_bytes;
+	for (unsigned i = 0; i <= 12; i++) {
+		uint64_t pack_bytes;
+		struct far far;
+
+		snprintf(copy, sizeof(copy), "%.40s/copy%u", near.dir, i);
+		far_start(&far, copy, 0, 0);
+		far.cut_after_bytes = 1 + (total - 2) * i / 12;
+		ck_assert_int_eq(push_to(&far, NULL), ERR_TIMEOUT);
+		ck_assert_int_eq(far_end(&far), 128);
+		if (access(copy, F_OK) == 0 && i > 1)
+			check_copy(SIZE_MAX, SIZE_MAX);
+		push();
+		pack_bytes = tally.pack_sent_bytes;
+		check_copy(2, 2);
+		push();
+		ck_assert_uint_eq(tally.packs_sent_count, 0);
+		if (i == 12) /* all was settled when the last byte was cut */
+			ck_assert_uint_eq(pack_bytes, 0);
+	}
+}
+END_TEST
+
+/* Every system call of the receiver that we can make fail, does once. */
+START_TEST(any_failing_call_there_leaves_a_whole_copy)
+{
+	backup_in("housing", 1, 0, 40);
+	for (int nth = 1;; nth++) {
+		struct far far;
+		enum err_code rc;
+		int status;
+
+		snprintf(copy, sizeof(copy), "%.40s/copy%d", near.dir, nth);
+		far_start(&far, copy, nth, ENOSPC);
+		rc = push_to(&far, NULL);
+		status = far_end(&far);
+		if (status == 100)
+			break; /* nth is past the last call */
+		if (rc != ERR_NONE)
+			ck_assert_msg(rc == ERR_NOSPACE || rc == ERR_NOMEM ||
+			    rc == ERR_TIMEOUT || rc == ERR_IO, "nth %d: %s",
+			    nth, e.text);
+		push();
+		check_copy(1, 1);
+	}
+}
+END_TEST
+
+START_TEST(a_full_disk_there_is_said_with_its_path)
+{
+	struct far far;
+	bool said = false;
+
+	backup_in("housing", 1, 0, 40);
+	for (int nth = 1; !said; nth++) {
+		enum err_code rc;
+
+		snprintf(copy, sizeof(copy), "%.40s/copy%d", near.dir, nth);
+		far_start(&far, copy, nth, ENOSPC);
+		rc = push_to(&far, NULL);
+		ck_assert_int_ne(far_end(&far), 100);
+		said = rc == ERR_NOSPACE && strstr(e.text, copy) != NULL &&
+		    strstr(e.text, "the far side: receiving into") != NULL;
+	}
+}
+END_TEST
+
+/* --- who is there ------------------------------------------------------------------------ */
+
+START_TEST(what_a_login_shell_says_is_quoted)
+{
+	static const char motd[] = "Welcome to southwark\033[1m!\n";
+	OWNED(store_close) struct store *st = repo_open(&near, STORE_READ);
+	struct replicate_options opt = {0};
+	struct transport_fds fds;
+	struct transport t;
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+	    pair), 0);
+	must(fdio_write(pair[1], motd, strlen(motd), &e));
+	shutdown(pair[1], SHUT_WR);
+	fds = (struct transport_fds){pair[0], pair[0], 5 * NS_PER_S, NULL};
+	must(transport_over_fds(&t, &fds, &e));
+	ck_assert_int_eq(replicate_push(st, &t, &opt, &tally, &e), ERR_IO);
+	ck_assert_ptr_nonnull(strstr(e.text, "'Welcome to southwark\\x1b[1m!"));
+	close(pair[0]);
+	close(pair[1]);
+}
+END_TEST
+
+/* The heartbeat's other end: it counts as life, and not as an answer. */
+START_TEST(a_far_side_that_ends_without_a_word_is_said_to)
+{
+	OWNED(store_close) struct store *st = repo_open(&near, STORE_READ);
+	struct replicate_options opt = {0};
+	struct transport_fds fds;
+	struct transport t;
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+	    pair), 0);
+	shutdown(pair[1], SHUT_WR);
+	fds = (struct transport_fds){pair[0], pair[0], 5 * NS_PER_S, NULL};
+	must(transport_over_fds(&t, &fds, &e));
+	ck_assert_int_eq(replicate_push(st, &t, &opt, &tally, &e), ERR_IO);
+	ck_assert_ptr_nonnull(strstr(e.text, "without a word"));
+	close(pair[0]);
+	close(pair[1]);
+}
+END_TEST
+
+START_TEST(a_raised_flag_cancels)
+{
+	OWNED(store_close) struct store *st = repo_open(&near, STORE_READ);
+	volatile sig_atomic_t cancel = 1;
+	struct replicate_options opt = {.cancel = &cancel};
+	struct far far;
+
+	far_start(&far, copy, 0, 0);
+	ck_assert_int_eq(replicate_push(st, &far.plain, &opt, &tally, &e),
+	    ERR_CANCELLED);
+	ck_assert_int_eq(far_end(&far), ERR_TIMEOUT);
+}
+END_TEST
+
+Suite *suite_replicate_replicate(void);
+
+Suite *
+suite_replicate_replicate(void)
+{
+	Suite *s = suite_create("replicate/replicate");
+	TCase *tc = tcase_create("core");
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_missing_copy_is_made_and_holds_everything);
+	tcase_add_test(tc, nothing_to_do_costs_one_round_trip);
+	tcase_add_test(tc, only_what_lacks_is_sent);
+	tcase_add_test(tc, one_service_alone_can_be_sent);
+	tcase_add_test(tc, an_empty_repository_makes_an_empty_copy);
+	tcase_add_test(tc, a_copy_of_another_repository_is_refused);
+	tcase_add_test(tc, damage_here_does_not_travel_and_stops_nothing_else);
+	tcase_add_test(tc, killed_anywhere_it_goes_on_from_there);
+	tcase_add_test(tc, any_failing_call_there_leaves_a_whole_copy);
+	tcase_add_test(tc, a_full_disk_there_is_said_with_its_path);
+	tcase_add_test(tc, what_a_login_shell_says_is_quoted);
+	tcase_add_test(tc, a_far_side_that_ends_without_a_word_is_said_to);
+	tcase_add_test(tc, a_raised_flag_cancels);
+	suite_add_tcase(s, tc);
+	return s;
+}
