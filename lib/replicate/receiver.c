@@ -256,6 +256,7 @@ take_file(struct receiver *r, const struct rmsg *m, enum rmsg_kind kind,
 static enum err_code
 take_bye(struct receiver *r, struct err *e)
 {
+	struct err ignored = {0};
 	uint8_t *at;
 
 	if (r->settled_count < r->packs_count && flush(r, e) != ERR_NONE)
@@ -267,7 +268,9 @@ take_bye(struct receiver *r, struct err *e)
 	le_put64(at + 8, r->tally.snapshots_count);
 	le_put64(at + 16, r->tally.points_count);
 	r->state = STATE_ENDED;
-	return say(r, RMSG_FAREWELL, e);
+	/* All is settled.  A sender that had nothing to send does not stay. */
+	(void)!say(r, RMSG_FAREWELL, &ignored);
+	return ERR_NONE;
 }
 
 /* --- a pack's bytes ------------------------------------------------------------------ */

@@ -105,15 +105,23 @@ open_or_create(struct shelf *s, const struct rmsg_hello *h, bool *created,
 	    .access = STORE_WRITE,
 	    .network_fs_allowed = s->network_fs_allowed,
 	};
+	struct err why = {0};
 	enum err_code rc = store_open(&s->store, s->path, &opt, e);
 
-	if (rc != ERR_NOTFOUND)
+	/*
+	 * ERR_CORRUPT too: a creation that was cut short has no `format` yet.
+	 * store_create takes over only where nothing was ever kept.
+	 */
+	if (rc != ERR_NOTFOUND && rc != ERR_CORRUPT)
 		return rc;
-	rc = store_create(s->path, h->family, &h->geometry, e);
-	/* Another sender made it in the meantime: as good. */
-	if (rc != ERR_NONE && rc != ERR_EXISTS)
-		return rc;
-	*created = rc == ERR_NONE;
+	switch (store_create(s->path, h->family, &h->geometry, &why)) {
+	case ERR_NONE: *created = true; break;
+	case ERR_EXISTS:
+		if (rc == ERR_CORRUPT)
+			return rc; /* it is what it seems: damaged */
+		break;             /* another sender made it just now */
+	default: *e = why; return e->code;
+	}
 	return store_open(&s->store, s->path, &opt, e);
 }
 

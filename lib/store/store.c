@@ -28,12 +28,12 @@ is_ours(const char *name)
 	for (size_t i = 0; i < COUNT_OF(dirs); i++)
 		if (strcmp(name, dirs[i]) == 0)
 			return true;
-	return strcmp(name, "lock") == 0;
+	return strcmp(name, "lock") == 0 || strcmp(name, "format.bak") == 0;
 }
 
 /*
- * Empty, or what a creation that did not finish leaves: our directories, and
- * nothing in packs/.
+ * Empty, or what a creation that did not finish leaves: our directories and
+ * perhaps format.bak, no format, and nothing in packs/.
  */
 static enum err_code
 check_vacant(int dirfd, const char *path, struct err *e)
@@ -46,7 +46,7 @@ check_vacant(int dirfd, const char *path, struct err *e)
 	if (rc != ERR_NONE)
 		return err_wrap(e, "'%s'", path);
 	for (size_t i = 0; i < n.count; i++) {
-		if (strncmp(n.names[i], "format", 6) == 0)
+		if (strcmp(n.names[i], "format") == 0)
 			return err_set(e, ERR_EXISTS,
 			    "there is a repository in '%s' already", path);
 		if (!is_ours(n.names[i]))

@@ -1,6 +1,7 @@
 #include <bascule/replicate.h>
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -38,8 +39,7 @@ must(enum err_code rc)
 
 /* A snapshot of files_count files, whose chunks are those of seed, seed+1... */
 static struct id
-backup_in(const char *service, uint8_t group, uint64_t seed,
-    size_t files_count)
+backup_in(const char *service, uint8_t group, uint64_t seed, size_t files_count)
 {
 	OWNED(store_close) struct store *st = repo_open(&near, STORE_WRITE);
 	OWNED(session_close) struct session *se = NULL;
@@ -90,7 +90,7 @@ static struct store *
 open_copy(void)
 {
 	struct store_options opt = {.keyring = near.operations,
-		.network_fs_allowed = true};
+	    .network_fs_allowed = true};
 	struct store *st = NULL;
 
 	must(store_open(&st, copy, &opt, &e));
@@ -112,7 +112,7 @@ check_copy(size_t snapshots_count, size_t points_count)
 	OWNED(snapshot_list_fini) struct snapshot_list snapshots = {0};
 	OWNED(point_list_fini) struct point_list points = {0};
 	struct check_options opt = {.depth = CHECK_OPEN,
-		.on_damage = on_damage};
+	    .on_damage = on_damage};
 	struct check_tally seen;
 
 	must(snapshot_list(&snapshots, st, NULL, on_damage, NULL, &e));
@@ -176,13 +176,14 @@ far_start(struct far *far, const char *path, int nth, int num)
 
 	memset(far, 0, sizeof(*far));
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-	    pair), 0);
+			     pair),
+	    0);
 	far->pid = fork();
 	if (far->pid == 0) {
 		struct serve_options opt = {.allow = SERVE_PUT,
-			.network_fs_allowed = true};
+		    .network_fs_allowed = true};
 		struct transport_fds fds = {pair[1], pair[1], 20 * NS_PER_S,
-			NULL};
+		    NULL};
 		struct serve_tally ignored;
 		struct transport t;
 		struct err why = {0};
@@ -199,8 +200,8 @@ far_start(struct far *far, const char *path, int nth, int num)
 	}
 	close(pair[1]);
 	far->fd = pair[0];
-	far->fds = (struct transport_fds){pair[0], pair[0], 20 * NS_PER_S,
-		NULL};
+	far->fds =
+	    (struct transport_fds){pair[0], pair[0], 20 * NS_PER_S, NULL};
 	must(transport_over_fds(&far->plain, &far->fds, &e));
 }
 
@@ -229,7 +230,7 @@ push_to(struct far *far, const char *service)
 {
 	OWNED(store_close) struct store *st = repo_open(&near, STORE_READ);
 	struct replicate_options opt = {.service = service,
-		.on_problem = on_problem};
+	    .on_problem = on_problem};
 	struct transport t = {watched_read, watched_write, far};
 
 	problems_count = 0;
@@ -447,8 +448,8 @@ START_TEST(any_failing_call_there_leaves_a_whole_copy)
 			break; /* nth is past the last call */
 		if (rc != ERR_NONE)
 			ck_assert_msg(rc == ERR_NOSPACE || rc == ERR_NOMEM ||
-			    rc == ERR_TIMEOUT || rc == ERR_IO, "nth %d: %s",
-			    nth, e.text);
+				rc == ERR_TIMEOUT || rc == ERR_IO,
+			    "nth %d: %s", nth, e.text);
 		push();
 		check_copy(1, 1);
 	}
@@ -486,7 +487,8 @@ START_TEST(what_a_login_shell_says_is_quoted)
 	int pair[2];
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-	    pair), 0);
+			     pair),
+	    0);
 	must(fdio_write(pair[1], motd, strlen(motd), &e));
 	shutdown(pair[1], SHUT_WR);
 	fds = (struct transport_fds){pair[0], pair[0], 5 * NS_PER_S, NULL};
@@ -508,7 +510,8 @@ START_TEST(a_far_side_that_ends_without_a_word_is_said_to)
 	int pair[2];
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-	    pair), 0);
+			     pair),
+	    0);
 	shutdown(pair[1], SHUT_WR);
 	fds = (struct transport_fds){pair[0], pair[0], 5 * NS_PER_S, NULL};
 	must(transport_over_fds(&t, &fds, &e));
