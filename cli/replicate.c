@@ -1,0 +1,160 @@
+/* bascule replicate: bring the copy at another site up to date. */
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include <bascule/base/text.h>
+#include <bascule/replicate.h>
+#include <bascule/wire.h>
+
+#include "repository.h"
+#include "stop.h"
+
+static void
+on_problem(void *ctx, const char *object, const struct err *why)
+{
+	struct cli_progress *p = ctx;
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e;
+
+	cli_progress_end(p);
+	if (!p->cli->json) {
+		cli_warn(p->cli, "%s was not replicated: %s", object,
+		    why->text);
+	} else if (wire_new(&v, "error", &e) == ERR_NONE) {
+		wire_add_text(v, "object", object);
+		wire_add_text(v, "error", why->text);
+		fflush(stdout);
+		(void)!wire_send(STDOUT_FILENO, v, &e);
+	}
+}
+
+static void
+on_progress(void *ctx, const struct replicate_tally *t)
+{
+	cli_progress_show(ctx, 0, t->pack_sent_bytes, t->pack_bytes);
+}
+
+static int
+report_json(struct cli *cli, const struct replicate_tally *t, int64_t ns,
+    int status)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e;
+
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_uint(v, "snapshots", t->snapshots_count);
+	wire_add_uint(v, "snapshots_sent", t->snapshots_sent_count);
+	wire_add_uint(v, "points_sent", t->points_sent_count);
+	wire_add_uint(v, "packs_sent", t->packs_sent_count);
+	wire_add_uint(v, "pack_bytes", t->pack_sent_bytes);
+	wire_add_uint(v, "sent_bytes", t->sent_bytes);
+	wire_add_uint(v, "received_bytes", t->received_bytes);
+	wire_add_uint(v, "refused", t->refused_count);
+	wire_add_uint(v, "damaged", t->damaged_count);
+	wire_add_bool(v, "copy_created", t->copy_created);
+	wire_add_seconds(v, "seconds", ns);
+	wire_add_int(v, "exit", status);
+	return cli_line(cli, &v) != EXITCODE_DONE ? EXITCODE_FAILED : status;
+}
+
+static int
+report(struct cli *cli, const struct replicate_tally *t, int64_t ns)
+{
+	char size[TEXT_UNIT_BYTES], time[TEXT_UNIT_BYTES];
+	int status = t->damaged_count > 0 ? EXITCODE_DAMAGE
+	    : t->refused_count > 0        ? EXITCODE_PARTIAL
+					  : EXITCODE_DONE;
+
+	if (cli->json)
+		return report_json(cli, t, ns, status);
+	if (cli->quiet)
+		return status;
+	if (t->copy_created)
+		puts("made the copy: there was none");
+	if (t->snapshots_sent_count + t->points_sent_count == 0 &&
+	    status == EXITCODE_DONE)
+		printf("nothing to do: all %llu snapshots are there\n",
+		    (unsigned long long)t->snapshots_count);
+	else
+		printf("sent %llu of %llu snapshots, %llu points, %llu packs "
+		       "(%s) in %s\n",
+		    (unsigned long long)t->snapshots_sent_count,
+		    (unsigned long long)t->snapshots_count,
+		    (unsigned long long)t->points_sent_count,
+		    (unsigned long long)t->packs_sent_count,
+		    cli_size(cli, t->pack_sent_bytes, size),
+		    text_duration(ns, time));
+	return status;
+}
+
+static int
+push(struct cli *cli, const struct replicate_target *to)
+{
+	OWNED(cli_repository_close) struct cli_repository repo = {0};
+	struct cli_progress progress;
+	struct replicate_options opt = {
+	    .service = cli_value(cli, "service"),
+	    .on_problem = on_problem,
+	    .on_progress = on_progress,
+	    .ctx = &progress,
+	    .cancel = cli_stop_catch(),
+	};
+	struct replicate_tally tally;
+	struct mono begun = now_mono();
+	struct err e;
+	enum err_code rc;
+	int status;
+
+	status = cli_repository_open(cli, STORE_READ, CLI_KEYS_NONE, &repo);
+	if (status != EXITCODE_DONE)
+		return status;
+	cli_progress_begin(&progress, cli, "replicating");
+	rc = reach_push(repo.store, to, &opt, &tally, &e);
+	cli_progress_end(&progress);
+	if (rc != ERR_NONE)
+		return cli_stop_failed(cli, &e);
+	return report(cli, &tally, now_mono().ns - begun.ns);
+}
+
+static int
+run(struct cli *cli)
+{
+	struct replicate_target to = {
+	    .url = cli_value(cli, "to"),
+	    .known_hosts = cli_value(cli, "known-hosts"),
+	    .identity = cli_value(cli, "identity"),
+	    .remote_bascule = cli_value(cli, "remote-bascule"),
+	};
+	const char *keys[64];
+	struct err e;
+
+	if (to.url == NULL)
+		return cli_wrong_use(cli, "where to? (--to ssh://...)");
+	while (to.host_keys_count < COUNT_OF(keys) &&
+	    (keys[to.host_keys_count] =
+		    cli_value_nth(cli, "host-key", to.host_keys_count)) != NULL)
+		to.host_keys_count++;
+	to.host_keys = keys;
+	if (cli_value(cli, "timeout") != NULL &&
+	    (text_parse_duration(cli_value(cli, "timeout"), &to.timeout_ns,
+		 &e) != ERR_NONE ||
+		to.timeout_ns <= 0))
+		return cli_wrong_use(cli, "--timeout takes a time such as 30s");
+	return push(cli, &to);
+}
+
+static const struct cli_option options[] = {
+    {"to", 0, "URL", "ssh://USER@HOST[:PORT]/PATH of the copy"},
+    {"known-hosts", 0, "FILE", "host keys to trust (~/.ssh/known_hosts)"},
+    {"host-key", 0, "SHA256:...", "a host key to trust; may be repeated"},
+    {"identity", 0, "FILE", "private key to log in with (else the agent)"},
+    {"remote-bascule", 0, "PROGRAM", "what to run there (bascule)"},
+    {"service", 0, "NAME", "send only this service's snapshots"},
+    {"timeout", 0, "TIME", "give up after so long without a sign (30s)"},
+    {NULL, 0, NULL, NULL},
+};
+
+const struct cli_command command_replicate = {"replicate", "",
+    "bring a copy at another site up to date, over SSH", options, 0, 0, run};
