@@ -28,7 +28,7 @@ Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
 .PHONY: all unit unit-tests test demo deps floors symbols format format-check \
-    lengths fuzz fuzz-build valgrind bench install clean
+    lengths fuzz fuzz-build valgrind bench install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 # Everything the compiler needs is there, or the one line that installs it is
@@ -114,6 +114,11 @@ format-check:
 
 lengths:
 	@awk -v max=80 -f tools/lengths.awk $(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC)
+
+# docs/POLICY.md is written from the table that loads policies; a test fails
+# when it is not current.
+policy-doc: $(BUILD)/bascule
+	$(BUILD)/bascule policy reference >docs/POLICY.md
 
 # --- for people -------------------------------------------------------------
 deps:

@@ -273,7 +273,8 @@ load_list(struct loader *ld, const struct policy_setting *s,
 			continue;
 		if (mark->file == NULL)
 			*mark = policy_record_mark(rl, node);
-		good += load_part(s, rl, node, count, items + good * size);
+		good += load_part(s, rl, node, count,
+		    items == NULL ? NULL : items + good * size);
 	}
 	memcpy((char *)ld->p + s->offset, &items, sizeof(items));
 	memcpy((char *)ld->p + s->second, &good, sizeof(good));

@@ -496,6 +496,7 @@ read_file(struct scanner *s, const struct policy_mark *named_at,
 	}
 	s->out->is_partial = s->out->is_partial || rc != ERR_NONE;
 	if (rc != ERR_NONE) {
+		s->out->is_broken = s->out->is_broken || s->depth == 0;
 		policy_problem_add(s->out->ps, P_FILE, named_at, setting,
 		    "'%s' %s; name a regular file of at most 1 MiB", path,
 		    s->e->text);

@@ -1,0 +1,57 @@
+#!/bin/sh
+# The commands that check, show and explain policies, as people call them.
+set -eu
+cd "$(dirname "$0")/../.."
+BUILD=${BUILD:-build}
+bascule=$PWD/$BUILD/bascule
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { echo "20-policy: $*" >&2; exit 1; }
+
+# A checkout may be writable by its group; /etc/bascule is not.
+cp -R policies tests/corpus/policy-bad "$work"
+chmod -R go-w "$work"
+cd "$work"
+
+for place in policies policies/bascule.conf policies/bascule.southwark.conf; do
+	"$bascule" policy check $place >out 2>&1 || fail "$place: $(cat out)"
+done
+
+# What is shown is a policy, and the same one.
+"$bascule" policy show --effective policies >shown.conf
+chmod 600 shown.conf
+"$bascule" policy check shown.conf >out 2>&1 || fail "shown: $(cat out)"
+grep -q '# default' shown.conf || fail "no default is marked"
+
+# Every bad policy: exit 7, lines of the one form, never a signal.
+count=0
+for bad in policy-bad/*.conf; do
+	status=0
+	"$bascule" policy check "$bad" >out 2>err || status=$?
+	[ $status -eq 7 ] || fail "$bad: exit $status: $(cat err)"
+	grep -qE '^policy-bad/[^:]*:[0-9]+: [^:]+: .* \[P[0-9]{3}\]$' out ||
+	    fail "$bad: $(cat out)"
+	if grep -vE '^policy-bad/[^:]*:[0-9]+: [^:]+: .* \[P[0-9]{3}\]$' out; then
+		fail "$bad: a line of another form"
+	fi
+	count=$((count + 1))
+done
+[ $count -ge 60 ] || fail "only $count cases"
+
+status=0
+"$bascule" --json policy check policy-bad/many-in-one-run.conf >out || status=$?
+[ $status -eq 7 ] || fail "json: exit $status"
+[ "$(grep -c '"type": *"problem"' out)" -eq 8 ] || fail "json: $(cat out)"
+
+status=0
+"$bascule" policy check nowhere >out 2>&1 || status=$?
+[ $status -eq 7 ] || fail "nowhere: exit $status"
+mkfifo fifo.conf
+timeout 10 "$bascule" policy check fifo.conf >out 2>&1 && fail "a FIFO passes"
+grep -q 'not a regular file' out || fail "FIFO: $(cat out)"
+
+"$bascule" policy explain service.backup.schedule | grep -q 'five cron fields' ||
+    fail "explain"
+if "$bascule" policy explain schedul >out 2>&1; then fail "explain schedul"; fi
+grep -q 'did you mean' out || fail "explain: $(cat out)"
+echo "policy: $count bad policies refused"
