@@ -39,6 +39,7 @@
 
 struct client;
 struct daemon;
+struct daemon_task;
 struct job;
 struct supervise;
 
@@ -57,6 +58,9 @@ struct job_kind {
 	const char
 	    *ledger_type; /* LEDGER_JOB, or LEDGER_EXERCISE: see note.h */
 	enum schedule_kind schedule;
+	/* The params of a job that a task's own schedule fires. */
+	enum err_code (*scheduled)(const struct daemon_task *t,
+	    struct wire_value **params, struct err *e);
 	/*
 	 * Add what the worker needs to the spec (docs/protocol/worker.md has
 	 * what every spec holds).  A failure fails the job before it starts.
@@ -79,10 +83,12 @@ struct job_kind {
 	void (*finish)(struct job *j, struct wire_value *result);
 	/* After the outcome is durable: what follows from it. */
 	void (*after)(struct job *j);
-	/* At start: an open intent of this kind; say in reason what became of
-	 * it.  The default says that the state is not known. */
-	enum err_code (*recover)(struct daemon *d, const char *run,
-	    const char *service, struct buf *reason, struct err *e);
+	/*
+	 * At start: an open intent of this kind was found; add to reason what
+	 * became of it.
+	 */
+	enum err_code (*recover)(struct daemon *d, const struct record *intent,
+	    struct buf *reason, struct err *e);
 };
 
 const struct job_kind *job_kind_find(const char *name);
@@ -259,6 +265,15 @@ enum err_code job_to_wire(const struct job *j, struct wire_value **out,
 
 /* --- the daemon ------------------------------------------------------------------- */
 
+/* What a row of the schedule is for. */
+struct daemon_task {
+	const struct job_kind *kind;
+	const struct policy_service *service;
+	size_t index;     /* of service->verify or ->exercises */
+	const char *site; /* replicate: to which */
+	char key[160], lane[160];
+};
+
 struct daemon_service {
 	const struct policy_service *policy;
 	struct authority authority;
@@ -276,11 +291,14 @@ struct daemon {
 	struct ledger *ledger;
 	struct sign_key *ledger_key;
 	struct schedule *schedule;
+	struct daemon_task *tasks; /* as the schedule's */
+	size_t task_count;
+	struct loop_timer *tick;
 	struct daemon_service *services; /* as policy->services */
 	struct job *jobs;                /* not ended */
 	struct client *clients;
 	struct links *links;
-	struct survey *survey;
+	struct watcher *watcher;
 	bool stopping;
 	bool ledger_broken; /* nothing new is started */
 	struct mono started;
@@ -292,5 +310,110 @@ struct daemon_service *daemon_service(struct daemon *d, const char *name);
 bool daemon_is_active(const struct daemon *d, const struct daemon_service *s);
 /* Look at the schedule soon: something changed. */
 void daemon_kick(struct daemon *d);
+
+/* --- supervise.c: one running worker ------------------------------------------------ */
+
+struct supervise_limits {
+	int64_t timeout_ns; /* 0: none */
+};
+
+/* Start the worker of a job whose intent is durable. */
+enum err_code supervise_start(struct supervise **out, struct job *j,
+    const struct wire_value *spec, const struct supervise_limits *limits,
+    struct err *e) MUST_CHECK;
+void supervise_free(struct supervise **s);
+/* SIGTERM now, SIGKILL in a while. */
+void supervise_stop(struct supervise *s, const char *why);
+void supervise_kill(struct supervise *s);
+enum err_code supervise_tell(struct supervise *s, struct wire_value *line,
+    struct err *e) MUST_CHECK;
+
+/* --- job.c, for supervise.c, daemon.c and reload.c ------------------------------------ */
+
+/* The worker has ended; result NULL: without a last word. */
+void job_ended(struct job *j, struct wire_value *result, const char *died);
+/* The schedule fired, or says that it is the job's turn. */
+enum err_code job_fired(struct daemon *d, const struct schedule_action *a,
+    struct err *e) MUST_CHECK;
+void job_start(struct daemon *d, const struct schedule_action *a);
+enum err_code job_skipped(struct daemon *d, const struct schedule_action *a,
+    struct err *e) MUST_CHECK;
+void job_free(struct job **j);
+void job_ask_of(const struct job *j, struct schedule_ask *ask, char lane[160]);
+
+/* --- tasks.c: from the policy to the schedule ------------------------------------------ */
+
+enum err_code tasks_make(struct daemon *d, struct schedule **out,
+    struct daemon_task **tasks, size_t *count, struct err *e) MUST_CHECK;
+/* "backup housing", "replicate housing southwark". */
+void tasks_lane(char lane[160], const char *kind, const char *service,
+    const char *site);
+
+/* --- recover.c --------------------------------------------------------------------------- */
+
+/* Give every open intent its outcome. */
+enum err_code recover_run(struct daemon *d, struct err *e) MUST_CHECK;
+
+/* --- links.c ------------------------------------------------------------------------------ */
+
+enum err_code links_start(struct daemon *d, struct err *e) MUST_CHECK;
+void links_stop(struct daemon *d);
+/* The routes to a site, best first: a list for a worker's spec. */
+enum err_code links_routes(const struct daemon *d, const char *site,
+    struct wire_value **out, struct err *e) MUST_CHECK;
+/* One "link" message each. */
+void links_tell(const struct daemon *d, struct client *c);
+size_t links_down_count(const struct daemon *d);
+
+/* --- watcher.c: points that appear in this site's repository -------------------------------- */
+
+enum err_code watcher_start(struct daemon *d, struct err *e) MUST_CHECK;
+void watcher_stop(struct daemon *d);
+/* Why the repository could not be looked at last time; "". */
+const char *watcher_trouble(const struct daemon *d, const char *service);
+void watcher_looked(struct daemon *d, const char *service, const char *trouble);
+
+/* --- posture.c ---------------------------------------------------------------------------------- */
+
+enum posture_rpo {
+	POSTURE_OK,
+	POSTURE_AT_RISK,
+	POSTURE_BREACHED,
+	POSTURE_UNKNOWN
+};
+
+struct posture_input {
+	int64_t rpo_ns;
+	struct utc point; /* ns 0: none */
+	bool readable;    /* the repository could be looked at */
+	struct utc next;  /* when the next point should be here; 0: not known */
+};
+
+/* Pure.  *breaks: when the RPO breaks if no point comes; 0: it has. */
+enum posture_rpo posture_judge(const struct posture_input *in, struct utc now,
+    struct utc *breaks);
+const char *posture_name(enum posture_rpo p);
+
+/* One "service" message; *behind: it counts as behind its RPO. */
+enum err_code posture_to_wire(struct daemon *d, struct daemon_service *s,
+    struct wire_value **out, bool *behind, struct err *e) MUST_CHECK;
+/* Read again what is known of the service's points here. */
+enum err_code posture_refresh(struct daemon *d, struct daemon_service *s,
+    struct err *e) MUST_CHECK;
+
+/* --- api.c ------------------------------------------------------------------------------------------ */
+
+enum err_code api_start(struct daemon *d, struct err *e) MUST_CHECK;
+void api_stop(struct daemon *d);
+void api_job_changed(struct daemon *d, struct job *j);
+void api_ledger_grew(struct daemon *d);
+const struct api_command *api_table_find(const char *name);
+
+/* --- reload.c ----------------------------------------------------------------------------------------- */
+
+/* Load, make the copy for workers, compute the digest, into *d: all or
+ * nothing. */
+enum err_code reload_policy(struct daemon *d, struct buf *problems,
+    struct err *e) MUST_CHECK;
 
 #endif

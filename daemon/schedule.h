@@ -123,6 +123,14 @@ bool schedule_ended(struct schedule *s, uint64_t job, enum schedule_end how,
 /* A job that waits is taken out; true if it was there and had not started. */
 bool schedule_cancel(struct schedule *s, uint64_t job);
 
+/* As schedule_ask, of a job that another schedule had: after a reload. */
+enum err_code schedule_adopt(struct schedule *s, const struct schedule_ask *ask,
+    unsigned attempt, bool running, struct mono mono, uint64_t *job,
+    struct err *e) MUST_CHECK;
+/* What waits for its next attempt need not wait longer (a link is back). */
+void schedule_hurry(struct schedule *s, enum schedule_kind kind,
+    struct mono now);
+
 /* The task has a new point: what is urgent changes. */
 void schedule_good(struct schedule *s, size_t task, struct utc good);
 /* Firings of the task are skipped for this reason until unblocked (NULL). */

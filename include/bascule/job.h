@@ -20,6 +20,10 @@
 #include <bascule/base/err.h>
 #include <bascule/store.h>
 
+struct policy;         /* policy.h */
+struct policy_service; /* policy.h */
+struct sign_key;       /* crypt.h */
+
 struct keyring; /* crypt.h */
 struct secret;  /* crypt.h */
 
@@ -141,5 +145,51 @@ struct restore_result {
  */
 enum err_code restore_run(struct store *st, const struct restore_options *opt,
     struct restore_result *out, struct err *e) MUST_CHECK;
+
+/* --- digests: what policies and plans are told apart by -------------------- */
+
+/* SHA-256 of policy_canonical: what both sites share. */
+enum err_code digest_policy(const struct policy *p, struct id *out,
+    struct err *e) MUST_CHECK;
+/* ... of policy_canonical_plan. */
+enum err_code digest_plan(const struct policy_service *s, struct id *out,
+    struct err *e) MUST_CHECK;
+
+/* --- polcopy: a policy as it was loaded, kept in a file --------------------- */
+
+/*
+ * Write the policy's files into one file of dir, named after its content.
+ * *path: the caller's, to free.
+ */
+enum err_code polcopy_save(const struct policy *p, const char *dir, char **path,
+    struct err *e) MUST_CHECK;
+enum err_code polcopy_load(struct policy **out, const char *path,
+    struct err *e) MUST_CHECK;
+
+/* --- ledgerkey: the key that signs a ledger's heads ------------------------- */
+
+/* The key in the file; made, mode 0600, when there is none yet. */
+enum err_code ledgerkey_open(struct sign_key **out, const char *path,
+    struct err *e) MUST_CHECK;
+void ledgerkey_free(struct sign_key **key);
+
+/* --- survey: what a repository holds since an instant ------------------------ */
+
+struct survey_found {
+	size_t points_count, snapshots_count; /* begun since */
+	struct id point; /* the newest of them, when points_count > 0 */
+};
+
+/* Needs no key. */
+enum err_code survey_since(const char *repository, const char *service,
+    struct utc since, struct survey_found *out, struct err *e) MUST_CHECK;
+
+/* --- worker: the child's side of docs/protocol/worker.md --------------------- */
+
+/*
+ * Do the one job that the line on stdin asks for, and return the exit code.
+ * Never returns when the daemon has gone.
+ */
+int worker_main(void);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "policy_memory.h"
+#include "policy_setting.h"
 
 void
 policy_free(struct policy **pp)
@@ -101,4 +102,10 @@ const struct policy_text_file *
 policy_files(const struct policy *p, size_t *count)
 {
 	return policy_memory_kept(p->memory, count);
+}
+
+bool
+policy_is_written(const struct policy_at *at, const char *setting)
+{
+	return at->marks != NULL && policy_setting_is_written(at, setting);
 }

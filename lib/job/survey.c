@@ -1,0 +1,33 @@
+/* What became of an interrupted backup: a look at the repository. */
+
+#include <bascule/job.h>
+
+enum err_code
+survey_since(const char *repository, const char *service, struct utc since,
+    struct survey_found *out, struct err *e)
+{
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(point_list_fini) struct point_list points = {0};
+	OWNED(snapshot_list_fini) struct snapshot_list snapshots = {0};
+	struct store_options opt = {.access = STORE_READ};
+	enum err_code rc = store_open(&st, repository, &opt, e);
+
+	*out = (struct survey_found){0};
+	if (rc == ERR_NONE)
+		rc = point_list(&points, st, service, NULL, NULL, e);
+	if (rc == ERR_NONE)
+		rc = snapshot_list(&snapshots, st, service, NULL, NULL, e);
+	if (rc != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < points.count; i++) {
+		if (points.points[i].taken.ns < since.ns)
+			continue;
+		out->points_count++;
+		out->point = points.points[i].id;
+	}
+	for (size_t i = 0; i < snapshots.count; i++)
+		out->snapshots_count +=
+		    snapshots.snapshots[i].started.ns >= since.ns &&
+		    (snapshots.snapshots[i].flags & SNAPSHOT_CHECKPOINT) == 0;
+	return ERR_NONE;
+}

@@ -1,0 +1,332 @@
+/*
+ * Backup: one service, all of its datasets in one group.
+ *
+ * Quiesce, capture each, release - whatever happened - and only when every
+ * dataset has its snapshot, the recovery point.  A dataset that fails does not
+ * keep the next from being captured.
+ */
+
+#include "worker.h"
+
+#include <string.h>
+
+#include <bascule/base/rand.h>
+#include <bascule/source.h>
+
+#define HOOK_OUTPUT_BYTES 4096
+
+struct backup {
+	struct worker *w;
+	const struct policy_service *service;
+	struct wire_value *result;
+	struct worker_store at;
+	struct point point;
+	uint64_t files_count, bytes, new_bytes;
+	size_t failed_count, partial_count;
+	enum err_code first_code; /* of the first dataset that failed */
+	struct err first;
+};
+
+/* --- hooks ---------------------------------------------------------------- */
+
+static enum err_code
+is_here(const struct backup *b, const char *host, const char *what,
+    struct err *e)
+{
+	const struct policy_site *site = worker_site(b->w);
+
+	if (*host == '\0' ||
+	    (site->host_count > 0 && strcmp(site->hosts[0].name, host) == 0))
+		return ERR_NONE;
+	return err_set(e, ERR_INPUT,
+	    "%s is on host '%s', and only this site's own machine can be "
+	    "backed up from so far",
+	    what, host);
+}
+
+static enum err_code
+run_hook(const struct policy_texts *argv, int64_t timeout_ns, const char *name,
+    struct err *e)
+{
+	OWNED(source_outcome_fini) struct source_outcome out = {0};
+	struct source_program program = {argv->items, NULL, timeout_ns};
+	enum err_code rc = source_run(&program, HOOK_OUTPUT_BYTES, &out, e);
+
+	return rc != ERR_NONE ? rc : source_run_check(&out, name, e);
+}
+
+static enum err_code
+quiesce(struct backup *b, struct err *e)
+{
+	const struct policy_quiesce *q = &b->service->quiesce;
+	enum err_code rc;
+
+	if (q->before.count == 0)
+		return ERR_NONE;
+	rc = is_here(b, q->host, "quiesce", e);
+	if (rc == ERR_NONE)
+		rc = run_hook(&q->before, q->timeout_ns, "quiesce.before", e);
+	return rc;
+}
+
+/* Also after a failed `before`: half quiesced is quiesced. */
+static enum err_code
+release(struct backup *b, struct err *e)
+{
+	const struct policy_quiesce *q = &b->service->quiesce;
+
+	if (q->after.count == 0)
+		return ERR_NONE;
+	return run_hook(&q->after, q->timeout_ns, "quiesce.after", e);
+}
+
+/* --- a dataset ------------------------------------------------------------ */
+
+static enum writer_codec
+codec_of(enum policy_compression c)
+{
+	switch (c) {
+	case POLICY_COMPRESS_OFF: return WRITER_OFF;
+	case POLICY_COMPRESS_FAST: return WRITER_FAST;
+	case POLICY_COMPRESS_MAX: return WRITER_MAX;
+	default: return WRITER_AUTO;
+	}
+}
+
+static enum err_code
+expand_command(char ***out, const struct backup *b,
+    const struct policy_dataset *d, struct err *e)
+{
+	struct policy_values values = {.service = b->service->name,
+	    .dataset = d->name,
+	    .site = worker_policy(b->w)->site};
+
+	return policy_expand_argv(out, &d->command, &values, e);
+}
+
+static enum err_code
+capture(struct backup *b, const struct policy_dataset *d,
+    struct capture_result *r, struct err *e)
+{
+	OWNED(policy_expand_free) char **command = NULL;
+	struct capture_options opt = {
+	    .service = b->service->name,
+	    .dataset = d->name,
+	    .roots = &d->tree,
+	    .roots_count = *d->tree != '\0',
+	    .excludes = d->exclude.items,
+	    .excludes_count = d->exclude.count,
+	    .one_file_system = d->one_file_system,
+	    .exclude_caches = d->exclude_caches,
+	    .command_timeout_ns = d->timeout_ns,
+	    .min_bytes = d->min_size_bytes,
+	    .max_shrink_millipercent = d->max_shrink_millipercent < 100000
+		? d->max_shrink_millipercent
+		: 0,
+	    .codec = codec_of(b->service->backup.compression),
+	    .state_dir = worker_policy(b->w)->state,
+	    .watch = {b->w, worker_on_progress, worker_on_problem},
+	};
+	enum err_code rc = is_here(b, d->host, "the dataset", e);
+
+	if (rc == ERR_NONE && d->command.count > 0) {
+		rc = expand_command(&command, b, d, e);
+		opt.command = (const char *const *)command;
+	}
+	memcpy(opt.group, b->point.group, sizeof(opt.group));
+	worker_doing(b->w, d->name);
+	return rc != ERR_NONE ? rc : capture_run(b->at.st, &opt, r, e);
+}
+
+static enum err_code
+tell_snapshot(struct backup *b, const struct policy_dataset *d,
+    const struct capture_result *r, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = wire_new(&v, "snapshot", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "dataset", d->name);
+	wire_add_text(v, "snapshot", id_hex(&r->snapshot, hex));
+	wire_add_uint(v, "bytes", r->bytes);
+	wire_add_uint(v, "new_bytes", r->new_bytes);
+	wire_add_uint(v, "files", r->files_count);
+	wire_add_bool(v, "partial", r->problems_count > 0);
+	return worker_send(b->w, &v, e);
+}
+
+static enum err_code
+tell_failed(struct backup *b, const struct policy_dataset *d,
+    const struct err *why, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, "dataset_failed", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "dataset", d->name);
+	wire_add_text(v, "reason", why->text);
+	return worker_send(b->w, &v, e);
+}
+
+static enum err_code
+one_dataset(struct backup *b, const struct policy_dataset *d, struct err *e)
+{
+	struct capture_result r;
+	struct err why;
+	enum err_code rc = capture(b, d, &r, &why);
+
+	if (rc == ERR_CANCELLED || worker_is_cancelled(b->w))
+		return err_set(e, ERR_CANCELLED, "the backup was stopped");
+	if (rc != ERR_NONE) {
+		if (b->failed_count++ == 0) {
+			b->first = why;
+			b->first_code = rc;
+		}
+		return tell_failed(b, d, &why, e);
+	}
+	if (r.problems_count > 0) {
+		b->partial_count++;
+		worker_partial(b->w, "%llu entries of '%s' could not be read",
+		    (unsigned long long)r.problems_count, d->name);
+	}
+	b->files_count += r.files_count;
+	b->bytes += r.bytes;
+	b->new_bytes += r.new_bytes;
+	if (b->point.snapshots_count < POINT_DATASETS_MAX)
+		b->point.snapshots[b->point.snapshots_count++] = r.snapshot;
+	return tell_snapshot(b, d, &r, e);
+}
+
+static enum err_code
+all_datasets(struct backup *b, struct err *e)
+{
+	const char *only = worker_dataset(b->w);
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < b->service->dataset_count;
+	     i++) {
+		const struct policy_dataset *d = &b->service->datasets[i];
+
+		if (only == NULL || strcmp(only, d->name) == 0)
+			rc = one_dataset(b, d, e);
+	}
+	return rc;
+}
+
+/* --- the point ------------------------------------------------------------ */
+
+static enum err_code
+tell_point(struct backup *b, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	OWNED(wire_free) struct wire_value *map = NULL;
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = wire_new(&v, "point", e);
+
+	if (rc == ERR_NONE)
+		rc = wire_new(&map, NULL, e);
+	if (rc != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < b->point.snapshots_count; i++)
+		wire_add_text(map, b->service->datasets[i].name,
+		    id_hex(&b->point.snapshots[i], hex));
+	wire_add_text(v, "point", id_hex(&b->point.id, hex));
+	wire_add_text(v, "service", b->service->name);
+	wire_add_int(v, "at_ns", b->point.taken.ns);
+	wire_add_uint(v, "sequence", b->point.sequence);
+	wire_add(v, "snapshots", &map);
+	wire_add_text(b->result, "point", hex);
+	return worker_send(b->w, &v, e);
+}
+
+static enum err_code
+make_point(struct backup *b, struct err *e)
+{
+	OWNED(session_close) struct session *se = NULL;
+	enum err_code rc;
+
+	if (worker_dataset(b->w) != NULL || b->failed_count > 0)
+		return ERR_NONE;
+	rc = session_open(&se, b->at.st, e);
+	if (rc == ERR_NONE)
+		rc = point_commit(se, &b->point, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "making the recovery point");
+	return tell_point(b, e);
+}
+
+/* --- the whole ------------------------------------------------------------ */
+
+/* Datasets are down: is that a failure, or are some of them good? */
+static enum err_code
+judge(struct backup *b, struct err *e)
+{
+	if (b->failed_count == 0)
+		return ERR_NONE;
+	if (b->point.snapshots_count == 0) {
+		*e = b->first;
+		return b->first_code;
+	}
+	worker_partial(b->w,
+	    "%zu of %zu datasets failed, no recovery point: %s",
+	    b->failed_count, b->failed_count + b->point.snapshots_count,
+	    b->first.text);
+	return ERR_NONE;
+}
+
+static enum err_code
+capture_all(struct backup *b, struct err *e)
+{
+	struct err why;
+	enum err_code rc = quiesce(b, e), after;
+
+	if (rc == ERR_NONE)
+		rc = all_datasets(b, e);
+	after = release(b, &why);
+	if (after != ERR_NONE)
+		worker_log(b->w, WORKER_ERROR, "%s", why.text);
+	if (rc != ERR_NONE)
+		return rc;
+	if (after != ERR_NONE) /* production may still be held: say it loudly */
+		worker_partial(b->w, "%s", why.text);
+	return ERR_NONE;
+}
+
+static void
+backup_fini(struct backup *b)
+{
+	worker_store_fini(&b->at);
+}
+
+static enum err_code
+run(struct worker *w, struct wire_value *result, struct err *e)
+{
+	OWNED(backup_fini)
+	struct backup b = {.w = w,
+	    .service = worker_service(w),
+	    .result = result};
+	enum err_code rc = worker_asked(w, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (b.service == NULL)
+		return err_set(e, ERR_INPUT, "a backup is of a service");
+	rand_bytes(b.point.group, sizeof(b.point.group));
+	snprintf(b.point.service, sizeof(b.point.service), "%s",
+	    b.service->name);
+	b.point.taken = now_utc();
+	rc = worker_store_open(&b.at, w, STORE_WRITE, e);
+	if (rc == ERR_NONE)
+		rc = capture_all(&b, e);
+	if (rc == ERR_NONE)
+		rc = make_point(&b, e);
+	wire_add_uint(result, "files", b.files_count);
+	wire_add_uint(result, "bytes", b.bytes);
+	wire_add_uint(result, "new_bytes", b.new_bytes);
+	return rc != ERR_NONE ? rc : judge(&b, e);
+}
+
+const struct worker_kind worker_backup = {"backup", run};
