@@ -501,6 +501,9 @@ const char *policy_find_address(const struct policy_link *l, const char *site);
 /* The other datacentre of a service: standby seen from home and back. */
 const char *policy_find_peer(const struct policy_service *s, const char *site);
 
+/* Was this setting of the record written, rather than its default taken? */
+bool policy_is_written(const struct policy_at *at, const char *setting);
+
 /* --- variables ------------------------------------------------------------ */
 
 /* What ${service} and so on stand for; NULL: not known here. */
