@@ -8,12 +8,23 @@
 
 #include "policy_problem.h"
 
+#define POLICY_CHECK_GAPS 64
+
+/* A year of a schedule takes milliseconds, and hundreds of services share a
+ * few schedules: the answers are kept. */
+struct policy_check_gap {
+	const char *schedule, *timezone;
+	int64_t gap_ns;
+};
+
 struct policy_check_run {
 	const struct policy *p;
 	struct policy_problems *ps;
 	struct utc now;
 	bool is_partial; /* files are missing: unknown names prove nothing */
 	bool on_disk;    /* key files can be looked at */
+	struct policy_check_gap gaps[POLICY_CHECK_GAPS];
+	size_t gap_count;
 };
 
 /* Out of memory shows in ps->more_count. */

@@ -33,13 +33,20 @@ is_usable(const struct policy_at *at, const struct policy_when *w)
 static int64_t
 largest_gap(struct policy_check_run *run, const struct policy_when *w)
 {
-	int64_t gap_ns = 0;
+	struct policy_check_gap gap = {.schedule = w->schedule,
+	    .timezone = w->timezone};
 
 	if (w->schedule[0] == '\0')
 		return w->every_ns;
-	if (!due_largest_gap(&w->due, run->now, DAYS, &gap_ns))
-		return 0;
-	return gap_ns;
+	for (size_t i = 0; i < run->gap_count; i++)
+		if (strcmp(run->gaps[i].schedule, gap.schedule) == 0 &&
+		    strcmp(run->gaps[i].timezone, gap.timezone) == 0)
+			return run->gaps[i].gap_ns;
+	if (!due_largest_gap(&w->due, run->now, DAYS, &gap.gap_ns))
+		gap.gap_ns = 0;
+	if (run->gap_count < POLICY_CHECK_GAPS)
+		run->gaps[run->gap_count++] = gap;
+	return gap.gap_ns;
 }
 
 static void

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <libconfig.h>
 #include <string.h>
 
@@ -43,25 +44,98 @@ loader_fini(struct loader *ld)
 
 /* --- files ---------------------------------------------------------------- */
 
+/* The next "NAME =" of a line of text; NULL when there is none. */
+static const char *
+next_name(const char *at, size_t *len)
+{
+	for (; *at != '\0' && *at != '\n'; at++) {
+		if (*at == '"') {
+			for (at++; *at != '"' && *at != '\0' && *at != '\n';
+			     at++)
+				if (*at == '\\' && at[1] != '\0')
+					at++;
+			if (*at != '"')
+				return NULL;
+			continue;
+		}
+		if (!isalpha((unsigned char)*at))
+			continue;
+		*len = strspn(at,
+		    "abcdefghijklmnopqrstuvwxyz_-"
+		    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+		if (strchr("=:", at[*len + strspn(at + *len, " \t")]) != NULL)
+			return at;
+		at += *len - 1;
+	}
+	return NULL;
+}
+
+/*
+ * Which name does libconfig mean by a duplicate on this line?  The only one,
+ * or the first that stands on it twice; else it cannot be told.
+ */
+static void
+twice_name(const char *line, char *out, size_t size_bytes)
+{
+	size_t len, other_len, count = 0;
+
+	out[0] = '\0';
+	for (const char *at = next_name(line, &len); at != NULL;
+	     at = next_name(at + len, &len)) {
+		const char *other = next_name(line, &other_len);
+
+		while (other != at &&
+		    (other_len != len || memcmp(other, at, len) != 0))
+			other = next_name(other + other_len, &other_len);
+		if (count++ == 0 || other != at)
+			snprintf(out, size_bytes, "%.*s",
+			    len < 60 ? (int)len : 60, at);
+		if (other != at)
+			return;
+	}
+	if (count > 1)
+		out[0] = '\0';
+}
+
+static const char *
+line_of(struct buf *text, int number)
+{
+	const char *at = buf_text(text);
+
+	while (number-- > 1) {
+		const char *stop = strchr(at, '\n');
+
+		if (stop == NULL)
+			break;
+		at = stop + 1;
+	}
+	return at;
+}
+
 static void
 syntax_problem(struct loader *ld, struct parsed *f)
 {
-	struct policy_mark where = policy_scan_origin(&f->scan,
-	    (unsigned)config_error_line(&f->config));
+	int line = config_error_line(&f->config);
+	struct policy_mark where = policy_scan_origin(&f->scan, (unsigned)line);
 	const char *why = config_error_text(&f->config);
+	char name[64];
 
 	if (where.file == NULL)
 		where.file = f->path;
-	if (why != NULL && strstr(why, "duplicate") != NULL)
-		policy_problem_add(ld->ps, P_DUPLICATE, &where, "syntax",
-		    "a setting on this line is written twice in its group; "
-		    "keep one");
-	else
+	if (why == NULL || strstr(why, "duplicate") == NULL) {
 		policy_problem_add(ld->ps, P_SYNTAX, &where, "syntax",
 		    "this line or the end of the one before is not understood "
 		    "(%s); write NAME = VALUE; with { } around settings, ( ) "
 		    "around groups and [ ] around texts, ',' between them",
 		    why == NULL ? "syntax error" : why);
+		return;
+	}
+	twice_name(line_of(&f->scan.text, line), name, sizeof(name));
+	policy_problem_add(ld->ps, P_DUPLICATE, &where,
+	    name[0] == '\0' ? "syntax" : name,
+	    "%s is written twice in its group (duplicate setting name); keep "
+	    "one",
+	    name[0] == '\0' ? "a setting on this line" : "it");
 }
 
 static void

@@ -218,7 +218,7 @@ copy_name(struct scanner *s, struct cursor *c)
 	s->name[len] = '\0';
 	if (++s->name_count == POLICY_SCAN_NAMES_MAX + 1) {
 		complain(s, c, P_SYNTAX,
-		    "more than 40000 names in one file; split it");
+		    "more than 20000 names in one file; split it");
 		s->out->is_broken = true;
 	}
 }

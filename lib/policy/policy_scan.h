@@ -16,7 +16,7 @@
 #define POLICY_SCAN_DEPTH_MAX 8     /* includes within includes */
 #define POLICY_SCAN_FILES_MAX 256   /* included by one file */
 #define POLICY_SCAN_NEST_MAX  16    /* brackets within brackets */
-#define POLICY_SCAN_NAMES_MAX 40000 /* libconfig compares each with each */
+#define POLICY_SCAN_NAMES_MAX 20000 /* libconfig compares each with each */
 
 struct policy_scan {
 	/* set by the caller */

@@ -30,6 +30,17 @@
 #define DAY       (24 * HOUR)
 #define COUNT_MAX 1000000
 
+/* A choice is stored as the enum it stands for, by its place in the list. */
+_Static_assert(sizeof(enum role) == sizeof(int), "choices are ints");
+_Static_assert(ROLE_VIEWER == 0 && ROLE_DR_LEAD == 4 && ROLE_ADMIN == 5,
+    "the order of roles[]");
+_Static_assert(MISFIRE_RUN_ONCE == 0 && MISFIRE_SKIP == 1 && MISFIRE_ALL == 2,
+    "the order of misfires[]");
+_Static_assert(POLICY_MODE_TEST == 1 && POLICY_MODE_UNPLANNED == 8,
+    "the order of modes[]");
+_Static_assert(POLICY_CHECK_HTTP == 1 && POLICY_CHECK_UNREACHABLE == 4,
+    "the order of checks[] in policy_settle.c");
+
 /* --- sites and links ------------------------------------------------------ */
 
 static const struct policy_setting host_settings[] = {
