@@ -167,8 +167,8 @@ void content_writer_free(struct content_writer **cw);
 enum err_code content_writer_add(struct content_writer *cw, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 /* The file ends; *out is the caller's, cw is ready for the next file. */
-enum err_code content_writer_end(struct content_writer *cw,
-    struct content *out, struct err *e) MUST_CHECK;
+enum err_code content_writer_end(struct content_writer *cw, struct content *out,
+    struct err *e) MUST_CHECK;
 /* Forget the current file (it changed while it was read). */
 void content_writer_reset(struct content_writer *cw);
 
@@ -184,8 +184,8 @@ void item_fini(struct item *it);
 /* The encoding of docs/format/pages.md without the path, ids in full: what a state cache keeps. */
 enum err_code item_encode(struct buf *out, const struct item *it,
     struct err *e) MUST_CHECK;
-enum err_code item_decode(struct item *out, const void *bytes,
-    size_t len_bytes, struct err *e) MUST_CHECK;
+enum err_code item_decode(struct item *out, const void *bytes, size_t len_bytes,
+    struct err *e) MUST_CHECK;
 
 /* Builds the page tree from items in path order. */
 struct tree_writer;
@@ -242,7 +242,7 @@ struct snapshot {
 	struct utc started, ended;
 	struct id root;
 	struct id predecessor; /* zero: none */
-	uint8_t group[16];     /* the recovery point it belongs to; zero: none */
+	uint8_t group[16]; /* the recovery point it belongs to; zero: none */
 	uint8_t writer_key[32];
 	/* sealed; details_known is false without a read key */
 	bool details_known;
@@ -383,11 +383,18 @@ enum err_code intake_pack_add(struct intake *in, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 enum err_code intake_pack_end(struct intake *in, struct err *e) MUST_CHECK;
 enum err_code intake_flush(struct intake *in, struct err *e) MUST_CHECK;
-/* ERR_EXISTS: it is here already.  ERR_NOTFOUND: its closure is not complete. */
+/*
+ * ERR_EXISTS: it is here already.  ERR_NOTFOUND: its closure is not complete.
+ * ERR_REFUSED: its writer is not known here (the first of a service is pinned;
+ * store_pin_writer adds others).
+ */
 enum err_code intake_snapshot(struct intake *in, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 enum err_code intake_point(struct intake *in, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
+/* Take what this Ed25519 key signs, of any service, from now on. */
+enum err_code store_pin_writer(struct intake *in, const uint8_t key[32],
+    struct err *e) MUST_CHECK;
 /* The bytes of a snapshot's or point's file, for sending. */
 enum err_code store_snapshot_bytes(struct store *st, const char *service,
     const struct id *id, struct buf *out, struct err *e) MUST_CHECK;
@@ -406,8 +413,8 @@ struct check_options {
 	enum check_depth depth;
 	store_damage_fn *on_damage;
 	/* done of total bytes; returning false cancels */
-	bool (*on_progress)(void *ctx, uint64_t done_bytes,
-	    uint64_t total_bytes);
+	bool (
+	    *on_progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 	void *ctx;
 };
 struct check_tally {

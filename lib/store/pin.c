@@ -83,10 +83,9 @@ pin_make(struct session *se, int dir_fd, const uint8_t key[SIGN_PUBLIC_BYTES],
 }
 
 enum err_code
-pin_own(struct session *se, const char *service, struct err *e)
+pin_add(struct session *se, const uint8_t key[SIGN_PUBLIC_BYTES],
+    const char *service, struct err *e)
 {
-	const uint8_t *key =
-	    sign_key_public(keyring_writer(se->store->keyring))->bytes;
 	OWNED(fdio_close) int fd = -1;
 	enum err_code rc;
 
@@ -94,6 +93,14 @@ pin_own(struct session *se, const char *service, struct err *e)
 		return rc;
 	rc = pin_check(se->store, fd, key, e);
 	return rc == ERR_NOTFOUND ? pin_make(se, fd, key, service, e) : rc;
+}
+
+enum err_code
+pin_own(struct session *se, const char *service, struct err *e)
+{
+	const struct sign_key *own = keyring_writer(se->store->keyring);
+
+	return pin_add(se, sign_key_public(own)->bytes, service, e);
 }
 
 /* Has the copy any snapshot of the service? */
@@ -140,5 +147,5 @@ pin_accept(struct session *se, const uint8_t key[SIGN_PUBLIC_BYTES],
 	    "service %s is written here by another key than %s", service,
 	    print);
 	return err_hint(e,
-	    "if it is right that this writer is new, pin it at this copy");
+	    "if this writer is right, a site that trusts it must pin it here");
 }

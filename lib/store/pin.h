@@ -9,6 +9,10 @@
 enum err_code pin_own(struct session *se, const char *service,
     struct err *e) MUST_CHECK;
 
+/* Pin key, unless it is.  service: where it was met, "" for nowhere. */
+enum err_code pin_add(struct session *se, const uint8_t key[SIGN_PUBLIC_BYTES],
+    const char *service, struct err *e) MUST_CHECK;
+
 /*
  * May a file from elsewhere, signed by key, come in?  The first writer of a
  * service is pinned.  ERR_REFUSED: it is not known here.

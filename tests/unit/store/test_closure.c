@@ -458,6 +458,30 @@ START_TEST(a_copy_pins_the_first_writer_of_a_service)
 }
 END_TEST
 
+START_TEST(a_writer_pinned_by_hand_is_taken)
+{
+	OWNED(store_close) struct store *copy = NULL;
+	OWNED(intake_free) struct intake *in = NULL;
+	OWNED(buf_fini) struct buf b = {0};
+	const struct sign_key *other = keyring_writer(r.writer);
+	struct id ids[2];
+	struct err e = {0};
+
+	ids[0] = commit_as(r.operations, "housing", "db");
+	ids[1] = commit_as(r.writer, "housing", "files");
+	must(store_refresh(st, &e), &e);
+	open_copy(&copy, "copy");
+	must(intake_new(&in, copy, &e), &e);
+	send_packs(in, ids, 2);
+	snapshot_bytes("housing", &ids[0], &b);
+	must(intake_snapshot(in, b.bytes, b.len_bytes, &e), &e);
+	must(store_pin_writer(in, sign_key_public(other)->bytes, &e), &e);
+	must(store_pin_writer(in, sign_key_public(other)->bytes, &e), &e);
+	snapshot_bytes("housing", &ids[1], &b);
+	must(intake_snapshot(in, b.bytes, b.len_bytes, &e), &e);
+}
+END_TEST
+
 Suite *
 suite_store_closure(void)
 {
@@ -481,6 +505,7 @@ suite_store_closure(void)
 	tcase_add_test(tc,
 	    a_copy_takes_a_snapshot_only_when_all_it_names_is_there);
 	tcase_add_test(tc, a_copy_pins_the_first_writer_of_a_service);
+	tcase_add_test(tc, a_writer_pinned_by_hand_is_taken);
 	suite_add_tcase(s, tc);
 	return s;
 }
