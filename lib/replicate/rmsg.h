@@ -26,7 +26,7 @@
 #define RMSG_RESULT_TEXT     512
 #define RMSG_FAIL_TEXT       2048
 #define RMSG_CREDIT_COUNT    64
-#define RMSG_CREDIT_BYTES    ((uint64_t)256 << 20)
+#define RMSG_CREDIT_BYTES    ((uint64_t)128 << 20)
 #define RMSG_UNANSWERED_MAX  64                  /* snapshots or points */
 #define RMSG_OFFERED_MAX     ((uint64_t)1 << 20) /* of a kind, in a session */
 #define RMSG_QUIET_NS        (5 * NS_PER_S)

@@ -7,7 +7,7 @@
 
 /*
  * The heartbeat is a thread because what it must outlast is a blocking call:
- * a flush of a quarter of a gigabyte, the check of a large snapshot.  It
+ * a flush on a slow disk, the check of a large snapshot.  It
  * touches nothing but the link, whose sending is locked.
  */
 struct serving {

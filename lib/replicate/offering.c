@@ -1,0 +1,172 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <bascule/base/le.h>
+
+#include "push.h"
+
+/* --- what there is --- */
+
+static void
+files_fini(struct push_files *f)
+{
+	free(f->files);
+	f->files = NULL;
+	f->count = 0;
+}
+
+static enum err_code
+files_make(struct push_files *f, size_t count, struct err *e)
+{
+	f->files = calloc(count + 1, sizeof(*f->files));
+	return f->files == NULL ? err_nomem(e) : ERR_NONE;
+}
+
+static void
+files_add(struct push_files *f, const struct id *id, const char *service)
+{
+	struct push_file *file = &f->files[f->count++];
+
+	file->id = *id;
+	memcpy(file->service, service, strlen(service) + 1);
+}
+
+static void
+on_damage(void *ctx, const char *object, const char *what)
+{
+	struct push *p = ctx;
+	struct err why = {0};
+
+	p->tally->damaged_count++;
+	err_set(&why, ERR_CORRUPT, "%s", what);
+	if (p->opt->on_problem != NULL)
+		p->opt->on_problem(p->opt->ctx, object, &why);
+}
+
+enum err_code
+offering_gather(struct push *p, struct err *e)
+{
+	OWNED(snapshot_list_fini) struct snapshot_list snapshots = {0};
+	OWNED(point_list_fini) struct point_list points = {0};
+
+	if (snapshot_list(&snapshots, p->store, p->opt->service, on_damage, p,
+		e) != ERR_NONE ||
+	    point_list(&points, p->store, p->opt->service, on_damage, p, e) !=
+		ERR_NONE ||
+	    files_make(&p->snapshots, snapshots.count, e) != ERR_NONE ||
+	    files_make(&p->points, points.count, e) != ERR_NONE)
+		return e->code;
+	for (size_t i = 0; i < snapshots.count; i++) {
+		const struct snapshot *s = &snapshots.snapshots[i];
+
+		if ((s->flags & SNAPSHOT_CHECKPOINT) == 0)
+			files_add(&p->snapshots, &s->id, s->service);
+	}
+	for (size_t i = 0; i < points.count; i++)
+		files_add(&p->points, &points.points[i].id,
+		    points.points[i].service);
+	p->tally->snapshots_count = p->snapshots.count;
+	p->tally->points_count = p->points.count;
+	return ERR_NONE;
+}
+
+/* --- hello and offers --- */
+
+static enum err_code
+say_hello(struct push *p, struct err *e)
+{
+	OWNED(buf_fini) struct buf payload = {0};
+	struct rmsg_hello h = {
+	    .version = RMSG_VERSION,
+	    .features = RMSG_FEATURES,
+	    .geometry = *store_geometry(p->store),
+	};
+
+	memcpy(h.family, store_family(p->store), STORE_FAMILY_BYTES);
+	if (rmsg_put_hello(&payload, &h, e) != ERR_NONE)
+		return e->code;
+	return talk_tell(p, RMSG_HELLO, &payload, NULL, 0, e);
+}
+
+static size_t
+batch_of(const struct push_files *f, size_t from)
+{
+	return f->count - from < RMSG_OFFER_MAX ? f->count - from
+						: RMSG_OFFER_MAX;
+}
+
+static enum err_code
+offer(struct push *p, enum rmsg_kind kind, const struct push_files *f,
+    size_t from, struct err *e)
+{
+	OWNED(buf_fini) struct buf payload = {0};
+	size_t count = batch_of(f, from);
+	uint8_t *at;
+
+	if (buf_extend(&payload, 8 + count * ID_BYTES, &at, e) != ERR_NONE)
+		return e->code;
+	memset(at, 0, 8);
+	at[0] = (uint8_t)kind;
+	le_put32(at + 4, (uint32_t)count);
+	for (size_t i = 0; i < count; i++)
+		memcpy(at + 8 + i * ID_BYTES, f->files[from + i].id.bytes,
+		    ID_BYTES);
+	return talk_tell(p, RMSG_OFFER, &payload, NULL, 0, e);
+}
+
+static enum err_code
+hear_want(struct push *p, struct push_files *f, size_t from, struct err *e)
+{
+	size_t count = batch_of(f, from);
+	const uint8_t *bits;
+	struct rmsg m;
+
+	if (talk_expect(p, RMSG_WANT, &m, e) != ERR_NONE ||
+	    rmsg_take_want(&bits, count, &m, e) != ERR_NONE)
+		return e->code;
+	for (size_t i = 0; i < count; i++)
+		if (rmsg_bit(bits, i)) {
+			f->files[from + i].wanted = true;
+			f->wanted_count++;
+		}
+	return ERR_NONE;
+}
+
+static enum err_code
+offer_rest(struct push *p, enum rmsg_kind kind, struct push_files *f,
+    struct err *e)
+{
+	for (size_t from = RMSG_OFFER_MAX; from < f->count;
+	     from += RMSG_OFFER_MAX)
+		if (offer(p, kind, f, from, e) != ERR_NONE ||
+		    hear_want(p, f, from, e) != ERR_NONE)
+			return e->code;
+	return ERR_NONE;
+}
+
+/* All that one round trip can carry, before anything is waited for. */
+enum err_code
+offering_greet(struct push *p, struct err *e)
+{
+	struct rmsg m;
+
+	if (say_hello(p, e) != ERR_NONE ||
+	    offer(p, RMSG_KIND_SNAPSHOT, &p->snapshots, 0, e) != ERR_NONE ||
+	    offer(p, RMSG_KIND_POINT, &p->points, 0, e) != ERR_NONE ||
+	    talk_expect(p, RMSG_WELCOME, &m, e) != ERR_NONE ||
+	    rmsg_take_welcome(&p->welcome, &m, e) != ERR_NONE ||
+	    hear_want(p, &p->snapshots, 0, e) != ERR_NONE ||
+	    hear_want(p, &p->points, 0, e) != ERR_NONE)
+		return e->code;
+	p->tally->copy_created = p->welcome.created;
+	if (offer_rest(p, RMSG_KIND_SNAPSHOT, &p->snapshots, e) != ERR_NONE)
+		return e->code;
+	return offer_rest(p, RMSG_KIND_POINT, &p->points, e);
+}
+
+void
+offering_fini(struct push *p)
+{
+	files_fini(&p->snapshots);
+	files_fini(&p->points);
+}
