@@ -229,13 +229,15 @@ int wire_client_fd(const struct wire_client *c);
 
 #define WIRE_WORKER_EVENT_FD 3
 
-/* What a worker says on its fd 3: "type" of each line. */
+/* What a worker says on its fd 3: "type" of each line (worker.md). */
 enum wire_event {
-	WIRE_EVENT_HELLO,     /* first: what I am, my pid, my version */
+	WIRE_EVENT_HELLO,     /* first: pid, version */
 	WIRE_EVENT_PROGRESS,  /* bytes, files done of expected */
-	WIRE_EVENT_HEARTBEAT, /* at least every 10 s */
+	WIRE_EVENT_HEARTBEAT, /* I live */
 	WIRE_EVENT_LOG,       /* a line for people: level, text */
-	WIRE_EVENT_STEP,      /* a plan's step began or ended */
+	WIRE_EVENT_INTENT,    /* record this, before I act */
+	WIRE_EVENT_OUTCOME,   /* ... and what came of it */
+	WIRE_EVENT_ASK,       /* a question to people */
 	WIRE_EVENT_RESULT,    /* last: state, reason, what was produced */
 	WIRE_EVENT_COUNT
 };

@@ -3,7 +3,7 @@
 #include <string.h>
 
 static const char *const names[WIRE_EVENT_COUNT] = {"hello", "progress",
-    "heartbeat", "log", "step", "result"};
+    "heartbeat", "log", "intent", "outcome", "ask", "result"};
 
 const char *
 wire_event_name(enum wire_event event)
