@@ -130,6 +130,38 @@ START_TEST(both_sites_have_one_digest_wherever_and_however_it_is_written)
 }
 END_TEST
 
+static void
+canonical_at(struct buf *out, const char *own, const char *sites)
+{
+	static const char own_text[] =
+	    "site = \"a\"; policy = [ \"sites.conf\" ];";
+	static const char sites_text[] =
+	    "sites = ( { name = \"a\"; failure_domain = \"a\"; repository = "
+	    "\"store\"; } );";
+	struct policy_text_file files[] = {{own, own_text,
+					       sizeof(own_text) - 1},
+	    {sites, sites_text, sizeof(sites_text) - 1}};
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(policy_problem_fini) struct policy_problems ps = {0};
+	struct err e = {0};
+
+	ck_assert_int_eq(policy_load_texts(&p, &ps, files, 2, now, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(p->sites[0].repository[0], '/');
+	ck_assert_int_eq(policy_canonical(p, out, &e), ERR_NONE);
+}
+
+START_TEST(a_relative_path_means_the_same_in_another_folder)
+{
+	OWNED(buf_fini) struct buf a = {0};
+	OWNED(buf_fini) struct buf b = {0};
+
+	canonical_at(&a, "/one/bascule.conf", "/one/sites.conf");
+	canonical_at(&b, "/two/bascule.conf", "/two/sites.conf");
+	ck_assert_str_eq(buf_text(&a), buf_text(&b));
+}
+END_TEST
+
 START_TEST(a_change_that_matters_changes_the_digest)
 {
 	OWNED(buf_fini) struct buf a = {0};
@@ -212,6 +244,7 @@ suite_policy_policy_set(void)
 	tcase_add_test(tc, values_arrive_in_base_units);
 	tcase_add_test(tc,
 	    both_sites_have_one_digest_wherever_and_however_it_is_written);
+	tcase_add_test(tc, a_relative_path_means_the_same_in_another_folder);
 	tcase_add_test(tc, a_change_that_matters_changes_the_digest);
 	tcase_add_test(tc, what_is_shown_loads_again_as_the_same);
 	tcase_add_test(tc, a_plan_has_a_digest_of_its_own);
