@@ -163,7 +163,7 @@ struct content_writer;
 enum err_code content_writer_new(struct content_writer **out, struct writer *w,
     enum chunking how, uint32_t fixed_bytes, struct err *e) MUST_CHECK;
 void content_writer_free(struct content_writer **cw);
-/* Bytes of the current file, in order; holes are passed as they read: zeros. */
+/* Bytes of the current file, in order: of a sparse one, its extents'. */
 enum err_code content_writer_add(struct content_writer *cw, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 /* The file ends; *out is the caller's, cw is ready for the next file. */

@@ -246,6 +246,21 @@ ends_run(const struct capture *c, enum err_code code)
 	    code == ERR_CANCELLED || code == ERR_NOSPACE;
 }
 
+/*
+ * A file that changed while it was read is kept as far as it was read: the
+ * entry must say what is there, not what was promised.
+ */
+static void
+take_what_was_read(struct entry *entry, const struct content *content)
+{
+	if (entry->type != ENTRY_FILE ||
+	    entry_content_bytes(entry) == content->size_bytes)
+		return;
+	entry->sparse = false;
+	entry->extent_count = 0;
+	entry->size_bytes = content->size_bytes;
+}
+
 /* Bring item and content together; *skipped: it could not be had. */
 static enum err_code
 read_item(struct capture *c, struct source_item *item, struct content *out,
@@ -264,6 +279,8 @@ read_item(struct capture *c, struct source_item *item, struct content *out,
 		return rc;
 	}
 	*skipped = rc != ERR_BUSY;
+	if (!*skipped)
+		take_what_was_read(&item->entry, out);
 	return note_problem(c, &item->entry.path, why.text, e);
 }
 

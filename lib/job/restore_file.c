@@ -255,8 +255,7 @@ open_old(const struct restore_task *task, int *fd, struct stat *st,
 		return ERR_NONE;
 	if (fstat(*fd, st) != 0)
 		return err_sys(e, "cannot look at it");
-	/* Another name of the same file may lie outside of what we restore. */
-	if (!S_ISREG(st->st_mode) || st->st_nlink > 1)
+	if (!S_ISREG(st->st_mode))
 		fdio_close(fd);
 	return ERR_NONE;
 }
@@ -291,6 +290,28 @@ create(const struct restore_task *task, int *fd, struct err *e)
 	return err_sys(e, "cannot make the file");
 }
 
+/*
+ * Another name of the file that is there may lie outside of what we restore:
+ * it stays as it is if it is right, and is never written into.
+ */
+static bool
+may_be_kept(struct restore_tools *t, struct restore_task *task, int fd,
+    const struct stat *st)
+{
+	struct pour p = {.tools = t,
+	    .entry = &task->item.entry,
+	    .fd = fd,
+	    .compare = true,
+	    .read_only = true};
+	struct err e;
+
+	if (st->st_nlink == 1)
+		return true;
+	return !task->item.entry.sparse &&
+	    (uint64_t)st->st_size == task->item.entry.size_bytes &&
+	    pour_content(&p, &task->item.content, &e) == ERR_NONE && !p.differs;
+}
+
 static enum err_code
 make_file(struct restore_tools *t, struct restore_task *task, bool exists,
     struct err *e)
@@ -301,6 +322,8 @@ make_file(struct restore_tools *t, struct restore_task *task, bool exists,
 
 	if (exists)
 		rc = open_old(task, &fd, &st, e);
+	if (rc == ERR_NONE && fd != -1 && !may_be_kept(t, task, fd, &st))
+		fdio_close(&fd);
 	if (rc == ERR_NONE && fd != -1)
 		rc = fill_old(t, task, fd, &st, e);
 	else if (rc == ERR_NONE) {
@@ -337,7 +360,8 @@ restore_file_begin_big(struct restore_tools *t, const struct restore_task *task,
 		big->existed = true;
 		return big->fd != -1;
 	}
-	if (fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_nlink == 1)
 		rc = open_old(task, &big->fd, &st, &e);
 	big->existed = big->fd != -1;
 	if (rc == ERR_NONE && big->fd == -1)
@@ -437,8 +461,16 @@ make_special(struct restore_tools *t, struct restore_task *task, bool exists,
 static enum err_code
 make_link(const struct restore_task *task, bool exists, struct err *e)
 {
-	enum err_code rc = exists ? remove_old(task, e) : ERR_NONE;
+	struct stat first, st;
+	enum err_code rc;
 
+	if (exists &&
+	    fstatat(task->top_fd, task->link_to, &first, AT_SYMLINK_NOFOLLOW) ==
+		0 &&
+	    fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    first.st_ino == st.st_ino && first.st_dev == st.st_dev)
+		return ERR_NONE;
+	rc = exists ? remove_old(task, e) : ERR_NONE;
 	if (rc == ERR_NONE &&
 	    linkat(task->top_fd, task->link_to, task->dir->fd, task->name, 0) !=
 		0)

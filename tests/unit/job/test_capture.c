@@ -1,0 +1,295 @@
+#include <bascule/job.h>
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/fault.h"
+#include "support/repo.h"
+#include "support/tmpdir.h"
+
+static struct repo r;
+static struct tmpdir from, to, state;
+static const char *roots[1];
+
+static void
+setup(void)
+{
+	repo_make(&r);
+	tmpdir_make(&from);
+	tmpdir_make(&to);
+	tmpdir_make(&state);
+	roots[0] = from.path;
+	tmpdir_put(&from, "one", "the first file");
+	tmpdir_put(&from, "two", "the second file");
+	ck_assert_int_eq(mkdirat(from.fd, "sub", 0750), 0);
+	tmpdir_put(&from, "sub/three", "the third file");
+	ck_assert_int_eq(symlinkat("one", from.fd, "link"), 0);
+	ck_assert_int_eq(linkat(from.fd, "two", from.fd, "sub/two", 0), 0);
+}
+
+static void
+teardown(void)
+{
+	tmpdir_remove(&state);
+	tmpdir_remove(&to);
+	tmpdir_remove(&from);
+	repo_remove(&r);
+}
+
+static struct capture_options
+options(void)
+{
+	return (struct capture_options){.service = "local",
+	    .dataset = "docs",
+	    .roots = roots,
+	    .roots_count = 1,
+	    .state_dir = state.path};
+}
+
+static enum err_code
+capture(const struct capture_options *opt, struct capture_result *out,
+    struct err *e)
+{
+	OWNED(store_close) struct store *st = NULL;
+	struct store_options so = {STORE_WRITE, r.operations, false};
+
+	if (store_open(&st, r.path, &so, e) != ERR_NONE)
+		return e->code;
+	return capture_run(st, opt, out, e);
+}
+
+static enum err_code
+restore_latest(struct restore_result *out, struct err *e)
+{
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	OWNED(free_mem) char *subtree = NULL;
+	struct store_options so = {STORE_READ, r.operations, false};
+	struct restore_options opt = {.to = to.path, .verify = true};
+
+	if (store_open(&st, r.path, &so, e) != ERR_NONE ||
+	    snapshot_find(&s, &subtree, st, "latest", e) != ERR_NONE)
+		return e->code;
+	opt.root = s.root;
+	opt.subtree = from.path + 1; /* its content goes into `to` */
+	return restore_run(st, &opt, out, e);
+}
+
+static void
+backed_up(struct capture_result *out)
+{
+	struct capture_options opt = options();
+	struct err e = {0};
+
+	ck_assert_msg(capture(&opt, out, &e) == ERR_NONE, "%s", e.text);
+}
+
+START_TEST(what_was_captured_is_restored)
+{
+	struct capture_result result;
+	struct restore_result restored;
+	struct stat a, b;
+	struct err e = {0};
+	char text[32] = "";
+
+	backed_up(&result);
+	ck_assert_uint_eq(result.files_count, 4);
+	ck_assert_uint_eq(result.problems_count, 0);
+	ck_assert_msg(restore_latest(&restored, &e) == ERR_NONE, "%s", e.text);
+	ck_assert_uint_eq(restored.files_count, 4);
+	ck_assert_uint_eq(restored.failed_count + restored.differ_count, 0);
+	ck_assert_str_eq(tmpdir_get(&to, "sub/three"), "the third file");
+	ck_assert_int_gt(readlinkat(to.fd, "link", text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "one");
+	ck_assert_int_eq(fstatat(to.fd, "two", &a, 0), 0);
+	ck_assert_int_eq(fstatat(to.fd, "sub/two", &b, 0), 0);
+	ck_assert_uint_eq(a.st_ino, b.st_ino);
+	ck_assert_int_eq(fstatat(to.fd, "sub", &a, 0), 0);
+	ck_assert_uint_eq(a.st_mode & 07777, 0750);
+}
+END_TEST
+
+START_TEST(the_same_again_stores_nothing)
+{
+	struct capture_result first, second;
+
+	backed_up(&first);
+	backed_up(&second);
+	ck_assert_uint_gt(first.stored_bytes, 0);
+	/* /tmp itself is an entry and may have changed: a page of it. */
+	ck_assert_uint_lt(second.stored_bytes, first.stored_bytes);
+	ck_assert_uint_lt(second.new_bytes, 1024);
+	ck_assert(!id_equal(&first.snapshot, &second.snapshot));
+}
+END_TEST
+
+/* Rule 11: what is young may change again within the clock's tick. */
+START_TEST(a_young_file_is_read_again)
+{
+	struct capture_result result;
+
+	backed_up(&result);
+	backed_up(&result);
+	/* Its directory was made by the system long before: a parent. */
+	ck_assert_uint_lt(result.unchanged_count, 4);
+}
+END_TEST
+
+START_TEST(restoring_over_writes_only_what_differs)
+{
+	struct capture_result result;
+	struct restore_result restored;
+	struct err e = {0};
+
+	backed_up(&result);
+	ck_assert_int_eq(restore_latest(&restored, &e), ERR_NONE);
+	tmpdir_put(&to, "one", "the FIRST file");
+	tmpdir_put(&to, "other", "not in the snapshot");
+	ck_assert_int_eq(restore_latest(&restored, &e), ERR_NONE);
+	ck_assert_uint_eq(restored.written_bytes, strlen("the first file"));
+	ck_assert_str_eq(tmpdir_get(&to, "one"), "the first file");
+	ck_assert_str_eq(tmpdir_get(&to, "other"), "not in the snapshot");
+}
+END_TEST
+
+START_TEST(a_link_planted_in_the_target_is_not_followed)
+{
+	struct capture_result result;
+	struct restore_result restored;
+	struct err e = {0};
+
+	backed_up(&result);
+	ck_assert_int_eq(symlinkat(state.path, to.fd, "sub"), 0);
+	ck_assert_int_eq(restore_latest(&restored, &e), ERR_NONE);
+	ck_assert_int_eq(faccessat(state.fd, "three", F_OK, 0), -1);
+	ck_assert_str_eq(tmpdir_get(&to, "sub/three"), "the third file");
+}
+END_TEST
+
+START_TEST(a_failing_command_makes_no_snapshot)
+{
+	static const char *const failing[] = {"sh", "-c",
+	    "echo half; echo broken >&2; exit 3", NULL};
+	struct capture_options opt = options();
+	struct capture_result result;
+	struct restore_result restored;
+	struct err e = {0};
+
+	opt.command = failing;
+	ck_assert_int_ne(capture(&opt, &result, &e), ERR_NONE);
+	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
+	ck_assert_int_eq(restore_latest(&restored, &e), ERR_NOTFOUND);
+}
+END_TEST
+
+START_TEST(an_empty_dump_is_a_failure)
+{
+	static const char *const empty[] = {"true", NULL};
+	static const char *const full[] = {"echo", "0123456789", NULL};
+	static const char *const shrunken[] = {"echo", "0", NULL};
+	struct capture_options opt = options();
+	struct capture_result result;
+	struct err e = {0};
+
+	opt.min_bytes = 5;
+	opt.max_shrink_millipercent = 50000;
+	opt.command = empty;
+	ck_assert_int_eq(capture(&opt, &result, &e), ERR_INPUT);
+	opt.command = full;
+	ck_assert_msg(capture(&opt, &result, &e) == ERR_NONE, "%s", e.text);
+	opt.min_bytes = 0;
+	opt.command = shrunken;
+	ck_assert_int_eq(capture(&opt, &result, &e), ERR_INPUT);
+}
+END_TEST
+
+START_TEST(a_dry_run_stores_nothing)
+{
+	struct capture_options opt = options();
+	struct capture_result result;
+	struct restore_result restored;
+	struct err e = {0};
+
+	opt.dry_run = true;
+	ck_assert_int_eq(capture(&opt, &result, &e), ERR_NONE);
+	ck_assert_uint_eq(result.files_count, 4);
+	ck_assert_int_eq(restore_latest(&restored, &e), ERR_NOTFOUND);
+}
+END_TEST
+
+/* The whole of the repository is looked at, and the last good one restored. */
+static void
+still_whole(bool more_was_acknowledged)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	struct check_options co = {.depth = CHECK_OPEN};
+	struct check_tally tally = {0};
+	struct err e = {0};
+
+	ck_assert_msg(store_check(st, &co, &tally, &e) == ERR_NONE, "%s",
+	    e.text);
+	ck_assert_uint_eq(tally.damage_count, 0);
+	ck_assert_int_eq(snapshot_list(&list, st, NULL, NULL, NULL, &e),
+	    ERR_NONE);
+	ck_assert_uint_ge(list.count, more_was_acknowledged ? 2 : 1);
+}
+
+/*
+ * System calls of a second backup failing, the first ones each and later ones
+ * ever more apart; each time in a fresh repository, or the calls would be more
+ * each time.
+ */
+START_TEST(any_failing_call_of_a_backup_loses_nothing_acknowledged)
+{
+	bool fired = true;
+
+	for (int nth = 1; fired; nth += 1 + nth / 6) {
+		struct capture_options opt = options();
+		struct capture_result result;
+		struct err e = {0};
+		enum err_code rc;
+
+		ck_assert_int_lt(nth, 100000);
+		backed_up(&result);
+		tmpdir_put(&from, "one", "another text");
+		fault_arm(nth, nth % 2 == 0 ? ENOSPC : EIO);
+		rc = capture(&opt, &result, &e);
+		fired = fault_fired();
+		if (rc != ERR_NONE)
+			ck_assert_uint_gt(strlen(e.text), 0);
+		still_whole(rc == ERR_NONE);
+		repo_remove(&r);
+		repo_make(&r);
+	}
+}
+END_TEST
+
+Suite *suite_job_capture(void);
+
+Suite *
+suite_job_capture(void)
+{
+	Suite *s = suite_create("job/capture");
+	TCase *tc = tcase_create("core");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, what_was_captured_is_restored);
+	tcase_add_test(tc, the_same_again_stores_nothing);
+	tcase_add_test(tc, a_young_file_is_read_again);
+	tcase_add_test(tc, restoring_over_writes_only_what_differs);
+	tcase_add_test(tc, a_link_planted_in_the_target_is_not_followed);
+	tcase_add_test(tc, a_failing_command_makes_no_snapshot);
+	tcase_add_test(tc, an_empty_dump_is_a_failure);
+	tcase_add_test(tc, a_dry_run_stores_nothing);
+	tcase_add_test(tc,
+	    any_failing_call_of_a_backup_loses_nothing_acknowledged);
+	suite_add_tcase(s, tc);
+	return s;
+}
