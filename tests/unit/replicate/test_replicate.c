@@ -309,6 +309,7 @@ START_TEST(only_what_lacks_is_sent)
 	ck_assert_uint_ge(tally.packs_sent_count, 1);
 	ck_assert_uint_lt(tally.packs_sent_count, tally.packs_count);
 	ck_assert_uint_lt(tally.pack_sent_bytes, 100000);
+	ck_assert_uint_eq(tally.pack_bytes, tally.pack_sent_bytes);
 	check_copy(2, 2);
 }
 END_TEST

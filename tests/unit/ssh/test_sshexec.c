@@ -60,11 +60,11 @@ teardown(void)
 	hostpins_free(&pins);
 }
 
-/* Run a shell line over there. */
+/* Run a shell line over there; its parent is sshd, whatever the login shell. */
 static void
 begin(const char *line)
 {
-	const char *argv[] = {"sh", "-c", line, NULL};
+	const char *argv[] = {"exec", "sh", "-c", line, NULL};
 
 	if (conn == NULL)
 		connect_with(20 * NS_PER_S);
