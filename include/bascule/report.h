@@ -74,6 +74,9 @@ struct evidence_verdict {
 	char council[LEDGER_NAME_BYTES_MAX + 1];
 	struct utc since, until, made;
 	struct utc signed_at; /* of the newest head; 0: none */
+	uint64_t newest_head; /* its number */
+	uint64_t after_head;  /* what is before this one is not in the pack; 0:
+	                         it begins with the chains' first records */
 };
 
 /*

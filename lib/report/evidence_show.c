@@ -91,7 +91,11 @@ add_reservations(const struct evidence_verdict *v, struct buf *out,
 
 	if (v->bad)
 		return ERR_NONE;
-	if (v->unsigned_count > 0)
+	if (v->after_head > 0)
+		rc = buf_printf(out, e,
+		    "note       what happened before head %llu is not in it\n",
+		    (unsigned long long)v->after_head);
+	if (rc == ERR_NONE && v->unsigned_count > 0)
 		rc = buf_printf(out, e,
 		    "note       %llu newest records are after the last head: "
 		    "one site's word\n",
@@ -126,9 +130,11 @@ evidence_show_text(const struct evidence_verdict *v, struct buf *out,
 	if (rc == ERR_NONE)
 		rc = add_reservations(v, out, e);
 	if (rc == ERR_NONE)
-		rc = buf_printf(out, e, "records    %llu, under %llu heads\n",
+		rc = buf_printf(out, e,
+		    "records    %llu; heads: %llu, the newest is %llu\n",
 		    (unsigned long long)v->records_count,
-		    (unsigned long long)v->heads_count);
+		    (unsigned long long)v->heads_count,
+		    (unsigned long long)v->newest_head);
 	if (rc == ERR_NONE)
 		rc = add_escaped(out, "signer", v->signer, e);
 	if (rc == ERR_NONE)
@@ -166,6 +172,8 @@ evidence_show_wire(const struct evidence_verdict *v, struct wire_value **out,
 	}
 	wire_add_uint(w, "records", v->records_count);
 	wire_add_uint(w, "heads", v->heads_count);
+	wire_add_uint(w, "newest_head", v->newest_head);
+	wire_add_uint(w, "after_head", v->after_head);
 	wire_add_uint(w, "unsigned_records", v->unsigned_count);
 	wire_add_uint(w, "redacted_records", v->closed_count);
 	wire_add_bool(w, "manifest_signed", v->manifest_signed);

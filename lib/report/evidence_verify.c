@@ -253,6 +253,18 @@ begin_proof(struct pack *p, struct err *e)
 	return proof_new(&p->proof, &o, e);
 }
 
+static void
+note_head(struct pack *p, const struct head *h)
+{
+	struct evidence_verdict *v = p->v;
+
+	if (v->newest_head == 0 &&
+	    wire_take_bool(p->fields, "after_first_head", false))
+		v->after_head = h->number;
+	v->newest_head = h->number;
+	v->signed_at = h->at;
+}
+
 static enum err_code
 judge_heads(struct pack *p, const struct buf *b, struct err *e)
 {
@@ -275,7 +287,7 @@ judge_heads(struct pack *p, const struct buf *b, struct err *e)
 		if (rc == ERR_NONE)
 			rc = head_decode(&head, h.bytes, h.len_bytes, e);
 		if (rc == ERR_NONE)
-			p->v->signed_at = head.at;
+			note_head(p, &head);
 	}
 	return rc;
 }

@@ -73,14 +73,19 @@ put_doubt(void *ctx, const char *text, struct err *e)
 static void
 front(struct page *p, const struct report_exercise *x)
 {
+	size_t before;
+
 	put(p, "EXERCISE REPORT ");
 	put_escaped(p, x->run);
 	put(p, ": ");
 	put_escaped(p, x->result[0] != '\0' ? x->result : "NO RESULT");
 	put(p, "\n");
 	heading(p, "Failed, unproven or not measured");
+	before = p->out->len_bytes;
 	if (p->rc == ERR_NONE)
 		p->rc = report_exercise_doubts(x, put_doubt, p, p->e);
+	if (p->out->len_bytes == before)
+		put(p, "  - nothing that this report knows of\n");
 }
 
 static void

@@ -1,0 +1,195 @@
+/* bascule evidence export | verify: what auditors take away, and its judge. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bascule/ledger.h>
+#include <bascule/report.h>
+#include <bascule/wire.h>
+
+#include "cli.h"
+#include "when.h"
+
+#define ANSWER_TIMEOUT_MS 30000
+#define REDACT_MAX        64
+
+/* --- export --------------------------------------------------------------- */
+
+/* The daemon signs a head and says where its ledger is. */
+static int
+ask_daemon(struct cli *cli, struct buf *path)
+{
+	OWNED(wire_client_close) struct wire_client *c = NULL;
+	OWNED(wire_free) struct wire_value *request = NULL, *v = NULL;
+	enum err_code rc;
+	struct err e;
+
+	rc = wire_client_open(&c, cli->socket, &e);
+	if (rc == ERR_NOTFOUND) {
+		err_set(&e, rc, "no daemon answers at '%s'", cli->socket);
+		err_hint(&e,
+		    "start basculed, or read its database directly: "
+		    "--ledger FILE");
+	}
+	if (rc == ERR_NONE)
+		rc = wire_new(&request, NULL, &e);
+	if (rc != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_text(request, "cmd", "ledger.head");
+	rc = wire_client_ask(c, request, &e);
+	if (rc == ERR_NONE)
+		rc = wire_client_next(c, ANSWER_TIMEOUT_MS, &v, &e);
+	if (rc == ERR_NONE && v != NULL)
+		rc = buf_add_text(path, wire_need_text(v, "ledger"), &e);
+	if (rc == ERR_NONE && v != NULL)
+		rc = wire_check(v, &e);
+	return rc == ERR_NONE ? EXITCODE_DONE : cli_fail(cli, &e);
+}
+
+static enum err_code
+read_options(struct cli *cli, struct evidence_options *o,
+    const char *redact[REDACT_MAX], struct err *e)
+{
+	enum err_code rc = when_parse(cli_value(cli, "since"), &o->since, e);
+
+	if (rc == ERR_NONE)
+		rc = when_parse(cli_value(cli, "until"), &o->until, e);
+	o->service = cli_value(cli, "service");
+	o->council = cli_value(cli, "council");
+	o->redact = redact;
+	while (o->redact_count < REDACT_MAX) {
+		const char *name =
+		    cli_value_nth(cli, "redact", o->redact_count);
+
+		if (name == NULL)
+			return rc;
+		redact[o->redact_count++] = name;
+	}
+	return err_set(e, ERR_INPUT, "more than %d fields to redact",
+	    REDACT_MAX);
+}
+
+static int
+say_exported(struct cli *cli, const char *path, const struct evidence_tally *t)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char size[32];
+	struct err e;
+
+	if (!cli->json) {
+		fputs("wrote '", stdout);
+		cli_print_name(path, strlen(path));
+		printf("': %" PRIu64 " records, %" PRIu64 " of them redacted, "
+		       "%" PRIu64 " heads, %s\n",
+		    t->records_count, t->closed_count, t->heads_count,
+		    cli_size(cli, t->bytes, size));
+		return EXITCODE_DONE;
+	}
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_path(v, "path", path, strlen(path));
+	wire_add_uint(v, "records", t->records_count);
+	wire_add_uint(v, "redacted_records", t->closed_count);
+	wire_add_uint(v, "heads", t->heads_count);
+	wire_add_uint(v, "bytes", t->bytes);
+	return cli_line(cli, &v);
+}
+
+static int
+run_export(struct cli *cli)
+{
+	OWNED(ledger_close) struct ledger *l = NULL;
+	OWNED(buf_fini) struct buf found = {0};
+	const char *redact[REDACT_MAX];
+	const char *to = cli_value(cli, "output");
+	const char *from = cli_value(cli, "ledger");
+	struct evidence_options o = {0};
+	struct evidence_tally tally;
+	enum err_code rc;
+	struct err e;
+
+	if (to == NULL)
+		return cli_wrong_use(cli, "say where to: -o FILE");
+	if (read_options(cli, &o, redact, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	if (from == NULL) {
+		int status = ask_daemon(cli, &found);
+
+		if (status != EXITCODE_DONE)
+			return status;
+		from = buf_text(&found);
+	}
+	rc = ledger_open_readonly(&l, from, &e);
+	if (rc == ERR_NONE)
+		rc = evidence_export(l, &o, to, &tally, &e);
+	if (rc != ERR_NONE)
+		return cli_fail(cli, &e);
+	return say_exported(cli, to, &tally);
+}
+
+static const struct cli_option export_options[] =
+    {{"output", 'o', "FILE", "where to write the pack"},
+	{"since", 0, "TIME", "from then on (2026-11-22, 7d); UTC"},
+	{"until", 0, "TIME", "before then"},
+	{"service", 0, "S", "others' records as hashes only"},
+	{"council", 0, "C", "its chain and the shared one"},
+	{"redact", 0, "FIELD", "keep a field back, such as @host; repeatable"},
+	{"ledger", 0, "FILE", "read this database; no daemon needed"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_evidence_export = {"evidence export",
+    "-o FILE", "write the ledger's records as a file anybody can verify",
+    export_options, 0, 0, run_export};
+
+/* --- verify --------------------------------------------------------------- */
+
+static int
+say_verdict(struct cli *cli, const struct evidence_verdict *v)
+{
+	OWNED(wire_free) struct wire_value *w = NULL;
+	OWNED(buf_fini) struct buf text = {0};
+	enum err_code rc;
+	struct err e;
+	int status = EXITCODE_DONE;
+
+	if (cli->json) {
+		rc = evidence_show_wire(v, &w, &e);
+		if (rc != ERR_NONE)
+			return cli_fail(cli, &e);
+		wire_add_text(w, "type", "summary");
+		status = cli_line(cli, &w);
+	} else {
+		rc = evidence_show_text(v, &text, &e);
+		if (rc != ERR_NONE)
+			return cli_fail(cli, &e);
+		fputs(buf_text(&text), stdout);
+	}
+	return v->bad ? EXITCODE_DAMAGE : status;
+}
+
+static int
+run_verify(struct cli *cli)
+{
+	OWNED(buf_fini) struct buf key = {0};
+	const char *given = cli_value(cli, "key");
+	struct evidence_verdict v;
+	enum err_code rc = ERR_NONE;
+	struct err e;
+
+	if (given != NULL)
+		rc = evidence_show_key(given, &key, &e);
+	if (rc == ERR_NONE)
+		rc = evidence_verify(cli->operands[0],
+		    given != NULL ? buf_text(&key) : NULL, &v, &e);
+	return rc == ERR_NONE ? say_verdict(cli, &v) : cli_fail(cli, &e);
+}
+
+static const struct cli_option verify_options[] =
+    {{"key", 0, "KEY",
+	 "who must have signed: SHA256:..., or a file that holds it"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_evidence_verify = {"evidence verify", "FILE",
+    "judge a pack, without daemon or network; exits 4 if it is not good",
+    verify_options, 1, 1, run_verify};
