@@ -42,14 +42,17 @@ static enum err_code
 hash_whole(struct subject *s, struct id *out, struct err *e)
 {
 	OWNED(hash_free) struct hash *h = NULL;
-	OWNED(free_mem) uint8_t *bytes = malloc(PIECE_BYTES);
+	const size_t room = s->pack.size_bytes < PIECE_BYTES
+	    ? (size_t)s->pack.size_bytes
+	    : PIECE_BYTES;
+	OWNED(free_mem) uint8_t *bytes = malloc(room);
 	enum err_code rc = hash_begin(&h, e);
 
 	if (bytes == NULL)
 		return err_nomem(e);
 	for (uint64_t at = 0; rc == ERR_NONE && at < s->pack.size_bytes;) {
 		uint64_t left = s->pack.size_bytes - at;
-		size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+		size_t n = left < room ? (size_t)left : room;
 
 		rc = fdio_pread(s->pack.fd, bytes, n, at, e);
 		if (rc != ERR_NONE)

@@ -153,6 +153,18 @@ number_packs(struct store *st, struct err *e)
 }
 
 /*
+ * Damage is put up with; what may pass by itself is for a writer a failure,
+ * for a reader as bad as damage.
+ */
+static bool
+is_fatal(const struct store *st, enum err_code rc)
+{
+	if (rc == ERR_NONE || rc == ERR_CORRUPT || rc == ERR_NOTFOUND)
+		return false;
+	return st->access == STORE_WRITE || rc == ERR_TOONEW || rc == ERR_NOMEM;
+}
+
+/*
  * The listed segments.  *vanished: one is not there, which is damage, unless
  * MANIFEST was replaced meanwhile.
  */
@@ -185,11 +197,11 @@ open_segments(struct index *idx, struct store *st, const struct manifest *m,
 			idx->segments_count++;
 			continue;
 		}
-		if (rc == ERR_TOONEW || rc == ERR_NOMEM) {
+		err_wrap(&why, "'%s/index'", st->path);
+		if (is_fatal(st, rc)) {
 			*e = why;
 			return rc;
 		}
-		err_wrap(&why, "'%s/index'", st->path);
 		why.code = ERR_CORRUPT;
 		note_damage(idx, &why);
 	}
@@ -209,7 +221,7 @@ load_once(struct index **out, struct store *st, uint64_t *generation,
 	if (idx == NULL)
 		return err_nomem(e);
 	rc = manifest_read(&m, st, &why);
-	if (rc == ERR_TOONEW || rc == ERR_NOMEM) {
+	if (is_fatal(st, rc)) {
 		*e = why;
 		return rc;
 	}

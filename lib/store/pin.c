@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,13 @@ pin_name(const uint8_t key[SIGN_PUBLIC_BYTES], char out[NAME_BYTES])
 	memcpy(out, "writer-", 7);
 	(void)text_hex(key, SIGN_PUBLIC_BYTES, out + 7);
 	return out;
+}
+
+static bool
+pin_parse_name(const char *name, uint8_t key[SIGN_PUBLIC_BYTES])
+{
+	return strncmp(name, "writer-", 7) == 0 &&
+	    text_unhex(name + 7, key, SIGN_PUBLIC_BYTES);
 }
 
 static enum err_code
@@ -148,4 +156,29 @@ pin_accept(struct session *se, const uint8_t key[SIGN_PUBLIC_BYTES],
 	    print);
 	return err_hint(e,
 	    "if this writer is right, a site that trusts it must pin it here");
+}
+
+enum err_code
+pin_check_all(struct checking *ck, struct err *e)
+{
+	OWNED(repo_names_fini) struct repo_names n = {0};
+	OWNED(fdio_close) int fd = -1;
+	enum err_code rc = repo_open_dir(&fd, ck->store->dir_fd, "keys", e);
+
+	if (rc == ERR_NOTFOUND)
+		return ERR_NONE;
+	if (rc != ERR_NONE || (rc = repo_list(&n, fd, e)) != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < n.count; i++) {
+		uint8_t key[SIGN_PUBLIC_BYTES];
+		char object[sizeof "keys/" + NAME_BYTES];
+		struct err why = {0};
+
+		if (!pin_parse_name(n.names[i], key))
+			continue; /* a key file: keyfile_read looks at those */
+		snprintf(object, sizeof object, "keys/%s", n.names[i]);
+		if (pin_check(ck->store, fd, key, &why) != ERR_NONE)
+			checking_damage(ck, object, "%s", why.text);
+	}
+	return ERR_NONE;
 }

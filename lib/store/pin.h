@@ -21,4 +21,7 @@ enum err_code pin_accept(struct session *se,
     const uint8_t key[SIGN_PUBLIC_BYTES], const char *service,
     struct err *e) MUST_CHECK;
 
+/* Every pin of keys/: whole, and of the key its name says? */
+enum err_code pin_check_all(struct checking *ck, struct err *e) MUST_CHECK;
+
 #endif

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -303,6 +304,21 @@ close_dir(DIR **d)
 	*d = NULL;
 }
 
+/* Only the descriptor is at hand: let the kernel say what it is of. */
+static enum err_code
+list_failed(int dirfd, struct err *e)
+{
+	const int num = errno;
+	char link[32], path[512];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	errno = num;
+	return err_sys(e, "cannot list the directory '%s'", path);
+}
+
 enum err_code
 repo_list(struct repo_names *out, int dirfd, struct err *e)
 {
@@ -315,7 +331,7 @@ repo_list(struct repo_names *out, int dirfd, struct err *e)
 
 	*out = n;
 	if (fd == -1 || (d = fdopendir(fd)) == NULL)
-		return err_sys(e, "cannot list a directory");
+		return list_failed(dirfd, e);
 	fd = -1; /* d has it now */
 	while (errno = 0, (de = readdir(d)) != NULL) {
 		if (strcmp(de->d_name, ".") == 0 ||
@@ -325,7 +341,7 @@ repo_list(struct repo_names *out, int dirfd, struct err *e)
 			return e->code;
 	}
 	if (errno != 0)
-		return err_sys(e, "cannot list a directory");
+		return list_failed(dirfd, e);
 	if (n.count > 0)
 		qsort(n.names, n.count, sizeof(*n.names), compare_names);
 	*out = n;

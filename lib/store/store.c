@@ -420,6 +420,10 @@ store_refresh(struct store *st, struct err *e)
 	index_inherit(fresh, st->index);
 	index_free(&st->index);
 	st->index = fresh;
+	if (st->access == STORE_WRITE && index_damage(st) != NULL) {
+		*e = *index_damage(st);
+		return e->code;
+	}
 	return ERR_NONE;
 }
 

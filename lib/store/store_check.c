@@ -4,6 +4,7 @@
 
 #include "format.h"
 #include "parts.h"
+#include "pin.h"
 
 #define FORMAT_FILE_MAX  4096
 #define SESSION_FILE_MAX 1048576
@@ -78,6 +79,8 @@ store_check(struct store *st, const struct check_options *opt,
 	rc = checking_index(&ck, e);
 	if (rc == ERR_NONE)
 		rc = check_sessions(&ck, e);
+	if (rc == ERR_NONE)
+		rc = pin_check_all(&ck, e);
 	if (rc == ERR_NONE)
 		rc = checking_packs(&ck, e);
 	if (rc == ERR_NONE)

@@ -11,10 +11,11 @@
 #include <sys/types.h>
 #include <sys/xattr.h>
 
-static int calls_left;
+static _Atomic int calls_left; /* threads of a pipeline count, too */
 static int fault_errno;
-static bool fired;
+static _Atomic bool fired;
 static bool reading; /* the calls that only read count too */
+static bool deep;    /* what changes files, and what opens them; no memory */
 
 void
 fault_arm(int nth, int num)
@@ -23,6 +24,7 @@ fault_arm(int nth, int num)
 	fault_errno = num;
 	fired = false;
 	reading = false;
+	deep = false;
 }
 
 void
@@ -30,6 +32,13 @@ fault_arm_reading(int nth, int num)
 {
 	fault_arm(nth, num);
 	reading = true;
+}
+
+void
+fault_arm_deep(int nth, int num)
+{
+	fault_arm(nth, num);
+	deep = true;
 }
 
 bool
@@ -42,7 +51,7 @@ fault_fired(void)
 static bool
 fault_now(void)
 {
-	if (calls_left == 0 || --calls_left > 0)
+	if (calls_left <= 0 || --calls_left != 0)
 		return false;
 	fired = true;
 	errno = fault_errno;
@@ -53,6 +62,12 @@ static bool
 fault_reading(void)
 {
 	return reading && fault_now();
+}
+
+static bool
+fault_deep(void)
+{
+	return deep && fault_now();
 }
 
 ssize_t __real_write(int fd, const void *bytes, size_t len);
@@ -89,7 +104,7 @@ __wrap_renameat(int ofd, const char *o, int nfd, const char *n)
 void *
 __wrap_calloc(size_t n, size_t size)
 {
-	return fault_now() ? NULL : __real_calloc(n, size);
+	return !deep && fault_now() ? NULL : __real_calloc(n, size);
 }
 
 int
@@ -211,4 +226,54 @@ __wrap_openat(int fd, const char *name, int flags, ...)
 		mode = va_arg(ap, mode_t);
 	va_end(ap);
 	return __real_openat(fd, name, flags, mode);
+}
+
+int __real_mkdirat(int fd, const char *name, mode_t mode);
+int __wrap_mkdirat(int fd, const char *name, mode_t mode);
+int
+__wrap_mkdirat(int fd, const char *name, mode_t mode)
+{
+	return fault_deep() ? -1 : __real_mkdirat(fd, name, mode);
+}
+
+int __real_unlinkat(int fd, const char *name, int flags);
+int __wrap_unlinkat(int fd, const char *name, int flags);
+int
+__wrap_unlinkat(int fd, const char *name, int flags)
+{
+	return fault_deep() ? -1 : __real_unlinkat(fd, name, flags);
+}
+
+int __real_syncfs(int fd);
+int __wrap_syncfs(int fd);
+int
+__wrap_syncfs(int fd)
+{
+	return fault_deep() ? -1 : __real_syncfs(fd);
+}
+
+ssize_t __real_read(int fd, void *bytes, size_t len);
+ssize_t __wrap_read(int fd, void *bytes, size_t len);
+ssize_t
+__wrap_read(int fd, void *bytes, size_t len)
+{
+	return fault_deep() ? -1 : __real_read(fd, bytes, len);
+}
+
+/* openat2(2) has no other way in. */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long
+__wrap_syscall(long number, ...)
+{
+	long a[6];
+	va_list ap;
+
+	va_start(ap, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (fault_deep())
+		return -1;
+	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -1,0 +1,456 @@
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bascule/base/fdio.h>
+
+#include "../lib/store/parts.h"
+#include "support/fault.h"
+#include "support/repo.h"
+
+Suite *suite_store_check(void);
+
+static struct repo r;
+
+static void
+setup(void)
+{
+	repo_make(&r);
+}
+
+static void
+teardown(void)
+{
+	repo_remove(&r);
+}
+
+/* --- what a backup is here ------------------------------------------------ */
+
+#define CHUNKS 9
+
+static size_t
+chunk_bytes(uint64_t seed)
+{
+	return 300 + seed * 61 % 700;
+}
+
+/* A tree of one directory, committed.  seed tells its chunks from others'. */
+static enum err_code
+back_up(uint64_t seed, size_t count, struct id *snapshot, struct err *e)
+{
+	struct store_options opt = {.access = STORE_WRITE,
+	    .keyring = r.operations,
+	    .network_fs_allowed = true};
+	struct writer_options wo = {.workers = 1};
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(session_close) struct session *se = NULL;
+	OWNED(writer_free) struct writer *w = NULL;
+	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	enum err_code rc = store_open(&st, r.path, &opt, e);
+
+	if (rc == ERR_NONE)
+		rc = session_open(&se, st, e);
+	if (rc == ERR_NONE)
+		rc = writer_new(&w, se, &wo, e);
+	if (rc == ERR_NONE)
+		rc = tree_writer_new(&tw, w, e);
+	for (uint64_t i = 0; rc == ERR_NONE && i < count; i++) {
+		OWNED(item_fini) struct item it = {0};
+		uint8_t bytes[1024];
+		size_t n = chunk_bytes(seed + i);
+		char path[16];
+
+		snprintf(path, sizeof(path), "f%03d", (int)i);
+		repo_noise(bytes, n, seed + i);
+		it.entry.type = ENTRY_FILE;
+		it.entry.size_bytes = it.content.size_bytes = n;
+		rc = entry_set_path(&it.entry, path, strlen(path), e);
+		it.content.pieces = malloc(sizeof(*it.content.pieces));
+		it.content.pieces_count = 1;
+		it.content.pieces[0].len_bytes = n;
+		if (rc == ERR_NONE)
+			rc = writer_put(w, STORE_DATA, bytes, n, NULL, 0,
+			    &it.content.pieces[0].id, e);
+		if (rc == ERR_NONE)
+			rc = tree_writer_add(tw, &it, e);
+	}
+	if (rc == ERR_NONE)
+		rc = tree_writer_root(tw, &s.root, e);
+	snprintf(s.service, sizeof(s.service), "local");
+	snprintf(s.dataset, sizeof(s.dataset), "d");
+	s.started = s.ended = now_utc();
+	s.host = strdup("h");
+	s.source = strdup("/s");
+	if (rc == ERR_NONE)
+		rc = snapshot_commit(se, w, &s, e);
+	*snapshot = s.id;
+	return rc;
+}
+
+/* Every file of the snapshot, byte for byte. */
+static void
+must_restore(struct store *st, const struct id *snapshot, uint64_t seed,
+    size_t count)
+{
+	OWNED(cursor_close) struct cursor *c = NULL;
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	OWNED(free_mem) char *sub = NULL;
+	const struct item *it;
+	struct err e = {0};
+	char hex[ID_HEX_BYTES];
+	size_t seen = 0;
+
+	ck_assert_msg(snapshot_find(&s, &sub, st, id_hex(snapshot, hex), &e) ==
+		ERR_NONE,
+	    "%s", e.text);
+	ck_assert_msg(cursor_open(&c, st, &s.root, "", 0, &e) == ERR_NONE, "%s",
+	    e.text);
+	while (cursor_next(c, &it, &e) == ERR_NONE && it != NULL) {
+		ck_assert(repo_has(st, &it->content.pieces[0].id, seed + seen,
+		    chunk_bytes(seed + seen)));
+		seen++;
+	}
+	ck_assert_uint_eq(seen, count);
+}
+
+struct damages {
+	char text[4096];
+};
+
+static void
+on_damage(void *ctx, const char *object, const char *what)
+{
+	struct damages *d = ctx;
+	size_t n = strlen(d->text);
+
+	snprintf(d->text + n, sizeof(d->text) - n, "%s: %s\n", object, what);
+}
+
+static uint64_t
+check(enum check_depth depth, struct damages *d)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	struct check_options opt = {.depth = depth,
+	    .on_damage = on_damage,
+	    .ctx = d};
+	struct check_tally tally;
+	struct err e = {0};
+
+	memset(d, 0, sizeof(*d));
+	ck_assert_msg(store_check(st, &opt, &tally, &e) == ERR_NONE, "%s",
+	    e.text);
+	return tally.damage_count;
+}
+
+static void
+must_be_clean(enum check_depth depth)
+{
+	struct damages d;
+
+	ck_assert_msg(check(depth, &d) == 0, "%s", d.text);
+}
+
+/* --- sound repositories ---------------------------------------------------- */
+
+START_TEST(a_sound_repository_has_no_damage)
+{
+	struct id snapshot;
+	struct err e = {0};
+
+	must_be_clean(CHECK_OPEN);
+	ck_assert_msg(back_up(1, 300, &snapshot, &e) == ERR_NONE, "%s", e.text);
+	for (int depth = CHECK_NAMES; depth <= CHECK_OPEN; depth++)
+		must_be_clean(depth);
+	{
+		OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+
+		must_restore(st, &snapshot, 1, 300);
+	}
+}
+END_TEST
+
+/* --- damage ---------------------------------------------------------------- */
+
+static char files[64][128];
+static size_t files_count;
+
+static int
+gather(const char *path, const struct stat *sb, int type, struct FTW *ftw)
+{
+	(void)ftw;
+	if (type == FTW_F && sb->st_size > 0 && files_count < COUNT_OF(files))
+		snprintf(files[files_count++], sizeof(files[0]), "%s",
+		    path + strlen(r.path) + 1);
+	return 0;
+}
+
+static int
+open_file(const char *name)
+{
+	char path[400];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", r.path, name);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ne(fd, -1);
+	return fd;
+}
+
+static void
+flip(int fd, off_t at, unsigned bit)
+{
+	uint8_t byte;
+
+	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+	byte ^= (uint8_t)(1 << bit);
+	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+}
+
+START_TEST(one_flipped_bit_in_any_byte_is_found_and_named)
+{
+	struct id snapshot;
+	struct err e = {0};
+
+	ck_assert_msg(back_up(1, 2, &snapshot, &e) == ERR_NONE, "%s", e.text);
+	must_be_clean(CHECK_READ);
+	files_count = 0;
+	nftw(r.path, gather, 16, FTW_PHYS);
+	ck_assert_uint_ge(files_count, 6); /* 2 packs, segment, MANIFEST ... */
+	for (size_t f = 0; f < files_count; f++) {
+		OWNED(fdio_close) int fd = open_file(files[f]);
+		off_t size = lseek(fd, 0, SEEK_END);
+
+		for (off_t at = 0; at < size; at++) {
+			struct damages d;
+
+			flip(fd, at, (unsigned)at % 8);
+			ck_assert_msg(check(CHECK_READ, &d) > 0,
+			    "%s: a flip at %ld is not seen", files[f],
+			    (long)at);
+			ck_assert_msg(strstr(d.text, files[f]) != NULL,
+			    "%s: a flip at %ld is not named: %s", files[f],
+			    (long)at, d.text);
+			flip(fd, at, (unsigned)at % 8);
+		}
+	}
+	must_be_clean(CHECK_OPEN);
+}
+END_TEST
+
+START_TEST(a_damaged_pack_is_pinpointed)
+{
+	struct damages d;
+	struct id snapshot;
+	struct err e = {0};
+	bool seen = false;
+
+	ck_assert_msg(back_up(1, 200, &snapshot, &e) == ERR_NONE, "%s", e.text);
+	files_count = 0;
+	nftw(r.path, gather, 16, FTW_PHYS);
+	for (size_t f = 0; f < files_count; f++) {
+		OWNED(fdio_close) int fd = -1;
+		struct stat sb;
+
+		if (strncmp(files[f], "packs/", 6) != 0)
+			continue;
+		fd = open_file(files[f]);
+		fstat(fd, &sb);
+		if (sb.st_size < 66000)
+			continue;
+		flip(fd, 65536 + 5, 1);
+		ck_assert_uint_gt(check(CHECK_READ, &d), 0);
+		ck_assert_msg(strstr(d.text, "64 KiB block 1 ") != NULL &&
+			strstr(d.text, "frame") != NULL,
+		    "%s", d.text);
+		seen = true;
+		flip(fd, 65536 + 5, 1);
+	}
+	ck_assert(seen);
+}
+END_TEST
+
+START_TEST(a_missing_or_cut_file_is_named)
+{
+	struct id snapshot;
+	struct err e = {0};
+
+	ck_assert_msg(back_up(1, 3, &snapshot, &e) == ERR_NONE, "%s", e.text);
+	files_count = 0;
+	nftw(r.path, gather, 16, FTW_PHYS);
+	for (size_t f = 0; f < files_count; f++) {
+		struct damages d;
+		char path[400], aside[400];
+		OWNED(fdio_close) int fd = -1;
+
+		/* that one is gone is only seen by what names it */
+		snprintf(path, sizeof(path), "%.63s/%.127s", r.path, files[f]);
+		snprintf(aside, sizeof(aside), "%.47s/aside", r.dir);
+		ck_assert_int_eq(rename(path, aside), 0);
+		if (strncmp(files[f], "snapshots/", 10) != 0 &&
+		    strncmp(files[f], "keys/", 5) != 0) {
+			ck_assert_uint_gt(check(CHECK_NAMES, &d), 0);
+			ck_assert_msg(strstr(d.text, files[f]) != NULL,
+			    "%s: %s", files[f], d.text);
+		}
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		ck_assert_int_ne(fd, -1); /* empty */
+		ck_assert_uint_gt(check(CHECK_NAMES, &d), 0);
+		ck_assert_msg(strstr(d.text, files[f]) != NULL, "%s: %s",
+		    files[f], d.text);
+		ck_assert_int_eq(rename(aside, path), 0);
+	}
+	must_be_clean(CHECK_OPEN);
+}
+END_TEST
+
+START_TEST(format_bak_serves_for_reading_only)
+{
+	struct store_options opt = {.access = STORE_READ,
+	    .keyring = r.operations,
+	    .network_fs_allowed = true};
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(fdio_close) int fd = open_file("format");
+	struct err e = {0};
+
+	flip(fd, 10, 1); /* the version: damage, never "too new" */
+	ck_assert_int_eq(store_open(&st, r.path, &opt, &e), ERR_NONE);
+	ck_assert(store_is_degraded(st));
+	store_close(&st);
+	opt.access = STORE_WRITE;
+	ck_assert_int_eq(store_open(&st, r.path, &opt, &e), ERR_CORRUPT);
+}
+END_TEST
+
+/* --- faults ---------------------------------------------------------------- */
+
+static size_t
+count_names(const char *dir)
+{
+	OWNED(repo_names_fini) struct repo_names n = {0};
+	OWNED(fdio_close) int fd = -1;
+	char path[400];
+	struct err e = {0};
+
+	snprintf(path, sizeof(path), "%s/%s", r.path, dir);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(repo_list(&n, fd, &e), ERR_NONE);
+	return n.count;
+}
+
+/* The next session clears away what the last one left. */
+static void
+must_sweep(void)
+{
+	{
+		OWNED(store_close)
+		struct store *st = repo_open(&r, STORE_WRITE);
+		OWNED(session_close) struct session *se = NULL;
+		struct err e = {0};
+
+		ck_assert_msg(session_open(&se, st, &e) == ERR_NONE, "%s",
+		    e.text);
+	}
+	ck_assert_uint_eq(count_names("tmp"), 0);
+	ck_assert_uint_eq(count_names("sessions"), 0);
+}
+
+/*
+ * With the first, second, ... call of a whole backup failing: what was
+ * acknowledged before stays, what is acknowledged now is there, and the next
+ * backup finds nothing in its way.
+ */
+static void
+sweep(int num)
+{
+	struct id first, last;
+	const uint64_t seed = 1000;
+
+	for (int nth = 1;; nth++) {
+		OWNED(store_close) struct store *st = NULL;
+		struct err e = {0};
+		enum err_code rc;
+
+		repo_remove(&r);
+		repo_make(&r);
+		ck_assert_msg(back_up(1, CHUNKS, &first, &e) == ERR_NONE, "%s",
+		    e.text);
+		fault_arm_deep(nth, num);
+		rc = back_up(seed, CHUNKS, &last, &e);
+		if (!fault_fired()) {
+			ck_assert_msg(rc == ERR_NONE, "%s", e.text);
+			break;
+		}
+		if (rc != ERR_NONE)
+			ck_assert_msg(strchr(e.text, '\'') != NULL,
+			    "call %d: '%s' names nothing", nth, e.text);
+		must_be_clean(CHECK_READ);
+		must_sweep();
+		st = repo_open(&r, STORE_READ);
+		must_restore(st, &first, 1, CHUNKS);
+		if (rc == ERR_NONE)
+			must_restore(st, &last, seed, CHUNKS);
+	}
+}
+
+START_TEST(any_failing_call_loses_nothing_acknowledged)
+{
+	sweep(EIO);
+}
+END_TEST
+
+START_TEST(a_full_disk_loses_nothing_acknowledged)
+{
+	sweep(ENOSPC);
+}
+END_TEST
+
+/* Creation: whatever fails, creating again succeeds or says it exists. */
+START_TEST(a_creation_that_failed_can_be_done_again)
+{
+	for (int nth = 1;; nth++) {
+		char path[128];
+		struct err e = {0};
+		enum err_code rc, again;
+		bool fired;
+
+		snprintf(path, sizeof(path), "%s/new%d", r.dir, nth);
+		fault_arm_deep(nth, EIO);
+		rc = store_create(path, keyring_family(r.operations), NULL, &e);
+		fired = fault_fired();
+		again =
+		    store_create(path, keyring_family(r.operations), NULL, &e);
+		ck_assert_msg(again == ERR_EXISTS ||
+			(rc != ERR_NONE && again == ERR_NONE),
+		    "call %d: %s", nth, e.text);
+		if (!fired)
+			break;
+	}
+}
+END_TEST
+
+Suite *
+suite_store_check(void)
+{
+	Suite *s = suite_create("store/check");
+	TCase *tc = tcase_create("core");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_sound_repository_has_no_damage);
+	tcase_add_test(tc, one_flipped_bit_in_any_byte_is_found_and_named);
+	tcase_add_test(tc, a_damaged_pack_is_pinpointed);
+	tcase_add_test(tc, a_missing_or_cut_file_is_named);
+	tcase_add_test(tc, format_bak_serves_for_reading_only);
+	tcase_add_test(tc, any_failing_call_loses_nothing_acknowledged);
+	tcase_add_test(tc, a_full_disk_loses_nothing_acknowledged);
+	tcase_add_test(tc, a_creation_that_failed_can_be_done_again);
+	suite_add_tcase(s, tc);
+	return s;
+}
