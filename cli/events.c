@@ -44,6 +44,17 @@ own_field(struct wire_value *list, const char *name)
 	return "";
 }
 
+/* A value's own bytes, escaped once. */
+static void
+put_value(struct wire_value *field)
+{
+	OWNED(buf_fini) struct buf value = {0};
+
+	wire_take_path(field, "value", &value);
+	putchar('=');
+	cli_print_name(buf_text(&value), value.len_bytes);
+}
+
 static void
 put_own_fields(struct wire_value *list)
 {
@@ -55,7 +66,7 @@ put_own_fields(struct wire_value *list)
 		if (strcmp(name, "state") == 0)
 			continue; /* stands in front */
 		put("  ", name);
-		put("=", wire_take_text(f, "value", ""));
+		put_value(f);
 	}
 }
 
