@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <bascule/base/fdio.h>
+#include <bascule/base/le.h>
 
 #include "index.h"
 #include "pack.h"
@@ -154,19 +155,43 @@ compare_index(struct subject *s)
 		    (unsigned long long)missing, s->object);
 }
 
+/* Entries say how long their chunks are: the trees' check compares. */
+static enum err_code
+note_lengths(struct subject *s, const struct pack_frame *f,
+    const struct buf *lengths, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+	struct id id;
+
+	if (f->kind != STORE_DATA)
+		return ERR_NONE;
+	for (size_t i = 0; i < lengths->len_bytes / 4 && rc == ERR_NONE; i++) {
+		memcpy(id.bytes,
+		    s->footer.ids + ((size_t)f->first_chunk + i) * ID_BYTES,
+		    ID_BYTES);
+		rc = checking_lengths_add(s->ck, &id,
+		    le_get32(lengths->bytes + 4 * i), e);
+	}
+	return rc;
+}
+
 static enum err_code
 open_frames(struct subject *s, struct err *e)
 {
+	OWNED(buf_fini) struct buf lengths = {0};
+
 	for (uint32_t i = 0; i < s->footer.frames_count; i++) {
 		struct pack_frame f;
-		enum err_code rc =
-		    reader_check_frame(s->reader, &s->pack, &s->footer, i, e);
+		enum err_code rc = reader_check_frame(s->reader, &s->pack,
+		    &s->footer, i, &lengths, e);
 
 		if (rc != ERR_NONE) {
 			err_wrap(e, "frame %u", i);
 			rc = judge(s, e->code, e);
 		}
 		pack_footer_frame(&s->footer, i, &f);
+		if (rc == ERR_NONE)
+			rc = note_lengths(s, &f, &lengths, e);
 		if (rc == ERR_NONE)
 			rc = checking_progress(s->ck, f.len_bytes, e);
 		if (rc != ERR_NONE)

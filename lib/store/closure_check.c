@@ -111,9 +111,12 @@ snapshot_visit(void *ctx, int dir_fd, const char *service, const char *object,
 	OWNED(snapshot_fini) struct snapshot s = {0};
 	struct visiting *v = ctx;
 	struct round *r = v->round;
-	enum err_code rc = snapfind_load(&s, r->ck->store, dir_fd, id, e);
+	enum err_code rc =
+	    snapfind_load(&s, r->ck->store, dir_fd, id, SNAPFIND_DETAILS, e);
 
 	r->object = object;
+	if (checking_progress(r->ck, 0, e) != ERR_NONE)
+		return e->code;
 	if (rc == ERR_NOTFOUND) /* it went while we looked */
 		return ERR_NONE;
 	if (rc == ERR_NONE && strcmp(s.service, service) != 0)

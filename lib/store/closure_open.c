@@ -137,10 +137,11 @@ static enum err_code
 piece_check(void *ctx, const struct content_piece *piece, uint64_t offset_bytes,
     struct err *e)
 {
-	(void)ctx;
-	(void)piece;
+	struct closure_open *co = ctx;
+
 	(void)offset_bytes;
-	(void)e;
+	if (!checking_lengths_fit(co->checking, &piece->id, piece->len_bytes))
+		return wrong(e, "a chunk is not as long as it says");
 	return ERR_NONE;
 }
 
@@ -312,6 +313,8 @@ page_open(struct closure_open *co, struct facts *f, enum store_kind kind,
 	    store_get(co->checking->store, kind, &f->id, &o->body, &o->refs, e);
 	if (rc != ERR_NONE || (rc = page_check_refs(&o->refs, e)) != ERR_NONE ||
 	    (rc = page_reader_begin(&o->pr, &o->body, &o->refs, e)) != ERR_NONE)
+		return rc;
+	if ((rc = checking_progress(co->checking, 0, e)) != ERR_NONE)
 		return rc;
 	f->level = o->pr.level;
 	if ((kind == STORE_LEAF) != (f->level == 0))

@@ -10,6 +10,8 @@
 #include <bascule/crypt.h>
 #include <bascule/store.h>
 
+#define STORE_RAW_BYTES_MAX ((size_t)8 << 20) /* of a frame's plain body */
+
 /* --- head: how every file begins ----------------------------------------- */
 
 #define HEAD_BYTES 32
@@ -188,9 +190,13 @@ enum err_code reader_take(struct reader *r, enum store_kind kind,
 
 struct pack;
 struct pack_footer;
-/* Opens a frame of a pack and compares the ids of what it holds. */
+/*
+ * Opens a frame of a pack and compares the ids of what it holds.  lengths: a
+ * little-endian u32 for each of its chunks; cleared first.
+ */
 enum err_code reader_check_frame(struct reader *r, const struct pack *pk,
-    const struct pack_footer *f, uint32_t ordinal, struct err *e) MUST_CHECK;
+    const struct pack_footer *f, uint32_t ordinal, struct buf *lengths,
+    struct err *e) MUST_CHECK;
 
 /* The clear refs of a page's or list's frame; needs no key. */
 enum err_code reader_refs(struct store *st, const struct id *id,
@@ -217,6 +223,9 @@ struct checking {
 	const struct check_options *opt;
 	struct check_tally *tally;
 	uint64_t done_bytes, total_bytes; /* of packs */
+	uint64_t *lengths;                /* of the chunks that were opened */
+	size_t lengths_count, lengths_room;
+	bool lengths_sorted;
 };
 /* Has the caller had enough?  ERR_CANCELLED. */
 enum err_code checking_progress(struct checking *ck, uint64_t more_bytes,
@@ -224,6 +233,12 @@ enum err_code checking_progress(struct checking *ck, uint64_t more_bytes,
 /* Counts it and tells on_damage.  object: "packs/ab/...", "snapshots/...". */
 void checking_damage(struct checking *ck, const char *object, const char *fmt,
     ...) PRINTF_LIKE(3, 4);
+
+/* A chunk was opened; later: may it be of this length? */
+enum err_code checking_lengths_add(struct checking *ck, const struct id *id,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+bool checking_lengths_fit(struct checking *ck, const struct id *id,
+    uint64_t len_bytes);
 
 /* MANIFEST and its segments; packs, and the index against them. */
 enum err_code checking_index(struct checking *ck, struct err *e) MUST_CHECK;

@@ -507,12 +507,14 @@ refs_of_copy(struct reader *r, const struct index_copy *c,
 
 enum err_code
 reader_check_frame(struct reader *r, const struct pack *pk,
-    const struct pack_footer *f, uint32_t ordinal, struct err *e)
+    const struct pack_footer *f, uint32_t ordinal, struct buf *lengths,
+    struct err *e)
 {
 	struct opened o = {0};
 	struct pack_frame row;
 	enum err_code rc = open_frame(r, pk, ordinal, &o, e);
 
+	buf_clear(lengths);
 	pack_footer_frame(f, ordinal, &row);
 	if (rc == ERR_NONE && o.chunks_count != row.chunks_count)
 		rc = err_set(e, ERR_CORRUPT,
@@ -530,6 +532,9 @@ reader_check_frame(struct reader *r, const struct pack *pk,
 			ID_BYTES) != 0)
 			rc = err_set(e, ERR_CORRUPT,
 			    "chunk %u in it is not what its id says", i);
+		if (rc == ERR_NONE)
+			rc = le_add32(lengths, o.offsets[i + 1] - o.offsets[i],
+			    e);
 	}
 	r->frames_bytes += o.raw.size_bytes; /* as frame_forget takes off */
 	frame_forget(r, &o);

@@ -23,7 +23,7 @@ snapfind_bytes(struct buf *out, int dir_fd, const struct id *id,
 
 enum err_code
 snapfind_load(struct snapshot *out, struct store *st, int dir_fd,
-    const struct id *id, struct err *e)
+    const struct id *id, enum snapfind_part part, struct err *e)
 {
 	OWNED(snapshot_fini) struct snapshot s = {.id = *id};
 	OWNED(buf_fini) struct buf bytes = {0};
@@ -36,7 +36,8 @@ snapfind_load(struct snapshot *out, struct store *st, int dir_fd,
 	    (rc = snapfile_decode(&s, &sealed, st->family, bytes.bytes,
 		 bytes.len_bytes, e)) != ERR_NONE)
 		return rc;
-	if (st->keyring != NULL && keyring_can_read(st->keyring)) {
+	if (part == SNAPFIND_DETAILS && st->keyring != NULL &&
+	    keyring_can_read(st->keyring)) {
 		rc = snapfile_open(&s, &sealed, st->keyring, e);
 		if (rc != ERR_NONE && rc != ERR_KEY)
 			return rc;
@@ -130,7 +131,7 @@ by_id_fn(void *ctx, int dir_fd, const char *service, const char *object,
 	if (b->found || !id_equal(id, b->id))
 		return ERR_NONE;
 	b->found = true;
-	rc = snapfind_load(b->out, b->store, dir_fd, id, e);
+	rc = snapfind_load(b->out, b->store, dir_fd, id, SNAPFIND_DETAILS, e);
 	return rc == ERR_NONE ? ERR_NONE : err_wrap(e, "%s", object);
 }
 

@@ -5,12 +5,15 @@
 
 #include "parts.h"
 
+/* Details take a public key operation each: only who shows them asks. */
+enum snapfind_part { SNAPFIND_CLEAR, SNAPFIND_DETAILS };
+
 /*
  * One file of snapshots/SERVICE or points/SERVICE by its name: the hash is
  * checked, then the rest.  Details are read if the keyring can.
  */
 enum err_code snapfind_load(struct snapshot *out, struct store *st, int dir_fd,
-    const struct id *id, struct err *e) MUST_CHECK;
+    const struct id *id, enum snapfind_part part, struct err *e) MUST_CHECK;
 
 /* In whichever service.  ERR_NOTFOUND. */
 enum err_code snapfind_by_id(struct snapshot *out, struct store *st,
@@ -38,6 +41,10 @@ struct snapfind_each {
 };
 enum err_code snapfind_each(const struct snapfind_each *each,
     struct err *e) MUST_CHECK;
+
+/* As snapshot_list (service may be NULL), but the details stay sealed. */
+enum err_code snapshot_list_clear(struct snapshot_list *out, struct store *st,
+    const char *service, struct err *e) MUST_CHECK;
 
 /* By (epoch, sequence), then start, then id. */
 int snapfind_order(const struct snapshot *a, const struct snapshot *b);

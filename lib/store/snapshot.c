@@ -37,6 +37,7 @@ struct listing {
 	struct snapshot_list *list;
 	size_t room;
 	struct store *store;
+	enum snapfind_part part;
 	store_damage_fn *on_damage;
 	void *ctx;
 };
@@ -66,7 +67,7 @@ listing_fn(void *ctx, int dir_fd, const char *service, const char *object,
 {
 	OWNED(snapshot_fini) struct snapshot s = {0};
 	struct listing *l = ctx;
-	enum err_code rc = snapfind_load(&s, l->store, dir_fd, id, e);
+	enum err_code rc = snapfind_load(&s, l->store, dir_fd, id, l->part, e);
 
 	if (rc == ERR_NONE && strcmp(s.service, service) != 0)
 		rc =
@@ -88,31 +89,52 @@ listing_order(const void *a, const void *b)
 	return snapfind_order(a, b);
 }
 
+static enum err_code
+list(struct snapshot_list *out, struct listing *l, const char *service,
+    struct err *e)
+{
+	OWNED(snapshot_list_fini) struct snapshot_list found = {0};
+	struct snapfind_each each = {.store = l->store,
+	    .top_fd = l->store->snapshots_fd,
+	    .top = "snapshots",
+	    .service = service,
+	    .on_damage = l->on_damage,
+	    .ctx = l->ctx,
+	    .fn = listing_fn,
+	    .fn_ctx = l};
+	enum err_code rc;
+
+	memset(out, 0, sizeof *out);
+	l->list = &found;
+	if ((rc = snapfind_each(&each, e)) != ERR_NONE)
+		return rc;
+	if (found.count > 0)
+		qsort(found.snapshots, found.count, sizeof *found.snapshots,
+		    listing_order);
+	*out = found;
+	memset(&found, 0, sizeof found);
+	return ERR_NONE;
+}
+
 enum err_code
 snapshot_list(struct snapshot_list *out, struct store *st, const char *service,
     store_damage_fn *on_damage, void *ctx, struct err *e)
 {
-	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
-	struct listing l = {&list, 0, st, on_damage, ctx};
-	struct snapfind_each each = {.store = st,
-	    .top_fd = st->snapshots_fd,
-	    .top = "snapshots",
-	    .service = service,
+	struct listing l = {.store = st,
+	    .part = SNAPFIND_DETAILS,
 	    .on_damage = on_damage,
-	    .ctx = ctx,
-	    .fn = listing_fn,
-	    .fn_ctx = &l};
-	enum err_code rc;
+	    .ctx = ctx};
 
-	memset(out, 0, sizeof *out);
-	if ((rc = snapfind_each(&each, e)) != ERR_NONE)
-		return rc;
-	if (list.count > 0)
-		qsort(list.snapshots, list.count, sizeof *list.snapshots,
-		    listing_order);
-	*out = list;
-	memset(&list, 0, sizeof list);
-	return ERR_NONE;
+	return list(out, &l, service, e);
+}
+
+enum err_code
+snapshot_list_clear(struct snapshot_list *out, struct store *st,
+    const char *service, struct err *e)
+{
+	struct listing l = {.store = st, .part = SNAPFIND_CLEAR};
+
+	return list(out, &l, service, e);
 }
 
 /* --- committing ----------------------------------------------------------- */
@@ -144,7 +166,7 @@ place(struct session *se, struct snapshot *s, struct id *known, struct err *e)
 	const struct snapshot *last;
 	enum err_code rc;
 
-	rc = snapshot_list(&list, se->store, s->service, NULL, NULL, e);
+	rc = snapshot_list_clear(&list, se->store, s->service, e);
 	if (rc != ERR_NONE)
 		return rc;
 	last = snapfind_newest(&list, s->service, s->dataset);

@@ -249,7 +249,7 @@ snapshot_find(struct snapshot *out, char **subtree, struct store *st,
 
 	memset(out, 0, sizeof *out);
 	*subtree = NULL;
-	if ((rc = snapshot_list(&list, st, NULL, NULL, NULL, e)) != ERR_NONE ||
+	if ((rc = snapshot_list_clear(&list, st, NULL, e)) != ERR_NONE ||
 	    (rc = parse(&want, name, &list, e)) != ERR_NONE)
 		return rc;
 	if (want.latest)
@@ -260,9 +260,6 @@ snapshot_find(struct snapshot *out, char **subtree, struct store *st,
 		return rc;
 	if (found == NULL)
 		return nothing(&want, e);
-	if ((rc = take_subtree(subtree, want.subtree, e)) != ERR_NONE)
-		return rc;
-	*out = *found;
-	memset(found, 0, sizeof *found);
-	return ERR_NONE;
+	rc = snapfind_by_id(out, st, &found->id, e);
+	return rc == ERR_NONE ? take_subtree(subtree, want.subtree, e) : rc;
 }

@@ -85,5 +85,6 @@ store_check(struct store *st, const struct check_options *opt,
 		rc = checking_packs(&ck, e);
 	if (rc == ERR_NONE)
 		rc = closure_check(&ck, e);
+	free(ck.lengths);
 	return rc == ERR_NONE ? rc : err_wrap(e, "checking '%s'", st->path);
 }

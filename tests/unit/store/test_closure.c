@@ -1,4 +1,5 @@
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 #include "../lib/store/parts.h"
 #include "../lib/store/trees.h"
+#include "support/fault.h"
 #include "support/items.h"
 #include "support/repo.h"
 
@@ -278,6 +280,56 @@ START_TEST(a_child_that_is_not_what_its_parent_promises_is_seen_with_a_key)
 }
 END_TEST
 
+START_TEST(a_chunk_of_another_length_than_its_entry_says_is_seen_with_a_key)
+{
+	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
+	OWNED(item_fini) struct item it = {0};
+	struct id root;
+	struct err e = {0};
+
+	must(tree_writer_new(&tw, w, &e), &e);
+	must(entry_set_path(&it.entry, "f", 1, &e), &e);
+	it.entry.type = ENTRY_FILE;
+	it.entry.size_bytes = it.content.size_bytes = 1001;
+	it.content.pieces = calloc(1, sizeof *it.content.pieces);
+	it.content.pieces_count = 1;
+	it.content.pieces[0].len_bytes = 1001;
+	it.content.pieces[0].id = repo_put(w, 1, 1000);
+	must(tree_writer_add(tw, &it, &e), &e);
+	must(tree_writer_root(tw, &root, &e), &e);
+	ck_assert(refused_at(&root, CHECK_OPEN, "not as long"));
+}
+END_TEST
+
+START_TEST(a_damaged_pin_is_named_and_stops_no_backup)
+{
+	struct id root = plant(3, 1);
+	char path[256], hex[65];
+	const struct sign_key *own = keyring_writer(r.operations);
+
+	(void)commit("housing", &root);
+	snprintf(path, sizeof path, "%s/keys/writer-%s", r.path,
+	    text_hex(sign_key_public(own)->bytes, 32, hex));
+	for (off_t at = 0; at < 100; at += 33) {
+		uint8_t byte;
+		int fd;
+
+		(void)chmod(path, 0600);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+		byte ^= 4;
+		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+		ck_assert(check(st, CHECK_NAMES, NULL) == 1);
+		ck_assert(was_told(NULL, "keys/writer-"));
+		(void)commit("housing", &root);
+		byte ^= 4;
+		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+		close(fd);
+	}
+	ck_assert(check(st, CHECK_NAMES, NULL) == 0);
+}
+END_TEST
+
 START_TEST(a_cursor_stops_at_a_child_that_is_not_what_was_promised)
 {
 	struct id leaf = PUT(STORE_LEAF, "\0\1\0\1b\0\11" DIR_CORE, NULL, 0);
@@ -482,6 +534,73 @@ START_TEST(a_writer_pinned_by_hand_is_taken)
 }
 END_TEST
 
+/* --- failing system calls -------------------------------------------------- */
+
+static size_t
+snapshots_count(struct store *at)
+{
+	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	struct err e = {0};
+
+	must(snapshot_list(&list, at, NULL, NULL, NULL, &e), &e);
+	return list.count;
+}
+
+START_TEST(any_failing_call_leaves_a_commit_done_or_not_begun)
+{
+	struct id root = plant(10, 1), id;
+	struct point p = {.service = "housing", .snapshots_count = 1};
+	struct err e = {0};
+	bool fired = true;
+
+	must(writer_flush(w, &e), &e);
+	for (int nth = 1; fired; nth++) {
+		size_t before = snapshots_count(st);
+		enum err_code rc;
+
+		fault_arm(nth, ENOSPC);
+		rc = try_commit("housing", &root, &id, &e);
+		if (rc == ERR_NONE) {
+			p.snapshots[0] = id;
+			rc = point_commit(se, &p, &e);
+		}
+		fired = fault_fired();
+		ck_assert_msg(rc != ERR_NONE || !fired, "call %d", nth);
+		/* The rename may have been done and its flush not. */
+		ck_assert_uint_le(snapshots_count(st) - before, 1);
+		ck_assert_msg(check(st, CHECK_NAMES, NULL) == 0, "%d: %s", nth,
+		    told);
+		ck_assert_int_lt(nth, 200);
+	}
+	(void)commit("housing", &root);
+}
+END_TEST
+
+START_TEST(any_failing_call_leaves_an_intake_done_or_not_begun)
+{
+	OWNED(store_close) struct store *copy = NULL;
+	OWNED(intake_free) struct intake *in = NULL;
+	OWNED(buf_fini) struct buf b = {0};
+	struct id root = plant(10, 1), id = commit("housing", &root);
+	struct err e = {0};
+	enum err_code rc = ERR_IO;
+
+	open_copy(&copy, "copy");
+	must(intake_new(&in, copy, &e), &e);
+	send_packs(in, &id, 1);
+	snapshot_bytes("housing", &id, &b);
+	for (int nth = 1; rc != ERR_NONE && rc != ERR_EXISTS; nth++) {
+		fault_arm(nth, EIO);
+		rc = intake_snapshot(in, b.bytes, b.len_bytes, &e);
+		(void)fault_fired();
+		ck_assert_msg(check(copy, CHECK_NAMES, NULL) == 0, "%d: %s",
+		    nth, told);
+		ck_assert_int_lt(nth, 200);
+	}
+	ck_assert_uint_eq(snapshots_count(copy), 1);
+}
+END_TEST
+
 Suite *
 suite_store_closure(void)
 {
@@ -500,12 +619,17 @@ suite_store_closure(void)
 	tcase_add_test(tc,
 	    a_child_that_is_not_what_its_parent_promises_is_seen_with_a_key);
 	tcase_add_test(tc,
+	    a_chunk_of_another_length_than_its_entry_says_is_seen_with_a_key);
+	tcase_add_test(tc, a_damaged_pin_is_named_and_stops_no_backup);
+	tcase_add_test(tc,
 	    a_cursor_stops_at_a_child_that_is_not_what_was_promised);
 	tcase_add_test(tc, what_is_of_the_wrong_kind_is_not_committed);
 	tcase_add_test(tc,
 	    a_copy_takes_a_snapshot_only_when_all_it_names_is_there);
 	tcase_add_test(tc, a_copy_pins_the_first_writer_of_a_service);
 	tcase_add_test(tc, a_writer_pinned_by_hand_is_taken);
+	tcase_add_test(tc, any_failing_call_leaves_a_commit_done_or_not_begun);
+	tcase_add_test(tc, any_failing_call_leaves_an_intake_done_or_not_begun);
 	suite_add_tcase(s, tc);
 	return s;
 }
