@@ -15,7 +15,7 @@
 int
 cli_fail(const struct cli *cli, const struct err *why)
 {
-	int status = exitcode_of(why->code);
+	int status = (int)exitcode_of(why->code);
 
 	if (cli->json) {
 		OWNED(wire_free) struct wire_value *v = NULL;

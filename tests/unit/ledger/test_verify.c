@@ -114,8 +114,8 @@ START_TEST(heads_are_held_to_their_signature_and_order)
 	    {"UPDATE heads SET signature = zeroblob(64) WHERE number = 1",
 		"UPDATE heads SET signer = zeroblob(32) WHERE number = 2",
 		"DELETE FROM heads WHERE number = 1",
-		"UPDATE heads SET bytes = CAST(substr(bytes, 1, 60) || x'01' ||"
-		" substr(bytes, 62) AS BLOB) WHERE number = 2"};
+		("UPDATE heads SET bytes = CAST(substr(bytes, 1, 60) || x'01' "
+		 "|| substr(bytes, 62) AS BLOB) WHERE number = 2")};
 
 	for (size_t i = 0; i < COUNT_OF(changes); i++) {
 		struct ledger_verdict v = after(changes[i]);

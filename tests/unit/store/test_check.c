@@ -166,7 +166,7 @@ START_TEST(a_sound_repository_has_no_damage)
 	must_be_clean(CHECK_OPEN);
 	ck_assert_msg(back_up(1, 300, &snapshot, &e) == ERR_NONE, "%s", e.text);
 	for (int depth = CHECK_NAMES; depth <= CHECK_OPEN; depth++)
-		must_be_clean(depth);
+		must_be_clean((enum check_depth)depth);
 	{
 		OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
 
