@@ -7,12 +7,12 @@
 
 #include "support/repo.h"
 
-#define BYTES ((size_t)3 << 20)
+#define BYTES ((size_t)600 << 10)
 #define CUTS  2000
 
-static const struct store_geometry usual = {.chunk_min_bytes = 32 << 10,
-    .chunk_mean_bytes = 128 << 10,
-    .chunk_max_bytes = 512 << 10};
+static const struct store_geometry wide = {.chunk_min_bytes = 4 << 10,
+    .chunk_mean_bytes = 32 << 10,
+    .chunk_max_bytes = 128 << 10};
 static const struct store_geometry small = {.chunk_min_bytes = 300,
     .chunk_mean_bytes = 2048,
     .chunk_max_bytes = 9000};
@@ -33,8 +33,8 @@ setup(void)
 	data = malloc(BYTES);
 	repo_noise(data, BYTES, 7);
 	/* two stretches that never end a chunk by themselves */
-	memset(data + 100000, 0, 700000);
-	memset(data + 1900000, 'x', 40000);
+	memset(data + 100000, 0, 170000);
+	memset(data + 400000, 'x', 40000);
 	ck_assert_int_eq(secret_set(&key, "0123456789abcdef0123456789abcdef",
 			     32, &e),
 	    ERR_NONE);
@@ -60,6 +60,7 @@ reference(const struct store_geometry *g, struct cuts *out)
 {
 	OWNED(secret_fini) struct secret gear = {0};
 	struct err e = {0};
+	uint64_t table[256];
 	unsigned bits = 0;
 	size_t start = 0;
 
@@ -68,6 +69,8 @@ reference(const struct store_geometry *g, struct cuts *out)
 		bits++;
 	ck_assert_int_eq(hash_derive(&key, "bascule gear v1", 2048, &gear, &e),
 	    ERR_NONE);
+	for (size_t i = 0; i < 256; i++)
+		table[i] = le_get64(gear.bytes + i * 8);
 	for (size_t end = 1; end <= BYTES; end++) {
 		size_t len = end - start;
 		unsigned need =
@@ -78,8 +81,7 @@ reference(const struct store_geometry *g, struct cuts *out)
 			continue;
 		if (len < g->chunk_max_bytes) {
 			for (size_t i = end - 64; i < end; i++)
-				h = (h << 1) +
-				    le_get64(gear.bytes + (size_t)data[i] * 8);
+				h = (h << 1) + table[data[i]];
 			if (h >> (64 - need) != 0)
 				continue;
 		}
@@ -109,7 +111,8 @@ chunk(const struct store_geometry *g, size_t (*next)(size_t), struct cuts *out)
 
 			at += used;
 			n -= used;
-			ck_assert(cut || n == 0);
+			if (!cut && n > 0) /* ck_assert is slow */
+				ck_abort_msg("bytes left, and no cut");
 			if (cut)
 				note(out, at);
 		}
@@ -154,7 +157,7 @@ check_all(const struct store_geometry *g)
 
 START_TEST(cuts_are_those_of_the_definition_however_fed)
 {
-	check_all(&usual);
+	check_all(&wide);
 	check_all(&small);
 }
 END_TEST
@@ -165,12 +168,12 @@ START_TEST(an_insertion_moves_the_cuts_behind_it_only)
 	size_t same = 0;
 
 	chunk(&small, all, &before);
-	memmove(data + 2000001, data + 2000000, BYTES - 2000001);
+	memmove(data + 300001, data + 300000, BYTES - 300001);
 	chunk(&small, all, &after);
 	for (size_t i = 0; i < after.count; i++)
 		for (size_t j = 0; j < before.count; j++)
 			same += after.at[i] ==
-			    before.at[j] + (before.at[j] > 2000000);
+			    before.at[j] + (before.at[j] > 300000);
 	ck_assert_uint_gt(same + 5, before.count);
 }
 END_TEST
