@@ -97,6 +97,8 @@ void cli_print_name(const char *bytes, size_t len_bytes);
 const char *cli_size(const struct cli *cli, uint64_t bytes, char out[32]);
 /* Local time with its zone: "2026-11-22 00:21:34 GMT". */
 const char *cli_time(struct utc t, char out[NOW_TEXT_BYTES]);
+/* The same of a file's time: any number of seconds since 1970. */
+const char *cli_time_of(int64_t s, char out[NOW_TEXT_BYTES]);
 
 /* Aligned tables: cells of a row apart by tabs, widths found at the end. */
 struct cli_table;

@@ -40,14 +40,13 @@ static void
 print_text(const struct cli *cli, const struct entry *entry, bool details)
 {
 	char mode[11], when[NOW_TEXT_BYTES], size[32];
-	struct utc t = {entry->mtime_s * NS_PER_S + entry->mtime_ns};
 
 	if (details) {
 		printf("%s ", mode_text(entry, mode));
 		print_owner(&entry->user, entry->uid);
 		print_owner(&entry->group, entry->gid);
 		printf("%10s %s ", cli_size(cli, entry->size_bytes, size),
-		    cli_time(t, when));
+		    cli_time_of(entry->mtime_s, when));
 	}
 	putchar('/');
 	cli_print_name(entry->path.bytes, entry->path.len_bytes);
@@ -64,7 +63,7 @@ print_json(struct cli *cli, const struct item *it)
 	OWNED(wire_free) struct wire_value *v = NULL;
 	const struct entry *entry = &it->entry;
 	OWNED(buf_fini) struct buf path = {0};
-	struct utc mtime = {entry->mtime_s * NS_PER_S + entry->mtime_ns};
+	char mtime[NOW_TEXT_BYTES];
 	struct err e;
 
 	if (wire_new(&v, "entry", &e) != ERR_NONE ||
@@ -84,7 +83,8 @@ print_json(struct cli *cli, const struct item *it)
 		wire_add_bytes(v, "group", entry->group.bytes,
 		    entry->group.len_bytes);
 	wire_add_uint(v, "bytes", entry->size_bytes);
-	wire_add_utc(v, "mtime", mtime);
+	wire_add_text(v, "mtime",
+	    now_text_wide(entry->mtime_s, entry->mtime_ns, mtime));
 	if (entry->type == ENTRY_SYMLINK)
 		wire_add_path(v, "target", entry->target.bytes,
 		    entry->target.len_bytes);

@@ -80,15 +80,21 @@ cli_size(const struct cli *cli, uint64_t bytes, char out[32])
 }
 
 const char *
-cli_time(struct utc t, char out[NOW_TEXT_BYTES])
+cli_time_of(int64_t s, char out[NOW_TEXT_BYTES])
 {
-	time_t s = (time_t)(t.ns / NS_PER_S);
+	time_t when = (time_t)s;
 	struct tm tm;
 
-	if (localtime_r(&s, &tm) == NULL ||
+	if (localtime_r(&when, &tm) == NULL ||
 	    strftime(out, NOW_TEXT_BYTES, "%Y-%m-%d %H:%M:%S %Z", &tm) == 0)
-		now_text(t, out);
+		now_text_wide(s, 0, out);
 	return out;
+}
+
+const char *
+cli_time(struct utc t, char out[NOW_TEXT_BYTES])
+{
+	return cli_time_of(t.ns / NS_PER_S, out);
 }
 
 int

@@ -71,6 +71,30 @@ now_text(struct utc t, char out[NOW_TEXT_BYTES])
 	return out;
 }
 
+#define YEAR_1_S    (-INT64_C(62135596800))
+#define YEAR_9999_S INT64_C(253402300799)
+
+const char *
+now_text_wide(int64_t s, uint32_t ns, char out[NOW_TEXT_BYTES])
+{
+	struct tm tm = {0};
+	time_t when;
+	size_t used;
+
+	if (s < YEAR_1_S)
+		s = YEAR_1_S;
+	if (s > YEAR_9999_S)
+		s = YEAR_9999_S;
+	when = (time_t)s;
+	gmtime_r(&when, &tm);
+	snprintf(out, NOW_TEXT_BYTES, "%04d", tm.tm_year + 1900);
+	used =
+	    4 + strftime(out + 4, NOW_TEXT_BYTES - 4, "-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + used, NOW_TEXT_BYTES - used, ".%09uZ",
+	    ns < NS_PER_S ? ns : 0);
+	return out;
+}
+
 const char *
 now_stamp(struct utc t, char out[NOW_TEXT_BYTES])
 {

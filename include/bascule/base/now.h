@@ -34,6 +34,12 @@ void now_boot_id(char out[NOW_BOOT_ID_BYTES]);
 
 /* "2026-11-22T00:21:34.123456789Z" (RFC 3339).  Returns out. */
 const char *now_text(struct utc t, char out[NOW_TEXT_BYTES]);
+/*
+ * The same of a file's time, which may lie beyond what a struct utc holds:
+ * seconds since 1970 and nanoseconds.  RFC 3339 ends with the year 9999 and
+ * begins with 1: what is beyond is shown as these.
+ */
+const char *now_text_wide(int64_t s, uint32_t ns, char out[NOW_TEXT_BYTES]);
 
 /*
  * RFC 3339 back: "Z" or an offset, up to nine decimals of the second, the years

@@ -17,6 +17,25 @@ START_TEST(an_instant_written_is_the_instant_read)
 }
 END_TEST
 
+START_TEST(a_files_time_may_lie_beyond_what_an_instant_holds)
+{
+	static const struct {
+		int64_t s;
+		uint32_t ns;
+		const char *text;
+	} of[] = {{0, 0, "1970-01-01T00:00:00.000000000Z"},
+	    {-1, 999999999, "1969-12-31T23:59:59.999999999Z"},
+	    {14000000000, 5, "2413-08-23T00:53:20.000000005Z"},
+	    {INT64_MAX, 0, "9999-12-31T23:59:59.000000000Z"},
+	    {INT64_MIN, 0, "0001-01-01T00:00:00.000000000Z"}};
+	char text[NOW_TEXT_BYTES];
+
+	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++)
+		ck_assert_str_eq(now_text_wide(of[i].s, of[i].ns, text),
+		    of[i].text);
+}
+END_TEST
+
 START_TEST(offsets_count_and_nonsense_is_refused)
 {
 	static const char *const bad[] = {"", "2026-02-29T00:00:00Z",
@@ -48,6 +67,7 @@ suite_base_now(void)
 	TCase *tc = tcase_create("core");
 
 	tcase_add_test(tc, an_instant_written_is_the_instant_read);
+	tcase_add_test(tc, a_files_time_may_lie_beyond_what_an_instant_holds);
 	tcase_add_test(tc, offsets_count_and_nonsense_is_refused);
 	suite_add_tcase(s, tc);
 	return s;
