@@ -194,6 +194,12 @@ struct source_program {
 	const char *const *argv; /* NULL-ended; argv[0] is sought in PATH */
 	const char *const *env;  /* NULL-ended "NAME=value", or NULL */
 	int64_t timeout_ns;      /* 0: none */
+	/*
+	 * Asked a few times a second while it is waited for: false ends it and
+	 * its group, with ERR_CANCELLED.  NULL: never asked.
+	 */
+	bool (*is_wanted)(void *ctx);
+	void *ctx;
 };
 
 /*

@@ -125,6 +125,15 @@ tell_progress(struct capture *c, struct err *e)
 	return ERR_NONE;
 }
 
+/* A command that is silent for hours can be stopped as well. */
+static bool
+is_wanted(void *ctx)
+{
+	struct err e;
+
+	return tell_progress(ctx, &e) == ERR_NONE;
+}
+
 static void
 tally(struct capture *c, const struct entry *entry)
 {
@@ -367,8 +376,10 @@ static enum err_code
 open_source(struct capture *c, struct err *e)
 {
 	const struct capture_options *opt = c->opt;
-	struct source_program program = {opt->command, NULL,
-	    opt->command_timeout_ns};
+	struct source_program program = {.argv = opt->command,
+	    .timeout_ns = opt->command_timeout_ns,
+	    .is_wanted = is_wanted,
+	    .ctx = c};
 	struct source_tree_options tree = {
 	    .roots = opt->roots,
 	    .root_count = opt->roots_count,

@@ -49,7 +49,8 @@ run_hook(const struct policy_texts *argv, int64_t timeout_ns, const char *name,
     struct err *e)
 {
 	OWNED(source_outcome_fini) struct source_outcome out = {0};
-	struct source_program program = {argv->items, NULL, timeout_ns};
+	struct source_program program = {.argv = argv->items,
+	    .timeout_ns = timeout_ns};
 	enum err_code rc = source_run(&program, HOOK_OUTPUT_BYTES, &out, e);
 
 	return rc != ERR_NONE ? rc : source_run_check(&out, name, e);

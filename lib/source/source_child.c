@@ -12,12 +12,15 @@
 #include <unistd.h>
 
 #define GRACE_MS 2000 /* between asking to end and making it */
+#define ASK_MS   200  /* between asking whether it is still wanted */
 
 struct source_child {
 	pid_t pid; /* of the program and its group; 0: waited for */
 	int pid_fd;
 	int out_fd, err_fd;
 	struct mono started, deadline; /* deadline.ns 0: none */
+	bool (*is_wanted)(void *ctx);  /* or NULL */
+	void *ctx;
 	int status;
 	char tail[SOURCE_STDERR_BYTES_MAX]; /* a ring */
 	uint64_t tail_bytes;                /* ever written to it */
@@ -202,6 +205,8 @@ source_child_start(struct source_child **out,
 		return err_nomem(e);
 	c->pid_fd = c->out_fd = c->err_fd = -1;
 	snprintf(c->name, sizeof(c->name), "%s", program->argv[0]);
+	c->is_wanted = program->is_wanted;
+	c->ctx = program->ctx;
 	c->started = now_mono();
 	if (program->timeout_ns > 0 &&
 	    program->timeout_ns < INT64_MAX - c->started.ns)
@@ -239,6 +244,33 @@ drain_stderr(struct source_child *c)
 	}
 }
 
+/* How long may be waited at once: until the deadline or the next question. */
+static enum err_code
+time_left(const struct source_child *c, struct timespec *left, bool *endless,
+    struct err *e)
+{
+	int64_t ns = INT64_MAX;
+
+	if (c->is_wanted != NULL) {
+		if (!c->is_wanted(c->ctx))
+			return err_set(e, ERR_CANCELLED, "'%s' was stopped",
+			    c->name);
+		ns = ASK_MS * NS_PER_MS;
+	}
+	if (c->deadline.ns != 0) {
+		int64_t rest = c->deadline.ns - now_mono().ns;
+
+		if (rest <= 0)
+			return err_set(e, ERR_TIMEOUT,
+			    "'%s' did not end in time", c->name);
+		ns = rest < ns ? rest : ns;
+	}
+	*endless = ns == INT64_MAX;
+	left->tv_sec = (time_t)(ns / NS_PER_S);
+	left->tv_nsec = (long)(ns % NS_PER_S);
+	return ERR_NONE;
+}
+
 /*
  * Until fd, or other (-1: none), has something; stderr is drained meanwhile.
  * *first: fd itself has.
@@ -250,20 +282,14 @@ wait_for(struct source_child *c, int fd, int other, bool *first, struct err *e)
 		struct pollfd polls[3] = {{.fd = fd, .events = POLLIN},
 		    {.fd = c->err_fd, .events = POLLIN},
 		    {.fd = other, .events = POLLIN}};
-		struct timespec left, *timeout = NULL;
+		struct timespec left;
+		bool endless = true;
+		enum err_code rc = time_left(c, &left, &endless, e);
 		int n;
 
-		if (c->deadline.ns != 0) {
-			int64_t ns = c->deadline.ns - now_mono().ns;
-
-			if (ns <= 0)
-				return err_set(e, ERR_TIMEOUT,
-				    "'%s' did not end in time", c->name);
-			left.tv_sec = (time_t)(ns / NS_PER_S);
-			left.tv_nsec = (long)(ns % NS_PER_S);
-			timeout = &left;
-		}
-		n = ppoll(polls, COUNT_OF(polls), timeout, NULL);
+		if (rc != ERR_NONE)
+			return rc;
+		n = ppoll(polls, COUNT_OF(polls), endless ? NULL : &left, NULL);
 		if (n < 0 && errno != EINTR)
 			return err_sys(e, "waiting for '%s'", c->name);
 		if (n <= 0)

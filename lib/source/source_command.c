@@ -194,6 +194,8 @@ copy_program(struct command *c, const struct source_program *p, struct err *e)
 	c->program.argv = (const char *const *)c->argv;
 	c->program.env = (const char *const *)c->env;
 	c->program.timeout_ns = p->timeout_ns;
+	c->program.is_wanted = p->is_wanted;
+	c->program.ctx = p->ctx;
 	return rc;
 }
 

@@ -84,6 +84,28 @@ START_TEST(noise_on_stderr_never_blocks_it)
 }
 END_TEST
 
+static bool
+is_wanted_twice(void *ctx)
+{
+	int *asked = ctx;
+
+	return ++*asked <= 2;
+}
+
+START_TEST(a_silent_one_is_ended_when_it_is_not_wanted)
+{
+	OWNED(source_outcome_fini) struct source_outcome out = {0};
+	int asked = 0;
+	struct source_program p = {.argv = SH("sleep 1000"),
+	    .is_wanted = is_wanted_twice,
+	    .ctx = &asked};
+	struct err e = {0};
+
+	ck_assert_int_eq(source_run(&p, 0, &out, &e), ERR_CANCELLED);
+	ck_assert_int_eq(asked, 3);
+}
+END_TEST
+
 START_TEST(its_time_runs_out)
 {
 	OWNED(buf_fini) struct buf out = {0};
@@ -240,6 +262,7 @@ suite_source_source_command(void)
 	tcase_add_test(tc, output_is_one_file);
 	tcase_add_test(tc, a_failing_status_is_a_failure_with_its_words);
 	tcase_add_test(tc, noise_on_stderr_never_blocks_it);
+	tcase_add_test(tc, a_silent_one_is_ended_when_it_is_not_wanted);
 	tcase_add_test(tc, its_time_runs_out);
 	tcase_add_test(tc, its_environment_is_what_was_given);
 	tcase_add_test(tc, a_hook_tells_status_and_output);
