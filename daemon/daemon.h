@@ -30,6 +30,8 @@
 #include <bascule/base/id.h>
 #include <bascule/base/now.h>
 #include <bascule/base/role.h>
+#include <bascule/base/text.h>
+#include <bascule/job.h>
 #include <bascule/ledger.h>
 #include <bascule/loop.h>
 #include <bascule/policy.h>
@@ -140,6 +142,8 @@ struct job {
 	struct utc queued, started, ended;
 	struct mono heard; /* the worker's last line */
 	bool stalled;      /* it has said nothing for too long */
+	bool cancelling;   /* somebody wants it to end: why is next */
+	char cancel_why[JOB_REASON_BYTES];
 	/* how far */
 	uint64_t files_count, done_bytes, total_bytes, new_bytes;
 	char what[96];               /* the worker's own words: "documents" */
@@ -271,7 +275,7 @@ struct daemon_task {
 	const struct policy_service *service;
 	size_t index;     /* of service->verify or ->exercises */
 	const char *site; /* replicate: to which */
-	char key[160], lane[160];
+	char key[192], lane[160];
 };
 
 struct daemon_service {
@@ -279,6 +283,8 @@ struct daemon_service {
 	struct authority authority;
 	struct utc good_at; /* of the newest complete point here; 0: none */
 	struct utc backup_ended; /* of the last one that succeeded */
+	int state;               /* enum posture_rpo at the last look */
+	struct utc state_since;  /* 0: never looked */
 };
 
 struct daemon {
@@ -299,6 +305,16 @@ struct daemon {
 	struct client *clients;
 	struct links *links;
 	struct watcher *watcher;
+	struct loop_listener *listener;
+	struct loop_timer *grew; /* the ledger did: tell who follows */
+	struct loop_signal *signals[3];
+	struct loop_timer *patience; /* while stopping */
+	struct alarm_run *alarms;
+	char alarm_trouble[JOB_REASON_BYTES]; /* "": none */
+	int lock_fd;
+	struct mono looked; /* at the posture */
+	char *site_name;    /* for the ledger, which outlives policies */
+	bool kicked, killed;
 	bool stopping;
 	bool ledger_broken; /* nothing new is started */
 	struct mono started;
@@ -308,6 +324,9 @@ struct daemon {
 struct daemon_service *daemon_service(struct daemon *d, const char *name);
 /* Is the service active at this site, as far as is known? */
 bool daemon_is_active(const struct daemon *d, const struct daemon_service *s);
+/* Ask for a replication to every site that lacks the newest point. */
+void daemon_replicate(struct daemon *d, struct daemon_service *s,
+    const char *trigger);
 /* Look at the schedule soon: something changed. */
 void daemon_kick(struct daemon *d);
 
@@ -319,12 +338,13 @@ struct supervise_limits {
 
 /* Start the worker of a job whose intent is durable. */
 enum err_code supervise_start(struct supervise **out, struct job *j,
-    const struct wire_value *spec, const struct supervise_limits *limits,
+    struct wire_value *spec, const struct supervise_limits *limits,
     struct err *e) MUST_CHECK;
 void supervise_free(struct supervise **s);
 /* SIGTERM now, SIGKILL in a while. */
 void supervise_stop(struct supervise *s, const char *why);
 void supervise_kill(struct supervise *s);
+pid_t supervise_pid(const struct supervise *s);
 enum err_code supervise_tell(struct supervise *s, struct wire_value *line,
     struct err *e) MUST_CHECK;
 
@@ -340,6 +360,13 @@ enum err_code job_skipped(struct daemon *d, const struct schedule_action *a,
     struct err *e) MUST_CHECK;
 void job_free(struct job **j);
 void job_ask_of(const struct job *j, struct schedule_ask *ask, char lane[160]);
+
+/* --- joblog.c ---------------------------------------------------------------------------- */
+
+void job_keep_log(const struct job *j);
+enum err_code job_read_log(const struct daemon *d, const char *id,
+    struct buf *out, struct err *e) MUST_CHECK;
+void job_sweep_logs(const struct daemon *d);
 
 /* --- tasks.c: from the policy to the schedule ------------------------------------------ */
 
@@ -405,15 +432,42 @@ enum err_code posture_refresh(struct daemon *d, struct daemon_service *s,
 
 enum err_code api_start(struct daemon *d, struct err *e) MUST_CHECK;
 void api_stop(struct daemon *d);
+/* No new connections and requests; what is being answered goes on. */
+void api_deafen(struct daemon *d);
 void api_job_changed(struct daemon *d, struct job *j);
 void api_ledger_grew(struct daemon *d);
 const struct api_command *api_table_find(const char *name);
 
-/* --- reload.c ----------------------------------------------------------------------------------------- */
+/* --- alarm.c ---------------------------------------------------------------------------------------- */
 
-/* Load, make the copy for workers, compute the digest, into *d: all or
- * nothing. */
+/* Run what the policy wants to be run; is_bad false: it is over. */
+void alarm_raise(struct daemon *d, enum policy_alert_on on, const char *service,
+    bool is_bad, const char *text);
+void alarm_stop(struct daemon *d);
+
+/* --- reload.c --------------------------------------------------------------------------------------- */
+
+/* policy_load, and the problems as lines. */
+enum err_code reload_load(struct policy **out, const char *path,
+    struct buf *problems, struct err *e) MUST_CHECK;
+/*
+ * At the start: load, lock the state directory, make the copy for workers and
+ * the digest.
+ */
 enum err_code reload_policy(struct daemon *d, struct buf *problems,
     struct err *e) MUST_CHECK;
+/* While running: the same aside, and then into force, or recorded as refused. */
+enum err_code reload_run(struct daemon *d, struct err *e) MUST_CHECK;
+void reload_note_loaded(struct daemon *d);
+
+/* --- daemon.c --------------------------------------------------------------------------------------- */
+
+/* One daemon a state directory: ERR_BUSY. */
+enum err_code daemon_lock(struct daemon *d, const char *state,
+    struct err *e) MUST_CHECK;
+/* A job is gone from the list: perhaps the last one before the end. */
+void daemon_job_gone(struct daemon *d);
+/* Until it is told to stop; the exit code. */
+int daemon_run(const char *policy_path);
 
 #endif

@@ -127,6 +127,8 @@ bool schedule_cancel(struct schedule *s, uint64_t job);
 enum err_code schedule_adopt(struct schedule *s, const struct schedule_ask *ask,
     unsigned attempt, bool running, struct mono mono, uint64_t *job,
     struct err *e) MUST_CHECK;
+uint32_t schedule_retries(const struct schedule *s, uint64_t job);
+void schedule_set_judged(struct schedule *s, size_t task, struct utc judged);
 /* What waits for its next attempt need not wait longer (a link is back). */
 void schedule_hurry(struct schedule *s, enum schedule_kind kind,
     struct mono now);

@@ -578,9 +578,12 @@ bound_memory(const struct worker *w, struct err *e)
 	uint64_t max = w->policy->limits.memory_bytes;
 	struct rlimit lim = {max, max};
 
-	/* Address space, not memory: only where somebody wants it so. */
+	/*
+	 * Writable private memory: RLIMIT_AS would count what thread arenas
+	 * merely reserve.  Only where somebody asked for it.
+	 */
 	if (policy_is_written(&w->policy->limits.at, "memory") &&
-	    setrlimit(RLIMIT_AS, &lim) != 0)
+	    setrlimit(RLIMIT_DATA, &lim) != 0)
 		return err_sys(e, "cannot limit the memory to %llu bytes",
 		    (unsigned long long)max);
 	return ERR_NONE;

@@ -1,0 +1,384 @@
+/* What the API says about the state of things. */
+
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bascule/base/exitcode.h>
+
+#include "client.h"
+
+static enum err_code
+finish(struct client *c, uint64_t count, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = client_summary(&v, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_uint(v, "count", count);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+
+static enum err_code
+no_service(const char *name, struct err *e)
+{
+	return err_set(e, ERR_NOTFOUND, "there is no service '%s'", name);
+}
+
+/* --- ping ----------------------------------------------------------------- */
+
+static enum err_code
+run_ping(struct client *c, struct wire_value *request, struct err *e)
+{
+	struct daemon *d = client_daemon(c);
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE)
+		rc = wire_new(&v, "pong", e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "site", d->policy->site);
+	wire_add_text(v, "version", BASCULE_VERSION);
+	wire_add_int(v, "pid", getpid());
+	wire_add_text(v, "user", client_caller(c)->name);
+	wire_add_seconds(v, "up_seconds", now_mono().ns - d->started.ns);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+const struct api_command api_ping = {"ping", CLIENT_READERS, run_ping};
+
+/* --- status --------------------------------------------------------------- */
+
+static enum err_code
+end_status(struct client *c, uint64_t count, uint64_t behind, struct err *e)
+{
+	struct daemon *d = client_daemon(c);
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = client_summary(&v, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "site", d->policy->site);
+	wire_add_uint(v, "count", count);
+	wire_add_uint(v, "behind", behind);
+	wire_add_uint(v, "links_down", links_down_count(d));
+	wire_add_bool(v, "ledger_writable", !d->ledger_broken);
+	if (d->alarm_trouble[0] != '\0')
+		wire_add_text(v, "alarm_trouble", d->alarm_trouble);
+	wire_add_text(v, "policy", d->digest);
+	wire_add_int(v, "exit", behind > 0 ? EXITCODE_BEHIND : EXITCODE_DONE);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+
+static enum err_code
+run_status(struct client *c, struct wire_value *request, struct err *e)
+{
+	struct daemon *d = client_daemon(c);
+	const char *name = wire_take_text(request, "service", NULL);
+	uint64_t count = 0, behind = 0;
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE && name != NULL && daemon_service(d, name) == NULL)
+		return no_service(name, e);
+	for (size_t i = 0; rc == ERR_NONE && i < d->policy->service_count;
+	     i++) {
+		OWNED(wire_free) struct wire_value *v = NULL;
+		struct daemon_service *s = &d->services[i];
+		bool is_behind = false;
+
+		if (name != NULL && strcmp(name, s->policy->name) != 0)
+			continue;
+		rc = posture_to_wire(d, s, &v, &is_behind, e);
+		if (rc != ERR_NONE)
+			break;
+		count++;
+		behind += is_behind;
+		client_reply(c, &v);
+	}
+	return rc != ERR_NONE ? rc : end_status(c, count, behind, e);
+}
+const struct api_command api_status = {"status", CLIENT_READERS, run_status};
+
+/* --- services, sites, links ------------------------------------------------ */
+
+static enum err_code
+service_to_wire(const struct policy_service *s, struct wire_value **out,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	OWNED(wire_free) struct wire_value *list = NULL;
+	enum err_code rc = wire_new(&v, "service", e);
+
+	if (rc == ERR_NONE)
+		rc = wire_new_list(&list, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "service", s->name);
+	wire_add_text(v, "title", s->title);
+	wire_add_text(v, "owner", s->owner);
+	wire_add_uint(v, "tier", s->tier);
+	wire_add_text(v, "home", s->home);
+	wire_add_text(v, "standby", s->standby);
+	wire_add_seconds(v, "rpo_seconds", s->rpo_ns);
+	wire_add_seconds(v, "rto_seconds", s->rto_ns);
+	for (size_t i = 0; i < s->dataset_count; i++)
+		wire_add_text(list, NULL, s->datasets[i].name);
+	wire_add(v, "datasets", &list);
+	*out = TAKE(v);
+	return ERR_NONE;
+}
+
+static enum err_code
+run_services(struct client *c, struct wire_value *request, struct err *e)
+{
+	struct daemon *d = client_daemon(c);
+	enum err_code rc = client_asked(request, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < d->policy->service_count;
+	     i++) {
+		OWNED(wire_free) struct wire_value *v = NULL;
+
+		rc = service_to_wire(&d->policy->services[i], &v, e);
+		if (rc == ERR_NONE)
+			client_reply(c, &v);
+	}
+	return rc != ERR_NONE ? rc : finish(c, d->policy->service_count, e);
+}
+const struct api_command api_services = {"services", CLIENT_READERS,
+    run_services};
+
+static enum err_code
+run_sites(struct client *c, struct wire_value *request, struct err *e)
+{
+	struct daemon *d = client_daemon(c);
+	enum err_code rc = client_asked(request, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < d->policy->site_count; i++) {
+		const struct policy_site *s = &d->policy->sites[i];
+		OWNED(wire_free) struct wire_value *v = NULL;
+
+		rc = wire_new(&v, "site", e);
+		if (rc != ERR_NONE)
+			break;
+		wire_add_text(v, "site", s->name);
+		wire_add_text(v, "title", s->title);
+		wire_add_text(v, "role",
+		    s->role == POLICY_WITNESS ? "witness" : "datacentre");
+		wire_add_text(v, "failure_domain", s->failure_domain);
+		wire_add_bool(v, "here", s == d->site);
+		wire_add_text(v, "repository", s->repository);
+		if (s->host_count > 0)
+			wire_add_text(v, "host", s->hosts[0].name);
+		client_reply(c, &v);
+	}
+	return rc != ERR_NONE ? rc : finish(c, d->policy->site_count, e);
+}
+const struct api_command api_sites = {"sites", CLIENT_READERS, run_sites};
+
+static enum err_code
+run_links(struct client *c, struct wire_value *request, struct err *e)
+{
+	enum err_code rc = client_asked(request, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	links_tell(client_daemon(c), c);
+	return finish(c, links_down_count(client_daemon(c)), e);
+}
+const struct api_command api_links = {"links", CLIENT_READERS, run_links};
+
+/* --- points --------------------------------------------------------------- */
+
+struct points {
+	struct client *c;
+	uint64_t count;
+};
+
+static enum err_code
+add_snapshots(struct wire_value *v, const char *lines, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *map = NULL;
+	enum err_code rc = wire_new(&map, NULL, e);
+
+	while (rc == ERR_NONE && *lines != '\0') {
+		size_t len = strcspn(lines, "\n");
+		OWNED(free_mem) char *line = strndup(lines, len);
+		char *space = line == NULL ? NULL : strrchr(line, ' ');
+
+		if (line == NULL)
+			return err_nomem(e);
+		if (space != NULL) {
+			*space = '\0';
+			wire_add_text(map, line, space + 1);
+		}
+		lines += len + (lines[len] == '\n');
+	}
+	if (rc == ERR_NONE)
+		wire_add(v, "snapshots", &map);
+	return rc;
+}
+
+static enum err_code
+tell_point(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct points *ps = ctx;
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, "point", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	ps->count++;
+	wire_add_text(v, "point", p->id);
+	wire_add_text(v, "service", p->service);
+	wire_add_utc(v, "at", p->at);
+	wire_add_seconds(v, "age_seconds", now_utc().ns - p->at.ns);
+	wire_add_int(v, "sequence", p->sequence);
+	wire_add_text(v, "site", p->site);
+	wire_add_text(v, "sites", p->sites);
+	wire_add_bool(v, "complete", p->complete);
+	wire_add_bool(v, "suspect", p->suspect);
+	wire_add_bool(v, "held", p->held);
+	wire_add_text(v, "proof",
+	    p->verified_level[0] != '\0' ? p->verified_level : "L1");
+	if (p->verified_at.ns != 0)
+		wire_add_utc(v, "verified", p->verified_at);
+	if (p->tested_run[0] != '\0')
+		wire_add_text(v, "tested_run", p->tested_run);
+	rc = add_snapshots(v, p->snapshots, e);
+	if (rc == ERR_NONE)
+		client_reply(ps->c, &v);
+	return rc;
+}
+
+static enum err_code
+run_points(struct client *c, struct wire_value *request, struct err *e)
+{
+	struct points ps = {c, 0};
+	const char *name = wire_need_text(request, "service");
+	struct ledger_point_filter f = {.service = name,
+	    .limit = wire_take_uint(request, "limit", 100)};
+	enum err_code rc = client_asked(request, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (daemon_service(client_daemon(c), name) == NULL)
+		return no_service(name, e);
+	rc = ledger_points(client_daemon(c)->ledger, &f, tell_point, &ps, e);
+	return rc != ERR_NONE ? rc : finish(c, ps.count, e);
+}
+const struct api_command api_points = {"points", CLIENT_READERS, run_points};
+
+/* --- schedule ------------------------------------------------------------- */
+
+#define DUE_MAX 1000
+
+static enum err_code
+tell_due(struct client *c, const struct daemon_task *t,
+    const struct schedule_task *core, struct utc at, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, "due", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "service", t->service->name);
+	wire_add_text(v, "kind", t->kind->name);
+	wire_add_utc(v, "at", at);
+	for (size_t i = 0; i < core->freeze_count; i++) {
+		const struct policy_freeze *f = core->freezes[i];
+
+		if (window_frozen(f->from_days, f->until_days, f->zone, at))
+			wire_add_text(v, "skipped_by", f->name);
+	}
+	client_reply(c, &v);
+	return ERR_NONE;
+}
+
+/* The next firings of all of a service's tasks, in order of time. */
+static enum err_code
+tell_firings(struct client *c, const char *service, uint64_t wanted,
+    uint64_t *told, struct err *e)
+{
+	struct daemon *d = client_daemon(c);
+	OWNED(free_mem) struct utc *at = calloc(d->task_count + 1, sizeof(*at));
+	enum err_code rc = ERR_NONE;
+
+	if (at == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < d->task_count; i++) {
+		const struct schedule_task *t = schedule_task(d->schedule, i);
+
+		if (strcmp(d->tasks[i].service->name, service) != 0 ||
+		    !t->has_due || !due_next(&t->due, now_utc(), &at[i]))
+			at[i].ns = INT64_MAX;
+	}
+	for (*told = 0; rc == ERR_NONE && *told < wanted; (*told)++) {
+		size_t best = 0;
+		const struct schedule_task *t;
+
+		for (size_t i = 1; i < d->task_count; i++)
+			if (at[i].ns < at[best].ns)
+				best = i;
+		if (d->task_count == 0 || at[best].ns == INT64_MAX)
+			break;
+		t = schedule_task(d->schedule, best);
+		rc = tell_due(c, &d->tasks[best], t, at[best], e);
+		if (!due_next(&t->due, at[best], &at[best]))
+			at[best].ns = INT64_MAX;
+	}
+	return rc;
+}
+
+static enum err_code
+run_schedule(struct client *c, struct wire_value *request, struct err *e)
+{
+	const char *name = wire_need_text(request, "service");
+	uint64_t wanted = wire_take_uint(request, "count", 10), told = 0;
+	enum err_code rc = client_asked(request, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (daemon_service(client_daemon(c), name) == NULL)
+		return no_service(name, e);
+	rc = tell_firings(c, name, wanted < DUE_MAX ? wanted : DUE_MAX, &told,
+	    e);
+	return rc != ERR_NONE ? rc : finish(c, told, e);
+}
+const struct api_command api_schedule = {"schedule", CLIENT_READERS,
+    run_schedule};
+
+/* --- policy --------------------------------------------------------------- */
+
+static enum err_code
+run_policy_digest(struct client *c, struct wire_value *request, struct err *e)
+{
+	struct daemon *d = client_daemon(c);
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE)
+		rc = wire_new(&v, "policy", e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "site", d->policy->site);
+	wire_add_text(v, "digest", d->digest);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+const struct api_command api_policy_digest = {"policy digest", CLIENT_READERS,
+    run_policy_digest};
+
+static enum err_code
+run_reload(struct client *c, struct wire_value *request, struct err *e)
+{
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE)
+		rc = reload_run(client_daemon(c), e);
+	return rc != ERR_NONE ? rc : finish(c, 1, e);
+}
+const struct api_command api_reload = {"reload", CLIENT_ADMINS, run_reload};

@@ -1,0 +1,62 @@
+#ifndef DAEMON_CLIENT_H
+#define DAEMON_CLIENT_H
+
+/* A connection to the API, as api.c and the commands' files share it. */
+
+#include "daemon.h"
+
+struct client {
+	struct client *next;
+	struct daemon *d;
+	struct loop_conn *conn;
+	struct wire_lines lines;
+	struct loop_timer *timer; /* idle, a slow line, or signs of life */
+	struct client_caller caller;
+	char council[64];
+	bool busy;   /* a request is being answered */
+	bool broken; /* to be freed as soon as nobody uses it */
+	int depth;   /* how many calls on the stack use it */
+	char *request_id;
+	struct mono replied;
+	/* what it waits for */
+	bool watches_jobs, watches_ledger;
+	char *job_id;
+	client_watch_fn *watch;
+	void *watch_ctx;
+	void (*watch_ctx_free)(void **ctx);
+};
+
+#define CLIENT_READERS                                          \
+	(ROLE_BIT(ROLE_VIEWER) | ROLE_BIT(ROLE_AUDITOR) |       \
+	    ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_APPROVER) | \
+	    ROLE_BIT(ROLE_DR_LEAD) | ROLE_BIT(ROLE_ADMIN) |     \
+	    ROLE_BIT(ROLE_PEER))
+#define CLIENT_AUDITORS                                  \
+	(ROLE_BIT(ROLE_AUDITOR) | ROLE_BIT(ROLE_ADMIN) | \
+	    ROLE_BIT(ROLE_DR_LEAD) | ROLE_BIT(ROLE_PEER))
+#define CLIENT_OPERATORS                                  \
+	(ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_ADMIN) | \
+	    ROLE_BIT(ROLE_DR_LEAD))
+#define CLIENT_LEADS  (ROLE_BIT(ROLE_DR_LEAD) | ROLE_BIT(ROLE_ADMIN))
+#define CLIENT_ADMINS ROLE_BIT(ROLE_ADMIN)
+
+/* "summary", the last reply; more is added to *v before. */
+enum err_code client_summary(struct wire_value **v, struct err *e) MUST_CHECK;
+/* Bytes that have not gone out: a producer waits above CLIENT_FULL_BYTES. */
+size_t client_queued_bytes(const struct client *c);
+#define CLIENT_FULL_BYTES ((size_t)256 << 10)
+
+/* The commands, a file each group. */
+#define API_COMMANDS(X)                                                        \
+	X(ping)                                                                \
+	X(status) X(services) X(sites) X(links) X(points) X(schedule) X(jobs)  \
+	    X(job) X(run) X(cancel) X(events) X(ledger_head) X(ledger_rebuild) \
+		X(reload) X(policy_digest)
+#define API_DECLARE(name) extern const struct api_command api_##name;
+API_COMMANDS(API_DECLARE)
+
+/* A job that has ended, as the ledger has it. */
+enum err_code api_ended_job(const struct ledger_job *j, struct wire_value **out,
+    struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,435 @@
+/* The daemon as a whole: starting, ticking, stopping. */
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bascule/base/exitcode.h>
+#include <bascule/base/fdio.h>
+
+#include "posture.h"
+
+#define STOP_NS   (25 * NS_PER_S) /* for workers to end by themselves */
+#define KILL_NS   (3 * NS_PER_S)  /* ... and when they are killed */
+#define LOOK_NS   (2 * NS_PER_S)  /* at the posture */
+#define REPAIR_NS (5 * NS_PER_S)  /* of a ledger that fails */
+
+/* --- asking --------------------------------------------------------------- */
+
+struct daemon_service *
+daemon_service(struct daemon *d, const char *name)
+{
+	for (size_t i = 0; i < d->policy->service_count; i++)
+		if (strcmp(d->services[i].policy->name, name) == 0)
+			return &d->services[i];
+	return NULL;
+}
+
+bool
+daemon_is_active(const struct daemon *d, const struct daemon_service *s)
+{
+	return authority_may_write(&s->authority, d->policy->site);
+}
+
+void
+daemon_kick(struct daemon *d)
+{
+	d->kicked = true;
+	if (d->tick != NULL)
+		loop_timer_set(d->tick, 0);
+}
+
+/* --- replication that is behind ------------------------------------------------ */
+
+static enum err_code
+take_at(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	(void)e;
+	*(struct utc *)ctx = p->at;
+	return ERR_NONE;
+}
+
+static enum err_code
+replicate_to(struct daemon *d, struct daemon_service *s, const char *site,
+    const char *trigger, struct err *e)
+{
+	struct ledger_point_filter f = {.service = s->policy->name,
+	    .at_site = site,
+	    .complete = true,
+	    .limit = 1};
+	struct job_request r = {.kind = job_kind_find("replicate"),
+	    .service = s->policy->name,
+	    .site = site,
+	    .trigger = trigger};
+	struct utc there = {0};
+	char lane[160];
+	enum err_code rc;
+
+	tasks_lane(lane, "replicate", s->policy->name, site);
+	if (schedule_busy(d->schedule, lane))
+		return ERR_NONE;
+	rc = ledger_points(d->ledger, &f, take_at, &there, e);
+	if (rc != ERR_NONE || there.ns >= s->good_at.ns)
+		return rc;
+	return job_ask(d, &r, NULL, e);
+}
+
+void
+daemon_replicate(struct daemon *d, struct daemon_service *s,
+    const char *trigger)
+{
+	struct err e;
+
+	if (d->stopping || s->good_at.ns == 0 || !daemon_is_active(d, s))
+		return;
+	for (size_t i = 0; i < s->policy->replicate.to.count; i++)
+		if (replicate_to(d, s, s->policy->replicate.to.items[i],
+			trigger, &e) != ERR_NONE)
+			note_log(NOTE_ERROR, "%s", e.text);
+}
+
+/* --- ticking -------------------------------------------------------------- */
+
+static void
+carry_out(struct daemon *d, const struct schedule_action *a)
+{
+	struct err e;
+	enum err_code rc = ERR_NONE;
+
+	switch (a->verb) {
+	case SCHEDULE_QUEUED: rc = job_fired(d, a, &e); break;
+	case SCHEDULE_START: job_start(d, a); break;
+	case SCHEDULE_SKIP: rc = job_skipped(d, a, &e); break;
+	}
+	if (rc != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+}
+
+/* Is the ledger back?  The record that finds out says that it was away. */
+static void
+try_ledger(struct daemon *d)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	struct err e;
+
+	if (note_draft(&draft, d, NULL, LEDGER_DAEMON, &e) != ERR_NONE)
+		return;
+	draft_text(draft, "state", "ledger-back");
+	if (note_event(d, draft, &e) != ERR_NONE)
+		return; /* told when it began */
+}
+
+static void
+look_around(struct daemon *d)
+{
+	struct mono now = now_mono();
+
+	if (now.ns - d->looked.ns < LOOK_NS)
+		return;
+	d->looked = now;
+	posture_look(d);
+	for (size_t i = 0; i < d->policy->service_count; i++)
+		daemon_replicate(d, &d->services[i], "behind");
+}
+
+static void
+tick(void *ctx)
+{
+	struct daemon *d = ctx;
+	const struct schedule_action *actions;
+	size_t count;
+	int64_t wait;
+	struct err e;
+
+	if (d->stopping)
+		return;
+	d->kicked = false;
+	if (d->ledger_broken)
+		try_ledger(d);
+	if (d->ledger_broken) {
+		loop_timer_set(d->tick, REPAIR_NS);
+		return;
+	}
+	if (schedule_tick(d->schedule, now_utc(), now_mono(), &actions, &count,
+		&e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+	else
+		for (size_t i = 0; i < count; i++)
+			carry_out(d, &actions[i]);
+	look_around(d);
+	if (d->kicked)
+		return; /* something happened meanwhile: the timer is set */
+	wait = schedule_wait_ns(d->schedule, now_utc(), now_mono());
+	loop_timer_set(d->tick, wait < LOOK_NS ? wait : LOOK_NS);
+}
+
+/* --- starting ------------------------------------------------------------- */
+
+enum err_code
+daemon_lock(struct daemon *d, const char *state, struct err *e)
+{
+	OWNED(free_mem) char *path = NULL;
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (mkdir(state, 0700) != 0 && errno != EEXIST)
+		return err_sys(e, "cannot make '%s'", state);
+	if (asprintf(&path, "%s/lock", state) < 0) {
+		path = NULL;
+		return err_nomem(e);
+	}
+	d->lock_fd =
+	    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (d->lock_fd < 0)
+		return err_sys(e, "cannot open '%s'", path);
+	if (fcntl(d->lock_fd, F_OFD_SETLK, &whole) == 0)
+		return ERR_NONE;
+	if (errno != EAGAIN && errno != EACCES)
+		return err_sys(e, "cannot lock '%s'", path);
+	return err_set(e, ERR_BUSY, "another daemon works with '%s'", state);
+}
+
+static enum err_code
+open_ledger(struct daemon *d, struct err *e)
+{
+	OWNED(free_mem) char *path = NULL;
+	OWNED(free_mem) char *key = NULL;
+	struct ledger_options opt = {.site = d->site_name};
+	enum err_code rc;
+
+	if (asprintf(&path, "%s/ledger.db", d->policy->state) < 0)
+		path = NULL;
+	if (asprintf(&key, "%s/ledger.key", d->policy->state) < 0)
+		key = NULL;
+	if (path == NULL || key == NULL)
+		return err_nomem(e);
+	rc = ledgerkey_open(&d->ledger_key, key, e);
+	opt.signer = d->ledger_key;
+	if (rc == ERR_NONE)
+		rc = ledger_open(&d->ledger, path, &opt, e);
+	return rc;
+}
+
+static enum err_code
+note_state(struct daemon *d, const char *state, struct err *e)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	enum err_code rc = note_draft(&draft, d, NULL, LEDGER_DAEMON, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	draft_text(draft, "state", state);
+	draft_int(draft, "pid", getpid());
+	draft_text(draft, "version", BASCULE_VERSION);
+	return note_event(d, draft, e);
+}
+
+static void stop(void *ctx);
+static void reload(void *ctx);
+
+static enum err_code
+catch_signals(struct daemon *d, struct err *e)
+{
+	enum err_code rc =
+	    loop_signal_new(&d->signals[0], d->loop, SIGTERM, stop, d, e);
+
+	if (rc == ERR_NONE)
+		rc = loop_signal_new(&d->signals[1], d->loop, SIGINT, stop, d,
+		    e);
+	if (rc == ERR_NONE)
+		rc = loop_signal_new(&d->signals[2], d->loop, SIGHUP, reload, d,
+		    e);
+	return rc;
+}
+
+static enum err_code
+refresh_all(struct daemon *d, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < d->policy->service_count; i++)
+		rc = posture_refresh(d, &d->services[i], e);
+	return rc;
+}
+
+static enum err_code
+begin(struct daemon *d, struct err *e)
+{
+	enum err_code rc = loop_new(&d->loop, e);
+
+	if (rc == ERR_NONE)
+		rc = catch_signals(d, e);
+	if (rc == ERR_NONE)
+		rc = refresh_all(d, e);
+	if (rc == ERR_NONE)
+		rc = tasks_make(d, &d->schedule, &d->tasks, &d->task_count, e);
+	if (rc ==
+	    ERR_NONE) /* behind tasks_make: it looks for the last record */
+		rc = note_state(d, "started", e);
+	if (rc == ERR_NONE)
+		rc = recover_run(d, e);
+	if (rc == ERR_NONE)
+		rc = refresh_all(d, e);
+	if (rc == ERR_NONE)
+		rc = loop_timer_new(&d->tick, d->loop, tick, d, e);
+	if (rc == ERR_NONE)
+		rc = links_start(d, e);
+	if (rc == ERR_NONE)
+		rc = watcher_start(d, e);
+	job_sweep_logs(d);
+	return rc == ERR_NONE ? api_start(d, e) : rc;
+}
+
+/* --- stopping ------------------------------------------------------------- */
+
+static void
+stop_when_idle(struct daemon *d)
+{
+	for (const struct job *j = d->jobs; j != NULL; j = j->next)
+		if (j->worker != NULL)
+			return;
+	loop_stop(d->loop);
+}
+
+void
+daemon_job_gone(struct daemon *d)
+{
+	if (d->stopping)
+		stop_when_idle(d);
+}
+
+static void
+patience_over(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (d->killed) {
+		loop_stop(d->loop);
+		return;
+	}
+	d->killed = true;
+	for (struct job *j = d->jobs; j != NULL; j = j->next)
+		if (j->worker != NULL)
+			supervise_kill(j->worker);
+	loop_timer_set(d->patience, KILL_NS);
+}
+
+/* The second time it is meant seriously. */
+static void
+stop(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (d->stopping) {
+		patience_over(d);
+		return;
+	}
+	d->stopping = true;
+	loop_notify("STOPPING=1");
+	note_log(NOTE_INFO, "stopping");
+	api_deafen(d);
+	for (struct job *j = d->jobs, *next; j != NULL; j = next) {
+		next = j->next;
+		job_cancel(j, "the daemon was stopped");
+	}
+	loop_timer_set(d->patience, STOP_NS);
+	stop_when_idle(d);
+}
+
+static void
+reload(void *ctx)
+{
+	struct daemon *d = ctx;
+	struct err e;
+
+	if (!d->stopping && reload_run(d, &e) != ERR_NONE)
+		return; /* told and recorded */
+}
+
+/* Jobs that did not end in time keep their open intents: after the next start
+ * they are unknown, which is what they are. */
+static void
+end(struct daemon *d)
+{
+	struct err e;
+
+	if (d->ledger != NULL && d->loop != NULL) {
+		if (note_state(d, "stopped", &e) != ERR_NONE ||
+		    ledger_sign_head(d->ledger, NULL, &e) != ERR_NONE)
+			note_log(NOTE_ERROR, "%s", e.text);
+	}
+	api_stop(d);
+	while (d->jobs != NULL) {
+		struct job *j = d->jobs;
+
+		d->jobs = j->next;
+		job_free(&j);
+	}
+	watcher_stop(d);
+	links_stop(d);
+	alarm_stop(d);
+	loop_timer_free(&d->tick);
+	loop_timer_free(&d->patience);
+	for (size_t i = 0; i < COUNT_OF(d->signals); i++)
+		loop_signal_free(&d->signals[i]);
+	loop_free(&d->loop);
+	schedule_free(&d->schedule);
+	free(d->tasks);
+	ledger_close(&d->ledger);
+	ledgerkey_free(&d->ledger_key);
+	policy_free(&d->policy);
+	free(d->policy_snapshot);
+	free(d->services);
+	free(d->site_name);
+	fdio_close(&d->lock_fd);
+}
+
+static enum err_code
+prepare(struct daemon *d, struct buf *problems, struct err *e)
+{
+	enum err_code rc = reload_policy(d, problems, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	d->site_name = strdup(d->policy->site); /* the ledger keeps it */
+	if (d->site_name == NULL)
+		return err_nomem(e);
+	rc = open_ledger(d, e);
+	if (rc == ERR_NONE)
+		rc = begin(d, e);
+	return rc == ERR_NONE
+	    ? loop_timer_new(&d->patience, d->loop, patience_over, d, e)
+	    : rc;
+}
+
+int
+daemon_run(const char *policy_path)
+{
+	OWNED(buf_fini) struct buf problems = {0};
+	struct daemon d = {.policy_path = policy_path,
+	    .lock_fd = -1,
+	    .started = now_mono()};
+	struct err e;
+	enum err_code rc = prepare(&d, &problems, &e);
+
+	if (rc == ERR_NONE) {
+		reload_note_loaded(&d);
+		note_log(NOTE_INFO,
+		    "site '%s', %zu services, policy digest %.16s, socket %s",
+		    d.policy->site, d.policy->service_count, d.digest,
+		    d.policy->socket);
+		loop_notify("READY=1");
+		daemon_kick(&d);
+		rc = loop_run(d.loop, &e);
+	}
+	if (problems.len_bytes > 0)
+		fputs(buf_text(&problems), stderr);
+	if (rc != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+	end(&d);
+	return rc == ERR_NONE ? EXITCODE_DONE : (int)exitcode_of(rc);
+}

@@ -1,0 +1,429 @@
+/* The kinds of jobs, and what follows from them. */
+
+#include "daemon.h"
+
+#include <string.h>
+
+#include <bascule/base/rand.h>
+
+/* --- backup --------------------------------------------------------------- */
+
+static bool
+on_snapshot(struct job *j, struct wire_value *ev)
+{
+	snprintf(j->snapshot, sizeof(j->snapshot), "%s",
+	    wire_take_text(ev, "snapshot", ""));
+	job_log(j, "snapshot %.16s of %s", j->snapshot,
+	    wire_take_text(ev, "dataset", ""));
+	job_touch(j);
+	return true;
+}
+
+/* The fields every record of a point has. */
+static enum err_code
+point_draft(struct draft **out, struct job *j, struct wire_value *ev,
+    struct err *e)
+{
+	struct wire_value *map = wire_take_object(ev, "snapshots");
+	enum err_code rc = j->kind->ledger_type != NULL
+	    ? job_draft(out, j, LEDGER_POINT, e)
+	    : note_draft(out, j->d, j->service, LEDGER_POINT, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	draft_text(*out, "point", wire_need_text(ev, "point"));
+	draft_int(*out, "at_ns", wire_need_int(ev, "at_ns"));
+	draft_uint(*out, "sequence", wire_take_uint(ev, "sequence", 0));
+	draft_uint(*out, "complete", 1);
+	for (size_t i = 0; map != NULL && wire_name_at(map, i) != NULL; i++) {
+		const char *dataset = wire_name_at(map, i);
+		char name[LEDGER_NAME_BYTES_MAX + 1];
+
+		snprintf(name, sizeof(name), "snapshot.%s", dataset);
+		draft_text(*out, name, wire_need_text(map, dataset));
+	}
+	return wire_check(ev, e);
+}
+
+static void
+refresh(struct job *j)
+{
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	struct err e;
+
+	if (s != NULL && posture_refresh(j->d, s, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+}
+
+static bool
+on_point(struct job *j, struct wire_value *ev)
+{
+	OWNED(draft_free) struct draft *d = NULL;
+	struct err e;
+	enum err_code rc = point_draft(&d, j, ev, &e);
+
+	if (rc == ERR_NONE) {
+		draft_text(d, "site", j->d->policy->site);
+		rc = note_event(j->d, d, &e);
+	}
+	if (rc != ERR_NONE)
+		note_log(NOTE_ERROR, "a recovery point is not recorded: %s",
+		    e.text);
+	refresh(j);
+	return true;
+}
+
+static bool
+backup_event(struct job *j, const char *type, struct wire_value *ev)
+{
+	if (strcmp(type, "snapshot") == 0)
+		return on_snapshot(j, ev);
+	if (strcmp(type, "point") == 0)
+		return on_point(j, ev);
+	if (strcmp(type, "dataset_failed") != 0)
+		return false;
+	job_log(j, "error: %s: %s", wire_take_text(ev, "dataset", ""),
+	    wire_take_text(ev, "reason", ""));
+	return true;
+}
+
+static void
+backup_after(struct job *j)
+{
+	struct daemon_service *s = daemon_service(j->d, j->service);
+
+	if (s == NULL || j->state != JOB_SUCCEEDED)
+		return;
+	s->backup_ended = j->ended;
+	daemon_replicate(j->d, s, "after a backup");
+}
+
+static enum err_code
+backup_recover(struct daemon *d, const struct record *intent,
+    struct buf *reason, struct err *e)
+{
+	char service[LEDGER_NAME_BYTES_MAX + 1], hex[ID_HEX_BYTES];
+	struct survey_found found;
+	struct err why;
+
+	record_text(intent, "@service", service, sizeof(service));
+	if (survey_since(d->site->repository, service, intent->at, &found,
+		&why) != ERR_NONE)
+		return buf_printf(reason, e,
+		    "; the repository cannot be looked at: %s", why.text);
+	if (found.points_count > 0)
+		return buf_printf(reason, e,
+		    "; it had made its recovery point %.16s, which is "
+		    "complete",
+		    id_hex(&found.point, hex));
+	return buf_printf(reason, e,
+	    "; no recovery point came of it (%zu snapshots of datasets are "
+	    "kept)",
+	    found.snapshots_count);
+}
+
+/* --- replicate -------------------------------------------------------------- */
+
+struct replicate_own {
+	struct utc newest; /* points up to here will be there when it is done */
+};
+
+static void
+free_own(void **own)
+{
+	free_mem(own);
+}
+
+static enum err_code
+replicate_prepare(struct job *j, struct wire_value *spec, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *routes = NULL;
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	struct replicate_own *own = j->own;
+	enum err_code rc;
+
+	if (own == NULL) {
+		own = j->own = calloc(1, sizeof(*own));
+		j->own_free = free_own;
+	}
+	if (own == NULL)
+		return err_nomem(e);
+	own->newest = s != NULL ? s->good_at : (struct utc){0};
+	rc = links_routes(j->d, j->site, &routes, e);
+	if (rc == ERR_NONE)
+		wire_add(spec, "routes", &routes);
+	return rc;
+}
+
+static bool
+replicate_event(struct job *j, const char *type, struct wire_value *ev)
+{
+	const char *error = wire_take_text(ev, "error", NULL);
+
+	if (strcmp(type, "route") != 0)
+		return false;
+	job_log(j, "%s: over link %s%s%s", error == NULL ? "info" : "warning",
+	    wire_take_text(ev, "link", "-"), error == NULL ? "" : ": ",
+	    error == NULL ? "" : error);
+	return true;
+}
+
+struct arrived {
+	struct job *j;
+	struct utc newest;
+	char (*ids)[ID_HEX_BYTES];
+	size_t count, size;
+};
+
+static bool
+has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = words; *p != '\0'; p += strcspn(p, " ")) {
+		p += strspn(p, " ");
+		if (strncmp(p, word, len) == 0 &&
+		    (p[len] == ' ' || p[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static enum err_code
+collect_arrived(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct arrived *a = ctx;
+	char(*more)[ID_HEX_BYTES];
+
+	if (p->at.ns > a->newest.ns || has_word(p->sites, a->j->site))
+		return ERR_NONE;
+	if (a->count == a->size) {
+		a->size = a->size == 0 ? 64 : 2 * a->size;
+		more = realloc(a->ids, a->size * sizeof(*more));
+		if (more == NULL)
+			return err_nomem(e);
+		a->ids = more;
+	}
+	snprintf(a->ids[a->count++], ID_HEX_BYTES, "%s", p->id);
+	return ERR_NONE;
+}
+
+static enum err_code
+note_arrived(struct job *j, const char *point, struct err *e)
+{
+	OWNED(draft_free) struct draft *d = NULL;
+	enum err_code rc = job_draft(&d, j, LEDGER_POINT, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	draft_text(d, "point", point);
+	draft_text(d, "replicated_site", j->site);
+	return note_event(j->d, d, e);
+}
+
+/* Everything that was complete here when it began is complete there now. */
+static void
+replicate_after(struct job *j)
+{
+	struct replicate_own *own = j->own;
+	struct arrived a = {.j = j};
+	struct ledger_point_filter f = {.service = j->service,
+	    .at_site = j->d->policy->site,
+	    .complete = true};
+	struct err e;
+	enum err_code rc;
+
+	if (j->state != JOB_SUCCEEDED || own == NULL)
+		return;
+	a.newest = own->newest;
+	rc = ledger_points(j->d->ledger, &f, collect_arrived, &a, &e);
+	while (rc == ERR_NONE && a.count > 0)
+		rc = note_arrived(j, a.ids[--a.count], &e);
+	free(a.ids);
+	if (rc != ERR_NONE)
+		note_log(NOTE_ERROR, "where points are is not recorded: %s",
+		    e.text);
+	refresh(j);
+}
+
+/* --- verify --------------------------------------------------------------- */
+
+static enum err_code
+verify_scheduled(const struct daemon_task *t, struct wire_value **params,
+    struct err *e)
+{
+	const struct policy_verify *v = &t->service->verify[t->index];
+	enum err_code rc = wire_new(params, NULL, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(*params, "how",
+	    v->kind == POLICY_VERIFY_RESTORE ? "restore" : "reread");
+	wire_add_uint(*params, "index", t->index);
+	return ERR_NONE;
+}
+
+struct pick {
+	struct utc oldest;
+	enum policy_pick how;
+	uint64_t seen;
+	char id[ID_HEX_BYTES];
+};
+
+/* Newest first: the last that fits is the oldest. */
+static enum err_code
+pick_point(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct pick *k = ctx;
+
+	(void)e;
+	if (p->at.ns < k->oldest.ns)
+		return ERR_NONE;
+	k->seen++;
+	if (k->how == POLICY_PICK_OLDEST || k->seen == 1 ||
+	    (k->how == POLICY_PICK_RANDOM_WITHIN && rand_below(k->seen) == 0))
+		snprintf(k->id, sizeof(k->id), "%s", p->id);
+	return ERR_NONE;
+}
+
+static enum err_code
+verify_prepare(struct job *j, struct wire_value *spec, struct err *e)
+{
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	struct ledger_point_filter f = {.service = j->service,
+	    .at_site = j->d->policy->site,
+	    .complete = true};
+	struct pick k = {.how = POLICY_PICK_LATEST};
+	const char *how = j->params == NULL
+	    ? "reread"
+	    : wire_take_text(j->params, "how", "reread");
+	uint64_t index =
+	    j->params == NULL ? 0 : wire_take_uint(j->params, "index", 0);
+	enum err_code rc;
+
+	wire_add_text(spec, "how", how);
+	if (strcmp(how, "restore") != 0)
+		return ERR_NONE;
+	if (s != NULL && index < s->policy->verify_count) {
+		const struct policy_verify *v = &s->policy->verify[index];
+
+		k.how = v->pick;
+		if (v->pick == POLICY_PICK_RANDOM_WITHIN && v->within_ns > 0)
+			k.oldest.ns = now_utc().ns - v->within_ns;
+	}
+	rc = ledger_points(j->d->ledger, &f, pick_point, &k, e);
+	if (rc == ERR_NONE && k.id[0] != '\0')
+		wire_add_text(spec, "point", k.id);
+	return rc;
+}
+
+static bool
+verify_event(struct job *j, const char *type, struct wire_value *ev)
+{
+	OWNED(draft_free) struct draft *d = NULL;
+	struct err e;
+
+	if (strcmp(type, "verified") != 0)
+		return false;
+	if (job_draft(&d, j, LEDGER_POINT, &e) != ERR_NONE) {
+		note_log(NOTE_ERROR, "%s", e.text);
+		return true;
+	}
+	draft_text(d, "point", wire_need_text(ev, "point"));
+	draft_text(d, "verified_level", wire_need_text(ev, "level"));
+	draft_text(d, "verified_site", j->d->policy->site);
+	if (note_event(j->d, d, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+	return true;
+}
+
+/* --- survey --------------------------------------------------------------- */
+
+struct known {
+	const char *site;
+	bool is; /* a point that is here, as the ledger knows it */
+};
+
+static enum err_code
+note_known(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct known *k = ctx;
+
+	(void)e;
+	k->is = strcmp(p->site, k->site) == 0 || has_word(p->sites, k->site);
+	return ERR_NONE;
+}
+
+/* A point that lies here and that the ledger does not have: it came from the
+ * active site, or from a backup whose end was never told. */
+static bool
+survey_event(struct job *j, const char *type, struct wire_value *ev)
+{
+	OWNED(draft_free) struct draft *d = NULL;
+	struct ledger_point_filter f = {.id = wire_take_text(ev, "point", "")};
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	struct known known = {.site = j->d->policy->site};
+	struct err e;
+	enum err_code rc;
+
+	if (strcmp(type, "point") != 0)
+		return false;
+	rc = ledger_points(j->d->ledger, &f, note_known, &known, &e);
+	if (rc == ERR_NONE && (known.is || s == NULL))
+		return true;
+	if (rc == ERR_NONE)
+		rc = point_draft(&d, j, ev, &e);
+	if (rc == ERR_NONE) {
+		draft_text(d, "site", s->policy->home);
+		draft_text(d, "replicated_site", j->d->policy->site);
+		rc = note_event(j->d, d, &e);
+	}
+	if (rc != ERR_NONE)
+		note_log(NOTE_ERROR, "a point of '%s' is not recorded: %s",
+		    j->service, e.text);
+	return true;
+}
+
+static void
+survey_after(struct job *j)
+{
+	watcher_looked(j->d, j->service,
+	    j->state == JOB_SUCCEEDED ? "" : j->reason);
+	refresh(j);
+}
+
+/* --- the list --------------------------------------------------------------- */
+
+static const struct job_kind kinds[] = {
+    {.name = "backup",
+	.ledger_type = LEDGER_JOB,
+	.schedule = SCHEDULE_BACKUP,
+	.on_event = backup_event,
+	.after = backup_after,
+	.recover = backup_recover},
+    {.name = "replicate",
+	.ledger_type = LEDGER_JOB,
+	.schedule = SCHEDULE_REPLICATE,
+	.prepare = replicate_prepare,
+	.on_event = replicate_event,
+	.after = replicate_after},
+    {.name = "verify",
+	.ledger_type = LEDGER_JOB,
+	.schedule = SCHEDULE_VERIFY,
+	.scheduled = verify_scheduled,
+	.prepare = verify_prepare,
+	.on_event = verify_event},
+    {.name = "survey",
+	.schedule = SCHEDULE_OTHER,
+	.on_event = survey_event,
+	.after = survey_after},
+};
+
+const struct job_kind *
+job_kind_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(kinds); i++)
+		if (strcmp(kinds[i].name, name) == 0)
+			return &kinds[i];
+	return NULL;
+}
