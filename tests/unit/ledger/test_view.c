@@ -117,6 +117,33 @@ START_TEST(a_job_goes_through_its_states)
 }
 END_TEST
 
+static enum err_code
+take_times(void *ctx, const struct ledger_job *j, struct err *e)
+{
+	(void)e;
+	*(struct ledger_job *)ctx = *j;
+	return ERR_NONE;
+}
+
+START_TEST(a_job_that_is_retried_began_when_it_first_ran)
+{
+	struct ledger_job_filter f = {.id = "j1"};
+	struct ledger_job first, second;
+	struct err e = {0};
+
+	job_runs("j1", "retrying");
+	ck_assert_int_eq(ledger_jobs(m.l, &f, take_times, &first, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(first.ended.ns, 0);
+	job_runs("j1", "succeeded");
+	ck_assert_int_eq(ledger_jobs(m.l, &f, take_times, &second, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(second.started.ns, first.started.ns);
+	ck_assert_int_eq(second.queued.ns, first.queued.ns);
+	ck_assert_int_gt(second.ended.ns, first.started.ns);
+}
+END_TEST
+
 static void
 point_grows(void)
 {
@@ -240,6 +267,7 @@ suite_ledger_view(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_job_goes_through_its_states);
+	tcase_add_test(tc, a_job_that_is_retried_began_when_it_first_ran);
 	tcase_add_test(tc, a_point_gathers_what_became_of_it);
 	tcase_add_test(tc, an_exercise_and_its_steps_are_listed);
 	tcase_add_test(tc, rebuilding_gives_the_same_tables);
