@@ -129,7 +129,7 @@ static enum err_code id_visit(struct closure *c, struct stack *s,
 static bool
 is_ours(enum err_code rc)
 {
-	return rc == ERR_NOMEM || rc == ERR_IO || rc == ERR_CANCELLED;
+	return rc == ERR_NOMEM || rc == ERR_CANCELLED;
 }
 
 static enum err_code
@@ -261,8 +261,9 @@ complete_broken(void *ctx, const struct id *id, const struct id *parent,
 	else
 		err_wrap(why, "%.12s, named by %.12s,", id_hex(id, hex),
 		    id_hex(parent, parent_hex));
-	why->code = ERR_NOTFOUND;
-	return ERR_NOTFOUND;
+	if (why->code != ERR_IO) /* a disk that fails is not an absence */
+		why->code = ERR_NOTFOUND;
+	return why->code;
 }
 
 /*

@@ -93,7 +93,8 @@ name_lacks(struct round *r, const struct id *root, struct err *e)
 static bool
 is_damage(enum err_code rc)
 {
-	return rc == ERR_CORRUPT || rc == ERR_TOONEW || rc == ERR_INPUT;
+	return rc == ERR_CORRUPT || rc == ERR_TOONEW || rc == ERR_INPUT ||
+	    rc == ERR_IO;
 }
 
 /* Damaged files were told of by the first pass; the second steps over them. */

@@ -53,7 +53,9 @@ listing_fn(void *ctx, int dir_fd, const char *service, const char *object,
 		return listing_add(l, &p, e);
 	if (rc == ERR_NOTFOUND) /* it went while we looked */
 		return ERR_NONE;
-	if (rc != ERR_CORRUPT && rc != ERR_TOONEW && rc != ERR_INPUT)
+	/* One file that cannot be read must not hide all the others. */
+	if (rc != ERR_CORRUPT && rc != ERR_TOONEW && rc != ERR_INPUT &&
+	    rc != ERR_IO)
 		return err_wrap(e, "%s", object);
 	if (l->on_damage != NULL)
 		l->on_damage(l->ctx, object, e->text);

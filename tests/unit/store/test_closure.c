@@ -333,6 +333,9 @@ END_TEST
 START_TEST(a_cursor_stops_at_a_child_that_is_not_what_was_promised)
 {
 	struct id leaf = PUT(STORE_LEAF, "\0\1\0\1b\0\11" DIR_CORE, NULL, 0);
+	struct id late = PUT(STORE_LEAF,
+	    "\0\2\0\1a\0\11" DIR_CORE "\0\1d\0\11" DIR_CORE, NULL, 0);
+	struct id back[2] = {leaf, late};
 	struct id two[2] = {leaf,
 	    PUT(STORE_LEAF, "\0\1\0\1d\0\11" DIR_CORE, NULL, 0)};
 	struct id good =
@@ -341,11 +344,12 @@ START_TEST(a_cursor_stops_at_a_child_that_is_not_what_was_promised)
 	    PUT(STORE_INNER, "\1\1\0\1c\1\0\1\1", &leaf, 1),
 	    PUT(STORE_INNER, "\1\1\0\1b\1\0\1\2", &leaf, 1),
 	    PUT(STORE_INNER, "\2\1\0\1b\1\0\1\1", &leaf, 1),
-	    /* the first child's end is not before the second's beginning */
-	    PUT(STORE_INNER, "\1\2\0\1a\1\0\1\1\0\1b\1\0\1\1", two, 2),
+	    /* the second child begins before the first one's end */
+	    PUT(STORE_INNER, "\1\2\0\1b\1\0\1\1\0\1d\1\0\1\2", back, 2),
 	};
 	struct err e = {0};
 	const struct item *it;
+	struct id id;
 
 	must(writer_flush(w, &e), &e);
 	for (size_t i = 0; i <= COUNT_OF(bad); i++) {
@@ -362,6 +366,9 @@ START_TEST(a_cursor_stops_at_a_child_that_is_not_what_was_promised)
 			(i < COUNT_OF(bad) ? ERR_CORRUPT : ERR_NONE),
 		    "%zu: %d %s", i, rc, e.text);
 	}
+	must(try_commit("local", &bad[3], &id, &e), &e);
+	(void)check(st, CHECK_OPEN, NULL);
+	ck_assert(was_told(&id, "begins before"));
 }
 END_TEST
 
