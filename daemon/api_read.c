@@ -333,6 +333,62 @@ tell_firings(struct client *c, const char *service, uint64_t wanted,
 	return rc;
 }
 
+/* --- what was skipped lately --- */
+
+#define SKIPPED_SHOWN 10
+
+struct skipped {
+	struct client *c;
+	struct {
+		char kind[32], reason[256];
+		struct utc at;
+	} items[SKIPPED_SHOWN];
+	size_t count;
+};
+
+static enum err_code
+keep_skipped(void *ctx, const struct ledger_job *j, struct err *e)
+{
+	struct skipped *s = ctx;
+
+	(void)e;
+	if (s->count == SKIPPED_SHOWN)
+		return ERR_NONE;
+	snprintf(s->items[s->count].kind, sizeof(s->items[0].kind), "%s",
+	    j->kind);
+	snprintf(s->items[s->count].reason, sizeof(s->items[0].reason), "%s",
+	    j->reason);
+	s->items[s->count++].at = j->ended.ns != 0 ? j->ended : j->queued;
+	return ERR_NONE;
+}
+
+static enum err_code
+tell_skipped(struct client *c, const char *service, struct err *e)
+{
+	OWNED(free_mem) struct skipped *s = calloc(1, sizeof(*s));
+	struct ledger_job_filter f = {.service = service,
+	    .state = "skipped",
+	    .limit = SKIPPED_SHOWN};
+	enum err_code rc;
+
+	if (s == NULL)
+		return err_nomem(e);
+	rc = ledger_jobs(client_daemon(c)->ledger, &f, keep_skipped, s, e);
+	while (rc == ERR_NONE && s->count-- > 0) {
+		OWNED(wire_free) struct wire_value *v = NULL;
+
+		rc = wire_new(&v, "skipped", e);
+		if (rc != ERR_NONE)
+			return rc;
+		wire_add_text(v, "service", service);
+		wire_add_text(v, "kind", s->items[s->count].kind);
+		wire_add_text(v, "reason", s->items[s->count].reason);
+		wire_add_utc(v, "at", s->items[s->count].at);
+		client_reply(c, &v);
+	}
+	return rc;
+}
+
 static enum err_code
 run_schedule(struct client *c, struct wire_value *request, struct err *e)
 {
@@ -344,6 +400,9 @@ run_schedule(struct client *c, struct wire_value *request, struct err *e)
 		return rc;
 	if (daemon_service(client_daemon(c), name) == NULL)
 		return no_service(name, e);
+	rc = tell_skipped(c, name, e);
+	if (rc != ERR_NONE)
+		return rc;
 	rc = tell_firings(c, name, wanted < DUE_MAX ? wanted : DUE_MAX, &told,
 	    e);
 	return rc != ERR_NONE ? rc : finish(c, told, e);

@@ -47,10 +47,11 @@ size_t client_queued_bytes(const struct client *c);
 #define CLIENT_FULL_BYTES ((size_t)256 << 10)
 
 /* The commands, a file each group. */
-#define API_COMMANDS(X)                                                        \
-	X(ping)                                                                \
-	X(status) X(services) X(sites) X(links) X(points) X(schedule) X(jobs)  \
-	    X(job) X(run) X(cancel) X(events) X(ledger_head) X(ledger_rebuild) \
+#define API_COMMANDS(X)                                                    \
+	X(ping)                                                            \
+	X(status)                                                          \
+	X(services) X(sites) X(links) X(points) X(schedule) X(jobs) X(job) \
+	    X(run) X(cancel) X(events) X(ledger_head) X(ledger_rebuild)    \
 		X(reload) X(policy_digest)
 #define API_DECLARE(name) extern const struct api_command api_##name;
 API_COMMANDS(API_DECLARE)

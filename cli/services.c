@@ -1,0 +1,181 @@
+/* bascule services, sites, links, points, schedule: lists from the daemon. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include <bascule/base/text.h>
+
+#include "live.h"
+
+/* Ask cmd, with the service when there is an operand, and print a table. */
+static int
+list(struct cli *cli, const char *cmd, const char *heading,
+    void (*reply)(struct live *, const char *, struct wire_value *))
+{
+	struct live l = {.cli = cli, .reply = reply};
+	struct wire_value *request = live_request(cli, cmd);
+
+	if (request == NULL || !live_table(&l, heading)) {
+		wire_free(&request);
+		return EXITCODE_FAILED;
+	}
+	if (cli->operands_count > 0)
+		wire_add_text(request, "service", cli->operands[0]);
+	if (cli_has(cli, "next") || cli_has(cli, "limit")) {
+		bool next = cli_has(cli, "next");
+		const char *text = cli_value(cli, next ? "next" : "limit");
+		uint64_t n;
+
+		if (!text_parse_u64(text, 100000, &n)) {
+			wire_free(&request);
+			cli_table_free(&l.table);
+			return cli_wrong_use(cli, "'%.40s' is no number", text);
+		}
+		wire_add_uint(request, next ? "count" : "limit", n);
+	}
+	return live_ask(&l, &request);
+}
+
+/* --- services --- */
+
+static void
+on_service(struct live *l, const char *type, struct wire_value *v)
+{
+	if (strcmp(type, "service") != 0)
+		return;
+	live_row(l, "%s\t%s\t%s\t%llu\t%s\t%s\t%s\t%s", live_text(v, "service"),
+	    live_text(v, "title"), live_text(v, "owner"),
+	    (unsigned long long)wire_take_uint(v, "tier", 0),
+	    live_text(v, "home"), live_text(v, "standby"),
+	    live_span(v, "rpo_seconds"), live_span(v, "rto_seconds"));
+}
+
+static int
+run_services(struct cli *cli)
+{
+	return list(cli, "services",
+	    "SERVICE\tTITLE\tOWNER\tTIER\tHOME\tSTANDBY\tRPO\tRTO", on_service);
+}
+
+const struct cli_command command_services = {"services", "",
+    "the services the policy protects", NULL, 0, 0, run_services};
+
+/* --- sites --- */
+
+static void
+on_site(struct live *l, const char *type, struct wire_value *v)
+{
+	if (strcmp(type, "site") != 0)
+		return;
+	live_row(l, "%s%s\t%s\t%s\t%s\t%s\t%s", live_text(v, "site"),
+	    wire_take_bool(v, "here", false) ? " (here)" : "",
+	    live_text(v, "title"), live_text(v, "role"),
+	    live_text(v, "failure_domain"), live_text(v, "host"),
+	    live_text(v, "repository"));
+}
+
+static int
+run_sites(struct cli *cli)
+{
+	return list(cli, "sites",
+	    "SITE\tTITLE\tROLE\tFAILURE DOMAIN\tHOST\tREPOSITORY", on_site);
+}
+
+const struct cli_command command_sites = {"sites", "",
+    "the datacentres and the witness", NULL, 0, 0, run_sites};
+
+/* --- links --- */
+
+static const char *
+round_trip(struct wire_value *v)
+{
+	static char text[TEXT_UNIT_BYTES + 8];
+	int64_t ns = wire_take_int(v, "round_trip_ns", 0);
+
+	if (ns == 0)
+		return "-";
+	snprintf(text, sizeof(text), "%.1fms", (double)ns / 1e6);
+	return text;
+}
+
+static void
+on_link(struct live *l, const char *type, struct wire_value *v)
+{
+	if (strcmp(type, "link") != 0)
+		return;
+	live_row(l, "%s\t%s\t%s\t%s\t%s\t%s\t%s", live_text(v, "link"),
+	    live_text(v, "to_site"), live_text(v, "address"),
+	    live_text(v, "state"), live_time(v, "since"), round_trip(v),
+	    live_text(v, "reason"));
+}
+
+static int
+run_links(struct cli *cli)
+{
+	return list(cli, "links",
+	    "LINK\tTO\tADDRESS\tSTATE\tSINCE\tROUND TRIP\tLAST FAILURE",
+	    on_link);
+}
+
+const struct cli_command command_links = {"links", "",
+    "the links to the other site, as probed from here", NULL, 0, 0, run_links};
+
+/* --- points --- */
+
+static void
+on_point(struct live *l, const char *type, struct wire_value *v)
+{
+	if (strcmp(type, "point") != 0)
+		return;
+	live_row(l, "%.16s\t%s\t%s\t%s\t%s\t%s%s%s\t%s", live_text(v, "point"),
+	    live_time(v, "at"), live_span(v, "age_seconds"),
+	    live_text(v, "proof"), live_text(v, "sites"),
+	    wire_take_bool(v, "complete", false) ? "complete" : "partial",
+	    wire_take_bool(v, "suspect", false) ? ", suspect" : "",
+	    wire_take_bool(v, "held", false) ? ", held" : "",
+	    live_text(v, "tested_run"));
+}
+
+static int
+run_points(struct cli *cli)
+{
+	return list(cli, "points",
+	    "POINT\tTAKEN\tAGE\tPROOF\tAT\tSTATE\tTESTED BY", on_point);
+}
+
+static const struct cli_option point_options[] =
+    {{"limit", 'n', "N", "the newest N (default 100)"}, {NULL, 0, NULL, NULL}};
+
+const struct cli_command command_points = {"points", "SERVICE",
+    "a service's recovery points, newest first", point_options, 1, 1,
+    run_points};
+
+/* --- schedule --- */
+
+static void
+on_due(struct live *l, const char *type, struct wire_value *v)
+{
+	if (strcmp(type, "due") == 0)
+		live_row(l, "%s\t%s\t%s%s", live_time(v, "at"),
+		    live_text(v, "kind"),
+		    wire_has(v, "skipped_by") ? "skipped: freeze " : "",
+		    wire_has(v, "skipped_by") ? live_text(v, "skipped_by")
+					      : "");
+	else if (strcmp(type, "skipped") == 0)
+		live_row(l, "%s\t%s\twas skipped: %s", live_time(v, "at"),
+		    live_text(v, "kind"), live_text(v, "reason"));
+}
+
+static int
+run_schedule(struct cli *cli)
+{
+	return list(cli, "schedule", "WHEN\tWHAT\tNOTE", on_due);
+}
+
+static const struct cli_option schedule_options[] =
+    {{"next", 0, "N", "the next N firings (default 10)"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_schedule = {"schedule", "SERVICE",
+    "what was skipped lately, and what runs when", schedule_options, 1, 1,
+    run_schedule};
