@@ -166,7 +166,7 @@ say_summary(struct cli *cli, const struct shown *s)
 		return EXITCODE_DONE;
 	if (wire_new(&v, "summary", &e) != ERR_NONE)
 		return cli_fail(cli, &e);
-	wire_add_uint(v, "records", s->count);
+	wire_add_uint(v, "count", s->count);
 	wire_add_uint(v, "row", s->last_row);
 	return cli_line(cli, &v);
 }

@@ -36,7 +36,7 @@ ask_daemon(struct cli *cli, struct buf *path)
 		rc = wire_new(&request, NULL, &e);
 	if (rc != ERR_NONE)
 		return cli_fail(cli, &e);
-	wire_add_text(request, "cmd", "ledger.head");
+	wire_add_text(request, "cmd", "ledger head");
 	rc = wire_client_ask(c, request, &e);
 	if (rc == ERR_NONE)
 		rc = wire_client_next(c, ANSWER_TIMEOUT_MS, &v, &e);

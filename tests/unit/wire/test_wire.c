@@ -1,9 +1,13 @@
 #include <bascule/wire.h>
 
 #include <check.h>
+#include <errno.h>
+#include <jansson.h>
 #include <string.h>
 
 #include <bascule/base/text.h>
+
+#include "support/fault.h"
 
 static enum err_code
 parse(struct wire_value **v, const char *text, struct err *e)
@@ -248,6 +252,87 @@ START_TEST(another_message_is_no_failure)
 }
 END_TEST
 
+static int allocations_left;
+
+static void *
+sparing_malloc(size_t size)
+{
+	if (allocations_left > 0 && --allocations_left == 0)
+		return NULL;
+	return malloc(size);
+}
+
+static enum err_code
+build_and_read(struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL, *w = NULL, *back = NULL;
+	OWNED(buf_fini) struct buf line = {0};
+	enum err_code rc = wire_new(&v, "job", e);
+
+	if (rc == ERR_NONE)
+		rc = wire_new_list(&w, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "service", "housing");
+	wire_add_int(v, "big", INT64_MAX);
+	wire_add_path(v, "path", "\xff", 1);
+	wire_add_seconds(v, "seconds", 1500000000);
+	wire_add_text(w, NULL, "item");
+	wire_add(v, "list", &w);
+	rc = wire_line(v, &line, e);
+	if (rc == ERR_NONE)
+		rc = parse(&back, buf_text(&line), e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_need_text(back, "service");
+	wire_take_list(back, "list");
+	wire_take_text(back, "path", NULL);
+	return wire_check(back, e);
+}
+
+/* jansson's memory, with the first, second, ... allocation failing. */
+START_TEST(any_failing_allocation_is_told_and_never_a_wrong_line)
+{
+	json_malloc_t usual_malloc;
+	json_free_t usual_free;
+
+	json_get_alloc_funcs(&usual_malloc, &usual_free);
+	json_set_alloc_funcs(sparing_malloc, free);
+	for (int nth = 1;; nth++) {
+		struct err e = {0};
+		enum err_code rc;
+
+		allocations_left = nth;
+		rc = build_and_read(&e);
+		if (allocations_left > 0) {
+			ck_assert_int_eq(rc, ERR_NONE);
+			ck_assert_int_gt(nth, 20);
+			break;
+		}
+		ck_assert_msg(rc == ERR_NOMEM, "%d: %s", nth, e.text);
+	}
+	allocations_left = 0;
+	json_set_alloc_funcs(usual_malloc, usual_free);
+}
+END_TEST
+
+START_TEST(any_failing_allocation_of_ours_is_told)
+{
+	for (int nth = 1;; nth++) {
+		struct err e = {0};
+		enum err_code rc;
+
+		fault_arm(nth, ENOMEM);
+		rc = build_and_read(&e);
+		if (!fault_fired()) {
+			ck_assert_int_eq(rc, ERR_NONE);
+			break;
+		}
+		ck_assert_int_eq(rc, ERR_NOMEM);
+	}
+}
+END_TEST
+
 Suite *suite_wire_wire(void);
 
 Suite *
@@ -269,6 +354,9 @@ suite_wire_wire(void)
 	tcase_add_test(tc, null_is_absent);
 	tcase_add_test(tc, a_failure_comes_back_with_its_hint_and_exit_status);
 	tcase_add_test(tc, another_message_is_no_failure);
+	tcase_add_test(tc,
+	    any_failing_allocation_is_told_and_never_a_wrong_line);
+	tcase_add_test(tc, any_failing_allocation_of_ours_is_told);
 	suite_add_tcase(s, tc);
 	return s;
 }
