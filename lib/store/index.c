@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "manifest.h"
+#include "merge.h"
 #include "pack.h"
 
 #define RELOADS_MAX 16
@@ -401,14 +403,111 @@ publish_segment(struct session *se, struct segment_parts *parts,
 	return rc == ERR_EXISTS ? ERR_NONE : rc;
 }
 
+/*
+ * What MANIFEST should list beside own, and what instead of it.  Merging is
+ * done before the lock is taken: nobody waits for it.
+ */
+struct change {
+	struct manifest_segment own;
+	struct manifest_segment merged; /* records_count 0: nothing merged */
+	struct merge_choice inputs;     /* what merged stands for */
+};
+
+static enum err_code
+prepare_merge(struct session *se, struct change *c, struct err *e)
+{
+	OWNED(manifest_fini) struct manifest m = {0};
+	OWNED(merge_fini) struct merge merge = {0};
+	enum err_code rc = manifest_read(&m, se->store, e);
+
+	if (rc == ERR_NONE)
+		rc = manifest_add(&m, &c->own, e);
+	if (rc != ERR_NONE || !merge_choose(&m, &c->inputs))
+		return rc;
+	rc = merge_build(&merge, se->store, &c->inputs, e);
+	if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT) {
+		/* Merged by another just now, or damaged: as it was, then. */
+		c->inputs.count = 0;
+		return ERR_NONE;
+	}
+	return rc == ERR_NONE ? publish_segment(se, &merge.parts, &c->merged, e)
+			      : rc;
+}
+
+static size_t
+listed_at(const struct manifest *m, const struct id *name)
+{
+	size_t i = 0;
+
+	while (i < m->segments_count && !id_equal(&m->segments[i].name, name))
+		i++;
+	return i;
+}
+
+/* Are all the inputs still listed, so that merged may stand for them? */
+static bool
+may_replace(const struct manifest *m, const struct change *c)
+{
+	for (size_t i = 0; i < c->inputs.count; i++)
+		if (!id_equal(&c->inputs.segments[i].name, &c->own.name) &&
+		    listed_at(m, &c->inputs.segments[i].name) ==
+			m->segments_count)
+			return false;
+	return c->merged.records_count > 0;
+}
+
+static enum err_code
+apply(struct manifest *m, const struct change *c, bool replace, struct err *e)
+{
+	bool own_merged = false;
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; replace && i < c->inputs.count; i++) {
+		size_t at = listed_at(m, &c->inputs.segments[i].name);
+
+		own_merged |=
+		    id_equal(&c->inputs.segments[i].name, &c->own.name);
+		if (at == m->segments_count)
+			continue;
+		m->segments_count--;
+		memmove(&m->segments[at], &m->segments[at + 1],
+		    (m->segments_count - at) * sizeof(*m->segments));
+	}
+	if (replace && listed_at(m, &c->merged.name) == m->segments_count)
+		rc = manifest_add(m, &c->merged, e);
+	if (rc == ERR_NONE && !own_merged &&
+	    listed_at(m, &c->own.name) == m->segments_count)
+		rc = manifest_add(m, &c->own, e);
+	return rc;
+}
+
+/*
+ * MANIFEST without them is durable.  Who reads the old one finds a file gone
+ * and looks again (index_load); one that stays costs space only.
+ */
+static void
+remove_merged(struct store *st, const struct change *c)
+{
+	for (size_t i = 0; i < c->inputs.count; i++) {
+		char hex[ID_HEX_BYTES];
+
+		if (!id_equal(&c->inputs.segments[i].name, &c->merged.name))
+			(void)unlinkat(st->index_fd,
+			    id_hex(&c->inputs.segments[i].name, hex), 0);
+	}
+}
+
 enum err_code
 index_commit(struct session *se, struct segment_parts *parts, struct err *e)
 {
 	OWNED(manifest_fini) struct manifest m = {0};
 	OWNED(repo_unlock_owned) struct store *held = NULL;
-	struct manifest_segment seg = {0};
-	enum err_code rc = publish_segment(se, parts, &seg, e);
+	struct change c = {0};
+	bool replace;
+	enum err_code rc = publish_segment(se, parts, &c.own, e);
 
+	if (rc == ERR_NONE)
+		rc = prepare_merge(se, &c, e);
 	if (rc == ERR_NONE)
 		rc = repo_lock(se->store, e);
 	if (rc != ERR_NONE)
@@ -419,9 +518,11 @@ index_commit(struct session *se, struct segment_parts *parts, struct err *e)
 		rc = manifest_read(&m, se->store, e);
 	if (rc != ERR_NONE)
 		return rc;
-	for (size_t i = 0; i < m.segments_count; i++)
-		if (id_equal(&m.segments[i].name, &seg.name))
-			return ERR_NONE; /* the same was found again */
-	rc = manifest_add(&m, &seg, e);
-	return rc == ERR_NONE ? manifest_replace(&m, se, e) : rc;
+	replace = may_replace(&m, &c);
+	rc = apply(&m, &c, replace, e);
+	if (rc == ERR_NONE)
+		rc = manifest_replace(&m, se, e);
+	if (rc == ERR_NONE && replace)
+		remove_merged(se->store, &c);
+	return rc;
 }

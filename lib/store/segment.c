@@ -95,25 +95,47 @@ put_fanout(uint8_t *at, unsigned bits, const uint8_t *records, size_t count)
 	le_put32(at + ((size_t)4 << bits), (uint32_t)count);
 }
 
+/* In order, each once; how many are left. */
+static size_t
+sort_records(uint8_t *records, size_t count)
+{
+	size_t kept = 0;
+
+	if (count > 0)
+		qsort(records, count, SEGMENT_RECORD_BYTES, compare_records);
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *at = records + i * SEGMENT_RECORD_BYTES;
+		uint8_t *last = records + kept * SEGMENT_RECORD_BYTES;
+
+		if (kept > 0 &&
+		    compare_records(last - SEGMENT_RECORD_BYTES, at) == 0)
+			continue;
+		if (last != at)
+			memcpy(last, at, SEGMENT_RECORD_BYTES);
+		kept++;
+	}
+	return kept;
+}
+
 enum err_code
-segment_encode(const struct segment_parts *p,
+segment_encode(struct segment_parts *p,
     const uint8_t family[STORE_FAMILY_BYTES], struct buf *out, struct err *e)
 {
-	unsigned bits = choose_fanout(p->records_count);
-	size_t start = records_offset(p->packs_count, bits);
 	uint8_t *at, *fanout;
+	unsigned bits;
+	size_t start;
 	enum err_code rc;
 
 	if (p->packs_count > SEGMENT_PACKS_MAX || p->records_count > UINT32_MAX)
 		return err_set(e, ERR_INPUT, "too many records for a segment");
+	p->records_count = sort_records(p->records, p->records_count);
+	bits = choose_fanout(p->records_count);
+	start = records_offset(p->packs_count, bits);
 	buf_clear(out);
 	rc = buf_extend(out, start + p->records_count * SEGMENT_RECORD_BYTES,
 	    &at, e);
 	if (rc != ERR_NONE)
 		return rc;
-	if (p->records_count > 0)
-		qsort(p->records, p->records_count, SEGMENT_RECORD_BYTES,
-		    compare_records);
 	memset(at, 0, start);
 	head_put(at, HEAD_SEGMENT, family);
 	le_put32(at + 32, (uint32_t)p->packs_count);

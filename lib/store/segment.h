@@ -38,14 +38,17 @@ void segment_record_get(const uint8_t at[SEGMENT_RECORD_BYTES],
 
 /* --- Writing ------------------------------------------------------------- */
 
-/* records: as segment_record_put makes them; sorted here, in place. */
+/*
+ * records: as segment_record_put makes them; sorted here, in place, and each
+ * kept once.
+ */
 struct segment_parts {
 	const struct segment_pack *packs;
 	size_t packs_count;
 	uint8_t *records;
 	size_t records_count;
 };
-enum err_code segment_encode(const struct segment_parts *p,
+enum err_code segment_encode(struct segment_parts *p,
     const uint8_t family[STORE_FAMILY_BYTES], struct buf *out,
     struct err *e) MUST_CHECK;
 

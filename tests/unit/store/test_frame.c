@@ -1,0 +1,212 @@
+#include "../lib/store/frame.h"
+
+#include <check.h>
+#include <string.h>
+
+#include <bascule/base/le.h>
+
+#include "support/repo.h"
+
+Suite *suite_store_frame(void);
+
+static const uint8_t family[STORE_FAMILY_BYTES] = "family of tests";
+static struct frame_coder *coder;
+static struct seal_key *key;
+static struct buf raw, frame;
+
+static void
+setup(void)
+{
+	OWNED(secret_fini) struct secret s = {0};
+	struct err e = {0};
+
+	ck_assert_int_eq(secret_random(&s, SEAL_KEY_BYTES, &e), ERR_NONE);
+	ck_assert_int_eq(seal_key_new(&key, &s, &e), ERR_NONE);
+	ck_assert_int_eq(frame_coder_new(&coder, &e), ERR_NONE);
+}
+
+static void
+teardown(void)
+{
+	frame_coder_free(&coder);
+	seal_key_free(&key);
+	buf_fini(&raw);
+	buf_fini(&frame);
+}
+
+enum filling { ZEROS, NOISE };
+
+/* A raw body of `count` chunks of len_bytes each. */
+static void
+fill(uint32_t count, uint32_t len_bytes, enum filling filling)
+{
+	struct err e = {0};
+	uint8_t *at;
+
+	buf_clear(&raw);
+	ck_assert_int_eq(le_add32(&raw, count, &e), ERR_NONE);
+	for (uint32_t i = 0; i < count; i++)
+		ck_assert_int_eq(le_add32(&raw, len_bytes, &e), ERR_NONE);
+	ck_assert_int_eq(buf_extend(&raw, (size_t)count * len_bytes, &at, &e),
+	    ERR_NONE);
+	memset(at, 0, (size_t)count * len_bytes);
+	if (filling == NOISE)
+		repo_noise(at, (size_t)count * len_bytes, 3);
+}
+
+static void
+encode(enum writer_codec codec, bool padded)
+{
+	struct frame_plain p = {.kind = STORE_DATA,
+	    .raw = raw.bytes,
+	    .raw_bytes = raw.len_bytes,
+	    .codec = codec,
+	    .padded = padded,
+	    .family = family};
+	struct err e = {0};
+
+	ck_assert_int_eq(frame_encode(coder, &p, key, &frame, &e), ERR_NONE);
+}
+
+static enum err_code
+decode(struct frame_view *v)
+{
+	const uint8_t *again;
+	size_t n;
+	struct err e = {0};
+
+	if (frame_parse(v, frame.bytes, frame.len_bytes, &e) != ERR_NONE ||
+	    frame_decode(coder, v, key, family, &again, &n, &e) != ERR_NONE)
+		return e.code;
+	if (n != raw.len_bytes || memcmp(again, raw.bytes, n) != 0)
+		ck_abort_msg("other bytes came out than went in");
+	return ERR_NONE;
+}
+
+START_TEST(what_goes_in_comes_out)
+{
+	static const enum writer_codec codecs[] = {WRITER_AUTO, WRITER_FAST,
+	    WRITER_MAX, WRITER_OFF};
+	static const uint32_t lengths[] = {0, 1, 500, 8191, 70000, 300000};
+
+	for (size_t c = 0; c < COUNT_OF(codecs); c++)
+		for (size_t i = 0; i < COUNT_OF(lengths); i++)
+			for (int k = 0; k < 4; k++) {
+				struct frame_view v;
+
+				fill(1, lengths[i], k & 1 ? NOISE : ZEROS);
+				encode(codecs[c], (k & 2) != 0);
+				ck_assert_int_eq(decode(&v), ERR_NONE);
+			}
+}
+END_TEST
+
+START_TEST(noise_is_stored_raw_and_zeros_are_not)
+{
+	struct frame_view v;
+
+	fill(4, 60000, NOISE);
+	encode(WRITER_AUTO, false);
+	ck_assert_int_eq(decode(&v), ERR_NONE);
+	ck_assert_int_eq(v.codec, FRAME_RAW);
+	fill(4, 60000, ZEROS);
+	encode(WRITER_AUTO, false);
+	ck_assert_int_eq(decode(&v), ERR_NONE);
+	ck_assert_int_eq(v.codec, FRAME_ZSTD);
+	ck_assert_uint_lt(v.body_bytes, 1000);
+	encode(WRITER_OFF, false);
+	ck_assert_int_eq(decode(&v), ERR_NONE);
+	ck_assert_int_eq(v.codec, FRAME_RAW);
+}
+END_TEST
+
+START_TEST(padding_hides_the_length)
+{
+	struct frame_view v;
+	uint32_t first = 0;
+
+	/* lengths that Padme rounds to the same one */
+	for (uint32_t len = 100100; len < 100200; len += 33) {
+		fill(1, len, NOISE);
+		encode(WRITER_AUTO, true);
+		ck_assert_int_eq(decode(&v), ERR_NONE);
+		first = first == 0 ? v.body_bytes : first;
+		ck_assert_uint_eq(v.body_bytes, first);
+	}
+	ck_assert_uint_lt(first, 100200 * 9 / 8);
+}
+END_TEST
+
+START_TEST(a_flipped_bit_anywhere_is_refused)
+{
+	fill(3, 40, ZEROS);
+	encode(WRITER_AUTO, false);
+	for (size_t i = 0; i < frame.len_bytes; i++) {
+		struct frame_view v;
+
+		frame.bytes[i] ^= (uint8_t)(1 << i % 8);
+		if (decode(&v) == ERR_NONE)
+			ck_abort_msg("a flip at %zu is not seen", i);
+		frame.bytes[i] ^= (uint8_t)(1 << i % 8);
+	}
+}
+END_TEST
+
+START_TEST(a_cut_frame_and_another_family_are_refused)
+{
+	struct frame_view v;
+	const uint8_t *again;
+	size_t n;
+	struct err e = {0};
+
+	fill(3, 40, ZEROS);
+	encode(WRITER_AUTO, false);
+	for (size_t len = 0; len < frame.len_bytes; len++)
+		if (frame_parse(&v, frame.bytes, len, &e) == ERR_NONE)
+			ck_abort_msg("%zu bytes pass for a frame", len);
+	ck_assert_int_eq(frame_parse(&v, frame.bytes, frame.len_bytes, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(frame_decode(coder, &v, key,
+			     (const uint8_t *)"another family!!", &again, &n,
+			     &e),
+	    ERR_CORRUPT);
+}
+END_TEST
+
+START_TEST(lengths_that_do_not_fill_the_body_are_refused)
+{
+	struct frame_chunks c;
+	struct err e = {0};
+
+	fill(3, 40, ZEROS);
+	ck_assert_int_eq(frame_chunks_parse(&c, raw.bytes, raw.len_bytes, &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(c.count, 3);
+	for (size_t len = 0; len < raw.len_bytes; len++)
+		if (frame_chunks_parse(&c, raw.bytes, len, &e) == ERR_NONE)
+			ck_abort_msg("%zu bytes pass for a body", len);
+	le_put32(raw.bytes + 4, 0xffffffffu);
+	ck_assert_int_eq(frame_chunks_parse(&c, raw.bytes, raw.len_bytes, &e),
+	    ERR_CORRUPT);
+	le_put32(raw.bytes, 0);
+	ck_assert_int_eq(frame_chunks_parse(&c, raw.bytes, raw.len_bytes, &e),
+	    ERR_CORRUPT);
+}
+END_TEST
+
+Suite *
+suite_store_frame(void)
+{
+	Suite *s = suite_create("store/frame");
+	TCase *tc = tcase_create("core");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, what_goes_in_comes_out);
+	tcase_add_test(tc, noise_is_stored_raw_and_zeros_are_not);
+	tcase_add_test(tc, padding_hides_the_length);
+	tcase_add_test(tc, a_flipped_bit_anywhere_is_refused);
+	tcase_add_test(tc, a_cut_frame_and_another_family_are_refused);
+	tcase_add_test(tc, lengths_that_do_not_fill_the_body_are_refused);
+	suite_add_tcase(s, tc);
+	return s;
+}

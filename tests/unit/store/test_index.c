@@ -1,0 +1,242 @@
+#include "../lib/store/index.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bascule/base/fdio.h>
+
+#include "../lib/store/manifest.h"
+#include "../lib/store/merge.h"
+#include "../lib/store/pack.h"
+#include "support/repo.h"
+
+Suite *suite_store_index(void);
+
+static struct repo r;
+
+static void
+setup(void)
+{
+	repo_make(&r);
+}
+
+static void
+teardown(void)
+{
+	repo_remove(&r);
+}
+
+static void
+must(enum err_code rc, const struct err *e)
+{
+	ck_assert_msg(rc == ERR_NONE, "%s", e->text);
+}
+
+/* One run that stores one chunk. */
+static struct id
+run(uint64_t seed)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	OWNED(session_close) struct session *se = NULL;
+	OWNED(writer_free) struct writer *w = NULL;
+	struct err e = {0};
+	struct id id;
+
+	must(session_open(&se, st, &e), &e);
+	must(writer_new(&w, se, NULL, &e), &e);
+	id = repo_put(w, seed, 500);
+	must(writer_flush(w, &e), &e);
+	return id;
+}
+
+#define PATH_ROOM 256
+
+static void
+pack_file(const struct id *name, char out[PATH_ROOM])
+{
+	char path[PACK_PATH_BYTES];
+
+	snprintf(out, PATH_ROOM, "%.63s/packs/%s", r.path,
+	    pack_path(name, path));
+}
+
+START_TEST(many_runs_leave_few_segments)
+{
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(manifest_fini) struct manifest m = {0};
+	OWNED(repo_names_fini) struct repo_names n = {0};
+	struct id ids[3 * MERGE_FANOUT];
+	struct err e = {0};
+
+	for (size_t i = 0; i < COUNT_OF(ids); i++)
+		ids[i] = run(i);
+	st = repo_open(&r, STORE_READ);
+	must(manifest_read(&m, st, &e), &e);
+	ck_assert_uint_lt(m.segments_count, MERGE_FANOUT);
+	/* what was merged is gone; MANIFEST itself is the one more */
+	must(repo_list(&n, st->index_fd, &e), &e);
+	ck_assert_uint_eq(n.count, m.segments_count + 1);
+	for (size_t i = 0; i < COUNT_OF(ids); i++)
+		ck_assert(repo_has(st, &ids[i], i, 500));
+	ck_assert_uint_eq(index_packs_count(st), COUNT_OF(ids));
+}
+END_TEST
+
+START_TEST(two_writers_at_once_both_stay)
+{
+	OWNED(store_close) struct store *a = repo_open(&r, STORE_WRITE);
+	OWNED(store_close) struct store *b = repo_open(&r, STORE_WRITE);
+	OWNED(session_close) struct session *sa = NULL, *sb = NULL;
+	OWNED(writer_free) struct writer *wa = NULL, *wb = NULL;
+	struct err e = {0};
+	struct id ia, ib;
+
+	must(session_open(&sa, a, &e), &e);
+	must(session_open(&sb, b, &e), &e);
+	must(writer_new(&wa, sa, NULL, &e), &e);
+	must(writer_new(&wb, sb, NULL, &e), &e);
+	ia = repo_put(wa, 1, 700);
+	ib = repo_put(wb, 2, 700);
+	must(writer_flush(wa, &e), &e);
+	must(writer_flush(wb, &e), &e);
+	ck_assert(repo_has(b, &ia, 1, 700)); /* its flush looked again */
+	ck_assert(!repo_has(a, &ib, 2, 700));
+	must(store_refresh(a, &e), &e);
+	ck_assert(repo_has(a, &ib, 2, 700));
+	/* ... and what one stored, the other need not */
+	ck_assert(writer_has(wa, &ib));
+}
+END_TEST
+
+START_TEST(what_the_same_pack_holds_is_present_only_while_it_is_there)
+{
+	struct id id = run(1);
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	char path[PATH_ROOM];
+
+	ck_assert(index_present(st, &id));
+	ck_assert(store_has_pack(st, &index_pack(st, 0)->name));
+	pack_file(&index_pack(st, 0)->name, path);
+	ck_assert_int_eq(truncate(path, 40), 0);
+	store_close(&st);
+	st = repo_open(&r, STORE_READ);
+	ck_assert(!index_present(st, &id));
+	ck_assert(!store_has_pack(st, &index_pack(st, 0)->name));
+}
+END_TEST
+
+START_TEST(a_writer_stores_again_what_lost_its_pack)
+{
+	struct id id = run(1), again;
+	char path[PATH_ROOM];
+
+	{
+		OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+
+		pack_file(&index_pack(st, 0)->name, path);
+	}
+	ck_assert_int_eq(unlink(path), 0);
+	again = run(1);
+	ck_assert(id_equal(&id, &again));
+	{
+		OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+
+		ck_assert(repo_has(st, &id, 1, 500)); /* the second copy */
+	}
+}
+END_TEST
+
+START_TEST(a_writer_that_cannot_read_backs_up_and_the_reader_reads)
+{
+	struct store_options opt = {.access = STORE_WRITE,
+	    .keyring = r.writer,
+	    .network_fs_allowed = true};
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(session_close) struct session *se = NULL;
+	OWNED(writer_free) struct writer *w = NULL;
+	OWNED(buf_fini) struct buf got = {0};
+	struct writer_tally tally;
+	struct err e = {0};
+	struct id id;
+
+	must(store_open(&st, r.path, &opt, &e), &e);
+	must(session_open(&se, st, &e), &e);
+	must(writer_new(&w, se, NULL, &e), &e);
+	id = repo_put(w, 1, 500);
+	must(writer_flush(w, &e), &e);
+	(void)repo_put(w, 1, 500); /* it deduplicates all the same */
+	writer_tally(w, &tally);
+	ck_assert_uint_eq(tally.new_chunks_count, 1);
+	ck_assert_int_eq(store_get(st, STORE_DATA, &id, &got, NULL, &e),
+	    ERR_KEY);
+	for (int escrow = 0; escrow < 2; escrow++) {
+		writer_free(&w);
+		session_close(&se);
+		store_close(&st);
+		opt = (struct store_options){.access = STORE_READ,
+		    .keyring = escrow ? r.escrow : r.operations,
+		    .network_fs_allowed = true};
+		must(store_open(&st, r.path, &opt, &e), &e);
+		ck_assert(repo_has(st, &id, 1, 500));
+	}
+}
+END_TEST
+
+START_TEST(a_fenced_session_commits_nothing)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	OWNED(session_close) struct session *se = NULL;
+	OWNED(writer_free) struct writer *w = NULL;
+	struct err e = {0};
+	struct id id;
+
+	must(session_open(&se, st, &e), &e);
+	must(writer_new(&w, se, NULL, &e), &e);
+	id = repo_put(w, 1, 500);
+	ck_assert_int_eq(unlinkat(st->sessions_fd, se->name, 0), 0);
+	ck_assert_int_eq(writer_flush(w, &e), ERR_BUSY);
+	/* it stays refused, and nothing is there */
+	ck_assert_int_eq(writer_flush(w, &e), ERR_BUSY);
+	must(store_refresh(st, &e), &e);
+	ck_assert(!index_present(st, &id));
+}
+END_TEST
+
+START_TEST(a_link_in_the_place_of_a_directory_is_refused)
+{
+	struct store_options opt = {.access = STORE_READ,
+	    .network_fs_allowed = true};
+	OWNED(store_close) struct store *st = NULL;
+	char from[128], to[128];
+	struct err e = {0};
+
+	snprintf(from, sizeof(from), "%s/index", r.path);
+	snprintf(to, sizeof(to), "%s/elsewhere", r.dir);
+	ck_assert_int_eq(rename(from, to), 0);
+	ck_assert_int_eq(symlink(to, from), 0);
+	ck_assert_int_ne(store_open(&st, r.path, &opt, &e), ERR_NONE);
+}
+END_TEST
+
+Suite *
+suite_store_index(void)
+{
+	Suite *s = suite_create("store/index");
+	TCase *tc = tcase_create("core");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, many_runs_leave_few_segments);
+	tcase_add_test(tc, two_writers_at_once_both_stay);
+	tcase_add_test(tc,
+	    what_the_same_pack_holds_is_present_only_while_it_is_there);
+	tcase_add_test(tc, a_writer_stores_again_what_lost_its_pack);
+	tcase_add_test(tc,
+	    a_writer_that_cannot_read_backs_up_and_the_reader_reads);
+	tcase_add_test(tc, a_fenced_session_commits_nothing);
+	tcase_add_test(tc, a_link_in_the_place_of_a_directory_is_refused);
+	suite_add_tcase(s, tc);
+	return s;
+}
