@@ -95,8 +95,9 @@ run(struct cli *cli)
 		depth = CHECK_READ;
 	if (cli_has(cli, "open"))
 		depth = CHECK_OPEN;
+	/* Without a key a file of another repository is damage, not a riddle. */
 	status = cli_repository_open(cli, STORE_READ,
-	    depth == CHECK_OPEN ? CLI_KEYS_NEEDED : CLI_KEYS_OPTIONAL, &repo);
+	    depth == CHECK_OPEN ? CLI_KEYS_NEEDED : CLI_KEYS_NONE, &repo);
 	return status != EXITCODE_DONE ? status : check(cli, repo.store, depth);
 }
 

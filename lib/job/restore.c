@@ -328,6 +328,7 @@ send_run(struct big_walk *w, struct err *e)
 		return rc;
 	*task = w->run;
 	task->big = restore_file_use_big(w->big);
+	atomic_fetch_add(&w->big->runs_sent_count, 1);
 	w->run = (struct restore_task){0};
 	w->size = 0;
 	w->bytes = 0;
@@ -373,11 +374,14 @@ restore_many(struct restore *r, struct restore_dir *dir, const struct item *it,
 	big->fd = -1;
 	atomic_store(&big->users_count, 1);
 	snprintf(named.name, sizeof(named.name), "%s", last_name(&it->entry));
+	snprintf(big->name, sizeof(big->name), "%s", named.name);
+	big->dir = restore_dir_use(dir);
 	rc = entry_copy(&big->entry, &it->entry, e);
 	if (rc == ERR_NONE && restore_file_begin_big(&r->own, &named, big)) {
 		rc = content_each(r->shared.st, &it->content, gather, &w, &why);
 		if (rc == ERR_NONE)
 			rc = send_run(&w, &why);
+		big->all_sent = rc == ERR_NONE;
 		if (rc == ERR_CORRUPT || rc == ERR_NOTFOUND) {
 			/* its list cannot be read: this file only */
 			atomic_store(&big->failed, true);

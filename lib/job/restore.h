@@ -35,9 +35,13 @@ struct restore_shared {
  */
 struct restore_big {
 	struct entry entry;
+	struct restore_dir *dir; /* a use of it is held */
+	char name[PATH_NAME_MAX + 1];
 	int fd; /* -1: it could not be opened, or is not there */
 	bool existed;
+	bool all_sent; /* every run was handed out; set before our own drop */
 	atomic_int users_count;
+	atomic_uint runs_sent_count, runs_done_count;
 	atomic_bool differs, failed;
 };
 

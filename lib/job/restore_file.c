@@ -203,6 +203,28 @@ fill_new(struct restore_tools *t, struct restore_task *task, int fd,
 	return pour_content(&p, &task->item.content, e);
 }
 
+/*
+ * Read all that belongs into it before anything of it is touched: what cannot
+ * be read leaves the file as it was.
+ */
+static enum err_code
+compare_old(struct restore_tools *t, struct restore_task *task, int fd,
+    const struct stat *st, bool *same, struct err *e)
+{
+	const struct entry *entry = &task->item.entry;
+	struct pour p = {.tools = t,
+	    .entry = entry,
+	    .fd = fd,
+	    .compare = true,
+	    .read_only = true};
+	enum err_code rc = pour_content(&p, &task->item.content, e);
+
+	/* What lies in a hole is not looked at. */
+	*same = !p.differs && !entry->sparse &&
+	    (uint64_t)st->st_size == entry->size_bytes;
+	return rc;
+}
+
 /* Only what differs is written. */
 static enum err_code
 fill_old(struct restore_tools *t, struct restore_task *task, int fd,
@@ -290,26 +312,19 @@ create(const struct restore_task *task, int *fd, struct err *e)
 	return err_sys(e, "cannot make the file");
 }
 
-/*
- * Another name of the file that is there may lie outside of what we restore:
- * it stays as it is if it is right, and is never written into.
- */
-static bool
-may_be_kept(struct restore_tools *t, struct restore_task *task, int fd,
-    const struct stat *st)
+/* A file is there whole or not at all: a part of one would pass for it. */
+static enum err_code
+make_new(struct restore_tools *t, struct restore_task *task, int *fd,
+    struct err *e)
 {
-	struct pour p = {.tools = t,
-	    .entry = &task->item.entry,
-	    .fd = fd,
-	    .compare = true,
-	    .read_only = true};
-	struct err e;
+	enum err_code rc = create(task, fd, e);
 
-	if (st->st_nlink == 1)
-		return true;
-	return !task->item.entry.sparse &&
-	    (uint64_t)st->st_size == task->item.entry.size_bytes &&
-	    pour_content(&p, &task->item.content, &e) == ERR_NONE && !p.differs;
+	if (rc != ERR_NONE)
+		return rc;
+	rc = fill_new(t, task, *fd, e);
+	if (rc != ERR_NONE)
+		(void)unlinkat(task->dir->fd, task->name, 0);
+	return rc;
 }
 
 static enum err_code
@@ -318,19 +333,27 @@ make_file(struct restore_tools *t, struct restore_task *task, bool exists,
 {
 	OWNED(fdio_close) int fd = -1;
 	struct stat st = {0};
+	bool same = false;
 	enum err_code rc = ERR_NONE;
 
 	if (exists)
 		rc = open_old(task, &fd, &st, e);
-	if (rc == ERR_NONE && fd != -1 && !may_be_kept(t, task, fd, &st))
-		fdio_close(&fd);
 	if (rc == ERR_NONE && fd != -1)
+		rc = compare_old(t, task, fd, &st, &same, e);
+	/*
+	 * Another name of it may lie outside of what we restore: such a file
+	 * stays as it is if it is right, and is never written into.
+	 */
+	if (rc == ERR_NONE && fd != -1 && st.st_nlink > 1 && !same)
+		fdio_close(&fd);
+	if (rc != ERR_NONE)
+		return rc;
+	if (fd == -1)
+		rc = make_new(t, task, &fd, e);
+	else if (same && t->shared->opt->overwrite != RESTORE_ALWAYS)
+		atomic_fetch_add(&t->shared->same_count, 1);
+	else
 		rc = fill_old(t, task, fd, &st, e);
-	else if (rc == ERR_NONE) {
-		rc = create(task, &fd, e);
-		if (rc == ERR_NONE)
-			rc = fill_new(t, task, fd, e);
-	}
 	if (rc == ERR_NONE)
 		restore_file_meta(t, fd, ARC_OPEN, &task->item.entry);
 	return rc;
@@ -392,11 +415,32 @@ restore_file_run(struct restore_tools *t, struct restore_task *task)
 	struct err e;
 
 	seek(&p, task->offset_bytes);
-	if (put_pieces(&p, task->pieces, task->pieces_count, &e) != ERR_NONE &&
-	    !atomic_exchange(&big->failed, true))
+	if (put_pieces(&p, task->pieces, task->pieces_count, &e) == ERR_NONE)
+		atomic_fetch_add(&big->runs_done_count, 1);
+	else if (!atomic_exchange(&big->failed, true))
 		restore_file_fault(t, &big->entry, &e);
 	if (p.differs)
 		atomic_store(&big->differs, true);
+}
+
+/* Every run of it was handed out and done? */
+static bool
+is_whole(struct restore_big *big)
+{
+	return big->all_sent && !atomic_load(&big->failed) &&
+	    atomic_load(&big->runs_done_count) ==
+	    atomic_load(&big->runs_sent_count);
+}
+
+/* A new file is there whole or not at all; one that existed is named. */
+static void
+abandon(struct restore_tools *t, const struct restore_big *big)
+{
+	if (!big->existed)
+		(void)unlinkat(big->dir->fd, big->name, 0);
+	else if (atomic_load(&big->differs))
+		tell(t, &big->entry,
+		    "is now partly what it was and partly what was restored");
 }
 
 void
@@ -413,12 +457,15 @@ restore_file_drop_big(struct restore_tools *t, struct restore_big **bigp)
 			    big->fd == -1 ? "cannot be read again"
 					  : "has other content");
 		}
-	} else if (big->fd != -1 && !atomic_load(&big->failed)) {
+	} else if (big->fd != -1 && !is_whole(big)) {
+		abandon(t, big);
+	} else if (big->fd != -1) {
 		restore_file_meta(t, big->fd, ARC_OPEN, &big->entry);
 		if (big->existed && !atomic_load(&big->differs))
 			atomic_fetch_add(&t->shared->same_count, 1);
 	}
 	fdio_close(&big->fd);
+	restore_dir_drop(t, &big->dir);
 	entry_fini(&big->entry);
 	free(big);
 }
