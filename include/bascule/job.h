@@ -192,4 +192,102 @@ enum err_code survey_since(const char *repository, const char *service,
  */
 int worker_main(void);
 
+/* --- exercise: the isolated test of a service ------------------------------- */
+
+/*
+ * X1. Before anything is created it is in the inventory, which is durable;
+ *     whoever finds the inventory can clean up, however the run died.
+ * X2. The repository is opened for reading only.
+ * X3. Steps but restores run in a network of their own with nothing but a
+ *     loopback; where none can be made the isolation is NOT MEASURED.
+ * X4. PASS needs CLEAN: no process, no undo left to do, no file.
+ */
+
+struct policy_site;
+struct exercise_field {
+	char *name, *value;
+};
+
+enum exercise_word_kind {
+	EXERCISE_SILENCE,  /* nothing was said */
+	EXERCISE_ANSWERED, /* a question was: step, verb, reason, by */
+	EXERCISE_CANCEL    /* abort, undo, clean */
+};
+struct exercise_word {
+	enum exercise_word_kind kind;
+	char step[64], verb[16], reason[256], by[64];
+};
+
+/*
+ * The way to the ledger and to people.  A run that cannot write its intents
+ * (ERR_CANCELLED: the daemon has gone) ends at once and leaves everything to
+ * the one who finds its inventory.
+ */
+struct exercise_link {
+	void *ctx;
+	/* Durable when it returns ERR_NONE. */
+	enum err_code (*intent)(void *ctx, const char *record,
+	    const struct exercise_field *fields, size_t count, uint64_t *seq,
+	    struct err *e);
+	enum err_code (*outcome)(void *ctx, uint64_t seq,
+	    const struct exercise_field *fields, size_t count, struct err *e);
+	/* Learnt meanwhile: a record that nothing waits for. */
+	enum err_code (*note)(void *ctx, const char *record,
+	    const struct exercise_field *fields, size_t count, struct err *e);
+	enum err_code (*ask)(void *ctx, const char *step, const char *text,
+	    const char *role, int64_t timeout_ns, struct err *e);
+	/* The next word; never waits. */
+	void (*hear)(void *ctx, struct exercise_word *word);
+	int (*fd)(void *ctx); /* readable when there is a word */
+	/* A line for people who watch. */
+	void (*log)(void *ctx, const char *text);
+};
+
+struct exercise_undo {
+	const char *step;
+	const char *const *argv; /* NULL-ended, variables filled in */
+	int64_t timeout_ns;
+};
+
+/* What a run that died may have left, from its records. */
+struct exercise_left {
+	const char *sandbox; /* NULL: nothing was created */
+	int64_t cell_pid;    /* 0: there was none */
+	uint64_t cell_started;
+	const char *cell_boot;
+	const struct exercise_undo *undos; /* in the order to be done */
+	size_t undos_count;
+	const char *state; /* the last known */
+	bool failed, interrupted, unproved, findings;
+};
+
+struct exercise_options {
+	const struct policy *policy;
+	const struct policy_service *service;
+	const struct policy_site *site; /* this one */
+	const char *run;
+	const char *point;       /* prefix of an id; NULL: the newest */
+	int64_t hold_ns;         /* how long it stands after it passed */
+	const char *outstanding; /* a run not cleaned up; NULL: none */
+	int64_t recheck_ns; /* isolation while it holds; 0: every minute */
+	const struct exercise_left *left; /* only clean up; NULL: a test */
+	struct exercise_link link;
+};
+
+struct exercise_result {
+	const char *state;  /* "CLEAN", "CLEANUP_INCOMPLETE" */
+	const char *result; /* "PASS", ...; "NONE": not clean */
+	char reason[512];   /* why it is no PASS; "" */
+	char point[65];     /* "": none was chosen */
+	bool tested; /* the point was restored and its checks passed */
+	int64_t rta_ns, rpa_ns; /* -1: not measured */
+};
+
+/*
+ * Test, or clean up after one.  ERR_NONE whatever the result.  ERR_CANCELLED:
+ * nobody is there to write down what is done; what was created stands.
+ */
+enum err_code exercise_run(const struct exercise_options *options,
+    struct exercise_result *out, struct err *e) MUST_CHECK;
+
 #endif

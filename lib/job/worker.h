@@ -101,5 +101,6 @@ extern const struct worker_kind worker_backup;
 extern const struct worker_kind worker_replicate;
 extern const struct worker_kind worker_verify;
 extern const struct worker_kind worker_survey;
+extern const struct worker_kind worker_exercise;
 
 #endif

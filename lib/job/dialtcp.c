@@ -1,0 +1,114 @@
+#include "dialtcp.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/now.h>
+#include <bascule/base/text.h>
+
+enum err_code
+dialtcp_split(const char *text, char host[DIALTCP_HOST_BYTES], char port[6],
+    struct err *e)
+{
+	const char *colon = strrchr(text, ':');
+	const char *from = text;
+	size_t len;
+	uint64_t number;
+
+	if (colon == NULL || !text_parse_u64(colon + 1, 65535, &number) ||
+	    number == 0)
+		return err_set(e, ERR_INPUT,
+		    "'%s' is no HOST:PORT with a port from 1 to 65535", text);
+	len = (size_t)(colon - text);
+	if (len >= 2 && text[0] == '[' && colon[-1] == ']') {
+		from++;
+		len -= 2;
+	}
+	if (len == 0 || len >= DIALTCP_HOST_BYTES)
+		return err_set(e, ERR_INPUT, "'%s' names no host", text);
+	memcpy(host, from, len);
+	host[len] = '\0';
+	snprintf(port, 6, "%u", (unsigned)number);
+	return ERR_NONE;
+}
+
+static enum err_code
+failed(struct err *e, int num)
+{
+	return err_set(e, num == ETIMEDOUT ? ERR_TIMEOUT : ERR_IO, "%s",
+	    strerrordesc_np(num) != NULL ? strerrordesc_np(num) : "failed");
+}
+
+/* Until it is connected, or the deadline. */
+static enum err_code
+finish(int fd, struct mono deadline, struct err *e)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	socklen_t size = sizeof(int);
+	int num = 0;
+
+	for (;;) {
+		int64_t left_ns = deadline.ns - now_mono().ns;
+		int n;
+
+		if (left_ns <= 0)
+			return err_set(e, ERR_TIMEOUT, "no answer in time");
+		n = poll(&p, 1, (int)(left_ns / NS_PER_MS) + 1);
+		if (n < 0 && errno != EINTR)
+			return failed(e, errno);
+		if (n > 0)
+			break;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &num, &size) != 0)
+		num = errno;
+	return num == 0 ? ERR_NONE : failed(e, num);
+}
+
+static enum err_code
+dial_one(int *out, const struct addrinfo *at, struct mono deadline,
+    struct err *e)
+{
+	OWNED(fdio_close)
+	int fd = socket(at->ai_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	enum err_code rc = ERR_NONE;
+
+	if (fd < 0)
+		return failed(e, errno);
+	if (connect(fd, at->ai_addr, at->ai_addrlen) != 0)
+		rc = errno == EINPROGRESS ? finish(fd, deadline, e)
+					  : failed(e, errno);
+	if (rc != ERR_NONE)
+		return rc;
+	*out = fd;
+	fd = -1;
+	return ERR_NONE;
+}
+
+enum err_code
+dialtcp(int *fd, const char *host, const char *port, int64_t timeout_ns,
+    struct err *e)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct mono deadline = {now_mono().ns + timeout_ns};
+	struct addrinfo *list = NULL;
+	enum err_code rc = ERR_IO;
+	int num = getaddrinfo(host, port, &hints, &list);
+
+	*fd = -1;
+	if (num != 0)
+		return err_set(e, ERR_IO, "the name does not resolve: %s",
+		    gai_strerror(num));
+	for (const struct addrinfo *at = list; at != NULL; at = at->ai_next) {
+		rc = dial_one(fd, at, deadline, e);
+		if (rc == ERR_NONE || rc == ERR_TIMEOUT)
+			break;
+	}
+	freeaddrinfo(list);
+	return rc;
+}

@@ -1,0 +1,23 @@
+#ifndef JOB_DIALTCP_H
+#define JOB_DIALTCP_H
+
+/* Connecting to HOST:PORT, in time or not at all. */
+
+#include <stdint.h>
+
+#include <bascule/base/err.h>
+
+#define DIALTCP_HOST_BYTES 256
+
+/* "HOST:PORT", "[::1]:PORT".  ERR_INPUT. */
+enum err_code dialtcp_split(const char *text, char host[DIALTCP_HOST_BYTES],
+    char port[6], struct err *e) MUST_CHECK;
+
+/*
+ * *fd: connected, non-blocking, close-on-exec.  ERR_TIMEOUT, ERR_IO (refused,
+ * unreachable, a name that does not resolve): the text is the bare reason.
+ */
+enum err_code dialtcp(int *fd, const char *host, const char *port,
+    int64_t timeout_ns, struct err *e) MUST_CHECK;
+
+#endif

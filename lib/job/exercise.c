@@ -1,0 +1,631 @@
+/*
+ * The isolated test, as a job: the pure machines of plan.h decide, this carries
+ * out.  One thread, one loop: attempts that end, words of people, time.
+ */
+
+#include <poll.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include <bascule/base/text.h>
+#include <bascule/ledger.h>
+
+#include "exercise_parts.h"
+#include "exercise_sandbox.h"
+
+#define RECHECK_NS (60 * NS_PER_S)
+#define BEAT_MS    1000 /* a stopped attempt is looked at again */
+
+/* --- making and ending ---------------------------------------------------- */
+
+static void
+exercise_fini(struct exercise *x)
+{
+	for (size_t i = 0; x->doing != NULL && i <= x->steps_count; i++)
+		exercise_attempt_free(&x->doing[i].attempt);
+	for (size_t i = 0; i < x->endpoints_count; i++)
+		free(x->endpoints[i]);
+	free(x->endpoints);
+	engine_free(&x->engine);
+	exercise_cell_free(&x->cell);
+	free(x->steps);
+	free(x->doing);
+	free(x->todo);
+	free(x->snapshots);
+	free(x->sandbox);
+}
+
+static unsigned
+modes_of(uint32_t modes)
+{
+	return ((modes & POLICY_MODE_TEST) != 0 ? PLAN_IN_TEST : 0) |
+	    ((modes & POLICY_MODE_TABLETOP) != 0 ? PLAN_IN_TABLETOP : 0) |
+	    ((modes & POLICY_MODE_PLANNED) != 0 ? PLAN_IN_PLANNED : 0) |
+	    ((modes & POLICY_MODE_UNPLANNED) != 0 ? PLAN_IN_UNPLANNED : 0);
+}
+
+static struct plan_step
+step_of(const struct policy_step *s)
+{
+	static const enum plan_kind kinds[] = {
+	    [POLICY_STEP_RESTORE] = PLAN_RESTORE,
+	    [POLICY_STEP_RUN] = PLAN_RUN,
+	    [POLICY_STEP_CHECK] = PLAN_CHECK,
+	    [POLICY_STEP_CONFIRM] = PLAN_CONFIRM,
+	};
+	int64_t timeout_ns = s->timeout_ns;
+
+	/* A check that may keep trying for long is not ended before. */
+	if (s->kind == POLICY_STEP_CHECK &&
+	    timeout_ns < s->check.within_ns + 30 * NS_PER_S)
+		timeout_ns = s->check.within_ns + 30 * NS_PER_S;
+	return (struct plan_step){.name = s->name,
+	    .after = s->after.items,
+	    .after_count = s->after.count,
+	    .kind = kinds[s->kind],
+	    .modes = modes_of(s->modes),
+	    .retries = s->retries,
+	    .retry_wait_ns = NS_PER_S,
+	    .timeout_ns = timeout_ns,
+	    .has_undo = s->undo.count > 0};
+}
+
+static enum err_code
+add_endpoint(struct exercise *x, const char *host, const char *port,
+    struct err *e)
+{
+	char **more;
+	char *text = NULL;
+	bool bare6 = strchr(host, ':') != NULL && port != NULL;
+
+	if (asprintf(&text,
+		bare6              ? "[%s]:%s"
+		    : port == NULL ? "%s"
+				   : "%s:%s",
+		host, port) < 0)
+		return err_nomem(e);
+	for (size_t i = 0; i < x->endpoints_count; i++)
+		if (strcmp(x->endpoints[i], text) == 0) {
+			free(text);
+			return ERR_NONE;
+		}
+	more = realloc(x->endpoints, (x->endpoints_count + 1) * sizeof(*more));
+	if (more == NULL || x->endpoints_count == EXERCISE_ENDPOINTS_MAX) {
+		x->endpoints = more != NULL ? more : x->endpoints;
+		free(text);
+		return err_nomem(e);
+	}
+	x->endpoints = more;
+	more[x->endpoints_count++] = text;
+	return ERR_NONE;
+}
+
+/* What stands for production: the hosts of its home, and what the plan says. */
+static enum err_code
+find_endpoints(struct exercise *x, struct err *e)
+{
+	const struct policy_service *s = x->o->service;
+	const struct policy_site *home =
+	    policy_find_site(x->o->policy, s->home);
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0;
+	     home != NULL && rc == ERR_NONE && i < home->host_count; i++) {
+		char port[16];
+
+		snprintf(port, sizeof(port), "%u",
+		    (unsigned)home->hosts[i].port);
+		rc = add_endpoint(x, home->hosts[i].address, port, e);
+	}
+	for (size_t i = 0; rc == ERR_NONE && i < s->step_count; i++) {
+		OWNED(buf_fini) struct buf text = {0};
+		const struct policy_step *step = &s->plan[i];
+		struct policy_values v;
+		char snapshot[ID_HEX_BYTES];
+
+		if ((step->modes & POLICY_MODE_TEST) == 0 ||
+		    step->check.kind != POLICY_CHECK_UNREACHABLE)
+			continue;
+		exercise_values(x, step, snapshot, &v);
+		rc = policy_expand(&text, step->check.unreachable, &v, e);
+		if (rc == ERR_NONE)
+			rc = add_endpoint(x, buf_text(&text), NULL, e);
+	}
+	return rc;
+}
+
+static enum err_code
+exercise_init(struct exercise *x, const struct exercise_options *o,
+    struct err *e)
+{
+	const struct policy_service *s = o->service;
+
+	*x = (struct exercise){.o = o, .rpa_ns = -1};
+	x->steps = calloc(s->step_count + 1, sizeof(*x->steps));
+	x->doing = calloc(s->step_count + 1, sizeof(*x->doing));
+	x->snapshots = calloc(s->dataset_count + 1, sizeof(*x->snapshots));
+	if (x->steps == NULL || x->doing == NULL || x->snapshots == NULL)
+		return err_nomem(e);
+	x->steps_count = s->step_count;
+	for (size_t i = 0; i < s->step_count; i++)
+		x->steps[i] = step_of(&s->plan[i]);
+	if (o->left != NULL) {
+		if (o->left->sandbox == NULL)
+			return ERR_NONE;
+		x->sandbox = strdup(o->left->sandbox);
+	} else if (asprintf(&x->sandbox, "%s/%s", o->policy->sandbox, o->run) <
+	    0)
+		x->sandbox = NULL;
+	if (x->sandbox == NULL)
+		return err_nomem(e);
+	return o->left != NULL ? ERR_NONE : find_endpoints(x, e);
+}
+
+void
+exercise_values(const struct exercise *x, const struct policy_step *step,
+    char snapshot[ID_HEX_BYTES], struct policy_values *out)
+{
+	const struct policy_service *s = x->o->service;
+
+	*out = (struct policy_values){.service = s->name,
+	    .sandbox = x->sandbox,
+	    .site = x->o->site->name,
+	    .run = x->o->run,
+	    .epoch = "0"}; /* a test is under no epoch */
+	for (size_t i = 0; i < s->dataset_count; i++) {
+		if (step->kind != POLICY_STEP_RESTORE ||
+		    strcmp(s->datasets[i].name, step->restore) != 0)
+			continue;
+		out->dataset = step->restore;
+		out->snapshot = id_hex(&x->snapshots[i].id, snapshot);
+	}
+}
+
+void
+exercise_blame(struct exercise *x, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (x->reason[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(x->reason, sizeof(x->reason), fmt, ap);
+	va_end(ap);
+}
+
+/* --- what the states ask for ---------------------------------------------- */
+
+static void
+do_precheck(struct exercise *x)
+{
+	struct err e = {0};
+	enum err_code rc;
+
+	clocks_set(&x->clocks, CLOCKS_STARTED, now_utc());
+	rc = exercise_precheck(x, &e);
+	if (rc != ERR_NONE) {
+		exercise_blame(x, "%s", e.text);
+		exercise_feed(x, ISOLATED_NOT_ADMITTED);
+		return;
+	}
+	x->rpa_ns = clocks_rpa_ns(x->clocks.at[CLOCKS_STARTED], x->point_at);
+	exercise_notes_plan(x);
+	exercise_feed(x, ISOLATED_ADMITTED);
+}
+
+/* The cell is made but ends by itself until it is in the inventory (X1). */
+static void
+do_inventory(struct exercise *x)
+{
+	struct err e = {0}, why = {0};
+	enum err_code rc;
+
+	if (exercise_cell_make(&x->cell, &why) != ERR_NONE)
+		snprintf(x->cell_why, sizeof(x->cell_why), "%s", why.text);
+	rc = exercise_notes_inventory(x, &e);
+	if (rc == ERR_CANCELLED) {
+		x->lost = e;
+		return;
+	}
+	if (rc == ERR_NONE && x->cell != NULL)
+		rc = exercise_cell_release(x->cell, &e);
+	if (rc == ERR_NONE)
+		rc = exercise_sandbox_make(x->o->policy->sandbox, x->sandbox,
+		    &e);
+	if (rc == ERR_NONE) {
+		exercise_feed(x, ISOLATED_INVENTORY_WRITTEN);
+		return;
+	}
+	exercise_blame(x, "%s", e.text);
+	exercise_feed(x, ISOLATED_FAILED);
+}
+
+static void
+do_clone(struct exercise *x)
+{
+	struct engine_options opt = {.steps = x->steps,
+	    .steps_count = x->steps_count,
+	    .mode = PLAN_IN_TEST,
+	    .gated = true};
+	struct engine_event begin = {.kind = ENGINE_BEGIN};
+	struct err e = {0};
+
+	if (engine_new(&x->engine, &opt, &e) != ERR_NONE) {
+		exercise_blame(x, "%s", e.text);
+		exercise_feed(x, ISOLATED_FAILED);
+		return;
+	}
+	exercise_steps_tell(x, &begin);
+}
+
+static void
+do_prove(struct exercise *x)
+{
+	if (x->cell != NULL) {
+		exercise_steps_prove(x);
+		return;
+	}
+	exercise_notes_one(x, "isolation", "NOT MEASURED: %s", x->cell_why);
+	exercise_notes_one(x, "limitation",
+	    "the steps ran in this machine's own network: isolation was "
+	    "neither made nor measured");
+	exercise_blame(x, "the isolation is not measured: %s", x->cell_why);
+	exercise_feed(x, ISOLATED_UNPROVED);
+}
+
+static void
+do_start(struct exercise *x)
+{
+	struct engine_event open = {.kind = ENGINE_OPEN_GATE};
+
+	exercise_steps_tell(x, &open);
+}
+
+static void
+judge_target(struct exercise *x, const char *what, bool known, int64_t ns,
+    int64_t target_ns)
+{
+	char measured[TEXT_UNIT_BYTES], target[TEXT_UNIT_BYTES];
+
+	if (clocks_judge(known, ns, target_ns) != CLOCKS_FAIL)
+		return;
+	exercise_feed(x, ISOLATED_FINDING);
+	exercise_notes_one(x, "finding", "%s: %s is over the target of %s",
+	    what, text_duration(ns, measured),
+	    text_duration(target_ns, target));
+	exercise_blame(x, "%s: %s is over the target of %s", what,
+	    text_duration(ns, measured), text_duration(target_ns, target));
+}
+
+/* It stands: look at once whether what was started opened a way out. */
+static void
+do_hold(struct exercise *x)
+{
+	const struct policy_service *s = x->o->service;
+	int64_t rta_ns = -1;
+	bool known = clocks_span_ns(&x->clocks, CLOCKS_RTA_TEST, &rta_ns);
+
+	judge_target(x, "RTA", known, rta_ns, s->rto_ns);
+	judge_target(x, "RPA", true, x->rpa_ns, s->rpo_ns);
+	x->hold_until.ns = now_mono().ns + x->o->hold_ns;
+	if (x->cell != NULL)
+		x->recheck_at = now_mono();
+}
+
+static void
+do_stop(struct exercise *x)
+{
+	struct engine_event abort = {.kind = ENGINE_ABORT, .reason = x->reason};
+	enum engine_state s =
+	    x->engine == NULL ? ENGINE_UNDONE : engine_state_of(x->engine);
+
+	/* After a failure of its own it stops and undoes by itself. */
+	if (s == ENGINE_UNDONE)
+		exercise_feed(x, ISOLATED_STOPPED);
+	else if (engine_outcome_of(x->engine) != ENGINE_FAILED ||
+	    x->iso.interrupted)
+		exercise_steps_tell(x, &abort);
+}
+
+/* The cell of the run that died, or a new one to undo in. */
+static void
+find_cell(struct exercise *x)
+{
+	const struct exercise_left *left = x->o->left;
+	struct err e;
+
+	if (left->cell_pid != 0 &&
+	    exercise_cell_find(&x->cell, (pid_t)left->cell_pid,
+		left->cell_started, left->cell_boot, &e) == ERR_NONE)
+		return;
+	x->cell_was_gone = true;
+	if (left->undos_count > 0 &&
+	    exercise_cell_make(&x->cell, &e) == ERR_NONE &&
+	    exercise_cell_release(x->cell, &e) != ERR_NONE)
+		exercise_cell_free(&x->cell);
+}
+
+static void
+do_clean(struct exercise *x)
+{
+	struct engine_event unwind = {.kind = ENGINE_UNWIND};
+
+	exercise_steps_end_proof(x);
+	x->unwinding = true;
+	if (x->o->left != NULL) {
+		find_cell(x);
+		exercise_steps_undo_left(x);
+	} else if (x->engine != NULL &&
+	    engine_state_of(x->engine) == ENGINE_DONE)
+		exercise_steps_tell(x, &unwind);
+	else
+		exercise_unwound(x);
+}
+
+/* The inventory's outcome: nothing of it is left, or something is. */
+static void
+close_inventory(struct exercise *x, const char *what, bool clean)
+{
+	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
+	const struct exercise_link *l = &x->o->link;
+	struct err e = {0};
+
+	exercise_fields_add(&f, "cleanup", "%s: %s",
+	    clean ? "clean" : "INCOMPLETE", what);
+	if (x->inventory_seq == 0 || !clean) {
+		exercise_notes_note(x, LEDGER_EXERCISE, &f);
+		return;
+	}
+	if (f.failed ||
+	    l->outcome(l->ctx, x->inventory_seq, f.items, f.count, &e) !=
+		ERR_NONE)
+		x->lost = e;
+}
+
+void
+exercise_unwound(struct exercise *x)
+{
+	char what[ERR_TEXT_BYTES + 200];
+	struct err e = {0};
+	enum err_code rc;
+	bool undone = x->undo_failed_count == 0 || x->cell_was_gone;
+
+	if (!x->unwinding)
+		return;
+	x->unwinding = false;
+	rc = exercise_clean(x, what, sizeof(what), &e);
+	if (rc == ERR_NONE && !undone)
+		exercise_blame(x,
+		    "an undo failed: what it should have taken back may still "
+		    "stand");
+	if (rc != ERR_NONE)
+		exercise_blame(x, "%s", e.text);
+	if (x->undo_failed_count > 0)
+		exercise_feed(x, ISOLATED_FINDING);
+	close_inventory(x, what, rc == ERR_NONE && undone);
+	exercise_feed(x,
+	    rc == ERR_NONE && undone ? ISOLATED_CLEANED : ISOLATED_NOT_CLEANED);
+}
+
+static void
+do_report(struct exercise *x)
+{
+	if (x->o->left == NULL) {
+		exercise_notes_skipped(x);
+		exercise_notes_one(x, "limitation",
+		    "the isolation covers the network; files and Unix sockets "
+		    "of this machine are not hidden from the steps");
+	}
+	exercise_notes_result(x);
+	x->is_over = true;
+}
+
+static void
+act(struct exercise *x, enum isolated_action action)
+{
+	switch (action) {
+	case ISOLATED_DO_NOTHING: break;
+	case ISOLATED_DO_PRECHECK: do_precheck(x); break;
+	case ISOLATED_DO_INVENTORY: do_inventory(x); break;
+	case ISOLATED_DO_CLONE: do_clone(x); break;
+	case ISOLATED_DO_PROVE: do_prove(x); break;
+	case ISOLATED_DO_START: do_start(x); break;
+	case ISOLATED_DO_HOLD: do_hold(x); break;
+	case ISOLATED_DO_STOP: do_stop(x); break;
+	case ISOLATED_DO_CLEAN: do_clean(x); break;
+	case ISOLATED_DO_FREEZE: /* no live move can begin yet */
+	case ISOLATED_DO_ALARM:
+	case ISOLATED_DO_REPORT: do_report(x); break;
+	}
+}
+
+void
+exercise_feed(struct exercise *x, enum isolated_event event)
+{
+	enum isolated_state was = x->iso.state;
+	enum isolated_action action;
+
+	if (x->lost.code != ERR_NONE ||
+	    !isolated_next(&x->iso, event, &x->iso, &action))
+		return;
+	if (x->iso.state != was && action != ISOLATED_DO_REPORT &&
+	    action != ISOLATED_DO_ALARM)
+		exercise_notes_state(x);
+	if (x->lost.code == ERR_NONE)
+		act(x, action);
+}
+
+/* --- the loop ------------------------------------------------------------- */
+
+static void
+hear(struct exercise *x)
+{
+	const struct exercise_link *l = &x->o->link;
+	struct exercise_word w;
+
+	for (;;) {
+		w = (struct exercise_word){0};
+		l->hear(l->ctx, &w);
+		if (w.kind == EXERCISE_SILENCE)
+			return;
+		if (w.kind == EXERCISE_ANSWERED)
+			exercise_steps_answer(x, &w);
+		if (w.kind == EXERCISE_CANCEL) {
+			exercise_blame(x, "aborted%s%s",
+			    w.reason[0] != '\0' ? ": " : "", w.reason);
+			exercise_feed(x, ISOLATED_ABORT);
+		}
+		exercise_steps_work(x);
+	}
+}
+
+static void
+note_time(struct exercise *x)
+{
+	struct engine_event tick = {.kind = ENGINE_TICK};
+	struct mono now = now_mono(), at;
+	bool proving = x->doing[x->steps_count].attempt != NULL;
+
+	if (x->engine != NULL && engine_deadline(x->engine, &at) &&
+	    at.ns <= now.ns)
+		exercise_steps_tell(x, &tick);
+	if (x->iso.state != ISOLATED_HOLDING)
+		return;
+	if (!proving && x->recheck_at.ns != 0 && now.ns >= x->recheck_at.ns) {
+		x->recheck_at.ns = now.ns +
+		    (x->o->recheck_ns != 0 ? x->o->recheck_ns : RECHECK_NS);
+		exercise_steps_prove(x);
+		return;
+	}
+	if (!proving && now.ns >= x->hold_until.ns)
+		exercise_feed(x, ISOLATED_HOLD_ENDED);
+}
+
+static int
+wait_ms(const struct exercise *x)
+{
+	struct mono now = now_mono(), at;
+	int64_t ms = BEAT_MS;
+
+	if (x->engine != NULL && engine_deadline(x->engine, &at) &&
+	    (at.ns - now.ns) / NS_PER_MS < ms)
+		ms = (at.ns - now.ns) / NS_PER_MS + 1;
+	if (x->iso.state == ISOLATED_HOLDING &&
+	    (x->hold_until.ns - now.ns) / NS_PER_MS < ms)
+		ms = (x->hold_until.ns - now.ns) / NS_PER_MS + 1;
+	if (x->iso.state == ISOLATED_HOLDING && x->recheck_at.ns != 0 &&
+	    (x->recheck_at.ns - now.ns) / NS_PER_MS < ms)
+		ms = (x->recheck_at.ns - now.ns) / NS_PER_MS + 1;
+	return ms < 0 ? 0 : (int)ms;
+}
+
+static enum err_code
+wait_for_something(struct exercise *x, struct err *e)
+{
+	struct pollfd *p = calloc(x->steps_count + 2, sizeof(*p));
+	nfds_t count = 0;
+	int ms = wait_ms(x);
+
+	if (p == NULL)
+		return err_nomem(e);
+	p[count++] = (struct pollfd){x->o->link.fd(x->o->link.ctx), POLLIN, 0};
+	for (size_t i = 0; i <= x->steps_count; i++)
+		if (x->doing[i].attempt != NULL)
+			p[count++] =
+			    (struct pollfd){x->doing[i].attempt->pid_fd, POLLIN,
+				0};
+	(void)poll(p, count, ms);
+	free(p);
+	return ERR_NONE;
+}
+
+static enum err_code
+go(struct exercise *x, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	exercise_steps_work(x);
+	while (rc == ERR_NONE && !x->is_over && x->lost.code == ERR_NONE) {
+		rc = wait_for_something(x, e);
+		if (rc != ERR_NONE)
+			break;
+		exercise_steps_collect(x);
+		hear(x);
+		note_time(x);
+		exercise_steps_work(x);
+	}
+	if (rc == ERR_NONE && x->lost.code != ERR_NONE) {
+		*e = x->lost;
+		rc = e->code;
+	}
+	return rc;
+}
+
+/* --- from outside --------------------------------------------------------- */
+
+/* Where the run that died had come to. */
+static void
+resume(struct exercise *x)
+{
+	const struct exercise_left *left = x->o->left;
+	enum isolated_state s;
+
+	x->iso.failed = left->failed;
+	x->iso.interrupted = left->interrupted;
+	x->iso.unproved = left->unproved;
+	x->iso.findings = left->findings;
+	if (left->sandbox == NULL)
+		x->iso.state = ISOLATED_PRECHECK;
+	else if (isolated_state_find(left->state, &s) &&
+	    s == ISOLATED_CLEANUP_INCOMPLETE)
+		x->iso.state = s;
+	else
+		x->iso.state = ISOLATED_INVENTORY;
+	if (x->iso.state == ISOLATED_CLEANUP_INCOMPLETE) {
+		exercise_feed(x, ISOLATED_RETRY_CLEANING);
+		return;
+	}
+	exercise_blame(x, "it was interrupted in state %s", left->state);
+	exercise_feed(x, ISOLATED_RESTART);
+}
+
+static void
+tell_result(const struct exercise *x, struct exercise_result *out)
+{
+	enum isolated_result r = x->iso.result;
+
+	out->state = isolated_state_name(x->iso.state);
+	out->result = isolated_result_name(r);
+	snprintf(out->reason, sizeof(out->reason), "%s", x->reason);
+	if (!id_is_none(&x->point))
+		id_hex(&x->point, out->point);
+	out->tested = r == ISOLATED_PASS || r == ISOLATED_PASS_WITH_FINDINGS;
+	out->rpa_ns = x->rpa_ns;
+	if (!clocks_span_ns(&x->clocks, CLOCKS_RTA_TEST, &out->rta_ns))
+		out->rta_ns = -1;
+}
+
+enum err_code
+exercise_run(const struct exercise_options *options,
+    struct exercise_result *out, struct err *e)
+{
+	OWNED(exercise_fini) struct exercise x;
+	enum err_code rc = exercise_init(&x, options, e);
+
+	*out = (struct exercise_result){.state = "REQUESTED",
+	    .result = "NONE",
+	    .rta_ns = -1,
+	    .rpa_ns = -1};
+	if (rc != ERR_NONE)
+		return rc;
+	/* What a step leaves behind becomes our child, not somebody's. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (options->left != NULL)
+		resume(&x);
+	else
+		exercise_feed(&x, ISOLATED_BEGIN);
+	rc = go(&x, e);
+	tell_result(&x, out);
+	return rc;
+}
