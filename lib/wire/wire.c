@@ -74,8 +74,13 @@ static enum err_code
 not_json(const json_error_t *why, struct err *e)
 {
 	OWNED(buf_fini) struct buf shown = {0};
-	enum err_code rc = text_escape(&shown, why->text, strlen(why->text), e);
+	enum err_code rc;
 
+	/* An empty reason is how some failed allocations look. */
+	if (json_error_code(why) == json_error_out_of_memory ||
+	    why->text[0] == '\0')
+		return err_nomem(e);
+	rc = text_escape(&shown, why->text, strlen(why->text), e);
 	if (rc != ERR_NONE)
 		return rc;
 	return err_set(e, ERR_INPUT, "message is not JSON: %s, at byte %d",

