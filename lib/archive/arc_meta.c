@@ -23,6 +23,15 @@ struct handle {
 	char path[PROC_PATH_BYTES];
 };
 
+/* The kernel takes an int; the request's number says a long. */
+static int
+set_flags(int fd, int flags)
+{
+	int words[2] = {flags, 0};
+
+	return ioctl(fd, FS_IOC_SETFLAGS, words);
+}
+
 static void
 handle_init(struct handle *h, int fd, enum arc_handle kind)
 {
@@ -296,7 +305,7 @@ apply_flags(const struct handle *h, const struct entry *entry,
 		return count;
 	}
 	wanted = (int)(((uint32_t)flags & ~ENTRY_FLAGS_MASK) | entry->flags);
-	if (wanted != flags && ioctl(h->fd, FS_IOC_SETFLAGS, &wanted) != 0)
+	if (wanted != flags && set_flags(h->fd, wanted) != 0)
 		warn_sys(warn, &count, "setting inode flags %#x", entry->flags);
 	return count;
 }
@@ -335,7 +344,7 @@ arc_meta_unlock(int fd, struct err *e)
 		    ? ERR_NONE
 		    : err_sys(e, "reading inode flags");
 	wanted = flags & ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
-	if (wanted != flags && ioctl(fd, FS_IOC_SETFLAGS, &wanted) != 0)
+	if (wanted != flags && set_flags(fd, wanted) != 0)
 		return err_sys(e, "clearing the immutable flag");
 	return ERR_NONE;
 }
