@@ -253,11 +253,12 @@ START_TEST(another_message_is_no_failure)
 END_TEST
 
 static int allocations_left;
+static bool spare_none;
 
 static void *
 sparing_malloc(size_t size)
 {
-	if (allocations_left > 0 && --allocations_left == 0)
+	if (!spare_none && allocations_left > 0 && --allocations_left == 0)
 		return NULL;
 	return malloc(size);
 }
@@ -283,8 +284,10 @@ build_and_read(struct err *e)
 	wire_add_text(w, NULL, "item");
 	wire_add(v, "list", &w);
 	rc = wire_line(v, &line, e);
+	spare_none = true; /* its parser (2.14) does not survive one */
 	if (rc == ERR_NONE)
 		rc = parse(&back, buf_text(&line), e);
+	spare_none = false;
 	if (rc != ERR_NONE)
 		return rc;
 	service = wire_need_text(back, "service");
@@ -321,11 +324,9 @@ START_TEST(no_failing_allocation_of_the_library_changes_what_is_said)
 			ck_assert_int_gt(nth, 20);
 			break;
 		}
-		/* Its parser calls some of them a fault of the text, and
-		 * does without others; build_and_read looks at the values. */
-		ck_assert_msg(rc == ERR_NOMEM || rc == ERR_INPUT ||
-			rc == ERR_NONE,
-		    "%d: %s", nth, e.text);
+		/* It does without some; build_and_read looks at the values. */
+		ck_assert_msg(rc == ERR_NOMEM || rc == ERR_NONE, "%d: %s", nth,
+		    e.text);
 	}
 	allocations_left = 0;
 	json_set_alloc_funcs(usual_malloc, usual_free);
