@@ -18,6 +18,7 @@ LIBS     = $(shell pkg-config --libs $(PKGS)) -pthread
 LIB_SRC    := $(wildcard lib/*/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
 DAEMON_SRC := $(wildcard daemon/*.c)
+DAEMON_LIB := $(filter-out daemon/main.c,$(DAEMON_SRC)) # for its tests
 TEST_SRC   := $(wildcard tests/unit/*/*.c tests/support/*.c)
 HEADERS    := $(wildcard include/bascule/*.h include/bascule/*/*.h lib/*/*.h)
 obj         = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -67,11 +68,11 @@ $(BUILD)/tests/suites.c: tools/suites.sh $(wildcard tests/unit/*/test_*.c)
 $(BUILD)/tests/suites.o: $(BUILD)/tests/suites.c
 	$(CC) $(BASE) $(CFLAGS) -c -o $@ $<
 $(BUILD)/unit-tests: $(call obj,$(TEST_SRC)) $(BUILD)/tests/suites.o \
-    $(BUILD)/libbascule.a
+    $(call obj,$(DAEMON_LIB)) $(BUILD)/libbascule.a
 	$(call say,LINK)
 	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ \
 	    $(shell pkg-config --libs check) $(LIBS)
-$(BUILD)/tests/%.o: BASE += -Itests
+$(BUILD)/tests/%.o: BASE += -Itests -I.
 
 test:
 	@sh tools/deps.sh install test

@@ -142,6 +142,7 @@ show(struct live *l, struct wire_value **v)
 		wire_free(v);
 		return status;
 	}
+	l->answered = true;
 	if (l->reply != NULL)
 		l->reply(l, type, *v);
 	if (wire_check(*v, &e) != ERR_NONE)
@@ -193,7 +194,7 @@ live_ask(struct live *l, struct wire_value **request)
 		status = EXITCODE_FAILED;
 	} else
 		status = rc == ERR_NONE ? replies(l, c) : cli_fail(l->cli, &e);
-	if (l->table != NULL)
+	if (l->table != NULL && rc == ERR_NONE && l->answered)
 		cli_table_print(l->table);
 	cli_table_free(&l->table);
 	return status;

@@ -16,7 +16,7 @@ linkstate_next(struct linkstate *l, const struct linkstate_rule *rule,
 
 	if (answered && l->is == LINKSTATE_UNKNOWN)
 		return become(l, LINKSTATE_UP, now);
-	if (answered == (l->is == LINKSTATE_UP)) {
+	if (l->is != LINKSTATE_UNKNOWN && answered == (l->is == LINKSTATE_UP)) {
 		l->run_count = 0;
 		return false;
 	}

@@ -294,7 +294,8 @@ on_end(void *ctx, int exit_status, int number)
 	if (s->timed_out || (s->stop_why[0] != '\0' && result == NULL))
 		memcpy(died, s->stop_why, sizeof(died));
 	else if (result == NULL && number != 0)
-		snprintf(died, sizeof(died), "the worker was killed by %s",
+		snprintf(died, sizeof(died),
+		    "the worker was ended by signal %d (%s)", number,
 		    strsignal(number));
 	else if (result == NULL)
 		snprintf(died, sizeof(died),

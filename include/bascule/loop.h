@@ -8,7 +8,7 @@
  *
  * LP1. A callback may free any object, its own included.
  * LP2. After its _free (_finish, _stop) an object calls back no more.
- * LP3. A child is always reaped, and nothing of its process group outlives it.
+ * LP3. A child is always reaped, and nothing of its session outlives it.
  *
  * ctx is borrowed until the object ends.
  */
@@ -55,7 +55,7 @@ enum err_code loop_signal_new(struct loop_signal **out, struct loop *l,
     int number, loop_fn *fn, void *ctx, struct err *e) MUST_CHECK;
 void loop_signal_free(struct loop_signal **s);
 
-/* --- children: a process of its own group, with pipes ----------------------- */
+/* --- children: a process with a session of its own, and pipes ----------------------- */
 
 struct loop_child;
 

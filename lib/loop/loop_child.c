@@ -7,6 +7,7 @@
  */
 
 #include "loop_impl.h"
+#include "loop_session.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -100,7 +101,8 @@ exited(uv_process_t *p, int64_t status, int number)
 {
 	struct loop_child *c = p->data;
 
-	kill(-p->pid, SIGKILL); /* LP3: what it left behind in its group */
+	kill(-p->pid, SIGKILL); /* LP3 */
+	loop_session_kill(p->pid);
 	c->running = false;
 	c->exit_status = (int)status;
 	c->signal = number;

@@ -180,6 +180,39 @@ START_TEST(a_signal_ends_the_whole_group)
 }
 END_TEST
 
+/* Neither gone nor a zombie that nobody has reaped yet. */
+static bool
+is_alive(pid_t pid)
+{
+	char path[64], text[512] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return false;
+	if (fgets(text, sizeof(text), f) == NULL)
+		text[0] = '\0';
+	fclose(f);
+	return text[0] != '\0' && strstr(text, ") Z ") == NULL;
+}
+
+START_TEST(what_a_child_leaves_in_other_groups_is_killed_too)
+{
+	struct seen s = {0};
+	pid_t left;
+
+	/* set -m: background jobs get groups of their own */
+	start(&s, "set -m; sleep 1000 >/dev/null 2>&1 3>&- & echo $! >&3");
+	run(&s);
+	left = (pid_t)atoi(s.events);
+	ck_assert_int_gt(left, 1);
+	while (is_alive(left))
+		usleep(1000); /* it was killed: it goes */
+	loop_free(&s.l);
+}
+END_TEST
+
 START_TEST(freeing_a_living_child_kills_it_silently)
 {
 	struct seen s = {0};
@@ -498,6 +531,7 @@ suite_loop_loop(void)
 	tcase_add_test(tc, a_child_hears_speaks_and_ends);
 	tcase_add_test(tc, a_child_sees_the_end_of_its_input);
 	tcase_add_test(tc, a_signal_ends_the_whole_group);
+	tcase_add_test(tc, what_a_child_leaves_in_other_groups_is_killed_too);
 	tcase_add_test(tc, freeing_a_living_child_kills_it_silently);
 	tcase_add_test(tc, a_program_that_is_not_there_is_an_error);
 	tcase_add_test(tc, a_client_is_known_heard_and_answered);
