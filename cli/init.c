@@ -54,11 +54,11 @@ make(const struct cli *cli, struct files *f, bool *wrapped, struct err *e)
 	OWNED(keyring_free) struct keyring *operations = NULL;
 	OWNED(keyring_free) struct keyring *escrow = NULL;
 	OWNED(secret_fini) struct secret passphrase = {0};
-	const char *path = getenv("BASCULE_PASSPHRASE_FILE");
+	const char *path = cli_passphrase_file(cli);
 	const struct secret *wrap;
 	enum err_code rc = ERR_NONE;
 
-	if (path != NULL && *path != '\0')
+	if (path != NULL)
 		rc = keys_passphrase(&passphrase, path, e);
 	*wrapped = passphrase.len_bytes > 0;
 	wrap = *wrapped ? &passphrase : NULL;

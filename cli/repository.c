@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bascule/job.h>
@@ -32,6 +33,22 @@ cli_state_dir(struct buf *out, struct err *e)
 	return ERR_NONE;
 }
 
+const char *
+cli_passphrase_file(const struct cli *cli)
+{
+	const char *path = getenv("BASCULE_PASSPHRASE_FILE");
+	struct stat st;
+
+	if (path == NULL || *path == '\0')
+		return NULL;
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (st.st_mode & S_IRWXO) != 0)
+		cli_warn(cli,
+		    "the passphrase file '%s' is open to others; chmod 600 it",
+		    path);
+	return path;
+}
+
 static enum err_code
 open_keys(struct cli *cli, enum cli_keys keys, struct cli_repository *out,
     struct err *e)
@@ -46,8 +63,8 @@ open_keys(struct cli *cli, enum cli_keys keys, struct cli_repository *out,
 		return rc;
 	if (keys == CLI_KEYS_OPTIONAL && access(buf_text(&path), F_OK) != 0)
 		return ERR_NONE;
-	return keys_load(&out->keys, buf_text(&path),
-	    getenv("BASCULE_PASSPHRASE_FILE"), e);
+	return keys_load(&out->keys, buf_text(&path), cli_passphrase_file(cli),
+	    e);
 }
 
 int

@@ -32,6 +32,9 @@ void cli_repository_close(struct cli_repository *r);
 enum err_code cli_key_file(const struct cli *cli, struct buf *out,
     struct err *e) MUST_CHECK;
 
+/* BASCULE_PASSPHRASE_FILE or NULL; warns when others may read it. */
+const char *cli_passphrase_file(const struct cli *cli);
+
 /* Where state caches live; *out empty: nowhere. */
 enum err_code cli_state_dir(struct buf *out, struct err *e) MUST_CHECK;
 

@@ -2,18 +2,48 @@
 
 #include <bascule/job.h>
 
+#include <fcntl.h>
 #include <string.h>
 
+#include <bascule/base/fdio.h>
 #include <bascule/crypt.h>
+
+#define PASSPHRASE_BYTES_MAX 1024 /* docs/format/keys.md */
+#define NEWLINE_BYTES        2
+
+/* A file of any mode, or a pipe: whoever holds it says how it is kept. */
+static enum err_code
+read_passphrase(struct secret *out, const char *path, struct err *e)
+{
+	OWNED(fdio_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	enum err_code rc;
+	size_t got;
+
+	if (fd == -1) {
+		err_sys(e, "cannot open the passphrase file '%s'", path);
+		if (e->code == ERR_NOTFOUND)
+			e->code = ERR_KEY;
+		return e->code;
+	}
+	rc = secret_init(out, PASSPHRASE_BYTES_MAX + NEWLINE_BYTES + 1, e);
+	if (rc == ERR_NONE)
+		rc = fdio_read(fd, out->bytes, out->len_bytes, &got, e);
+	if (rc != ERR_NONE) {
+		secret_fini(out);
+		return err_wrap(e, "reading the passphrase file '%s'", path);
+	}
+	secret_cut(out, got);
+	return ERR_NONE;
+}
 
 enum err_code
 keys_passphrase(struct secret *out, const char *path, struct err *e)
 {
-	enum err_code rc = keyfile_read(path, out, e);
+	enum err_code rc = read_passphrase(out, path, e);
 	size_t len;
 
 	if (rc != ERR_NONE)
-		return err_wrap(e, "reading the passphrase");
+		return rc;
 	len = out->len_bytes;
 	while (len > 0 &&
 	    (out->bytes[len - 1] == '\n' || out->bytes[len - 1] == '\r'))
@@ -22,6 +52,10 @@ keys_passphrase(struct secret *out, const char *path, struct err *e)
 	if (len == 0)
 		return err_set(e, ERR_KEY, "the passphrase in '%s' is empty",
 		    path);
+	if (len > PASSPHRASE_BYTES_MAX)
+		return err_set(e, ERR_KEY,
+		    "the passphrase in '%s' is over %d bytes", path,
+		    PASSPHRASE_BYTES_MAX);
 	return ERR_NONE;
 }
 
