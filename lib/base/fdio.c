@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +20,49 @@ fdio_close(int *fd)
 	*fd = -1;
 }
 
+/*
+ * The same, a component at a time, where the kernel (or a container's or
+ * valgrind's idea of it) has no openat2.
+ */
+static int
+open_by_steps(int dirfd, const char *path, int flags, unsigned mode)
+{
+	OWNED(fdio_close) int held = -1;
+	int at = dirfd;
+
+	if (*path == '/') {
+		errno = EXDEV;
+		return -1;
+	}
+	for (;;) {
+		size_t len = strcspn(path, "/");
+		char name[NAME_MAX + 1];
+		bool last = path[len + strspn(path + len, "/")] == '\0';
+		int fd;
+
+		if (len > NAME_MAX) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		memcpy(name, path, len);
+		name[len] = '\0';
+		if (strcmp(name, "..") == 0) {
+			errno = EXDEV;
+			return -1;
+		}
+		if (last)
+			return openat(at, len == 0 ? "." : name,
+			    flags | O_CLOEXEC | O_NOFOLLOW, mode);
+		fd = openat(at, name,
+		    O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd == -1)
+			return -1;
+		fdio_close(&held);
+		at = held = fd;
+		path += len + strspn(path + len, "/");
+	}
+}
+
 int
 fdio_open_beneath(int dirfd, const char *path, int flags, unsigned mode)
 {
@@ -31,6 +76,8 @@ fdio_open_beneath(int dirfd, const char *path, int flags, unsigned mode)
 	do
 		fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 	while (fd == -1 && (errno == EINTR || errno == EAGAIN));
+	if (fd == -1 && errno == ENOSYS)
+		return open_by_steps(dirfd, path, flags, mode);
 	return fd;
 }
 

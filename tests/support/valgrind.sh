@@ -1,5 +1,6 @@
 #!/bin/sh
-# valgrind.sh BASCULE: the offline commands, whole, under valgrind.
+# valgrind.sh BASCULE: the offline commands, whole, under valgrind (which has no
+# pidfd_open, so no command as a source here).
 set -eu
 bascule=$1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/bascule-test-XXXXXX")
@@ -14,12 +15,11 @@ run() {
 	    >"$dir/out" 2>&1; then
 		passed=$((passed + 1)); echo "ok $1"
 	else
-		failed=$((failed + 1)); echo "not ok $*"; cat "$dir/out"
+		failed=$((failed + 1)); echo "not ok $*"; grep -v "^--" "$dir/out"
 	fi
 }
 run init
 run backup "$dir/from"
-run backup --command -- sh -c 'seq 1 100000'
 run snapshots --json
 run ls -l latest
 run check --open
