@@ -7,6 +7,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
@@ -15,7 +18,9 @@ static _Atomic int calls_left; /* threads of a pipeline count, too */
 static int fault_errno;
 static _Atomic bool fired;
 static bool reading; /* the calls that only read count too */
-static bool deep;    /* what changes files, and what opens them; no memory */
+static bool syncfs_armed;
+static _Atomic bool memory_armed;
+static bool deep; /* what changes files, and what opens them; no memory */
 
 void
 fault_arm(int nth, int num)
@@ -41,9 +46,24 @@ fault_arm_deep(int nth, int num)
 	deep = true;
 }
 
+void
+fault_arm_syncfs(int num)
+{
+	fault_arm(0, num);
+	syncfs_armed = true;
+}
+
+void
+fault_arm_memory(void)
+{
+	fault_arm(0, 0);
+	memory_armed = true;
+}
+
 bool
 fault_fired(void)
 {
+	syncfs_armed = memory_armed = false;
 	calls_left = 0;
 	return fired;
 }
@@ -249,6 +269,12 @@ int __wrap_syncfs(int fd);
 int
 __wrap_syncfs(int fd)
 {
+	if (syncfs_armed) {
+		syncfs_armed = false;
+		fired = true;
+		errno = fault_errno;
+		return -1;
+	}
 	return fault_deep() ? -1 : __real_syncfs(fd);
 }
 
@@ -276,4 +302,26 @@ __wrap_syscall(long number, ...)
 	if (fault_deep())
 		return -1;
 	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+size_t __real_ZSTD_compress2(void *ctx, void *to, size_t room, const void *from,
+    size_t len);
+size_t __wrap_ZSTD_compress2(void *ctx, void *to, size_t room, const void *from,
+    size_t len);
+size_t
+__wrap_ZSTD_compress2(void *ctx, void *to, size_t room, const void *from,
+    size_t len)
+{
+	uint8_t *bad;
+	size_t n;
+
+	if (!memory_armed || len == 0)
+		return __real_ZSTD_compress2(ctx, to, room, from, len);
+	fired = true;
+	bad = malloc(len);
+	memcpy(bad, from, len);
+	bad[len / 2] ^= 0x10;
+	n = __real_ZSTD_compress2(ctx, to, room, bad, len);
+	free(bad);
+	return n;
 }

@@ -66,7 +66,7 @@ back_up(uint64_t seed, size_t count, struct id *snapshot, struct err *e)
 		size_t n = chunk_bytes(seed + i);
 		char path[16];
 
-		snprintf(path, sizeof(path), "f%03d", (int)i);
+		snprintf(path, sizeof(path), "f%04d", (int)i);
 		repo_noise(bytes, n, seed + i);
 		it.entry.type = ENTRY_FILE;
 		it.entry.size_bytes = it.content.size_bytes = n;
@@ -244,6 +244,35 @@ START_TEST(one_flipped_bit_in_any_byte_is_found_and_named)
 }
 END_TEST
 
+START_TEST(a_flipped_footer_is_found_without_reading_the_pack)
+{
+	struct id snapshot;
+	struct err e = {0};
+
+	ck_assert_msg(back_up(1, 3, &snapshot, &e) == ERR_NONE, "%s", e.text);
+	files_count = 0;
+	nftw(r.path, gather, 16, FTW_PHYS);
+	for (size_t f = 0; f < files_count; f++) {
+		OWNED(fdio_close) int fd = -1;
+		off_t size;
+
+		if (strncmp(files[f], "packs/", 6) != 0)
+			continue;
+		fd = open_file(files[f]);
+		size = lseek(fd, 0, SEEK_END);
+		for (off_t at = size - 300; at < size; at++) {
+			struct damages d;
+
+			flip(fd, at, (unsigned)at % 8);
+			if (check(CHECK_NAMES, &d) == 0)
+				ck_abort_msg("a flip %ld before the end",
+				    (long)(size - at));
+			flip(fd, at, (unsigned)at % 8);
+		}
+	}
+}
+END_TEST
+
 START_TEST(a_damaged_pack_is_pinpointed)
 {
 	struct damages d;
@@ -411,6 +440,30 @@ START_TEST(a_full_disk_loses_nothing_acknowledged)
 }
 END_TEST
 
+/* What could not be written, flushed or renamed was not backed up. */
+START_TEST(no_failed_write_or_flush_is_overlooked)
+{
+	struct id snapshot;
+	struct err e = {0};
+
+	for (int nth = 1;; nth++) {
+		enum err_code rc;
+
+		fault_arm(nth, EIO);
+		rc = back_up(1, CHUNKS, &snapshot, &e);
+		if (!fault_fired())
+			break;
+		if (rc == ERR_NONE)
+			ck_abort_msg("call %d failed, the backup did not", nth);
+	}
+	/* Many packs are flushed by one call. */
+	fault_arm_syncfs(EIO);
+	ck_assert_int_ne(back_up(5000, 1200, &snapshot, &e), ERR_NONE);
+	ck_assert(fault_fired());
+	must_be_clean(CHECK_READ);
+}
+END_TEST
+
 /* Creation: whatever fails, creating again succeeds or says it exists. */
 START_TEST(a_creation_that_failed_can_be_done_again)
 {
@@ -445,11 +498,13 @@ suite_store_check(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_sound_repository_has_no_damage);
 	tcase_add_test(tc, one_flipped_bit_in_any_byte_is_found_and_named);
+	tcase_add_test(tc, a_flipped_footer_is_found_without_reading_the_pack);
 	tcase_add_test(tc, a_damaged_pack_is_pinpointed);
 	tcase_add_test(tc, a_missing_or_cut_file_is_named);
 	tcase_add_test(tc, format_bak_serves_for_reading_only);
 	tcase_add_test(tc, any_failing_call_loses_nothing_acknowledged);
 	tcase_add_test(tc, a_full_disk_loses_nothing_acknowledged);
+	tcase_add_test(tc, no_failed_write_or_flush_is_overlooked);
 	tcase_add_test(tc, a_creation_that_failed_can_be_done_again);
 	suite_add_tcase(s, tc);
 	return s;

@@ -17,6 +17,10 @@ static const struct store_geometry small = {.chunk_min_bytes = 300,
     .chunk_mean_bytes = 2048,
     .chunk_max_bytes = 9000};
 
+static const struct store_geometry seams = {.chunk_min_bytes = 256,
+    .chunk_mean_bytes = 16 << 10,
+    .chunk_max_bytes = 64 << 10};
+
 static uint8_t *data;
 static struct secret key;
 
@@ -159,6 +163,11 @@ START_TEST(cuts_are_those_of_the_definition_however_fed)
 {
 	check_all(&wide);
 	check_all(&small);
+	/* the lanes' seams are few: more cuts, under more keys */
+	for (uint8_t k = 1; k < 5; k++) {
+		key.bytes[0] = k;
+		check_all(&seams);
+	}
 }
 END_TEST
 

@@ -205,6 +205,53 @@ START_TEST(a_fenced_session_commits_nothing)
 }
 END_TEST
 
+/* An index that says of id that it is where another chunk lies. */
+static void
+lie(struct store *st, const struct id *id, uint32_t frame, uint16_t slot)
+{
+	OWNED(session_close) struct session *se = NULL;
+	const struct index_pack *ip = index_pack(st, 0);
+	struct segment_pack pk = {.name = ip->name,
+	    .size_bytes = ip->size_bytes};
+	struct segment_record rec = {.id = *id,
+	    .frame = frame,
+	    .slot = slot,
+	    .kind = STORE_DATA};
+	uint8_t bytes[SEGMENT_RECORD_BYTES];
+	struct segment_parts p = {.packs = &pk,
+	    .packs_count = 1,
+	    .records = bytes,
+	    .records_count = 1};
+	struct err e = {0};
+
+	segment_record_put(bytes, &rec);
+	must(session_open(&se, st, &e), &e);
+	must(index_commit(se, &p, &e), &e);
+	must(store_refresh(st, &e), &e);
+}
+
+START_TEST(a_lying_index_is_disproved_and_other_copies_tried)
+{
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(buf_fini) struct buf got = {0};
+	struct id id = run(1), none = {.bytes = {7}};
+	struct err e = {0};
+	char text[32];
+
+	st = repo_open(&r, STORE_WRITE);
+	lie(st, &none, 0, 0); /* there is a chunk, but it is another */
+	ck_assert_int_eq(store_get(st, STORE_DATA, &none, &got, NULL, &e),
+	    ERR_CORRUPT);
+	ck_assert_uint_eq(got.len_bytes, 0);
+	snprintf(text, sizeof(text), "pack %02x",
+	    index_pack(st, 0)->name.bytes[0]);
+	ck_assert_msg(strstr(e.text, text) != NULL, "%s", e.text);
+	lie(st, &id, 0, 9); /* no such slot, no such frame */
+	lie(st, &id, 77, 0);
+	ck_assert(repo_has(st, &id, 1, 500));
+}
+END_TEST
+
 START_TEST(a_link_in_the_place_of_a_directory_is_refused)
 {
 	struct store_options opt = {.access = STORE_READ,
@@ -236,6 +283,7 @@ suite_store_index(void)
 	tcase_add_test(tc,
 	    a_writer_that_cannot_read_backs_up_and_the_reader_reads);
 	tcase_add_test(tc, a_fenced_session_commits_nothing);
+	tcase_add_test(tc, a_lying_index_is_disproved_and_other_copies_tried);
 	tcase_add_test(tc, a_link_in_the_place_of_a_directory_is_refused);
 	suite_add_tcase(s, tc);
 	return s;

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "support/fault.h"
 #include "support/repo.h"
 
 static struct repo r;
@@ -72,6 +73,27 @@ START_TEST(what_is_put_and_flushed_is_read_again)
 }
 END_TEST
 
+START_TEST(bad_memory_is_noticed_before_anything_is_stored)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	OWNED(session_close) struct session *se = NULL;
+	OWNED(writer_free) struct writer *w = NULL;
+	static const char text[3000] = "what compresses";
+	struct err e = {0};
+	struct id id;
+
+	ck_assert_int_eq(session_open(&se, st, &e), ERR_NONE);
+	ck_assert_int_eq(writer_new(&w, se, NULL, &e), ERR_NONE);
+	fault_arm_memory();
+	ck_assert_int_eq(writer_put(w, STORE_DATA, text, sizeof(text), NULL, 0,
+			     &id, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(writer_flush(w, &e), ERR_CORRUPT);
+	ck_assert(fault_fired());
+	ck_assert_ptr_nonnull(strstr(e.text, "memory"));
+}
+END_TEST
+
 Suite *suite_store_writer(void);
 
 Suite *
@@ -82,6 +104,7 @@ suite_store_writer(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_is_put_and_flushed_is_read_again);
+	tcase_add_test(tc, bad_memory_is_noticed_before_anything_is_stored);
 	suite_add_tcase(s, tc);
 	return s;
 }
