@@ -29,7 +29,7 @@ Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
 .PHONY: all unit unit-tests test demo deps floors symbols format format-check \
-    lengths fuzz fuzz-build valgrind bench install clean policy-doc
+    lengths fuzz fuzz-build valgrind bench torture fidelity install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 # Everything the compiler needs is there, or the one line that installs it is
@@ -129,6 +129,14 @@ demo:
 	@sh tools/deps.sh install demo
 	@$(MAKE) -j$$(nproc) all
 	@sh demo/demo.sh
+# The long form of scenarios that make test runs short; SEED repeats one.
+torture: all
+	ROUNDS=$${ROUNDS:-50} tests/scenario/60-kill.sh
+	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh
+	sh tests/fidelity.sh
+# What this system is made of, there and back: 5 GB of room in TMPDIR.
+fidelity: all
+	sh tests/fidelity.sh
 bench: all
 	@sh tools/deps.sh install bench
 	@sh tests/bench/bench.sh

@@ -12,7 +12,8 @@
 # and $WORK/.err.  Programs started in the background: remember PID; what is
 # still there at the end is ended.  BUILD says which build to drive.
 set -u
-TOP=$(cd "$(dirname "$0")/../.." && pwd)
+TOP=$(cd "$(dirname "$0")" && while [ ! -f lib/FLOORS ] && [ "$PWD" != / ]; do
+	cd ..; done && pwd)
 BUILD=${BUILD:-$TOP/build}
 case $BUILD in /*) ;; *) BUILD=$TOP/$BUILD ;; esac
 B=$BUILD/bascule
