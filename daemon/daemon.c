@@ -423,6 +423,7 @@ daemon_run(const char *policy_path)
 		    d.policy->site, d.policy->service_count, d.digest,
 		    d.policy->socket);
 		loop_notify("READY=1");
+		exercise_resume(&d);
 		daemon_kick(&d);
 		rc = loop_run(d.loop, &e);
 	}

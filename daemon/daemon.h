@@ -164,6 +164,7 @@ struct job_request {
 	struct wire_value *params;       /* taken, also on failure; or NULL */
 	const struct draft_actor *actor; /* NULL: the daemon itself */
 	bool once; /* no retries: somebody waits for the answer */
+	const char *id; /* of a job that died, to finish it; NULL: a new one */
 };
 
 /*
@@ -375,6 +376,37 @@ enum err_code tasks_make(struct daemon *d, struct schedule **out,
 /* "backup housing", "replicate housing southwark". */
 void tasks_lane(char lane[160], const char *kind, const char *service,
     const char *site);
+
+/* --- exercise.c: isolated tests ----------------------------------------------------------- */
+
+extern const struct job_kind exercise_kind;
+/* One thing that happened in a run, for those who wait for it. */
+struct exercise_said {
+	struct utc at;
+	bool is_step; /* else a state */
+	char step[64], kind[16], state[24], reason[400];
+};
+/* What was said so far; what is newer comes behind. */
+const struct exercise_said *exercise_said(const struct job *j, size_t *count);
+/* "PASS", ...; "" when the run has no result. */
+const char *exercise_result(const struct job *j);
+const char *exercise_state(const struct job *j);
+/* It died, and somebody cleans up after it under the same id. */
+bool exercise_goes_on(const struct job *j);
+/* The run that is not cleaned up and blocks new tests; "": none. */
+enum err_code exercise_outstanding(struct daemon *d,
+    char run[JOB_ID_BYTES], struct err *e) MUST_CHECK;
+/* May the service be tested here, now?  ERR_REFUSED, ERR_NOTFOUND. */
+enum err_code exercise_may_start(struct daemon *d, const char *service,
+    struct err *e) MUST_CHECK;
+enum err_code exercise_ask(struct daemon *d, struct job_request *r,
+    struct job **out, struct err *e) MUST_CHECK;
+/* Clean up after a run.  *out may be NULL. */
+enum err_code exercise_clean_up(struct daemon *d, const char *run,
+    const char *service, const char *trigger, const struct draft_actor *actor,
+    struct job **out, struct err *e) MUST_CHECK;
+/* After a start: clean up after what was interrupted. */
+void exercise_resume(struct daemon *d);
 
 /* --- recover.c --------------------------------------------------------------------------- */
 

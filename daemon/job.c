@@ -134,7 +134,10 @@ make(struct job **out, struct daemon *d, struct job_request *r, struct err *e)
 	j->params = TAKE(r->params);
 	j->log.max_bytes = 2 * JOB_LOG_BYTES;
 	j->queued = now_utc();
-	name_job(j);
+	if (r->id != NULL)
+		snprintf(j->id, sizeof(j->id), "%s", r->id);
+	else
+		name_job(j);
 	rc = copy(&j->service, r->service, e);
 	if (rc == ERR_NONE)
 		rc = copy(&j->dataset, r->dataset, e);

@@ -42,6 +42,33 @@ event(struct wire_value **out, const char *type, const char *record,
 	return ERR_NONE;
 }
 
+static const char *
+find(const struct exercise_field *fields, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(fields[i].name, name) == 0)
+			return fields[i].value;
+	return NULL;
+}
+
+/* For those who watch: the record itself is not seen by them. */
+static void
+show(struct test *t, const struct exercise_field *fields, size_t count)
+{
+	static const char *const names[] = {"step", "kind", "state", "reason"};
+	OWNED(wire_free) struct wire_value *v = NULL;
+	bool is_step = find(fields, count, "step") != NULL;
+	struct err e;
+
+	if (find(fields, count, "state") == NULL ||
+	    wire_new(&v, is_step ? "step" : "state", &e) != ERR_NONE)
+		return;
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		wire_add_text(v, names[i], find(fields, count, names[i]));
+	if (worker_send(t->w, &v, &e) != ERR_NONE)
+		worker_log(t->w, WORKER_WARNING, "%s", e.text);
+}
+
 static enum err_code
 on_intent(void *ctx, const char *record, const struct exercise_field *fields,
     size_t count, uint64_t *seq, struct err *e)
@@ -50,7 +77,11 @@ on_intent(void *ctx, const char *record, const struct exercise_field *fields,
 	struct test *t = ctx;
 	enum err_code rc = event(&v, "intent", record, fields, count, e);
 
-	return rc == ERR_NONE ? worker_intent(t->w, &v, seq, e) : rc;
+	if (rc == ERR_NONE)
+		rc = worker_intent(t->w, &v, seq, e);
+	if (rc == ERR_NONE && find(fields, count, "step") != NULL)
+		show(t, fields, count);
+	return rc;
 }
 
 static enum err_code
@@ -61,7 +92,11 @@ on_outcome(void *ctx, uint64_t seq, const struct exercise_field *fields,
 	struct test *t = ctx;
 	enum err_code rc = event(&v, "outcome", NULL, fields, count, e);
 
-	return rc == ERR_NONE ? worker_outcome(t->w, &v, seq, e) : rc;
+	if (rc == ERR_NONE)
+		rc = worker_outcome(t->w, &v, seq, e);
+	if (rc == ERR_NONE && find(fields, count, "step") != NULL)
+		show(t, fields, count);
+	return rc;
 }
 
 static enum err_code
@@ -72,7 +107,11 @@ on_note(void *ctx, const char *record, const struct exercise_field *fields,
 	struct test *t = ctx;
 	enum err_code rc = event(&v, "note", record, fields, count, e);
 
-	return rc == ERR_NONE ? worker_send(t->w, &v, e) : rc;
+	if (rc == ERR_NONE)
+		rc = worker_send(t->w, &v, e);
+	if (rc == ERR_NONE)
+		show(t, fields, count);
+	return rc;
 }
 
 static enum err_code
@@ -111,6 +150,12 @@ on_hear(void *ctx, struct exercise_word *word)
 		return;
 	}
 	v = worker_next(t->w, 0);
+	if (v != NULL && wire_take_bool(v, "abort", false)) {
+		word->kind = EXERCISE_CANCEL;
+		put(word->reason, sizeof(word->reason),
+		    wire_take_text(v, "reason", ""));
+		return;
+	}
 	if (v == NULL || !wire_has(v, "answer"))
 		return;
 	word->kind = EXERCISE_ANSWERED;

@@ -1,0 +1,247 @@
+/* bascule exercise: start, list, show, answer, abort, cleanup. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include <bascule/base/text.h>
+
+#include "live.h"
+
+/* --- what happens, as it does --------------------------------------------------- */
+
+static void
+clock_of(struct wire_value *v, char out[NOW_TEXT_BYTES])
+{
+	cli_time(wire_take_utc(v, "at", now_utc()), out);
+}
+
+static void
+print_said(struct wire_value *v, bool is_step)
+{
+	char at[NOW_TEXT_BYTES];
+	const char *reason = wire_take_text(v, "reason", "");
+
+	clock_of(v, at);
+	if (is_step)
+		printf("%s    %-9s %s: %s%s%s\n", at, live_text(v, "kind"),
+		    live_text(v, "step"), live_text(v, "state"),
+		    *reason != '\0' ? ": " : "",
+		    *reason != '\0' ? live_text(v, "reason") : "");
+	else
+		printf("%s  %s\n", at, live_text(v, "state"));
+}
+
+static void
+print_end(struct wire_value *v)
+{
+	const char *result = wire_take_text(v, "result", "");
+	const char *reason = wire_take_text(v, "reason", "");
+
+	printf("exercise %s of %s: %s\n", live_text(v, "run"),
+	    live_text(v, "service"),
+	    *result != '\0' ? live_text(v, "result") : live_text(v, "state"));
+	if (strcmp(result, "PASS") != 0 && *reason != '\0')
+		printf("%s\n", live_text(v, "reason"));
+	printf("the report: bascule exercise show %s\n", live_text(v, "run"));
+}
+
+static void
+on_run(struct live *l, const char *type, struct wire_value *v)
+{
+	if (strcmp(type, "exercise") == 0)
+		printf(l->patient ? "exercise %s of %s\n" : "%s\n",
+		    live_text(v, "run"), live_text(v, "service"));
+	else if (strcmp(type, "step") == 0 || strcmp(type, "state") == 0)
+		print_said(v, type[2] == 'e');
+	else if (strcmp(type, "ask") == 0)
+		printf("waits for 'bascule exercise answer %s %s': %s\n",
+		    live_text(v, "run"), live_text(v, "step"),
+		    live_text(v, "text"));
+	else if (strcmp(type, "summary") == 0)
+		print_end(v);
+}
+
+/* --- start, cleanup ----------------------------------------------------------------- */
+
+static int
+run_start(struct cli *cli)
+{
+	struct live l = {.cli = cli,
+	    .reply = on_run,
+	    .patient = cli_has(cli, "wait")};
+	const char *mode = cli_value(cli, "mode");
+	const char *hold = cli_value(cli, "hold");
+	struct wire_value *request;
+	int64_t hold_ns = 0;
+	struct err e;
+
+	if (mode == NULL)
+		return cli_wrong_use(cli, "which --mode: test?");
+	if (strcmp(mode, "test") != 0 && strcmp(mode, "tabletop") != 0)
+		return cli_wrong_use(cli, "'%.40s' is no mode: test", mode);
+	if (hold != NULL && text_parse_duration(hold, &hold_ns, &e) != ERR_NONE)
+		return cli_wrong_use(cli, "--hold: %s", e.text);
+	request = live_request(cli, "exercise start");
+	if (request == NULL)
+		return EXITCODE_FAILED;
+	wire_add_text(request, "service", cli->operands[0]);
+	wire_add_text(request, "mode", mode);
+	wire_add_text(request, "point", cli_value(cli, "point"));
+	if (hold != NULL)
+		wire_add_seconds(request, "hold_seconds", hold_ns);
+	if (l.patient)
+		wire_add_bool(request, "wait", true);
+	return live_ask(&l, &request);
+}
+
+static const struct cli_option start_options[] =
+    {{"mode", 0, "MODE", "test: restored and started in isolation"},
+	{"point", 0, "P", "this recovery point (default: the newest)"},
+	{"hold", 0, "TIME", "how long it stands (default: the policy's)"},
+	{"wait", 0, NULL, "until it has ended; 0 passed, 8 it did not"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_exercise_start = {"exercise start", "SERVICE",
+    "prove that a service can be recovered here", start_options, 1, 1,
+    run_start};
+
+static int
+run_cleanup(struct cli *cli)
+{
+	struct live l = {.cli = cli,
+	    .reply = on_run,
+	    .patient = cli_has(cli, "wait")};
+	struct wire_value *request = live_request(cli, "exercise cleanup");
+
+	if (request == NULL)
+		return EXITCODE_FAILED;
+	wire_add_text(request, "run", cli->operands[0]);
+	if (l.patient)
+		wire_add_bool(request, "wait", true);
+	return live_ask(&l, &request);
+}
+
+static const struct cli_option cleanup_options[] = {{"wait", 0, NULL,
+							"until it has ended"},
+    {NULL, 0, NULL, NULL}};
+
+const struct cli_command command_exercise_cleanup = {"exercise cleanup", "ID",
+    "remove what an exercise left", cleanup_options, 1, 1, run_cleanup};
+
+/* --- list, show ----------------------------------------------------------------------- */
+
+static void
+on_listed(struct live *l, const char *type, struct wire_value *v)
+{
+	if (strcmp(type, "exercise") != 0)
+		return;
+	live_row(l, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", live_text(v, "run"),
+	    live_text(v, "service"), live_text(v, "mode"),
+	    live_text(v, wire_has(v, "result") ? "result" : "state"),
+	    live_time(v, "requested"), live_span(v, "rta_seconds"),
+	    live_span(v, "rpa_seconds"), live_text(v, "reason"));
+}
+
+static int
+run_list(struct cli *cli)
+{
+	struct live l = {.cli = cli, .reply = on_listed};
+	struct wire_value *request = live_request(cli, "exercise list");
+
+	if (request == NULL ||
+	    !live_table(&l,
+		"EXERCISE\tSERVICE\tMODE\tRESULT\tREQUESTED\tRTA\tRPA\t"
+		"REASON")) {
+		wire_free(&request);
+		return EXITCODE_FAILED;
+	}
+	wire_add_text(request, "service", cli_value(cli, "service"));
+	return live_ask(&l, &request);
+}
+
+static const struct cli_option list_options[] = {{"service", 0, "S",
+						     "of one service"},
+    {NULL, 0, NULL, NULL}};
+
+const struct cli_command command_exercise_list = {"exercise list", "",
+    "the exercises there were, newest first", list_options, 0, 0, run_list};
+
+/* The text is the daemon's, escaped where it was not ours. */
+static void
+on_report(struct live *l, const char *type, struct wire_value *v)
+{
+	(void)l;
+	if (strcmp(type, "exercise_report") == 0)
+		fputs(wire_take_text(v, "text", ""), stdout);
+}
+
+static int
+run_show(struct cli *cli)
+{
+	struct live l = {.cli = cli, .reply = on_report};
+	struct wire_value *request = live_request(cli, "exercise show");
+
+	if (request == NULL)
+		return EXITCODE_FAILED;
+	wire_add_text(request, "run", cli->operands[0]);
+	if (!cli->json)
+		wire_add_bool(request, "text", true);
+	return live_ask(&l, &request);
+}
+
+const struct cli_command command_exercise_show = {"exercise show", "ID",
+    "the report of an exercise", NULL, 1, 1, run_show};
+
+/* --- answer, abort ---------------------------------------------------------------------- */
+
+static void
+on_told(struct live *l, const char *type, struct wire_value *v)
+{
+	(void)l;
+	if (strcmp(type, "exercise") == 0)
+		printf("exercise %s is told\n", live_text(v, "run"));
+}
+
+static int
+run_answer(struct cli *cli)
+{
+	struct live l = {.cli = cli, .reply = on_told};
+	struct wire_value *request = live_request(cli, "exercise answer");
+
+	if (request == NULL)
+		return EXITCODE_FAILED;
+	wire_add_text(request, "run", cli->operands[0]);
+	wire_add_text(request, "step", cli->operands[1]);
+	if (cli->operands_count > 2)
+		wire_add_text(request, "verb", cli->operands[2]);
+	wire_add_text(request, "reason", cli_value(cli, "reason"));
+	return live_ask(&l, &request);
+}
+
+static const struct cli_option answer_options[] =
+    {{"reason", 0, "TEXT", "why; to skip a step needs one"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_exercise_answer = {"exercise answer",
+    "ID STEP [done|skip|abort]", "say that a confirm step is done",
+    answer_options, 2, 3, run_answer};
+
+static int
+run_abort(struct cli *cli)
+{
+	struct live l = {.cli = cli, .reply = on_told};
+	struct wire_value *request = live_request(cli, "exercise abort");
+
+	if (request == NULL)
+		return EXITCODE_FAILED;
+	wire_add_text(request, "run", cli->operands[0]);
+	wire_add_text(request, "reason", cli_value(cli, "reason"));
+	return live_ask(&l, &request);
+}
+
+static const struct cli_option abort_options[] = {{"reason", 0, "TEXT",
+						      "why, for the report"},
+    {NULL, 0, NULL, NULL}};
+
+const struct cli_command command_exercise_abort = {"exercise abort", "ID",
+    "end an exercise: undo, clean up, report", abort_options, 1, 1, run_abort};

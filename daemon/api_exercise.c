@@ -1,0 +1,456 @@
+/* Exercises through the API. */
+
+#include <string.h>
+
+#include <bascule/base/exitcode.h>
+#include <bascule/report.h>
+
+#include "client.h"
+
+#define LIST_DEFAULT 50
+
+/* --- waiting ------------------------------------------------------------------ */
+
+struct waiter {
+	size_t told;                 /* of what was said */
+	const struct job_ask *asked; /* the newest told; only compared */
+};
+
+static void
+waiter_free(void **ctx)
+{
+	free_mem(ctx);
+}
+
+static void
+tell_said(struct client *c, const struct job *j, const struct exercise_said *s)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e;
+
+	if (wire_new(&v, s->is_step ? "step" : "state", &e) != ERR_NONE)
+		return;
+	wire_add_text(v, "run", j->id);
+	if (s->is_step) {
+		wire_add_text(v, "step", s->step);
+		wire_add_text(v, "kind", s->kind);
+	}
+	wire_add_text(v, "state", s->state);
+	wire_add_text(v, "reason", s->reason[0] != '\0' ? s->reason : NULL);
+	wire_add_utc(v, "at", s->at);
+	client_reply(c, &v);
+}
+
+static void
+tell_end(struct client *c, const struct job *j)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	const char *result = exercise_result(j);
+	struct err e;
+
+	if (client_summary(&v, &e) != ERR_NONE) {
+		client_fail(c, &e, 0);
+		return;
+	}
+	wire_add_text(v, "run", j->id);
+	wire_add_text(v, "service", j->service);
+	wire_add_text(v, "state", exercise_state(j));
+	wire_add_text(v, "result", result[0] != '\0' ? result : NULL);
+	wire_add_text(v, "reason", j->reason);
+	wire_add_int(v, "exit", j->exit_status);
+	client_last(c, &v);
+}
+
+/* The newest question stands first. */
+static void
+tell_ask(struct client *c, const struct job *j)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e;
+
+	if (wire_new(&v, "ask", &e) != ERR_NONE)
+		return;
+	wire_add_text(v, "run", j->id);
+	wire_add_text(v, "step", j->asks->name);
+	wire_add_text(v, "text", j->asks->text);
+	wire_add_text(v, "role", role_name(j->asks->role));
+	client_reply(c, &v);
+}
+
+static void
+await(struct client *c, void *ctx, struct job *j)
+{
+	struct waiter *w = ctx;
+	const struct exercise_said *said;
+	size_t count;
+
+	said = exercise_said(j, &count);
+	if (w->told > count)
+		w->told = 0; /* somebody else goes on with it */
+	while (w->told < count)
+		tell_said(c, j, &said[w->told++]);
+	if (j->asks != NULL && j->asks != w->asked)
+		tell_ask(c, j);
+	w->asked = j->asks;
+	if (!job_state_is_end(j->state))
+		return;
+	if (exercise_goes_on(j)) {
+		w->told = 0;
+		return;
+	}
+	tell_end(c, j);
+}
+
+static enum err_code
+exercise_to_wire(const struct job *j, struct wire_value **out, struct err *e)
+{
+	enum err_code rc = wire_new(out, "exercise", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(*out, "run", j->id);
+	wire_add_text(*out, "service", j->service);
+	wire_add_text(*out, "mode", "test");
+	wire_add_text(*out, "state", exercise_state(j));
+	return ERR_NONE;
+}
+
+static enum err_code
+begin(struct client *c, struct job *j, bool wait, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct waiter *w;
+	enum err_code rc = exercise_to_wire(j, &v, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (!wait) {
+		client_last(c, &v);
+		return ERR_NONE;
+	}
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return err_nomem(e);
+	client_reply(c, &v);
+	client_watch_jobs(c, j->id, await, w, waiter_free);
+	return ERR_NONE;
+}
+
+/* --- start ---------------------------------------------------------------------- */
+
+/* What the policy's own tests hold for. */
+static int64_t
+hold_of(struct daemon *d, const char *service)
+{
+	const struct daemon_service *s = daemon_service(d, service);
+
+	for (size_t i = 0; s != NULL && i < s->policy->exercise_count; i++)
+		if (s->policy->exercises[i].kind == POLICY_EXERCISE_TEST)
+			return s->policy->exercises[i].hold_ns;
+	return 0;
+}
+
+static enum err_code
+check_mode(const char *mode, struct err *e)
+{
+	if (strcmp(mode, "test") == 0)
+		return ERR_NONE;
+	if (strcmp(mode, "tabletop") != 0)
+		return err_set(e, ERR_INPUT,
+		    "'%s' is no mode of an exercise: test or tabletop", mode);
+	return err_set(e, ERR_INPUT,
+	    "tabletop exercises are not available in this version");
+}
+
+static enum err_code
+run_start(struct client *c, struct wire_value *request, struct err *e)
+{
+	const struct client_caller *who = client_caller(c);
+	struct daemon *d = client_daemon(c);
+	const char *mode = wire_take_text(request, "mode", "test");
+	const char *point = wire_take_text(request, "point", NULL);
+	bool wait = wire_take_bool(request, "wait", false);
+	int64_t hold_ns = wire_take_seconds(request, "hold_seconds", -1);
+	char trigger[128];
+	struct job_request r = {.kind = &exercise_kind,
+	    .service = wire_need_text(request, "service"),
+	    .trigger = trigger,
+	    .actor = &who->actor,
+	    .once = true};
+	struct job *j = NULL;
+	enum err_code rc = client_asked(request, e);
+
+	snprintf(trigger, sizeof(trigger), "asked by %s", who->name);
+	if (rc == ERR_NONE)
+		rc = check_mode(mode, e);
+	if (rc == ERR_NONE)
+		rc = wire_new(&r.params, NULL, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(r.params, "point", point);
+	wire_add_int(r.params, "hold_ns",
+	    hold_ns >= 0 ? hold_ns : hold_of(d, r.service));
+	rc = exercise_ask(d, &r, &j, e);
+	return rc != ERR_NONE ? rc : begin(c, j, wait, e);
+}
+const struct api_command api_exercise_start = {"exercise start",
+    CLIENT_OPERATORS, run_start};
+
+/* --- list, show ------------------------------------------------------------------- */
+
+static void
+add_ns(struct wire_value *v, const char *name, int64_t ns)
+{
+	if (ns >= 0)
+		wire_add_seconds(v, name, ns);
+	else
+		wire_add_null(v, name);
+}
+
+static enum err_code
+tell_one(void *ctx, const struct ledger_exercise *x, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, "exercise", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "run", x->run);
+	wire_add_text(v, "service", x->service);
+	wire_add_text(v, "mode", x->mode);
+	wire_add_text(v, "state", x->state);
+	wire_add_text(v, "result", x->result[0] != '\0' ? x->result : NULL);
+	wire_add_text(v, "reason", x->reason);
+	wire_add_text(v, "point", x->point[0] != '\0' ? x->point : NULL);
+	wire_add_text(v, "actor", x->actor[0] != '\0' ? x->actor : NULL);
+	wire_add_utc(v, "requested", x->requested);
+	if (x->ended.ns != 0)
+		wire_add_utc(v, "ended", x->ended);
+	add_ns(v, "rta_seconds", x->rta_ns);
+	add_ns(v, "rto_seconds", x->rto_ns);
+	add_ns(v, "rpa_seconds", x->rpa_ns);
+	add_ns(v, "rpo_seconds", x->rpo_ns);
+	client_reply(ctx, &v);
+	return ERR_NONE;
+}
+
+static enum err_code
+run_list(struct client *c, struct wire_value *request, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct ledger_exercise_filter f = {.service = wire_take_text(request,
+					       "service", NULL),
+	    .limit = wire_take_uint(request, "limit", LIST_DEFAULT)};
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE)
+		rc = ledger_exercises(client_daemon(c)->ledger, &f, tell_one, c,
+		    e);
+	if (rc == ERR_NONE)
+		rc = client_summary(&v, e);
+	if (rc == ERR_NONE)
+		client_last(c, &v);
+	return rc;
+}
+const struct api_command api_exercise_list = {"exercise list", CLIENT_READERS,
+    run_list};
+
+static enum err_code
+run_show(struct client *c, struct wire_value *request, struct err *e)
+{
+	OWNED(report_exercise_free) struct report_exercise *x = NULL;
+	OWNED(wire_free) struct wire_value *v = NULL;
+	OWNED(buf_fini) struct buf text = {0};
+	const char *run = wire_need_text(request, "run");
+	bool wants_text = wire_take_bool(request, "text", false);
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE)
+		rc = report_exercise_new(&x, client_daemon(c)->ledger, run, e);
+	if (rc == ERR_NONE)
+		rc = report_exercise_wire(x, &v, e);
+	if (rc == ERR_NONE && wants_text)
+		rc = report_exercise_text(x, &text, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (wants_text)
+		wire_add_text(v, "text", buf_text(&text));
+	client_last(c, &v);
+	return ERR_NONE;
+}
+const struct api_command api_exercise_show = {"exercise show", CLIENT_READERS,
+    run_show};
+
+/* --- answer, abort, cleanup -------------------------------------------------------- */
+
+static enum err_code
+find_running(struct client *c, const char *run, struct job **out, struct err *e)
+{
+	*out = job_find(client_daemon(c), run);
+	if (*out != NULL && (*out)->kind == &exercise_kind)
+		return ERR_NONE;
+	*out = NULL;
+	return err_set(e, ERR_NOTFOUND, "no exercise '%s' is running", run);
+}
+
+static enum err_code
+reply_exercise(struct client *c, const struct job *j, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = exercise_to_wire(j, &v, e);
+
+	if (rc == ERR_NONE)
+		client_last(c, &v);
+	return rc;
+}
+
+static bool
+is_verb(const char *verb)
+{
+	static const char *const verbs[] = {"done", "confirm", "skip", "abort"};
+
+	for (size_t i = 0; i < COUNT_OF(verbs); i++)
+		if (strcmp(verbs[i], verb) == 0)
+			return true;
+	return false;
+}
+
+static enum err_code
+run_answer(struct client *c, struct wire_value *request, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *answer = NULL;
+	const char *run = wire_need_text(request, "run");
+	const char *step = wire_need_text(request, "step");
+	const char *verb = wire_take_text(request, "verb", "done");
+	const char *reason = wire_take_text(request, "reason", "");
+	struct job *j = NULL;
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE && !is_verb(verb))
+		rc = err_set(e, ERR_INPUT,
+		    "'%s' is no answer: done, skip or abort", verb);
+	if (rc == ERR_NONE && strcmp(verb, "skip") == 0 && reason[0] == '\0')
+		rc = err_set(e, ERR_INPUT, "to skip a step needs a reason");
+	if (rc == ERR_NONE)
+		rc = find_running(c, run, &j, e);
+	if (rc == ERR_NONE)
+		rc = wire_new(&answer, NULL, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(answer, "verb", verb);
+	wire_add_text(answer, "reason", reason);
+	wire_add_text(answer, "by", client_caller(c)->name);
+	rc = job_answer(j, step, client_caller(c)->roles, &answer, e);
+	return rc == ERR_NONE ? reply_exercise(c, j, e) : rc;
+}
+/* The step says who may: job_answer looks. */
+const struct api_command api_exercise_answer = {"exercise answer",
+    CLIENT_READERS, run_answer};
+
+static enum err_code
+note_access(struct client *c, struct job *j, const char *cmd, struct err *e)
+{
+	OWNED(draft_free) struct draft *d = NULL;
+	enum err_code rc = job_draft(&d, j, LEDGER_ACCESS, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	draft_actor(d, &client_caller(c)->actor);
+	draft_text(d, "cmd", cmd);
+	draft_text(d, "verdict", "admitted");
+	return note_event(client_daemon(c), d, e);
+}
+
+static enum err_code
+run_abort(struct client *c, struct wire_value *request, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *word = NULL;
+	const char *run = wire_need_text(request, "run");
+	const char *reason = wire_take_text(request, "reason", "");
+	char why[JOB_REASON_BYTES];
+	struct job *j = NULL;
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE)
+		rc = find_running(c, run, &j, e);
+	if (rc == ERR_NONE)
+		rc = note_access(c, j, "exercise abort", e);
+	if (rc == ERR_NONE)
+		rc = wire_new(&word, NULL, e);
+	if (rc == ERR_NONE)
+		rc = reply_exercise(c, j, e);
+	if (rc != ERR_NONE)
+		return rc;
+	snprintf(why, sizeof(why), "by %s%s%s", client_caller(c)->name,
+	    reason[0] != '\0' ? ": " : "", reason);
+	if (j->worker == NULL) {
+		job_cancel(j, why);
+		return ERR_NONE;
+	}
+	/* No signal: it may take its time to undo and to clean. */
+	wire_add_bool(word, "abort", true);
+	wire_add_text(word, "reason", why);
+	if (job_tell(j, word, e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e->text);
+	return ERR_NONE;
+}
+const struct api_command api_exercise_abort = {"exercise abort",
+    CLIENT_OPERATORS, run_abort};
+
+struct found {
+	char service[LEDGER_NAME_BYTES_MAX + 1], result[32];
+	bool is;
+};
+
+static enum err_code
+take_found(void *ctx, const struct ledger_exercise *x, struct err *e)
+{
+	struct found *f = ctx;
+
+	(void)e;
+	snprintf(f->service, sizeof(f->service), "%s", x->service);
+	snprintf(f->result, sizeof(f->result), "%s", x->result);
+	f->is = true;
+	return ERR_NONE;
+}
+
+static enum err_code
+check_cleanup(struct client *c, const char *run, struct found *f, struct err *e)
+{
+	struct ledger_exercise_filter filter = {.run = run};
+	struct daemon *d = client_daemon(c);
+	enum err_code rc =
+	    ledger_exercises(d->ledger, &filter, take_found, f, e);
+
+	if (rc == ERR_NONE && !f->is)
+		rc = err_set(e, ERR_NOTFOUND, "there is no exercise '%s'", run);
+	else if (rc == ERR_NONE && job_find(d, run) != NULL)
+		rc = err_set(e, ERR_BUSY, "exercise %s is running", run);
+	else if (rc == ERR_NONE && f->result[0] != '\0')
+		rc = err_set(e, ERR_EXISTS,
+		    "exercise %s is clean already; its result is %s", run,
+		    f->result);
+	return rc;
+}
+
+static enum err_code
+run_cleanup(struct client *c, struct wire_value *request, struct err *e)
+{
+	const struct client_caller *who = client_caller(c);
+	const char *run = wire_need_text(request, "run");
+	bool wait = wire_take_bool(request, "wait", false);
+	struct found f = {.is = false};
+	char trigger[128];
+	struct job *j = NULL;
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE)
+		rc = check_cleanup(c, run, &f, e);
+	snprintf(trigger, sizeof(trigger), "asked by %s", who->name);
+	if (rc == ERR_NONE)
+		rc = exercise_clean_up(client_daemon(c), run, f.service,
+		    trigger, &who->actor, &j, e);
+	return rc == ERR_NONE ? begin(c, j, wait, e) : rc;
+}
+const struct api_command api_exercise_cleanup = {"exercise cleanup",
+    CLIENT_OPERATORS, run_cleanup};

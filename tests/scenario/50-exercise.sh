@@ -1,0 +1,187 @@
+#!/bin/sh
+# Isolated tests: one that passes, one that fails and takes back what it did,
+# one that reaches production, one whose worker or daemon is killed, one that a
+# person ends; and where no namespace can be made, NOT MEASURED.
+. "$(dirname "$0")/../support/scenario.sh"
+if [ ! -r "$TOP/tests/support/daemon.sh" ]; then
+	skip 'isolated tests' 'no support for daemons in this tree'
+	finish
+	exit
+fi
+. "$TOP/tests/support/daemon.sh"
+
+mkdir data && echo forty-two >data/page
+PLAN='{ step = "nothing"; check = { command = [ "true" ]; }; }'
+exercise_policy() {
+	shared_policy
+	cat <<END
+service = {
+  name = "pages"; title = "Pages"; owner = "brent"; tier = 1;
+  home = "brent"; standby = "southwark"; rpo = "1h"; rto = "4h";
+  datasets = ( { name = "tree"; tree = "$WORK/data"; },
+    { name = "dump"; command = [ "echo", "a dump" ]; } );
+  backup = { every = "30m"; expect = "1s"; timeout = "60s"; };
+  replicate = { to = [ "southwark" ]; within = "5m"; };
+  plan = ( { step = "tree"; restore = "tree"; to = "\${sandbox}/tree"; },
+    { step = "dump"; restore = "dump"; to = "\${sandbox}/it.dump"; },
+    $1 );
+  ${2-}
+};
+END
+}
+# shell NAME AFTER WHAT: a run step that logs itself, and its undo.
+shell() {
+	echo "{ step = \"$1\"; after = [ $2 ]; run = [ \"sh\", \"-ec\",
+	    \"echo $1 >>$WORK/steps; $3\" ]; undo = [ \"sh\", \"-c\",
+	    \"echo un$1 >>$WORK/steps\" ]; }"
+}
+policy() {
+	rm -f steps
+	(umask 077; exercise_policy "$@" >shared.conf)
+	[ -e southwark/pid ] || return 0
+	loaded=$(grep -c . southwark/log)
+	kill -HUP "$(cat southwark/pid)"
+	sleep 1
+}
+test_it() { at southwark exercise start pages --mode test "$@"; }
+run_id() { at southwark --json exercise list | head -n 1 | grep -o '"run":"[^"]*"' | cut -d'"' -f4; }
+show() { at southwark exercise show "$(run_id)"; }
+have_state() { at southwark --json exercise list | head -n 1 | grep -q "\"state\":\"$1\""; }
+have_result() { at southwark --json exercise list | head -n 1 | grep -q "\"result\":\"$1\""; }
+clean() {
+	is "$1: the sandbox is empty" "$(ls southwark/sandbox 2>/dev/null)" ''
+	fails "$1: no process is left" pgrep -f "$WORK/marker"
+}
+started="exec -a $WORK/marker sleep 1000"
+
+STANDBY=
+site_new brent
+policy "$PLAN"
+daemon_start brent
+expect 0 'a point is made at home' at brent run pages --wait
+expect 13 'it is not tested there' at brent exercise start pages --mode test
+says "standby site 'southwark'"
+daemon_stop brent
+mkdir southwark
+(umask 077; sed 's/"brent"/"southwark"/; s|/brent/|/southwark/|g' \
+    brent/bascule.conf >southwark/bascule.conf)
+cp -a brent/repository brent/key southwark/
+
+policy "$(shell look '"tree", "dump"' "grep -q forty tree/page; grep -q dump it.dump; setsid bash -c '$started' >/dev/null 2>&1 &"),
+    { step = \"count\"; after = [ \"look\" ]; check = { command = [ \"sh\", \"-c\", \"ls tree | wc -l\" ]; expect_at_least = 1; }; },
+    { step = \"dns\"; confirm = \"move it\"; modes = [ \"planned\" ]; undo = \"none\"; }"
+daemon_start southwark
+expect 2 'tabletops are refused' at southwark exercise start pages --mode tabletop
+says 'not available'
+expect 1 'an unknown service' at southwark exercise start nothing --mode test
+
+if unshare -n true 2>/dev/null || unshare -rn true 2>/dev/null; then
+	isolated=yes
+	expect 0 'a plan that works passes' test_it --wait
+	says 'PASS' 'HOLDING' 'run *look: done'
+else
+	isolated=
+	expect 8 'without a namespace it is not measured' test_it --wait
+	says 'NOT_MEASURED'
+fi
+is 'the steps ran and were undone' "$(cat steps)" "look
+unlook"
+clean 'a test'
+expect 0 'the report' show
+says 'EXERCISE REPORT' 'RTA' 'recovery point' 'dns' 'not for isolated tests'
+expect 0 'the report for programs' at southwark --json exercise show "$(run_id)"
+says '"type":"exercise_report"'
+point=$(at southwark --json points pages | head -n 1)
+[ -z "$isolated" ] || case $point in *'"tested'*) ok 'the point is tested' ;;
+*) not_ok 'the point is tested' "$point" ;; esac
+
+policy "$(shell one '"tree"' true), $(shell two '"one"' true),
+    { step = \"wrong\"; after = [ \"two\" ]; check = { command = [ \"sh\", \"-c\", \"echo 1\" ]; expect_at_least = 2; within = \"0s\"; }; },
+    $(shell late '"wrong"' true)"
+expect 8 'a failing check fails the test' test_it --wait
+says 'FAIL' 'CLEAN'
+is 'undone in reverse order' "$(cat steps)" "one
+two
+untwo
+unone"
+clean 'a failed test'
+show >.out
+says "FAIL" "wrong' failed" "late' was not executed"
+
+if [ -n "$isolated" ]; then
+	cat >listen.py <<END
+import socket, time
+s = socket.socket()
+s.bind(("127.0.1.1", ${PORT:-1}))
+s.listen(5)
+open("up", "w").close()
+time.sleep(100)
+END
+	policy "$(shell serve '"tree"' "setsid python3 $WORK/listen.py >/dev/null 2>&1 & while test ! -e up; do sleep 0.1; done"),
+	    { step = \"fine\"; check = { command = [ \"true\" ]; }; }"
+	expect 8 'production that can be reached fails the test' test_it --wait
+	show >.out
+	says 'BREACHED'
+	clean 'a breach'
+fi
+
+# The worker is killed, then the daemon, in the middle.
+policy "$(shell slow '"tree"' "setsid bash -c '$started' >/dev/null 2>&1 & sleep 100"),
+    { step = \"fine\"; after = [ \"slow\" ]; check = { command = [ \"true\" ]; }; }"
+expect 0 'one begins' test_it
+wait_for 20 grep -q slow steps
+pid=$(at southwark --json jobs | grep '"kind":"exercise"' | grep -o '"pid":[0-9]*' | tail -n 1 | cut -d: -f2)
+kill -9 "$pid"
+wait_for 30 have_result INTERRUPTED
+holds 'a killed worker: INTERRUPTED' have_result INTERRUPTED
+holds 'and CLEAN' have_state CLEAN
+is 'and what it did is undone' "$(cat steps)" "slow
+unslow"
+clean 'a killed worker'
+
+rm steps
+expect 0 'one begins' test_it
+wait_for 20 grep -q slow steps
+daemon_stop southwark KILL
+holds 'what it started survives the daemon for now' sleep 0
+daemon_start southwark
+wait_for 30 have_result INTERRUPTED
+holds 'a killed daemon: INTERRUPTED' have_result INTERRUPTED
+holds 'and CLEAN' have_state CLEAN
+is 'and what it did is undone' "$(cat steps)" "slow
+unslow"
+clean 'a killed daemon'
+
+# A person ends one.
+rm steps
+expect 0 'one begins' test_it
+wait_for 20 grep -q slow steps
+expect 0 'it is aborted' at southwark exercise abort "$(run_id)" --reason "enough"
+wait_for 30 have_result INTERRUPTED
+show >.out
+says 'INTERRUPTED' 'enough'
+clean 'an aborted one'
+
+# A person is asked.
+policy "{ step = \"ask\"; after = [ \"tree\" ]; confirm = \"does it look right?\"; },
+    { step = \"fine\"; check = { command = [ \"true\" ]; }; }"
+expect 0 'one begins that asks' test_it
+waits() { at southwark --json jobs | grep -q '"step":"ask"'; }
+wait_for 20 waits
+expect 1 'a step nobody asks about' at southwark exercise answer "$(run_id)" tree
+expect 0 'it is answered' at southwark exercise answer "$(run_id)" ask
+over() { have_state CLEAN; }
+wait_for 30 over
+[ -z "$isolated" ] || holds 'and passes' have_result PASS
+
+# Fired by the policy.
+before=$(at southwark --json exercise list | grep -c '"type":"exercise"')
+policy "$PLAN" 'exercises = ( { kind = "test"; every = "3s"; hold = "0s"; } );'
+more() { [ "$(at southwark --json exercise list | grep -c '"type":"exercise"')" -gt "$before" ]; }
+wait_for 20 more
+holds 'the schedule tests as well' more
+
+daemon_stop southwark
+is 'it never stumbled' "$(grep -c 'AddressSanitizer\|runtime error\|bug:' southwark/log)" 0
+"$B" -r southwark/repository check >.out 2>&1 || not_ok 'the copy is as it was' "$(cat .out)"
+finish
