@@ -9,9 +9,8 @@ set -eu
 
 build="gcc libc6-dev make pkg-config libssh2-1-dev libarchive-dev libzstd-dev
 libconfig-dev libssl-dev libsqlite3-dev libuv1-dev libjansson-dev"
-demo="openssh-server openssh-client postgresql-15 python3 iproute2 tzdata
-util-linux procps"
-test="check clang clang-format libclang-rt-14-dev valgrind acl attr
+demo="openssh-server openssh-client postgresql-15 tzdata"
+test="python3 check clang clang-format libclang-rt-14-dev valgrind acl attr
 rsync strace sqlite3 zstd libarchive-tools"
 bench="restic borgbackup rsync zstd postgresql-15 postgresql-contrib openssl
 python3 time"
