@@ -55,7 +55,9 @@ summary_make() {
 	[ "$written" -gt "$transfers" ] || fail 'nobody wrote to the bank meanwhile'
 	row '' 'restored and started' "$accounts accounts with $transfers transfers, each balance right;"
 	row '' '' "$lines lines of SQL equal those of the dump"
-	row '' 'loss, seen in the data' "$((bank_then - transfers)) transfers, $((bank_then_s - newest)) s, had the disaster come as the test began"
+	lost=$((bank_then - transfers)) lost_s=$((bank_then_s - newest))
+	[ $lost -gt 0 ] || lost=0 lost_s=0 # a point came just before it began
+	row '' 'loss, seen in the data' "$lost transfers of $lost_s s, had the disaster come as the test began"
 	row '' 'production meanwhile' "$((written - bank_then)) more transfers"
 	row both 'production from the test' "${isolation:-unreachable: a network namespace of its own}"
 	for site in brent southwark; do
