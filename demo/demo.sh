@@ -7,11 +7,16 @@
 # folder, which is removed at the end, and every process has ended by then.
 set -eu
 
+# Started in the background by a script we would never hear of an interrupt.
+[ -n "${DEMO_HEARS:-}" ] ||
+    DEMO_HEARS=yes exec env --default-signal=INT,QUIT sh "$0"
+
 top=$(cd "$(dirname "$0")/.." && pwd -P)
 build=$top/${BUILD:-build}
 DATA=$(cd "${DATA:-/usr/share/doc}" && pwd -P)
+cd / # where everybody may be
 began=$(date +%s)
-part=beginning failed= signalled= summary=
+part=beginning work= failed= signalled= summary=
 running= isolation= writer= daemon_brent= daemon_southwark= made_run_sshd= pgbin=
 
 . "$top/demo/lib.sh"
@@ -20,16 +25,17 @@ running= isolation= writer= daemon_brent= daemon_southwark= made_run_sshd= pgbin
 . "$top/demo/summary.sh"
 . "$top/tests/support/sshd.sh"
 
-# A Unix socket's path has at most 107 bytes.
-base=${TMPDIR:-/tmp}
-[ ${#base} -le 30 ] || base=/tmp
-umask 077
-work=$(mktemp -d "$base/bascule-demo.XXXXXX")
-mark=${work##*/}
 trap finish EXIT
 trap 'signalled=130; exit 130' INT
 trap 'signalled=143; exit 143' TERM
 trap 'signalled=129; exit 129' HUP
+# A Unix socket's path has at most 107 bytes.
+base=${TMPDIR:-/tmp}
+[ ${#base} -le 24 ] || base=/tmp
+mark=bascule-demo.$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
+work=$base/$mark
+umask 077
+mkdir "$work" || { work=; fail "no folder can be made in $base"; }
 case $work/ in
 "$DATA"/*) fail "$DATA holds $work, which changes all the time" ;;
 esac

@@ -141,7 +141,7 @@ finish() {
 	trap '' INT TERM HUP
 	trap - EXIT
 	set +e
-	cd /
+	[ -n "$work" ] || { say "DEMO FAILED: ${failed:-$part}"; exit 1; }
 	if [ $status != 0 ] && [ -z "$signalled" ]; then
 		failed=${failed:-"$part ended unexpectedly"}
 		tell_logs

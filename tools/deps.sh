@@ -62,6 +62,20 @@ apt() {
 conf=/etc/postgresql-common/createcluster.conf
 policy=/usr/sbin/policy-rc.d
 
+# is_new PACKAGE WANTED...: will installing these bring it?
+is_new() {
+	new=$1
+	shift
+	case $(dpkg-query -W -f '${Status}' "$new" 2>/dev/null) in
+	*"ok installed") return 1 ;;
+	esac
+	case $new/" $*" in
+	openssh-server/*" openssh-server"*) return 0 ;;
+	postgresql-common/*" postgresql-"*) return 0 ;;
+	esac
+	return 1
+}
+
 put_back() {
 	[ -z "$made_policy" ] || as_root rm -f $policy
 	[ -z "$saved_conf" ] || as_root mv -f $conf.bascule $conf
@@ -76,6 +90,9 @@ install_quietly() {
 		printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
 		as_root chmod 755 $policy
 	fi
+	new_units=
+	is_new openssh-server "$@" && new_units="$new_units ssh"
+	is_new postgresql-common "$@" && new_units="$new_units postgresql"
 	apt update
 	case " $* " in
 	*" postgresql-"*)
@@ -86,6 +103,11 @@ install_quietly() {
 		    as_root tee -a $conf >/dev/null ;;
 	esac
 	apt install "$@"
+	# What just came would start with the machine: nobody asked for that.
+	for unit in $new_units; do
+		as_root deb-systemd-helper disable $unit.service >/dev/null
+		as_root update-rc.d $unit disable >/dev/null
+	done
 }
 
 mode=$1
