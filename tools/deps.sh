@@ -105,7 +105,8 @@ install_quietly() {
 	apt install "$@"
 	# What just came would start with the machine: nobody asked for that.
 	for unit in $new_units; do
-		as_root deb-systemd-helper disable $unit.service >/dev/null
+		as_root env DPKG_MAINTSCRIPT_PACKAGE=bascule \
+		    deb-systemd-helper disable $unit.service >/dev/null
 		as_root update-rc.d $unit disable >/dev/null
 	done
 }
