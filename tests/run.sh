@@ -51,7 +51,7 @@ if wanted build; then
 	step symbols $MAKE symbols
 fi
 if wanted unit; then
-	step unit-build $MAKE -j"$jobs" SAN=address,undefined unit-tests all
+	step unit-build $MAKE -j"$jobs" SAN=address,undefined unit-tests
 	step unit $MAKE SAN=address,undefined unit
 fi
 if wanted clang; then
