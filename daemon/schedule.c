@@ -7,11 +7,15 @@
 struct task {
 	struct schedule_task t;
 	char blocked[SCHEDULE_REASON_BYTES]; /* "": not */
+	/* the first firing after judged, worked out when it is asked for */
+	struct utc next;
+	bool next_is_known, has_next;
 };
 
 /* Something that waits for its turn, or runs. */
 struct item {
 	struct item *next;
+	struct item *next_running;
 	uint64_t job;
 	size_t task; /* or SCHEDULE_NO_TASK */
 	enum schedule_kind kind;
@@ -29,6 +33,7 @@ struct schedule {
 	size_t count;
 	struct schedule_limits limits;
 	struct item *items, **tail; /* in the order they were asked for */
+	struct item *running;       /* those of them that do: few */
 	uint64_t last_job;
 	bool catching_up; /* several firings of one task are judged */
 	struct schedule_action *actions;
@@ -163,6 +168,25 @@ schedule_ask(struct schedule *s, const struct schedule_ask *ask,
 	return add_item(s, &full, mono, job, e);
 }
 
+static void
+set_running(struct schedule *s, struct item *it)
+{
+	it->running = true;
+	it->next_running = s->running;
+	s->running = it;
+}
+
+static void
+set_ended(struct schedule *s, struct item *it)
+{
+	struct item **at = &s->running;
+
+	while (*at != it)
+		at = &(*at)->next_running;
+	*at = it->next_running;
+	it->running = false;
+}
+
 enum err_code
 schedule_adopt(struct schedule *s, const struct schedule_ask *ask,
     unsigned attempt, bool running, struct mono mono, uint64_t *job,
@@ -174,7 +198,8 @@ schedule_adopt(struct schedule *s, const struct schedule_ask *ask,
 		struct item *it = find_item(s, *job);
 
 		it->attempt = attempt;
-		it->running = running;
+		if (running)
+			set_running(s, it);
 	}
 	return rc;
 }
@@ -220,12 +245,12 @@ schedule_ended(struct schedule *s, uint64_t job, enum schedule_end how,
 	*wait_ns = 0;
 	if (it == NULL || !it->running)
 		return false;
+	set_ended(s, it);
 	if (how == SCHEDULE_ENDED || it->attempt > it->retries) {
 		remove_item(s, it);
 		return false;
 	}
 	*wait_ns = backoff(it);
-	it->running = false;
 	it->not_before.ns = now.ns + *wait_ns;
 	return true;
 }
@@ -375,6 +400,16 @@ judge_items(struct schedule *s, size_t task, const struct misfire_plan *plan,
 	return rc;
 }
 
+static bool
+next_firing(struct task *t, struct utc *next)
+{
+	if (!t->next_is_known)
+		t->has_next = due_next(&t->t.due, t->t.judged, &t->next);
+	t->next_is_known = true;
+	*next = t->next;
+	return t->has_next;
+}
+
 static enum err_code
 judge(struct schedule *s, size_t task, struct utc now, struct mono mono,
     struct err *e)
@@ -382,20 +417,18 @@ judge(struct schedule *s, size_t task, struct utc now, struct mono mono,
 	struct schedule_task *t = &s->tasks[task].t;
 	struct misfire_plan plan;
 	struct utc next;
-	enum err_code rc;
 
 	if (!t->has_due)
 		return ERR_NONE;
-	if (t->judged.ns - now.ns > SCHEDULE_JUMP_NS)
-		t->judged = now; /* SC3 */
-	if (t->judged.ns >= now.ns || !due_next(&t->due, t->judged, &next) ||
+	if (t->judged.ns - now.ns > SCHEDULE_JUMP_NS) /* SC3 */
+		schedule_set_judged(s, task, now);
+	if (t->judged.ns >= now.ns || !next_firing(&s->tasks[task], &next) ||
 	    next.ns > now.ns)
 		return ERR_NONE;
 	misfire_judge(&plan, &t->due, t->judged, now, t->misfire,
 	    t->max_lateness_ns);
-	t->judged = now;
-	rc = judge_items(s, task, &plan, mono, e);
-	return rc;
+	schedule_set_judged(s, task, now);
+	return judge_items(s, task, &plan, mono, e);
 }
 
 /* --- whose turn ----------------------------------------------------------- */
@@ -405,9 +438,8 @@ has_room(const struct schedule *s, const struct item *it)
 {
 	uint32_t all = 0, host = 0, link = 0;
 
-	for (const struct item *o = s->items; o != NULL; o = o->next) {
-		if (!o->running)
-			continue;
+	for (const struct item *o = s->running; o != NULL;
+	     o = o->next_running) {
 		if (strcmp(o->lane, it->lane) == 0)
 			return false; /* SC1 */
 		if (o->kind == SCHEDULE_OTHER)
@@ -440,9 +472,9 @@ most_urgent(struct schedule *s, struct utc now, struct mono mono)
 
 	for (struct item *it = s->items; it != NULL; it = it->next) {
 		if (it->running || it->not_before.ns > mono.ns ||
-		    !has_room(s, it))
+		    (best != NULL && slack(it, now) >= slack(best, now)))
 			continue;
-		if (best == NULL || slack(it, now) < slack(best, now))
+		if (has_room(s, it))
 			best = it;
 	}
 	return best;
@@ -463,7 +495,7 @@ start_what_may(struct schedule *s, struct utc now, struct mono mono,
 
 		rc = act(s, &a, e);
 		if (rc == ERR_NONE) {
-			it->running = true;
+			set_running(s, it);
 			it->attempt++;
 		}
 	}
@@ -526,15 +558,14 @@ schedule_count(const struct schedule *s)
 }
 
 int64_t
-schedule_wait_ns(const struct schedule *s, struct utc now, struct mono mono)
+schedule_wait_ns(struct schedule *s, struct utc now, struct mono mono)
 {
 	int64_t wait = 60 * NS_PER_S;
 
 	for (size_t i = 0; i < s->count; i++) {
-		const struct schedule_task *t = &s->tasks[i].t;
-		struct utc from = t->judged.ns > now.ns ? t->judged : now, next;
+		struct utc next;
 
-		if (t->has_due && due_next(&t->due, from, &next) &&
+		if (s->tasks[i].t.has_due && next_firing(&s->tasks[i], &next) &&
 		    next.ns - now.ns < wait)
 			wait = next.ns - now.ns;
 	}
@@ -558,4 +589,5 @@ void
 schedule_set_judged(struct schedule *s, size_t task, struct utc judged)
 {
 	s->tasks[task].t.judged = judged;
+	s->tasks[task].next_is_known = false;
 }

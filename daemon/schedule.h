@@ -146,7 +146,6 @@ size_t schedule_count(const struct schedule *s);
 bool schedule_busy(const struct schedule *s, const char *lane);
 
 /* How long until the next tick is worth while; at most a minute. */
-int64_t schedule_wait_ns(const struct schedule *s, struct utc now,
-    struct mono mono);
+int64_t schedule_wait_ns(struct schedule *s, struct utc now, struct mono mono);
 
 #endif
