@@ -1,0 +1,130 @@
+#!/bin/sh
+# One daemon: it fires by the policy, does what it is told, says what it knows,
+# and lets in whom it should.
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+
+mkdir data && echo one >data/a && echo two >data/b
+site_new brent
+(umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+
+expect 0 'check finds nothing' "$DAEMON" -c brent/bascule.conf --check
+says 'no problems'
+sed 's/tier = 1/teir = 1/' shared.conf >bad && cp shared.conf good
+cp bad shared.conf
+expect 7 'check finds a misspelt setting' "$DAEMON" -c brent/bascule.conf --check
+says 'shared.conf:[0-9]*: .*teir' 'tier'
+expect 7 'and a daemon does not start with it' "$DAEMON" -c brent/bascule.conf
+cp good shared.conf
+
+expect 1 'without a daemon a live command says so' at brent status
+says 'no daemon' 'bascule -r'
+holds 'it starts' daemon_start brent || finish
+expect 11 'a second one for the same state does not' \
+    "$DAEMON" -c brent/bascule.conf
+is 'the socket is for user and group' "$(stat -c %a brent/socket)" 660
+
+expect 6 'without a point the status is behind' at brent status
+says 'UNKNOWN' 'files'
+expect 0 'a backup is asked for and waited for' at brent run files --wait --json
+is 'it succeeded' "$(field state)" succeeded
+job=$(field job)
+expect 0 'the status is good' at brent status
+says 'OK  *files'
+expect 0 'the point is there' at brent points files --json
+is 'and complete' "$(field complete)" true
+point=$(field point)
+"$B" -r brent/repository --json snapshots >.out
+is 'two snapshots are in the repository' "$(grep -c '"type":"snapshot"' .out)" 2
+
+expect 0 'jobs lists it' at brent jobs
+says "$job.*succeeded"
+expect 0 'job shows its log' at brent job "$job" --log
+says 'snapshot .* of tree' 'snapshot .* of dump'
+expect 0 'one dataset alone' at brent run files/tree --wait
+expect 0 'verify by reading' at brent run files --kind verify --wait
+expect 0 'verify by restoring' at brent run files --kind verify --how restore --wait
+at brent points files --json >.out
+says '"proof":"L4"'
+is 'nothing is left of the restore' "$(ls brent/sandbox)" ''
+
+# A dataset that fails leaves a partial backup and no point.
+mv data data.away
+expect 3 'a dataset that is not there makes it partial' at brent run files --wait
+says 'no recovery point' 'data'
+mv data.away data
+# One that takes too long is stopped when it is cancelled.
+mkfifo hold
+expect 0 'a long one begins' at brent run files --json
+long=$(field job)
+wait_for 10 jobs_have brent "\"job\":\"$long\".*\"state\":\"running\""
+expect 0 'it is cancelled' at brent cancel "$long"
+wait_for 30 jobs_have brent "\"job\":\"$long\".*\"state\":\"cancelled\""
+at brent job "$long" >.out
+says 'cancelled by'
+rm hold
+
+expect 1 'an unknown service is refused' at brent run nothing
+expect 2 'a kind that is none is refused' at brent run files --kind magic
+expect 0 'services' at brent services
+expect 0 'sites' at brent sites
+says 'brent (here)'
+expect 0 'the schedule' at brent schedule files --next 3
+is 'has three firings' "$(grep -c backup .out)" 3
+expect 0 'links' at brent links
+
+# Firing by the policy: every two seconds, from a reload on.
+sed 's/"30m"/"2s"/' good >shared.conf
+kill -HUP "$(cat brent/pid)"
+wait_for 15 jobs_have brent '"reason":"schedule"' ||
+    wait_for 1 jobs_have brent '"actor":"basculed".*"kind":"backup"'
+sleep 5
+fired=$(at brent --json events --type job --limit 200 | grep -c '"value":"schedule"')
+holds 'the schedule fires after a reload' [ "$fired" -ge 2 ]
+cp bad shared.conf
+kill -HUP "$(cat brent/pid)"
+wait_for 10 grep -q 'the one in force stays' brent/log
+holds 'a bad policy is refused and said' grep -q 'the one in force stays' brent/log
+at brent events --type policy >.out
+says 'refused' 'loaded'
+before=$(at brent --json points files | grep -c '"type":"point"')
+sleep 5
+after=$(at brent --json points files | grep -c '"type":"point"')
+holds 'and the one in force works on' [ "$after" -gt "$before" ]
+
+# Who may what.
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	chmod 755 . brent
+	chmod 666 brent/socket
+	as() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+	if as test -x "$B"; then
+		expect 13 'a stranger may not look' as "$B" --socket brent/socket status
+		says 'roles'
+		expect 13 'nor run anything' as "$B" --socket brent/socket run files
+	else
+		skip 'a stranger may not look' 'nobody may not execute the build'
+	fi
+else
+	skip 'a stranger may not look' 'not root'
+fi
+
+# events, and the ledger's own proof
+at brent events --limit 5 >.out
+is 'events shows as many as asked' "$(wc -l <.out)" 5
+"$B" --socket brent/socket --json events --follow --limit 1 >follow &
+follow=$!
+remember $follow
+at brent run files --wait >/dev/null
+wait_for 10 grep -q '"phase":"outcome"' follow
+holds 'events --follow goes on' grep -q '"phase":"outcome"' follow
+kill $follow
+
+daemon_stop brent
+is 'SIGTERM ends it cleanly' "$ended" 0
+fails 'its socket is gone' [ -e brent/socket ]
+fails 'no worker is left' pgrep -s "$(cat brent/pid)"
+says_nothing=$(grep -c 'AddressSanitizer\|runtime error\|bug:' brent/log)
+is 'it never stumbled' "$says_nothing" 0
+"$B" events --ledger brent/state/ledger.db --limit 2 >.out
+says 'daemon stopped'
+finish

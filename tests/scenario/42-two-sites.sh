@@ -1,0 +1,79 @@
+#!/bin/sh
+# Two daemons and a real sshd between them: what is backed up at one site is
+# known at the other, and a link that breaks is noticed, waited for and caught
+# up with.
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+. "$TOP/tests/support/sshd.sh"
+
+mkdir data && echo one >data/a
+SSHD=$WORK/sshd
+mkdir "$SSHD"
+sshd_keys "$SSHD"
+printf 'command="%s -r %s store serve --allow put",restrict %s\n' "$B" \
+    "$WORK/southwark/repository" "$(cat "$SSHD/id_ed25519.pub")" \
+    >"$SSHD/authorized_keys"
+if ! sshd_start "$SSHD" 127.0.2.1; then
+	skip 'two sites' 'no sshd can be started here'
+	finish
+fi
+PORT=$(cat "$SSHD/port")
+HOST_KEY=$(ssh-keygen -lf "$SSHD/host_ed25519.pub" | awk '{ print $2 }')
+IDENTITY=$SSHD/id_ed25519
+REPLICATE='replicate = { to = [ "southwark" ]; within = "1m"; };'
+site_new brent
+mkdir southwark
+# The replica is of the same family: made by the first push; same key file.
+cp brent/key southwark/key
+(
+	umask 077
+	sed "s|brent|southwark|g" brent/bascule.conf >southwark/bascule.conf
+	{ shared_policy; service_policy files 30m; } >shared.conf
+)
+holds 'it starts' daemon_start brent || finish
+holds 'southwark starts' daemon_start southwark || finish
+wait_for 15 sh -c "'$B' --socket brent/socket links | grep -q ' up '"
+expect 0 'the link is up' at brent links
+says 'virgin  *southwark  *127.0.2.1  *up'
+expect 6 'nothing has come to southwark yet' at southwark status
+says 'UNKNOWN'
+
+expect 0 'a backup at brent' at brent run files --wait
+wait_for 30 jobs_have brent '"kind":"replicate".*"state":"succeeded"'
+holds 'is replicated' jobs_have brent '"kind":"replicate".*"state":"succeeded"'
+at brent points files >.out
+says 'brent southwark\|southwark brent'
+wait_for 30 sh -c "'$B' --socket southwark/socket points files | grep -q complete"
+expect 0 'southwark knows its point' at southwark points files
+says 'complete'
+expect 0 'and its posture is good' at southwark status
+says 'OK  *files'
+expect 13 'a backup at the standby is refused' at southwark run files
+says 'brent'
+expect 0 'the copy can be restored and compared there' \
+    at southwark run files --kind verify --how restore --wait
+
+sshd_stop "$SSHD"
+wait_for 20 sh -c "'$B' --socket brent/socket links | grep -q ' down '"
+expect 0 'a dead link is noticed' at brent links
+says 'down'
+expect 0 'a backup goes on without it' at brent run files --wait
+wait_for 20 jobs_have brent '"kind":"replicate".*"state":"retrying"'
+holds 'the replication is tried again' \
+    jobs_have brent '"kind":"replicate".*"state":"retrying"'
+at brent events --type link >.out
+says 'down' 'up'
+sshd_start "$SSHD" 127.0.2.1 "$PORT"
+wait_for 40 sh -c \
+    "[ \$('$B' --socket southwark/socket points files | grep -c complete) -ge 2 ]"
+is 'the link comes back and the standby catches up' \
+    "$(at southwark points files | grep -c complete)" 2
+
+daemon_stop southwark
+is 'southwark ends cleanly' "$ended" 0
+daemon_stop brent
+is 'brent ends cleanly' "$ended" 0
+sshd_stop "$SSHD"
+is 'they never stumbled' "$(cat brent/log southwark/log |
+    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
+finish

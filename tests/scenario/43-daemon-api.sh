@@ -1,0 +1,104 @@
+#!/bin/sh
+# The API against clients that mean harm or are broken.
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+
+mkdir data && echo one >data/a
+site_new brent
+(umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+holds 'it starts' daemon_start brent || finish
+python3 - brent/socket >.holds 2>&1 <<'END'
+import json, os, socket, sys, time
+
+def connect():
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1]) # waits for its turn, without a timeout
+    s.settimeout(30)
+    return s
+
+def ask(data, s=None):
+    s = s or connect()
+    try:
+        s.sendall(data)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    got = b""
+    try:
+        while b'"last":true' not in got:
+            more = s.recv(65536)
+            if not more:
+                break
+            got += more
+    except ConnectionResetError:
+        pass
+    return [json.loads(l) for l in got.splitlines() if l]
+
+def is_(name, got, want):
+    print(("ok " if got == want else "not ok ") + name +
+          ("" if got == want else ": %r, not %r" % (got, want)))
+
+def code(data):
+    replies = ask(data)
+    return replies[-1].get("code") if replies else "hung up"
+
+line = lambda **kw: (json.dumps(kw) + "\n").encode()
+is_("ping is answered", ask(line(cmd="ping"))[-1]["type"], "pong")
+is_("an id comes back", ask(line(cmd="ping", id="x7"))[-1].get("id"), "x7")
+is_("an unknown command", code(line(cmd="boo")), "input")
+is_("a field nobody knows", code(line(cmd="ping", fish=1)), "input")
+is_("a misspelt option", code(line(cmd="jobs", folow=True)), "input")
+is_("a field of the wrong type", code(line(cmd="points", service=3)), "input")
+is_("a missing field", code(line(cmd="points")), "input")
+is_("not JSON", code(b"hello\n"), "input")
+is_("a list", code(b"[1]\n"), "input")
+is_("a key twice", code(b'{"cmd":"ping","cmd":"ping"}\n'), "input")
+is_("deep nesting", code(b'{"cmd":' + b"[" * 500 + b"]" * 500 + b"}\n"), "input")
+is_("raw bytes", code(b'{"cmd":"\xff\xfe"}\n'), "input")
+is_("a line without end", code(b"x" * (2 << 20)), "input")
+is_("a number too large", code(b'{"cmd":"points","service":"files","limit":99999999999999999999999}\n'), "input")
+is_("a state that is none", code(line(cmd="jobs", state="magic")), "input")
+is_("a service with a slash", code(line(cmd="run", service="../x")), "notfound")
+is_("a job's name that is a path", code(line(cmd="job", job="../../ledger.key", log=True)), "notfound")
+s = connect()
+s.sendall(line(cmd="events", follow=True))
+time.sleep(0.3)
+got = ask(line(cmd="ping"), s)
+is_("a second request meanwhile", got[-1].get("code"), "busy")
+s = connect()
+s.sendall(line(cmd="ping"))
+first = s.recv(65536)
+is_("one after the other is fine", ask(line(cmd="ping"), s)[-1]["type"], "pong")
+s = connect()
+s.sendall(b'{"cmd":"pi')
+time.sleep(0.2)
+is_("a line in two halves", ask(b'ng"}\n', s)[-1]["type"], "pong")
+open_ones = [connect() for _ in range(8)]
+time.sleep(0.2)
+is_("the ninth of one user", code(line(cmd="ping")), "busy")
+for o in open_ones:
+    o.close()
+time.sleep(0.3)
+is_("and again when they have gone", ask(line(cmd="ping"))[-1]["type"], "pong")
+for _ in range(200):
+    s = connect()
+    try:
+        s.sendall(os.urandom(200))
+    except (BrokenPipeError, ConnectionResetError):
+        pass # sent away: there are too many
+    s.close()
+time.sleep(0.3)
+is_("noise and hanging up", ask(line(cmd="ping"))[-1]["type"], "pong")
+s = connect()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+s.sendall(line(cmd="events", follow=True)); time.sleep(0.2); s.close()
+is_("a reader that goes in the middle", ask(line(cmd="ping"))[-1]["type"], "pong")
+END
+cat .holds
+passed=$((passed + $(grep -c '^ok ' .holds)))
+failed=$((failed + $(grep -vc '^ok ' .holds)))
+holds 'it still answers' at brent services
+daemon_stop brent
+is 'it ends cleanly' "$ended" 0
+is 'it never stumbled' \
+    "$(grep -c 'AddressSanitizer\|runtime error\|bug:' brent/log)" 0
+finish
