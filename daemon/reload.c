@@ -251,6 +251,7 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 	OWNED(policy_free) struct policy *old = TAKE(d->policy);
 	enum err_code rc;
 
+	(void)old; /* what is stopped here still names it */
 	links_stop(d);
 	watcher_stop(d);
 	take(d, f);

@@ -43,7 +43,7 @@ expect 0 'a passphrase that others may read is told' \
     env BASCULE_PASSPHRASE_FILE=open "$B" -r open-repo init
 says 'open to others'
 expect 0 'one from a pipe' sh -c 'echo open words |
-    BASCULE_PASSPHRASE_FILE=/dev/stdin "$1" -r open-repo backup src/one' sh "$B"
+    BASCULE_PASSPHRASE_FILE=/proc/self/fd/0 "$1" -r open-repo backup src/one' sh "$B"
 
 # --- sources
 expect 1 'a source that is not there' "$B" -r repo backup "$PWD/nothing"; says nothing
@@ -61,14 +61,15 @@ as_user() { # as somebody who may not read everything
 }
 mkdir user; cp -a src user/src; mkdir user/src/closed; echo x >user/src/closed/x
 echo secret >user/src/secret; chmod 0 user/src/secret user/src/closed
+cp "$B" user/bascule # the build may lie where others cannot go
 [ "$(id -u)" != 0 ] || { chown -R 65534:65534 user; chmod 755 .; }
 expect 0 'init as somebody' as_user env HOME="$PWD/user" \
-    BASCULE_STATE_DIR="$PWD/user/state" "$B" -r user/repo init
+    BASCULE_STATE_DIR="$PWD/user/state" user/bascule -r user/repo init
 expect 3 'an unreadable file and folder' as_user env HOME="$PWD/user" \
-    BASCULE_STATE_DIR="$PWD/user/state" "$B" -r user/repo backup "$PWD/user/src"
+    BASCULE_STATE_DIR="$PWD/user/state" user/bascule -r user/repo backup "$PWD/user/src"
 says secret closed partial
 expect 0 '... the rest is saved' as_user env HOME="$PWD/user" \
-    "$B" -r user/repo restore "latest:$PWD/user/src" --to user/out
+    user/bascule -r user/repo restore "latest:$PWD/user/src" --to user/out
 is '... and restored' "$(cmp src/big user/out/big && echo same)" same
 
 # A file that is gone by the time it is opened; another that never rests.
