@@ -597,6 +597,9 @@ after(struct job *j)
 		return;
 	snprintf(text, sizeof(text), "exercise %s: %s", j->id, j->reason);
 	alarm_raise(j->d, POLICY_ON_EXERCISE, j->service, bad, text);
+	/* A result is under a head at once: nobody changes it unseen. */
+	if (ledger_sign_head(j->d->ledger, NULL, &e) != ERR_NONE)
+		complain(j, &e);
 	/* A clean-up that dies is tried again by people, or after a start. */
 	if (!o->died || o->is_cleanup || j->d->stopping || !o->noted)
 		return;

@@ -473,7 +473,7 @@ hear(struct exercise *x)
 			exercise_steps_answer(x, &w);
 		if (w.kind == EXERCISE_CANCEL) {
 			exercise_blame(x, "aborted%s%s",
-			    w.reason[0] != '\0' ? ": " : "", w.reason);
+			    w.reason[0] != '\0' ? " " : "", w.reason);
 			exercise_feed(x, ISOLATED_ABORT);
 		}
 		exercise_steps_work(x);

@@ -44,10 +44,10 @@ policy() {
 	sleep 1
 }
 test_it() { at southwark exercise start pages --mode test "$@"; }
-run_id() { at southwark --json exercise list | head -n 1 | grep -o '"run":"[^"]*"' | cut -d'"' -f4; }
+run_id() { at southwark --json exercise list | sed -n 1p | grep -o '"run":"[^"]*"' | cut -d'"' -f4; }
 show() { at southwark exercise show "$(run_id)"; }
-have_state() { at southwark --json exercise list | head -n 1 | grep -q "\"state\":\"$1\""; }
-have_result() { at southwark --json exercise list | head -n 1 | grep -q "\"result\":\"$1\""; }
+have_state() { at southwark --json exercise list | sed -n 1p | grep "\"state\":\"$1\"" >/dev/null; }
+have_result() { at southwark --json exercise list | sed -n 1p | grep "\"result\":\"$1\"" >/dev/null; }
 clean() {
 	is "$1: the sandbox is empty" "$(ls southwark/sandbox 2>/dev/null)" ''
 	fails "$1: no process is left" pgrep -f "$WORK/marker"
@@ -91,7 +91,7 @@ expect 0 'the report' show
 says 'EXERCISE REPORT' 'RTA' 'recovery point' 'dns' 'not for isolated tests'
 expect 0 'the report for programs' at southwark --json exercise show "$(run_id)"
 says '"type":"exercise_report"'
-point=$(at southwark --json points pages | head -n 1)
+point=$(at southwark --json points pages | sed -n 1p)
 [ -z "$isolated" ] || case $point in *'"tested'*) ok 'the point is tested' ;;
 *) not_ok 'the point is tested' "$point" ;; esac
 
@@ -166,7 +166,7 @@ clean 'an aborted one'
 policy "{ step = \"ask\"; after = [ \"tree\" ]; confirm = \"does it look right?\"; },
     { step = \"fine\"; check = { command = [ \"true\" ]; }; }"
 expect 0 'one begins that asks' test_it
-waits() { at southwark --json jobs | grep -q '"step":"ask"'; }
+waits() { at southwark --json jobs | grep '"step":"ask"' >/dev/null; }
 wait_for 20 waits
 expect 1 'a step nobody asks about' at southwark exercise answer "$(run_id)" tree
 expect 0 'it is answered' at southwark exercise answer "$(run_id)" ask

@@ -1,10 +1,17 @@
 #include <check.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,6 +81,8 @@ remember(const struct exercise_field *f, size_t n)
 	    find(f, n, "cell_boot"));
 	fclose(out);
 }
+
+static char run_name[32]; /* sweeps find processes by it: nobody else's */
 
 static enum err_code
 on_intent(void *ctx, const char *record, const struct exercise_field *f,
@@ -175,6 +184,7 @@ setup(void)
 {
 	struct err e = {0};
 
+	snprintf(run_name, sizeof(run_name), "test-%d", (int)getpid());
 	repo_make(&r);
 	tmpdir_make(&data);
 	tmpdir_make(&work);
@@ -311,7 +321,7 @@ options(void)
 	return (struct exercise_options){.policy = policy,
 	    .service = policy_find_service(policy, "pages"),
 	    .site = policy_find_site(policy, "far"),
-	    .run = "test-1",
+	    .run = run_name,
 	    .link = {NULL, on_intent, on_outcome, on_note, on_ask, on_hear,
 		on_fd, on_log}};
 }
@@ -563,6 +573,54 @@ START_TEST(an_abort_undoes_and_is_interrupted)
 }
 END_TEST
 
+/* A kernel that lets us have no namespaces, as far as this process goes. */
+static void
+forbid_namespaces(void)
+{
+	struct sock_filter f[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		offsetof(struct seccomp_data, args[0])),
+	    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_NEWNET, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = {COUNT_OF(f), f};
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog), 0);
+}
+
+START_TEST(without_a_namespace_the_isolation_is_not_measured)
+{
+	int status;
+	pid_t pid;
+
+	back_up();
+	load(RESTORES "," SHELL("one", "\"docs\"", "setsid sleep 1000 &"));
+	pid = fork();
+	if (pid == 0) {
+		struct exercise_options o = options();
+		struct exercise_result out;
+
+		forbid_namespaces();
+		out = test(&o);
+		_exit(strcmp(out.result, "NOT_MEASURED") != 0 ? 2
+			: strcmp(out.state, "CLEAN") != 0     ? 3
+			: !says("isolation=NOT MEASURED")     ? 4
+			: says("step=isolation")              ? 5
+							      : 42);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 42);
+	ck_assert_str_eq(tmpdir_get(&work, "log"), "one\nunone\n");
+	ck_assert(sandbox_is_empty());
+}
+END_TEST
+
 /* --- dying ------------------------------------------------------------------- */
 
 static const char *const undo_argv[] = {"sh", "-c", "echo unserve >>../../log",
@@ -673,6 +731,7 @@ suite_job_exercise(void)
 	tcase_add_test(t, a_person_confirms_skips_or_aborts);
 	tcase_add_test(t, a_timeout_ends_a_step_with_all_it_started);
 	tcase_add_test(t, an_abort_undoes_and_is_interrupted);
+	tcase_add_test(t, without_a_namespace_the_isolation_is_not_measured);
 	tcase_add_test(t, whatever_state_it_dies_in_it_is_cleaned_up);
 	suite_add_tcase(s, t);
 	return s;
