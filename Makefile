@@ -134,7 +134,7 @@ torture: all
 	ROUNDS=$${ROUNDS:-50} tests/scenario/60-kill.sh
 	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh
 	sh tests/fidelity.sh
-# What this system is made of, there and back: 5 GB of room in TMPDIR.
+# What this system is made of, there and back: 8 GB of room in TMPDIR.
 fidelity: all
 	sh tests/fidelity.sh
 bench: all
