@@ -132,6 +132,7 @@ demo:
 # The long form of scenarios that make test runs short; SEED repeats one.
 torture: all
 	ROUNDS=$${ROUNDS:-50} tests/scenario/60-kill.sh
+	ROUNDS=$${ROUNDS:-50} tests/scenario/61-daemon-kill.sh
 	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh
 	sh tests/fidelity.sh
 # What this system is made of, there and back: 8 GB of room in TMPDIR.
