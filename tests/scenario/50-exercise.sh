@@ -10,6 +10,7 @@ if [ ! -r "$TOP/tests/support/daemon.sh" ]; then
 fi
 . "$TOP/tests/support/daemon.sh"
 
+PORT=20011 # of the hosts: anybody may listen there
 mkdir data && echo forty-two >data/page
 PLAN='{ step = "nothing"; check = { command = [ "true" ]; }; }'
 exercise_policy() {
