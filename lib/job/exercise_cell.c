@@ -308,12 +308,23 @@ exercise_cell_find(struct exercise_cell **out, pid_t pid, uint64_t started,
 enum err_code
 exercise_cell_enter(const struct exercise_cell *c, struct err *e)
 {
+	OWNED(fdio_close) int root_fd = -1;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)c->pid);
+	root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		return err_sys(e, "entering the test's namespaces");
 	/* As an ordinary user its user namespace first gives us the right to
 	 * enter the others; as root there may be none of its own. */
-	if (setns(c->pid_fd, SPACES) == 0 ||
-	    setns(c->pid_fd, CLONE_NEWUSER | SPACES) == 0)
-		return ERR_NONE;
-	return err_sys(e, "entering the test's namespaces");
+	if (setns(c->pid_fd, SPACES) != 0 &&
+	    setns(c->pid_fd, CLONE_NEWUSER | SPACES) != 0)
+		return err_sys(e, "entering the test's namespaces");
+	/* Entering mounts led to their very root: out of a chroot, had the
+	 * cell not kept it. */
+	if (fchdir(root_fd) != 0 || chroot(".") != 0)
+		return err_sys(e, "going to the test's root directory");
+	return ERR_NONE;
 }
 
 enum err_code
