@@ -50,11 +50,12 @@ size_t client_queued_bytes(const struct client *c);
 #define API_COMMANDS(X)                                                    \
 	X(ping)                                                            \
 	X(status)                                                          \
-	X(services) X(sites) X(links) X(points) X(schedule) X(jobs) X(job) \
-	    X(run) X(cancel) X(events) X(ledger_head) X(ledger_rebuild)    \
-		X(reload) X(policy_digest) X(exercise_start)           \
-		X(exercise_list) X(exercise_show) X(exercise_answer)   \
-		X(exercise_abort) X(exercise_cleanup)
+	X(services)                                                        \
+	X(sites) X(links) X(points) X(schedule) X(jobs) X(job) X(run)      \
+	    X(cancel) X(events) X(ledger_head) X(ledger_rebuild) X(reload) \
+		X(policy_digest) X(exercise_start) X(exercise_list)        \
+		    X(exercise_show) X(exercise_answer) X(exercise_abort)  \
+			X(exercise_cleanup)
 #define API_DECLARE(name) extern const struct api_command api_##name;
 API_COMMANDS(API_DECLARE)
 

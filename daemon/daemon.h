@@ -163,7 +163,7 @@ struct job_request {
 	const char *trigger;
 	struct wire_value *params;       /* taken, also on failure; or NULL */
 	const struct draft_actor *actor; /* NULL: the daemon itself */
-	bool once; /* no retries: somebody waits for the answer */
+	bool once;      /* no retries: somebody waits for the answer */
 	const char *id; /* of a job that died, to finish it; NULL: a new one */
 };
 
@@ -394,8 +394,8 @@ const char *exercise_state(const struct job *j);
 /* It died, and somebody cleans up after it under the same id. */
 bool exercise_goes_on(const struct job *j);
 /* The run that is not cleaned up and blocks new tests; "": none. */
-enum err_code exercise_outstanding(struct daemon *d,
-    char run[JOB_ID_BYTES], struct err *e) MUST_CHECK;
+enum err_code exercise_outstanding(struct daemon *d, char run[JOB_ID_BYTES],
+    struct err *e) MUST_CHECK;
 /* May the service be tested here, now?  ERR_REFUSED, ERR_NOTFOUND. */
 enum err_code exercise_may_start(struct daemon *d, const char *service,
     struct err *e) MUST_CHECK;

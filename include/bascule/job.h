@@ -269,7 +269,7 @@ struct exercise_options {
 	const char *point;       /* prefix of an id; NULL: the newest */
 	int64_t hold_ns;         /* how long it stands after it passed */
 	const char *outstanding; /* a run not cleaned up; NULL: none */
-	int64_t recheck_ns; /* isolation while it holds; 0: every minute */
+	int64_t recheck_ns;      /* isolation while it holds; 0: every minute */
 	const struct exercise_left *left; /* only clean up; NULL: a test */
 	struct exercise_link link;
 };
@@ -279,7 +279,7 @@ struct exercise_result {
 	const char *result; /* "PASS", ...; "NONE": not clean */
 	char reason[512];   /* why it is no PASS; "" */
 	char point[65];     /* "": none was chosen */
-	bool tested; /* the point was restored and its checks passed */
+	bool tested;        /* the point was restored and its checks passed */
 	int64_t rta_ns, rpa_ns; /* -1: not measured */
 };
 

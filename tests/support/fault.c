@@ -63,7 +63,8 @@ fault_arm_memory(void)
 bool
 fault_fired(void)
 {
-	syncfs_armed = memory_armed = false;
+	syncfs_armed = false;
+	memory_armed = false;
 	calls_left = 0;
 	return fired;
 }
