@@ -3,11 +3,6 @@
 # one that reaches production, one whose worker or daemon is killed, one that a
 # person ends; and where no namespace can be made, NOT MEASURED.
 . "$(dirname "$0")/../support/scenario.sh"
-if [ ! -r "$TOP/tests/support/daemon.sh" ]; then
-	skip 'isolated tests' 'no support for daemons in this tree'
-	finish
-	exit
-fi
 . "$TOP/tests/support/daemon.sh"
 
 PORT=20011 # of the hosts: anybody may listen there
