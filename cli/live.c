@@ -134,7 +134,8 @@ show(struct live *l, struct wire_value **v)
 	int status = EXITCODE_DONE;
 	struct err e;
 
-	if (strcmp(type, "summary") == 0)
+	l->summed = strcmp(type, "summary") == 0;
+	if (l->summed)
 		l->status = (int)wire_take_int(*v, "exit", l->status);
 	if (l->cli->json) {
 		if (strcmp(type, "heartbeat") != 0)
@@ -149,6 +150,23 @@ show(struct live *l, struct wire_value **v)
 		status = cli_fail(l->cli, &e);
 	wire_free(v);
 	return status;
+}
+
+/* The last JSON line is a summary, also of a command with one reply. */
+static int
+sum_up(struct live *l)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e;
+	int status;
+
+	if (!l->cli->json || l->summed)
+		return l->status;
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(l->cli, &e);
+	wire_add_int(v, "exit", l->status);
+	status = cli_line(l->cli, &v);
+	return status != EXITCODE_DONE ? status : l->status;
 }
 
 static int
@@ -168,7 +186,7 @@ replies(struct live *l, struct wire_client *c)
 			    : status;
 		}
 		if (v == NULL)
-			return l->status;
+			return sum_up(l);
 		status = show(l, &v);
 		if (l->patient)
 			fflush(stdout);

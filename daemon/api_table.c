@@ -4,8 +4,11 @@
 
 #include "client.h"
 
-#define ROW(name) &api_##name,
-static const struct api_command *const commands[] = {API_COMMANDS(ROW)};
+#define COMMAND(name) &api_##name,
+static const struct api_command *const commands[] = {
+#include "commands.def"
+};
+#undef COMMAND
 
 const struct api_command *
 api_table_find(const char *name)

@@ -46,18 +46,10 @@ enum err_code client_summary(struct wire_value **v, struct err *e) MUST_CHECK;
 size_t client_queued_bytes(const struct client *c);
 #define CLIENT_FULL_BYTES ((size_t)256 << 10)
 
-/* The commands, a file each group. */
-#define API_COMMANDS(X)                                                    \
-	X(ping)                                                            \
-	X(status)                                                          \
-	X(services)                                                        \
-	X(sites) X(links) X(points) X(schedule) X(jobs) X(job) X(run)      \
-	    X(cancel) X(events) X(ledger_head) X(ledger_rebuild) X(reload) \
-		X(policy_digest) X(exercise_start) X(exercise_list)        \
-		    X(exercise_show) X(exercise_answer) X(exercise_abort)  \
-			X(exercise_cleanup)
-#define API_DECLARE(name) extern const struct api_command api_##name;
-API_COMMANDS(API_DECLARE)
+/* The commands: each is a row, defined in the file of its group. */
+#define COMMAND(name) extern const struct api_command api_##name;
+#include "commands.def"
+#undef COMMAND
 
 /* A job that has ended, as the ledger has it. */
 enum err_code api_ended_job(const struct ledger_job *j, struct wire_value **out,

@@ -423,6 +423,8 @@ enum err_code links_routes(const struct daemon *d, const char *site,
 /* One "link" message each. */
 void links_tell(const struct daemon *d, struct client *c);
 size_t links_down_count(const struct daemon *d);
+/* Nothing of that site answers, on any link. */
+bool links_is_silent(const struct daemon *d, const char *site);
 
 /* --- watcher.c: points that appear in this site's repository -------------------------------- */
 

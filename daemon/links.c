@@ -24,8 +24,56 @@ struct links {
 	size_t count;
 };
 
+/* How many links to a site are up, of those whose state is known. */
+static size_t
+ways_to(const struct daemon *d, const struct policy_site *site, size_t *down)
+{
+	size_t up = 0;
+
+	*down = 0;
+	for (size_t i = 0; d->links != NULL && i < d->links->count; i++) {
+		const struct watched *w = &d->links->items[i];
+
+		if (w->other != site)
+			continue;
+		up += w->state.is == LINKSTATE_UP;
+		*down += w->state.is == LINKSTATE_DOWN;
+	}
+	return up;
+}
+
+bool
+links_is_silent(const struct daemon *d, const char *site)
+{
+	size_t down;
+
+	return ways_to(d, policy_find_site(d->policy, site), &down) == 0 &&
+	    down > 0;
+}
+
+/* A link is one thing; that nothing of the other site answers is another. */
 static void
-note_change(struct watched *w)
+alarm(const struct watched *w)
+{
+	bool up = w->state.is == LINKSTATE_UP;
+	size_t down, ways = ways_to(w->d, w->other, &down);
+	char text[512];
+
+	snprintf(text, sizeof(text), "link '%s' to '%s' is %s%s%s",
+	    w->link->name, w->other->name, linkstate_name(w->state.is),
+	    w->reason[0] != '\0' ? ": " : "", w->reason);
+	alarm_raise(w->d, POLICY_ON_LINK, NULL, !up, text);
+	if (ways > up) /* before this change there was a way, too */
+		return;
+	snprintf(text, sizeof(text),
+	    up ? "site '%s' answers again"
+	       : "site '%s' is silent on every link",
+	    w->other->name);
+	alarm_raise(w->d, POLICY_ON_PEER, NULL, !up, text);
+}
+
+static void
+note_change(struct watched *w, enum linkstate_is was)
 {
 	OWNED(draft_free) struct draft *d = NULL;
 	const char *state = linkstate_name(w->state.is);
@@ -45,6 +93,8 @@ note_change(struct watched *w)
 	}
 	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
+	if (was != LINKSTATE_UNKNOWN || w->state.is == LINKSTATE_DOWN)
+		alarm(w);
 	if (w->state.is == LINKSTATE_UP) {
 		schedule_hurry(w->d->schedule, SCHEDULE_REPLICATE, now_mono());
 		daemon_kick(w->d);
@@ -57,6 +107,7 @@ probed(void *ctx, const struct loop_dial_result *r)
 	struct watched *w = ctx;
 	struct linkstate_rule rule = {w->link->probe.down_after_count,
 	    w->link->probe.up_after_count};
+	enum linkstate_is was = w->state.is;
 	struct utc now = now_utc();
 
 	snprintf(w->reason, sizeof(w->reason), "%s", r->reason);
@@ -66,7 +117,7 @@ probed(void *ctx, const struct loop_dial_result *r)
 	}
 	loop_dial_free(&w->dial);
 	if (linkstate_next(&w->state, &rule, r->answered, now))
-		note_change(w);
+		note_change(w, was);
 	loop_timer_set(w->timer, w->link->probe.every_ns);
 }
 

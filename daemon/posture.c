@@ -294,6 +294,16 @@ add_jobs(const struct daemon *d, const struct daemon_service *s,
 	}
 }
 
+static void
+add_peer(const struct daemon *d, const struct daemon_service *s,
+    struct wire_value *problems)
+{
+	const char *other = policy_find_peer(s->policy, d->policy->site);
+
+	if (other != NULL && links_is_silent(d, other))
+		problem(problems, "site '%s' is silent on every link", other);
+}
+
 enum err_code
 posture_to_wire(struct daemon *d, struct daemon_service *s,
     struct wire_value **out, bool *behind, struct err *e)
@@ -316,6 +326,7 @@ posture_to_wire(struct daemon *d, struct daemon_service *s,
 	wire_add_text(v, "seen_from", d->policy->site);
 	add_rpo(d, s, v, problems, behind);
 	add_jobs(d, s, problems);
+	add_peer(d, s, problems);
 	if (n.suspect)
 		problem(problems, "the newest point is suspect");
 	rc = add_point(v, &n, e);

@@ -5,6 +5,13 @@
 . "$TOP/tests/support/daemon.sh"
 
 mkdir data && echo one >data/a && echo two >data/b
+cat >page <<'END'
+#!/bin/sh
+[ -e "$(dirname "$0")/paged.once" ] || { touch "$(dirname "$0")/paged.once"; exit 1; }
+cat >>"$(dirname "$0")/paged"
+END
+chmod 700 page
+EXTRA="alerts = ( { on = [ \"rpo\", \"backup\" ]; run = [ \"$WORK/page\" ]; retries = 2; } );"
 site_new brent
 (umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
 
@@ -52,6 +59,9 @@ is 'nothing is left of the restore' "$(ls brent/sandbox)" ''
 mv data data.away
 expect 3 'a dataset that is not there makes it partial' at brent run files --wait
 says 'no recovery point' 'data'
+wait_for 20 grep -q '"on":"backup"' paged
+holds 'the alarm program is told, and asked again when it fails' \
+    grep -q '"on":"backup".*"service":"files"' paged
 mv data.away data
 # One that takes too long is stopped when it is cancelled.
 mkfifo hold
@@ -123,8 +133,8 @@ daemon_stop brent
 is 'SIGTERM ends it cleanly' "$ended" 0
 fails 'its socket is gone' [ -e brent/socket ]
 fails 'no worker is left' pgrep -s "$(cat brent/pid)"
-says_nothing=$(grep -c 'AddressSanitizer\|runtime error\|bug:' brent/log)
-is 'it never stumbled' "$says_nothing" 0
+is 'it never stumbled' "$(cat brent/log brent/state/jobs/* |
+    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
 "$B" events --ledger brent/state/ledger.db --limit 2 >.out
 says 'daemon stopped'
 finish
