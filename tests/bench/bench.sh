@@ -33,10 +33,10 @@ export RESTIC_CACHE_DIR="$work/restic-cache" RESTIC_PASSWORD=bench
 results=$work/results
 : >"$results"
 
-# measure TOOL WHAT command...: a line "set tool what seconds KiB".
+# measure TOOL WHAT command...: "set tool what seconds user system KiB".
 measure() {
 	tool=$1 what=$2; shift 2
-	if ! /usr/bin/time -o "$work/time" -f '%e %M' "$@" >"$work/log" 2>&1; then
+	if ! /usr/bin/time -o "$work/time" -f '%e %U %S %M' "$@" >"$work/log" 2>&1; then
 		echo "bench: $tool $what of $set failed:" >&2
 		tail -n 5 "$work/log" >&2
 		exit 1
@@ -85,22 +85,28 @@ table() {
 import statistics, sys
 runs = {}
 for line in open(sys.argv[1]):
-    name, tool, what, seconds, kib = line.split()
-    runs.setdefault((name, tool, what), []).append((float(seconds), int(kib)))
-of = {k: (statistics.median(s for s, _ in v), max(m for _, m in v)) for k, v in runs.items()}
-print(f"{'set':4} {'what':10} {'bascule':>16} {'restic':>16} {'tar|zstd':>16} {'x restic':>9} {'x tar':>7}")
+    name, tool, what, seconds, user, system, kib = line.split()
+    runs.setdefault((name, tool, what), []).append(
+        (float(seconds), float(user) + float(system), int(kib)))
+of = {k: (statistics.median(s for s, _, _ in v),
+          statistics.median(c for _, c, _ in v), max(m for _, _, m in v))
+      for k, v in runs.items()}
+print("wall time, (processor time), peak memory; ratios of wall and (processor) time")
+print(f"{'set':4} {'what':10} {'bascule':>26} {'restic':>26} {'tar|zstd':>26} {'x restic':>13} {'x tar':>13}")
 for name in sorted({k[0] for k in of}):
     for what in ("first", "unchanged", "restore"):
         cells, times = [], {}
         for tool in ("bascule", "restic", "tar"):
-            s, m = of.get((name, tool, what), (None, None))
-            times[tool] = s
-            cells.append("-" if s is None else f"{s:.2f} s {m // 1024:4d} MiB")
+            s, c, m = of.get((name, tool, what), (None, None, None))
+            times[tool] = s, c
+            cells.append("-" if s is None else f"{s:.2f} s ({c:.2f}) {m // 1024:4d} MiB")
         def ratio(tool):
-            t = times[tool]
-            return "-" if t is None or not times["bascule"] else f"{t / times['bascule']:.1f}"
-        print(f"{name:4} {what:10} " + " ".join(f"{c:>16}" for c in cells) +
-              f" {ratio('restic'):>9} {ratio('tar'):>7}")
+            if None in times[tool] or not all(times["bascule"]):
+                return "-"
+            a, b = (x / y for x, y in zip(times[tool], times["bascule"]))
+            return f"{a:.1f} ({b:.1f})"
+        print(f"{name:4} {what:10} " + " ".join(f"{c:>26}" for c in cells) +
+              f" {ratio('restic'):>13} {ratio('tar'):>13}")
 END
 }
 
