@@ -99,7 +99,7 @@ stop() {
 
 # Everything ends in the reverse of the order in which it began.
 close_down() {
-	[ -z "$running" ] || { kill "$running" 2>/dev/null; wait "$running"; }
+	[ -z "$running" ] || { kill "$running"; wait "$running"; } 2>/dev/null
 	running=
 	[ -z "$writer" ] || stop "$writer" 5
 	writer=
