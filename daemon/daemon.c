@@ -134,7 +134,8 @@ look_around(struct daemon *d)
 	d->looked = now;
 	posture_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)
-		daemon_replicate(d, &d->services[i], "behind");
+		if (now.ns >= d->services[i].replicate_not_before.ns)
+			daemon_replicate(d, &d->services[i], "behind");
 }
 
 static void

@@ -283,9 +283,10 @@ struct daemon_service {
 	const struct policy_service *policy;
 	struct authority authority;
 	struct utc good_at; /* of the newest complete point here; 0: none */
-	struct utc backup_ended; /* of the last one that succeeded */
-	int state;               /* enum posture_rpo at the last look */
-	struct utc state_since;  /* 0: never looked */
+	struct utc backup_ended;          /* of the last one that succeeded */
+	struct mono replicate_not_before; /* after one that got nowhere */
+	int state;              /* enum posture_rpo at the last look */
+	struct utc state_since; /* 0: never looked */
 };
 
 struct daemon {

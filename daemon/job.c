@@ -632,7 +632,7 @@ job_ended(struct job *j, struct wire_value *result, const char *died)
 		j->state = JOB_RETRYING;
 	j->ended = now_utc();
 	note_ended(j, result);
-	if (j->kind->ledger_type != NULL || j->state == JOB_FAILED)
+	if (j->kind->ledger_type != NULL)
 		log_end(j);
 	if (j->kind->after != NULL)
 		j->kind->after(j);

@@ -6,6 +6,9 @@
 
 #include <bascule/base/rand.h>
 
+#define REST_MIN_NS (15 * NS_PER_S)
+#define REST_MAX_NS (900 * NS_PER_S)
+
 /* --- backup --------------------------------------------------------------- */
 
 static bool
@@ -221,6 +224,22 @@ note_arrived(struct job *j, const char *point, struct err *e)
 	return note_event(j->d, d, e);
 }
 
+/* Cancelled, or refused in part: asking again at once would change nothing. */
+static void
+let_rest(const struct job *j)
+{
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	int64_t ns = s == NULL ? 0 : s->policy->replicate.within_ns / 4;
+
+	if (s == NULL)
+		return;
+	if (ns < REST_MIN_NS)
+		ns = REST_MIN_NS;
+	if (ns > REST_MAX_NS)
+		ns = REST_MAX_NS;
+	s->replicate_not_before.ns = now_mono().ns + ns;
+}
+
 /* Everything that was complete here when it began is complete there now. */
 static void
 replicate_after(struct job *j)
@@ -233,6 +252,8 @@ replicate_after(struct job *j)
 	struct err e;
 	enum err_code rc;
 
+	if (job_state_is_end(j->state) && j->state != JOB_SUCCEEDED)
+		let_rest(j);
 	if (j->state != JOB_SUCCEEDED || own == NULL)
 		return;
 	a.newest = own->newest;

@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-#define LOOK_NS (3 * NS_PER_S)
+#define LOOK_NS  (3 * NS_PER_S)
+#define AGAIN_NS (30 * NS_PER_S) /* after a look that failed */
 
 struct watched {
 	struct daemon *d;
@@ -16,6 +17,7 @@ struct watched {
 	char *path;
 	struct loop_stat *looking;
 	struct utc changed;
+	struct mono again_at;    /* whatever the time says; 0: not */
 	bool asked_once, looked; /* a survey was asked for; one has ended */
 	char trouble[JOB_REASON_BYTES];
 };
@@ -52,7 +54,8 @@ looked_at(void *ctx, bool found, struct utc changed)
 	struct utc last = w->changed;
 
 	loop_stat_free(&w->looking);
-	if (w->asked_once && changed.ns == last.ns)
+	if (w->asked_once && changed.ns == last.ns &&
+	    (w->again_at.ns == 0 || now_mono().ns < w->again_at.ns))
 		return;
 	survey(w);
 	if (w->asked_once)
@@ -138,10 +141,11 @@ watcher_looked(struct daemon *d, const char *service, const char *trouble)
 
 	if (w == NULL)
 		return;
+	if (trouble[0] != '\0' && strcmp(w->trouble, trouble) != 0)
+		note_log(NOTE_WARNING, "points of '%s': %s", service, trouble);
 	w->looked = true;
 	snprintf(w->trouble, sizeof(w->trouble), "%s", trouble);
-	if (trouble[0] != '\0')
-		w->asked_once = false; /* try again at the next look */
+	w->again_at.ns = trouble[0] != '\0' ? now_mono().ns + AGAIN_NS : 0;
 }
 
 const char *
