@@ -19,6 +19,7 @@ wait_for 20 running
 worker=$(worker_of)
 job=$(at brent --json jobs | grep '"state":"running"' | tail -n 1 |
     grep -o '"job":"[^"]*"' | cut -d'"' -f4)
+wait_for 10 pgrep -f "cat $WORK/hold"
 dump=$(pgrep -f "cat $WORK/hold" | tr '\n' ' ')
 kill -9 "$worker"
 wait_for 20 jobs_have brent "\"job\":\"$job\".*\"attempt\":2"
