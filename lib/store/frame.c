@@ -8,7 +8,7 @@
 #define BOUND_BITS_MIN 9
 #define BOUND_BITS_MAX 23
 
-#define LEVEL_AUTO 3
+#define LEVEL_AUTO 2 /* README.md has the measurement */
 #define LEVEL_FAST 1
 #define LEVEL_MAX  9
 
