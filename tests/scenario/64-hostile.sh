@@ -221,8 +221,8 @@ mkdir -p outside "race$PWD/deep"; echo mine >outside/f
 	while [ ! -e race-over ]; do
 		for i in 1 50 100 150 200 250 300; do
 			d=race$PWD/deep/d$i
-			mv "$d" "$d.away" 2>/dev/null
-			ln -s "$PWD/outside" "$d" 2>/dev/null
+			mv -T "$d" "$d.away" 2>/dev/null # never into what a link names
+			ln -sT "$PWD/outside" "$d" 2>/dev/null
 			rm -f "$d/none" 2>/dev/null
 		done
 	done
