@@ -172,6 +172,33 @@ enum err_code content_writer_end(struct content_writer *cw, struct content *out,
 /* Forget the current file (it changed while it was read). */
 void content_writer_reset(struct content_writer *cw);
 
+/*
+ * What the file that begins now held when it was last saved: its changed
+ * chunks may then be stored as differences, and what did not change is found
+ * without being cut.  A hint: what of it cannot be read costs only room.  To be
+ * said before the file's first byte (after content_writer_reset); forgotten
+ * with its end.  Nothing of previous is kept that it owns.
+ */
+void content_writer_previous(struct content_writer *cw,
+    const struct content *previous);
+
+/*
+ * Earlier content in the clear on this machine, for writers that cannot read:
+ * a folder (0700) of chunks (0600) named by their ids, of at most size_bytes,
+ * none older than keep_ns.  It keeps what was deleted since.  Losing it costs
+ * room in the repository only.  A writer that can read needs none.
+ */
+struct delta_cache;
+struct delta_cache_limits {
+	uint64_t size_bytes;
+	int64_t keep_ns;
+};
+enum err_code delta_cache_open(struct delta_cache **out, const char *path,
+    const struct delta_cache_limits *limits, struct err *e) MUST_CHECK;
+void delta_cache_close(struct delta_cache **dc);
+/* Borrowed: outlives the writer and its content writers. */
+void writer_set_delta_cache(struct writer *w, struct delta_cache *dc);
+
 /* --- Trees --------------------------------------------------------------- */
 
 /* One item of a snapshot's map: what it is and what it holds. */
