@@ -295,8 +295,8 @@ on_end(void *ctx, int exit_status, int number)
 		memcpy(died, s->stop_why, sizeof(died));
 	else if (result == NULL && number != 0)
 		snprintf(died, sizeof(died),
-		    "the worker was ended by signal %d (%s)", number,
-		    strsignal(number));
+		    "interrupted: the worker was ended by signal %d (%s)",
+		    number, strsignal(number));
 	else if (result == NULL)
 		snprintf(died, sizeof(died),
 		    "the worker ended with status %d and without a result",

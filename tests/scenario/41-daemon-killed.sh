@@ -26,7 +26,7 @@ wait_for 20 jobs_have brent "\"job\":\"$job\".*\"attempt\":2"
 holds 'a scheduled job whose worker dies is tried again' \
     jobs_have brent "\"job\":\"$job\".*\"attempt\":2"
 at brent --json events --run "$job" >.out
-says 'ended by signal 9'
+says 'interrupted: the worker was ended by signal 9'
 holds 'it had started a dump' [ -n "$dump" ]
 fails 'which is gone, too' ps -o pid= -p "$(echo $dump | tr ' ' ,)"
 rm hold # a dump that is waiting goes on waiting: kill that attempt, too

@@ -1,6 +1,7 @@
 #!/bin/sh
 # kill -9 at random moments of a backup, of a restore, of the far end of a
-# replication.  ROUNDS of each: 5, or what make torture says; SEED repeats one.
+# replication.  ROUNDS of each that were in time to kill: 5, or what make
+# torture says; SEED repeats one.
 IN_MEMORY=1
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/sshd.sh"

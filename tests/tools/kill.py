@@ -225,14 +225,18 @@ class Campaign:
             self.timed(lambda: self.restored(self.repo, first))
         else:
             self.timed(self.backup)
-        for self.round in range(1, self.rounds + 1):
+        # A round counts when it was in time to kill; some are always too late.
+        while self.killed < self.rounds and self.round < 4 * self.rounds:
+            self.round += 1
             getattr(self, "one_" + what)()
+        self.good(self.killed >= self.rounds,
+                  f"only {self.killed} of {self.round} rounds were in time")
         if what != "serve":
             done = self.call(self.repo, "check", "--open")
             self.good(done.returncode == 0, f"check --open: {done.stdout}")
         for snapshot in sorted(self.kept)[:3]:
             self.restored(self.copy if what == "serve" else self.repo, snapshot)
-        print(f"{'ok' if not self.failed else 'not ok'} {what}: {self.rounds} "
+        print(f"{'ok' if not self.failed else 'not ok'} {what}: {self.round} "
               f"rounds, {self.killed} killed, {len(self.kept)} snapshots "
               f"acknowledged, {self.passed} proofs, {self.failed} failed")
         print(f"{self.passed} passed, {self.failed} failed")
