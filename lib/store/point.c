@@ -15,9 +15,7 @@ point_list_fini(struct point_list *list)
 struct listing {
 	struct point_list *list;
 	size_t room;
-	struct store *store;
-	store_damage_fn *on_damage;
-	void *ctx;
+	const struct snapfind_each *each;
 };
 
 static enum err_code
@@ -44,22 +42,13 @@ listing_fn(void *ctx, int dir_fd, const char *service, const char *object,
 {
 	struct listing *l = ctx;
 	struct point p;
-	enum err_code rc = pointfind_load(&p, l->store, dir_fd, id, e);
+	enum err_code rc = pointfind_load(&p, l->each->store, dir_fd, id, e);
 
 	if (rc == ERR_NONE && strcmp(p.service, service) != 0)
 		rc =
 		    err_set(e, ERR_CORRUPT, "it is of service '%s'", p.service);
-	if (rc == ERR_NONE)
-		return listing_add(l, &p, e);
-	if (rc == ERR_NOTFOUND) /* it went while we looked */
-		return ERR_NONE;
-	/* One file that cannot be read must not hide all the others. */
-	if (rc != ERR_CORRUPT && rc != ERR_TOONEW && rc != ERR_INPUT &&
-	    rc != ERR_IO)
-		return err_wrap(e, "%s", object);
-	if (l->on_damage != NULL)
-		l->on_damage(l->ctx, object, e->text);
-	return ERR_NONE;
+	return rc == ERR_NONE ? listing_add(l, &p, e)
+			      : snapfind_step_over(l->each, object, e);
 }
 
 static int
@@ -79,7 +68,7 @@ point_list(struct point_list *out, struct store *st, const char *service,
     store_damage_fn *on_damage, void *ctx, struct err *e)
 {
 	OWNED(point_list_fini) struct point_list list = {0};
-	struct listing l = {&list, 0, st, on_damage, ctx};
+	struct listing l = {.list = &list};
 	struct snapfind_each each = {.store = st,
 	    .top_fd = st->points_fd,
 	    .top = "points",
@@ -91,6 +80,7 @@ point_list(struct point_list *out, struct store *st, const char *service,
 	enum err_code rc;
 
 	memset(out, 0, sizeof *out);
+	l.each = &each;
 	if ((rc = snapfind_each(&each, e)) != ERR_NONE)
 		return rc;
 	if (list.count > 0)

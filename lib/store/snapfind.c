@@ -111,6 +111,20 @@ snapfind_each(const struct snapfind_each *each, struct err *e)
 	return rc;
 }
 
+enum err_code
+snapfind_step_over(const struct snapfind_each *each, const char *object,
+    struct err *e)
+{
+	switch (e->code) {
+	case ERR_NOTFOUND: return ERR_NONE;
+	case ERR_CORRUPT:
+	case ERR_TOONEW:
+	case ERR_INPUT:
+	case ERR_IO: report(each, object, e->text); return ERR_NONE;
+	default: return err_wrap(e, "%s", object);
+	}
+}
+
 /* --- finding -------------------------------------------------------------- */
 
 struct by_id {

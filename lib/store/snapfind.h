@@ -42,6 +42,14 @@ struct snapfind_each {
 enum err_code snapfind_each(const struct snapfind_each *each,
     struct err *e) MUST_CHECK;
 
+/*
+ * What a listing does about a file it could not read: one that went while it
+ * looked is nothing, a damaged one is told of and stepped over, so that it
+ * does not hide all the others.  Anything else stays the failure it is.
+ */
+enum err_code snapfind_step_over(const struct snapfind_each *each,
+    const char *object, struct err *e) MUST_CHECK;
+
 /* As snapshot_list (service may be NULL), but the details stay sealed. */
 enum err_code snapshot_list_clear(struct snapshot_list *out, struct store *st,
     const char *service, struct err *e) MUST_CHECK;

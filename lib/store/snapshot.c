@@ -36,10 +36,8 @@ snapshot_list_fini(struct snapshot_list *list)
 struct listing {
 	struct snapshot_list *list;
 	size_t room;
-	struct store *store;
 	enum snapfind_part part;
-	store_damage_fn *on_damage;
-	void *ctx;
+	const struct snapfind_each *each;
 };
 
 static enum err_code
@@ -67,22 +65,14 @@ listing_fn(void *ctx, int dir_fd, const char *service, const char *object,
 {
 	OWNED(snapshot_fini) struct snapshot s = {0};
 	struct listing *l = ctx;
-	enum err_code rc = snapfind_load(&s, l->store, dir_fd, id, l->part, e);
+	enum err_code rc =
+	    snapfind_load(&s, l->each->store, dir_fd, id, l->part, e);
 
 	if (rc == ERR_NONE && strcmp(s.service, service) != 0)
 		rc =
 		    err_set(e, ERR_CORRUPT, "it is of service '%s'", s.service);
-	if (rc == ERR_NONE)
-		return listing_add(l, &s, e);
-	if (rc == ERR_NOTFOUND) /* it went while we looked */
-		return ERR_NONE;
-	/* One file that cannot be read must not hide all the others. */
-	if (rc != ERR_CORRUPT && rc != ERR_TOONEW && rc != ERR_INPUT &&
-	    rc != ERR_IO)
-		return err_wrap(e, "%s", object);
-	if (l->on_damage != NULL)
-		l->on_damage(l->ctx, object, e->text);
-	return ERR_NONE;
+	return rc == ERR_NONE ? listing_add(l, &s, e)
+			      : snapfind_step_over(l->each, object, e);
 }
 
 static int
@@ -92,23 +82,19 @@ listing_order(const void *a, const void *b)
 }
 
 static enum err_code
-list(struct snapshot_list *out, struct listing *l, const char *service,
-    struct err *e)
+list(struct snapshot_list *out, struct snapfind_each *each,
+    enum snapfind_part part, struct err *e)
 {
 	OWNED(snapshot_list_fini) struct snapshot_list found = {0};
-	struct snapfind_each each = {.store = l->store,
-	    .top_fd = l->store->snapshots_fd,
-	    .top = "snapshots",
-	    .service = service,
-	    .on_damage = l->on_damage,
-	    .ctx = l->ctx,
-	    .fn = listing_fn,
-	    .fn_ctx = l};
+	struct listing l = {.list = &found, .part = part, .each = each};
 	enum err_code rc;
 
 	memset(out, 0, sizeof *out);
-	l->list = &found;
-	if ((rc = snapfind_each(&each, e)) != ERR_NONE)
+	each->top_fd = each->store->snapshots_fd;
+	each->top = "snapshots";
+	each->fn = listing_fn;
+	each->fn_ctx = &l;
+	if ((rc = snapfind_each(each, e)) != ERR_NONE)
 		return rc;
 	if (found.count > 0)
 		qsort(found.snapshots, found.count, sizeof *found.snapshots,
@@ -122,21 +108,21 @@ enum err_code
 snapshot_list(struct snapshot_list *out, struct store *st, const char *service,
     store_damage_fn *on_damage, void *ctx, struct err *e)
 {
-	struct listing l = {.store = st,
-	    .part = SNAPFIND_DETAILS,
+	struct snapfind_each each = {.store = st,
+	    .service = service,
 	    .on_damage = on_damage,
 	    .ctx = ctx};
 
-	return list(out, &l, service, e);
+	return list(out, &each, SNAPFIND_DETAILS, e);
 }
 
 enum err_code
 snapshot_list_clear(struct snapshot_list *out, struct store *st,
     const char *service, struct err *e)
 {
-	struct listing l = {.store = st, .part = SNAPFIND_CLEAR};
+	struct snapfind_each each = {.store = st, .service = service};
 
-	return list(out, &l, service, e);
+	return list(out, &each, SNAPFIND_CLEAR, e);
 }
 
 /* --- committing ----------------------------------------------------------- */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/must.h"
+
 static struct keyring *operations, *escrow, *writer;
 
 static void
@@ -61,6 +63,20 @@ repo_make(struct repo *r)
 	repo_make_another(r, "repo", r->path);
 }
 
+struct store *
+repo_open_copy(struct repo *r, const char *name)
+{
+	struct store_options opt = {.access = STORE_WRITE,
+	    .network_fs_allowed = true};
+	struct store *st;
+	struct err e = {0};
+	char path[64];
+
+	repo_make_another(r, name, path);
+	must(store_open(&st, path, &opt, &e), &e);
+	return st;
+}
+
 static int
 remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
 {
@@ -91,6 +107,25 @@ repo_open(struct repo *r, enum store_access access)
 }
 
 void
+repo_begin(struct repo *r, struct store **st, struct session **se,
+    struct writer **w)
+{
+	struct err e = {0};
+
+	*st = repo_open(r, STORE_WRITE);
+	must(session_open(se, *st, &e), &e);
+	must(writer_new(w, *se, NULL, &e), &e);
+}
+
+void
+repo_end(struct store **st, struct session **se, struct writer **w)
+{
+	writer_free(w);
+	session_close(se);
+	store_close(st);
+}
+
+void
 repo_noise(uint8_t *bytes, size_t len_bytes, uint64_t seed)
 {
 	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
@@ -116,6 +151,21 @@ repo_put(struct writer *w, uint64_t seed, size_t len_bytes)
 		ck_abort_msg("%s", e.text);
 	free(bytes);
 	return id;
+}
+
+void
+repo_file(struct item *it, struct writer *w, const char *path, uint64_t seed,
+    size_t len_bytes)
+{
+	struct err e = {0};
+
+	must(entry_set_path(&it->entry, path, strlen(path), &e), &e);
+	it->entry.type = ENTRY_FILE;
+	it->entry.size_bytes = it->content.size_bytes = len_bytes;
+	it->content.pieces = calloc(1, sizeof *it->content.pieces);
+	it->content.pieces_count = 1;
+	it->content.pieces[0].len_bytes = (uint32_t)len_bytes;
+	it->content.pieces[0].id = repo_put(w, seed, len_bytes);
 }
 
 bool

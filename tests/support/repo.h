@@ -19,15 +19,29 @@ void repo_make(struct repo *r);
 void repo_remove(struct repo *r);
 /* A second, empty repository of the same family at r->dir/NAME. */
 void repo_make_another(struct repo *r, const char *name, char path[64]);
+/* The same, opened for writing and without keys, as a replica is. */
+struct store *repo_open_copy(struct repo *r, const char *name);
 
 /* Aborts the test when it fails. */
 struct store *repo_open(struct repo *r, enum store_access access);
+
+/*
+ * Open it for writing, with a session and a writer that has no options; and
+ * end all three, what was not committed with them.  begin aborts the test when
+ * it fails; end takes what is already NULL.
+ */
+void repo_begin(struct repo *r, struct store **st, struct session **se,
+    struct writer **w);
+void repo_end(struct store **st, struct session **se, struct writer **w);
 
 /* Bytes that do not compress; the same for the same seed. */
 void repo_noise(uint8_t *bytes, size_t len_bytes, uint64_t seed);
 
 /* Put one chunk of len_bytes of noise. */
 struct id repo_put(struct writer *w, uint64_t seed, size_t len_bytes);
+/* A file of one such chunk: what a tree's writer takes.  it is zeroed. */
+void repo_file(struct item *it, struct writer *w, const char *path,
+    uint64_t seed, size_t len_bytes);
 /* Is it there, byte for byte? */
 bool repo_has(struct store *st, const struct id *id, uint64_t seed,
     size_t len_bytes);

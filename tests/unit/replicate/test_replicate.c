@@ -41,29 +41,21 @@ must(enum err_code rc)
 static struct id
 backup_in(const char *service, uint8_t group, uint64_t seed, size_t files_count)
 {
-	OWNED(store_close) struct store *st = repo_open(&near, STORE_WRITE);
+	OWNED(store_close) struct store *st = NULL;
 	OWNED(session_close) struct session *se = NULL;
 	OWNED(writer_free) struct writer *w = NULL;
 	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
 	OWNED(snapshot_fini) struct snapshot s = {0};
 	struct id root;
 
-	must(session_open(&se, st, &e));
-	must(writer_new(&w, se, NULL, &e));
+	repo_begin(&near, &st, &se, &w);
 	must(tree_writer_new(&tw, w, &e));
 	for (size_t i = 0; i < files_count; i++) {
 		OWNED(item_fini) struct item it = {0};
 		char path[32];
-		size_t len = 3000;
 
 		snprintf(path, sizeof(path), "f%04zu", i);
-		must(entry_set_path(&it.entry, path, strlen(path), &e));
-		it.entry.type = ENTRY_FILE;
-		it.entry.size_bytes = it.content.size_bytes = len;
-		it.content.pieces = calloc(1, sizeof(*it.content.pieces));
-		it.content.pieces_count = 1;
-		it.content.pieces[0].len_bytes = len;
-		it.content.pieces[0].id = repo_put(w, seed + i, len);
+		repo_file(&it, w, path, seed + i, 3000);
 		must(tree_writer_add(tw, &it, &e));
 	}
 	must(tree_writer_root(tw, &root, &e));

@@ -14,6 +14,7 @@
 #include "../lib/store/trees.h"
 #include "support/fault.h"
 #include "support/items.h"
+#include "support/must.h"
 #include "support/repo.h"
 
 Suite *suite_store_closure(void);
@@ -24,28 +25,16 @@ static struct session *se;
 static struct writer *w;
 
 static void
-must(enum err_code rc, const struct err *e)
-{
-	ck_assert_msg(rc == ERR_NONE, "%s", e->text);
-}
-
-static void
 setup(void)
 {
-	struct err e = {0};
-
 	repo_make(&r);
-	st = repo_open(&r, STORE_WRITE);
-	must(session_open(&se, st, &e), &e);
-	must(writer_new(&w, se, NULL, &e), &e);
+	repo_begin(&r, &st, &se, &w);
 }
 
 static void
 teardown(void)
 {
-	writer_free(&w);
-	session_close(&se);
-	store_close(&st);
+	repo_end(&st, &se, &w);
 	repo_remove(&r);
 }
 
@@ -412,18 +401,6 @@ send_packs(struct intake *in, const struct id *ids, size_t count)
 }
 
 static void
-open_copy(struct store **copy, const char *name)
-{
-	struct store_options opt = {.access = STORE_WRITE,
-	    .network_fs_allowed = true}; /* keyless */
-	char path[64];
-	struct err e = {0};
-
-	repo_make_another(&r, name, path);
-	must(store_open(copy, path, &opt, &e), &e);
-}
-
-static void
 snapshot_bytes(const char *service, const struct id *id, struct buf *out)
 {
 	struct err e = {0};
@@ -444,7 +421,7 @@ START_TEST(a_copy_takes_a_snapshot_only_when_all_it_names_is_there)
 	must(point_commit(se, &point, &e), &e);
 	must(store_point_bytes(st, "housing", &point.id, &p, &e), &e);
 	snapshot_bytes("housing", &id, &b);
-	open_copy(&copy, "copy");
+	copy = repo_open_copy(&r, "copy");
 	must(intake_new(&in, copy, &e), &e);
 	ck_assert(
 	    intake_snapshot(in, b.bytes, b.len_bytes, &e) == ERR_NOTFOUND);
@@ -502,7 +479,7 @@ START_TEST(a_copy_pins_the_first_writer_of_a_service)
 	ids[1] = commit_as(r.writer, "housing", "files");
 	ids[2] = commit_as(r.writer, "finance", "db");
 	must(store_refresh(st, &e), &e);
-	open_copy(&copy, "copy");
+	copy = repo_open_copy(&r, "copy");
 	must(intake_new(&in, copy, &e), &e);
 	send_packs(in, ids, 3);
 	snapshot_bytes("housing", &ids[0], &b);
@@ -529,7 +506,7 @@ START_TEST(a_writer_pinned_by_hand_is_taken)
 	ids[0] = commit_as(r.operations, "housing", "db");
 	ids[1] = commit_as(r.writer, "housing", "files");
 	must(store_refresh(st, &e), &e);
-	open_copy(&copy, "copy");
+	copy = repo_open_copy(&r, "copy");
 	must(intake_new(&in, copy, &e), &e);
 	send_packs(in, ids, 2);
 	snapshot_bytes("housing", &ids[0], &b);
@@ -592,7 +569,7 @@ START_TEST(any_failing_call_leaves_an_intake_done_or_not_begun)
 	struct err e = {0};
 	enum err_code rc = ERR_IO;
 
-	open_copy(&copy, "copy");
+	copy = repo_open_copy(&r, "copy");
 	must(intake_new(&in, copy, &e), &e);
 	send_packs(in, &id, 1);
 	snapshot_bytes("housing", &id, &b);

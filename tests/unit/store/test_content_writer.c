@@ -5,6 +5,7 @@
 #include <bascule/store.h>
 
 #include "support/items.h"
+#include "support/must.h"
 #include "support/repo.h"
 
 Suite *suite_store_content_writer(void);
@@ -15,28 +16,16 @@ static struct session *se;
 static struct writer *w;
 
 static void
-must(enum err_code rc, const struct err *e)
-{
-	ck_assert_msg(rc == ERR_NONE, "%s", e->text);
-}
-
-static void
 setup(void)
 {
-	struct err e = {0};
-
 	repo_make(&r);
-	st = repo_open(&r, STORE_WRITE);
-	must(session_open(&se, st, &e), &e);
-	must(writer_new(&w, se, NULL, &e), &e);
+	repo_begin(&r, &st, &se, &w);
 }
 
 static void
 teardown(void)
 {
-	writer_free(&w);
-	session_close(&se);
-	store_close(&st);
+	repo_end(&st, &se, &w);
 	repo_remove(&r);
 }
 

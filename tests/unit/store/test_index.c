@@ -11,6 +11,7 @@
 #include "../lib/store/manifest.h"
 #include "../lib/store/merge.h"
 #include "../lib/store/pack.h"
+#include "support/must.h"
 #include "support/repo.h"
 
 Suite *suite_store_index(void);
@@ -29,24 +30,17 @@ teardown(void)
 	repo_remove(&r);
 }
 
-static void
-must(enum err_code rc, const struct err *e)
-{
-	ck_assert_msg(rc == ERR_NONE, "%s", e->text);
-}
-
 /* One run that stores one chunk. */
 static struct id
 run(uint64_t seed)
 {
-	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	OWNED(store_close) struct store *st = NULL;
 	OWNED(session_close) struct session *se = NULL;
 	OWNED(writer_free) struct writer *w = NULL;
 	struct err e = {0};
 	struct id id;
 
-	must(session_open(&se, st, &e), &e);
-	must(writer_new(&w, se, NULL, &e), &e);
+	repo_begin(&r, &st, &se, &w);
 	id = repo_put(w, seed, 500);
 	must(writer_flush(w, &e), &e);
 	return id;
@@ -187,14 +181,13 @@ END_TEST
 
 START_TEST(a_fenced_session_commits_nothing)
 {
-	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	OWNED(store_close) struct store *st = NULL;
 	OWNED(session_close) struct session *se = NULL;
 	OWNED(writer_free) struct writer *w = NULL;
 	struct err e = {0};
 	struct id id;
 
-	must(session_open(&se, st, &e), &e);
-	must(writer_new(&w, se, NULL, &e), &e);
+	repo_begin(&r, &st, &se, &w);
 	id = repo_put(w, 1, 500);
 	ck_assert_int_eq(unlinkat(st->sessions_fd, se->name, 0), 0);
 	ck_assert_int_eq(writer_flush(w, &e), ERR_BUSY);

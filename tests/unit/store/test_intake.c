@@ -9,6 +9,7 @@
 #include "../lib/store/index.h"
 #include "../lib/store/parts.h"
 #include "support/fault.h"
+#include "support/must.h"
 #include "support/repo.h"
 
 Suite *suite_store_intake(void);
@@ -16,12 +17,6 @@ Suite *suite_store_intake(void);
 static struct repo r;
 static struct id chunk, pack;
 static struct buf bytes; /* of the pack */
-
-static void
-must(enum err_code rc, const struct err *e)
-{
-	ck_assert_msg(rc == ERR_NONE, "%s", e->text);
-}
 
 /* A repository with one pack, whose bytes are at hand. */
 static void
@@ -34,9 +29,7 @@ setup(void)
 	struct err e = {0};
 
 	repo_make(&r);
-	st = repo_open(&r, STORE_WRITE);
-	must(session_open(&se, st, &e), &e);
-	must(writer_new(&w, se, NULL, &e), &e);
+	repo_begin(&r, &st, &se, &w);
 	chunk = repo_put(w, 1, 900);
 	must(writer_flush(w, &e), &e);
 	pack = index_pack(st, 0)->name;
@@ -49,21 +42,6 @@ teardown(void)
 {
 	buf_fini(&bytes);
 	repo_remove(&r);
-}
-
-/* A keyless copy of the family. */
-static struct store *
-open_copy(const char *name)
-{
-	struct store_options opt = {.access = STORE_WRITE,
-	    .network_fs_allowed = true};
-	struct store *st;
-	struct err e = {0};
-	char path[64];
-
-	repo_make_another(&r, name, path);
-	must(store_open(&st, path, &opt, &e), &e);
-	return st;
 }
 
 static enum err_code
@@ -79,7 +57,7 @@ send(struct intake *in, const struct id *name, size_t len_bytes, struct err *e)
 
 START_TEST(a_copy_without_keys_receives_and_the_key_reads_it)
 {
-	OWNED(store_close) struct store *st = open_copy("copy");
+	OWNED(store_close) struct store *st = repo_open_copy(&r, "copy");
 	OWNED(intake_free) struct intake *in = NULL;
 	struct err e = {0};
 
@@ -98,7 +76,7 @@ END_TEST
 
 START_TEST(a_pack_that_is_not_what_its_name_says_is_refused)
 {
-	OWNED(store_close) struct store *st = open_copy("copy");
+	OWNED(store_close) struct store *st = repo_open_copy(&r, "copy");
 	OWNED(intake_free) struct intake *in = NULL;
 	struct err e = {0};
 	struct id other = pack;
@@ -124,7 +102,7 @@ END_TEST
 
 START_TEST(a_well_named_pack_whose_frames_lie_is_refused)
 {
-	OWNED(store_close) struct store *st = open_copy("copy");
+	OWNED(store_close) struct store *st = repo_open_copy(&r, "copy");
 	OWNED(intake_free) struct intake *in = NULL;
 	static const size_t places[] = {36 + 4, 32 + 48, 8, 16};
 	struct err e = {0};
@@ -145,7 +123,7 @@ END_TEST
 
 START_TEST(too_many_bytes_are_refused)
 {
-	OWNED(store_close) struct store *st = open_copy("copy");
+	OWNED(store_close) struct store *st = repo_open_copy(&r, "copy");
 	OWNED(intake_free) struct intake *in = NULL;
 	struct err e = {0};
 
@@ -168,7 +146,7 @@ START_TEST(any_failing_call_leaves_the_copy_sound)
 		bool fired;
 
 		snprintf(name, sizeof(name), "copy%d", nth);
-		st = open_copy(name);
+		st = repo_open_copy(&r, name);
 		fault_arm_deep(nth, EIO);
 		rc = intake_new(&in, st, &e);
 		if (rc == ERR_NONE)

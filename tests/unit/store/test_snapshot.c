@@ -10,6 +10,7 @@
 
 #include "../lib/store/parts.h"
 #include "support/items.h"
+#include "support/must.h"
 #include "support/repo.h"
 
 Suite *suite_store_snapshot(void);
@@ -20,40 +21,16 @@ static struct session *se;
 static struct writer *w;
 
 static void
-must(enum err_code rc, const struct err *e)
-{
-	ck_assert_msg(rc == ERR_NONE, "%s", e->text);
-}
-
-static void
-begin(void)
-{
-	struct err e = {0};
-
-	st = repo_open(&r, STORE_WRITE);
-	must(session_open(&se, st, &e), &e);
-	must(writer_new(&w, se, NULL, &e), &e);
-}
-
-static void
-end(void)
-{
-	writer_free(&w);
-	session_close(&se);
-	store_close(&st);
-}
-
-static void
 setup(void)
 {
 	repo_make(&r);
-	begin();
+	repo_begin(&r, &st, &se, &w);
 }
 
 static void
 teardown(void)
 {
-	end();
+	repo_end(&st, &se, &w);
 	repo_remove(&r);
 }
 
@@ -71,13 +48,7 @@ plant(size_t count, uint64_t seed)
 		OWNED(item_fini) struct item it = {0};
 
 		snprintf(path, sizeof path, "f%04zu", i);
-		must(entry_set_path(&it.entry, path, strlen(path), &e), &e);
-		it.entry.type = ENTRY_FILE;
-		it.entry.size_bytes = it.content.size_bytes = 300 + i;
-		it.content.pieces = calloc(1, sizeof *it.content.pieces);
-		it.content.pieces_count = 1;
-		it.content.pieces[0].len_bytes = 300 + i;
-		it.content.pieces[0].id = repo_put(w, seed + i, 300 + i);
+		repo_file(&it, w, path, seed + i, 300 + i);
 		must(tree_writer_add(tw, &it, &e), &e);
 	}
 	must(tree_writer_root(tw, &root, &e), &e);

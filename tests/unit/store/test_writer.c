@@ -75,15 +75,14 @@ END_TEST
 
 START_TEST(bad_memory_is_noticed_before_anything_is_stored)
 {
-	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	OWNED(store_close) struct store *st = NULL;
 	OWNED(session_close) struct session *se = NULL;
 	OWNED(writer_free) struct writer *w = NULL;
 	static const char text[3000] = "what compresses";
 	struct err e = {0};
 	struct id id;
 
-	ck_assert_int_eq(session_open(&se, st, &e), ERR_NONE);
-	ck_assert_int_eq(writer_new(&w, se, NULL, &e), ERR_NONE);
+	repo_begin(&r, &st, &se, &w);
 	fault_arm_memory();
 	ck_assert_int_eq(writer_put(w, STORE_DATA, text, sizeof(text), NULL, 0,
 			     &id, &e),
