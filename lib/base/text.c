@@ -174,6 +174,65 @@ text_escape(struct buf *out, const char *bytes, size_t len_bytes, struct err *e)
 	return rc;
 }
 
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+static bool
+is_control(const uint8_t *at, size_t n)
+{
+	return n == 1 ? at[0] < ' ' || at[0] == 0x7f
+		      : n == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+}
+
+static enum err_code
+repair(struct buf *out, const char *bytes, size_t len_bytes, bool one_line,
+    struct err *e)
+{
+	const uint8_t *at = (const uint8_t *)bytes;
+	enum err_code rc = ERR_NONE;
+
+	while (rc == ERR_NONE && len_bytes > 0) {
+		size_t n = utf8_length(at, len_bytes);
+
+		if (n == 0 || at[0] == '\0')
+			rc = buf_add_text(out, REPLACEMENT, e);
+		else if (one_line && is_control(at, n))
+			rc = buf_add_text(out, at[0] == '\n' ? " / " : " ", e);
+		else
+			rc = buf_add(out, at, n, e);
+		n = n == 0 ? 1 : n;
+		at += n;
+		len_bytes -= n;
+	}
+	return rc;
+}
+
+enum err_code
+text_line(struct buf *out, const char *bytes, size_t len_bytes, struct err *e)
+{
+	return repair(out, bytes, len_bytes, true, e);
+}
+
+enum err_code
+text_repair(struct buf *out, const char *bytes, size_t len_bytes, struct err *e)
+{
+	return repair(out, bytes, len_bytes, false, e);
+}
+
+void
+text_mend_end(char *text)
+{
+	size_t len = strlen(text), from = len;
+
+	while (from > 0 && len - from < 4) {
+		from--;
+		if (((uint8_t)text[from] & 0xc0) == 0x80)
+			continue;
+		if (utf8_length((const uint8_t *)text + from, len - from) == 0)
+			text[from] = '\0';
+		return;
+	}
+}
+
 const char *
 text_size(uint64_t bytes, char out[TEXT_UNIT_BYTES])
 {

@@ -192,6 +192,7 @@ exercise_blame(struct exercise *x, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(x->reason, sizeof(x->reason), fmt, ap);
 	va_end(ap);
+	text_mend_end(x->reason);
 }
 
 /* --- what the states ask for ---------------------------------------------- */
@@ -267,9 +268,6 @@ do_prove(struct exercise *x)
 		return;
 	}
 	exercise_notes_one(x, "isolation", "NOT MEASURED: %s", x->cell_why);
-	exercise_notes_one(x, "limitation",
-	    "the steps ran in this machine's own network: isolation was "
-	    "neither made nor measured");
 	exercise_blame(x, "the isolation is not measured: %s", x->cell_why);
 	exercise_feed(x, ISOLATED_UNPROVED);
 }
@@ -411,12 +409,11 @@ exercise_unwound(struct exercise *x)
 static void
 do_report(struct exercise *x)
 {
-	if (x->o->left == NULL) {
+	/* Of a run that began, its own records say what it did not do. */
+	if (x->o->left == NULL || x->sandbox == NULL)
 		exercise_notes_skipped(x);
-		exercise_notes_one(x, "limitation",
-		    "the isolation covers the network; files and Unix sockets "
-		    "of this machine are not hidden from the steps");
-	}
+	if (x->o->left == NULL)
+		exercise_notes_limits(x);
 	exercise_notes_result(x);
 	x->is_over = true;
 }

@@ -220,6 +220,7 @@ be_attempt(const struct exercise_attempt_task *task, pid_t worker,
 	r->code = do_task(&t, r, &e);
 	r->ok = r->code == ERR_NONE;
 	snprintf(r->reason, sizeof(r->reason), "%s", r->ok ? "" : e.text);
+	text_mend_end(r->reason);
 	r->is_over = true;
 	_exit(0);
 }

@@ -170,7 +170,7 @@ exercise_check_number(const struct buf *text, int64_t *out, struct err *e)
 		*out = minus ? -(int64_t)value : (int64_t)value;
 		return ERR_NONE;
 	}
-	if (text_escape(&shown, (const char *)text->bytes,
+	if (text_line(&shown, (const char *)text->bytes,
 		text->len_bytes < 60 ? text->len_bytes : 60, e) != ERR_NONE)
 		return e->code;
 	return err_set(e, ERR_INPUT, "it printed no number but '%s'",

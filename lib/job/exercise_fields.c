@@ -56,7 +56,7 @@ exercise_fields_bytes(struct exercise_fields *f, const char *name,
 	OWNED(buf_fini) struct buf text = {0};
 	struct err ignored;
 
-	if (text_escape(&text, bytes, len_bytes, &ignored) != ERR_NONE)
+	if (text_repair(&text, bytes, len_bytes, &ignored) != ERR_NONE)
 		f->failed = true;
 	else
 		add(f, name, strdup(buf_text(&text)));

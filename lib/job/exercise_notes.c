@@ -92,6 +92,32 @@ add_scope(const struct exercise *x, struct exercise_fields *f)
 	    in_test, s->step_count, s->dataset_count);
 }
 
+/* What is so of every isolated test, said for readers who do not know. */
+static void
+add_test_facts(const struct exercise *x, struct exercise_fields *f)
+{
+	const struct policy_service *s = x->o->service;
+	char rto[TEXT_UNIT_BYTES], rpo[TEXT_UNIT_BYTES];
+
+	exercise_fields_add(f, "criteria",
+	    "every step and check succeeds, production cannot be reached, all "
+	    "is cleaned up; RTA within %s, RPA within %s",
+	    text_duration(s->rto_ns, rto), text_duration(s->rpo_ns, rpo));
+	exercise_fields_add(f, "exclusions",
+	    "moving users, names and routes; fencing; authority; failback");
+	exercise_fields_add(f, "simulated",
+	    "the loss of %s: nothing was taken from production", s->home);
+	exercise_fields_add(f, "approvals", "an isolated test needs none");
+	exercise_fields_add(f, "break_glass", "none: a test has none");
+	exercise_fields_add(f, "epoch",
+	    "none: a test is under no epoch and moves no authority");
+	exercise_fields_add(f, "fence", "none is needed: production ran on");
+	exercise_fields_add(f, "overrides", "none: a test has none");
+	exercise_fields_add(f, "unprotected",
+	    "none by the test: it stops no backup and no replication");
+	exercise_fields_add(f, "failback", "none is needed: nothing was moved");
+}
+
 static void
 note_partial(struct exercise *x)
 {
@@ -131,6 +157,7 @@ exercise_notes_plan(struct exercise *x)
 	exercise_fields_add(&f, "direction", "%s -> %s", s->home,
 	    x->o->site->name);
 	add_scope(x, &f);
+	add_test_facts(x, &f);
 	exercise_fields_add(&f, "loss",
 	    "estimated: when production last wrote is not known, so everything "
 	    "since the point counts as lost: %s",
@@ -227,6 +254,9 @@ exercise_notes_intent(struct exercise *x, size_t i, const char *step,
 	exercise_fields_add(&f, "kind", "%s", kind);
 	exercise_fields_add(&f, "attempt", "%u", d->number);
 	exercise_fields_add(&f, "state", "running");
+	if (x->o->left == NULL && d->kind == EXERCISE_DO_STEP)
+		exercise_fields_add(&f, "planned_ns", "%lld",
+		    (long long)x->steps[i].timeout_ns);
 	exercise_fields_add(&f, "site", "%s", x->o->site->name);
 	if (f.failed)
 		return err_nomem(e);
@@ -319,18 +349,66 @@ exercise_notes_skipped(struct exercise *x)
 
 /* --- the end -------------------------------------------------------------- */
 
-static void
-add_statements(struct exercise *x, struct exercise_fields *f)
+/* Was anything but restores begun?  Only behind the gate. */
+static bool
+gate_was_passed(const struct exercise *x)
 {
-	bool isolated = x->proofs_count > 0;
+	for (size_t i = 0; x->engine != NULL && i < x->steps_count; i++)
+		if (x->steps[i].kind != PLAN_RESTORE &&
+		    engine_step_of(x->engine, i).attempt > 0)
+			return true;
+	return false;
+}
 
-	exercise_fields_add(f, "production_impact", "%s",
-	    isolated
-		? "none: restored from this site's own copy, which was opened "
-		  "for reading only; the steps had a network of their own; "
-		  "authority and replication were not touched"
-		: "not proven: that the steps could not reach production was "
-		  "not shown");
+static const char *
+impact_of(const struct exercise *x)
+{
+	if (x->was_breached)
+		return "not proven: an address of production answered from "
+		       "inside the test";
+	if (x->proofs_count > 0)
+		return "none: restored from this site's own copy, which was "
+		       "opened for reading only; the steps had a network of "
+		       "their own; authority and replication were not touched";
+	if (!gate_was_passed(x))
+		return "none: at most restored from this site's own copy, "
+		       "which was opened for reading only; no other step began";
+	return "not proven: that the steps could not reach production was not "
+	       "shown";
+}
+
+void
+exercise_notes_limits(struct exercise *x)
+{
+	const char *network;
+
+	if (x->iso.refused || x->sandbox == NULL || x->inventory_seq == 0) {
+		exercise_notes_one(x, "limitation",
+		    "nothing was measured: it ended before anything was "
+		    "created");
+		return;
+	}
+	if (!gate_was_passed(x))
+		network = "no step but restores began: what the isolation is "
+			  "worth for the others is not shown";
+	else if (x->cell_why[0] != '\0')
+		network = "the steps ran in this machine's own network: "
+			  "isolation was neither made nor measured; times and "
+			  "checks were, but what answered a check may have "
+			  "been production";
+	else
+		network = "the steps had a network of their own; whether "
+			  "production can be reached from it was tried at "
+			  "certain moments, and not on other ways than the "
+			  "addresses that the record names";
+	exercise_notes_one(x, "limitation", "%s", network);
+	if (x->proofs_count > 0)
+		exercise_notes_one(x, "isolation",
+		    "looked at %u times without reaching production",
+		    x->proofs_count);
+	exercise_notes_one(x, "limitation",
+	    "files and Unix sockets of this machine are not hidden from the "
+	    "steps, nor was it measured whether they used them");
 }
 
 void
@@ -348,7 +426,8 @@ exercise_notes_result(struct exercise *x)
 	if (x->reason[0] != '\0')
 		exercise_fields_add(&f, "reason", "%s", x->reason);
 	if (x->o->left == NULL && !x->iso.refused)
-		add_statements(x, &f);
+		exercise_fields_add(&f, "production_impact", "%s",
+		    impact_of(x));
 	if (clocks_span_ns(&x->clocks, CLOCKS_RTA_TEST, &rta_ns))
 		exercise_fields_add(&f, "rta_ns", "%lld", (long long)rta_ns);
 	exercise_notes_note(x, LEDGER_EXERCISE, &f);

@@ -56,6 +56,7 @@ struct exercise {
 	char **endpoints; /* production, that must not be reached */
 	size_t endpoints_count;
 	unsigned proofs_count;
+	bool was_breached; /* an address of production answered */
 
 	struct id point;
 	struct utc point_at;
@@ -97,6 +98,8 @@ void exercise_notes_one(struct exercise *x, const char *name, const char *fmt,
     ...) PRINTF_LIKE(3, 4);
 /* Every step that was not executed, and why. */
 void exercise_notes_skipped(struct exercise *x);
+/* What was measured of the isolation, and what was not. */
+void exercise_notes_limits(struct exercise *x);
 /* The result, last of all. */
 void exercise_notes_result(struct exercise *x);
 /* The inventory: durable before anything in it exists (X1). */

@@ -247,6 +247,26 @@ check_room(const struct exercise *x, uint64_t need, struct err *e)
 }
 
 static void
+note_passed(struct exercise *x, uint64_t need)
+{
+	char size[TEXT_UNIT_BYTES], age[TEXT_UNIT_BYTES];
+
+	exercise_notes_one(x, "precondition",
+	    "no earlier test is left to be cleaned up: looked at now");
+	exercise_notes_one(x, "precondition",
+	    "no freeze of the policy holds: looked at now");
+	exercise_notes_one(x, "precondition",
+	    "the repository opens and its key can read backups: tried now");
+	exercise_notes_one(x, "precondition",
+	    "the point holds every dataset the plan restores: looked at now; "
+	    "it is %s old",
+	    text_duration(now_utc().ns - x->point_at.ns, age));
+	exercise_notes_one(x, "precondition",
+	    "the sandbox has room for %s and a margin: looked at now",
+	    text_size(need, size));
+}
+
+static void
 close_all(struct store **st, struct keyring **keys)
 {
 	store_close(st);
@@ -281,5 +301,9 @@ exercise_precheck(struct exercise *x, struct err *e)
 	for (size_t i = 0; rc == ERR_NONE && i < x->o->service->step_count; i++)
 		if (is_in_test(&x->o->service->plan[i]))
 			rc = check_words(x, &x->o->service->plan[i], e);
-	return rc == ERR_NONE ? check_room(x, bytes, e) : rc;
+	if (rc == ERR_NONE)
+		rc = check_room(x, bytes, e);
+	if (rc == ERR_NONE)
+		note_passed(x, bytes);
+	return rc;
 }

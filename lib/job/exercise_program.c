@@ -374,13 +374,18 @@ exercise_program_judge(const struct exercise_said *s, const char *name,
 		len--;
 		keep_bytes--;
 	}
+	/* Not from the middle of a letter. */
+	while (keep_bytes > 0 && keep_bytes < len &&
+	    (s->tail.bytes[len - keep_bytes] & 0xc0) == 0x80)
+		keep_bytes--;
 	if (keep_bytes > 0 &&
-	    text_escape(&said, (const char *)s->tail.bytes + len - keep_bytes,
+	    text_line(&said, (const char *)s->tail.bytes + len - keep_bytes,
 		keep_bytes, &ignored) == ERR_NONE) {
 		size_t used = strlen(e->text);
 
 		snprintf(e->text + used, sizeof(e->text) - used, ": %s",
 		    buf_text(&said));
+		text_mend_end(e->text);
 	}
 	return e->code;
 }

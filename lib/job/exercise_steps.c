@@ -254,6 +254,7 @@ proved(struct exercise *x, const struct exercise_attempt_report *r)
 		return;
 	}
 	if (r->breached) {
+		x->was_breached = true;
 		exercise_notes_one(x, "isolation", "BREACHED: %s", r->note);
 		exercise_blame(x, "production can be reached from the test: %s",
 		    r->reason);

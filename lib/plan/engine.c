@@ -127,6 +127,7 @@ static void
 set_reason(char out[REASON_BYTES], const char *reason)
 {
 	snprintf(out, REASON_BYTES, "%s", reason == NULL ? "" : reason);
+	text_mend_end(out);
 }
 
 /* The first reason stays: what follows from it explains nothing. */
@@ -294,6 +295,7 @@ fail_run(struct engine *en, size_t i)
 	snprintf(reason, sizeof(reason), "step '%s': %.150s",
 	    en->o.steps[i].name,
 	    en->steps[i].reason[0] != '\0' ? en->steps[i].reason : "failed");
+	text_mend_end(reason);
 	set_outcome(en, ENGINE_FAILED, reason);
 	drain(en);
 }

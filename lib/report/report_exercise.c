@@ -207,6 +207,70 @@ report_exercise_find(const struct report_exercise *x, const char *name)
 	return NULL;
 }
 
+const struct report_line report_exercise_lines[] = {
+    {"Identity", "direction", "direction", false},
+    {"Identity", "change", "change", false},
+    {"Identity", "policy digest", "@policy", false},
+    {"Identity", "plan digest", "@plan", false},
+    {"Identity", "site", "@site", false},
+    {"Identity", "build", "@build", false},
+    {"Purpose", "objectives", "purpose", false},
+    {"Purpose", "criteria", "criteria", false},
+    {"Purpose", "scope", "scope", false},
+    {"Purpose", "exclusions", "exclusions", false},
+    {"Purpose", "simulated", "simulated", false},
+    {"Authority", "asked how", "trigger", false},
+    {"Authority", "role", "@actor.role", false},
+    {"Authority", "council", "@actor.council", false},
+    {"Authority", "approvals", "approvals", false},
+    {"Authority", "break-glass", "break_glass", false},
+    {"Authority", "accepted by", "accepted_by", false},
+    {"Preconditions", "found", "precondition", true},
+    {"Data", "why this one", "point_why", false},
+    {"Data", "proof before", "point_proof", false},
+    {"Data", "loss", "loss", false},
+    {"Safety", "isolation", "isolation", true},
+    {"Safety", "production impact", "production_impact", false},
+    {"Safety", "epoch", "epoch", false},
+    {"Safety", "fence", "fence", false},
+    {"Safety", "overrides", "overrides", false},
+    {"Cleanup", "cleanup", "cleanup", true},
+    {"Cleanup", "unprotected time", "unprotected", false},
+    {"Cleanup", "failback", "failback", false},
+    {"Findings", "finding", "finding", true},
+    {"Findings", "lesson", "lesson", true},
+    {"Findings", "action", "action", true},
+    {"Limitations", "limitation", "limitation", true},
+    {"Sign-off", "controls", "control", true},
+    {"Sign-off", "signed off by", "signed_off_by", false},
+    {"Sign-off", "next due", "next_due", false},
+};
+const size_t report_exercise_lines_count = COUNT_OF(report_exercise_lines);
+
+static bool
+has_step(const struct report_exercise *x, const char *name)
+{
+	for (size_t i = 0; i < x->steps_count; i++)
+		if (strcmp(x->steps[i].step, name) == 0)
+			return true;
+	return false;
+}
+
+const char *
+report_exercise_unbegun(const struct report_exercise *x, size_t *at)
+{
+	static const char lead[] = "step.";
+
+	while (*at < x->notes_count) {
+		const char *name = x->notes[(*at)++].name;
+
+		if (strncmp(name, lead, strlen(lead)) == 0 &&
+		    !has_step(x, name + strlen(lead)))
+			return name + strlen(lead);
+	}
+	return NULL;
+}
+
 const char *
 report_exercise_grade(int64_t measured_ns, int64_t target_ns)
 {
@@ -319,10 +383,15 @@ report_exercise_doubts(const struct report_exercise *x, report_exercise_fn *fn,
     void *ctx, struct err *e)
 {
 	struct teller t = {.fn = fn, .ctx = ctx, .e = e};
+	const char *name;
+	size_t at = 0;
 
 	doubt_result(x, &t);
 	for (size_t i = 0; i < x->steps_count; i++)
 		doubt_step(&x->steps[i], &t);
+	while ((name = report_exercise_unbegun(x, &at)) != NULL)
+		tell(&t, "step '%s' was not executed: the run ended before it",
+		    name);
 	doubt_measure("RTA", x->rta_ns, x->rto_ns, &t);
 	doubt_measure("RPA", x->rpa_ns, x->rpo_ns, &t);
 	doubt_silence(x, &t);

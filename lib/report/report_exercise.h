@@ -37,6 +37,26 @@ struct report_exercise {
 const char *report_exercise_find(const struct report_exercise *x,
     const char *name);
 
+/*
+ * The fields that stand as they were recorded, in the order of the report.
+ * What was never recorded is said to be so.
+ */
+struct report_line {
+	const char *section;
+	const char *label;
+	const char *field;
+	bool may_repeat;
+};
+extern const struct report_line report_exercise_lines[];
+extern const size_t report_exercise_lines_count;
+
+/*
+ * Steps that the inventory names and no record tells of: the run ended, or
+ * died, before them.  The next one from *at on, or NULL; borrowed from x.
+ */
+const char *report_exercise_unbegun(const struct report_exercise *x,
+    size_t *at);
+
 /* "pass", "FAIL", "NOT MEASURED", "no target". */
 const char *report_exercise_grade(int64_t measured_ns, int64_t target_ns);
 

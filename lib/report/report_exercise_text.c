@@ -88,6 +88,46 @@ front(struct page *p, const struct report_exercise *x)
 		put(p, "  - nothing that this report knows of\n");
 }
 
+/* Every value of a field that may come again. */
+static void
+all(struct page *p, const struct report_exercise *x, const char *label,
+    const char *field)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < x->notes_count; i++) {
+		if (strcmp(x->notes[i].name, field) != 0)
+			continue;
+		line(p, label, x->notes[i].value);
+		count++;
+	}
+	if (count == 0)
+		line(p, label, NULL);
+}
+
+/* What stands in a section as it was recorded. */
+static void
+recorded(struct page *p, const struct report_exercise *x, const char *section)
+{
+	for (size_t i = 0; i < report_exercise_lines_count; i++) {
+		const struct report_line *l = &report_exercise_lines[i];
+
+		if (strcmp(l->section, section) != 0)
+			continue;
+		if (l->may_repeat)
+			all(p, x, l->label, l->field);
+		else
+			line(p, l->label, report_exercise_find(x, l->field));
+	}
+}
+
+static void
+section(struct page *p, const struct report_exercise *x, const char *name)
+{
+	heading(p, name);
+	recorded(p, x, name);
+}
+
 static void
 identity(struct page *p, const struct report_exercise *x)
 {
@@ -103,30 +143,32 @@ identity(struct page *p, const struct report_exercise *x)
 	line(p, "run", x->run);
 	line(p, "service", x->service);
 	line(p, "mode", x->mode);
-	line(p, "direction", report_exercise_find(x, "direction"));
 	line(p, "state", x->state);
-	line(p, "change", report_exercise_find(x, "change"));
-	line(p, "policy digest", report_exercise_find(x, "@policy"));
-	line(p, "plan digest", report_exercise_find(x, "@plan"));
-	line(p, "site", report_exercise_find(x, "@site"));
-	line(p, "build", report_exercise_find(x, "@build"));
+	line(p, "owner's chain", x->chain);
+	recorded(p, x, "Identity");
 	line(p, "ledger", range);
 	line(p, "last record", id_hex(&x->last_hash, hash));
 	line(p, "signed by head", head);
 }
 
+/* Who had a word in it: their answers stand with the steps. */
 static void
-purpose(struct page *p, const struct report_exercise *x)
+people(struct page *p, const struct report_exercise *x)
 {
-	heading(p, "Purpose");
-	line(p, "objectives", report_exercise_find(x, "purpose"));
-	line(p, "scope", report_exercise_find(x, "scope"));
-	line(p, "simulated", report_exercise_find(x, "simulated"));
-	heading(p, "Authority");
+	size_t count = 0;
+
+	heading(p, "People");
 	line(p, "requested by", x->actor);
-	line(p, "role", report_exercise_find(x, "@actor.role"));
-	line(p, "council", report_exercise_find(x, "@actor.council"));
-	line(p, "accepted by", report_exercise_find(x, "accepted_by"));
+	for (size_t i = 0; i < x->steps_count; i++) {
+		const struct report_step *s = &x->steps[i];
+
+		if (strcmp(s->kind, "confirm") != 0 || s->started.ns == 0)
+			continue;
+		line(p, s->step, s->reason);
+		count++;
+	}
+	if (count == 0)
+		line(p, "manual", "no step asked a person");
 }
 
 /* An instant kept as decimal nanoseconds. */
@@ -154,9 +196,7 @@ data(struct page *p, const struct report_exercise *x)
 	    at.ns == 0 || x->requested.ns == 0
 		? NULL
 		: text_duration(x->requested.ns - at.ns, age));
-	line(p, "why this one", report_exercise_find(x, "point_why"));
-	line(p, "proof before", report_exercise_find(x, "point_proof"));
-	line(p, "loss", report_exercise_find(x, "loss"));
+	recorded(p, x, "Data");
 }
 
 static const char *
@@ -202,10 +242,37 @@ timeline(struct page *p, const struct report_exercise *x)
 		put(p, "  no step was recorded\n");
 	else
 		put(p,
-		    "  started   state      planned   actual  output"
+		    "  started   state      at most   actual  output"
 		    "       step\n");
 	for (size_t i = 0; i < x->steps_count; i++)
 		step(p, &x->steps[i]);
+}
+
+static void
+not_executed(struct page *p, const struct report_exercise *x)
+{
+	const char *name;
+	size_t at = 0, count = 0;
+
+	heading(p, "Steps not executed, and why");
+	for (size_t i = 0; i < x->steps_count; i++) {
+		if (strcmp(x->steps[i].state, "skipped") != 0)
+			continue;
+		line(p, x->steps[i].step, x->steps[i].reason);
+		count++;
+	}
+	while ((name = report_exercise_unbegun(x, &at)) != NULL) {
+		line(p, name, "the run ended before it");
+		count++;
+	}
+	if (count > 0)
+		return;
+	if (x->steps_count == 0)
+		put(p, "  unknown: the records tell of no step at all\n");
+	else if (x->result[0] == '\0')
+		put(p, "  none yet: the run has no result\n");
+	else
+		put(p, "  none: every step that the records name began\n");
 }
 
 static void
@@ -223,40 +290,23 @@ measure(struct page *p, const char *target_name, const char *name,
 	line(p, name, text);
 }
 
-/* Every value of a field that may come again. */
-static void
-all(struct page *p, const struct report_exercise *x, const char *name)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < x->notes_count; i++) {
-		if (strcmp(x->notes[i].name, name) != 0)
-			continue;
-		line(p, name, x->notes[i].value);
-		count++;
-	}
-	if (count == 0)
-		line(p, name, NULL);
-}
-
 static void
 results(struct page *p, const struct report_exercise *x)
 {
+	struct utc mtpd = note_time(x, "mtpd_ns");
+
 	heading(p, "Results");
+	measure(p, "MTPD", "RTA", x->rta_ns, mtpd.ns == 0 ? -1 : mtpd.ns);
 	measure(p, "RTO", "RTA", x->rta_ns, x->rto_ns);
 	measure(p, "RPO", "RPA", x->rpa_ns, x->rpo_ns);
 	line_time(p, "requested", x->requested);
 	line_time(p, "ended", x->ended);
-	heading(p, "Safety");
-	all(p, x, "isolation");
-	line(p, "production impact",
-	    report_exercise_find(x, "production_impact"));
-	heading(p, "Cleanup");
-	all(p, x, "cleanup");
-	heading(p, "Findings");
-	all(p, x, "finding");
-	heading(p, "Limitations");
-	all(p, x, "limitation");
+}
+
+static void
+limits(struct page *p, const struct report_exercise *x)
+{
+	section(p, x, "Limitations");
 	put(p,
 	    "  this report is made from one site's ledger; verify the "
 	    "evidence pack with a\n  fingerprint from somewhere else. "
@@ -271,9 +321,18 @@ report_exercise_text(const struct report_exercise *x, struct buf *out,
 
 	front(&p, x);
 	identity(&p, x);
-	purpose(&p, x);
+	section(&p, x, "Purpose");
+	section(&p, x, "Authority");
+	people(&p, x);
+	section(&p, x, "Preconditions");
 	data(&p, x);
 	timeline(&p, x);
+	not_executed(&p, x);
 	results(&p, x);
+	section(&p, x, "Safety");
+	section(&p, x, "Cleanup");
+	section(&p, x, "Findings");
+	limits(&p, x);
+	section(&p, x, "Sign-off");
 	return p.rc;
 }

@@ -109,6 +109,66 @@ add_notes(const struct report_exercise *x, struct wire_value *v, struct err *e)
 	return rc;
 }
 
+static enum err_code
+add_skip(struct wire_value *list, const char *step, const char *why,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, NULL, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "step", step);
+	wire_add_text(v, "reason", why[0] != '\0' ? why : "not recorded");
+	wire_add(list, NULL, &v);
+	return ERR_NONE;
+}
+
+static enum err_code
+add_skipped(const struct report_exercise *x, struct wire_value *v,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *list = NULL;
+	enum err_code rc = wire_new_list(&list, e);
+	const char *name;
+	size_t at = 0;
+
+	for (size_t i = 0; rc == ERR_NONE && i < x->steps_count; i++)
+		if (strcmp(x->steps[i].state, "skipped") == 0)
+			rc = add_skip(list, x->steps[i].step,
+			    x->steps[i].reason, e);
+	while (
+	    rc == ERR_NONE && (name = report_exercise_unbegun(x, &at)) != NULL)
+		rc = add_skip(list, name, "the run ended before it", e);
+	if (rc == ERR_NONE)
+		wire_add(v, "not_executed", &list);
+	return rc;
+}
+
+/* The report's list: what was never recorded is null. */
+static enum err_code
+add_fields(const struct report_exercise *x, struct wire_value *v, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *list = NULL;
+	enum err_code rc = wire_new(&list, NULL, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < report_exercise_lines_count;
+	     i++) {
+		const char *field = report_exercise_lines[i].field;
+		const char *value = report_exercise_find(x, field);
+
+		if (field[0] == '@')
+			continue;
+		if (value != NULL)
+			wire_add_text(list, field, value);
+		else
+			wire_add_null(list, field);
+	}
+	if (rc == ERR_NONE)
+		wire_add(v, "fields", &list);
+	return rc;
+}
+
 static void
 add_identity(const struct report_exercise *x, struct wire_value *v)
 {
@@ -164,6 +224,10 @@ report_exercise_wire(const struct report_exercise *x, struct wire_value **out,
 	add_identity(x, v);
 	add_results(x, v);
 	rc = add_steps(x, v, e);
+	if (rc == ERR_NONE)
+		rc = add_skipped(x, v, e);
+	if (rc == ERR_NONE)
+		rc = add_fields(x, v, e);
 	if (rc == ERR_NONE)
 		rc = add_notes(x, v, e);
 	if (rc != ERR_NONE)

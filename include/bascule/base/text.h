@@ -36,6 +36,21 @@ bool text_is_utf8(const char *bytes, size_t len_bytes);
 enum err_code text_escape(struct buf *out, const char *bytes, size_t len_bytes,
     struct err *e) MUST_CHECK;
 
+/*
+ * One line of what a program said, for a sentence that is escaped where it is
+ * shown: newlines become " / ", other control bytes a blank, and what is not
+ * UTF-8 U+FFFD.  Escaping it changes nothing but '\\'.
+ */
+enum err_code text_line(struct buf *out, const char *bytes, size_t len_bytes,
+    struct err *e) MUST_CHECK;
+
+/* The same with all control bytes left as they are but NUL. */
+enum err_code text_repair(struct buf *out, const char *bytes, size_t len_bytes,
+    struct err *e) MUST_CHECK;
+
+/* Take off a UTF-8 sequence that snprintf cut in two. */
+void text_mend_end(char *text);
+
 #define TEXT_UNIT_BYTES 32
 
 /* "1.5 GiB", "17 B".  Returns out. */

@@ -107,6 +107,28 @@ START_TEST(a_directory_sorts_before_its_members_and_they_before_the_next)
 }
 END_TEST
 
+START_TEST(what_a_program_said_is_escaped_once)
+{
+	static const char said[] = "one \"two\"\n\tthree\033[31m \xff\xc2\x85";
+	OWNED(buf_fini) struct buf line = {0}, shown = {0}, whole = {0};
+	char cut[] = "caf\xc3\xa9 \xe2\x82", whole_end[] = "caf\xc3\xa9";
+	struct err e;
+
+	ck_assert(text_line(&line, said, sizeof(said) - 1, &e) == ERR_NONE);
+	ck_assert_str_eq(buf_text(&line),
+	    "one \"two\" /  three [31m \xef\xbf\xbd ");
+	ck_assert(text_escape(&shown, buf_text(&line), line.len_bytes, &e) ==
+	    ERR_NONE);
+	ck_assert_str_eq(buf_text(&shown), buf_text(&line));
+	ck_assert(text_repair(&whole, "a\n\0\xff", 4, &e) == ERR_NONE);
+	ck_assert_str_eq(buf_text(&whole), "a\n\xef\xbf\xbd\xef\xbf\xbd");
+	text_mend_end(cut);
+	ck_assert_str_eq(cut, "caf\xc3\xa9 ");
+	text_mend_end(whole_end);
+	ck_assert_str_eq(whole_end, "caf\xc3\xa9");
+}
+END_TEST
+
 Suite *suite_base_text(void);
 
 Suite *
@@ -118,6 +140,7 @@ suite_base_text(void)
 	tcase_add_test(tc, units_are_parsed_and_never_wrap);
 	tcase_add_test(tc, a_terminal_never_sees_raw_bytes);
 	tcase_add_test(tc, base64_comes_back);
+	tcase_add_test(tc, what_a_program_said_is_escaped_once);
 	tcase_add_test(tc, a_varint_has_one_spelling);
 	tcase_add_test(tc,
 	    a_directory_sorts_before_its_members_and_they_before_the_next);

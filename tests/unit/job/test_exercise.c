@@ -55,7 +55,8 @@ write_line(const char *what, const char *record, const struct exercise_field *f,
 {
 	struct err e;
 	const char *const names[] = {"step", "kind", "state", "reason",
-	    "finding", "isolation", "cleanup", "result"};
+	    "finding", "isolation", "cleanup", "result", "output", "limitation",
+	    "production_impact"};
 
 	ck_assert(buf_printf(&book, &e, "%s %s", what, record) == ERR_NONE);
 	for (size_t i = 0; i < COUNT_OF(names); i++)
@@ -414,6 +415,24 @@ START_TEST(a_plan_that_works_passes_and_leaves_nothing)
 }
 END_TEST
 
+START_TEST(what_a_failed_step_said_stands_as_it_was_said)
+{
+	struct exercise_options o;
+	struct exercise_result out;
+
+	back_up();
+	load("{ step = \"wrong\"; run = [ \"sh\", \"-c\", "
+	     "\"echo no such 'table'; echo second; exit 3\" ]; }");
+	o = options();
+	out = test(&o);
+	ck_assert_str_eq(out.result, "FAIL");
+	ck_assert_msg(strstr(out.reason, "no such table / second") != NULL,
+	    "%s", out.reason);
+	ck_assert_ptr_null(strchr(out.reason, '\\'));
+	ck_assert(says("output=no such table\nsecond\n"));
+}
+END_TEST
+
 START_TEST(a_failing_check_undoes_in_reverse_order_and_fails)
 {
 	struct exercise_options o;
@@ -467,6 +486,7 @@ START_TEST(production_that_can_be_reached_fails_the_test)
 	ck_assert_str_eq(out.state, "CLEAN");
 	ck_assert(strstr(out.reason, "can be reached") != NULL);
 	ck_assert(says("isolation=BREACHED"));
+	ck_assert(says("impact=not proven"));
 	ck_assert_str_eq(tmpdir_get(&work, "log"), "serve\nunserve\n");
 }
 END_TEST
@@ -490,6 +510,9 @@ START_TEST(what_cannot_be_tested_is_refused_before_anything_is_created)
 		ck_assert_str_eq(out.state, "CLEAN");
 		ck_assert_str_ne(out.reason, "");
 		ck_assert(!says("intent"));
+		ck_assert(says("nothing was measured"));
+		ck_assert(!says("network of their own"));
+		buf_clear(&book);
 	}
 }
 END_TEST
@@ -611,6 +634,9 @@ START_TEST(without_a_namespace_the_isolation_is_not_measured)
 			: strcmp(out.state, "CLEAN") != 0     ? 3
 			: !says("isolation=NOT MEASURED")     ? 4
 			: says("step=isolation")              ? 5
+			: says("network of their own")        ? 6
+			: !says("neither made nor measured")  ? 7
+			: !says("impact=not proven")          ? 8
 							      : 42);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -722,6 +748,7 @@ suite_job_exercise(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_plan_that_works_passes_and_leaves_nothing);
+	tcase_add_test(t, what_a_failed_step_said_stands_as_it_was_said);
 	tcase_add_test(t, a_failing_check_undoes_in_reverse_order_and_fails);
 	tcase_add_test(t, production_that_can_be_reached_fails_the_test);
 	tcase_add_test(t,

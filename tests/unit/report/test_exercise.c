@@ -148,6 +148,84 @@ START_TEST(silence_is_listed_never_left_out)
 }
 END_TEST
 
+/* The part behind the heading, up to the next. */
+static bool
+section_says(struct buf *text, const char *heading, const char *what)
+{
+	char head[80];
+	const char *from, *to, *at;
+
+	snprintf(head, sizeof(head), "\n%s\n", heading);
+	from = strstr(buf_text(text), head);
+	ck_assert_msg(from != NULL, "no section '%s'", heading);
+	to = strstr(from + strlen(head), "\n\n");
+	at = strstr(from, what);
+	return at != NULL && (to == NULL || at < to);
+}
+
+#define SKIPPED "Steps not executed, and why"
+
+START_TEST(every_item_of_the_list_is_there_or_said_to_be_unknown)
+{
+	static const char *const wanted[] = {"criteria", "exclusions",
+	    "simulated", "approvals", "break-glass", "manual", "found",
+	    "owner's chain", "proof before", "epoch", "fence", "overrides",
+	    "unprotected time", "failback", "lesson", "action", "controls",
+	    "signed off by", "next due"};
+	OWNED(wire_free) struct wire_value *json = NULL;
+	OWNED(buf_fini) struct buf text = {0};
+
+	make_append(&m,
+	    make_draft("brent", LEDGER_EXERCISE, "@run", "x1", "mode", "test",
+		"state", "CLONING", NULL));
+	report(&text, &json);
+	for (size_t i = 0; i < COUNT_OF(wanted); i++)
+		ck_assert_msg(strstr(buf_text(&text), wanted[i]) != NULL, "%s",
+		    wanted[i]);
+	ck_assert(
+	    section_says(&text, "Results", "NOT MEASURED (-), target MTPD"));
+	ck_assert(section_says(&text, SKIPPED, "unknown"));
+	ck_assert(section_says(&text, "Sign-off", "not recorded"));
+	ck_assert(wire_take_object(json, "fields") != NULL);
+}
+END_TEST
+
+START_TEST(steps_that_were_never_begun_are_named)
+{
+	OWNED(wire_free) struct wire_value *json = NULL;
+	OWNED(buf_fini) struct buf text = {0};
+
+	make_append(&m,
+	    make_draft("brent", LEDGER_EXERCISE, "@run", "x1", "state",
+		"INVENTORY", "step.restore", "restore", "step.serve", "run",
+		NULL));
+	step("restore", "done", NULL);
+	make_append(&m,
+	    make_draft("brent", LEDGER_STEP, "@run", "x1", "step", "dns",
+		"kind", "confirm", "state", "skipped", "reason",
+		"it is not for isolated tests", NULL));
+	exercise("INTERRUPTED", "1");
+	report(&text, &json);
+	ck_assert(leads_with(&text, "step 'serve' was not executed"));
+	ck_assert(section_says(&text, SKIPPED, "serve"));
+	ck_assert(section_says(&text, SKIPPED, "not for isolated tests"));
+	ck_assert(!section_says(&text, SKIPPED, "restore"));
+	ck_assert_uint_eq(wire_count(wire_take_list(json, "not_executed")), 2);
+}
+END_TEST
+
+START_TEST(that_every_step_began_is_said_too)
+{
+	OWNED(wire_free) struct wire_value *json = NULL;
+	OWNED(buf_fini) struct buf text = {0};
+
+	step("restore", "done", NULL);
+	exercise("PASS", "30000000000");
+	report(&text, &json);
+	ck_assert(section_says(&text, SKIPPED, "none: every step"));
+}
+END_TEST
+
 START_TEST(an_unknown_run_is_said_so)
 {
 	OWNED(report_exercise_free) struct report_exercise *x = NULL;
@@ -170,6 +248,10 @@ suite_report_exercise(void)
 	tcase_add_test(tc, a_clean_pass_has_nothing_to_doubt);
 	tcase_add_test(tc, failures_and_gaps_come_first);
 	tcase_add_test(tc, silence_is_listed_never_left_out);
+	tcase_add_test(tc,
+	    every_item_of_the_list_is_there_or_said_to_be_unknown);
+	tcase_add_test(tc, steps_that_were_never_begun_are_named);
+	tcase_add_test(tc, that_every_step_began_is_said_too);
 	tcase_add_test(tc, an_unknown_run_is_said_so);
 	suite_add_tcase(s, tc);
 	return s;
