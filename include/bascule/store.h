@@ -92,6 +92,34 @@ enum err_code session_open(struct session **out, struct store *st,
 /* Unlinks the session's file.  Uncommitted packs stay: they are found again. */
 void session_close(struct session **se);
 
+/*
+ * What the session builds on (a parent whose chunks it takes over without a
+ * look-up) cannot be forgotten while it lives.  ERR_NOTFOUND: it is gone, do
+ * not build on it.
+ */
+enum err_code session_pin(struct session *se, const char *service,
+    const struct id *snapshot, struct err *e) MUST_CHECK;
+
+/* Who is at work here.  Also those that stopped without an end (SIGSTOP). */
+struct session_info {
+	char name[33];
+	int64_t pid; /* on the machine that opened it */
+	struct utc started;
+};
+struct session_list {
+	struct session_info *sessions;
+	size_t count;
+};
+enum err_code session_list_alive(struct session_list *out, struct store *st,
+    struct err *e) MUST_CHECK;
+void session_list_fini(struct session_list *list);
+/*
+ * Its later commit is refused.  ERR_NOTFOUND: there is no such session (any
+ * more).
+ */
+enum err_code session_fence(struct store *st, const char *name,
+    struct err *e) MUST_CHECK;
+
 enum writer_codec { WRITER_AUTO, WRITER_FAST, WRITER_MAX, WRITER_OFF };
 
 struct writer_options {
@@ -427,6 +455,116 @@ enum err_code store_snapshot_bytes(struct store *st, const char *service,
     const struct id *id, struct buf *out, struct err *e) MUST_CHECK;
 enum err_code store_point_bytes(struct store *st, const char *service,
     const struct id *id, struct buf *out, struct err *e) MUST_CHECK;
+
+/* --- Holds: signed reasons to keep ---------------------------------------- */
+
+enum hold_why {
+	HOLD_CURSOR = 1, /* the last that a copy elsewhere has in common */
+	HOLD_PREFAILOVER,
+	HOLD_EXERCISE,
+	HOLD_LEGAL,
+	HOLD_OPERATOR
+};
+
+#define HOLD_LABEL_BYTES   257
+#define HOLD_REASON_BYTES  1025
+#define HOLD_SNAPSHOTS_MAX 64
+
+struct hold {
+	struct id id; /* the hash of its file */
+	enum hold_why why;
+	char service[STORE_NAME_BYTES];
+	char label[HOLD_LABEL_BYTES];   /* of a cursor: which copy */
+	char reason[HOLD_REASON_BYTES]; /* for people */
+	struct utc placed;
+	struct id snapshots[HOLD_SNAPSHOTS_MAX];
+	struct id roots[HOLD_SNAPSHOTS_MAX]; /* theirs */
+	size_t snapshots_count;
+	uint8_t writer_key[32];
+};
+struct hold_list {
+	struct hold *holds;
+	size_t count;
+};
+
+/*
+ * Keep h->snapshots (all of h->service) until the hold is released.  Fills in
+ * id, placed, roots and writer_key.  Needs a key that may write.  ERR_NOTFOUND:
+ * one of them is gone.
+ */
+enum err_code hold_place(struct store *st, struct hold *h,
+    struct err *e) MUST_CHECK;
+/* A damaged one is ERR_CORRUPT: it may hold anything. */
+enum err_code hold_list(struct hold_list *out, struct store *st,
+    struct err *e) MUST_CHECK;
+void hold_list_fini(struct hold_list *list);
+/* ERR_NOTFOUND. */
+enum err_code hold_release(struct store *st, const struct id *id,
+    struct err *e) MUST_CHECK;
+/*
+ * Place h, then release the others with its why, service and label: a cursor
+ * moves on.
+ */
+enum err_code hold_move(struct store *st, struct hold *h,
+    struct err *e) MUST_CHECK;
+
+/* --- Forgetting and collecting --------------------------------------------- */
+
+/*
+ * Forget snapshots: each one's recovery points first, then itself.  Under one
+ * lock, all or none refused: ERR_REFUSED when one is held, ERR_BUSY when a
+ * running session builds on one.  One that is gone already is no failure.
+ * Works on a full disk and without a key.  dry_run: only says whether it would.
+ */
+struct forget_request {
+	const char *service; /* of all of these */
+	const struct id *snapshots;
+	size_t snapshots_count;
+	bool dry_run;
+};
+struct forget_tally {
+	uint64_t snapshots_count, points_count;
+};
+enum err_code forget_run(struct store *st, const struct forget_request *rq,
+    struct forget_tally *out, struct err *e) MUST_CHECK;
+
+#define COLLECT_UNDELETE_AGE_NS     (INT64_C(72) * 3600 * NS_PER_S)
+#define COLLECT_UNUSED_MILLIPERCENT 5000
+
+struct collect_options {
+	bool dry_run;            /* a store opened for reading will do */
+	int64_t undelete_age_ns; /* how long condemned packs stay */
+	/* Repack until the dead bytes are at most this share of all. */
+	bool repack;
+	uint32_t max_unused_millipercent;
+	bool (*on_progress)(void *ctx, uint64_t done_bytes,
+	    uint64_t total_bytes); /* may be NULL; false cancels */
+	void *ctx;
+};
+
+struct collect_tally {
+	uint64_t packs_count, packs_bytes; /* before, condemned ones too */
+	uint64_t live_bytes;               /* of frames that are reached */
+	/* what this run did, or would do */
+	uint64_t condemned_count, condemned_bytes; /* newly */
+	uint64_t revived_count, revived_bytes;
+	uint64_t freed_count, freed_bytes; /* unlinked: packs and segments */
+	uint64_t repacked_count, copied_bytes, resealed_count;
+	/* what is left */
+	uint64_t waiting_count, waiting_bytes; /* condemned, not yet to go */
+	int64_t waiting_ns;      /* until the first may; 0: none */
+	uint64_t sessions_count; /* they wait for */
+	uint64_t unused_bytes;   /* dead, in packs that stay */
+	uint64_t missing_count;  /* chunks that are named and not there */
+};
+
+/*
+ * A collection: docs/format/repository.md.  Never stops writers; may be killed
+ * at any moment.  Without a keyring whole packs only.  ERR_CORRUPT: a mark
+ * could not be complete, nothing was done.  ERR_BUSY: another is at work.
+ */
+enum err_code collect_run(struct store *st, const struct collect_options *opt,
+    struct collect_tally *out, struct err *e) MUST_CHECK;
 
 /* --- Checking ------------------------------------------------------------ */
 

@@ -11,6 +11,7 @@
 #include "pack.h"
 
 #define RELOADS_MAX 16
+#define NUMBER_NONE UINT32_MAX /* of a pack that was removed */
 
 /* What is known of a pack; 0: nothing yet. */
 enum pack_state {
@@ -23,7 +24,9 @@ enum pack_state {
 struct index {
 	struct segment *segments;
 	uint32_t **numbers; /* of each segment's packs */
+	uint64_t *firsts;   /* each segment's first record's ordinal */
 	size_t segments_count;
+	struct manifest manifest; /* as it was read */
 	struct index_pack *packs; /* sorted by name */
 	uint8_t *states;
 	size_t packs_count;
@@ -44,6 +47,8 @@ index_free(struct index **idxp)
 	}
 	free(idx->segments);
 	free(idx->numbers);
+	free(idx->firsts);
+	manifest_fini(&idx->manifest);
 	free(idx->packs);
 	free(idx->states);
 	free(idx);
@@ -92,8 +97,10 @@ all_packs(const struct index *idx, struct index_pack *out)
 		for (uint32_t p = 0; p < idx->segments[i].packs_count; p++) {
 			struct segment_pack sp;
 
-			if (out != NULL) {
-				segment_pack(&idx->segments[i], p, &sp);
+			segment_pack(&idx->segments[i], p, &sp);
+			if (manifest_is_removed(&idx->manifest, &sp.name))
+				continue;
+			if (out != NULL)
 				out[count] =
 				    (struct index_pack){.name = sp.name,
 					.size_bytes = sp.size_bytes,
@@ -101,7 +108,6 @@ all_packs(const struct index *idx, struct index_pack *out)
 					    (sp.flags & SEGMENT_METADATA) != 0,
 					.foreign =
 					    (sp.flags & SEGMENT_FOREIGN) != 0};
-			}
 			count++;
 		}
 	return count;
@@ -134,11 +140,13 @@ number_packs(struct store *st, struct err *e)
 	struct index *idx = st->index;
 
 	idx->numbers = calloc(idx->segments_count + 1, sizeof(*idx->numbers));
-	if (idx->numbers == NULL)
+	idx->firsts = calloc(idx->segments_count + 1, sizeof(*idx->firsts));
+	if (idx->numbers == NULL || idx->firsts == NULL)
 		return err_nomem(e);
 	for (size_t i = 0; i < idx->segments_count; i++) {
 		const struct segment *s = &idx->segments[i];
 
+		idx->firsts[i + 1] = idx->firsts[i] + s->records_count;
 		idx->numbers[i] =
 		    calloc((size_t)s->packs_count + 1, sizeof(uint32_t));
 		if (idx->numbers[i] == NULL)
@@ -148,7 +156,9 @@ number_packs(struct store *st, struct err *e)
 
 			segment_pack(s, p, &sp);
 			idx->numbers[i][p] =
-			    (uint32_t)index_pack_number(st, &sp.name);
+			    manifest_is_removed(&idx->manifest, &sp.name)
+			    ? NUMBER_NONE
+			    : (uint32_t)index_pack_number(st, &sp.name);
 		}
 	}
 	return ERR_NONE;
@@ -214,7 +224,6 @@ static enum err_code
 load_once(struct index **out, struct store *st, uint64_t *generation,
     bool *vanished, struct err *e)
 {
-	OWNED(manifest_fini) struct manifest m = {0};
 	OWNED(index_free) struct index *idx = calloc(1, sizeof(*idx));
 	struct err why = {0};
 	enum err_code rc;
@@ -222,15 +231,15 @@ load_once(struct index **out, struct store *st, uint64_t *generation,
 	*vanished = false;
 	if (idx == NULL)
 		return err_nomem(e);
-	rc = manifest_read(&m, st, &why);
+	rc = manifest_read(&idx->manifest, st, &why);
 	if (is_fatal(st, rc)) {
 		*e = why;
 		return rc;
 	}
 	if (rc != ERR_NONE)
 		note_damage(idx, &why);
-	*generation = m.generation;
-	rc = open_segments(idx, st, &m, vanished, e);
+	*generation = idx->manifest.generation;
+	rc = open_segments(idx, st, &idx->manifest, vanished, e);
 	if (rc == ERR_NONE)
 		*out = TAKE(idx);
 	return rc;
@@ -283,6 +292,18 @@ index_inherit(struct index *to, const struct index *from)
 	}
 }
 
+static struct index_copy
+copy_of(const struct index *idx, size_t segment, uint64_t at,
+    const struct segment_record *r)
+{
+	return (struct index_copy){.ordinal = idx->firsts[segment] + at,
+	    .number = idx->numbers[segment][r->pack],
+	    .frame = r->frame,
+	    .slot = r->slot,
+	    .kind = r->kind,
+	    .depth = r->depth};
+}
+
 bool
 index_find(const struct store *st, const struct id *id, unsigned nth,
     struct index_copy *out)
@@ -296,18 +317,40 @@ index_find(const struct store *st, const struct id *id, unsigned nth,
 		struct segment_record r;
 
 		for (; segment_record(s, at, &r) && id_equal(&r.id, id); at++) {
+			if (idx->numbers[i][r.pack] == NUMBER_NONE)
+				continue;
 			if (nth-- > 0)
 				continue;
-			*out = (struct index_copy){.number =
-						       idx->numbers[i][r.pack],
-			    .frame = r.frame,
-			    .slot = r.slot,
-			    .kind = r.kind,
-			    .depth = r.depth};
+			*out = copy_of(idx, i, at, &r);
 			return true;
 		}
 	}
 	return false;
+}
+
+uint64_t
+index_records_count(const struct store *st)
+{
+	return st->index->firsts[st->index->segments_count];
+}
+
+bool
+index_record(const struct store *st, uint64_t ordinal, struct id *id,
+    struct index_copy *out)
+{
+	const struct index *idx = st->index;
+	struct segment_record r;
+	size_t i = 0;
+
+	while (i < idx->segments_count && ordinal >= idx->firsts[i + 1])
+		i++;
+	if (i == idx->segments_count ||
+	    !segment_record(&idx->segments[i], ordinal - idx->firsts[i], &r) ||
+	    idx->numbers[i][r.pack] == NUMBER_NONE)
+		return false;
+	*id = r.id;
+	*out = copy_of(idx, i, ordinal - idx->firsts[i], &r);
+	return true;
 }
 
 size_t
@@ -413,18 +456,28 @@ struct change {
 	struct merge_choice inputs;     /* what merged stands for */
 };
 
+/* What comes again counts again (an intake's pack; a writer's is new). */
+static void
+take_back(struct manifest *m, const struct segment_parts *parts)
+{
+	for (size_t i = 0; i < parts->packs_count; i++)
+		manifest_unremove(m, &parts->packs[i].name);
+}
+
 static enum err_code
-prepare_merge(struct session *se, struct change *c, struct err *e)
+prepare_merge(struct session *se, const struct segment_parts *parts,
+    struct change *c, struct err *e)
 {
 	OWNED(manifest_fini) struct manifest m = {0};
 	OWNED(merge_fini) struct merge merge = {0};
 	enum err_code rc = manifest_read(&m, se->store, e);
 
+	take_back(&m, parts);
 	if (rc == ERR_NONE)
 		rc = manifest_add(&m, &c->own, e);
 	if (rc != ERR_NONE || !merge_choose(&m, &c->inputs))
 		return rc;
-	rc = merge_build(&merge, se->store, &c->inputs, e);
+	rc = merge_build(&merge, se->store, &m, &c->inputs, e);
 	if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT) {
 		/* Merged by another just now, or damaged: as it was, then. */
 		c->inputs.count = 0;
@@ -507,7 +560,7 @@ index_commit(struct session *se, struct segment_parts *parts, struct err *e)
 	enum err_code rc = publish_segment(se, parts, &c.own, e);
 
 	if (rc == ERR_NONE)
-		rc = prepare_merge(se, &c, e);
+		rc = prepare_merge(se, parts, &c, e);
 	if (rc == ERR_NONE)
 		rc = repo_lock(se->store, e);
 	if (rc != ERR_NONE)
@@ -519,6 +572,7 @@ index_commit(struct session *se, struct segment_parts *parts, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	replace = may_replace(&m, &c);
+	take_back(&m, parts);
 	rc = apply(&m, &c, replace, e);
 	if (rc == ERR_NONE)
 		rc = manifest_replace(&m, se, e);

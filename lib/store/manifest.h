@@ -6,7 +6,10 @@
 #include "parts.h"
 
 #define MANIFEST_SEGMENTS_MAX 65536
-#define MANIFEST_BYTES_MAX    (80 + (size_t)48 * MANIFEST_SEGMENTS_MAX)
+#define MANIFEST_REMOVED_MAX  262144
+#define MANIFEST_BYTES_MAX                         \
+	(80 + (size_t)48 * MANIFEST_SEGMENTS_MAX + \
+	    (size_t)ID_BYTES * MANIFEST_REMOVED_MAX)
 
 struct manifest_segment {
 	struct id name;
@@ -18,6 +21,8 @@ struct manifest {
 	uint64_t generation;
 	struct manifest_segment *segments;
 	size_t segments_count;
+	struct id *removed; /* packs that no longer count; ascending */
+	size_t removed_count;
 };
 
 void manifest_fini(struct manifest *m);
@@ -35,8 +40,16 @@ enum err_code manifest_read(struct manifest *out, struct store *st,
 enum err_code manifest_replace(struct manifest *m, struct session *se,
     struct err *e) MUST_CHECK;
 
-/* Append; false when there is no room. */
+/* Append.  ERR_INPUT: there is no room. */
 enum err_code manifest_add(struct manifest *m,
     const struct manifest_segment *seg, struct err *e) MUST_CHECK;
+
+/* Has the pack been removed, whatever the segments say? */
+bool manifest_is_removed(const struct manifest *m, const struct id *pack);
+/* Adds packs to the removed, which stay ascending.  ERR_INPUT: too many. */
+enum err_code manifest_remove(struct manifest *m, const struct id *packs,
+    size_t count, struct err *e) MUST_CHECK;
+/* It counts again: it has come back, or no segment names it any more. */
+void manifest_unremove(struct manifest *m, const struct id *pack);
 
 #endif

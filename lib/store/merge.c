@@ -57,40 +57,63 @@ merge_fini(struct merge *m)
 	memset(m, 0, sizeof(*m));
 }
 
-/* The packs of one segment behind those there are, then its records. */
+/* *numbers: where each pack of s is in the merged ones, or PACK_GONE. */
+#define PACK_GONE UINT32_MAX
+
 static enum err_code
-add_segment(struct merge *m, const struct segment *s, struct err *e)
+add_packs(struct merge *m, const struct segment *s, const struct manifest *man,
+    uint32_t *numbers, struct err *e)
 {
-	const size_t first = m->parts.packs_count;
-	struct segment_pack *packs =
-	    reallocarray(m->packs, first + s->packs_count + 1, sizeof(*packs));
+	struct segment_pack *packs = reallocarray(m->packs,
+	    m->parts.packs_count + s->packs_count + 1, sizeof(*packs));
 
 	if (packs == NULL)
 		return err_nomem(e);
 	m->packs = packs;
-	for (uint32_t i = 0; i < s->packs_count; i++)
-		segment_pack(s, i, &packs[first + i]);
-	m->parts.packs_count += s->packs_count;
-	for (uint64_t i = 0; i < s->records_count; i++) {
+	for (uint32_t i = 0; i < s->packs_count; i++) {
+		struct segment_pack *sp = &packs[m->parts.packs_count];
+
+		segment_pack(s, i, sp);
+		numbers[i] = manifest_is_removed(man, &sp->name)
+		    ? PACK_GONE
+		    : (uint32_t)m->parts.packs_count++;
+	}
+	return ERR_NONE;
+}
+
+/* The packs of one segment behind those there are, then its records. */
+static enum err_code
+add_segment(struct merge *m, const struct segment *s,
+    const struct manifest *man, struct err *e)
+{
+	OWNED(free_mem)
+	uint32_t *numbers =
+	    calloc((size_t)s->packs_count + 1, sizeof(*numbers));
+	enum err_code rc;
+
+	if (numbers == NULL)
+		return err_nomem(e);
+	rc = add_packs(m, s, man, numbers, e);
+	for (uint64_t i = 0; rc == ERR_NONE && i < s->records_count; i++) {
 		struct segment_record r;
 		uint8_t *at;
-		enum err_code rc;
 
 		if (!segment_record(s, i, &r))
 			return err_set(e, ERR_CORRUPT,
 			    "record %llu makes no sense",
 			    (unsigned long long)i);
-		r.pack += (uint32_t)first;
+		if (numbers[r.pack] == PACK_GONE)
+			continue;
+		r.pack = numbers[r.pack];
 		rc = buf_extend(&m->records, SEGMENT_RECORD_BYTES, &at, e);
-		if (rc != ERR_NONE)
-			return rc;
-		segment_record_put(at, &r);
+		if (rc == ERR_NONE)
+			segment_record_put(at, &r);
 	}
-	return ERR_NONE;
+	return rc;
 }
 
 enum err_code
-merge_build(struct merge *out, struct store *st,
+merge_build(struct merge *out, struct store *st, const struct manifest *m,
     const struct merge_choice *choice, struct err *e)
 {
 	enum err_code rc = ERR_NONE;
@@ -111,7 +134,7 @@ merge_build(struct merge *out, struct store *st,
 			rc = err_set(e, ERR_CORRUPT,
 			    "index segment %s does not match its name", hex);
 		if (rc == ERR_NONE)
-			rc = add_segment(out, &s, e);
+			rc = add_segment(out, &s, m, e);
 	}
 	out->parts.packs = out->packs;
 	out->parts.records = out->records.bytes;

@@ -28,8 +28,12 @@ struct merge {
 };
 void merge_fini(struct merge *m);
 
-/* All records of the chosen segments.  ERR_NOTFOUND: one is gone. */
+/*
+ * All records of the chosen segments but of packs that m has removed.
+ * ERR_NOTFOUND: one is gone.
+ */
 enum err_code merge_build(struct merge *out, struct store *st,
-    const struct merge_choice *choice, struct err *e) MUST_CHECK;
+    const struct manifest *m, const struct merge_choice *choice,
+    struct err *e) MUST_CHECK;
 
 #endif

@@ -24,7 +24,10 @@ enum head_kind {
 	HEAD_SNAPSHOT,
 	HEAD_POINT,
 	HEAD_SESSION,
-	HEAD_PIN = 11
+	HEAD_HOLD = 9,
+	HEAD_PIN = 11,
+	HEAD_CONDEMNED,
+	HEAD_CLOCK
 };
 
 void head_put(uint8_t at[HEAD_BYTES], enum head_kind kind,
@@ -166,12 +169,22 @@ bool index_present(struct store *st, const struct id *id);
  * until store_refresh.
  */
 struct index_copy {
-	uint32_t number; /* of its pack */
+	uint64_t ordinal; /* of its record; see index_record */
+	uint32_t number;  /* of its pack */
 	uint32_t frame;
 	uint16_t slot;
 	uint8_t kind, depth;
 };
 bool index_find(const struct store *st, const struct id *id, unsigned nth,
+    struct index_copy *out);
+
+/*
+ * Records over all listed segments have ordinals below index_records_count
+ * until store_refresh.  False: it does not count (its pack was removed, or it
+ * makes no sense).
+ */
+uint64_t index_records_count(const struct store *st);
+bool index_record(const struct store *st, uint64_t ordinal, struct id *id,
     struct index_copy *out);
 
 struct index_pack {

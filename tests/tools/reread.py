@@ -216,12 +216,13 @@ def read_manifest(repo, name):
     ends_with_hash(data)
     r = repo.head(data, "manifest")
     r.u(8)
-    count = r.u(4)
-    want(r.u(4) == 0, "a reserved field is used")
+    count, gone = r.u(4), r.u(4)
     for _ in range(count):
         segment, size, records = r.take(32).hex(), r.u(8), r.u(8)
         want(segment in repo.segments, f"segment {segment} is not there")
         want(repo.segments[segment] == (size, records), f"the size of {segment}")
+    removed = [r.take(32) for _ in range(gone)]
+    want(removed == sorted(set(removed)), "the order of removed packs")
     r.take(32)
     r.end()
 
