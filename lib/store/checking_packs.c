@@ -31,8 +31,7 @@ struct subject {
 static enum err_code
 judge(struct subject *s, enum err_code rc, struct err *e)
 {
-	if (rc != ERR_CORRUPT && rc != ERR_TOONEW && rc != ERR_IO &&
-	    rc != ERR_NOTFOUND)
+	if (rc != ERR_CORRUPT && rc != ERR_IO && rc != ERR_NOTFOUND)
 		return rc;
 	checking_damage(s->ck, s->object, "%s", e->text);
 	return ERR_NONE;

@@ -93,8 +93,7 @@ name_lacks(struct round *r, const struct id *root, struct err *e)
 static bool
 is_damage(enum err_code rc)
 {
-	return rc == ERR_CORRUPT || rc == ERR_TOONEW || rc == ERR_INPUT ||
-	    rc == ERR_IO;
+	return rc == ERR_CORRUPT || rc == ERR_INPUT || rc == ERR_IO;
 }
 
 /* Damaged files were told of by the first pass; the second steps over them. */

@@ -117,8 +117,8 @@ judge(struct closure_open *co, enum err_code rc, const char *what,
 {
 	char hex[ID_HEX_BYTES];
 
-	if (rc != ERR_CORRUPT && rc != ERR_NOTFOUND && rc != ERR_TOONEW &&
-	    rc != ERR_KEY && rc != ERR_INPUT && rc != ERR_IO)
+	if (rc != ERR_CORRUPT && rc != ERR_NOTFOUND && rc != ERR_KEY &&
+	    rc != ERR_INPUT && rc != ERR_IO)
 		return rc;
 	checking_damage(co->checking, co->object, "%s %.16s: %s", what,
 	    id_hex(id, hex), e->text);

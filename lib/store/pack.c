@@ -70,6 +70,53 @@ read_tail(struct pack *pk, struct err *e)
 	return ERR_NONE;
 }
 
+static enum err_code
+hash_of(const struct pack *pk, struct id *out, struct err *e)
+{
+	OWNED(hash_free) struct hash *h = NULL;
+	OWNED(free_mem) uint8_t *bytes = malloc(PACK_BLOCK_BYTES);
+	enum err_code rc = hash_begin(&h, e);
+
+	if (bytes == NULL)
+		return err_nomem(e);
+	for (uint64_t at = 0; rc == ERR_NONE && at < pk->size_bytes;) {
+		uint64_t left = pk->size_bytes - at;
+		size_t n =
+		    left < PACK_BLOCK_BYTES ? (size_t)left : PACK_BLOCK_BYTES;
+
+		rc = fdio_pread(pk->fd, bytes, n, at, e);
+		if (rc == ERR_NONE)
+			hash_add(h, bytes, n);
+		at += n;
+	}
+	if (rc == ERR_NONE)
+		hash_end(h, out);
+	return rc;
+}
+
+/*
+ * A head that says it is newer is believed when the file hashes to its name,
+ * and not by itself: that may be a flipped bit, and the frames behind it whole.
+ */
+static enum err_code
+refuse_newer(const struct pack *pk, const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	uint8_t head[HEAD_BYTES];
+	struct id name, hash;
+	struct err newer = {0};
+
+	if (slash == NULL || !id_parse(slash + 1, &name) ||
+	    pk->size_bytes < HEAD_BYTES || pk->size_bytes > PACK_BYTES_MAX ||
+	    fdio_pread(pk->fd, head, HEAD_BYTES, 0, e) != ERR_NONE ||
+	    head_check(head, HEAD_BYTES, HEAD_PACK, NULL, &newer) !=
+		ERR_TOONEW ||
+	    hash_of(pk, &hash, e) != ERR_NONE || !id_equal(&hash, &name))
+		return ERR_NONE; /* whatever it is, it will show */
+	*e = newer;
+	return err_wrap(e, "'%s'", path);
+}
+
 enum err_code
 pack_open(struct pack *out, int dirfd, const char *path, uint64_t size_bytes,
     struct err *e)
@@ -79,6 +126,8 @@ pack_open(struct pack *out, int dirfd, const char *path, uint64_t size_bytes,
 
 	*out = pk;
 	rc = repo_open_file(&pk.fd, &pk.size_bytes, dirfd, path, e);
+	if (rc == ERR_NONE)
+		rc = refuse_newer(&pk, path, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (pk.size_bytes < HEAD_BYTES + COUNTS_BYTES + PACK_TAIL_BYTES ||

@@ -82,7 +82,10 @@ struct pack {
 	struct id footer_hash; /* as the tail says */
 };
 
-/* size_bytes: what it must be; 0: any.  ERR_NOTFOUND, ERR_CORRUPT. */
+/*
+ * size_bytes: what it must be; 0: any.  ERR_NOTFOUND, ERR_CORRUPT; ERR_TOONEW
+ * only for a file that hashes to its name.
+ */
 enum err_code pack_open(struct pack *out, int dirfd, const char *path,
     uint64_t size_bytes, struct err *e) MUST_CHECK;
 void pack_close(struct pack *pk);

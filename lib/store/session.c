@@ -1,4 +1,5 @@
 #include "parts.h"
+#include "snapfind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -159,6 +160,8 @@ session_open_bare(struct session **out, struct store *st, struct err *e)
 		return err_hint(e, "bascule -r '%s' check names all damage",
 		    st->path);
 	}
+	if ((rc = snapfind_refuse_newer(st, e)) != ERR_NONE)
+		return rc;
 	se = calloc(1, sizeof(*se));
 	if (se == NULL)
 		return err_nomem(e);

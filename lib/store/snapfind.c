@@ -118,11 +118,53 @@ snapfind_step_over(const struct snapfind_each *each, const char *object,
 	switch (e->code) {
 	case ERR_NOTFOUND: return ERR_NONE;
 	case ERR_CORRUPT:
-	case ERR_TOONEW:
 	case ERR_INPUT:
 	case ERR_IO: report(each, object, e->text); return ERR_NONE;
 	default: return err_wrap(e, "%s", object);
 	}
+}
+
+static enum err_code
+newer_fn(void *ctx, int dir_fd, const char *service, const char *object,
+    const struct id *id, struct err *e)
+{
+	const enum head_kind *kind = ctx;
+	OWNED(buf_fini) struct buf bytes = {0};
+	OWNED(fdio_close) int fd = -1;
+	uint8_t head[HEAD_BYTES];
+	struct err why = {0}, newer = {0};
+	char hex[ID_HEX_BYTES];
+
+	(void)service;
+	/* What cannot be read or believed is damage, which check tells of. */
+	if (repo_open_file(&fd, NULL, dir_fd, id_hex(id, hex), &why) !=
+		ERR_NONE ||
+	    fdio_pread(fd, head, HEAD_BYTES, 0, &why) != ERR_NONE ||
+	    head_check(head, HEAD_BYTES, *kind, NULL, &newer) != ERR_TOONEW ||
+	    snapfind_bytes(&bytes, dir_fd, id, SNAPFILE_BYTES_MAX, &why) !=
+		ERR_NONE)
+		return ERR_NONE;
+	*e = newer;
+	return err_wrap(e, "%s", object);
+}
+
+enum err_code
+snapfind_refuse_newer(struct store *st, struct err *e)
+{
+	enum head_kind kind = HEAD_SNAPSHOT;
+	struct snapfind_each each = {.store = st,
+	    .top_fd = st->snapshots_fd,
+	    .top = "snapshots",
+	    .fn = newer_fn,
+	    .fn_ctx = &kind};
+	enum err_code rc = snapfind_each(&each, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	kind = HEAD_POINT;
+	each.top_fd = st->points_fd;
+	each.top = "points";
+	return snapfind_each(&each, e);
 }
 
 /* --- finding -------------------------------------------------------------- */

@@ -45,10 +45,17 @@ enum err_code snapfind_each(const struct snapfind_each *each,
 /*
  * What a listing does about a file it could not read: one that went while it
  * looked is nothing, a damaged one is told of and stepped over, so that it
- * does not hide all the others.  Anything else stays the failure it is.
+ * does not hide all the others.  Anything else stays the failure it is: also
+ * ERR_TOONEW, for which snapshot is the latest is then not known.
  */
 enum err_code snapfind_step_over(const struct snapfind_each *each,
     const char *object, struct err *e) MUST_CHECK;
+
+/*
+ * Is there a snapshot or point that a newer version wrote?  Then nothing may
+ * be added to the repository: ERR_TOONEW.  Reads the heads only.
+ */
+enum err_code snapfind_refuse_newer(struct store *st, struct err *e) MUST_CHECK;
 
 /* As snapshot_list (service may be NULL), but the details stay sealed. */
 enum err_code snapshot_list_clear(struct snapshot_list *out, struct store *st,

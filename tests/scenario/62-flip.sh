@@ -29,6 +29,29 @@ open(sys.argv[1], "wb").write(data)' "bent/$f"
 	cp -p kept "bent/$f"
 done
 
+# A newer version's file is no damage (16, and nothing is touched); one whose
+# hash is wrong is damage whatever its version says (4).
+for kind in pack segment manifest snapshot format; do
+	rm -rf new torn; cp -a repo new; cp -a repo torn; cp repo.key new.key
+	python3 "$TOOLS/newer.py" new $kind
+	python3 "$TOOLS/newer.py" torn $kind --torn
+	expect 16 "check of a newer $kind" "$B" -r new check
+	says 'version'
+	export BASCULE_KEY_FILE=repo.key
+	if [ $kind != pack ]; then # which nothing refers to
+		find new -type f -exec sha256sum {} + | sort >before
+		expect 16 '... a restore' "$B" -r new restore latest --to out
+		expect 16 '... the list' "$B" -r new snapshots
+		expect 16 '... a backup' "$B" -r new backup "$PWD/src"
+		find new -type f -exec sha256sum {} + | sort >after
+		is '... none touched it' "$(cmp before after && echo same)" same
+		fails '... or made a target' test -e out
+	fi
+	expect 4 "check --read of a $kind with that bit flipped" \
+	    "$B" -r torn check --read
+	unset BASCULE_KEY_FILE
+done
+
 case ${FLIPS:-300} in
 every) how=--every ;;
 *) how="--sample ${FLIPS:-300}" ;;

@@ -2,7 +2,11 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "support/fault.h"
 #include "support/tmpdir.h"
@@ -75,6 +79,28 @@ START_TEST(any_failing_call_leaves_one_whole_file)
 }
 END_TEST
 
+/* A4: another name of somebody's file, where our temporary should be. */
+START_TEST(a_stale_temporary_is_swept_and_not_written_through)
+{
+	char stale[64];
+	struct err e = {0};
+
+	snprintf(stale, sizeof stale, ".config.%ld.tmp", (long)getpid());
+	tmpdir_put(&td, "precious", "mine");
+	ck_assert_int_eq(linkat(td.fd, "precious", td.fd, stale, 0), 0);
+	ck_assert_msg(replace("config", "new", &e) == ERR_NONE, "%s", e.text);
+	ck_assert_str_eq(tmpdir_get(&td, "precious"), "mine");
+	ck_assert_str_eq(tmpdir_get(&td, "config"), "new");
+	ck_assert_int_eq(tmpdir_count(&td), 2);
+
+	/* ... and what cannot be swept stays, and is not ours to remove */
+	ck_assert_int_eq(mkdirat(td.fd, stale, 0700), 0);
+	ck_assert_int_ne(replace("config", "newer", &e), ERR_NONE);
+	ck_assert_str_eq(tmpdir_get(&td, "config"), "new");
+	ck_assert_int_eq(unlinkat(td.fd, stale, AT_REMOVEDIR), 0);
+}
+END_TEST
+
 Suite *suite_base_atomfile(void);
 
 Suite *
@@ -86,6 +112,7 @@ suite_base_atomfile(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, commit_shows_new_content);
 	tcase_add_test(tc, long_name_is_refused);
+	tcase_add_test(tc, a_stale_temporary_is_swept_and_not_written_through);
 	tcase_add_test(tc, any_failing_call_leaves_one_whole_file);
 	suite_add_tcase(s, tc);
 	return s;
