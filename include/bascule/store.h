@@ -260,6 +260,22 @@ enum err_code tree_writer_add_encoded(struct tree_writer *tw, const char *path,
  */
 enum err_code tree_writer_root(struct tree_writer *tw, struct id *root,
     struct err *e) MUST_CHECK;
+/*
+ * Taking leaf pages as they are.  A leaf that tree_writer_leaf names right
+ * after an item was added (true: that item ended it, and it may be taken again)
+ * is the same wherever exactly its items follow each other from a place that
+ * tree_writer_is_between.
+ */
+bool tree_writer_is_between(const struct tree_writer *tw);
+bool tree_writer_leaf(const struct tree_writer *tw, struct id *page,
+    uint64_t *items_count);
+/*
+ * All items of that page at once; only when tree_writer_is_between.  path: of
+ * its last.  ERR_NOTFOUND: the page is not here; nothing was done.
+ */
+enum err_code tree_writer_add_leaf(struct tree_writer *tw, const char *path,
+    size_t path_bytes, const struct id *page, uint64_t items_count,
+    struct err *e) MUST_CHECK;
 
 /* Walks a tree in order.  Needs a read key. */
 struct cursor;
@@ -318,6 +334,17 @@ void snapshot_fini(struct snapshot *s);
  */
 enum err_code snapshot_commit(struct session *se, struct writer *w,
     struct snapshot *s, struct err *e) MUST_CHECK;
+
+/*
+ * Checkpoints: snapshots (SNAPSHOT_CHECKPOINT) of a run that has not ended, so
+ * that what it stored counts: a parent for the next run's state cache and a
+ * root for a collection.  They take a number in their series, but are nobody's
+ * predecessor; they are neither `latest` nor replicated nor part of a point.
+ * Remove those of a series that this session's writer made, but for keep.
+ */
+enum err_code checkpoint_sweep(struct session *se, const char *service,
+    const char *dataset, const struct id *keep, size_t keep_count,
+    struct err *e) MUST_CHECK;
 
 /* All snapshots (or one service's), by (epoch, sequence); damaged ones are
  * reported through on_damage (may be NULL) and left out. */

@@ -305,7 +305,7 @@ know(struct closure *c, const struct id *root, struct err *e)
 
 enum err_code
 closure_complete(struct store *st, const struct id *root,
-    const struct id *known, struct err *e)
+    const struct id *known, size_t known_count, struct err *e)
 {
 	OWNED(closure_fini)
 	struct closure c = {
@@ -314,9 +314,11 @@ closure_complete(struct store *st, const struct id *root,
 	};
 	enum err_code rc;
 
-	if (known != NULL && id_equal(root, known))
-		return ERR_NONE;
-	if (known != NULL && (rc = know(&c, known, e)) != ERR_NONE)
-		return rc;
+	for (size_t i = 0; i < known_count; i++)
+		if (id_equal(root, &known[i]))
+			return ERR_NONE;
+	for (size_t i = 0; i < known_count; i++)
+		if ((rc = know(&c, &known[i], e)) != ERR_NONE)
+			return rc;
 	return closure_walk(&c, root, e);
 }

@@ -37,10 +37,10 @@ enum err_code closure_walk(struct closure *c, const struct id *root,
     struct err *e) MUST_CHECK;
 
 /*
- * Is everything below root present, given that all below known (NULL: nothing
- * known) is?  ERR_NOTFOUND says what is not.
+ * Is everything below root present, given that all below each of known is?
+ * ERR_NOTFOUND says what is not.
  */
 enum err_code closure_complete(struct store *st, const struct id *root,
-    const struct id *known, struct err *e) MUST_CHECK;
+    const struct id *known, size_t known_count, struct err *e) MUST_CHECK;
 
 #endif

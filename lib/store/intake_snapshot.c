@@ -76,8 +76,8 @@ take(struct session *se, const struct snapshot *s, const void *bytes,
 	if ((rc = session_check(se, e)) != ERR_NONE ||
 	    (rc = store_refresh(se->store, e)) != ERR_NONE ||
 	    (rc = place(se->store, s, &known, e)) != ERR_NONE ||
-	    (rc = closure_complete(se->store, &s->root,
-		 id_is_none(&known) ? NULL : &known, e)) != ERR_NONE ||
+	    (rc = closure_complete(se->store, &s->root, &known,
+		 !id_is_none(&known), e)) != ERR_NONE ||
 	    (rc = pin_accept(se, s->writer_key, s->service, e)) != ERR_NONE)
 		return rc;
 	return publish(se, s, bytes, len_bytes, e);

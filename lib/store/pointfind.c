@@ -28,21 +28,21 @@ pointfind_complete(struct store *st, const struct point *p, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	for (size_t i = 0; i < p->snapshots_count; i++) {
-		OWNED(fdio_close) int file = -1;
-		uint64_t size;
+		OWNED(snapshot_fini) struct snapshot s = {0};
 
 		for (size_t k = 0; k < i; k++)
 			if (id_equal(&p->snapshots[k], &p->snapshots[i]))
 				return err_set(e, ERR_INPUT,
 				    "snapshot %.12s is named twice",
 				    id_hex(&p->snapshots[i], hex));
-		rc = repo_open_file(&file, &size, fd,
-		    id_hex(&p->snapshots[i], hex), e);
-		if (rc == ERR_NONE && size == 0)
-			rc = err_set(e, ERR_CORRUPT, "it is empty");
+		rc = snapfind_load(&s, st, fd, &p->snapshots[i], SNAPFIND_CLEAR,
+		    e);
+		if (rc == ERR_NONE && (s.flags & SNAPSHOT_CHECKPOINT) != 0)
+			rc = err_set(e, ERR_INPUT,
+			    "it is a checkpoint of a run that did not end");
 		if (rc != ERR_NONE)
-			return err_wrap(e, "snapshot %.12s of %s", hex,
-			    p->service);
+			return err_wrap(e, "snapshot %.12s of %s",
+			    id_hex(&p->snapshots[i], hex), p->service);
 	}
 	return ERR_NONE;
 }

@@ -146,30 +146,42 @@ check_request(const struct session *se, const struct snapshot *s, struct err *e)
 	return ERR_NONE;
 }
 
-/* Its place in its series, which is as long as the lock is held. */
+#define KNOWN_MAX 2
+
+/*
+ * Its place in its series, which is as long as the lock is held.  known: roots
+ * of which everything is here, the newest snapshot's and the newest's that is
+ * no checkpoint.
+ */
 static enum err_code
-place(struct session *se, struct snapshot *s, struct id *known, struct err *e)
+place(struct session *se, struct snapshot *s, struct id known[KNOWN_MAX],
+    size_t *known_count, struct err *e)
 {
 	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
-	const struct snapshot *last;
+	bool ended = false;
 	enum err_code rc;
 
+	*known_count = 0;
 	rc = snapshot_list_clear(&list, se->store, s->service, e);
 	if (rc != ERR_NONE)
 		return rc;
-	last = snapfind_newest(&list, s->service, s->dataset);
 	memset(&s->predecessor, 0, sizeof s->predecessor);
-	memset(known, 0, sizeof *known);
 	s->sequence = 1;
-	if (last == NULL)
-		return ERR_NONE;
-	s->predecessor = last->id;
-	*known = last->root;
-	/* Over all epochs, so that a stale epoch is seen and not hidden. */
-	for (size_t i = 0; i < list.count; i++)
-		if (strcmp(list.snapshots[i].dataset, s->dataset) == 0 &&
-		    list.snapshots[i].sequence >= s->sequence)
-			s->sequence = list.snapshots[i].sequence + 1;
+	for (size_t i = list.count; i > 0; i--) {
+		const struct snapshot *other = &list.snapshots[i - 1];
+		bool checkpoint = (other->flags & SNAPSHOT_CHECKPOINT) != 0;
+
+		if (strcmp(other->dataset, s->dataset) != 0)
+			continue;
+		/* Over all epochs, so that a stale epoch is seen, not hidden. */
+		if (other->sequence >= s->sequence)
+			s->sequence = other->sequence + 1;
+		if (*known_count == 0 || (!checkpoint && !ended))
+			known[(*known_count)++] = other->root;
+		if (!checkpoint && !ended)
+			s->predecessor = other->id;
+		ended |= !checkpoint;
+	}
 	return s->sequence == 0
 	    ? err_set(e, ERR_CORRUPT, "the series has no next number")
 	    : ERR_NONE;
@@ -199,7 +211,8 @@ snapshot_commit(struct session *se, struct writer *w, struct snapshot *s,
 {
 	OWNED(repo_unlock_owned) struct store *held = NULL;
 	const struct keyring *k = se->store->keyring;
-	struct id known;
+	struct id known[KNOWN_MAX];
+	size_t known_count;
 	enum err_code rc;
 
 	if ((rc = check_request(se, s, e)) != ERR_NONE ||
@@ -213,10 +226,9 @@ snapshot_commit(struct session *se, struct writer *w, struct snapshot *s,
 	held = se->store;
 	if ((rc = session_check(se, e)) != ERR_NONE ||
 	    (rc = store_refresh(se->store, e)) != ERR_NONE ||
-	    (rc = place(se, s, &known, e)) != ERR_NONE)
+	    (rc = place(se, s, known, &known_count, e)) != ERR_NONE)
 		return rc;
-	rc = closure_complete(se->store, &s->root,
-	    id_is_none(&known) ? NULL : &known, e);
+	rc = closure_complete(se->store, &s->root, known, known_count, e);
 	if (rc == ERR_NOTFOUND) {
 		err_wrap(e,
 		    "not committed: the repository lacks what the "

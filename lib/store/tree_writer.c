@@ -11,6 +11,10 @@
  *     minimum: memory does not grow with the tree.
  * T2. What a page holds depends on the items and the split key alone, not on
  *     when tree_writer_root was called.
+ * T3. A leaf that began between two others and ended by its last cell's hash
+ *     depends on its own items alone: wherever these come between two leaves
+ *     again, that leaf may be taken as it is (tree_writer_add_leaf).  Where a
+ *     forced cut lies also depends on what follows it.
  */
 
 struct pending {
@@ -27,6 +31,7 @@ struct level {
 	uint64_t weight;
 	uint64_t pages_count; /* that ended here */
 	struct id last_page;
+	uint64_t last_items_count; /* of last_page */
 };
 
 struct tree_writer {
@@ -37,6 +42,8 @@ struct tree_writer {
 	struct buf last; /* path of the last item */
 	struct buf encoded;
 	bool begun;
+	bool forced; /* the open leaf begins with what another one cut off */
+	bool whole;  /* the last item ended a leaf that began between two */
 };
 
 /* --- making and ending ---------------------------------------------------- */
@@ -140,6 +147,7 @@ page_put(struct tree_writer *tw, unsigned n, size_t count,
 	    pb->body.bytes, pb->body.len_bytes,
 	    (const struct id *)pb->refs.bytes, pb->refs.len_bytes / ID_BYTES,
 	    &lv->last_page, e);
+	lv->last_items_count = *items_count;
 	if (rc == ERR_NONE)
 		lv->pages_count++;
 	return rc;
@@ -266,14 +274,20 @@ level_add(struct tree_writer *tw, unsigned n, const struct cell *cell,
 	enum err_code rc;
 
 	while (lv->count >= cells_min(n) &&
-	    lv->weight + p.weight > SPLIT_WEIGHT_MAX)
+	    lv->weight + p.weight > SPLIT_WEIGHT_MAX) {
+		tw->forced |= n == 0;
 		if ((rc = page_end(tw, n, forced_end(lv, n), e)) != ERR_NONE)
 			return rc;
+	}
 	if ((rc = level_append(lv, cell, &p, e)) != ERR_NONE)
 		return rc;
-	if (lv->count >= cells_min(n) && split_is_end(p.hash, p.weight))
-		return page_end(tw, n, lv->count, e);
-	return ERR_NONE;
+	if (lv->count < cells_min(n) || !split_is_end(p.hash, p.weight))
+		return ERR_NONE;
+	if (n == 0) {
+		tw->whole = !tw->forced;
+		tw->forced = false;
+	}
+	return page_end(tw, n, lv->count, e);
 }
 
 /* --- items ---------------------------------------------------------------- */
@@ -380,7 +394,51 @@ tree_writer_add_encoded(struct tree_writer *tw, const char *path,
 		return rc;
 	cell = (struct cell){path, path_bytes, v.refs, v.refs_count, v.core,
 	    v.core_bytes};
+	tw->whole = false;
 	return level_add(tw, 0, &cell, 1, e);
+}
+
+bool
+tree_writer_is_between(const struct tree_writer *tw)
+{
+	return tw->levels[0].count == 0;
+}
+
+bool
+tree_writer_leaf(const struct tree_writer *tw, struct id *page,
+    uint64_t *items_count)
+{
+	*page = tw->levels[0].last_page;
+	*items_count = tw->levels[0].last_items_count;
+	return tw->whole;
+}
+
+enum err_code
+tree_writer_add_leaf(struct tree_writer *tw, const char *path,
+    size_t path_bytes, const struct id *page, uint64_t items_count,
+    struct err *e)
+{
+	struct level *lv = &tw->levels[0];
+	OWNED(buf_fini) struct buf core = {0};
+	struct cell cell = {.path = path,
+	    .path_bytes = path_bytes,
+	    .refs = page->bytes,
+	    .refs_count = 1};
+	enum err_code rc;
+
+	ASSERT(lv->count == 0);
+	if (!writer_has(tw->writer, page))
+		return err_set(e, ERR_NOTFOUND, "a page that is not here");
+	if ((rc = path_next(tw, path, path_bytes, e)) != ERR_NONE ||
+	    (rc = le_add_varint(&core, items_count, e)) != ERR_NONE)
+		return rc;
+	cell.core = core.bytes;
+	cell.core_bytes = core.len_bytes;
+	lv->last_page = *page;
+	lv->last_items_count = items_count;
+	lv->pages_count++;
+	tw->whole = true;
+	return level_add(tw, 1, &cell, items_count, e);
 }
 
 enum err_code

@@ -270,6 +270,74 @@ START_TEST(a_checkpoint_is_never_the_latest)
 }
 END_TEST
 
+static struct id
+commit_checkpoint(const char *dataset, const struct id *root)
+{
+	OWNED(snapshot_fini) struct snapshot s;
+	struct err e = {0};
+
+	fill(&s, "housing", dataset, root);
+	s.flags = SNAPSHOT_CHECKPOINT;
+	must(snapshot_commit(se, w, &s, &e), &e);
+	return s.id;
+}
+
+static bool
+is_there(const struct id *id)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	struct err e = {0};
+
+	return store_snapshot_bytes(st, "housing", id, &b, &e) == ERR_NONE;
+}
+
+START_TEST(a_checkpoint_is_nobodys_predecessor)
+{
+	OWNED(snapshot_fini) struct snapshot s;
+	struct err e = {0};
+	struct id root = plant(3, 1), first;
+
+	(void)commit_checkpoint("db", &root);
+	first = commit("housing", "db", &root);
+	(void)commit_checkpoint("db", &root);
+	fill(&s, "housing", "db", &root);
+	must(snapshot_commit(se, w, &s, &e), &e);
+	ck_assert(id_equal(&s.predecessor, &first));
+	ck_assert_uint_eq(s.sequence, 4);
+}
+END_TEST
+
+START_TEST(checkpoints_are_swept_but_for_those_kept)
+{
+	struct err e = {0};
+	struct id root = plant(3, 1), a, b, other, whole;
+
+	a = commit_checkpoint("db", &root);
+	b = commit_checkpoint("db", &root);
+	other = commit_checkpoint("files", &root);
+	whole = commit("housing", "db", &root);
+	must(checkpoint_sweep(se, "housing", "db", &b, 1, &e), &e);
+	ck_assert(!is_there(&a));
+	ck_assert(is_there(&b) && is_there(&other) && is_there(&whole));
+	must(checkpoint_sweep(se, "housing", "db", NULL, 0, &e), &e);
+	ck_assert(!is_there(&b));
+	ck_assert(is_there(&other) && is_there(&whole));
+	must(checkpoint_sweep(se, "nothing", "db", NULL, 0, &e), &e);
+}
+END_TEST
+
+START_TEST(a_point_takes_no_checkpoint)
+{
+	struct point p = {.service = "housing", .snapshots_count = 1};
+	struct err e = {0};
+	struct id root = plant(3, 1);
+
+	p.snapshots[0] = commit_checkpoint("db", &root);
+	ck_assert(point_commit(se, &p, &e) == ERR_INPUT);
+	ck_assert_ptr_nonnull(strstr(e.text, "checkpoint"));
+}
+END_TEST
+
 START_TEST(the_clock_does_not_decide_what_is_latest_in_a_series)
 {
 	OWNED(snapshot_fini) struct snapshot s;
@@ -436,6 +504,9 @@ suite_store_snapshot(void)
 	tcase_add_test(tc,
 	    the_clock_does_not_decide_what_is_latest_in_a_series);
 	tcase_add_test(tc, a_flipped_bit_is_reported_by_name_and_left_out);
+	tcase_add_test(tc, a_checkpoint_is_nobodys_predecessor);
+	tcase_add_test(tc, checkpoints_are_swept_but_for_those_kept);
+	tcase_add_test(tc, a_point_takes_no_checkpoint);
 	tcase_add_test(tc, a_point_names_snapshots_that_are_there);
 	tcase_add_test(tc, a_flipped_bit_in_a_point_is_reported_by_name);
 	tcase_add_test(tc, the_packs_a_snapshot_needs_are_found_without_a_key);

@@ -200,6 +200,110 @@ START_TEST(a_checkpoint_is_whole_and_changes_nothing_after_it)
 }
 END_TEST
 
+/* A leaf that ended with item `last` of the first tree. */
+struct leaf {
+	struct id page;
+	uint64_t items_count;
+	size_t first, last;
+};
+
+/* Plant f and note the leaves that may be taken again. */
+static size_t
+plant_leaves(const struct forest *f, struct leaf *leaves, struct id *root)
+{
+	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
+	struct err e = {0};
+	size_t count = 0;
+
+	must(tree_writer_new(&tw, w, &e), &e);
+	for (size_t i = 0; i < f->count; i++) {
+		struct leaf *l = &leaves[count];
+
+		must(tree_writer_add(tw, &f->items[i], &e), &e);
+		if (!tree_writer_leaf(tw, &l->page, &l->items_count))
+			continue;
+		ck_assert(tree_writer_is_between(tw));
+		l->last = i;
+		l->first = i + 1 - l->items_count;
+		count++;
+	}
+	must(tree_writer_root(tw, root, &e), &e);
+	return count;
+}
+
+/* All but `skip` again, by whole leaves wherever that may be. */
+static struct id
+plant_again(const struct forest *f, size_t skip, const struct leaf *leaves,
+    size_t count, size_t *taken)
+{
+	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
+	struct err e = {0};
+	struct id root;
+	size_t l = 0;
+
+	must(tree_writer_new(&tw, w, &e), &e);
+	for (size_t i = 0; i < f->count; i++) {
+		const struct leaf *at = &leaves[l];
+
+		while (l < count && at->first < i)
+			at = &leaves[++l];
+		if (l < count && at->first == i && tree_writer_is_between(tw) &&
+		    (skip < at->first || skip > at->last)) {
+			i = at->last;
+			must(tree_writer_add_leaf(tw, f->paths[i],
+				 strlen(f->paths[i]), &at->page,
+				 at->items_count, &e),
+			    &e);
+			++*taken;
+		} else if (i != skip)
+			must(tree_writer_add(tw, &f->items[i], &e), &e);
+	}
+	must(tree_writer_root(tw, &root, &e), &e);
+	return root;
+}
+
+START_TEST(whole_leaves_taken_again_make_the_same_root)
+{
+	size_t taken = 0, of = 0;
+
+	for (uint64_t seed = 40; seed < 44; seed++) {
+		OWNED(forest_fini) struct forest f;
+		OWNED(free_mem) struct leaf *leaves = NULL;
+		struct id root, again, want;
+		size_t count;
+
+		forest_init(&f, 9000, seed);
+		leaves = calloc(f.count, sizeof *leaves);
+		count = plant_leaves(&f, leaves, &root);
+		of += count;
+		again = plant_again(&f, SIZE_MAX, leaves, count, &taken);
+		ck_assert(id_equal(&root, &again));
+		for (size_t i = 0; i < f.count; i += 577) {
+			want = plant(&f, i);
+			again = plant_again(&f, i, leaves, count, &taken);
+			ck_assert(id_equal(&again, &want));
+		}
+	}
+	ck_assert_uint_gt(of, 20); /* else this shows nothing */
+	ck_assert_uint_gt(taken, 10 * of);
+}
+END_TEST
+
+START_TEST(a_leaf_that_is_not_here_is_not_taken)
+{
+	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
+	struct id unknown = {{7}}, root, want;
+	struct err e = {0};
+
+	must(tree_writer_new(&tw, w, &e), &e);
+	must(tree_writer_root(tw, &want, &e), &e);
+	ck_assert(
+	    tree_writer_add_leaf(tw, "a", 1, &unknown, 3, &e) == ERR_NOTFOUND);
+	must(tree_writer_root(tw, &root, &e), &e);
+	ck_assert(id_equal(&root, &want));
+}
+END_TEST
+
 static size_t
 pages_new(void)
 {
@@ -387,6 +491,8 @@ suite_store_tree_writer(void)
 	tcase_add_test(tc, a_checkpoint_is_whole_and_changes_nothing_after_it);
 	tcase_add_test(tc, one_changed_item_changes_only_the_pages_above_it);
 	tcase_add_test(tc, an_encoded_item_is_taken_as_it_is);
+	tcase_add_test(tc, whole_leaves_taken_again_make_the_same_root);
+	tcase_add_test(tc, a_leaf_that_is_not_here_is_not_taken);
 	tcase_add_test(tc, paths_must_be_valid_and_ascend);
 	tcase_add_test(tc, an_empty_tree_has_a_root_and_no_items);
 	tcase_add_test(tc, long_extras_go_into_chunks_and_come_back);
