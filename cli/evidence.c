@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <bascule/crypt.h>
 #include <bascule/ledger.h>
 #include <bascule/report.h>
 #include <bascule/wire.h>
@@ -70,8 +71,90 @@ read_options(struct cli *cli, struct evidence_options *o,
 	    REDACT_MAX);
 }
 
+/* Who signs the manifest. */
+struct signing {
+	struct sign_key *key; /* NULL: nobody */
+	bool was_asked;       /* else it was found beside the ledger */
+	char signer[SIGN_FINGERPRINT_SIZE];
+	char why_not[ERR_TEXT_BYTES];
+};
+
+static void
+signing_fini(struct signing *s)
+{
+	sign_key_free(&s->key);
+}
+
+static enum err_code
+read_key(struct signing *s, const char *path, struct err *e)
+{
+	OWNED(secret_fini) struct secret file = {0};
+	enum err_code rc = keyfile_read(path, &file, e);
+
+	if (rc == ERR_NONE)
+		rc = sign_key_load(&s->key, &file, NULL, e);
+	if (rc == ERR_NONE)
+		rc = sign_fingerprint(sign_key_public(s->key), s->signer, e);
+	return rc == ERR_NONE ? rc : err_wrap(e, "the key '%s'", path);
+}
+
+/* The key that signs the heads lies beside the ledger; it is not every
+ * reader's, and a copy of the ledger has none. */
+static enum err_code
+find_key(struct cli *cli, struct signing *s, const char *ledger, struct err *e)
+{
+	const char *asked = cli_value(cli, "sign-key");
+	const char *slash = strrchr(ledger, '/');
+	int dir_bytes = slash == NULL ? 0 : (int)(slash + 1 - ledger);
+	OWNED(free_mem) char *beside = NULL;
+	struct err why;
+
+	s->was_asked = asked != NULL;
+	if (asked != NULL)
+		return read_key(s, asked, e);
+	if (asprintf(&beside, "%.*sledger.key", dir_bytes, ledger) < 0) {
+		beside = NULL; /* undefined after a failure */
+		return err_nomem(e);
+	}
+	if (read_key(s, beside, &why) != ERR_NONE) {
+		sign_key_free(&s->key);
+		snprintf(s->why_not, sizeof(s->why_not), "%s", why.text);
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+export_signed(struct ledger *l, struct evidence_options *o, struct signing *s,
+    const char *to, struct evidence_tally *tally, struct err *e)
+{
+	enum err_code rc;
+
+	o->signer = s->key;
+	rc = evidence_export(l, o, to, tally, e);
+	if (rc != ERR_KEY || s->was_asked || s->key == NULL)
+		return rc;
+	/* A key that nobody named is no reason to have no pack. */
+	snprintf(s->why_not, sizeof(s->why_not), "%s", e->text);
+	sign_key_free(&s->key);
+	o->signer = NULL;
+	return evidence_export(l, o, to, tally, e);
+}
+
+static void
+say_signing(const struct signing *s)
+{
+	if (s->key != NULL) {
+		printf("the manifest is signed by %s\n", s->signer);
+		return;
+	}
+	fputs("the manifest is NOT SIGNED: ", stdout);
+	cli_print_name(s->why_not, strcspn(s->why_not, "\n"));
+	putchar('\n');
+}
+
 static int
-say_exported(struct cli *cli, const char *path, const struct evidence_tally *t)
+say_exported(struct cli *cli, const char *path, const struct evidence_tally *t,
+    const struct signing *s)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	char size[32];
@@ -84,6 +167,7 @@ say_exported(struct cli *cli, const char *path, const struct evidence_tally *t)
 		       "%" PRIu64 " heads, %s\n",
 		    t->records_count, t->closed_count, t->heads_count,
 		    cli_size(cli, t->bytes, size));
+		say_signing(s);
 		return EXITCODE_DONE;
 	}
 	if (wire_new(&v, "summary", &e) != ERR_NONE)
@@ -93,6 +177,11 @@ say_exported(struct cli *cli, const char *path, const struct evidence_tally *t)
 	wire_add_uint(v, "redacted_records", t->closed_count);
 	wire_add_uint(v, "heads", t->heads_count);
 	wire_add_uint(v, "bytes", t->bytes);
+	wire_add_bool(v, "manifest_signed", s->key != NULL);
+	if (s->key != NULL)
+		wire_add_text(v, "manifest_signer", s->signer);
+	else
+		wire_add_text(v, "manifest_why_not", s->why_not);
 	return cli_line(cli, &v);
 }
 
@@ -101,6 +190,7 @@ run_export(struct cli *cli)
 {
 	OWNED(ledger_close) struct ledger *l = NULL;
 	OWNED(buf_fini) struct buf found = {0};
+	OWNED(signing_fini) struct signing s = {0};
 	const char *redact[REDACT_MAX];
 	const char *to = cli_value(cli, "output");
 	const char *from = cli_value(cli, "ledger");
@@ -122,10 +212,12 @@ run_export(struct cli *cli)
 	}
 	rc = ledger_open_readonly(&l, from, &e);
 	if (rc == ERR_NONE)
-		rc = evidence_export(l, &o, to, &tally, &e);
+		rc = find_key(cli, &s, from, &e);
+	if (rc == ERR_NONE)
+		rc = export_signed(l, &o, &s, to, &tally, &e);
 	if (rc != ERR_NONE)
 		return cli_fail(cli, &e);
-	return say_exported(cli, to, &tally);
+	return say_exported(cli, to, &tally, &s);
 }
 
 static const struct cli_option export_options[] =
@@ -136,6 +228,8 @@ static const struct cli_option export_options[] =
 	{"council", 0, "C", "its chain and the shared one"},
 	{"redact", 0, "FIELD", "keep a field back, such as @host; repeatable"},
 	{"ledger", 0, "FILE", "read this database; no daemon needed"},
+	{"sign-key", 0, "FILE",
+	    "sign the manifest (default: ledger.key beside the database)"},
 	{NULL, 0, NULL, NULL}};
 
 const struct cli_command command_evidence_export = {"evidence export",

@@ -35,7 +35,8 @@ struct evidence_options {    /* zeroed memory: everything, unsigned manifest */
 	const char *council; /* its chain and the shared one; NULL: all */
 	const char *const *redact; /* names of fields to close, "@host"; NULL */
 	size_t redact_count;
-	const struct sign_key *signer; /* signs the manifest; NULL: nobody */
+	const struct sign_key *signer; /* signs the manifest: the key of the
+	                                * heads; NULL: nobody signs it */
 	const char *policy_text; /* the policies in force; NULL: left out */
 };
 
@@ -50,7 +51,7 @@ struct evidence_tally {
  * Write a pack to path, whole or not at all; an existing file is replaced.
  * Call ledger_sign_head first where there is a key, or the newest records are
  * one site's word.  Damage in the ledger is exported as it is: verifying the
- * pack shows it.
+ * pack shows it.  ERR_KEY: the heads are signed by another key than signer.
  */
 enum err_code evidence_export(struct ledger *l,
     const struct evidence_options *options, const char *path,
@@ -65,10 +66,11 @@ struct evidence_verdict {
 	uint64_t records_count;
 	uint64_t closed_count;
 	uint64_t heads_count;
-	uint64_t unsigned_count; /* records no head speaks of */
-	bool manifest_signed;    /* by the heads' key */
-	bool key_given;          /* false: consistent, but who signed? */
-	char signer[64];         /* fingerprint; "" without heads */
+	uint64_t unsigned_count;  /* records no head speaks of */
+	bool manifest_signed;     /* by the heads' key, if there are heads */
+	bool key_given;           /* false: consistent, but who signed? */
+	char signer[64];          /* fingerprint; "" without heads */
+	char manifest_signer[64]; /* fingerprint; "" when nobody signed it */
 	char site[LEDGER_NAME_BYTES_MAX + 1];
 	char service[LEDGER_NAME_BYTES_MAX + 1]; /* the filters; "": all */
 	char council[LEDGER_NAME_BYTES_MAX + 1];

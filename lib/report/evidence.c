@@ -91,6 +91,7 @@ add_head(void *ctx, const struct ledger_head *lh, struct err *e)
 	if (x->last.number != 0 &&
 	    begin + x->tally.heads_count > x->last.number)
 		return ERR_NONE;
+	memcpy(x->heads_signer, lh->signer, SIGN_PUBLIC_BYTES);
 	rc = le_add_bytes(&x->heads, lh->bytes, lh->len_bytes, e);
 	if (rc == ERR_NONE)
 		rc = buf_add(&x->heads, lh->signer, SIGN_PUBLIC_BYTES, e);

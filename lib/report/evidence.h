@@ -43,7 +43,8 @@ struct evidence_draft {
 	struct head first;  /* the records begin behind it; number 0: none */
 	struct head last;   /* ... and end at its tips; number 0: open end */
 	struct head newest;
-	struct ledger_verdict found; /* about the ledger itself */
+	uint8_t heads_signer[SIGN_PUBLIC_BYTES]; /* of the last in the pack */
+	struct ledger_verdict found;             /* about the ledger itself */
 	struct buf heads;
 	struct buf part; /* records of the member being filled */
 	unsigned parts_count;

@@ -104,6 +104,11 @@ evidence_manifest_sign(const struct evidence_draft *x,
 	if (x->o->signer == NULL)
 		return ERR_NONE;
 	pub = sign_key_public(x->o->signer);
+	if (x->tally.heads_count > 0 &&
+	    memcmp(pub->bytes, x->heads_signer, SIGN_PUBLIC_BYTES) != 0)
+		return err_set(e, ERR_KEY,
+		    "the ledger's heads are signed by another key than the one "
+		    "for the manifest");
 	rc = sign_make(x->o->signer, EVIDENCE_LABEL, manifest->bytes,
 	    manifest->len_bytes, signature, e);
 	if (rc == ERR_NONE)

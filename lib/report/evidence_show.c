@@ -77,8 +77,14 @@ headline(const struct evidence_verdict *v)
 		return "NOT GOOD: this is not what was recorded";
 	if (v->heads_count == 0)
 		return "UNPROVEN: the records fit together, nobody signed them";
+	if (!v->key_given && !v->manifest_signed)
+		return "CONSISTENT: one key signed the records, nobody the "
+		       "manifest; whose key was not asked";
 	if (!v->key_given)
 		return "CONSISTENT: one key signed it; whose key was not asked";
+	if (!v->manifest_signed)
+		return "RECORDS GOOD, MANIFEST NOT SIGNED: the key's holder "
+		       "made the records; the rest is the exporter's word";
 	return "GOOD: this is what the key's holder recorded";
 }
 
@@ -104,17 +110,27 @@ add_reservations(const struct evidence_verdict *v, struct buf *out,
 		rc = buf_printf(out, e,
 		    "note       %llu records have redacted fields\n",
 		    (unsigned long long)v->closed_count);
-	if (rc == ERR_NONE && !v->manifest_signed)
-		rc = buf_add_text(out,
-		    "note       the manifest is not signed: filters and "
-		    "readable files are the exporter's word\n",
-		    e);
 	if (rc == ERR_NONE && !v->key_given && v->signer[0] != '\0')
 		rc = buf_add_text(out,
 		    "note       compare the signer with a fingerprint from "
 		    "somewhere else, or give --key\n",
 		    e);
 	return rc;
+}
+
+/* Of a bad pack it is not said: it may not have come to that. */
+static enum err_code
+add_manifest(const struct evidence_verdict *v, struct buf *out, struct err *e)
+{
+	if (v->bad)
+		return ERR_NONE;
+	if (v->manifest_signed)
+		return buf_printf(out, e, "%-10s signed by %s\n", "manifest",
+		    v->manifest_signer);
+	return buf_printf(out, e,
+	    "%-10s NOT SIGNED: filters and readable files are the exporter's "
+	    "word\n",
+	    "manifest");
 }
 
 enum err_code
@@ -137,6 +153,8 @@ evidence_show_text(const struct evidence_verdict *v, struct buf *out,
 		    (unsigned long long)v->newest_head);
 	if (rc == ERR_NONE)
 		rc = add_escaped(out, "signer", v->signer, e);
+	if (rc == ERR_NONE)
+		rc = add_manifest(v, out, e);
 	if (rc == ERR_NONE)
 		rc = add_escaped(out, "site", v->site, e);
 	if (rc == ERR_NONE)
@@ -165,6 +183,7 @@ evidence_show_wire(const struct evidence_verdict *v, struct wire_value **out,
 	    v->bad                    ? "bad"
 		: v->heads_count == 0 ? "unproven"
 		: !v->key_given       ? "consistent"
+		: !v->manifest_signed ? "records_good"
 				      : "good");
 	if (v->bad) {
 		wire_add_text(w, "what", v->what);
@@ -177,6 +196,10 @@ evidence_show_wire(const struct evidence_verdict *v, struct wire_value **out,
 	wire_add_uint(w, "unsigned_records", v->unsigned_count);
 	wire_add_uint(w, "redacted_records", v->closed_count);
 	wire_add_bool(w, "manifest_signed", v->manifest_signed);
+	if (v->manifest_signed)
+		wire_add_text(w, "manifest_signer", v->manifest_signer);
+	else
+		wire_add_null(w, "manifest_signer");
 	wire_add_bool(w, "key_given", v->key_given);
 	wire_add_text(w, "signer", v->signer);
 	wire_add_text(w, "site", v->site);

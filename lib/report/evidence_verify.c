@@ -194,7 +194,10 @@ compare_members(struct pack *p, struct err *e)
 	return rc;
 }
 
-/* By the same key as the heads: another's word about them is worth nothing. */
+/*
+ * By the same key as the heads: another's word about them is worth nothing.
+ * Without heads it is whoever says so.
+ */
 static enum err_code
 check_manifest_signature(struct pack *p, struct err *e)
 {
@@ -204,7 +207,7 @@ check_manifest_signature(struct pack *p, struct err *e)
 	uint8_t signature[SIGN_BYTES];
 	enum err_code rc;
 
-	if (p->signature.len_bytes == 0 || signer == NULL)
+	if (p->signature.len_bytes == 0)
 		return ERR_NONE;
 	snprintf(p->v->where, sizeof(p->v->where), "%s", EVIDENCE_SIGNATURE);
 	rc = wire_parse(&v, (const char *)p->signature.bytes,
@@ -215,7 +218,9 @@ check_manifest_signature(struct pack *p, struct err *e)
 		    : rc;
 	wire_need_hex(v, "signer", by.bytes, SIGN_PUBLIC_BYTES);
 	wire_need_hex(v, "signature", signature, SIGN_BYTES);
-	if (wire_check(v, e) != ERR_NONE ||
+	if (wire_check(v, e) != ERR_NONE)
+		return err_set(e, ERR_CORRUPT, "it is malformed");
+	if (signer != NULL &&
 	    memcmp(by.bytes, signer->bytes, SIGN_PUBLIC_BYTES) != 0)
 		return err_set(e, ERR_CORRUPT,
 		    "the manifest is signed by another key than the heads");
@@ -223,9 +228,11 @@ check_manifest_signature(struct pack *p, struct err *e)
 	    p->manifest.len_bytes, signature, e);
 	if (rc == ERR_CORRUPT)
 		return err_set(e, rc, "the manifest is not what was signed");
-	p->v->manifest_signed = rc == ERR_NONE;
 	p->v->where[0] = '\0';
-	return rc;
+	p->v->manifest_signed = rc == ERR_NONE;
+	return rc != ERR_NONE
+	    ? rc
+	    : head_fingerprint(by.bytes, p->v->manifest_signer, e);
 }
 
 /* --- second pass: heads and records --- */

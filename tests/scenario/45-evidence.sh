@@ -19,6 +19,7 @@ zstd -dqo ledger.db "$golden/ledger-v1.db.zst"
 "$bascule" evidence verify "$golden/evidence-v1.tar.zst" \
     --key "$golden/evidence-v1.key" >out || fail "golden: $(cat out)"
 grep -q '^GOOD' out || fail "golden is not good: $(cat out)"
+grep -q '^manifest  *signed by SHA256:' out || fail "who signed: $(cat out)"
 $reread "$golden/evidence-v1.tar.zst" >out || fail "reread: $(cat out)"
 status "$bascule" evidence verify "$golden/evidence-v1.tar.zst" \
     --key SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
@@ -41,6 +42,14 @@ done
 zstd -dcq pack | grep -qa amara && fail "a redacted name is in the pack"
 "$bascule" evidence export --ledger ledger.db -o pack --council lewisham >out
 zstd -dcq pack | grep -qa housing && fail "another council's service"
+
+# A copy of a ledger has no key: its pack says that nobody signed the manifest.
+"$bascule" evidence export --ledger ledger.db -o pack >out
+grep -q 'NOT SIGNED' out || fail "unsigned, unsaid: $(cat out)"
+"$bascule" evidence verify pack --key "$golden/evidence-v1.key" >out
+grep -q '^RECORDS GOOD, MANIFEST NOT SIGNED' out || fail "unsigned: $(cat out)"
+status "$bascule" evidence export --ledger ledger.db -o signed --sign-key none
+[ $got -ne 0 ] && [ ! -e signed ] || fail "no such key: exit $got"
 
 # tar reads it too.
 tar --zstd -tf pack | grep -q '^manifest.json$' || fail "tar cannot read it"

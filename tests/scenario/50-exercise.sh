@@ -177,6 +177,13 @@ more() { [ "$(at southwark --json exercise list | grep -c '"type":"exercise"')" 
 wait_for 20 more
 holds 'the schedule tests as well' more
 
+# The evidence: records and manifest by the site's key.
+expect 0 'the evidence is exported' at southwark evidence export -o "$WORK/pack"
+says 'the manifest is signed by SHA256:'
+key=$(sed -n 's/.*signed by //p' .out)
+expect 0 'and is the key holder'"'"'s' "$B" evidence verify "$WORK/pack" --key "$key"
+says 'GOOD:' "manifest   signed by $key"
+
 daemon_stop southwark
 is 'it never stumbled' "$(grep -c 'AddressSanitizer\|runtime error\|bug:' southwark/log)" 0
 "$B" -r southwark/repository check >.out 2>&1 || not_ok 'the copy is as it was' "$(cat .out)"

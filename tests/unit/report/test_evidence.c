@@ -86,6 +86,51 @@ START_TEST(a_whole_pack_is_good_with_the_right_key_only)
 }
 END_TEST
 
+START_TEST(an_unsigned_manifest_never_reads_like_a_verified_one)
+{
+	OWNED(buf_fini) struct buf text = {0}, signed_text = {0};
+	OWNED(wire_free) struct wire_value *w = NULL, *signed_w = NULL;
+	struct evidence_options o = {0};
+	struct evidence_verdict v;
+	struct err e = {0};
+
+	export(&o);
+	v = verify(key);
+	ck_assert(!v.bad && !v.manifest_signed);
+	ck_assert_str_eq(v.manifest_signer, "");
+	ck_assert_int_eq(evidence_show_text(&v, &text, &e), ERR_NONE);
+	ck_assert_ptr_eq(strstr(buf_text(&text), "RECORDS GOOD, MANIFEST NOT"),
+	    text.bytes);
+	ck_assert_ptr_nonnull(strstr(buf_text(&text), "manifest   NOT SIGNED"));
+	ck_assert_int_eq(evidence_show_wire(&v, &w, &e), ERR_NONE);
+	ck_assert_str_eq(wire_need_text(w, "verdict"), "records_good");
+	o.signer = m.key;
+	export(&o);
+	v = verify(key);
+	ck_assert_str_eq(v.manifest_signer, key);
+	ck_assert_int_eq(evidence_show_text(&v, &signed_text, &e), ERR_NONE);
+	ck_assert_ptr_eq(strstr(buf_text(&signed_text), "GOOD:"),
+	    signed_text.bytes);
+	ck_assert_ptr_nonnull(strstr(buf_text(&signed_text), key));
+	ck_assert_int_eq(evidence_show_wire(&v, &signed_w, &e), ERR_NONE);
+	ck_assert_str_eq(wire_need_text(signed_w, "manifest_signer"), key);
+}
+END_TEST
+
+START_TEST(another_key_than_the_heads_does_not_sign_the_manifest)
+{
+	OWNED(sign_key_free) struct sign_key *other = NULL;
+	struct evidence_options o = {0};
+	struct evidence_tally t;
+	struct err e = {0};
+
+	ck_assert_int_eq(sign_key_new(&other, &e), ERR_NONE);
+	o.signer = other;
+	ck_assert_int_eq(evidence_export(m.l, &o, pack, &t, &e), ERR_KEY);
+	ck_assert_int_ne(access(pack, F_OK), 0);
+}
+END_TEST
+
 START_TEST(a_filtered_pack_verifies_and_keeps_back_the_rest)
 {
 	struct evidence_options o = {.service = "housing", .council = "brent"};
@@ -287,6 +332,10 @@ suite_report_evidence(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_whole_pack_is_good_with_the_right_key_only);
+	tcase_add_test(tc,
+	    an_unsigned_manifest_never_reads_like_a_verified_one);
+	tcase_add_test(tc,
+	    another_key_than_the_heads_does_not_sign_the_manifest);
 	tcase_add_test(tc, a_filtered_pack_verifies_and_keeps_back_the_rest);
 	tcase_add_test(tc, a_period_begins_and_ends_at_heads);
 	tcase_add_test(tc, redacted_fields_are_gone_and_it_still_verifies);
