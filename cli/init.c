@@ -9,20 +9,39 @@
 
 #include "repository.h"
 
-struct files {
-	struct buf operations, escrow; /* paths */
-	bool operations_written, escrow_written;
-};
-
-static void
-files_fini(struct files *f)
+void
+cli_key_files_fini(struct cli_key_files *f)
 {
 	buf_fini(&f->operations);
 	buf_fini(&f->escrow);
 }
 
+/* All or nothing: keys of what is not there mislead. */
+void
+cli_key_files_undo(struct cli_key_files *f)
+{
+	if (f->operations_written)
+		unlink(buf_text(&f->operations));
+	if (f->escrow_written)
+		unlink(buf_text(&f->escrow));
+}
+
+void
+cli_key_files_warn(const struct cli *cli, struct cli_key_files *f, bool wrapped)
+{
+	if (!wrapped)
+		cli_warn(cli,
+		    "the key files are not protected by a passphrase; keep "
+		    "'%s' where only this machine can read it",
+		    buf_text(&f->operations));
+	cli_warn(cli,
+	    "without a key nothing can be restored: move '%s' to a safe place "
+	    "off this site now",
+	    buf_text(&f->escrow));
+}
+
 static enum err_code
-name_files(const struct cli *cli, struct files *f, struct err *e)
+name_files(const struct cli *cli, struct cli_key_files *f, struct err *e)
 {
 	const char *named = cli_value(cli, "key-file");
 	enum err_code rc = named != NULL
@@ -48,11 +67,27 @@ write_key(const struct keyring *k, const struct secret *passphrase,
 	return rc == ERR_NONE ? rc : err_wrap(e, "writing key file '%s'", path);
 }
 
+enum err_code
+cli_key_files(struct cli_key_files *f, const struct secret *passphrase,
+    struct keyring **operations, struct err *e)
+{
+	OWNED(keyring_free) struct keyring *escrow = NULL;
+	enum err_code rc = keyring_new_family(operations, &escrow, e);
+
+	if (rc == ERR_NONE)
+		rc = write_key(*operations, passphrase,
+		    buf_text(&f->operations), &f->operations_written, e);
+	if (rc == ERR_NONE)
+		rc = write_key(escrow, passphrase, buf_text(&f->escrow),
+		    &f->escrow_written, e);
+	return rc;
+}
+
 static enum err_code
-make(const struct cli *cli, struct files *f, bool *wrapped, struct err *e)
+make(const struct cli *cli, struct cli_key_files *f, bool *wrapped,
+    struct err *e)
 {
 	OWNED(keyring_free) struct keyring *operations = NULL;
-	OWNED(keyring_free) struct keyring *escrow = NULL;
 	OWNED(secret_fini) struct secret passphrase = {0};
 	const char *path = cli_passphrase_file(cli);
 	const struct secret *wrap;
@@ -62,14 +97,10 @@ make(const struct cli *cli, struct files *f, bool *wrapped, struct err *e)
 		rc = keys_passphrase(&passphrase, path, e);
 	*wrapped = passphrase.len_bytes > 0;
 	wrap = *wrapped ? &passphrase : NULL;
-	if (rc == ERR_NONE)
-		rc = keyring_new_family(&operations, &escrow, e);
-	if (rc == ERR_NONE)
-		rc = write_key(operations, wrap, buf_text(&f->operations),
-		    &f->operations_written, e);
-	if (rc == ERR_NONE)
-		rc = write_key(escrow, wrap, buf_text(&f->escrow),
-		    &f->escrow_written, e);
+	if (rc == ERR_NONE && cli_has(cli, "existing-key"))
+		rc = keys_load(&operations, buf_text(&f->operations), path, e);
+	else if (rc == ERR_NONE)
+		rc = cli_key_files(f, wrap, &operations, e);
 	if (rc == ERR_NONE)
 		rc = store_create(cli->repository, keyring_family(operations),
 		    NULL, e);
@@ -77,20 +108,18 @@ make(const struct cli *cli, struct files *f, bool *wrapped, struct err *e)
 }
 
 static int
-report(struct cli *cli, struct files *f, bool wrapped)
+report(struct cli *cli, struct cli_key_files *f, bool wrapped)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	struct err e;
 
-	if (!wrapped)
-		cli_warn(cli,
-		    "the key files are not protected by a passphrase; keep "
-		    "'%s' where only this machine can read it",
-		    buf_text(&f->operations));
-	cli_warn(cli,
-	    "without a key nothing can be restored: move '%s' to a safe place "
-	    "off this site now",
-	    buf_text(&f->escrow));
+	if (f->escrow_written)
+		cli_key_files_warn(cli, f, wrapped);
+	if (!cli->json && !f->escrow_written) {
+		printf("made repository %s\noperations key  %s\n",
+		    cli->repository, buf_text(&f->operations));
+		return EXITCODE_DONE;
+	}
 	if (!cli->json) {
 		printf("made repository %s\noperations key  %s\nescrow key     "
 		       " "
@@ -105,8 +134,9 @@ report(struct cli *cli, struct files *f, bool wrapped)
 	    strlen(cli->repository));
 	wire_add_path(v, "key_file", buf_text(&f->operations),
 	    f->operations.len_bytes);
-	wire_add_path(v, "escrow_file", buf_text(&f->escrow),
-	    f->escrow.len_bytes);
+	if (f->escrow_written)
+		wire_add_path(v, "escrow_file", buf_text(&f->escrow),
+		    f->escrow.len_bytes);
 	wire_add_bool(v, "wrapped", wrapped);
 	return cli_line(cli, &v);
 }
@@ -114,7 +144,7 @@ report(struct cli *cli, struct files *f, bool wrapped)
 static int
 run(struct cli *cli)
 {
-	OWNED(files_fini) struct files f = {0};
+	OWNED(cli_key_files_fini) struct cli_key_files f = {0};
 	bool wrapped = false;
 	struct err e;
 
@@ -123,17 +153,15 @@ run(struct cli *cli)
 	if (name_files(cli, &f, &e) == ERR_NONE &&
 	    make(cli, &f, &wrapped, &e) == ERR_NONE)
 		return report(cli, &f, wrapped);
-	/* All or nothing: keys of a repository that is not there mislead. */
-	if (f.operations_written)
-		unlink(buf_text(&f.operations));
-	if (f.escrow_written)
-		unlink(buf_text(&f.escrow));
+	cli_key_files_undo(&f);
 	return cli_fail(cli, &e);
 }
 
 static const struct cli_option options[] =
     {{"key-file", 0, "FILE",
 	 "where the operations key goes (default: REPOSITORY.key)"},
+	{"existing-key", 0, NULL,
+	    "use the key that is there already (see key new)"},
 	{NULL, 0, NULL, NULL}};
 
 const struct cli_command command_init = {"init", "",

@@ -38,4 +38,22 @@ const char *cli_passphrase_file(const struct cli *cli);
 /* Where state caches live; *out empty: nowhere. */
 enum err_code cli_state_dir(struct buf *out, struct err *e) MUST_CHECK;
 
+/* --- new key files (init.c) ---------------------------------------------- */
+
+struct cli_key_files {
+	struct buf operations, escrow; /* paths */
+	bool operations_written, escrow_written;
+};
+void cli_key_files_fini(struct cli_key_files *f);
+
+/* A new family's two key files; passphrase NULL: not wrapped. */
+enum err_code cli_key_files(struct cli_key_files *f,
+    const struct secret *passphrase, struct keyring **operations,
+    struct err *e) MUST_CHECK;
+/* Remove what was written. */
+void cli_key_files_undo(struct cli_key_files *f);
+/* What to escrow, and what lies bare. */
+void cli_key_files_warn(const struct cli *cli, struct cli_key_files *f,
+    bool wrapped);
+
 #endif

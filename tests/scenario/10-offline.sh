@@ -38,6 +38,26 @@ holds '... one summary' json summary:repository=str,key_file=str,escrow_file=str
 holds '... the key is there' test -s keys.other -a -s keys.other.escrow
 fails '... and not beside' test -e other.key
 
+# --- key files without a repository
+expect 0 'key new' "$B" --json key new family
+holds '... one summary' json summary:key_file=str,escrow_file=str,wrapped=bool
+expect 1 'key new again' "$B" key new family; says 'never overwritten'
+expect 0 'key show' "$B" key show family
+says '^roles *write read admin$' '^wrapped *no$' 'writer key *SHA256:' 'this key'
+expect 0 'key show of the escrow key' "$B" --json key show family.escrow
+holds '... recipients and a summary' json 'recipient*' \
+    summary:roles=read,wrapped=bool,family=str,admin=str,recipients=int
+fails '... which has no writer key' grep -q '"writer"' .out
+(umask 077; echo 'a long passphrase' >pass)
+BASCULE_PASSPHRASE_FILE=pass expect 0 'a wrapped one' "$B" key new wrapped
+expect 12 '... is not shown without its passphrase' "$B" key show wrapped
+BASCULE_PASSPHRASE_FILE=pass expect 0 '... and with it' "$B" key show wrapped
+says '^wrapped *by a passphrase$'
+fails '... no secret word in it' grep -qi 'long passphrase' .out .err
+expect 0 'init with such a key' "$B" -r third init --existing-key --key-file family
+BASCULE_KEY_FILE=family expect 0 '... which serves' "$B" -r third backup /etc/hostname
+expect 1 'without a file there is none to show' "$B" key show nowhere
+
 # --- a tree
 mkdir -p src/a/b src/cache src/empty
 echo one >src/a/one; seq 200000 >src/a/b/numbers; head -c 3000000 /dev/urandom >src/noise
