@@ -44,7 +44,11 @@ failed(struct err *e, int num)
 	    strerrordesc_np(num) != NULL ? strerrordesc_np(num) : "failed");
 }
 
-/* Until it is connected, or the deadline. */
+/*
+ * Until it is connected, or the deadline; it is looked at once even when that
+ * has passed: on a busy machine we may come late, and what answered in time
+ * must not be called silent.
+ */
 static enum err_code
 finish(int fd, struct mono deadline, struct err *e)
 {
@@ -56,13 +60,14 @@ finish(int fd, struct mono deadline, struct err *e)
 		int64_t left_ns = deadline.ns - now_mono().ns;
 		int n;
 
-		if (left_ns <= 0)
-			return err_set(e, ERR_TIMEOUT, "no answer in time");
-		n = poll(&p, 1, (int)(left_ns / NS_PER_MS) + 1);
+		n = poll(&p, 1,
+		    left_ns <= 0 ? 0 : (int)(left_ns / NS_PER_MS) + 1);
 		if (n < 0 && errno != EINTR)
 			return failed(e, errno);
 		if (n > 0)
 			break;
+		if (n == 0 && left_ns <= 0)
+			return err_set(e, ERR_TIMEOUT, "no answer in time");
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &num, &size) != 0)
 		num = errno;
@@ -95,7 +100,6 @@ dialtcp(int *fd, const char *host, const char *port, int64_t timeout_ns,
     struct err *e)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	struct mono deadline = {now_mono().ns + timeout_ns};
 	struct addrinfo *list = NULL;
 	enum err_code rc = ERR_IO;
 	int num = getaddrinfo(host, port, &hints, &list);
@@ -105,8 +109,11 @@ dialtcp(int *fd, const char *host, const char *port, int64_t timeout_ns,
 		return err_set(e, ERR_IO, "the name does not resolve: %s",
 		    gai_strerror(num));
 	for (const struct addrinfo *at = list; at != NULL; at = at->ai_next) {
+		/* One that is silent says nothing of the next. */
+		struct mono deadline = {now_mono().ns + timeout_ns};
+
 		rc = dial_one(fd, at, deadline, e);
-		if (rc == ERR_NONE || rc == ERR_TIMEOUT)
+		if (rc == ERR_NONE)
 			break;
 	}
 	freeaddrinfo(list);

@@ -14,7 +14,8 @@ enum err_code dialtcp_split(const char *text, char host[DIALTCP_HOST_BYTES],
     char port[6], struct err *e) MUST_CHECK;
 
 /*
- * *fd: connected, non-blocking, close-on-exec.  ERR_TIMEOUT, ERR_IO (refused,
+ * *fd: connected, non-blocking, close-on-exec.  Each address of a name has the
+ * whole time; after it each is looked at once more.  ERR_TIMEOUT, ERR_IO (refused,
  * unreachable, a name that does not resolve): the text is the bare reason.
  */
 enum err_code dialtcp(int *fd, const char *host, const char *port,

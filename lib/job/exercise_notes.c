@@ -256,7 +256,7 @@ exercise_notes_intent(struct exercise *x, size_t i, const char *step,
 	exercise_fields_add(&f, "state", "running");
 	if (x->o->left == NULL && d->kind == EXERCISE_DO_STEP)
 		exercise_fields_add(&f, "planned_ns", "%lld",
-		    (long long)x->steps[i].timeout_ns);
+		    (long long)x->o->service->plan[i].timeout_ns);
 	exercise_fields_add(&f, "site", "%s", x->o->site->name);
 	if (f.failed)
 		return err_nomem(e);

@@ -292,6 +292,18 @@ undone(struct exercise *x, size_t i, const struct exercise_attempt_report *r)
 	exercise_steps_undo_left(x);
 }
 
+/* Of one that we stopped: why we did, whatever it still managed to say. */
+static const char *
+reason_of(const struct exercise *x, size_t i, const struct exercise_attempt *a)
+{
+	const char *why = a->report->reason;
+
+	if (a->report->ok || a->stop_at.ns == 0 || x->engine == NULL ||
+	    i == PROVE(x))
+		return why;
+	return engine_step_of(x->engine, i).reason;
+}
+
 static void
 ended(struct exercise *x, size_t i)
 {
@@ -302,7 +314,8 @@ ended(struct exercise *x, size_t i)
 	enum exercise_attempt_kind kind = d->kind;
 	const char *good = kind == EXERCISE_DO_UNDO ? "undone" : "done";
 
-	exercise_notes_outcome(x, i, r->ok ? good : "failed", r->reason, r);
+	exercise_notes_outcome(x, i, r->ok ? good : "failed",
+	    reason_of(x, i, a), r);
 	if (x->lost.code != ERR_NONE)
 		return;
 	switch (kind) {

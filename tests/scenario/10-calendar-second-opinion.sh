@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
 
 [ -e "$BUILD/libbascule.a" ] || make -s "$BUILD/libbascule.a"
 ${CC:-cc} -std=gnu11 -D_GNU_SOURCE -Iinclude ${SAN:+-fsanitize=$SAN} -o "$work/dump" \

@@ -6,6 +6,7 @@ BUILD=${BUILD:-build}
 bascule=$PWD/$BUILD/bascule
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
 fail() { echo "20-policy: $*" >&2; exit 1; }
 
 # A checkout may be writable by its group; /etc/bascule is not.

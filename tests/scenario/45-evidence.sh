@@ -9,6 +9,7 @@ reread="python3 $PWD/tests/tools/reread_evidence.py"
 golden=$PWD/tests/golden
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
 fail() { echo "45-evidence: $*" >&2; exit 1; }
 status() { got=0; "$@" >out 2>err || got=$?; }
 cd "$work"

@@ -49,28 +49,44 @@ END
 }
 
 # Run as root sshd wants /run/sshd, which only the system's own start makes:
-# give it one in a mount namespace, so that nothing of it is left behind.
-sshd_exec() {
-	if [ "$(id -u)" != 0 ] || [ -d /run/sshd ]; then
+# give it one in a mount namespace, so that nothing of it is left behind.  Where
+# that cannot be, make it; the marks in it say whose tests still need it, and
+# the last one's end removes it.
+sshd_mark() { echo "/run/sshd/bascule-test-$(echo "$1" | cksum | cut -d' ' -f1)"; }
+sshd_exec() { # DIR COMMAND...
+	sshd_dir=$1; shift
+	if [ "$(id -u)" != 0 ]; then
 		exec "$@"
-	elif unshare -m true 2>/dev/null; then
+	elif [ ! -d /run/sshd ] && unshare -m true 2>/dev/null &&
+	    [ "${SSHD_NO_NAMESPACE:-0}" = 0 ]; then
 		exec unshare -m sh -c 'mount -t tmpfs -o mode=755 sshd /run &&
 		    mkdir /run/sshd && exec "$@"' sshd "$@"
+	elif mkdir -m 755 /run/sshd 2>/dev/null ||
+	    ls /run/sshd/bascule-test-* >/dev/null 2>&1; then
+		: >"$(sshd_mark "$sshd_dir")"
 	fi
-	mkdir -m 755 /run/sshd && exec "$@"
+	exec "$@"
+}
+sshd_unmark() { # DIR
+	sshd_its=$(sshd_mark "$1")
+	[ -e "$sshd_its" ] || return 0
+	rm -f "$sshd_its"
+	rmdir /run/sshd 2>/dev/null # not while another needs it
+	return 0
 }
 
 # sshd_try DIR ADDRESS PORT: 0 once it listens.
 sshd_try() {
 	sshd_config "$@"
 	: >"$1/log"
-	(sshd_exec "$(command -v sshd || echo /usr/sbin/sshd)" -D \
+	(sshd_exec "$1" "$(command -v sshd || echo /usr/sbin/sshd)" -D \
 	    -f "$1/sshd_config" -E "$1/log") </dev/null >"$1/out" 2>&1 &
 	echo $! >"$1/sshd.pid"
 	sshd_tries=200
 	while [ $sshd_tries -gt 0 ]; do
 		grep -q '^Server listening' "$1/log" && return 0
-		kill -0 "$(cat "$1/sshd.pid")" 2>/dev/null || return 1
+		kill -0 "$(cat "$1/sshd.pid")" 2>/dev/null ||
+		    { sshd_unmark "$1"; return 1; }
 		sleep 0.05
 		sshd_tries=$((sshd_tries - 1))
 	done
@@ -124,6 +140,7 @@ sshd_stop() {
 	done
 	wait "$sshd_pid" 2>/dev/null
 	rm -f "$1/sshd.pid"
+	sshd_unmark "$1"
 	return 0
 }
 

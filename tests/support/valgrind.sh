@@ -5,6 +5,7 @@ set -eu
 bascule=$1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/bascule-test-XXXXXX")
 trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM HUP
 export BASCULE_STATE_DIR="$dir/state"
 passed=0 failed=0
 mkdir "$dir/from" && cp -R lib/base lib/store docs "$dir/from/"

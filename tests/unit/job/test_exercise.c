@@ -576,6 +576,9 @@ START_TEST(a_timeout_ends_a_step_with_all_it_started)
 	ck_assert_str_eq(out.result, "FAIL");
 	ck_assert_msg(strstr(out.reason, "timed out") != NULL, "%s",
 	    out.reason);
+	ck_assert_msg(says("step=slow kind=run state=failed "
+			   "reason=timed out after 1.0s"),
+	    "%s", buf_text(&book));
 	ck_assert_str_eq(out.state, "CLEAN");
 }
 END_TEST
@@ -593,6 +596,7 @@ START_TEST(an_abort_undoes_and_is_interrupted)
 	ck_assert_str_eq(out.result, "INTERRUPTED");
 	ck_assert_str_eq(out.state, "CLEAN");
 	ck_assert(says("step=slow kind=undo state=undone"));
+	ck_assert(says("step=slow kind=run state=failed reason=aborted"));
 }
 END_TEST
 
