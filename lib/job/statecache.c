@@ -218,6 +218,7 @@ statecache_open(struct statecache **out, const char *state_dir,
 		rc = begin_new(sc, e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "opening the state cache");
+	atomfile_sweep(sc->dirfd);
 	map_old(sc);
 	*out = TAKE(sc);
 	return ERR_NONE;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/fault.h"
@@ -59,6 +60,28 @@ START_TEST(long_name_is_refused)
 END_TEST
 
 /* A1 and A3, with the first, second, ... system call failing in turn. */
+START_TEST(what_the_dead_left_is_swept_and_nothing_else)
+{
+	char mine[64], dead[64], text[64];
+	pid_t gone = fork();
+
+	if (gone == 0)
+		_exit(0);
+	ck_assert_int_eq(waitpid(gone, NULL, 0), gone);
+	snprintf(dead, sizeof(dead), ".config.%ld.tmp", (long)gone);
+	snprintf(mine, sizeof(mine), ".config.%ld.tmp", (long)getpid());
+	snprintf(text, sizeof(text), ".%ld.tmp.x", (long)gone);
+	tmpdir_put(&td, dead, "half");
+	tmpdir_put(&td, mine, "half");
+	tmpdir_put(&td, text, "another's");
+	tmpdir_put(&td, ".config.tmp", "another's");
+	tmpdir_put(&td, ".config.99999999999999999999.tmp", "another's");
+	atomfile_sweep(td.fd);
+	ck_assert_int_eq(tmpdir_count(&td), 4);
+	ck_assert_int_ne(faccessat(td.fd, dead, F_OK, 0), 0);
+}
+END_TEST
+
 START_TEST(any_failing_call_leaves_one_whole_file)
 {
 	for (int nth = 1;; nth++) {
@@ -113,6 +136,7 @@ suite_base_atomfile(void)
 	tcase_add_test(tc, commit_shows_new_content);
 	tcase_add_test(tc, long_name_is_refused);
 	tcase_add_test(tc, a_stale_temporary_is_swept_and_not_written_through);
+	tcase_add_test(tc, what_the_dead_left_is_swept_and_nothing_else);
 	tcase_add_test(tc, any_failing_call_leaves_one_whole_file);
 	suite_add_tcase(s, tc);
 	return s;
