@@ -6,6 +6,25 @@
 mkdir data && echo one >data/a
 site_new brent
 (umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+# A daemon that has nothing to say but that it is there.
+python3 - quiet <<'END' &
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(1)
+c = s.accept()[0]
+c.recv(65536)
+ts = '"ts":"2026-11-22T00:00:00.000000000Z","v":1'
+c.sendall(('{"type":"heartbeat",%s}\n' % ts +
+    '{"type":"record",%s,"row":1,"record":"daemon","phase":"event"}\n' % ts +
+    '{"type":"summary",%s,"count":1,"row":1,"last":true}\n' % ts).encode())
+c.recv(1)
+END
+remember $!
+wait_for 10 test -S quiet
+"$B" --socket quiet --json events --follow >.out
+is 'heartbeats are no events' \
+    "$(grep -o '"type":"[a-z]*"' .out | tr '\n' ' ')" '"type":"record" "type":"summary" '
 holds 'it starts' daemon_start brent || finish
 python3 - brent/socket >.holds 2>&1 <<'END'
 import json, os, socket, sys, time
