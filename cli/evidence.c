@@ -168,6 +168,10 @@ say_exported(struct cli *cli, const char *path, const struct evidence_tally *t,
 		    t->records_count, t->closed_count, t->heads_count,
 		    cli_size(cli, t->bytes, size));
 		say_signing(s);
+		if (t->unsigned_count > 0)
+			printf("%" PRIu64 " records, the last ones, are under "
+			       "no signed head: one site's word\n",
+			    t->unsigned_count);
 		return EXITCODE_DONE;
 	}
 	if (wire_new(&v, "summary", &e) != ERR_NONE)
@@ -176,6 +180,7 @@ say_exported(struct cli *cli, const char *path, const struct evidence_tally *t,
 	wire_add_uint(v, "records", t->records_count);
 	wire_add_uint(v, "redacted_records", t->closed_count);
 	wire_add_uint(v, "heads", t->heads_count);
+	wire_add_uint(v, "unsigned_records", t->unsigned_count);
 	wire_add_uint(v, "bytes", t->bytes);
 	wire_add_bool(v, "manifest_signed", s->key != NULL);
 	if (s->key != NULL)

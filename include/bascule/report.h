@@ -44,7 +44,8 @@ struct evidence_tally {
 	uint64_t records_count; /* in the pack, closed ones too */
 	uint64_t closed_count;  /* of these, only their hashes */
 	uint64_t heads_count;
-	uint64_t bytes; /* of the file */
+	uint64_t unsigned_count; /* records under no head: one site's word */
+	uint64_t bytes;          /* of the file */
 };
 
 /*

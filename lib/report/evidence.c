@@ -221,6 +221,7 @@ add_record(void *ctx, const struct record *r, struct err *e)
 {
 	struct evidence_draft *x = ctx;
 	OWNED(buf_fini) struct buf bytes = {0};
+	const struct head_tip *tip;
 	struct record kept;
 	bool asked = is_asked_for(x, r);
 	enum err_code rc;
@@ -241,6 +242,9 @@ add_record(void *ctx, const struct record *r, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	x->tally.records_count++;
+	tip = find_tip(&x->newest, r->chain);
+	if (tip == NULL || r->sequence > tip->sequence)
+		x->tally.unsigned_count++;
 	if (asked)
 		note_run(x, &kept);
 	else
