@@ -71,7 +71,8 @@ run(struct cli *cli)
 static const struct cli_option options[] =
     {{"kind", 0, "KIND", "backup (default), replicate or verify"},
 	{"how", 0, "HOW", "verify: reread (default) or restore"},
-	{"wait", 0, NULL, "until it has ended; its exit code is ours"},
+	{"wait", 0, NULL,
+	    "one attempt, until it has ended; its exit code is ours"},
 	{NULL, 0, NULL, NULL}};
 
 const struct cli_command command_run = {"run", "SERVICE[/DATASET]",

@@ -430,7 +430,7 @@ run_run(struct client *c, struct wire_value *request, struct err *e)
 	    .dataset = wire_take_text(request, "dataset", NULL),
 	    .trigger = trigger,
 	    .actor = &who->actor,
-	    .once = true};
+	    .once = wait}; /* who waits is told, and decides */
 	struct job *j = NULL;
 	enum err_code rc = client_asked(request, e);
 

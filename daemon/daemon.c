@@ -18,6 +18,7 @@
 #define KILL_NS   (3 * NS_PER_S)  /* ... and when they are killed */
 #define LOOK_NS   (2 * NS_PER_S)  /* at the posture */
 #define REPAIR_NS (5 * NS_PER_S)  /* of a ledger that fails */
+#define HEAD_NS   (60 * NS_PER_S) /* so long a record is one site's word */
 
 /* --- asking --------------------------------------------------------------- */
 
@@ -124,6 +125,19 @@ try_ledger(struct daemon *d)
 		return; /* told when it began */
 }
 
+/* Does nothing when no record came since the last one. */
+static void
+sign_head(struct daemon *d, struct mono now)
+{
+	struct err e;
+
+	if (now.ns - d->head_signed.ns < HEAD_NS)
+		return;
+	d->head_signed = now;
+	if (ledger_sign_head(d->ledger, NULL, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+}
+
 static void
 look_around(struct daemon *d)
 {
@@ -132,6 +146,8 @@ look_around(struct daemon *d)
 	if (now.ns - d->looked.ns < LOOK_NS)
 		return;
 	d->looked = now;
+	sign_head(d, now);
+	register_look(d);
 	posture_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)
 		if (now.ns >= d->services[i].replicate_not_before.ns)
@@ -266,11 +282,14 @@ begin(struct daemon *d, struct err *e)
 		rc = catch_signals(d, e);
 	if (rc == ERR_NONE)
 		rc = refresh_all(d, e);
+	if (rc == ERR_NONE) /* before this start leaves its first record */
+		rc = tasks_look_back(d, e);
+	if (rc == ERR_NONE)
+		rc = note_state(d, "started", e);
+	if (rc == ERR_NONE)
+		rc = register_settle(d, d->policy, d->digest, d->services, e);
 	if (rc == ERR_NONE)
 		rc = tasks_make(d, &d->schedule, &d->tasks, &d->task_count, e);
-	if (rc ==
-	    ERR_NONE) /* behind tasks_make: it looks for the last record */
-		rc = note_state(d, "started", e);
 	if (rc == ERR_NONE)
 		rc = recover_run(d, e);
 	if (rc == ERR_NONE)

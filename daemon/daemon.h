@@ -315,7 +315,9 @@ struct daemon {
 	char alarm_trouble[JOB_REASON_BYTES]; /* "": none */
 	int lock_fd;
 	struct mono looked; /* at the posture */
-	char *site_name;    /* for the ledger, which outlives policies */
+	struct utc judged;  /* tasks_look_back */
+	struct mono head_signed;
+	char *site_name; /* for the ledger, which outlives policies */
 	bool kicked, killed;
 	bool stopping;
 	bool ledger_broken; /* nothing new is started */
@@ -372,6 +374,9 @@ void job_sweep_logs(const struct daemon *d);
 
 /* --- tasks.c: from the policy to the schedule ------------------------------------------ */
 
+/* Remember how old the newest record is: firings were judged until then.
+ * Before a start or a reload writes anything. */
+enum err_code tasks_look_back(struct daemon *d, struct err *e) MUST_CHECK;
 enum err_code tasks_make(struct daemon *d, struct schedule **out,
     struct daemon_task **tasks, size_t *count, struct err *e) MUST_CHECK;
 /* "backup housing", "replicate housing southwark". */
@@ -479,6 +484,19 @@ const struct api_command *api_table_find(const char *name);
 void alarm_raise(struct daemon *d, enum policy_alert_on on, const char *service,
     bool is_bad, const char *text);
 void alarm_stop(struct daemon *d);
+
+/* --- register.c: at which site each service runs ----------------------------------------------------- */
+
+/*
+ * Services without an authority get the recorded one; where none is recorded,
+ * their home is granted it, and that is recorded.  p and services go together;
+ * digest is p's.
+ */
+enum err_code register_settle(struct daemon *d, const struct policy *p,
+    const char *digest, struct daemon_service *services,
+    struct err *e) MUST_CHECK;
+/* Record what has become of the standbys since. */
+void register_look(struct daemon *d);
 
 /* --- reload.c --------------------------------------------------------------------------------------- */
 

@@ -405,6 +405,22 @@ survey_event(struct job *j, const char *type, struct wire_value *ev)
 	return true;
 }
 
+/* A replica is made by the first push: until then it is not missed, it has no
+ * points.  One that was there, or the active site's own, is. */
+static void
+survey_finish(struct job *j, struct wire_value *result)
+{
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	const char *absent =
+	    result == NULL ? "" : wire_take_text(result, "absent", "");
+
+	if (absent[0] == '\0' || s == NULL ||
+	    (!daemon_is_active(j->d, s) && s->good_at.ns == 0))
+		return;
+	j->state = JOB_FAILED;
+	snprintf(j->reason, sizeof(j->reason), "%s", absent);
+}
+
 static void
 survey_after(struct job *j)
 {
@@ -437,6 +453,7 @@ static const struct job_kind kinds[] = {
     {.name = "survey",
 	.schedule = SCHEDULE_OTHER,
 	.on_event = survey_event,
+	.finish = survey_finish,
 	.after = survey_after},
 };
 

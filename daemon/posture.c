@@ -2,6 +2,7 @@
 
 #include "daemon.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -200,6 +201,19 @@ take_exercise(void *ctx, const struct ledger_exercise *x, struct err *e)
 	return ERR_NONE;
 }
 
+/* A policy cannot move a service: it only says where it belongs. */
+static void
+add_place(const struct daemon_service *s, struct wire_value *problems)
+{
+	const struct authority *a = &s->authority;
+
+	if (a->site[0] != '\0' && strcmp(a->site, s->policy->home) != 0)
+		problem(problems,
+		    "it runs at '%s' by the register (epoch %" PRIu64
+		    "), not at its home '%s': a policy does not move it",
+		    a->site, a->epoch, s->policy->home);
+}
+
 /* The copies elsewhere, as far as this site knows. */
 static enum err_code
 add_copies(struct daemon *d, const struct daemon_service *s,
@@ -325,6 +339,7 @@ posture_to_wire(struct daemon *d, struct daemon_service *s,
 	add_identity(v, s);
 	wire_add_text(v, "seen_from", d->policy->site);
 	add_rpo(d, s, v, problems, behind);
+	add_place(s, problems);
 	add_jobs(d, s, problems);
 	add_peer(d, s, problems);
 	if (n.suspect)

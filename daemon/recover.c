@@ -7,6 +7,7 @@
 struct open_intent {
 	char id[LEDGER_INTENT_BYTES];
 	char run[LEDGER_NAME_BYTES_MAX + 1], type[64], kind[64];
+	char step[LEDGER_NAME_BYTES_MAX + 1];
 	char service[LEDGER_NAME_BYTES_MAX + 1];
 	struct buf reason;
 };
@@ -57,6 +58,7 @@ keep(void *ctx, const struct record *r, struct err *e)
 	record_text(r, "@run", in->run, sizeof(in->run));
 	record_text(r, "@service", in->service, sizeof(in->service));
 	record_text(r, "kind", in->kind, sizeof(in->kind));
+	record_text(r, "step", in->step, sizeof(in->step));
 	snprintf(in->type, sizeof(in->type), "%.*s", (int)r->type.len_bytes,
 	    r->type.at);
 	rc = buf_add_text(&in->reason,
@@ -77,6 +79,7 @@ close_one(struct daemon *d, struct open_intent *in, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	draft_run(draft, in->run);
+	draft_text(draft, "step", in->step);
 	draft_text(draft, "kind", in->kind);
 	draft_text(draft, "state", "unknown");
 	draft_text(draft, "reason", buf_text(&in->reason));

@@ -75,31 +75,14 @@ keep_copy(struct fresh *f, struct err *e)
 	return rc;
 }
 
-/* Nobody has moved anything yet: home holds the authority. */
-static enum err_code
-grant_home(struct daemon_service *s, struct err *e)
-{
-	struct authority_event grant = {AUTHORITY_GRANT, s->policy->home, 1};
-	struct authority_event alone = {.kind = AUTHORITY_REPLICATION_LOST};
-	enum err_code rc =
-	    authority_next(&s->authority, &grant, &s->authority, e);
-
-	if (rc == ERR_NONE && *s->policy->standby == '\0')
-		rc = authority_next(&s->authority, &alone, &s->authority, e);
-	return rc;
-}
-
 static enum err_code
 make_services(struct daemon *d, struct fresh *f, struct err *e)
 {
-	enum err_code rc = ERR_NONE;
-
 	f->services =
 	    calloc(f->policy->service_count + 1, sizeof(*f->services));
 	if (f->services == NULL)
 		return err_nomem(e);
-	for (size_t i = 0; rc == ERR_NONE && i < f->policy->service_count;
-	     i++) {
+	for (size_t i = 0; i < f->policy->service_count; i++) {
 		struct daemon_service *s = &f->services[i];
 		const char *name = f->policy->services[i].name;
 		struct daemon_service *old =
@@ -108,10 +91,8 @@ make_services(struct daemon *d, struct fresh *f, struct err *e)
 		if (old != NULL)
 			*s = *old;
 		s->policy = &f->policy->services[i];
-		if (s->authority.state == AUTHORITY_UNINITIALISED)
-			rc = grant_home(s, e);
 	}
-	return rc;
+	return ERR_NONE;
 }
 
 /* What a running daemon cannot change. */
@@ -273,6 +254,10 @@ apply(struct daemon *d, struct buf *problems, struct err *e)
 	OWNED(fresh_fini) struct fresh f = {0};
 	enum err_code rc = make(d, &f, problems, e);
 
+	if (rc == ERR_NONE)
+		rc = tasks_look_back(d, e);
+	if (rc == ERR_NONE)
+		rc = register_settle(d, f.policy, f.digest, f.services, e);
 	return rc != ERR_NONE ? rc : put_in_force(d, &f, e);
 }
 

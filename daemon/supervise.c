@@ -19,6 +19,7 @@ struct open_intent {
 	struct open_intent *next;
 	uint64_t seq;
 	char *type;
+	char step[64], kind[16]; /* of a step: its outcome names it too */
 	char id[LEDGER_INTENT_BYTES];
 };
 
@@ -116,6 +117,10 @@ write_intent(struct supervise *s, uint64_t seq, struct wire_value *event,
 		return err_nomem(e);
 	}
 	in->seq = seq;
+	snprintf(in->step, sizeof(in->step), "%s",
+	    wire_take_text(event, "step", ""));
+	snprintf(in->kind, sizeof(in->kind), "%s",
+	    wire_take_text(event, "kind", ""));
 	in->next = s->intents;
 	s->intents = in;
 	if (rc == ERR_NONE)
@@ -160,6 +165,8 @@ close_intents(struct supervise *s)
 		struct err e;
 
 		if (job_draft(&d, s->job, s->intents->type, &e) == ERR_NONE) {
+			draft_text(d, "step", s->intents->step);
+			draft_text(d, "kind", s->intents->kind);
 			draft_text(d, "state", "unknown");
 			draft_text(d, "reason",
 			    "the worker died before it could say");

@@ -195,15 +195,23 @@ take_time(void *ctx, const struct record *r, struct err *e)
 
 /*
  * Every judged firing leaves a record, so none was judged after the newest
- * one, and all were before it.  A service never seen starts now.
+ * one, and all were before it.
  */
+enum err_code
+tasks_look_back(struct daemon *d, struct err *e)
+{
+	struct ledger_filter newest = {.limit = 1, .newest = true};
+
+	d->judged = (struct utc){0};
+	return ledger_iterate(d->ledger, &newest, take_time, &d->judged, e);
+}
+
+/* A service never seen starts now. */
 static enum err_code
 set_judged(struct list *l, struct err *e)
 {
-	struct ledger_filter newest = {.limit = 1, .newest = true};
-	struct utc last = {0};
-	enum err_code rc =
-	    ledger_iterate(l->d->ledger, &newest, take_time, &last, e);
+	struct utc last = l->d->judged;
+	enum err_code rc = ERR_NONE;
 
 	for (size_t i = 0; rc == ERR_NONE && i < l->count; i++) {
 		struct ledger_filter f = {.type = LEDGER_JOB,

@@ -143,6 +143,9 @@ watcher_looked(struct daemon *d, const char *service, const char *trouble)
 		return;
 	if (trouble[0] != '\0' && strcmp(w->trouble, trouble) != 0)
 		note_log(NOTE_WARNING, "points of '%s': %s", service, trouble);
+	if (trouble[0] == '\0' && w->trouble[0] != '\0')
+		note_log(NOTE_INFO, "points of '%s' can be looked at again",
+		    service);
 	w->looked = true;
 	snprintf(w->trouble, sizeof(w->trouble), "%s", trouble);
 	w->again_at.ns = trouble[0] != '\0' ? now_mono().ns + AGAIN_NS : 0;

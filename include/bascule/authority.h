@@ -68,6 +68,14 @@ enum err_code authority_next(const struct authority *from,
     struct err *e) MUST_CHECK;
 
 /*
+ * Take up what was recorded: *a, zeroed or an earlier record of the same
+ * service, becomes *recorded.  ERR_CORRUPT: no such state can be, or the epoch
+ * fell or changed its owner (A1); *a is as it was then.
+ */
+enum err_code authority_recall(struct authority *a,
+    const struct authority *recorded, struct err *e) MUST_CHECK;
+
+/*
  * May something that carries this epoch act (a hook, a session, a destructive
  * step)?  ERR_BUSY: it is below the highest seen, fenced.
  */

@@ -50,14 +50,15 @@ struct wire_value;  /* wire.h */
  * fields of each: docs/format/ledger.md, "Record types".
  */
 
-#define LEDGER_DAEMON   "daemon"   /* state: started, stopped */
-#define LEDGER_POLICY   "policy"   /* loaded, with its digest */
-#define LEDGER_JOB      "job"      /* run is the job's id */
-#define LEDGER_POINT    "point"    /* what became of a recovery point */
-#define LEDGER_LINK     "link"     /* a link went up or down */
-#define LEDGER_EXERCISE "exercise" /* run is the exercise's id */
-#define LEDGER_STEP     "step"     /* of an exercise or failover */
-#define LEDGER_ACCESS   "access" /* somebody asked for something that matters */
+#define LEDGER_DAEMON    "daemon"    /* state: started, stopped */
+#define LEDGER_POLICY    "policy"    /* loaded, with its digest */
+#define LEDGER_JOB       "job"       /* run is the job's id */
+#define LEDGER_POINT     "point"     /* what became of a recovery point */
+#define LEDGER_LINK      "link"      /* a link went up or down */
+#define LEDGER_EXERCISE  "exercise"  /* run is the exercise's id */
+#define LEDGER_STEP      "step"      /* of an exercise or failover */
+#define LEDGER_AUTHORITY "authority" /* at which site a service runs */
+#define LEDGER_ACCESS    "access" /* somebody asked for something that matters */
 
 /* --- drafts: records being written ------------------------------------------
  * Adding sticks at the first fault; ledger_append reports it.  All text is

@@ -112,6 +112,40 @@ authority_next(const struct authority *from, const struct authority_event *ev,
 	return rc;
 }
 
+static bool
+is_possible(const struct authority *a)
+{
+	if (a->state == AUTHORITY_UNINITIALISED || a->epoch == 0 ||
+	    a->site[0] == '\0' || a->highest_seen < a->epoch)
+		return false;
+	if (a->state != AUTHORITY_SUSPENDED)
+		return a->resumes_to == AUTHORITY_UNINITIALISED;
+	return a->resumes_to == AUTHORITY_PROTECTED ||
+	    a->resumes_to == AUTHORITY_UNPROTECTED;
+}
+
+enum err_code
+authority_recall(struct authority *a, const struct authority *recorded,
+    struct err *e)
+{
+	if (!is_possible(recorded))
+		return err_set(e, ERR_CORRUPT,
+		    "no service can be %s at '%s' with epoch %" PRIu64,
+		    authority_state_name(recorded->state), recorded->site,
+		    recorded->epoch);
+	if (recorded->epoch < a->epoch ||
+	    recorded->highest_seen < a->highest_seen)
+		return err_set(e, ERR_CORRUPT,
+		    "the epoch falls from %" PRIu64 " to %" PRIu64,
+		    a->highest_seen, recorded->highest_seen);
+	if (recorded->epoch == a->epoch && strcmp(recorded->site, a->site) != 0)
+		return err_set(e, ERR_CORRUPT,
+		    "epoch %" PRIu64 " has two owners, '%s' and '%s'", a->epoch,
+		    a->site, recorded->site);
+	*a = *recorded;
+	return ERR_NONE;
+}
+
 enum err_code
 authority_admit(const struct authority *a, uint64_t epoch, struct err *e)
 {

@@ -75,6 +75,10 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	    !text_parse_u64(known, UINT64_MAX, &after))
 		return err_set(e, ERR_INPUT, "a survey is of a service");
 	rc = store_open(&st, worker_site(w)->repository, &opt, e);
+	if (rc == ERR_NOTFOUND) { /* for the daemon to judge */
+		wire_add_text(result, "absent", e->text);
+		return ERR_NONE;
+	}
 	if (rc == ERR_NONE)
 		rc = point_list(&list, st, worker_service(w)->name, on_damage,
 		    w, e);

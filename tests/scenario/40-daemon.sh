@@ -129,8 +129,46 @@ wait_for 10 grep -q '"phase":"outcome"' follow
 holds 'events --follow goes on' grep -q '"phase":"outcome"' follow
 kill $follow
 
+# What was recorded about where it runs stands, whatever the policy calls home.
 daemon_stop brent
 is 'SIGTERM ends it cleanly' "$ended" 0
+"$B" --json events --ledger brent/state/ledger.db --type authority >.out
+is 'one grant was recorded, intent and outcome' \
+    "$(grep -c '"type":"record"' .out)" 2
+says '"phase":"intent"' '"phase":"outcome"' '"value":"grant"'
+"$B" evidence export --ledger brent/state/ledger.db -o pack >.out
+fails 'after an orderly end every record is under a head' grep 'no signed head' .out
+sed 's/home = "brent"/home = "southwark"/' good >shared.conf
+holds 'with another home in the policy' daemon_start brent
+at brent --json status >.out
+is 'it is still active where it was granted' "$(field active_site)" brent
+is 'with its epoch' "$(field epoch)" 1
+says 'a policy does not move it'
+is 'and no second grant is recorded' \
+    "$(at brent --json events --type authority | grep -c '"type":"record"')" 2
+"$B" evidence export --ledger brent/state/ledger.db -o pack >.out
+says '[1-9][0-9]* records.*no signed head'
+"$B" --socket brent/socket evidence export -o pack >.out
+fails 'but through the daemon all of them are' grep 'no signed head' .out
+
+# A worker that dies: who waits is told, and what nobody waits for is tried again.
+sed 's/rpo = "1h"/rpo = "2m"/; s/every = "30m"/every = "90s"/' good >shared.conf
+kill -HUP "$(cat brent/pid)"
+mkfifo hold
+at brent --json run files >.out
+job=$(field job)
+wait_for 10 jobs_have brent "\"job\":\"$job\".*\"pid\""
+at brent --json job "$job" >.out
+kill -9 "$(field pid)"
+rm hold
+wait_for 30 jobs_have brent "\"job\":\"$job\".*\"state\":\"succeeded\""
+holds 'a run whose worker is killed is tried again' \
+    jobs_have brent "\"job\":\"$job\".*\"state\":\"succeeded\""
+at brent events --run "$job" >.out
+says 'retrying.*signal 9' 'attempt=2'
+is 'no half-written state cache is left' \
+    "$(find brent/state/cache -name '.*.tmp' | wc -l)" 0
+daemon_stop brent
 fails 'its socket is gone' [ -e brent/socket ]
 fails 'no worker is left' pgrep -s "$(cat brent/pid)"
 is 'it never stumbled' "$(cat brent/log brent/state/jobs/* |

@@ -37,6 +37,12 @@ expect 0 'the link is up' at brent links
 says 'virgin  *southwark  *127.0.2.1  *up'
 expect 6 'nothing has come to southwark yet' at southwark status
 says 'UNKNOWN'
+wait_for 20 sh -c "'$B' --socket southwark/socket status |
+    grep -q 'no complete recovery point'"
+fails 'a replica that is not there yet is nothing to warn of' \
+    grep "points of 'files'" southwark/log
+at southwark --json status >.out
+says '"authority":"UNPROTECTED"'
 
 expect 0 'a backup at brent' at brent run files --wait
 wait_for 30 jobs_have brent '"kind":"replicate".*"state":"succeeded"'
@@ -48,6 +54,12 @@ expect 0 'southwark knows its point' at southwark points files
 says 'complete'
 expect 0 'and its posture is good' at southwark status
 says 'OK  *files'
+for site in brent southwark; do
+	wait_for 20 sh -c "'$B' --socket $site/socket --json status |
+	    grep -q '\"authority\":\"PROTECTED\"'"
+	at $site --json status >.out
+	says '"authority":"PROTECTED"'
+done
 expect 13 'a backup at the standby is refused' at southwark run files
 says 'brent'
 expect 0 'the copy can be restored and compared there' \

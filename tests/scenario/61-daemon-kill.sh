@@ -47,7 +47,9 @@ after() { # round
 	is "$1: nothing acknowledged is lost" "$(lost)" ''
 }
 start_job() {
-	job=$(at brent --json run files | grep -o '"job":"[^"]*"' | head -n 1 | cut -d'"' -f4)
+	at brent --json run files --wait >started 2>&1 & # one attempt
+	wait_for 20 grep -q '"job":"' started
+	job=$(grep -o '"job":"[^"]*"' started | head -n 1 | cut -d'"' -f4)
 	[ -n "$job" ] || not_ok "a job is started"
 }
 

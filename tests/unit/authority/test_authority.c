@@ -70,6 +70,44 @@ START_TEST(a_higher_epoch_fences_what_is_older)
 }
 END_TEST
 
+START_TEST(what_was_recorded_is_taken_up_again_and_nothing_impossible)
+{
+	struct authority a = {0}, bad;
+	struct authority one = {AUTHORITY_PROTECTED, AUTHORITY_UNINITIALISED,
+	    "brent", 3, 5};
+	struct err e = {0};
+
+	ck_assert_int_eq(authority_recall(&a, &one, &e), ERR_NONE);
+	ck_assert_int_eq(memcmp(&a, &one, sizeof(a)), 0);
+	ck_assert_int_eq(authority_recall(&a, &one, &e), ERR_NONE);
+	bad = one;
+	bad.epoch = 2;
+	ck_assert_int_eq(authority_recall(&a, &bad, &e), ERR_CORRUPT);
+	bad = one;
+	bad.highest_seen = 4;
+	ck_assert_int_eq(authority_recall(&a, &bad, &e), ERR_CORRUPT);
+	bad = one;
+	memcpy(bad.site, "other", 6);
+	ck_assert_int_eq(authority_recall(&a, &bad, &e), ERR_CORRUPT);
+	ck_assert(strstr(e.text, "two owners") != NULL);
+	bad = one;
+	bad.site[0] = '\0';
+	bad.epoch = bad.highest_seen = 9;
+	ck_assert_int_eq(authority_recall(&a, &bad, &e), ERR_CORRUPT);
+	bad = one;
+	bad.state = AUTHORITY_UNINITIALISED;
+	ck_assert_int_eq(authority_recall(&a, &bad, &e), ERR_CORRUPT);
+	bad = one;
+	bad.state = AUTHORITY_SUSPENDED; /* and to what? */
+	ck_assert_int_eq(authority_recall(&a, &bad, &e), ERR_CORRUPT);
+	ck_assert_int_eq(memcmp(&a, &one, sizeof(a)), 0);
+	bad.resumes_to = AUTHORITY_UNPROTECTED;
+	ck_assert_int_eq(authority_recall(&a, &bad, &e), ERR_NONE);
+	ck_assert_int_eq(feed(&a, AUTHORITY_RESUME, NULL, 0), ERR_NONE);
+	ck_assert_int_eq(a.state, AUTHORITY_UNPROTECTED);
+}
+END_TEST
+
 static uint32_t
 next_random(uint32_t *seed)
 {
@@ -138,6 +176,8 @@ suite_authority_authority(void)
 	tcase_add_test(tc,
 	    lost_replication_unprotects_also_behind_a_suspension);
 	tcase_add_test(tc, a_higher_epoch_fences_what_is_older);
+	tcase_add_test(tc,
+	    what_was_recorded_is_taken_up_again_and_nothing_impossible);
 	tcase_add_test(tc, the_epoch_never_falls_and_one_site_at_most_writes);
 	tcase_add_test(tc, states_have_names);
 	suite_add_tcase(s, tc);

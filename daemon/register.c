@@ -1,0 +1,253 @@
+/*
+ * The authority register: at which site each service runs.  The ledger holds
+ * it; what stands in struct daemon_service is read from there and follows it.
+ *
+ * R1. A change is in force when its outcome is durable, and not before.
+ * R2. What is recorded stands against whatever the policy calls home: a policy
+ *     says where a service belongs, not where it runs.
+ *
+ * Died before the outcome: the service is as it was, recover.c closes the
+ * intent, and the change is made anew.
+ */
+
+#include "daemon.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* --- from the ledger -------------------------------------------------------- */
+
+struct recall {
+	const struct policy *policy;
+	struct daemon_service *services;
+	bool *wanted; /* as services: no authority is known yet */
+};
+
+static bool
+take_register(struct authority *a, const struct record *r)
+{
+	char state[32], resumes_to[32];
+
+	*a = (struct authority){0};
+	if (!authority_state_find(record_text(r, "state", state, sizeof(state)),
+		&a->state))
+		return false; /* unknown: of an intent that was interrupted */
+	authority_state_find(record_text(r, "resumes_to", resumes_to,
+				 sizeof(resumes_to)),
+	    &a->resumes_to);
+	record_text(r, "active_site", a->site, sizeof(a->site));
+	a->epoch = (uint64_t)record_int(r, "epoch", 0);
+	a->highest_seen = (uint64_t)record_int(r, "highest_seen", 0);
+	return true;
+}
+
+static enum err_code
+recall_one(void *ctx, const struct record *r, struct err *e)
+{
+	struct recall *c = ctx;
+	struct record_text name;
+	struct authority a;
+	char hex[ID_HEX_BYTES];
+
+	if (r->phase == RECORD_INTENT || !record_find(r, "@service", &name) ||
+	    !take_register(&a, r))
+		return ERR_NONE;
+	for (size_t i = 0; i < c->policy->service_count; i++) {
+		struct daemon_service *s = &c->services[i];
+
+		if (!c->wanted[i] || !record_text_is(name, s->policy->name))
+			continue;
+		if (authority_recall(&s->authority, &a, e) != ERR_NONE)
+			return err_wrap(e,
+			    "the authority of service '%s' in record %.16s",
+			    s->policy->name, id_hex(&r->hash, hex));
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+recall_all(struct daemon *d, const struct policy *p,
+    struct daemon_service *services, struct err *e)
+{
+	OWNED(free_mem) bool *wanted = calloc(p->service_count + 1, 1);
+	struct recall c = {p, services, wanted};
+	struct ledger_filter f = {.type = LEDGER_AUTHORITY};
+	bool any = false;
+
+	if (wanted == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < p->service_count; i++) {
+		wanted[i] =
+		    services[i].authority.state == AUTHORITY_UNINITIALISED;
+		any = any || wanted[i];
+	}
+	return any ? ledger_iterate(d->ledger, &f, recall_one, &c, e)
+		   : ERR_NONE;
+}
+
+/* --- changes ---------------------------------------------------------------- */
+
+struct change {
+	const char *event, *reason;
+	struct authority to;
+};
+
+static enum err_code
+draft_change(struct draft **out, const struct daemon_service *s,
+    const struct change *c, const char *digest, struct err *e)
+{
+	const char *owner = s->policy->owner;
+	enum err_code rc =
+	    draft_new(out, *owner != '\0' ? owner : NULL, LEDGER_AUTHORITY, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	draft_service(*out, s->policy->name);
+	draft_policy(*out, digest);
+	draft_text(*out, "event", c->event);
+	draft_text(*out, "state", authority_state_name(c->to.state));
+	if (c->to.state == AUTHORITY_SUSPENDED)
+		draft_text(*out, "resumes_to",
+		    authority_state_name(c->to.resumes_to));
+	draft_text(*out, "active_site", c->to.site);
+	draft_uint(*out, "epoch", c->to.epoch);
+	draft_uint(*out, "highest_seen", c->to.highest_seen);
+	draft_text(*out, "reason", c->reason);
+	return ERR_NONE;
+}
+
+/* R1 */
+static enum err_code
+make_change(struct daemon *d, struct daemon_service *s, const struct change *c,
+    const char *digest, struct err *e)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	char intent[LEDGER_INTENT_BYTES];
+	enum err_code rc = draft_change(&draft, s, c, digest, e);
+
+	if (rc == ERR_NONE)
+		rc = note_intent(d, draft, intent, e);
+	if (rc == ERR_NONE)
+		rc = note_outcome(d, intent, draft, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "recording the authority of service '%s'",
+		    s->policy->name);
+	s->authority = c->to;
+	note_log(NOTE_INFO, "service '%s' is %s at '%s', epoch %" PRIu64 ": %s",
+	    s->policy->name, authority_state_name(c->to.state), c->to.site,
+	    c->to.epoch, c->reason);
+	return ERR_NONE;
+}
+
+/* Nobody has ever moved it, and nothing has reached a standby. */
+static enum err_code
+grant_home(struct daemon *d, struct daemon_service *s, const char *digest,
+    struct err *e)
+{
+	struct authority_event grant = {AUTHORITY_GRANT, s->policy->home,
+	    s->authority.highest_seen + 1};
+	struct authority_event alone = {.kind = AUTHORITY_REPLICATION_LOST};
+	struct change c = {"grant",
+	    *s->policy->standby == '\0'
+		? "the policy's home; it has no standby"
+		: "the policy's home; no point has reached the standby",
+	    {0}};
+	enum err_code rc = authority_next(&s->authority, &grant, &c.to, e);
+
+	if (rc == ERR_NONE)
+		rc = authority_next(&c.to, &alone, &c.to, e);
+	return rc == ERR_NONE ? make_change(d, s, &c, digest, e) : rc;
+}
+
+static bool
+is_protected(const struct authority *a)
+{
+	return a->state == AUTHORITY_PROTECTED ||
+	    (a->state == AUTHORITY_SUSPENDED &&
+		a->resumes_to == AUTHORITY_PROTECTED);
+}
+
+static enum err_code
+lose_standby(struct daemon *d, struct daemon_service *s, const char *digest,
+    struct err *e)
+{
+	struct authority_event lost = {.kind = AUTHORITY_REPLICATION_LOST};
+	struct change c = {"replication-lost", "the policy names no standby",
+	    {0}};
+	enum err_code rc = authority_next(&s->authority, &lost, &c.to, e);
+
+	return rc == ERR_NONE ? make_change(d, s, &c, digest, e) : rc;
+}
+
+enum err_code
+register_settle(struct daemon *d, const struct policy *p, const char *digest,
+    struct daemon_service *services, struct err *e)
+{
+	enum err_code rc = recall_all(d, p, services, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < p->service_count; i++) {
+		struct daemon_service *s = &services[i];
+
+		if (s->authority.state == AUTHORITY_UNINITIALISED)
+			rc = grant_home(d, s, digest, e);
+		else if (*s->policy->standby == '\0' &&
+		    is_protected(&s->authority))
+			rc = lose_standby(d, s, digest, e);
+		if (rc == ERR_NONE &&
+		    strcmp(s->authority.site, s->policy->home) != 0)
+			note_log(NOTE_WARNING,
+			    "service '%s' runs at '%s' by the register, not "
+			    "at its home '%s': a policy does not move it",
+			    s->policy->name, s->authority.site,
+			    s->policy->home);
+	}
+	return rc;
+}
+
+/* --- while running ------------------------------------------------------------ */
+
+static enum err_code
+found(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	(void)p;
+	(void)e;
+	*(bool *)ctx = true;
+	return ERR_NONE;
+}
+
+/* The first complete point at the standby, as far as this site knows. */
+static enum err_code
+look_for_copy(struct daemon *d, struct daemon_service *s, struct err *e)
+{
+	struct ledger_point_filter f = {.service = s->policy->name,
+	    .at_site = s->policy->standby,
+	    .complete = true,
+	    .limit = 1};
+	struct authority_event back = {.kind = AUTHORITY_REPLICATION_BACK};
+	struct change c = {"replication-back",
+	    "the standby holds a complete point", {0}};
+	bool is_there = false;
+	enum err_code rc = ledger_points(d->ledger, &f, found, &is_there, e);
+
+	if (rc != ERR_NONE || !is_there)
+		return rc;
+	rc = authority_next(&s->authority, &back, &c.to, e);
+	return rc == ERR_NONE ? make_change(d, s, &c, d->digest, e) : rc;
+}
+
+/* Away from home the other site's points may be older than the move: that it
+ * is protected again is for the reprotection to say. */
+void
+register_look(struct daemon *d)
+{
+	for (size_t i = 0; i < d->policy->service_count; i++) {
+		struct daemon_service *s = &d->services[i];
+		struct err e;
+
+		if (s->authority.state == AUTHORITY_UNPROTECTED &&
+		    *s->policy->standby != '\0' &&
+		    strcmp(s->authority.site, s->policy->home) == 0 &&
+		    look_for_copy(d, s, &e) != ERR_NONE)
+			note_log(NOTE_ERROR, "%s", e.text);
+	}
+}
