@@ -9,6 +9,7 @@
 #include <bascule/wire.h>
 
 #include "cli.h"
+#include "policy_diff.h"
 
 #define DEFAULT_PLACE "/etc/bascule"
 
@@ -17,7 +18,7 @@ static enum err_code
 policy_path(const struct cli *cli, struct buf *path, struct err *e)
 {
 	const char *place =
-	    cli->operands_count > 0 ? cli->operands[0] : DEFAULT_PLACE;
+	    cli->operands_count > 0 ? *cli->operands : DEFAULT_PLACE;
 	size_t len = strlen(place);
 	struct stat st;
 
@@ -148,6 +149,84 @@ run_show(struct cli *cli)
 	return print_text(cli, rc, &text, &e);
 }
 
+struct differing {
+	struct cli *cli;
+	size_t count;
+};
+
+static enum err_code
+on_difference(void *ctx, const char *setting, const char *before,
+    const char *after, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct differing *d = ctx;
+	enum err_code rc;
+
+	d->count++;
+	if (!d->cli->json) {
+		if (before != NULL)
+			printf("- %s = %s\n", setting, before);
+		if (after != NULL)
+			printf("+ %s = %s\n", setting, after);
+		return ERR_NONE;
+	}
+	if ((rc = wire_new(&v, "difference", e)) != ERR_NONE)
+		return rc;
+	wire_add_text(v, "setting", setting);
+	if (before != NULL)
+		wire_add_text(v, "before", before);
+	if (after != NULL)
+		wire_add_text(v, "after", after);
+	return cli_line(d->cli, &v) == EXITCODE_DONE
+	    ? ERR_NONE
+	    : err_set(e, ERR_IO, "cannot write the differences");
+}
+
+static int
+finish_diff(struct differing *d)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e = {0};
+	int status = EXITCODE_DONE;
+
+	if (d->cli->json) {
+		if (wire_new(&v, "summary", &e) != ERR_NONE)
+			return cli_fail(d->cli, &e);
+		wire_add_uint(v, "differences", d->count);
+		status = cli_line(d->cli, &v);
+	}
+	return status == EXITCODE_DONE && d->count > 0 ? EXITCODE_FAILED
+						       : status;
+}
+
+/* As diff(1): 0 the same, 1 they differ; 7 when one of them does not load. */
+static int
+run_diff(struct cli *cli)
+{
+	OWNED(buf_fini) struct buf before = {0};
+	OWNED(buf_fini) struct buf after = {0};
+	struct buf *texts[] = {&before, &after};
+	struct differing d = {.cli = cli};
+	struct err e = {0};
+
+	for (int i = 0; i < 2; i++) {
+		OWNED(policy_free) struct policy *p = NULL;
+		OWNED(buf_fini) struct buf path = {0};
+		int status;
+
+		load(cli, stderr, &path, &p, &status);
+		if (status != EXITCODE_DONE)
+			return status;
+		if (policy_show(p, texts[i], &e) != ERR_NONE)
+			return cli_fail(cli, &e);
+		cli->operands++;
+		cli->operands_count--;
+	}
+	if (policy_diff(&before, &after, on_difference, &d, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	return finish_diff(&d);
+}
+
 static int
 run_explain(struct cli *cli)
 {
@@ -178,6 +257,9 @@ const struct cli_command command_policy_check = {"policy check", "[DIR|FILE]",
 const struct cli_command command_policy_show = {"policy show", "[DIR|FILE]",
     "print the effective policy, every default filled in", show_options, 0, 1,
     run_show};
+const struct cli_command command_policy_diff = {"policy diff",
+    "DIR|FILE DIR|FILE", "print the settings in which two policies differ",
+    NULL, 2, 2, run_diff};
 const struct cli_command command_policy_explain = {"policy explain", "SETTING",
     "say what a setting means and takes", NULL, 1, 1, run_explain};
 const struct cli_command command_policy_reference = {"policy reference", "",

@@ -51,6 +51,25 @@ mkfifo fifo.conf
 timeout 10 "$bascule" policy check fifo.conf >out 2>&1 && fail "a FIFO passes"
 grep -q 'not a regular file' out || fail "FIFO: $(cat out)"
 
+# Two policies compared: 0 the same, 1 they differ, 7 one does not load.
+"$bascule" policy diff policies policies >out || fail "diff with itself"
+[ ! -s out ] || fail "diff with itself: $(cat out)"
+cp -R policies changed
+sed -i 's/rpo = "1h"/rpo = "90m"/' changed/services/housing-repairs.conf
+status=0
+"$bascule" policy diff policies changed >out || status=$?
+[ $status -eq 1 ] || fail "diff: exit $status"
+grep -v '^[-+] \(identity\|key_file\) = ' out >differs || :
+printf '%s\n' '- service[housing-repairs].rpo = "1h"' \
+    '+ service[housing-repairs].rpo = "1h30m"' | cmp - differs ||
+    fail "diff: $(cat differs)"
+"$bascule" --json policy diff policies changed | tail -n 1 |
+    grep -q '"type":"summary".*"differences":3' || fail "diff --json"
+status=0
+"$bascule" policy diff policies policy-bad/many-in-one-run.conf >out 2>&1 ||
+    status=$?
+[ $status -eq 7 ] || fail "diff with a bad one: exit $status"
+
 "$bascule" policy explain service.backup.schedule | grep -q 'five cron fields' ||
     fail "explain"
 if "$bascule" policy explain schedul >out 2>&1; then fail "explain schedul"; fi
