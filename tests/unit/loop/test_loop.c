@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "support/fault.h"
 #include "support/tmpdir.h"
 
 struct seen {
@@ -519,6 +520,77 @@ START_TEST(readiness_is_one_datagram)
 }
 END_TEST
 
+static void
+quiet_accept(void *ctx, struct loop_conn **conn, const struct loop_peer *peer)
+{
+	(void)ctx;
+	(void)peer;
+	loop_conn_free(conn);
+}
+
+/* One of each unit; whatever fails, all of it is released again. */
+static enum err_code
+make_all(struct seen *s, const char *path, struct err *e)
+{
+	static const char *const argv[] = {"true", NULL};
+	struct loop_child_options opt = {"true", argv, true, s, on_event,
+	    on_error, on_end};
+	struct loop_signal *sig = NULL;
+	struct loop_listener *li = NULL;
+	struct loop_stat *st = NULL;
+	enum err_code rc = loop_new(&s->l, e);
+
+	if (rc == ERR_NONE)
+		rc = loop_timer_new(&s->timer, s->l, stop, s, e);
+	if (rc == ERR_NONE)
+		rc = loop_signal_new(&sig, s->l, SIGUSR2, stop, s, e);
+	if (rc == ERR_NONE)
+		rc = loop_listener_new(&li, s->l, path, 0600, quiet_accept, s,
+		    e);
+	if (rc == ERR_NONE)
+		rc = loop_stat_start(&st, s->l, "/", looked, s, e);
+	if (rc == ERR_NONE)
+		rc = loop_child_start(&s->child, s->l, &opt, e);
+	loop_child_free(&s->child);
+	loop_stat_free(&st);
+	loop_listener_free(&li);
+	loop_signal_free(&sig);
+	loop_timer_free(&s->timer);
+	loop_free(&s->l);
+	return rc;
+}
+
+START_TEST(any_failing_call_is_an_error_and_leaves_nothing)
+{
+	struct tmpdir td;
+	char path[128];
+	bool reached = true;
+	int failed = 0;
+
+	tmpdir_make(&td);
+	snprintf(path, sizeof(path), "%s/s", td.path);
+	for (int nth = 1; reached; nth++) {
+		struct seen s = {0};
+		struct err e = {0};
+		enum err_code rc;
+
+		fault_arm(nth, ENOMEM);
+		rc = make_all(&s, path, &e);
+		reached = fault_fired();
+		fault_arm(0, 0);
+		if (rc != ERR_NONE)
+			ck_assert_int_ne(e.text[0], 0);
+		else
+			ck_assert(!reached);
+		failed += rc != ERR_NONE;
+		unlink(path);
+		ck_assert_int_eq(tmpdir_count(&td), 0);
+	}
+	ck_assert_int_ge(failed, 6); /* each unit has one at least */
+	tmpdir_remove(&td);
+}
+END_TEST
+
 Suite *suite_loop_loop(void);
 Suite *
 suite_loop_loop(void)
@@ -541,6 +613,7 @@ suite_loop_loop(void)
 	tcase_add_test(tc, another_server_nobody_and_silence_do_not_answer);
 	tcase_add_test(tc, a_file_is_looked_at_or_not_found);
 	tcase_add_test(tc, readiness_is_one_datagram);
+	tcase_add_test(tc, any_failing_call_is_an_error_and_leaves_nothing);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -449,6 +449,40 @@ START_TEST(any_failing_call_there_leaves_a_whole_copy)
 }
 END_TEST
 
+/* Here: whatever the sender cannot do, the copy stays whole and the next run
+ * finishes it. */
+START_TEST(any_failing_call_here_leaves_a_whole_copy)
+{
+	bool reached = true;
+
+	backup_in("housing", 1, 0, 12);
+	for (int nth = 1; reached; nth++) {
+		OWNED(store_close)
+		struct store *st = repo_open(&near, STORE_READ);
+		struct replicate_options opt = {.on_problem = on_problem};
+		struct far far;
+		struct transport t = {watched_read, watched_write, &far};
+		enum err_code rc;
+		int status;
+
+		snprintf(copy, sizeof(copy), "%.40s/copy%d", near.dir, nth);
+		far_start(&far, copy, 0, 0);
+		problems_count = 0;
+		fault_arm_reading(nth, ENOMEM);
+		rc = replicate_push(st, &t, &opt, &tally, &e);
+		reached = fault_fired();
+		status = far_end(&far);
+		if (rc == ERR_NONE && problems_count == 0)
+			ck_assert_int_eq(status, ERR_NONE);
+		else
+			ck_assert_msg(e.text[0] != '\0' || problems_count > 0,
+			    "nth %d: nothing said", nth);
+		push();
+		check_copy(1, 1);
+	}
+}
+END_TEST
+
 START_TEST(a_full_disk_there_is_said_with_its_path)
 {
 	struct far far;
@@ -548,6 +582,7 @@ suite_replicate_replicate(void)
 	tcase_add_test(tc, damage_here_does_not_travel_and_stops_nothing_else);
 	tcase_add_test(tc, killed_anywhere_it_goes_on_from_there);
 	tcase_add_test(tc, any_failing_call_there_leaves_a_whole_copy);
+	tcase_add_test(tc, any_failing_call_here_leaves_a_whole_copy);
 	tcase_add_test(tc, a_full_disk_there_is_said_with_its_path);
 	tcase_add_test(tc, what_a_login_shell_says_is_quoted);
 	tcase_add_test(tc, a_far_side_that_ends_without_a_word_is_said_to);
