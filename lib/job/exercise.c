@@ -271,7 +271,6 @@ do_prove(struct exercise *x)
 		return;
 	}
 	exercise_notes_one(x, "isolation", "NOT MEASURED: %s", x->cell_why);
-	exercise_blame(x, "the isolation is not measured: %s", x->cell_why);
 	exercise_feed(x, ISOLATED_UNPROVED);
 }
 
@@ -417,6 +416,10 @@ do_report(struct exercise *x)
 		exercise_notes_skipped(x);
 	if (x->o->left == NULL)
 		exercise_notes_limits(x);
+	/* What failed comes first; a report of nothing worse says this. */
+	if (x->iso.result == ISOLATED_NOT_MEASURED && x->cell_why[0] != '\0')
+		exercise_blame(x, "the isolation is not measured: %s",
+		    x->cell_why);
 	exercise_notes_result(x);
 	x->is_over = true;
 }
