@@ -45,9 +45,13 @@ say(struct cli *cli, const struct check_tally *t, int64_t took_ns)
 		    cli_size(cli, t->read_bytes, size),
 		    text_duration(took_ns, took));
 		if (t->damage_count == 0)
-			puts("no damage found");
+			fputs("no damage found", stdout);
 		else
-			printf("%" PRIu64 " damaged\n", t->damage_count);
+			printf("%" PRIu64 " damaged", t->damage_count);
+		if (t->left_packs_count > 0)
+			printf("; %" PRIu64 " packs left for the next time",
+			    t->left_packs_count);
+		putchar('\n');
 		return EXITCODE_DONE;
 	}
 	if (wire_new(&v, "summary", &e) != ERR_NONE)
@@ -58,25 +62,28 @@ say(struct cli *cli, const struct check_tally *t, int64_t took_ns)
 	wire_add_uint(v, "snapshots", t->snapshots_count);
 	wire_add_uint(v, "unreferenced_packs", t->unreferenced_packs_count);
 	wire_add_uint(v, "bytes", t->read_bytes);
+	wire_add_uint(v, "left_packs", t->left_packs_count);
 	wire_add_uint(v, "damaged", t->damage_count);
 	wire_add_seconds(v, "seconds", took_ns);
 	return cli_line(cli, &v);
 }
 
 static int
-check(struct cli *cli, struct store *st, enum check_depth depth)
+check(struct cli *cli, struct store *st, struct check_options *opt)
 {
 	struct mono begun = now_mono();
 	struct checking c = {.damages = {cli, 0}};
-	struct check_options opt = {depth, on_damage, on_progress, &c};
 	struct check_tally tally = {0};
 	struct cli_watch watch;
 	enum err_code rc;
 	struct err e;
 	int status;
 
+	opt->on_damage = on_damage;
+	opt->on_progress = on_progress;
+	opt->ctx = &c;
 	cli_watch_begin(&watch, cli, "checking", &c.watch);
-	rc = store_check(st, &opt, &tally, &e);
+	rc = store_check(st, opt, &tally, &e);
 	cli_watch_end(&watch);
 	if (rc != ERR_NONE)
 		return cli_watch_failed(&watch, &e);
@@ -84,26 +91,69 @@ check(struct cli *cli, struct store *st, enum check_depth depth)
 	return tally.damage_count > 0 ? EXITCODE_DAMAGE : status;
 }
 
+static bool
+checking_some(const struct check_options *opt)
+{
+	return opt->sample_millipercent != 0 || opt->max_time_ns != 0;
+}
+
+/* A budget is for reading: so it reads. */
+static enum err_code
+take_budget(struct cli *cli, struct check_options *opt, struct err *e)
+{
+	const char *sample = cli_value(cli, "sample");
+	const char *max_time = cli_value(cli, "max-time");
+	enum err_code rc = ERR_NONE;
+
+	if (sample != NULL)
+		rc = text_parse_share(sample, &opt->sample_millipercent, e);
+	if (rc == ERR_NONE && max_time != NULL)
+		rc = text_parse_duration(max_time, &opt->max_time_ns, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if ((sample != NULL &&
+		(opt->sample_millipercent == 0 ||
+		    opt->sample_millipercent > 100000)) ||
+	    (max_time != NULL && opt->max_time_ns <= 0))
+		return err_set(e, ERR_INPUT,
+		    "--sample takes more than 0%% and at most 100%%, "
+		    "--max-time a time such as 10m");
+	if (checking_some(opt) && opt->depth == CHECK_NAMES)
+		opt->depth = CHECK_READ;
+	return ERR_NONE;
+}
+
 static int
 run(struct cli *cli)
 {
 	OWNED(cli_repository_close) struct cli_repository repo = {0};
-	enum check_depth depth = CHECK_NAMES;
+	OWNED(buf_fini) struct buf state = {0};
+	struct check_options opt = {.depth = CHECK_NAMES};
+	struct err e;
 	int status;
 
 	if (cli_has(cli, "read"))
-		depth = CHECK_READ;
+		opt.depth = CHECK_READ;
 	if (cli_has(cli, "open"))
-		depth = CHECK_OPEN;
+		opt.depth = CHECK_OPEN;
+	if (take_budget(cli, &opt, &e) != ERR_NONE)
+		return cli_wrong_use(cli, "%s", e.text);
+	if (cli_state_dir(&state, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	if (state.len_bytes > 0)
+		opt.state_dir = buf_text(&state);
 	/* Without a key a file of another repository is damage, not a riddle. */
 	status = cli_repository_open(cli, STORE_READ,
-	    depth == CHECK_OPEN ? CLI_KEYS_NEEDED : CLI_KEYS_NONE, &repo);
-	return status != EXITCODE_DONE ? status : check(cli, repo.store, depth);
+	    opt.depth == CHECK_OPEN ? CLI_KEYS_NEEDED : CLI_KEYS_NONE, &repo);
+	return status != EXITCODE_DONE ? status : check(cli, repo.store, &opt);
 }
 
 static const struct cli_option options[] =
     {{"read", 0, NULL, "read every byte against its hash (needs no key)"},
 	{"open", 0, NULL, "open every frame and derive every id again as well"},
+	{"sample", 0, "SHARE",
+	    "only so much of it, 2% say: what was read longest ago"},
+	{"max-time", 0, "TIME", "begin nothing more after so long, 10m say"},
 	{NULL, 0, NULL, NULL}};
 
 const struct cli_command command_check = {"check", "",

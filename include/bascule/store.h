@@ -40,7 +40,11 @@ enum store_kind {
 
 struct store;
 
-enum store_access { STORE_READ, STORE_WRITE };
+enum store_access {
+	STORE_READ,
+	STORE_WRITE,
+	STORE_HEAL /* for store_heal: writes, and puts up with damage */
+};
 
 struct store_options {
 	enum store_access access;
@@ -608,10 +612,21 @@ struct check_options {
 	bool (
 	    *on_progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 	void *ctx;
+	unsigned workers; /* 0: one a core */
+	/*
+	 * A budget for CHECK_READ and CHECK_OPEN: of the packs only those that were looked
+	 * into longest ago, so much of their bytes (2000 is 2 %; 0: all of
+	 * them), and none is begun after so long (0: no limit).  Structure is
+	 * always looked at; trees are opened only without a budget.
+	 */
+	uint32_t sample_millipercent;
+	int64_t max_time_ns;
+	const char *state_dir; /* keeps what was found; NULL: nothing does */
 };
 struct check_tally {
 	uint64_t packs_count, frames_count, chunks_count, snapshots_count,
 	    read_bytes, damage_count, unreferenced_packs_count;
+	uint64_t left_packs_count; /* not looked into, for the budget */
 };
 /*
  * Changes nothing.  ERR_NONE when it could look at everything, whatever it
@@ -621,5 +636,44 @@ struct check_tally {
  */
 enum err_code store_check(struct store *st, const struct check_options *opt,
     struct check_tally *out, struct err *e) MUST_CHECK;
+
+/* --- Healing --------------------------------------------------------------- */
+
+struct heal_options {
+	bool dry_run; /* say what would be done; a store for reading will do */
+	store_damage_fn *on_damage; /* what was found */
+	store_damage_fn *on_healed; /* what was done about it */
+	bool (
+	    *on_progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
+	void *ctx;
+};
+struct heal_tally {
+	uint64_t found_count;  /* damaged objects */
+	uint64_t healed_count; /* ... as good as new, or nothing needs them */
+	uint64_t kept_count;   /* files moved to bad/ */
+	uint64_t
+	    lost_count; /* snapshots and points that still lack something */
+	uint64_t read_bytes;
+};
+
+/*
+ * Put right what can be from what is here, and take the rest out of the way, so
+ * that present means readable and the next backup stores again what it still
+ * has.  Reads every byte.  The store was opened with STORE_HEAL (dry_run: or
+ * STORE_READ).  ERR_NONE whatever it found; nothing is left to do when
+ * found_count is healed_count and lost_count is 0.  ERR_BUSY: a session is
+ * open.
+ */
+enum err_code store_heal(struct store *st, const struct heal_options *opt,
+    struct heal_tally *out, struct err *e) MUST_CHECK;
+
+/*
+ * Something is or was not there: a chunk that a snapshot names may be missing.
+ * Then what is known from earlier runs has to be looked up before it is built
+ * on.  Cheap: looks at the packs' sizes, once.
+ */
+bool store_has_losses(struct store *st);
+/* Is all of an encoded item's content here? */
+bool store_has_item(struct store *st, const void *encoded, size_t len_bytes);
 
 #endif

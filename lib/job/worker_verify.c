@@ -69,7 +69,11 @@ static enum err_code
 reread(struct verify *v, struct err *e)
 {
 	OWNED(point_list_fini) struct point_list list = {0};
-	struct check_options opt = {CHECK_READ, on_damage, on_checked, v};
+	struct check_options opt = {.depth = CHECK_READ,
+	    .on_damage = on_damage,
+	    .on_progress = on_checked,
+	    .ctx = v,
+	    .state_dir = worker_policy(v->w)->state};
 	struct check_tally tally = {0};
 	enum err_code rc = newest_points(&list, v, e);
 

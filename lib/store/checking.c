@@ -17,6 +17,12 @@ checking_damage(struct checking *ck, const char *object, const char *fmt, ...)
 		ck->opt->on_damage(ck->opt->ctx, object, what);
 }
 
+bool
+checking_is_bounded(const struct check_options *opt)
+{
+	return opt->sample_millipercent != 0 || opt->max_time_ns != 0;
+}
+
 enum err_code
 checking_progress(struct checking *ck, uint64_t more_bytes, struct err *e)
 {

@@ -17,23 +17,32 @@ id_part(const struct id *id)
 	return le_get64(id->bytes) << 24;
 }
 
+uint64_t
+checking_lengths_of(const struct id *id, size_t len_bytes)
+{
+	return id_part(id) | len_bytes;
+}
+
 enum err_code
-checking_lengths_add(struct checking *ck, const struct id *id, size_t len_bytes,
+checking_lengths_add(struct checking *ck, const struct buf *lengths,
     struct err *e)
 {
-	uint64_t *bigger;
+	const size_t more = lengths->len_bytes / sizeof *ck->lengths;
 
-	if (ck->lengths_count == ck->lengths_room) {
-		size_t room =
-		    ck->lengths_room == 0 ? 4096 : ck->lengths_room * 2;
+	if (ck->lengths_count + more > ck->lengths_room) {
+		size_t room = ck->lengths_room + ck->lengths_room / 2 + more;
+		uint64_t *bigger =
+		    reallocarray(ck->lengths, room, sizeof *bigger);
 
-		bigger = realloc(ck->lengths, room * sizeof *bigger);
 		if (bigger == NULL)
 			return err_nomem(e);
 		ck->lengths = bigger;
 		ck->lengths_room = room;
 	}
-	ck->lengths[ck->lengths_count++] = id_part(id) | len_bytes;
+	if (more > 0)
+		memcpy(ck->lengths + ck->lengths_count, lengths->bytes,
+		    more * sizeof *ck->lengths);
+	ck->lengths_count += more;
 	ck->lengths_sorted = false;
 	return ERR_NONE;
 }

@@ -5,267 +5,138 @@
 #include <sys/stat.h>
 
 #include <bascule/base/fdio.h>
-#include <bascule/base/le.h>
+#include <bascule/base/pipeline.h>
 
+#include "checking_pack.h"
+#include "checking_results.h"
 #include "index.h"
-#include "pack.h"
-#include "parts.h"
-
-#define PIECE_BYTES ((size_t)1 << 20)
-#define OBJECT_SIZE (8 + PACK_PATH_BYTES) /* "packs/ab/..." */
-
-/* One pack under examination. */
-struct subject {
-	struct checking *ck;
-	struct reader *reader; /* NULL above CHECK_OPEN */
-	const char *object;
-	struct id name;
-	struct pack pack;
-	struct pack_footer footer;
-};
 
 /*
- * Could not look at it: the failure of the check.  Looked and found it bad: a
- * damage, and the check goes on.
+ * Packs of chunks before packs of pages, several at once; whatever threads
+ * found is handed on here, in the caller's thread.
  */
-static enum err_code
-judge(struct subject *s, enum err_code rc, struct err *e)
-{
-	if (rc != ERR_CORRUPT && rc != ERR_IO && rc != ERR_NOTFOUND)
-		return rc;
-	checking_damage(s->ck, s->object, "%s", e->text);
-	return ERR_NONE;
-}
 
-/* The hash of all of its bytes. */
-static enum err_code
-hash_whole(struct subject *s, struct id *out, struct err *e)
-{
-	OWNED(hash_free) struct hash *h = NULL;
-	const size_t room = s->pack.size_bytes < PIECE_BYTES
-	    ? (size_t)s->pack.size_bytes
-	    : PIECE_BYTES;
-	OWNED(free_mem) uint8_t *bytes = malloc(room);
-	enum err_code rc = hash_begin(&h, e);
+#define WORKERS_MAX 8
+#define ITEMS_MAX   (2 * WORKERS_MAX)
+#define PACKS_MAX   ((size_t)1 << 24)
 
-	if (bytes == NULL)
-		return err_nomem(e);
-	for (uint64_t at = 0; rc == ERR_NONE && at < s->pack.size_bytes;) {
-		uint64_t left = s->pack.size_bytes - at;
-		size_t n = left < room ? (size_t)left : room;
+/* A pack to look at. */
+struct target {
+	struct id name;
+	uint64_t size_bytes;
+	int64_t last_ns; /* when it was last looked at as deeply; 0: never */
+	bool metadata;
+};
 
-		rc = fdio_pread(s->pack.fd, bytes, n, at, e);
-		if (rc != ERR_NONE)
-			return rc;
-		hash_add(h, bytes, n);
-		at += n;
-		s->ck->tally->read_bytes += n;
-		rc = checking_progress(s->ck, n, e);
-	}
-	if (rc == ERR_NONE)
-		hash_end(h, out);
-	return rc;
-}
+struct packs {
+	struct checking *ck;
+	struct target *targets;
+	size_t count, room;
+	struct pipeline *pipeline;
+	struct checking_pack *items[ITEMS_MAX];
+	struct reader *readers[WORKERS_MAX];
+	struct hash *hashes[WORKERS_MAX];
+	size_t items_count;
+	unsigned workers_count;
+	struct checking_results results;
+	struct mono deadline; /* ns 0: none */
+};
 
-/* "frames 3 to 5" that lie in a block; "" for none. */
 static void
-frames_in(const struct subject *s, uint64_t block, char out[64])
+packs_fini(struct packs *k)
 {
-	uint64_t from = block * PACK_BLOCK_BYTES, to = from + PACK_BLOCK_BYTES;
-	uint32_t first = 0, last = 0;
-	bool any = false;
-
-	for (uint32_t i = 0; i < s->footer.frames_count; i++) {
-		struct pack_frame f;
-
-		pack_footer_frame(&s->footer, i, &f);
-		if (f.offset_bytes >= to ||
-		    f.offset_bytes + f.len_bytes <= from)
-			continue;
-		first = any ? first : i;
-		last = i;
-		any = true;
+	pipeline_free(&k->pipeline);
+	for (size_t i = 0; i < k->items_count; i++) {
+		checking_pack_fini(k->items[i]);
+		free(k->items[i]);
 	}
-	out[0] = '\0';
-	if (any)
-		snprintf(out, 64,
-		    first == last ? ", frame %u" : ", frames %u to %u", first,
-		    last);
+	for (unsigned i = 0; i < k->workers_count; i++) {
+		reader_free(&k->readers[i]);
+		hash_free(&k->hashes[i]);
+	}
+	checking_results_fini(&k->results);
+	free(k->targets);
 }
 
-/* Its hash is wrong: which blocks, which frames? */
-static void
-pinpoint(struct subject *s)
-{
-	uint64_t at = 0, end = s->pack.footer_at, block;
-	bool found = false;
-
-	while (
-	    at < end && pack_find_bad_block(&s->pack, at, end - at, &block)) {
-		char frames[64];
-
-		frames_in(s, block, frames);
-		checking_damage(s->ck, s->object,
-		    "64 KiB block %llu (from offset %llu) is damaged%s",
-		    (unsigned long long)block,
-		    (unsigned long long)block * PACK_BLOCK_BYTES, frames);
-		found = true;
-		at = (block + 1) * PACK_BLOCK_BYTES;
-	}
-	if (!found)
-		checking_damage(s->ck, s->object,
-		    "its bytes do not match its name");
-}
-
-/* Does the index know every chunk of the pack, at its place? */
-static void
-compare_index(struct subject *s)
-{
-	struct store *st = s->ck->store;
-	size_t number = index_pack_number(st, &s->name);
-	uint64_t missing = 0;
-
-	if (number == index_packs_count(st))
-		return; /* of a run that did not finish: nothing refers to it */
-	for (uint32_t i = 0; i < s->footer.frames_count; i++) {
-		struct pack_frame f;
-
-		pack_footer_frame(&s->footer, i, &f);
-		for (uint32_t c = 0; c < f.chunks_count; c++) {
-			struct index_copy copy;
-			struct id id;
-			unsigned nth = 0;
-			bool there = false;
-
-			memcpy(id.bytes,
-			    s->footer.ids +
-				((size_t)f.first_chunk + c) * ID_BYTES,
-			    ID_BYTES);
-			while (!there && index_find(st, &id, nth++, &copy))
-				there = copy.number == number &&
-				    copy.frame == i && copy.slot == c &&
-				    copy.kind == f.kind;
-			missing += there ? 0 : 1;
-		}
-	}
-	if (missing > 0)
-		checking_damage(s->ck, "index",
-		    "does not know %llu chunks of %s",
-		    (unsigned long long)missing, s->object);
-}
-
-/* Entries say how long their chunks are: the trees' check compares. */
-static enum err_code
-note_lengths(struct subject *s, const struct pack_frame *f,
-    const struct buf *lengths, struct err *e)
-{
-	enum err_code rc = ERR_NONE;
-	struct id id;
-
-	if (f->kind != STORE_DATA)
-		return ERR_NONE;
-	for (size_t i = 0; i < lengths->len_bytes / 4 && rc == ERR_NONE; i++) {
-		memcpy(id.bytes,
-		    s->footer.ids + ((size_t)f->first_chunk + i) * ID_BYTES,
-		    ID_BYTES);
-		rc = checking_lengths_add(s->ck, &id,
-		    le_get32(lengths->bytes + 4 * i), e);
-	}
-	return rc;
-}
+/* --- which packs ---------------------------------------------------------- */
 
 static enum err_code
-open_frames(struct subject *s, struct err *e)
+add_target(struct packs *k, int dirfd, const char *name, const struct id *id,
+    struct err *e)
 {
-	OWNED(buf_fini) struct buf lengths = {0};
+	const struct store *st = k->ck->store;
+	size_t number = index_pack_number(st, id);
+	struct stat sb;
 
-	for (uint32_t i = 0; i < s->footer.frames_count; i++) {
-		struct pack_frame f;
-		enum err_code rc = reader_check_frame(s->reader, &s->pack,
-		    &s->footer, i, &lengths, e);
+	if (k->count == k->room) {
+		size_t room = k->room * 2 + 64;
+		struct target *more;
 
-		if (rc != ERR_NONE) {
-			err_wrap(e, "frame %u", i);
-			rc = judge(s, e->code, e);
-		}
-		pack_footer_frame(&s->footer, i, &f);
-		if (rc == ERR_NONE)
-			rc = note_lengths(s, &f, &lengths, e);
-		if (rc == ERR_NONE)
-			rc = checking_progress(s->ck, f.len_bytes, e);
-		if (rc != ERR_NONE)
-			return rc;
+		if (room > PACKS_MAX)
+			return err_set(e, ERR_INPUT, "over %zu packs",
+			    PACKS_MAX);
+		more = reallocarray(k->targets, room, sizeof(*more));
+		if (more == NULL)
+			return err_nomem(e);
+		k->targets = more;
+		k->room = room;
 	}
+	k->targets[k->count++] = (struct target){.name = *id,
+	    .size_bytes = fstatat(dirfd, name, &sb, AT_SYMLINK_NOFOLLOW) == 0
+		? (uint64_t)sb.st_size
+		: 0,
+	    .last_ns =
+		checking_results_last(&k->results, id, k->ck->opt->depth),
+	    .metadata = number < index_packs_count(st) &&
+		index_pack(st, (uint32_t)number)->metadata};
 	return ERR_NONE;
 }
 
 static enum err_code
-look_inside(struct subject *s, struct err *e)
-{
-	struct id hash = s->name;
-	enum err_code rc;
-
-	if (s->ck->opt->depth >= CHECK_READ) {
-		rc = hash_whole(s, &hash, e);
-		if (rc != ERR_NONE)
-			return judge(s, rc, e);
-	}
-	rc = pack_footer_load(&s->footer, &s->pack, e);
-	if (rc != ERR_NONE)
-		return judge(s, rc, e);
-	s->ck->tally->frames_count += s->footer.frames_count;
-	s->ck->tally->chunks_count += s->footer.chunks_count;
-	if (!id_equal(&hash, &s->name)) {
-		pinpoint(s);
-		return ERR_NONE;
-	}
-	rc = pack_check_heads(&s->pack, &s->footer, s->ck->store->family, e);
-	if (rc != ERR_NONE)
-		return judge(s, rc, e);
-	compare_index(s);
-	return s->reader == NULL ? ERR_NONE : open_frames(s, e);
-}
-
-static enum err_code
-look_at(struct checking *ck, struct reader *r, const char *dir,
-    const char *name, struct err *e)
-{
-	char path[PACK_PATH_BYTES], object[OBJECT_SIZE];
-	struct subject s = {.ck = ck,
-	    .reader = r,
-	    .object = object,
-	    .pack = {.fd = -1}};
-	enum err_code rc;
-
-	snprintf(path, sizeof(path), "%.2s/%.64s", dir, name);
-	snprintf(object, sizeof(object), "packs/%s", path);
-	if (!id_parse(name, &s.name) || strncmp(dir, name, 2) != 0) {
-		checking_damage(ck, object, "is not a pack's name");
-		return ERR_NONE;
-	}
-	ck->tally->packs_count++;
-	rc = pack_open(&s.pack, ck->store->packs_fd, path, 0, e);
-	rc = rc == ERR_NONE ? look_inside(&s, e) : judge(&s, rc, e);
-	pack_close(&s.pack);
-	pack_footer_fini(&s.footer);
-	return rc == ERR_NONE ? rc : err_wrap(e, "%s", object);
-}
-
-static enum err_code
-each_in(struct checking *ck, struct reader *r, const char *dir, struct err *e)
+each_in(struct packs *k, const char *dir, struct err *e)
 {
 	OWNED(repo_names_fini) struct repo_names n = {0};
 	OWNED(fdio_close) int fd = -1;
-	enum err_code rc = repo_open_dir(&fd, ck->store->packs_fd, dir, e);
+	enum err_code rc = repo_open_dir(&fd, k->ck->store->packs_fd, dir, e);
 
 	if (rc == ERR_NONE)
 		rc = repo_list(&n, fd, e);
-	for (size_t i = 0; rc == ERR_NONE && i < n.count; i++)
-		rc = look_at(ck, r, dir, n.names[i], e);
+	for (size_t i = 0; rc == ERR_NONE && i < n.count; i++) {
+		struct id id;
+
+		if (id_parse(n.names[i], &id) &&
+		    strncmp(dir, n.names[i], 2) == 0) {
+			rc = add_target(k, fd, n.names[i], &id, e);
+		} else {
+			char object[8 + PACK_PATH_BYTES];
+
+			snprintf(object, sizeof(object), "packs/%.2s/%.64s",
+			    dir, n.names[i]);
+			checking_damage(k->ck, object, "is not a pack's name");
+		}
+	}
 	return rc;
 }
 
-/* What the index names must be there; what it is, each_in looks at. */
+static enum err_code
+list_packs(struct packs *k, struct err *e)
+{
+	OWNED(repo_names_fini) struct repo_names dirs = {0};
+	enum err_code rc = repo_list(&dirs, k->ck->store->packs_fd, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < dirs.count; i++) {
+		const char *dir = dirs.names[i];
+
+		if (strlen(dir) == 2 && strspn(dir, "0123456789abcdef") == 2)
+			rc = each_in(k, dir, e);
+		else
+			checking_damage(k->ck, "packs",
+			    "holds something that is not its own: '%s'", dir);
+	}
+	return rc;
+}
+
+/* What the index names must be there; what it is, is looked at as well. */
 static void
 check_listed(struct checking *ck)
 {
@@ -273,7 +144,7 @@ check_listed(struct checking *ck)
 
 	for (uint32_t i = 0; i < index_packs_count(st); i++) {
 		const struct index_pack *ip = index_pack(st, i);
-		char object[OBJECT_SIZE], path[PACK_PATH_BYTES];
+		char object[8 + PACK_PATH_BYTES], path[PACK_PATH_BYTES];
 		struct stat sb;
 
 		pack_path(&ip->name, path);
@@ -288,29 +159,201 @@ check_listed(struct checking *ck)
 			    "is %llu bytes long where the index says %llu",
 			    (unsigned long long)sb.st_size,
 			    (unsigned long long)ip->size_bytes);
-		ck->total_bytes +=
-		    ip->size_bytes * (ck->opt->depth == CHECK_OPEN ? 2 : 1);
 	}
+}
+
+/* --- in which order, and how many ------------------------------------------ */
+
+static int
+by_age(const void *va, const void *vb)
+{
+	const struct target *a = va, *b = vb;
+
+	if (a->last_ns != b->last_ns)
+		return a->last_ns < b->last_ns ? -1 : 1;
+	return id_compare(&a->name, &b->name);
+}
+
+static int
+by_kind(const void *va, const void *vb)
+{
+	const struct target *a = va, *b = vb;
+
+	if (a->metadata != b->metadata)
+		return a->metadata ? 1 : -1;
+	return id_compare(&a->name, &b->name);
+}
+
+/* How many of the packs, from the first on, are looked into. */
+static size_t
+choose(struct packs *k)
+{
+	const struct check_options *opt = k->ck->opt;
+	uint64_t all = 0, some = 0, wanted;
+	size_t count = 0;
+
+	if (k->count == 0)
+		return 0;
+	qsort(k->targets, k->count, sizeof(*k->targets),
+	    checking_is_bounded(opt) ? by_age : by_kind);
+	for (size_t i = 0; i < k->count; i++)
+		all += k->targets[i].size_bytes;
+	if (opt->depth == CHECK_NAMES)
+		return 0;
+	k->ck->total_bytes = all;
+	if (opt->sample_millipercent == 0)
+		return k->count;
+	wanted = all / 100000 * opt->sample_millipercent +
+	    all % 100000 * opt->sample_millipercent / 100000;
+	do
+		some += k->targets[count++].size_bytes;
+	while (count < k->count && some < wanted);
+	k->ck->total_bytes = some;
+	return count;
+}
+
+/* --- looking ---------------------------------------------------------------- */
+
+static enum err_code
+look(void *ctx, unsigned thread, void *item, struct err *e)
+{
+	struct packs *k = ctx;
+	struct checking_pack *p = item;
+
+	p->reader = k->readers[thread];
+	p->hash = k->hashes[thread];
+	return checking_pack_look(p, e);
+}
+
+/* What the pack that was in there brought to light. */
+static enum err_code
+hand_on(struct packs *k, struct checking_pack *p, struct err *e)
+{
+	struct checking *ck = k->ck;
+	const char *at = (const char *)p->told.bytes;
+	const char *end = at + p->told.len_bytes;
+	enum err_code rc;
+
+	if (p->checking == NULL)
+		return ERR_NONE; /* nothing was */
+	p->checking = NULL;
+	ck->tally->frames_count += p->frames_count;
+	ck->tally->chunks_count += p->chunks_count;
+	ck->tally->read_bytes += p->read_bytes;
+	while (at < end) {
+		const char *what = at + strlen(at) + 1;
+
+		checking_damage(ck, at, "%s", what);
+		at = what + strlen(what) + 1;
+	}
+	if (ck->on_pack != NULL && p->damaged)
+		ck->on_pack(ck->on_pack_ctx, &p->name);
+	rc = checking_lengths_add(ck, &p->lengths, e);
+	if (rc == ERR_NONE && p->depth >= CHECK_READ)
+		rc = checking_results_note(&k->results, &p->name, p->depth,
+		    p->damaged, e);
+	return rc == ERR_NONE ? checking_progress(ck, p->read_bytes, e) : rc;
+}
+
+static enum err_code
+put(struct packs *k, const struct target *t, enum check_depth depth,
+    struct err *e)
+{
+	void *item;
+	struct checking_pack *p;
+	enum err_code rc = pipeline_take(k->pipeline, &item, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	p = item;
+	rc = hand_on(k, p, e);
+	checking_pack_clear(p);
+	if (rc != ERR_NONE) {
+		pipeline_untake(k->pipeline, p);
+		return rc;
+	}
+	p->checking = k->ck;
+	p->name = t->name;
+	p->depth = depth;
+	k->ck->tally->packs_count++;
+	return pipeline_put(k->pipeline, p, e);
+}
+
+static enum err_code
+look_at_all(struct packs *k, struct err *e)
+{
+	const size_t chosen = choose(k);
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < k->count; i++) {
+		bool late =
+		    k->deadline.ns != 0 && now_mono().ns > k->deadline.ns;
+
+		if (i < chosen && !late) {
+			rc = put(k, &k->targets[i], k->ck->opt->depth, e);
+			continue;
+		}
+		if (k->ck->opt->depth != CHECK_NAMES)
+			k->ck->tally->left_packs_count++;
+		rc = put(k, &k->targets[i], CHECK_NAMES, e);
+	}
+	if (rc == ERR_NONE)
+		rc = pipeline_drain(k->pipeline, e);
+	for (size_t i = 0; rc == ERR_NONE && i < k->items_count; i++)
+		rc = hand_on(k, k->items[i], e);
+	return rc;
+}
+
+static enum err_code
+begin(struct packs *k, struct err *e)
+{
+	const struct check_options *opt = k->ck->opt;
+	struct pipeline_stage stage = {look, 0};
+	struct pipeline_plan plan = {&stage, 1, (void **)k->items, 0, k};
+	unsigned wanted = opt->workers != 0 ? opt->workers : pipeline_cores();
+	enum err_code rc = ERR_NONE;
+
+	if (wanted > WORKERS_MAX)
+		wanted = WORKERS_MAX;
+	while (rc == ERR_NONE && k->workers_count < wanted) {
+		unsigned i = k->workers_count++;
+
+		rc = hash_begin(&k->hashes[i], e);
+		if (rc == ERR_NONE && opt->depth == CHECK_OPEN)
+			rc = reader_new(&k->readers[i], k->ck->store, e);
+	}
+	while (rc == ERR_NONE && k->items_count < (size_t)wanted * 2) {
+		struct checking_pack *p = calloc(1, sizeof(*p));
+
+		if (p == NULL)
+			return err_nomem(e);
+		p->pack.fd = -1;
+		k->items[k->items_count++] = p;
+	}
+	stage.threads_count = wanted;
+	plan.items_count = k->items_count;
+	return rc == ERR_NONE ? pipeline_new(&k->pipeline, &plan, e) : rc;
 }
 
 enum err_code
 checking_packs(struct checking *ck, struct err *e)
 {
-	OWNED(repo_names_fini) struct repo_names dirs = {0};
-	OWNED(reader_free) struct reader *r = NULL;
-	enum err_code rc = repo_list(&dirs, ck->store->packs_fd, e);
+	OWNED(packs_fini) struct packs k = {.ck = ck};
+	enum err_code rc;
 
+	if (ck->opt->max_time_ns > 0)
+		k.deadline.ns = now_mono().ns + ck->opt->max_time_ns;
+	checking_results_load(&k.results, ck->store, ck->opt->state_dir);
 	check_listed(ck);
-	if (rc == ERR_NONE && ck->opt->depth == CHECK_OPEN)
-		rc = reader_new(&r, ck->store, e);
-	for (size_t i = 0; rc == ERR_NONE && i < dirs.count; i++) {
-		const char *dir = dirs.names[i];
-
-		if (strlen(dir) == 2 && strspn(dir, "0123456789abcdef") == 2)
-			rc = each_in(ck, r, dir, e);
-		else
-			checking_damage(ck, "packs",
-			    "holds something that is not its own: '%s'", dir);
-	}
+	rc = list_packs(&k, e);
+	if (rc == ERR_NONE)
+		rc = begin(&k, e);
+	if (rc == ERR_NONE)
+		rc = look_at_all(&k, e);
+	pipeline_free(&k.pipeline);
+	/* Also what was found before it was stopped. */
+	if (ck->opt->depth >= CHECK_READ)
+		checking_results_save(&k.results, ck->store,
+		    ck->opt->state_dir);
 	return rc;
 }

@@ -216,7 +216,8 @@ round_init(struct round *r, struct checking *ck, struct err *e)
 	r->all.found = round_found;
 	r->all.broken = round_broken;
 	r->all.ctx = r;
-	if (ck->opt->depth == CHECK_OPEN && k != NULL && keyring_can_read(k))
+	if (ck->opt->depth == CHECK_OPEN && k != NULL && keyring_can_read(k) &&
+	    !checking_is_bounded(ck->opt))
 		return closure_open_new(&r->opened, ck, e);
 	return ERR_NONE;
 }

@@ -103,6 +103,14 @@ struct pack_frame {
 enum err_code pack_frame_at(const struct pack *pk, uint32_t ordinal,
     struct pack_frame *out, struct err *e) MUST_CHECK;
 
+/* A frame and what its pack's footer says of it, for reader_check_frame. */
+struct reader_frame {
+	const struct pack *pack;
+	struct pack_frame row;
+	const uint8_t *ids;   /* of its chunks */
+	const uint8_t *bytes; /* row.len_bytes of them */
+};
+
 /*
  * The whole footer in memory.  pack_footer_load looks at its hash;
  * pack_footer_parse takes any bytes and checks all that its text says: frames

@@ -201,15 +201,13 @@ enum err_code reader_take(struct reader *r, enum store_kind kind,
     const struct id *id, struct buf *out, struct buf *refs,
     struct err *e) MUST_CHECK;
 
-struct pack;
-struct pack_footer;
+struct reader_frame; /* pack.h */
 /*
- * Opens a frame of a pack and compares the ids of what it holds.  lengths: a
- * little-endian u32 for each of its chunks; cleared first.
+ * Opens a frame whose bytes are at hand and compares the ids of what it holds.
+ * lengths: a little-endian u32 for each of its chunks; cleared first.
  */
-enum err_code reader_check_frame(struct reader *r, const struct pack *pk,
-    const struct pack_footer *f, uint32_t ordinal, struct buf *lengths,
-    struct err *e) MUST_CHECK;
+enum err_code reader_check_frame(struct reader *r, const struct reader_frame *f,
+    struct buf *lengths, struct err *e) MUST_CHECK;
 
 /* The clear refs of a page's or list's frame; needs no key. */
 enum err_code reader_refs(struct store *st, const struct id *id,
@@ -239,7 +237,12 @@ struct checking {
 	uint64_t *lengths;                /* of the chunks that were opened */
 	size_t lengths_count, lengths_room;
 	bool lengths_sorted;
+	/* Called for each pack that was found damaged; may be NULL. */
+	void (*on_pack)(void *ctx, const struct id *name);
+	void *on_pack_ctx;
 };
+/* Only some packs are looked into? */
+bool checking_is_bounded(const struct check_options *opt);
 /* Has the caller had enough?  ERR_CANCELLED. */
 enum err_code checking_progress(struct checking *ck, uint64_t more_bytes,
     struct err *e) MUST_CHECK;
@@ -247,9 +250,13 @@ enum err_code checking_progress(struct checking *ck, uint64_t more_bytes,
 void checking_damage(struct checking *ck, const char *object, const char *fmt,
     ...) PRINTF_LIKE(3, 4);
 
-/* A chunk was opened; later: may it be of this length? */
-enum err_code checking_lengths_add(struct checking *ck, const struct id *id,
-    size_t len_bytes, struct err *e) MUST_CHECK;
+/*
+ * Chunks were opened: their lengths, each made by checking_lengths_of, one
+ * after another as u64.  Later: may it be of this length?
+ */
+uint64_t checking_lengths_of(const struct id *id, size_t len_bytes);
+enum err_code checking_lengths_add(struct checking *ck,
+    const struct buf *lengths, struct err *e) MUST_CHECK;
 bool checking_lengths_fit(struct checking *ck, const struct id *id,
     uint64_t len_bytes);
 

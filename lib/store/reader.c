@@ -290,6 +290,18 @@ read_frame(struct reader *r, const struct pack *pk, uint32_t frame,
 	return rc;
 }
 
+/* Its raw body: *raw, borrowed until the next frame is decoded. */
+static enum err_code
+decode(struct reader *r, const struct pack *pk, const struct frame_view *v,
+    size_t *key, const uint8_t **raw, size_t *raw_bytes, struct err *e)
+{
+	enum err_code rc = find_key(r, pk, &v->key_id, key, e);
+
+	return rc != ERR_NONE ? rc
+			      : frame_decode(r->coder, v, r->keys[*key].seal,
+				    r->store->family, raw, raw_bytes, e);
+}
+
 static enum err_code
 open_frame(struct reader *r, const struct pack *pk, uint32_t frame,
     struct opened *o, struct err *e)
@@ -300,10 +312,7 @@ open_frame(struct reader *r, const struct pack *pk, uint32_t frame,
 	enum err_code rc = read_frame(r, pk, frame, &v, e);
 
 	if (rc == ERR_NONE)
-		rc = find_key(r, pk, &v.key_id, &o->key, e);
-	if (rc == ERR_NONE)
-		rc = frame_decode(r->coder, &v, r->keys[o->key].seal,
-		    r->store->family, &raw, &raw_bytes, e);
+		rc = decode(r, pk, &v, &o->key, &raw, &raw_bytes, e);
 	if (rc != ERR_NONE)
 		return rc;
 	o->kind = v.kind;
@@ -373,18 +382,27 @@ find_frame(struct reader *r, const struct index_copy *c, struct opened **out,
 
 /* --- Chunks -------------------------------------------------------------- */
 
+/* What a chunk's id is derived with. */
+struct naming {
+	struct hash_key *key;
+	enum store_kind kind;
+	const uint8_t *refs;
+	size_t refs_count;
+};
+
 static void
-derive(struct reader *r, const struct opened *o, const uint8_t *bytes,
-    size_t len_bytes, struct id *id)
+derive(const struct naming *by, const uint8_t *bytes, size_t len_bytes,
+    struct id *id)
 {
-	struct hash_key *key = r->keys[o->key].id_keys[o->kind];
+	struct hash_key *key = by->key;
 	uint8_t count[4];
 	struct iovec parts[] = {{.iov_base = count, .iov_len = sizeof(count)},
-	    {.iov_base = o->refs.bytes, .iov_len = o->refs.len_bytes},
+	    {.iov_base = (void *)(uintptr_t)by->refs,
+		.iov_len = by->refs_count * ID_BYTES},
 	    {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len_bytes}};
 
-	le_put32(count, (uint32_t)(o->refs.len_bytes / ID_BYTES));
-	if (o->kind == STORE_DATA)
+	le_put32(count, (uint32_t)by->refs_count);
+	if (by->kind == STORE_DATA)
 		hash_id(key, bytes, len_bytes, id);
 	else
 		hash_id_parts(key, parts, COUNT_OF(parts), id);
@@ -401,6 +419,7 @@ get_copy(struct reader *r, enum store_kind kind, const struct id *id,
     const struct index_copy *c, struct chunk *out, struct err *e)
 {
 	struct opened *o = NULL;
+	struct naming by;
 	struct id again;
 	enum err_code rc = find_frame(r, c, &o, e);
 
@@ -413,7 +432,9 @@ get_copy(struct reader *r, enum store_kind kind, const struct id *id,
 		    : o->raw.bytes + o->offsets[c->slot];
 		out->len_bytes = o->offsets[c->slot + 1] - o->offsets[c->slot];
 		out->refs = &o->refs;
-		derive(r, o, out->bytes, out->len_bytes, &again);
+		by = (struct naming){r->keys[o->key].id_keys[kind], kind,
+		    o->refs.bytes, o->refs.len_bytes / ID_BYTES};
+		derive(&by, out->bytes, out->len_bytes, &again);
 		if (id_equal(&again, id))
 			return ERR_NONE;
 	}
@@ -505,40 +526,56 @@ refs_of_copy(struct reader *r, const struct index_copy *c,
 	return buf_add(refs, v.refs, (size_t)v.refs_count * ID_BYTES, e);
 }
 
-enum err_code
-reader_check_frame(struct reader *r, const struct pack *pk,
-    const struct pack_footer *f, uint32_t ordinal, struct buf *lengths,
-    struct err *e)
+/* The ids of an opened frame's chunks against the footer's. */
+static enum err_code
+check_chunks(const struct naming *by, const struct frame_chunks *c,
+    const uint8_t *ids, struct buf *lengths, struct err *e)
 {
-	struct opened o = {0};
-	struct pack_frame row;
-	enum err_code rc = open_frame(r, pk, ordinal, &o, e);
+	const uint8_t *at = c->bytes;
+	enum err_code rc = ERR_NONE;
 
-	buf_clear(lengths);
-	pack_footer_frame(f, ordinal, &row);
-	if (rc == ERR_NONE && o.chunks_count != row.chunks_count)
-		rc = err_set(e, ERR_CORRUPT,
-		    "it holds %u chunks where the footer says %u",
-		    o.chunks_count, row.chunks_count);
-	for (uint32_t i = 0;
-	     rc == ERR_NONE && o.kind <= STORE_LIST && i < o.chunks_count;
-	     i++) {
+	for (uint32_t i = 0; rc == ERR_NONE && i < c->count; i++) {
+		const uint32_t len = frame_chunk_bytes(c, i);
 		struct id id;
 
-		derive(r, &o, o.raw.bytes + o.offsets[i],
-		    o.offsets[i + 1] - o.offsets[i], &id);
-		if (memcmp(id.bytes,
-			f->ids + ((size_t)row.first_chunk + i) * ID_BYTES,
-			ID_BYTES) != 0)
-			rc = err_set(e, ERR_CORRUPT,
+		derive(by, at, len, &id);
+		if (memcmp(id.bytes, ids + (size_t)i * ID_BYTES, ID_BYTES) != 0)
+			return err_set(e, ERR_CORRUPT,
 			    "chunk %u in it is not what its id says", i);
-		if (rc == ERR_NONE)
-			rc = le_add32(lengths, o.offsets[i + 1] - o.offsets[i],
-			    e);
+		at += len;
+		rc = le_add32(lengths, len, e);
 	}
-	r->frames_bytes += o.raw.size_bytes; /* as frame_forget takes off */
-	frame_forget(r, &o);
 	return rc;
+}
+
+enum err_code
+reader_check_frame(struct reader *r, const struct reader_frame *f,
+    struct buf *lengths, struct err *e)
+{
+	struct frame_view v;
+	struct frame_chunks c;
+	struct naming by;
+	const uint8_t *raw;
+	size_t raw_bytes, key = 0;
+	enum err_code rc = frame_parse(&v, f->bytes, f->row.len_bytes, e);
+
+	buf_clear(lengths);
+	if (rc == ERR_NONE)
+		rc = decode(r, f->pack, &v, &key, &raw, &raw_bytes, e);
+	if (rc == ERR_NONE)
+		rc = frame_chunks_parse(&c, raw, raw_bytes, e);
+	if (rc == ERR_NONE && v.kind != STORE_DATA && v.kind != STORE_RECORDS &&
+	    c.count != 1)
+		rc = err_set(e, ERR_CORRUPT, "a page that is not alone");
+	if (rc == ERR_NONE && c.count != f->row.chunks_count)
+		rc = err_set(e, ERR_CORRUPT,
+		    "it holds %u chunks where the footer says %u", c.count,
+		    f->row.chunks_count);
+	if (rc != ERR_NONE || v.kind > STORE_LIST)
+		return rc;
+	by = (struct naming){r->keys[key].id_keys[v.kind], v.kind, v.refs,
+	    v.refs_count};
+	return check_chunks(&by, &c, f->ids, lengths, e);
 }
 
 enum err_code
