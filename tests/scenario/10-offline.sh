@@ -156,7 +156,9 @@ fails '... never raw' grep -aq "$(printf '\033')" .out
 expect 0 'check in JSON' "$B" -r repo --json check --read
 holds '... a summary' json 'progress*' summary:packs=int,snapshots=4,bytes=int,damaged=0,seconds=num
 expect 0 'restore in JSON' "$B" -r repo --json restore "$first" --to out-json
-holds '... a summary' json 'progress*' summary:files=int,bytes=int,failed=0,seconds=num
+# The folders above belong to root: another's restore says so and goes on.
+[ "$(id -u)" = 0 ] && parents= || parents='error*'
+holds '... a summary' json $parents 'progress*' summary:files=int,bytes=int,failed=0,seconds=num
 expect 1 'an error in JSON' "$B" -r repo --json ls latest:nobody
 holds '... says so' json error
 expect 10 'no repository in JSON' "$B" -r nowhere --json snapshots

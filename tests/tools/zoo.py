@@ -99,7 +99,8 @@ def modes():
         name = put(b"modes/owner-%d-%d" % (uid, gid))
         attempt("owner %d:%d" % (uid, gid), os.chown, name, uid, gid)
     for mode in (0o000, 0o400, 0o4755, 0o2755, 0o6711, 0o1644, 0o777, 0o7777):
-        os.chmod(b"modes/file-%o" % mode, mode)
+        if os.getuid() == 0 or mode & 0o400:
+            os.chmod(b"modes/file-%o" % mode, mode)
         if os.getuid() == 0 or mode & 0o700 == 0o700:
             os.chmod(b"modes/dir-%o" % mode, mode)
 
