@@ -128,7 +128,7 @@ enum writer_codec { WRITER_AUTO, WRITER_FAST, WRITER_MAX, WRITER_OFF };
 
 struct writer_options {
 	enum writer_codec codec;
-	int level;        /* a zstd level; 0: what codec says (3, 1, 9) */
+	int level;        /* a zstd level; 0: what codec says */
 	unsigned workers; /* compressing threads; 0: one a core */
 };
 

@@ -203,6 +203,22 @@ join_links(struct capture *c, struct source_item *item, struct err *e)
 	return source_links_join(c->links, item, entry->link_group, &found, e);
 }
 
+/* What stood at this path: its changed chunks become differences. */
+static void
+tell_previous(struct capture *c)
+{
+	OWNED(item_fini) struct item old = {0};
+	const uint8_t *encoded = NULL;
+	size_t len_bytes;
+	struct err e;
+
+	if (c->cache != NULL)
+		encoded = statecache_earlier(c->cache, &len_bytes);
+	if (encoded != NULL &&
+	    item_decode(&old, encoded, len_bytes, &e) == ERR_NONE)
+		content_writer_previous(c->contents, &old.content);
+}
+
 /* All of an open file into one content. */
 static enum err_code
 read_content(struct capture *c, struct source_file *file, struct content *out,
@@ -212,6 +228,7 @@ read_content(struct capture *c, struct source_file *file, struct content *out,
 	enum err_code rc;
 
 	content_writer_reset(c->contents);
+	tell_previous(c);
 	do {
 		rc = source_read(file, c->bytes, READ_BYTES, &run, e);
 		if (rc != ERR_NONE)

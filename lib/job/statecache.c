@@ -22,12 +22,17 @@
 #define FLUSH_BYTES ((size_t)256 << 10)
 #define SETTLED_S   60 /* repository.md, rule 11 */
 
+/* How a record begins. */
+enum record_kind { RECORD_NONE, RECORD_SETTLED, RECORD_YOUNG };
+
 struct record {
 	struct buf path;
 	const uint8_t *stat; /* STAT_BYTES */
 	const uint8_t *encoded;
 	size_t encoded_bytes;
+	uint8_t kind;
 	bool valid;
+	bool asked_for; /* it has the path last asked for */
 };
 
 struct statecache {
@@ -108,7 +113,10 @@ advance(struct statecache *sc)
 	struct err e;
 
 	sc->at.valid = false;
-	if (sc->old == NULL || le_take8(r) != 1)
+	if (sc->old == NULL)
+		return;
+	sc->at.kind = le_take8(r);
+	if (sc->at.kind != RECORD_SETTLED && sc->at.kind != RECORD_YOUNG)
 		return;
 	shared = le_take_varint(r);
 	rest = le_take_varint(r);
@@ -249,6 +257,7 @@ statecache_find(struct statecache *sc, const struct source_item *item,
 	int order = -1;
 
 	*len_bytes = 0;
+	sc->at.asked_for = false;
 	while (sc->at.valid) {
 		order = path_compare((const char *)sc->at.path.bytes,
 		    sc->at.path.len_bytes, path->bytes, path->len_bytes);
@@ -258,11 +267,22 @@ statecache_find(struct statecache *sc, const struct source_item *item,
 	}
 	if (!sc->at.valid || order != 0)
 		return NULL;
+	sc->at.asked_for = true;
 	put_stat(stat, item);
-	if (memcmp(stat, sc->at.stat, STAT_BYTES) != 0)
+	if (sc->at.kind != RECORD_SETTLED ||
+	    memcmp(stat, sc->at.stat, STAT_BYTES) != 0)
 		return NULL;
 	*len_bytes = sc->at.encoded_bytes;
 	return sc->at.encoded;
+}
+
+const uint8_t *
+statecache_earlier(const struct statecache *sc, size_t *len_bytes)
+{
+	bool there = sc->at.valid && sc->at.asked_for;
+
+	*len_bytes = there ? sc->at.encoded_bytes : 0;
+	return there ? sc->at.encoded : NULL;
 }
 
 /* A change just after the reading would get the same times: do not trust. */
@@ -283,13 +303,12 @@ statecache_add(struct statecache *sc, const struct source_item *item,
 	uint8_t stat[STAT_BYTES];
 	enum err_code rc;
 
-	if (!is_settled(item, fs_now_s))
-		return ERR_NONE;
 	while (shared < path->len_bytes && shared < last->len_bytes &&
 	    path->bytes[shared] == (char)last->bytes[shared])
 		shared++;
 	put_stat(stat, item);
-	rc = buf_add_byte(&sc->out, 1, e);
+	rc = buf_add_byte(&sc->out,
+	    is_settled(item, fs_now_s) ? RECORD_SETTLED : RECORD_YOUNG, e);
 	if (rc == ERR_NONE)
 		rc = le_add_varint(&sc->out, shared, e);
 	if (rc == ERR_NONE)
@@ -320,7 +339,7 @@ statecache_commit(struct statecache **scp, const struct id *snapshot,
 {
 	OWNED(statecache_discard) struct statecache *sc = TAKE(*scp);
 	struct id sum;
-	enum err_code rc = buf_add_byte(&sc->out, 0, e);
+	enum err_code rc = buf_add_byte(&sc->out, RECORD_NONE, e);
 
 	if (rc == ERR_NONE)
 		rc = le_add64(&sc->out, sc->count, e);

@@ -39,8 +39,15 @@ const uint8_t *statecache_find(struct statecache *sc,
     const struct source_item *item, size_t *len_bytes);
 
 /*
+ * The encoded item that stood at the path last asked for, changed or not, or
+ * NULL.  Borrowed until the next statecache_find.
+ */
+const uint8_t *statecache_earlier(const struct statecache *sc,
+    size_t *len_bytes);
+
+/*
  * Remember this item.  fs_now_s: the file system's clock when its reading
- * began; an item too young by it is left out.
+ * began; an item too young by it is not found again as unchanged.
  */
 enum err_code statecache_add(struct statecache *sc,
     const struct source_item *item, const void *encoded, size_t len_bytes,

@@ -1,14 +1,22 @@
+#include <string.h>
+
 #include "chunker.h"
 #include "content_list.h"
-#include "parts.h"
+#include "frame.h"
+#include "previous.h"
 
 /*
  * A file's bytes are held back until they are known not to be few enough to
  * stand inline; a chunk that lies whole in what was added is not copied.
+ *
+ * Where the earlier version is known and the chunk before was in it, the next
+ * one is first taken to be the old one: if its bytes have the old one's id the
+ * chunker would have cut there too, and need not look.
  */
 
 #define FIXED_MIN 512
 #define FIXED_MAX (4U << 20)
+#define DELTA_MIN 4096 /* smaller chunks compress better with others */
 
 _Static_assert(FIXED_MIN > CONTENT_INLINE_BYTES,
     "a fixed chunk is never inline");
@@ -23,6 +31,13 @@ struct content_writer {
 	struct content_piece pieces[CONTENT_PIECES_MAX];
 	size_t pieces_count;       /* more than that: all are in the list */
 	struct content_list *list; /* made at first use */
+	/* the earlier version */
+	struct previous *previous; /* made at first use */
+	struct buf ahead;          /* what may be the old chunk `expected` */
+	uint64_t expected_bytes;
+	struct id expected;
+	uint64_t since_bytes; /* new ones, since the last old chunk met */
+	uint64_t run_from_bytes, run_bytes; /* of these: changed chunks */
 };
 
 static enum err_code
@@ -70,7 +85,9 @@ content_writer_free(struct content_writer **cwp)
 		return;
 	chunker_free(&cw->chunker);
 	content_list_free(&cw->list);
+	previous_free(&cw->previous);
 	buf_fini(&cw->pending);
+	buf_fini(&cw->ahead);
 	free(cw);
 }
 
@@ -81,6 +98,11 @@ content_writer_reset(struct content_writer *cw)
 	cw->held = false;
 	cw->total_bytes = 0;
 	cw->pieces_count = 0;
+	buf_clear(&cw->ahead);
+	cw->expected_bytes = 0;
+	cw->since_bytes = cw->run_from_bytes = cw->run_bytes = 0;
+	if (cw->previous != NULL)
+		previous_begin(cw->previous, NULL);
 	if (cw->chunker != NULL)
 		chunker_reset(cw->chunker);
 	if (cw->list != NULL)
@@ -109,6 +131,79 @@ piece_add(struct content_writer *cw, const struct content_piece *piece,
 	return rc == ERR_NONE ? content_list_add(cw->list, piece, e) : rc;
 }
 
+/* --- the earlier version --------------------------------------------------- */
+
+void
+content_writer_previous(struct content_writer *cw,
+    const struct content *previous)
+{
+	struct err e;
+
+	if (cw->previous == NULL &&
+	    previous_new(&cw->previous, cw->writer, &e) != ERR_NONE)
+		return;
+	previous_begin(cw->previous, previous);
+}
+
+static bool
+is_known(const struct content_writer *cw)
+{
+	return cw->previous != NULL && previous_is_known(cw->previous);
+}
+
+/* The changed chunks put so far: what they are differences from. */
+static enum err_code
+run_end(struct content_writer *cw, bool met, struct err *e)
+{
+	struct id bases[FRAME_BASES_MAX];
+	size_t count;
+
+	if (cw->run_bytes == 0)
+		return ERR_NONE;
+	count = previous_between(cw->previous, cw->run_from_bytes,
+	    cw->since_bytes, met, bases, FRAME_BASES_MAX);
+	cw->run_bytes = 0;
+	return writer_changed_from(cw->writer, bases, count, e);
+}
+
+static enum err_code
+changed_put(struct content_writer *cw, const struct content_piece *piece,
+    const void *bytes, struct err *e)
+{
+	const uint32_t target_bytes =
+	    writer_session(cw->writer)->store->geometry.frame_target_bytes;
+	enum err_code rc = ERR_NONE;
+
+	if (cw->run_bytes + piece->len_bytes > target_bytes)
+		rc = run_end(cw, false, e);
+	if (cw->run_bytes == 0)
+		cw->run_from_bytes = cw->since_bytes;
+	cw->run_bytes += piece->len_bytes;
+	return rc == ERR_NONE ? writer_put_changed(cw->writer, &piece->id,
+				    bytes, (size_t)piece->len_bytes, e)
+			      : rc;
+}
+
+/* A chunk of a file whose earlier version is known. */
+static enum err_code
+version_put(struct content_writer *cw, const struct content_piece *piece,
+    const void *bytes, struct err *e)
+{
+	bool met = previous_meet(cw->previous, &piece->id, piece->len_bytes);
+	bool changed = !met && piece->len_bytes >= DELTA_MIN &&
+	    !writer_has(cw->writer, &piece->id);
+	enum err_code rc = met ? run_end(cw, true, e) : ERR_NONE;
+
+	if (rc == ERR_NONE)
+		rc = changed ? changed_put(cw, piece, bytes, e)
+			     : writer_put_named(cw->writer, &piece->id, bytes,
+				   (size_t)piece->len_bytes, e);
+	cw->since_bytes = met ? 0 : cw->since_bytes + piece->len_bytes;
+	return rc;
+}
+
+/* --- cutting --------------------------------------------------------------- */
+
 static enum err_code
 chunk_put(struct content_writer *cw, const void *bytes, size_t len_bytes,
     struct err *e)
@@ -116,8 +211,13 @@ chunk_put(struct content_writer *cw, const void *bytes, size_t len_bytes,
 	struct content_piece piece = {.len_bytes = len_bytes};
 	enum err_code rc;
 
-	rc = writer_put(cw->writer, STORE_DATA, bytes, len_bytes, NULL, 0,
-	    &piece.id, e);
+	if (is_known(cw)) {
+		writer_name(cw->writer, bytes, len_bytes, &piece.id);
+		rc = version_put(cw, &piece, bytes, e);
+	} else {
+		rc = writer_put(cw->writer, STORE_DATA, bytes, len_bytes, NULL,
+		    0, &piece.id, e);
+	}
 	return rc == ERR_NONE ? piece_add(cw, &piece, e) : rc;
 }
 
@@ -145,34 +245,116 @@ scan(struct content_writer *cw, const uint8_t *bytes, size_t len_bytes,
 	return *cut ? left : len_bytes;
 }
 
+/* Of these bytes those up to the end of the current chunk. */
+static enum err_code
+step(struct content_writer *cw, const uint8_t *at, size_t len_bytes,
+    size_t *used_bytes, struct err *e)
+{
+	enum err_code rc;
+	bool cut;
+	size_t n;
+
+	*used_bytes = 0;
+	if (cw->held && (rc = pending_put(cw, e)) != ERR_NONE)
+		return rc;
+	n = *used_bytes = scan(cw, at, len_bytes, &cut);
+	cw->total_bytes += n;
+	if (cut && cw->pending.len_bytes == 0 &&
+	    cw->total_bytes > CONTENT_INLINE_BYTES)
+		return chunk_put(cw, at, n, e);
+	rc = buf_add(&cw->pending, at, n, e);
+	cw->held = cut;
+	if (rc == ERR_NONE && cut && cw->total_bytes > CONTENT_INLINE_BYTES)
+		rc = pending_put(cw, e);
+	return rc;
+}
+
+static enum err_code
+steps(struct content_writer *cw, const uint8_t *at, size_t len_bytes,
+    struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+	size_t n;
+
+	for (; len_bytes > 0 && rc == ERR_NONE; at += n, len_bytes -= n)
+		rc = step(cw, at, len_bytes, &n, e);
+	return rc;
+}
+
+/* All bytes that may be the expected chunk are there: are they? */
+static enum err_code
+expected_put(struct content_writer *cw, const uint8_t *at, struct err *e)
+{
+	struct content_piece piece = {.len_bytes = cw->expected_bytes};
+	enum err_code rc;
+
+	cw->expected_bytes = 0;
+	writer_name(cw->writer, at, (size_t)piece.len_bytes, &piece.id);
+	if (!id_equal(&piece.id, &cw->expected))
+		return steps(cw, at, (size_t)piece.len_bytes, e);
+	cw->total_bytes += piece.len_bytes;
+	rc = version_put(cw, &piece, at, e);
+	return rc == ERR_NONE ? piece_add(cw, &piece, e) : rc;
+}
+
+/* Of these bytes those up to the end of the expected chunk. */
+static enum err_code
+expected_step(struct content_writer *cw, const uint8_t *at, size_t len_bytes,
+    size_t *used_bytes, struct err *e)
+{
+	size_t left = (size_t)cw->expected_bytes - cw->ahead.len_bytes;
+	size_t n = len_bytes < left ? len_bytes : left;
+	enum err_code rc;
+
+	*used_bytes = n;
+	if (n == cw->expected_bytes)
+		return expected_put(cw, at, e);
+	rc = buf_add(&cw->ahead, at, n, e);
+	if (rc != ERR_NONE || n < left)
+		return rc;
+	rc = expected_put(cw, cw->ahead.bytes, e);
+	buf_clear(&cw->ahead);
+	return rc;
+}
+
+/* At a chunk's begin: what should come, if the file is as it was. */
+static void
+expect(struct content_writer *cw)
+{
+	if (cw->expected_bytes != 0 || cw->held || cw->pending.len_bytes > 0 ||
+	    !is_known(cw))
+		return;
+	cw->expected_bytes = previous_expect(cw->previous, &cw->expected);
+	if (cw->expected_bytes <= CONTENT_INLINE_BYTES ||
+	    cw->expected_bytes > FRAME_RAW_MAX / 2)
+		cw->expected_bytes = 0;
+}
+
 enum err_code
 content_writer_add(struct content_writer *cw, const void *bytes,
     size_t len_bytes, struct err *e)
 {
 	const uint8_t *at = bytes;
 	enum err_code rc = ERR_NONE;
+	size_t n;
 
-	while (len_bytes > 0 && rc == ERR_NONE) {
-		bool cut;
-		size_t n;
-
-		if (cw->held && (rc = pending_put(cw, e)) != ERR_NONE)
-			return rc;
-		n = scan(cw, at, len_bytes, &cut);
-		cw->total_bytes += n;
-		if (cut && cw->pending.len_bytes == 0 &&
-		    cw->total_bytes > CONTENT_INLINE_BYTES) {
-			rc = chunk_put(cw, at, n, e);
-		} else {
-			rc = buf_add(&cw->pending, at, n, e);
-			cw->held = cut;
-			if (rc == ERR_NONE && cut &&
-			    cw->total_bytes > CONTENT_INLINE_BYTES)
-				rc = pending_put(cw, e);
-		}
-		at += n;
-		len_bytes -= n;
+	for (; len_bytes > 0 && rc == ERR_NONE; at += n, len_bytes -= n) {
+		expect(cw);
+		rc = cw->expected_bytes > 0
+		    ? expected_step(cw, at, len_bytes, &n, e)
+		    : step(cw, at, len_bytes, &n, e);
 	}
+	return rc;
+}
+
+/* The file ended within what might have been the expected chunk. */
+static enum err_code
+ahead_put(struct content_writer *cw, struct err *e)
+{
+	enum err_code rc = steps(cw, cw->ahead.bytes, cw->ahead.len_bytes, e);
+
+	buf_clear(&cw->ahead);
+	cw->expected_bytes = 0;
 	return rc;
 }
 
@@ -196,16 +378,21 @@ enum err_code
 content_writer_end(struct content_writer *cw, struct content *out,
     struct err *e)
 {
-	OWNED(content_fini) struct content c = {.size_bytes = cw->total_bytes};
-	enum err_code rc = ERR_NONE;
+	OWNED(content_fini) struct content c = {0};
+	enum err_code rc = ahead_put(cw, e);
 
 	memset(out, 0, sizeof *out);
+	if (rc != ERR_NONE)
+		return rc;
+	c.size_bytes = cw->total_bytes;
 	if (cw->total_bytes <= CONTENT_INLINE_BYTES) {
 		rc = buf_add(&c.inlined, cw->pending.bytes,
 		    cw->pending.len_bytes, e);
 	} else {
 		if (cw->pending.len_bytes > 0)
 			rc = pending_put(cw, e);
+		if (rc == ERR_NONE)
+			rc = run_end(cw, false, e);
 		if (rc == ERR_NONE)
 			rc = pieces_take(cw, &c, e);
 	}

@@ -12,6 +12,12 @@
 #define LEVEL_FAST 1
 #define LEVEL_MAX  9
 
+/* Differences: README.md has the measurements. */
+#define LEVEL_DELTA      3
+#define WINDOW_LOG_MIN   10
+#define LDM_WINDOW_LOG   22 /* from here on matches are looked for long */
+#define DELTA_SURE_RATIO 32 /* so small that plain need not be tried */
+
 /* The sample that decides whether compressing is tried at all. */
 #define SAMPLE_MIN_BYTES   ((size_t)64 << 10)
 #define SAMPLE_PIECE_BYTES ((size_t)4 << 10)
@@ -25,8 +31,9 @@ _Static_assert(FRAME_RAW_MAX == (size_t)1 << BOUND_BITS_MAX, "as documented");
 struct frame_coder {
 	ZSTD_CCtx *cctx;
 	ZSTD_DCtx *dctx;
-	struct buf text; /* an opened body */
-	struct buf raw;  /* the same, decompressed */
+	struct buf aad;
+	struct buf plain; /* compressed without its bases, to compare */
+	struct buf raw;   /* a body, decompressed */
 };
 
 /* --- Reading ------------------------------------------------------------- */
@@ -51,7 +58,9 @@ parse_fixed(struct frame_view *v, const uint8_t *at, struct err *e)
 		return err_set(e, ERR_CORRUPT,
 		    "a frame of unknown kind %u or codec %u", at[4], at[5]);
 	if (v->depth > FRAME_DEPTH_MAX || v->bases_count > FRAME_BASES_MAX ||
-	    (v->depth == 0) != (v->bases_count == 0))
+	    (v->depth == 0) != (v->bases_count == 0) ||
+	    (v->depth != 0 &&
+		(v->kind != STORE_DATA || v->codec != FRAME_ZSTD)))
 		return err_set(e, ERR_CORRUPT,
 		    "a frame of depth %u with %u bases", v->depth,
 		    v->bases_count);
@@ -168,7 +177,8 @@ frame_coder_free(struct frame_coder **cp)
 		return;
 	ZSTD_freeCCtx(c->cctx);
 	ZSTD_freeDCtx(c->dctx);
-	buf_fini(&c->text);
+	buf_fini(&c->aad);
+	buf_fini(&c->plain);
 	buf_fini(&c->raw);
 	free(c);
 }
@@ -181,6 +191,21 @@ make_room(struct buf *b, size_t len_bytes, struct err *e)
 	return buf_reserve(b, len_bytes, e);
 }
 
+static void
+set(struct frame_coder *c, ZSTD_cParameter what, int value)
+{
+	ASSERT(!ZSTD_isError(ZSTD_CCtx_setParameter(c->cctx, what, value)));
+}
+
+static void
+begin_compress(struct frame_coder *c, int level)
+{
+	ZSTD_CCtx_reset(c->cctx, ZSTD_reset_session_and_parameters);
+	set(c, ZSTD_c_compressionLevel, level);
+	set(c, ZSTD_c_contentSizeFlag, 0);
+	set(c, ZSTD_c_checksumFlag, 0);
+}
+
 /* 0: it does not fit into room_bytes, so it does not pay. */
 static size_t
 compress(struct frame_coder *c, int level, const uint8_t *from,
@@ -188,10 +213,7 @@ compress(struct frame_coder *c, int level, const uint8_t *from,
 {
 	size_t n;
 
-	ZSTD_CCtx_reset(c->cctx, ZSTD_reset_session_and_parameters);
-	ZSTD_CCtx_setParameter(c->cctx, ZSTD_c_compressionLevel, level);
-	ZSTD_CCtx_setParameter(c->cctx, ZSTD_c_contentSizeFlag, 0);
-	ZSTD_CCtx_setParameter(c->cctx, ZSTD_c_checksumFlag, 0);
+	begin_compress(c, level);
 	n = ZSTD_compress2(c->cctx, to, room_bytes, from, from_bytes);
 	return ZSTD_isError(n) ? 0 : n;
 }
@@ -217,6 +239,7 @@ sample_pays(struct frame_coder *c, const struct frame_plain *p)
 		   worth_bytes(sizeof(pieces))) != 0;
 }
 
+/* What has changed once has a version before and will have one behind. */
 static int
 level_of(const struct frame_plain *p)
 {
@@ -224,12 +247,41 @@ level_of(const struct frame_plain *p)
 		return p->level;
 	if (p->codec == WRITER_FAST)
 		return LEVEL_FAST;
-	return p->codec == WRITER_MAX ? LEVEL_MAX : LEVEL_AUTO;
+	if (p->codec == WRITER_MAX)
+		return LEVEL_MAX;
+	return p->prefix_bytes > 0 ? LEVEL_DELTA : LEVEL_AUTO;
+}
+
+static unsigned
+floor_log2(uint64_t v)
+{
+	return v == 0 ? 0 : 63 - (unsigned)__builtin_clzll(v);
+}
+
+/* The same with the bases as what came before: matches may reach into them. */
+static size_t
+compress_delta(struct frame_coder *c, const struct frame_plain *p, uint8_t *to)
+{
+	unsigned window =
+	    floor_log2((uint64_t)p->prefix_bytes + p->raw_bytes) + 1;
+	int level = level_of(p);
+	size_t n;
+
+	begin_compress(c, level);
+	set(c, ZSTD_c_windowLog,
+	    (int)(window > WINDOW_LOG_MIN ? window : WINDOW_LOG_MIN));
+	if (window >= LDM_WINDOW_LOG)
+		set(c, ZSTD_c_enableLongDistanceMatching, 1);
+	n = ZSTD_CCtx_refPrefix(c->cctx, p->prefix, p->prefix_bytes);
+	if (!ZSTD_isError(n))
+		n = ZSTD_compress2(c->cctx, to, p->raw_bytes / 2, p->raw,
+		    p->raw_bytes);
+	return ZSTD_isError(n) ? 0 : n;
 }
 
 /* The text to seal, at `to`, which has room for raw_bytes. */
 static size_t
-put_text(struct frame_coder *c, const struct frame_plain *p, uint8_t *to,
+put_plain(struct frame_coder *c, const struct frame_plain *p, uint8_t *to,
     enum frame_codec *codec)
 {
 	size_t n = 0;
@@ -246,10 +298,28 @@ put_text(struct frame_coder *c, const struct frame_plain *p, uint8_t *to,
 	return p->raw_bytes;
 }
 
-static unsigned
-floor_log2(uint64_t v)
+/*
+ * The text of a difference; *text_bytes is 0 if it saves less than a quarter of
+ * what the bytes take by themselves, or of half of them.
+ */
+static enum err_code
+put_delta(struct frame_coder *c, const struct frame_plain *p, uint8_t *to,
+    size_t *text_bytes, struct err *e)
 {
-	return v == 0 ? 0 : 63 - (unsigned)__builtin_clzll(v);
+	size_t n = compress_delta(c, p, to), plain;
+	enum frame_codec codec;
+	enum err_code rc;
+
+	*text_bytes = n;
+	if (n == 0 || n < p->raw_bytes / DELTA_SURE_RATIO)
+		return ERR_NONE;
+	rc = make_room(&c->plain, p->raw_bytes, e);
+	if (rc != ERR_NONE)
+		return rc;
+	plain = put_plain(c, p, c->plain.bytes, &codec);
+	if (n + (size_t)p->bases_count * ID_BYTES >= plain - plain / 4)
+		*text_bytes = 0;
+	return ERR_NONE;
 }
 
 /* Nikitin et al., "Reducing metadata leakage": at most 12 % more. */
@@ -263,10 +333,12 @@ padme(size_t len)
 	return len < 16 ? len : (len + mask) & ~mask;
 }
 
+/* All but the key id and the refs. */
 static void
 put_head(uint8_t *at, const struct frame_plain *p, enum frame_codec codec,
     size_t body_bytes)
 {
+	size_t bases_bytes = (size_t)p->bases_count * ID_BYTES;
 	unsigned bits = BOUND_BITS_MIN;
 
 	while ((size_t)1 << bits < p->raw_bytes)
@@ -275,12 +347,16 @@ put_head(uint8_t *at, const struct frame_plain *p, enum frame_codec codec,
 	memcpy(at, magic, sizeof(magic));
 	at[4] = (uint8_t)p->kind;
 	at[5] = (uint8_t)codec;
+	at[6] = p->depth;
+	at[7] = p->bases_count;
 	le_put32(at + 8, p->refs_count);
 	le_put32(at + 12, (uint32_t)body_bytes);
 	at[16] = (uint8_t)bits;
 	seal_nonce(at + 24);
+	if (bases_bytes > 0)
+		memcpy(at + FRAME_FIXED_BYTES, p->bases, bases_bytes);
 	if (p->refs_count > 0)
-		memcpy(at + FRAME_FIXED_BYTES, p->refs,
+		memcpy(at + FRAME_FIXED_BYTES + bases_bytes, p->refs,
 		    (size_t)p->refs_count * ID_BYTES);
 }
 
@@ -294,42 +370,70 @@ put_aad(uint8_t *to, const uint8_t *head, size_t head_bytes,
 	return head_bytes + STORE_FAMILY_BYTES;
 }
 
-enum err_code
-frame_encode(struct frame_coder *c, const struct frame_plain *p,
-    struct seal_key *key, struct buf *out, struct err *e)
+static size_t
+head_room(const struct frame_plain *p)
 {
-	size_t head_bytes =
-	    FRAME_FIXED_BYTES + (size_t)p->refs_count * ID_BYTES;
-	struct seal_input in;
-	enum frame_codec codec;
-	size_t text_bytes, padded_bytes;
-	uint8_t *text;
-	enum err_code rc;
+	return FRAME_FIXED_BYTES +
+	    ((size_t)p->bases_count + p->refs_count) * ID_BYTES;
+}
 
-	ASSERT(
-	    p->raw_bytes <= FRAME_RAW_MAX && p->refs_count <= FRAME_REFS_MAX);
-	rc = make_room(out,
-	    head_bytes + p->raw_bytes + p->raw_bytes / 8 + SEAL_TAG_BYTES, e);
-	if (rc == ERR_NONE)
-		rc = make_room(&c->text, head_bytes + STORE_FAMILY_BYTES, e);
+/* text_bytes of it stand behind the room for the head. */
+static enum err_code
+finish(struct frame_coder *c, const struct frame_plain *p, struct buf *out,
+    size_t text_bytes, enum frame_codec codec, struct seal_key *key,
+    struct err *e)
+{
+	size_t head_bytes = head_room(p);
+	size_t padded_bytes = p->padded ? padme(text_bytes) : text_bytes;
+	uint8_t *text = out->bytes + head_bytes;
+	struct seal_input in;
+	enum err_code rc =
+	    make_room(&c->aad, head_bytes + STORE_FAMILY_BYTES, e);
+
 	if (rc != ERR_NONE)
 		return rc;
-	text = out->bytes + head_bytes;
-	text_bytes = put_text(c, p, text, &codec);
-	padded_bytes = p->padded ? padme(text_bytes) : text_bytes;
 	memset(text + text_bytes, 0, padded_bytes - text_bytes);
 	put_head(out->bytes, p, codec, padded_bytes + SEAL_TAG_BYTES);
 	memcpy(out->bytes + 48, seal_key_id(key)->bytes, ID_BYTES);
 	in = (struct seal_input){.nonce = out->bytes + 24,
-	    .aad = c->text.bytes,
+	    .aad = c->aad.bytes,
 	    .aad_bytes =
-		put_aad(c->text.bytes, out->bytes, head_bytes, p->family),
+		put_aad(c->aad.bytes, out->bytes, head_bytes, p->family),
 	    .text = text,
 	    .text_bytes = padded_bytes};
 	rc = seal_close(key, &in, text, e);
 	if (rc == ERR_NONE)
 		out->len_bytes = head_bytes + padded_bytes + SEAL_TAG_BYTES;
 	return rc;
+}
+
+enum err_code
+frame_encode(struct frame_coder *c, const struct frame_plain *p,
+    struct seal_key *key, struct buf *out, struct err *e)
+{
+	struct frame_plain as = *p;
+	enum frame_codec codec = FRAME_ZSTD;
+	size_t text_bytes = 0;
+	enum err_code rc;
+
+	ASSERT(p->raw_bytes <= FRAME_RAW_MAX &&
+	    p->refs_count <= FRAME_REFS_MAX &&
+	    p->prefix_bytes <= FRAME_PREFIX_MAX &&
+	    p->bases_count <= FRAME_BASES_MAX);
+	rc = make_room(out,
+	    head_room(p) + p->raw_bytes + p->raw_bytes / 8 + SEAL_TAG_BYTES, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (p->bases_count > 0)
+		rc = put_delta(c, p, out->bytes + head_room(p), &text_bytes, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (text_bytes == 0) {
+		as.bases_count = as.depth = 0;
+		text_bytes =
+		    put_plain(c, &as, out->bytes + head_room(&as), &codec);
+	}
+	return finish(c, &as, out, text_bytes, codec, key, e);
 }
 
 static bool
@@ -359,47 +463,67 @@ raw_end(const uint8_t *text, size_t text_bytes)
 	return end < text_bytes ? (size_t)end : text_bytes;
 }
 
-/* From the opened body to the raw one. */
 static enum err_code
-unpack(struct frame_coder *c, const struct frame_view *v, const uint8_t **raw,
-    size_t *raw_bytes, struct err *e)
+decompress(struct frame_coder *c, const struct frame_view *v,
+    const struct buf *text, const struct buf *prefix, size_t *end_bytes,
+    struct err *e)
 {
-	const uint8_t *text = c->text.bytes;
-	size_t text_bytes = c->text.len_bytes, end, n;
-	size_t bound = (size_t)1 << v->bound_bits;
+	size_t bound = (size_t)1 << v->bound_bits, end, n;
 	enum err_code rc;
 
+	end = ZSTD_findFrameCompressedSize(text->bytes, text->len_bytes);
+	if (ZSTD_isError(end))
+		return err_set(e, ERR_CORRUPT,
+		    "a frame's body is no compressed data");
+	rc = make_room(&c->raw, bound, e);
+	if (rc != ERR_NONE)
+		return rc;
+	n = v->depth == 0
+	    ? 0
+	    : ZSTD_DCtx_refPrefix(c->dctx, prefix->bytes, prefix->len_bytes);
+	if (!ZSTD_isError(n))
+		n = ZSTD_decompressDCtx(c->dctx, c->raw.bytes, bound,
+		    text->bytes, end);
+	if (ZSTD_isError(n))
+		return err_set(e, ERR_CORRUPT,
+		    "a frame cannot be decompressed: %s", ZSTD_getErrorName(n));
+	c->raw.len_bytes = n;
+	*end_bytes = end;
+	return ERR_NONE;
+}
+
+enum err_code
+frame_unpack(struct frame_coder *c, const struct frame_view *v,
+    const struct buf *text, const struct buf *prefix, const uint8_t **raw,
+    size_t *raw_bytes, struct err *e)
+{
+	size_t end = 0;
+	enum err_code rc;
+
+	*raw = NULL;
+	*raw_bytes = 0;
+	ASSERT(v->depth == 0 || prefix != NULL);
 	if (v->codec == FRAME_RAW) {
-		end = raw_end(text, text_bytes);
-		*raw = text;
+		end = raw_end(text->bytes, text->len_bytes);
+		*raw = text->bytes;
 		*raw_bytes = end;
 	} else {
-		end = ZSTD_findFrameCompressedSize(text, text_bytes);
-		if (ZSTD_isError(end))
-			return err_set(e, ERR_CORRUPT,
-			    "a frame's body is no compressed data");
-		rc = make_room(&c->raw, bound, e);
+		rc = decompress(c, v, text, prefix, &end, e);
 		if (rc != ERR_NONE)
 			return rc;
-		n = ZSTD_decompressDCtx(c->dctx, c->raw.bytes, bound, text,
-		    end);
-		if (ZSTD_isError(n))
-			return err_set(e, ERR_CORRUPT,
-			    "a frame cannot be decompressed: %s",
-			    ZSTD_getErrorName(n));
 		*raw = c->raw.bytes;
-		*raw_bytes = n;
+		*raw_bytes = c->raw.len_bytes;
 	}
-	if (*raw_bytes > bound || !all_zero(text + end, text_bytes - end))
+	if (*raw_bytes > (size_t)1 << v->bound_bits ||
+	    !all_zero(text->bytes + end, text->len_bytes - end))
 		return err_set(e, ERR_CORRUPT,
 		    "a frame's body is not as long as it says");
 	return ERR_NONE;
 }
 
 enum err_code
-frame_decode(struct frame_coder *c, const struct frame_view *v,
-    struct seal_key *key, const uint8_t *family, const uint8_t **raw,
-    size_t *raw_bytes, struct err *e)
+frame_open(const struct frame_view *v, struct seal_key *key,
+    const uint8_t *family, struct buf *text, struct err *e)
 {
 	OWNED(buf_fini) struct buf aad = {0};
 	uint8_t small[FRAME_FIXED_BYTES + STORE_FAMILY_BYTES];
@@ -409,12 +533,6 @@ frame_decode(struct frame_coder *c, const struct frame_view *v,
 	    .text_bytes = v->body_bytes};
 	enum err_code rc;
 
-	*raw = NULL;
-	*raw_bytes = 0;
-	if (v->depth != 0)
-		return err_set(e, ERR_INPUT,
-		    "a frame stored as a difference, which this program "
-		    "cannot read yet");
 	if (v->head_bytes > FRAME_FIXED_BYTES) {
 		rc = make_room(&aad, v->head_bytes + STORE_FAMILY_BYTES, e);
 		if (rc != ERR_NONE)
@@ -424,11 +542,10 @@ frame_decode(struct frame_coder *c, const struct frame_view *v,
 	in.aad_bytes =
 	    put_aad(v->head_bytes > FRAME_FIXED_BYTES ? aad.bytes : small,
 		v->head, v->head_bytes, family);
-	rc = make_room(&c->text, v->body_bytes, e);
+	rc = make_room(text, v->body_bytes, e);
 	if (rc == ERR_NONE)
-		rc = seal_open(key, &in, c->text.bytes, e);
-	if (rc != ERR_NONE)
-		return rc;
-	c->text.len_bytes = v->body_bytes - SEAL_TAG_BYTES;
-	return unpack(c, v, raw, raw_bytes, e);
+		rc = seal_open(key, &in, text->bytes, e);
+	if (rc == ERR_NONE)
+		text->len_bytes = v->body_bytes - SEAL_TAG_BYTES;
+	return rc;
 }

@@ -9,12 +9,14 @@
 #include "parts.h"
 
 #define FRAME_FIXED_BYTES 80
+#define FRAME_DEPTH_AT    6                 /* in it */
 #define FRAME_RAW_MAX     ((size_t)8 << 20) /* the raw body */
 #define FRAME_BODY_MAX    ((size_t)9 << 20) /* sealed */
 #define FRAME_REFS_MAX    16384
 #define FRAME_CHUNKS_MAX  16384
 #define FRAME_BASES_MAX   16
 #define FRAME_DEPTH_MAX   4
+#define FRAME_PREFIX_MAX  FRAME_RAW_MAX /* of all bases together */
 #define FRAME_BYTES_MAX                                             \
 	(FRAME_FIXED_BYTES +                                        \
 	    ID_BYTES * (FRAME_BASES_MAX + (size_t)FRAME_REFS_MAX) + \
@@ -77,18 +79,38 @@ struct frame_plain {
 	enum writer_codec codec;
 	int level;             /* 0: what codec says */
 	const uint8_t *family; /* bound to it */
+	/*
+	 * What it may be stored as a difference from: bases_count ids, end to
+	 * end, their plaintexts, end to end, and the depth that gives.
+	 */
+	const uint8_t *bases;
+	uint8_t bases_count, depth;
+	const uint8_t *prefix;
+	size_t prefix_bytes;
 };
 
-/* out is replaced by the whole frame. */
+/*
+ * out is replaced by the whole frame: a difference if there are bases and that
+ * saves enough (byte 6 of it is then p->depth), else plain.
+ */
 enum err_code frame_encode(struct frame_coder *c, const struct frame_plain *p,
     struct seal_key *key, struct buf *out, struct err *e) MUST_CHECK;
 
 /*
- * The raw body of a parsed frame: *raw, borrowed until the coder is used
- * again.  ERR_CORRUPT; ERR_INPUT for one that needs bases.
+ * Opening takes two steps, so that a frame's bases are looked for only when it
+ * is known to be genuine.  frame_open: *text becomes the opened body.
+ * ERR_CORRUPT.
  */
-enum err_code frame_decode(struct frame_coder *c, const struct frame_view *v,
-    struct seal_key *key, const uint8_t *family, const uint8_t **raw,
+enum err_code frame_open(const struct frame_view *v, struct seal_key *key,
+    const uint8_t *family, struct buf *text, struct err *e) MUST_CHECK;
+
+/*
+ * The raw body: *raw, borrowed until the coder is used again or text changes.
+ * prefix: the plaintexts of the bases, end to end; NULL at depth 0.
+ * ERR_CORRUPT.
+ */
+enum err_code frame_unpack(struct frame_coder *c, const struct frame_view *v,
+    const struct buf *text, const struct buf *prefix, const uint8_t **raw,
     size_t *raw_bytes, struct err *e) MUST_CHECK;
 
 #endif

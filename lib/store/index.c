@@ -414,18 +414,37 @@ open_to_all(struct store *st, uint32_t number)
 	return (*state & PACK_OPEN_TO_ALL) != 0;
 }
 
+/* What came from another site is a claim until it was opened. */
+static bool
+copy_usable(struct store *st, const struct index_copy *c)
+{
+	return !index_pack(st, c->number)->foreign &&
+	    index_pack_present(st, c->number) && open_to_all(st, c->number);
+}
+
 bool
 index_usable(struct store *st, const struct id *id)
 {
 	struct index_copy c;
 
-	/* What came from another site is a claim until it was opened. */
 	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
-		if (!index_pack(st, c.number)->foreign &&
-		    index_pack_present(st, c.number) &&
-		    open_to_all(st, c.number))
+		if (copy_usable(st, &c))
 			return true;
 	return false;
+}
+
+bool
+index_usable_copy(struct store *st, const struct id *id, struct index_copy *out)
+{
+	struct index_copy c;
+	bool any = false;
+
+	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
+		if ((!any || c.depth < out->depth) && copy_usable(st, &c)) {
+			*out = c;
+			any = true;
+		}
+	return any;
 }
 
 static enum err_code

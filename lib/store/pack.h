@@ -51,6 +51,7 @@ struct pack_piece {
 	const struct id *ids;
 	uint32_t ids_count;
 	enum store_kind kind;
+	uint8_t depth;
 };
 
 struct pack_writer;

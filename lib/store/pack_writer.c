@@ -144,7 +144,7 @@ pack_writer_add(struct pack_writer *pw, const struct pack_piece *piece,
 	le_put32(row + 44, pw->chunks_count);
 	le_put32(row + 48, piece->ids_count);
 	row[52] = (uint8_t)piece->kind;
-	row[53] = 0;
+	row[53] = piece->depth;
 	le_put16(row + 54, 0);
 	rc = buf_add(&pw->ids, piece->ids, (size_t)piece->ids_count * ID_BYTES,
 	    e);

@@ -196,10 +196,20 @@ size_t index_packs_count(const struct store *st);
 const struct index_pack *index_pack(const struct store *st, uint32_t number);
 bool index_pack_present(struct store *st, uint32_t number);
 
+/*
+ * May new data refer to it?  *out: the least deep of its copies that are there,
+ * not from another site, and open to all recipients.
+ */
+bool index_usable_copy(struct store *st, const struct id *id,
+    struct index_copy *out);
+
 /* What store_get does, with a reader of one's own. */
 enum err_code reader_take(struct reader *r, enum store_kind kind,
     const struct id *id, struct buf *out, struct buf *refs,
     struct err *e) MUST_CHECK;
+
+/* It keeps no more than so many bytes of opened frames. */
+void reader_limit(struct reader *r, size_t frames_bytes);
 
 struct reader_frame; /* pack.h */
 /*
@@ -223,6 +233,26 @@ enum err_code reader_bases(struct store *st, const struct index_copy *copy,
 /* --- writer, for the units that put pages and snapshots through it -------- */
 
 struct session *writer_session(struct writer *w);
+
+/*
+ * New versions of something: chunks that are not there (writer_has) gather
+ * apart until writer_changed_from says which chunks they are like; any of
+ * these that cannot serve are left out.
+ */
+enum err_code writer_put_changed(struct writer *w, const struct id *id,
+    const void *bytes, size_t len_bytes, struct err *e) MUST_CHECK;
+enum err_code writer_changed_from(struct writer *w, const struct id *bases,
+    size_t count, struct err *e) MUST_CHECK;
+
+/* The id that data would be put under. */
+void writer_name(struct writer *w, const void *bytes, size_t len_bytes,
+    struct id *id);
+/* writer_put of data that was named already. */
+enum err_code writer_put_named(struct writer *w, const struct id *id,
+    const void *bytes, size_t len_bytes, struct err *e) MUST_CHECK;
+/* A chunk list of an earlier version, however this writer can have it. */
+enum err_code writer_old_list(struct writer *w, const struct id *id,
+    struct buf *body, struct buf *refs, struct err *e) MUST_CHECK;
 
 /* --- intake and check, for the units that know trees --------------------- */
 

@@ -14,12 +14,17 @@
  * R2. Every copy the index knows is tried; what was wrong with the first is
  *     said when none is good.
  * R3. Memory: FRAMES_BYTES of opened frames, PACKS_MAX open packs, KEYS_MAX
- *     keys; the least recently used goes.
+ *     keys; the least recently used goes.  A difference needs its bases' bytes
+ *     (FRAME_PREFIX_MAX) for each depth.
+ * R4. A frame's bases are looked for once it is known to be genuine, in copies
+ *     of strictly lower depth; OPENS_MAX bounds what one chunk may ask for.
  */
 #define FRAMES_MAX   64
 #define FRAMES_BYTES ((size_t)16 << 20)
 #define PACKS_MAX    16
 #define KEYS_MAX     64
+#define OPENS_MAX    4096
+#define ANY_DEPTH    (FRAME_DEPTH_MAX + 1)
 
 /* An opened frame. */
 struct opened {
@@ -27,6 +32,7 @@ struct opened {
 	struct id pack;
 	uint32_t frame;
 	enum store_kind kind;
+	uint8_t depth;
 	size_t key; /* into keys */
 	struct buf raw, refs;
 	uint32_t *offsets; /* chunks_count + 1, into raw */
@@ -52,20 +58,28 @@ struct reader {
 	uint64_t clock;
 	struct frame_coder *coder;
 	struct buf sealed; /* a frame as it lies in its pack */
+	struct buf text;   /* its body, opened */
+	unsigned opens_count;
 	struct opened frames[FRAMES_MAX];
-	size_t frames_bytes;
+	size_t frames_bytes, frames_bytes_max;
 	struct open_pack packs[PACKS_MAX];
 	struct opened_key keys[KEYS_MAX];
 };
 
 static void
-frame_forget(struct reader *r, struct opened *o)
+opened_fini(struct opened *o)
 {
-	r->frames_bytes -= o->raw.size_bytes;
 	buf_fini(&o->raw);
 	buf_fini(&o->refs);
 	free(o->offsets);
 	memset(o, 0, sizeof(*o));
+}
+
+static void
+frame_forget(struct reader *r, struct opened *o)
+{
+	r->frames_bytes -= o->raw.size_bytes;
+	opened_fini(o);
 }
 
 static void
@@ -97,11 +111,18 @@ reader_new(struct reader **out, struct store *st, struct err *e)
 	if (r == NULL)
 		return err_nomem(e);
 	r->store = st;
+	r->frames_bytes_max = FRAMES_BYTES;
 	rc = frame_coder_new(&r->coder, e);
 	if (rc != ERR_NONE)
 		return rc;
 	*out = TAKE(r);
 	return ERR_NONE;
+}
+
+void
+reader_limit(struct reader *r, size_t frames_bytes)
+{
+	r->frames_bytes_max = frames_bytes;
 }
 
 void
@@ -119,6 +140,7 @@ reader_free(struct reader **rp)
 		key_forget(&r->keys[i]);
 	frame_coder_free(&r->coder);
 	buf_fini(&r->sealed);
+	buf_fini(&r->text);
 	free(r);
 }
 
@@ -241,7 +263,7 @@ make_place(struct reader *r)
 				oldest = o;
 		}
 		if (free_place != NULL &&
-		    (oldest == NULL || r->frames_bytes < FRAMES_BYTES))
+		    (oldest == NULL || r->frames_bytes < r->frames_bytes_max))
 			return free_place;
 		frame_forget(r, oldest);
 	}
@@ -290,34 +312,94 @@ read_frame(struct reader *r, const struct pack *pk, uint32_t frame,
 	return rc;
 }
 
-/* Its raw body: *raw, borrowed until the next frame is decoded. */
-static enum err_code
-decode(struct reader *r, const struct pack *pk, const struct frame_view *v,
-    size_t *key, const uint8_t **raw, size_t *raw_bytes, struct err *e)
-{
-	enum err_code rc = find_key(r, pk, &v->key_id, key, e);
+/*
+ * Where a frame is: in a pack of the index, or at hand, with the pack whose
+ * footer has its key.
+ */
+struct where {
+	const struct index_pack *listed; /* or NULL */
+	uint32_t frame;
+	const struct pack *pack;
+	const void *bytes;
+	size_t len_bytes;
+};
 
+/* Its clear part, and its body in r->text: what its key's holder wrote. */
+static enum err_code
+open_sealed(struct reader *r, const struct where *at, struct frame_view *v,
+    size_t *key, struct err *e)
+{
+	const struct pack *pk = at->pack;
+	struct pack *kept = NULL;
+	enum err_code rc;
+
+	if (++r->opens_count > OPENS_MAX)
+		return err_set(e, ERR_CORRUPT,
+		    "it takes more than %u frames to read it", OPENS_MAX);
+	if (at->listed == NULL) {
+		rc = frame_parse(v, at->bytes, at->len_bytes, e);
+	} else {
+		rc = find_pack(r, at->listed, &kept, e);
+		if (rc == ERR_NONE)
+			rc = read_frame(r, kept, at->frame, v, e);
+		pk = kept;
+	}
+	if (rc == ERR_NONE)
+		rc = find_key(r, pk, &v->key_id, key, e);
+	return rc != ERR_NONE
+	    ? rc
+	    : frame_open(v, r->keys[*key].seal, r->store->family, &r->text, e);
+}
+
+/* A frame's raw body, borrowed until the next one is opened. */
+struct raw {
+	struct frame_view view;
+	size_t key;
+	const uint8_t *bytes;
+	size_t len_bytes;
+};
+
+static enum err_code gather_bases(struct reader *r, const struct frame_view *v,
+    struct buf *prefix, struct err *e);
+
+/* depth_limit: it must be of a lower one, which bounds the recursion. */
+static enum err_code
+decode(struct reader *r, const struct where *at, unsigned depth_limit,
+    struct raw *out, struct err *e)
+{
+	OWNED(buf_fini) struct buf prefix = {0};
+	enum err_code rc = open_sealed(r, at, &out->view, &out->key, e);
+
+	if (rc == ERR_NONE && out->view.depth >= depth_limit)
+		rc = err_set(e, ERR_CORRUPT, "a base of depth %u",
+		    out->view.depth);
+	if (rc == ERR_NONE && out->view.depth > 0) {
+		rc = gather_bases(r, &out->view, &prefix, e);
+		/* That used the reader's memory: once more. */
+		if (rc == ERR_NONE)
+			rc = open_sealed(r, at, &out->view, &out->key, e);
+	}
 	return rc != ERR_NONE ? rc
-			      : frame_decode(r->coder, v, r->keys[*key].seal,
-				    r->store->family, raw, raw_bytes, e);
+			      : frame_unpack(r->coder, &out->view, &r->text,
+				    &prefix, &out->bytes, &out->len_bytes, e);
 }
 
 static enum err_code
-open_frame(struct reader *r, const struct pack *pk, uint32_t frame,
+open_frame(struct reader *r, const struct where *at, unsigned depth_limit,
     struct opened *o, struct err *e)
 {
-	struct frame_view v;
-	const uint8_t *raw;
-	size_t raw_bytes;
-	enum err_code rc = read_frame(r, pk, frame, &v, e);
+	struct raw raw;
+	enum err_code rc = decode(r, at, depth_limit, &raw, e);
 
-	if (rc == ERR_NONE)
-		rc = decode(r, pk, &v, &o->key, &raw, &raw_bytes, e);
 	if (rc != ERR_NONE)
 		return rc;
-	o->kind = v.kind;
-	rc = buf_add(&o->refs, v.refs, (size_t)v.refs_count * ID_BYTES, e);
-	return rc == ERR_NONE ? keep_chunks(o, raw, raw_bytes, e) : rc;
+	o->key = raw.key;
+	o->kind = raw.view.kind;
+	o->depth = raw.view.depth;
+	rc = buf_add(&o->refs, raw.view.refs,
+	    (size_t)raw.view.refs_count * ID_BYTES, e);
+	return rc == ERR_NONE ? keep_chunks(o, raw.bytes, raw.len_bytes, e)
+			      : rc;
 }
 
 /* Which pack, which frame, and, where the footer can tell, which block. */
@@ -343,37 +425,33 @@ blame(struct reader *r, const struct index_pack *ip, uint32_t frame,
 	    blocks);
 }
 
+/* The frame of a copy, opened: kept from before, or now. */
 static enum err_code
-find_frame(struct reader *r, const struct index_copy *c, struct opened **out,
-    struct err *e)
+find_frame(struct reader *r, const struct index_copy *c, unsigned depth_limit,
+    struct opened **out, struct err *e)
 {
-	const struct index_pack *ip = index_pack(r->store, c->number);
-	struct opened *o;
-	struct pack *pk;
-	enum err_code rc;
+	const struct where at = {.listed = index_pack(r->store, c->number),
+	    .frame = c->frame};
+	struct opened fresh = {0}, *o;
 
 	for (size_t i = 0; i < FRAMES_MAX; i++) {
 		o = &r->frames[i];
 		if (o->used != 0 && o->frame == c->frame &&
-		    id_equal(&o->pack, &ip->name)) {
+		    id_equal(&o->pack, &at.listed->name)) {
 			o->used = ++r->clock;
 			*out = o;
 			return ERR_NONE;
 		}
 	}
-	rc = find_pack(r, ip, &pk, e);
-	if (rc == ERR_NONE) {
-		o = make_place(r);
-		rc = open_frame(r, pk, c->frame, o, e);
-		r->frames_bytes += o->raw.size_bytes;
-		if (rc != ERR_NONE)
-			frame_forget(r, o);
-	}
-	if (rc != ERR_NONE) {
-		blame(r, ip, c->frame, e);
+	if (open_frame(r, &at, depth_limit, &fresh, e) != ERR_NONE) {
+		opened_fini(&fresh);
+		blame(r, at.listed, c->frame, e);
 		return e->code;
 	}
-	o->pack = ip->name;
+	o = make_place(r);
+	*o = fresh;
+	r->frames_bytes += o->raw.size_bytes;
+	o->pack = at.listed->name;
 	o->frame = c->frame;
 	o->used = ++r->clock;
 	*out = o;
@@ -408,6 +486,12 @@ derive(const struct naming *by, const uint8_t *bytes, size_t len_bytes,
 		hash_id_parts(key, parts, COUNT_OF(parts), id);
 }
 
+struct wanted {
+	enum store_kind kind;
+	const struct id *id;
+	unsigned depth_limit; /* only copies of a lower one */
+};
+
 struct chunk {
 	const uint8_t *bytes;
 	size_t len_bytes;
@@ -415,27 +499,27 @@ struct chunk {
 };
 
 static enum err_code
-get_copy(struct reader *r, enum store_kind kind, const struct id *id,
-    const struct index_copy *c, struct chunk *out, struct err *e)
+get_copy(struct reader *r, const struct wanted *w, const struct index_copy *c,
+    struct chunk *out, struct err *e)
 {
 	struct opened *o = NULL;
 	struct naming by;
 	struct id again;
-	enum err_code rc = find_frame(r, c, &o, e);
+	enum err_code rc = find_frame(r, c, w->depth_limit, &o, e);
 
 	if (rc != ERR_NONE)
 		return rc;
-	if (o->kind == kind && kind <= STORE_LIST &&
-	    c->slot < o->chunks_count) {
+	if (o->kind == w->kind && w->kind <= STORE_LIST &&
+	    o->depth < w->depth_limit && c->slot < o->chunks_count) {
 		out->bytes = o->raw.len_bytes == 0
 		    ? (const uint8_t *)""
 		    : o->raw.bytes + o->offsets[c->slot];
 		out->len_bytes = o->offsets[c->slot + 1] - o->offsets[c->slot];
 		out->refs = &o->refs;
-		by = (struct naming){r->keys[o->key].id_keys[kind], kind,
+		by = (struct naming){r->keys[o->key].id_keys[o->kind], o->kind,
 		    o->refs.bytes, o->refs.len_bytes / ID_BYTES};
 		derive(&by, out->bytes, out->len_bytes, &again);
-		if (id_equal(&again, id))
+		if (id_equal(&again, w->id))
 			return ERR_NONE;
 	}
 	err_set(e, ERR_CORRUPT, "what is at slot %u is not what its id says",
@@ -444,9 +528,22 @@ get_copy(struct reader *r, enum store_kind kind, const struct id *id,
 	return e->code;
 }
 
+/* What is wrong when the index names no copy that could be tried. */
 static enum err_code
-get(struct reader *r, enum store_kind kind, const struct id *id,
-    struct chunk *out, struct err *e)
+no_copy(struct reader *r, const struct wanted *w, struct err *e)
+{
+	struct place unused;
+
+	/* Says whether the index may only be damaged. */
+	enum err_code rc = store_locate(r->store, w->id, &unused, e);
+
+	if (rc == ERR_NONE) /* a base that is no base */
+		rc = err_set(e, ERR_CORRUPT, "every copy is too deep");
+	return rc;
+}
+
+static enum err_code
+get(struct reader *r, const struct wanted *w, struct chunk *out, struct err *e)
 {
 	struct index_copy c;
 	struct err first = {0};
@@ -455,26 +552,62 @@ get(struct reader *r, enum store_kind kind, const struct id *id,
 	if (r->store->keyring == NULL)
 		return err_set(e, ERR_KEY, "reading from '%s' needs a key",
 		    r->store->path);
-	for (unsigned nth = 0; index_find(r->store, id, nth, &c); nth++) {
-		if (get_copy(r, kind, id, &c, out, e) == ERR_NONE)
+	for (unsigned nth = 0; index_find(r->store, w->id, nth, &c); nth++) {
+		if (c.depth >= w->depth_limit)
+			continue;
+		if (get_copy(r, w, &c, out, e) == ERR_NONE)
 			return ERR_NONE;
 		if (e->code == ERR_NOMEM)
 			return e->code;
 		if (first.code == ERR_NONE)
 			first = *e;
 	}
-	if (first.code == ERR_NONE) {
-		struct place unused;
-
-		/* Says whether the index may only be damaged. */
-		enum err_code rc = store_locate(r->store, id, &unused, e);
-
-		ASSERT(rc != ERR_NONE);
-		return rc;
-	}
+	if (first.code == ERR_NONE)
+		return no_copy(r, w, e);
 	*e = first;
-	err_wrap(e, "chunk %.16s", id_hex(id, hex));
+	err_wrap(e, "chunk %.16s", id_hex(w->id, hex));
 	return e->code;
+}
+
+/* From the outside: what it may cost begins to be counted. */
+static enum err_code
+get_first(struct reader *r, enum store_kind kind, const struct id *id,
+    struct chunk *out, struct err *e)
+{
+	const struct wanted w = {kind, id, ANY_DEPTH};
+
+	r->opens_count = 0;
+	return get(r, &w, out, e);
+}
+
+/* Recursion with get: depths fall. */
+static enum err_code
+gather_bases(struct reader *r, const struct frame_view *v, struct buf *prefix,
+    struct err *e)
+{
+	struct id ids[FRAME_BASES_MAX];
+	const unsigned count = v->bases_count;
+	struct chunk c = {0};
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = ERR_NONE;
+
+	memcpy(ids, v->bases, count * sizeof(*ids)); /* v's memory is r's */
+	for (unsigned i = 0, depth = v->depth; i < count && rc == ERR_NONE;
+	     i++) {
+		const struct wanted w = {STORE_DATA, &ids[i], depth};
+
+		rc = get(r, &w, &c, e);
+		if (rc == ERR_NOTFOUND)
+			e->code = rc = ERR_CORRUPT;
+		if (rc != ERR_NONE)
+			return err_wrap(e, "its base %.16s",
+			    id_hex(&ids[i], hex));
+		if (c.len_bytes > FRAME_PREFIX_MAX - prefix->len_bytes)
+			return err_set(e, ERR_CORRUPT,
+			    "bases of more than %zu bytes", FRAME_PREFIX_MAX);
+		rc = buf_add(prefix, c.bytes, c.len_bytes, e);
+	}
+	return rc;
 }
 
 enum err_code
@@ -482,7 +615,7 @@ reader_get(struct reader *r, const struct id *id, const uint8_t **bytes,
     size_t *len_bytes, struct err *e)
 {
 	struct chunk c = {0};
-	enum err_code rc = get(r, STORE_DATA, id, &c, e);
+	enum err_code rc = get_first(r, STORE_DATA, id, &c, e);
 
 	*bytes = c.bytes;
 	*len_bytes = c.len_bytes;
@@ -494,7 +627,7 @@ reader_take(struct reader *r, enum store_kind kind, const struct id *id,
     struct buf *out, struct buf *refs, struct err *e)
 {
 	struct chunk c = {0};
-	enum err_code rc = get(r, kind, id, &c, e);
+	enum err_code rc = get_first(r, kind, id, &c, e);
 
 	buf_clear(out);
 	if (refs != NULL)
@@ -552,29 +685,33 @@ enum err_code
 reader_check_frame(struct reader *r, const struct reader_frame *f,
     struct buf *lengths, struct err *e)
 {
-	struct frame_view v;
+	const struct where at = {.pack = f->pack,
+	    .bytes = f->bytes,
+	    .len_bytes = f->row.len_bytes};
+	const struct frame_view *v;
 	struct frame_chunks c;
 	struct naming by;
-	const uint8_t *raw;
-	size_t raw_bytes, key = 0;
-	enum err_code rc = frame_parse(&v, f->bytes, f->row.len_bytes, e);
+	struct raw raw;
+	enum err_code rc;
 
+	r->opens_count = 0;
 	buf_clear(lengths);
+	rc = decode(r, &at, ANY_DEPTH, &raw, e);
 	if (rc == ERR_NONE)
-		rc = decode(r, f->pack, &v, &key, &raw, &raw_bytes, e);
-	if (rc == ERR_NONE)
-		rc = frame_chunks_parse(&c, raw, raw_bytes, e);
-	if (rc == ERR_NONE && v.kind != STORE_DATA && v.kind != STORE_RECORDS &&
-	    c.count != 1)
-		rc = err_set(e, ERR_CORRUPT, "a page that is not alone");
-	if (rc == ERR_NONE && c.count != f->row.chunks_count)
-		rc = err_set(e, ERR_CORRUPT,
+		rc = frame_chunks_parse(&c, raw.bytes, raw.len_bytes, e);
+	if (rc != ERR_NONE)
+		return rc;
+	v = &raw.view;
+	if (v->kind != STORE_DATA && v->kind != STORE_RECORDS && c.count != 1)
+		return err_set(e, ERR_CORRUPT, "a page that is not alone");
+	if (c.count != f->row.chunks_count)
+		return err_set(e, ERR_CORRUPT,
 		    "it holds %u chunks where the footer says %u", c.count,
 		    f->row.chunks_count);
-	if (rc != ERR_NONE || v.kind > STORE_LIST)
-		return rc;
-	by = (struct naming){r->keys[key].id_keys[v.kind], v.kind, v.refs,
-	    v.refs_count};
+	if (v->kind > STORE_LIST)
+		return ERR_NONE;
+	by = (struct naming){r->keys[raw.key].id_keys[v->kind], v->kind,
+	    v->refs, v->refs_count};
 	return check_chunks(&by, &c, f->ids, lengths, e);
 }
 

@@ -7,6 +7,8 @@
 #include <bascule/base/le.h>
 #include <bascule/base/pipeline.h>
 
+#include "bases.h"
+#include "delta_cache.h"
 #include "frame.h"
 #include "idset.h"
 #include "index.h"
@@ -18,12 +20,15 @@
  *     pipeline: workers encode and decode again, one thread appends to packs.
  * W2. Memory: BATCHES_PER_WORKER batches a worker and two more, each about two
  *     frame targets; and, between flushes, IDS_MAX ids and index records.
+ *     Each worker keeps a frame's bases and READER_BYTES of what they lay in.
  * W3. After a failure nothing more is done: `broken` is given again, since the
  *     ids that were put may never have been stored.
  */
 #define WORKERS_MAX        32
 #define BATCHES_PER_WORKER 2
 #define IDS_MAX            262144 /* put since the last flush: then flush */
+#define KEEP_MIN_BYTES     4096   /* smaller chunks are nobody's base */
+#define READER_BYTES       ((size_t)4 << 20)
 #define TABLE_BYTES_MAX    (4 + 4 * (size_t)FRAME_CHUNKS_MAX)
 
 /* A frame in the making. */
@@ -34,6 +39,7 @@ struct batch {
 	struct buf body; /* TABLE_BYTES_MAX of room, then the chunks' bytes */
 	uint32_t chunks_count;
 	struct buf lengths; /* u32 each, little-endian */
+	struct bases bases; /* what it may be a difference from */
 	struct buf frame;   /* encoded */
 	struct id hash;     /* of frame */
 };
@@ -45,14 +51,19 @@ struct writer {
 	struct batch *batches;
 	size_t batches_count;
 	struct batch *filling; /* taken; data chunks gather here */
+	struct batch *changed; /* taken; new versions of old ones */
 	struct hash_key *id_keys[STORE_LIST + 1];
 	struct idset ids;
+	struct delta_cache *cache; /* borrowed; NULL: none */
 	struct writer_tally tally;
 	_Atomic uint64_t stored_bytes;
 	struct err broken;
 	/* the workers' */
 	struct frame_coder *coders[WORKERS_MAX];
 	struct seal_key *seal_keys[WORKERS_MAX];
+	struct reader *readers[WORKERS_MAX]; /* of bases; made at first use */
+	struct hash_key *base_keys[WORKERS_MAX];
+	struct buf texts[WORKERS_MAX], prefixes[WORKERS_MAX];
 	/* the appender's while batches are in flight, else the caller's */
 	struct pack_writer *packs[2]; /* data, metadata */
 	unsigned packs_made;
@@ -79,6 +90,7 @@ batch_begin(struct batch *b, enum store_kind kind, struct err *e)
 
 	b->kind = kind;
 	b->chunks_count = 0;
+	b->bases.count = b->bases.depth = 0;
 	buf_clear(&b->refs);
 	buf_clear(&b->ids);
 	buf_clear(&b->lengths);
@@ -122,11 +134,57 @@ batch_raw(struct batch *b, size_t *raw_bytes)
 
 /* --- The stages ---------------------------------------------------------- */
 
+/* One base's plaintext.  ERR_NOMEM is a failure, all else: it cannot be had. */
+static enum err_code
+add_base(struct writer *w, unsigned thread, const struct id *id, struct err *e)
+{
+	struct store *st = w->session->store;
+	struct buf *prefix = &w->prefixes[thread];
+	const uint8_t *bytes;
+	size_t len_bytes;
+	enum err_code rc = ERR_NONE;
+
+	if (!keyring_can_read(st->keyring))
+		return w->cache == NULL
+		    ? err_set(e, ERR_KEY, "this key cannot read")
+		    : delta_cache_get(w->cache, w->base_keys[thread], id,
+			  prefix, e);
+	if (w->readers[thread] == NULL) {
+		rc = reader_new(&w->readers[thread], st, e);
+		if (rc != ERR_NONE)
+			return rc;
+		reader_limit(w->readers[thread], READER_BYTES);
+	}
+	rc = reader_get(w->readers[thread], id, &bytes, &len_bytes, e);
+	if (rc == ERR_NONE && len_bytes > FRAME_PREFIX_MAX - prefix->len_bytes)
+		rc = err_set(e, ERR_INPUT, "the bases are too large");
+	return rc == ERR_NONE ? buf_add(prefix, bytes, len_bytes, e) : rc;
+}
+
+/* All bases' plaintexts; without any one of them it is no difference. */
+static enum err_code
+gather_bases(struct writer *w, unsigned thread, struct batch *b, struct err *e)
+{
+	struct err why = {0};
+	enum err_code rc = ERR_NONE;
+
+	buf_clear(&w->prefixes[thread]);
+	for (size_t i = 0; i < b->bases.count && rc == ERR_NONE; i++)
+		rc = add_base(w, thread, &b->bases.ids[i], &why);
+	if (rc != ERR_NONE)
+		b->bases.count = b->bases.depth = 0;
+	if (rc != ERR_NOMEM)
+		return ERR_NONE;
+	*e = why;
+	return rc;
+}
+
 /* What came out must go back in: bad memory must not be deduplicated onto. */
 static enum err_code
 verify_frame(struct writer *w, unsigned thread, const struct batch *b,
-    const uint8_t *raw, size_t raw_bytes, struct err *e)
+    const struct frame_plain *p, struct err *e)
 {
+	struct buf *text = &w->texts[thread];
 	struct frame_view v;
 	const uint8_t *again;
 	size_t again_bytes;
@@ -134,10 +192,14 @@ verify_frame(struct writer *w, unsigned thread, const struct batch *b,
 	    frame_parse(&v, b->frame.bytes, b->frame.len_bytes, e);
 
 	if (rc == ERR_NONE)
-		rc = frame_decode(w->coders[thread], &v, w->seal_keys[thread],
-		    w->session->store->family, &again, &again_bytes, e);
+		rc = frame_open(&v, w->seal_keys[thread],
+		    w->session->store->family, text, e);
+	if (rc == ERR_NONE)
+		rc = frame_unpack(w->coders[thread], &v, text,
+		    &w->prefixes[thread], &again, &again_bytes, e);
 	if (rc == ERR_NONE &&
-	    (again_bytes != raw_bytes || memcmp(again, raw, raw_bytes) != 0))
+	    (again_bytes != p->raw_bytes ||
+		memcmp(again, p->raw, p->raw_bytes) != 0))
 		rc = err_set(e, ERR_CORRUPT, "its content is not the same");
 	if (rc == ERR_NONE)
 		return ERR_NONE;
@@ -160,13 +222,20 @@ encode_stage(void *ctx, unsigned thread, void *item, struct err *e)
 	    .padded = w->session->store->geometry.padded &&
 		b->kind == STORE_DATA && b->chunks_count == 1,
 	    .family = w->session->store->family};
-	enum err_code rc;
+	enum err_code rc = gather_bases(w, thread, b, e);
 
+	if (rc != ERR_NONE)
+		return rc;
 	p.raw = batch_raw(b, &p.raw_bytes);
+	p.bases = (const uint8_t *)b->bases.ids;
+	p.bases_count = b->bases.count;
+	p.depth = b->bases.depth;
+	p.prefix = w->prefixes[thread].bytes;
+	p.prefix_bytes = w->prefixes[thread].len_bytes;
 	rc = frame_encode(w->coders[thread], &p, w->seal_keys[thread],
 	    &b->frame, e);
 	if (rc == ERR_NONE)
-		rc = verify_frame(w, thread, b, p.raw, p.raw_bytes, e);
+		rc = verify_frame(w, thread, b, &p, e);
 	if (rc == ERR_NONE)
 		rc = hash_sha256(b->frame.bytes, b->frame.len_bytes, &b->hash,
 		    e);
@@ -225,7 +294,8 @@ append_stage(void *ctx, unsigned thread, void *item, struct err *e)
 	    .hash = b->hash,
 	    .ids = (const struct id *)b->ids.bytes,
 	    .ids_count = b->chunks_count,
-	    .kind = b->kind};
+	    .kind = b->kind,
+	    .depth = b->frame.bytes[FRAME_DEPTH_AT]};
 	enum err_code rc = begin_pack(w, metadata, e);
 
 	(void)thread; /* there is one */
@@ -270,6 +340,9 @@ make_workers(struct writer *w, struct err *e)
 		if (rc == ERR_NONE)
 			rc = seal_key_clone(&w->seal_keys[i], w->session->key,
 			    e);
+		if (rc == ERR_NONE)
+			rc = hash_key_clone(&w->base_keys[i],
+			    w->id_keys[STORE_DATA], e);
 	}
 	return rc;
 }
@@ -345,6 +418,10 @@ writer_free(struct writer **wp)
 	for (size_t i = 0; i < WORKERS_MAX; i++) {
 		frame_coder_free(&w->coders[i]);
 		seal_key_free(&w->seal_keys[i]);
+		reader_free(&w->readers[i]);
+		hash_key_free(&w->base_keys[i]);
+		buf_fini(&w->texts[i]);
+		buf_fini(&w->prefixes[i]);
 	}
 	pack_writer_free(&w->packs[0]);
 	pack_writer_free(&w->packs[1]);
@@ -385,11 +462,11 @@ take_batch(struct writer *w, struct batch **out, enum store_kind kind,
 	return ERR_NONE;
 }
 
-/* Send off the data gathered so far. */
+/* Send off the data gathered so far, in w->filling or w->changed. */
 static enum err_code
-ship(struct writer *w, struct err *e)
+ship(struct writer *w, struct batch **bp, struct err *e)
 {
-	struct batch *b = TAKE(w->filling);
+	struct batch *b = TAKE(*bp);
 
 	return b == NULL ? ERR_NONE : pipeline_put(w->pipeline, b, e);
 }
@@ -404,13 +481,13 @@ put_data(struct writer *w, const void *bytes, size_t len_bytes,
 	if (w->filling != NULL &&
 	    (batch_bytes(w->filling) + len_bytes > target ||
 		w->filling->chunks_count == FRAME_CHUNKS_MAX))
-		rc = ship(w, e);
+		rc = ship(w, &w->filling, e);
 	if (rc == ERR_NONE && w->filling == NULL)
 		rc = take_batch(w, &w->filling, STORE_DATA, e);
 	if (rc == ERR_NONE)
 		rc = batch_add(w->filling, bytes, len_bytes, id, e);
 	if (rc == ERR_NONE && batch_bytes(w->filling) >= target)
-		rc = ship(w, e);
+		rc = ship(w, &w->filling, e);
 	return rc;
 }
 
@@ -440,26 +517,62 @@ put_page(struct writer *w, const struct put *p, const struct id *id,
 	return rc;
 }
 
+/* What a page's or list's id is over; of data, the third part alone. */
+#define PARTS 3
+static void
+parts_of(const struct put *p, uint8_t count[4], struct iovec parts[PARTS])
+{
+	le_put32(count, (uint32_t)p->refs_count);
+	parts[0] = (struct iovec){.iov_base = count, .iov_len = 4};
+	parts[1] = (struct iovec){.iov_base = (void *)(uintptr_t)p->refs,
+	    .iov_len = p->refs_count * ID_BYTES};
+	parts[2] = (struct iovec){.iov_base = (void *)(uintptr_t)p->bytes,
+	    .iov_len = p->len_bytes};
+}
+
 static void
 name(struct writer *w, const struct put *p, struct id *id)
 {
+	struct iovec parts[PARTS];
 	uint8_t count[4];
-	struct iovec parts[] = {{.iov_base = count, .iov_len = sizeof(count)},
-	    {.iov_base = (void *)(uintptr_t)p->refs,
-		.iov_len = p->refs_count * ID_BYTES},
-	    {.iov_base = (void *)(uintptr_t)p->bytes, .iov_len = p->len_bytes}};
 
-	le_put32(count, (uint32_t)p->refs_count);
-	if (p->kind == STORE_DATA)
+	if (p->kind == STORE_DATA) {
 		hash_id(w->id_keys[p->kind], p->bytes, p->len_bytes, id);
-	else
-		hash_id_parts(w->id_keys[p->kind], parts, COUNT_OF(parts), id);
+		return;
+	}
+	parts_of(p, count, parts);
+	hash_id_parts(w->id_keys[p->kind], parts, PARTS, id);
 }
 
-/* New: into a frame.  The set says so from now on. */
+/* For a later version to be told from, where the repository cannot be read. */
+static void
+keep(struct writer *w, const struct put *p, const struct id *id,
+    enum delta_cache_worth worth)
+{
+	struct iovec parts[PARTS];
+	uint8_t count[4];
+
+	if (w->cache == NULL ||
+	    (p->kind == STORE_DATA && p->len_bytes < KEEP_MIN_BYTES))
+		return;
+	parts_of(p, count, parts);
+	if (p->kind == STORE_DATA)
+		delta_cache_put(w->cache, id, &parts[2], 1, worth);
+	else if (p->kind == STORE_LIST)
+		delta_cache_put(w->cache, id, parts, PARTS,
+		    DELTA_CACHE_CHANGED);
+}
+
+void
+writer_name(struct writer *w, const void *bytes, size_t len_bytes,
+    struct id *id)
+{
+	hash_id(w->id_keys[STORE_DATA], bytes, len_bytes, id);
+}
+
+/* The set says from now on that it is there. */
 static enum err_code
-put_new(struct writer *w, const struct put *p, const struct id *id,
-    struct err *e)
+note_new(struct writer *w, const struct id *id, size_t len_bytes, struct err *e)
 {
 	bool added;
 	enum err_code rc = ERR_NONE;
@@ -468,13 +581,41 @@ put_new(struct writer *w, const struct put *p, const struct id *id,
 		rc = writer_flush(w, e);
 	if (rc == ERR_NONE)
 		rc = idset_add(&w->ids, id, &added, e);
+	w->tally.new_chunks_count++;
+	w->tally.new_bytes += len_bytes;
+	return rc;
+}
+
+/* New: into a frame. */
+static enum err_code
+put_new(struct writer *w, const struct put *p, const struct id *id,
+    struct err *e)
+{
+	enum err_code rc = note_new(w, id, p->len_bytes, e);
+
 	if (rc != ERR_NONE)
 		return rc;
-	w->tally.new_chunks_count++;
-	w->tally.new_bytes += p->len_bytes;
+	keep(w, p, id, DELTA_CACHE_FIRST);
 	return p->kind == STORE_DATA
 	    ? put_data(w, p->bytes, p->len_bytes, id, e)
 	    : put_page(w, p, id, e);
+}
+
+/* May anything be put at all? */
+static enum err_code
+admit(struct writer *w, size_t len_bytes, size_t refs_count, struct err *e)
+{
+	if (w->broken.code != ERR_NONE) {
+		*e = w->broken;
+		return e->code;
+	}
+	if (len_bytes > FRAME_RAW_MAX - 8 || refs_count > FRAME_REFS_MAX)
+		return err_set(e, ERR_INPUT,
+		    "a chunk of %zu bytes with %zu refs is too large",
+		    len_bytes, refs_count);
+	w->tally.chunks_count++;
+	w->tally.raw_bytes += len_bytes;
+	return ERR_NONE;
 }
 
 enum err_code
@@ -490,20 +631,119 @@ writer_put(struct writer *w, enum store_kind kind, const void *bytes,
 
 	ASSERT(kind >= STORE_DATA && kind <= STORE_LIST);
 	ASSERT(kind != STORE_DATA || refs_count == 0);
+	if (admit(w, len_bytes, refs_count, e) != ERR_NONE)
+		return e->code;
+	name(w, &p, id);
+	if (writer_has(w, id))
+		return ERR_NONE;
+	return broke(w, put_new(w, &p, id, e), e);
+}
+
+enum err_code
+writer_put_named(struct writer *w, const struct id *id, const void *bytes,
+    size_t len_bytes, struct err *e)
+{
+	const struct put p = {.kind = STORE_DATA,
+	    .bytes = bytes,
+	    .len_bytes = len_bytes};
+
+	if (admit(w, len_bytes, 0, e) != ERR_NONE)
+		return e->code;
+	if (writer_has(w, id))
+		return ERR_NONE;
+	return broke(w, put_new(w, &p, id, e), e);
+}
+
+/* --- New versions -------------------------------------------------------- */
+
+static enum err_code
+put_changed(struct writer *w, const struct id *id, const void *bytes,
+    size_t len_bytes, struct err *e)
+{
+	enum err_code rc = note_new(w, id, len_bytes, e);
+
+	if (rc == ERR_NONE && w->changed != NULL &&
+	    (w->changed->chunks_count == FRAME_CHUNKS_MAX ||
+		batch_bytes(w->changed) + len_bytes + TABLE_BYTES_MAX >
+		    FRAME_RAW_MAX))
+		rc = ship(w, &w->changed, e);
+	if (rc == ERR_NONE && w->changed == NULL)
+		rc = take_batch(w, &w->changed, STORE_DATA, e);
+	if (rc == ERR_NONE)
+		rc = batch_add(w->changed, bytes, len_bytes, id, e);
+	return rc;
+}
+
+enum err_code
+writer_put_changed(struct writer *w, const struct id *id, const void *bytes,
+    size_t len_bytes, struct err *e)
+{
+	const struct put p = {.kind = STORE_DATA,
+	    .bytes = bytes,
+	    .len_bytes = len_bytes};
+
+	if (admit(w, len_bytes, 0, e) != ERR_NONE)
+		return e->code;
+	keep(w, &p, id, DELTA_CACHE_CHANGED);
+	return broke(w, put_changed(w, id, bytes, len_bytes, e), e);
+}
+
+enum err_code
+writer_changed_from(struct writer *w, const struct id *bases, size_t count,
+    struct err *e)
+{
+	size_t half = w->session->store->geometry.frame_target_bytes / 2;
+	struct batch *b = w->changed;
+	enum err_code rc = ERR_NONE;
+
 	if (w->broken.code != ERR_NONE) {
 		*e = w->broken;
 		return e->code;
 	}
-	if (len_bytes > FRAME_RAW_MAX - 8 || refs_count > FRAME_REFS_MAX)
-		return err_set(e, ERR_INPUT,
-		    "a chunk of %zu bytes with %zu refs is too large",
-		    len_bytes, refs_count);
-	name(w, &p, id);
-	w->tally.chunks_count++;
-	w->tally.raw_bytes += len_bytes;
-	if (writer_has(w, id))
+	if (b == NULL)
 		return ERR_NONE;
-	return broke(w, put_new(w, &p, id, e), e);
+	rc = bases_add(&b->bases, w->session->store, bases, count, e);
+	/* A few small runs share a frame; the next may be a whole one long. */
+	if (rc == ERR_NONE &&
+	    (batch_bytes(b) >= half || b->bases.count > FRAME_BASES_MAX / 2))
+		rc = ship(w, &w->changed, e);
+	return broke(w, rc, e);
+}
+
+void
+writer_set_delta_cache(struct writer *w, struct delta_cache *dc)
+{
+	w->cache = dc;
+}
+
+enum err_code
+writer_old_list(struct writer *w, const struct id *id, struct buf *body,
+    struct buf *refs, struct err *e)
+{
+	OWNED(buf_fini) struct buf all = {0};
+	struct store *st = w->session->store;
+	struct le_reader r;
+	const uint8_t *ids;
+	uint32_t count;
+	enum err_code rc;
+
+	if (keyring_can_read(st->keyring))
+		return store_get(st, STORE_LIST, id, body, refs, e);
+	buf_clear(body);
+	buf_clear(refs);
+	if (w->cache == NULL)
+		return err_set(e, ERR_KEY, "this key cannot read");
+	rc = delta_cache_get(w->cache, w->id_keys[STORE_LIST], id, &all, e);
+	if (rc != ERR_NONE)
+		return rc;
+	le_init(&r, all.bytes, all.len_bytes);
+	count = le_take32(&r);
+	ids = le_take(&r, (size_t)count * ID_BYTES);
+	if (r.bad)
+		return err_set(e, ERR_CORRUPT,
+		    "a kept chunk list is cut short");
+	rc = buf_add(refs, ids, (size_t)count * ID_BYTES, e);
+	return rc == ERR_NONE ? buf_add(body, r.at, r.left_bytes, e) : rc;
 }
 
 bool
@@ -515,8 +755,10 @@ writer_has(struct writer *w, const struct id *id)
 static enum err_code
 flush(struct writer *w, struct err *e)
 {
-	enum err_code rc = ship(w, e);
+	enum err_code rc = ship(w, &w->filling, e);
 
+	if (rc == ERR_NONE)
+		rc = ship(w, &w->changed, e);
 	if (rc == ERR_NONE)
 		rc = pipeline_drain(w->pipeline, e);
 	/* No batch is in flight: the appender's things are ours. */

@@ -12,7 +12,7 @@ Suite *suite_store_frame(void);
 static const uint8_t family[STORE_FAMILY_BYTES] = "family of tests";
 static struct frame_coder *coder;
 static struct seal_key *key;
-static struct buf raw, frame;
+static struct buf raw, frame, text, prefix;
 
 static void
 setup(void)
@@ -32,6 +32,8 @@ teardown(void)
 	seal_key_free(&key);
 	buf_fini(&raw);
 	buf_fini(&frame);
+	buf_fini(&text);
+	buf_fini(&prefix);
 }
 
 enum filling { ZEROS, NOISE };
@@ -76,7 +78,8 @@ decode(struct frame_view *v)
 	struct err e = {0};
 
 	if (frame_parse(v, frame.bytes, frame.len_bytes, &e) != ERR_NONE ||
-	    frame_decode(coder, v, key, family, &again, &n, &e) != ERR_NONE)
+	    frame_open(v, key, family, &text, &e) != ERR_NONE ||
+	    frame_unpack(coder, v, &text, &prefix, &again, &n, &e) != ERR_NONE)
 		return e.code;
 	if (n != raw.len_bytes || memcmp(again, raw.bytes, n) != 0)
 		ck_abort_msg("other bytes came out than went in");
@@ -155,8 +158,6 @@ END_TEST
 START_TEST(a_cut_frame_and_another_family_are_refused)
 {
 	struct frame_view v;
-	const uint8_t *again;
-	size_t n;
 	struct err e = {0};
 
 	fill(3, 40, ZEROS);
@@ -166,9 +167,8 @@ START_TEST(a_cut_frame_and_another_family_are_refused)
 			ck_abort_msg("%zu bytes pass for a frame", len);
 	ck_assert_int_eq(frame_parse(&v, frame.bytes, frame.len_bytes, &e),
 	    ERR_NONE);
-	ck_assert_int_eq(frame_decode(coder, &v, key,
-			     (const uint8_t *)"another family!!", &again, &n,
-			     &e),
+	ck_assert_int_eq(frame_open(&v, key,
+			     (const uint8_t *)"another family!!", &text, &e),
 	    ERR_CORRUPT);
 }
 END_TEST
