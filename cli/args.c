@@ -98,12 +98,31 @@ find_command(struct cli *cli)
 	return best;
 }
 
+bool
+cli_is_of(const struct cli_command *c, const char *word)
+{
+	size_t len = strcspn(c->name, " ");
+
+	return c->name[len] == ' ' && strlen(word) == len &&
+	    memcmp(c->name, word, len) == 0;
+}
+
+static bool
+is_group(const char *word)
+{
+	for (size_t i = 0; cli_commands[i] != NULL; i++)
+		if (cli_is_of(cli_commands[i], word))
+			return true;
+	return false;
+}
+
 struct walk {
 	int argc;
 	char **argv;
 	int at;
 	char **rest; /* operands found so far */
 	int rest_count;
+	const struct cli_command *command; /* NULL: not known yet */
 	struct buf *text;
 };
 
@@ -124,6 +143,19 @@ add(struct cli *cli, const struct cli_option *o, const char *value)
 	cli->given[cli->given_count++].value = value;
 }
 
+static bool
+no_option(const struct walk *w)
+{
+	struct err e;
+
+	if (w->command == NULL)
+		return wrong(w->text, "there is no option", w->argv[w->at]);
+	if (buf_printf(w->text, &e, "'%s' has no option '%s'", w->command->name,
+		w->argv[w->at]) != ERR_NONE)
+		buf_clear(w->text);
+	return false;
+}
+
 /* "--name", "--name=value" or "--name value". */
 static bool
 take_long(struct cli *cli, struct walk *w, const struct cli_option *own)
@@ -135,7 +167,7 @@ take_long(struct cli *cli, struct walk *w, const struct cli_option *own)
 	if (o == NULL)
 		o = find_option(cli_globals, word, len);
 	if (o == NULL)
-		return wrong(w->text, "there is no option", w->argv[w->at]);
+		return no_option(w);
 	if (o->value == NULL && word[len] == '=')
 		return wrong(w->text, "no value is taken by", w->argv[w->at]);
 	if (o->value == NULL || word[len] == '=') {
@@ -159,8 +191,7 @@ take_short(struct cli *cli, struct walk *w, const struct cli_option *own)
 		if (o == NULL)
 			o = find_letter(cli_globals, *at);
 		if (o == NULL)
-			return wrong(w->text, "there is no option",
-			    w->argv[w->at]);
+			return no_option(w);
 		if (o->value == NULL) {
 			add(cli, o, "");
 			continue;
@@ -177,18 +208,48 @@ take_short(struct cli *cli, struct walk *w, const struct cli_option *own)
 	return true;
 }
 
+/* How many words the global options in this one take: 1 with a value behind
+ * it; 0: it is none of theirs. */
+static int
+global_words(const char *word)
+{
+	const struct cli_option *o;
+
+	if (word[1] == '-') {
+		size_t len = strcspn(word + 2, "=");
+
+		o = find_option(cli_globals, word + 2, len);
+		return o == NULL                                ? 0
+		    : o->value != NULL && word[2 + len] == '\0' ? 2
+								: 1;
+	}
+	for (const char *at = word + 1; *at != '\0'; at++) {
+		o = find_letter(cli_globals, *at);
+		if (o == NULL)
+			return 0;
+		if (o->value != NULL)
+			return at[1] == '\0' ? 2 : 1;
+	}
+	return 1;
+}
+
 /*
  * Which command it is must be known before its options can be told from their
  * values, so look for its words among what is certainly no option first.
+ * *unknown: the words that name none.
  */
 static const struct cli_command *
-guess_command(int argc, char **argv)
+guess_command(int argc, char **argv, const char **unknown)
 {
 	struct cli probe = {0};
 	char *words[3];
+	bool sure = true; /* no value was taken for a word */
 	int count = 0;
+	const struct cli_command *c;
 
 	for (int i = 1; i < argc && count < 3; i++) {
+		int taken;
+
 		if (strcmp(argv[i], "--") == 0)
 			break;
 		if (argv[i][0] != '-' || argv[i][1] == '\0') {
@@ -197,16 +258,36 @@ guess_command(int argc, char **argv)
 		}
 		if (count > 0)
 			break; /* the command's words stand together */
-		if (argv[i][1] == '-') {
-			const struct cli_option *o = find_option(cli_globals,
-			    argv[i] + 2, strlen(argv[i] + 2));
-			i += o != NULL && o->value != NULL;
-		} else if (strcmp(argv[i], "-r") == 0)
-			i++;
+		taken = global_words(argv[i]);
+		sure = sure && taken > 0;
+		i += taken > 0 ? taken - 1 : 0;
 	}
 	probe.operands = words;
 	probe.operands_count = count;
-	return find_command(&probe);
+	c = find_command(&probe);
+	*unknown = c == NULL && sure && count > 0 ? words[0] : NULL;
+	return c;
+}
+
+static bool
+no_command(struct buf *text, const char *word)
+{
+	const char *between = "";
+	struct err e;
+	enum err_code rc;
+
+	buf_clear(text);
+	if (!is_group(word))
+		return wrong(text, "there is no command", word);
+	rc = buf_printf(text, &e, "'%s' alone is no command; there is ", word);
+	for (size_t i = 0; rc == ERR_NONE && cli_commands[i] != NULL; i++) {
+		if (!cli_is_of(cli_commands[i], word))
+			continue;
+		rc = buf_printf(text, &e, "%s'%s'", between,
+		    cli_commands[i]->name);
+		between = ", ";
+	}
+	return false;
 }
 
 static void
@@ -223,7 +304,7 @@ take_globals(struct cli *cli)
 	cli->repository = cli_value(cli, "repository");
 	if (cli->repository == NULL)
 		cli->repository = repository;
-	cli->json = cli_has(cli, "json");
+	cli->json = cli->json || cli_has(cli, "json");
 	cli->quiet = cli_has(cli, "quiet");
 	cli->exact_bytes = cli_has(cli, "bytes");
 	if (cli_has(cli, "no-color") || (no_color != NULL && *no_color != '\0'))
@@ -245,12 +326,40 @@ operands_fit(const struct cli *cli, struct buf *text)
 	return true;
 }
 
+static bool
+asks_for_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
+}
+
+static bool
+take_command(struct cli *cli, struct buf *text)
+{
+	const char *first = cli->operands_count > 0 ? cli->operands[0] : NULL;
+	int operands_count = cli->operands_count;
+	bool only_asked = cli_has(cli, "help") || cli_has(cli, "version");
+
+	cli->command = find_command(cli);
+	/* The command's own words were operands, too. */
+	cli->before_dashes_count -= operands_count - cli->operands_count;
+	if (cli->command != NULL)
+		return only_asked || operands_fit(cli, text);
+	if (first == NULL)
+		return only_asked ||
+		    wrong(text, "no command was given to", "bascule");
+	return (only_asked && is_group(first)) || no_command(text, first);
+}
+
 bool
 cli_parse(struct cli *cli, int argc, char **argv, struct buf *text)
 {
-	const struct cli_command *guess = guess_command(argc, argv);
+	const char *unknown;
+	const struct cli_command *guess = guess_command(argc, argv, &unknown);
 	const struct cli_option *own = guess == NULL ? NULL : guess->options;
-	struct walk w = {argc, argv, 1, NULL, 0, text};
+	struct walk w = {argc, argv, 1, NULL, 0, guess, text};
 	size_t most_given = 1; /* every letter of "-abc" may be one */
 	bool good = true;
 
@@ -260,11 +369,15 @@ cli_parse(struct cli *cli, int argc, char **argv, struct buf *text)
 	w.rest = cli->words = calloc((size_t)argc + 1, sizeof(*w.rest));
 	if (cli->given == NULL || w.rest == NULL)
 		return wrong(text, "out of memory for", argv[0]);
+	cli->json = asks_for_json(argc, argv); /* its failures, too */
+	if (unknown != NULL && !is_group(unknown))
+		return no_command(text, unknown);
 	for (; good && w.at < argc; w.at++) {
 		char *word = argv[w.at];
 
 		if (strcmp(word, "--") == 0) {
 			cli->after_dashes = true;
+			cli->before_dashes_count = w.rest_count;
 			while (++w.at < argc)
 				w.rest[w.rest_count++] = argv[w.at];
 		} else if (word[0] == '-' && word[1] == '-')
@@ -277,17 +390,11 @@ cli_parse(struct cli *cli, int argc, char **argv, struct buf *text)
 	cli->operands = w.rest;
 	cli->operands_count = w.rest_count;
 	take_globals(cli);
-	if (!good)
-		return false;
-	cli->command = find_command(cli);
-	if (cli_has(cli, "help") || cli_has(cli, "version"))
-		return true;
-	if (cli->command == NULL)
-		return wrong(text,
-		    cli->operands_count == 0 ? "no command was given to"
-					     : "there is no command",
-		    cli->operands_count == 0 ? "bascule" : cli->operands[0]);
-	return operands_fit(cli, text);
+	if (!good) {
+		cli->command = guess; /* whose --help says more */
+		return unknown == NULL ? false : no_command(text, unknown);
+	}
+	return take_command(cli, text);
 }
 
 void

@@ -1,14 +1,15 @@
 /* bascule backup: trees, or a command's output, into a snapshot. */
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bascule/base/fdio.h>
 #include <bascule/base/text.h>
 #include <bascule/job.h>
 #include <bascule/wire.h>
-#include <fcntl.h>
 
 #include "repository.h"
 #include "watch.h"
@@ -43,13 +44,28 @@ add_exclude(struct request *r, const char *pattern, struct err *e)
 	return ERR_NONE;
 }
 
+/* From wherever it comes: a file, a pipe, "-" for standard input. */
+static enum err_code
+read_all(const char *path, struct buf *out, struct err *e)
+{
+	OWNED(fdio_close) int fd = -1;
+
+	if (strcmp(path, "-") == 0)
+		return fdio_read_all(STDIN_FILENO, EXCLUDE_FILE_MAX, out, e);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd == -1)
+		return err_sys(e, "cannot open the exclude file '%s'", path);
+	if (fdio_read_all(fd, EXCLUDE_FILE_MAX, out, e) != ERR_NONE)
+		return err_wrap(e, "reading the exclude file '%s'", path);
+	return ERR_NONE;
+}
+
 /* One pattern a line; empty lines and those that begin with # do not count. */
 static enum err_code
 read_exclude_file(struct request *r, struct buf *text, const char *path,
     struct err *e)
 {
-	enum err_code rc =
-	    fdio_slurp(AT_FDCWD, path, EXCLUDE_FILE_MAX, text, e);
+	enum err_code rc = read_all(path, text, e);
 	char *at, *next;
 
 	if (rc != ERR_NONE || text->bytes == NULL)
@@ -273,6 +289,10 @@ run(struct cli *cli)
 	struct err e;
 	int status;
 
+	if (cli_has(cli, "command") && cli->before_dashes_count > 0)
+		return cli_wrong_use(cli,
+		    "a command or paths, not both: '%s' stands before the --",
+		    cli->operands[0]);
 	if (take_all(cli, &r, &e) != ERR_NONE)
 		return e.code == ERR_INPUT ? cli_wrong_use(cli, "%s", e.text)
 					   : cli_fail(cli, &e);
@@ -294,7 +314,7 @@ static const struct cli_option options[] =
     {{"service", 0, "NAME", "the service it belongs to (default: local)"},
 	{"dataset", 0, "NAME", "what it is called (default: the first path)"},
 	{"exclude", 0, "PATTERN", "leave out what matches, as .gitignore does"},
-	{"exclude-file", 0, "FILE", "patterns, one a line"},
+	{"exclude-file", 0, "FILE", "patterns, one a line; - is stdin"},
 	{"exclude-caches", 0, NULL,
 	    "leave out directories with a CACHEDIR.TAG"},
 	{"one-file-system", 'x', NULL, "do not go into other file systems"},

@@ -136,9 +136,10 @@ run(struct cli *cli)
 	const struct item *it;
 	const char *path = cli->operands_count > 1 ? cli->operands[1] : NULL;
 	struct err e;
-	int status =
-	    cli_repository_open(cli, STORE_READ, CLI_KEYS_NEEDED, &repo);
+	int status;
 
+	cli->json_on_stderr = true; /* stdout is the file's */
+	status = cli_repository_open(cli, STORE_READ, CLI_KEYS_NEEDED, &repo);
 	if (status != EXITCODE_DONE)
 		return status;
 	if (snapshot_find(&s, &subtree, repo.store, cli->operands[0], &e) !=

@@ -61,8 +61,12 @@ struct cli {
 	size_t given_count;
 	char **operands; /* what follows the options; "--" is gone */
 	int operands_count;
-	char **words;      /* owns what operands points into */
-	bool after_dashes; /* the operands came behind "--" */
+	char **words;            /* owns what operands points into */
+	bool after_dashes;       /* "--" stood among the operands ... */
+	int before_dashes_count; /* ... after so many of them */
+	/* what was said */
+	bool json_on_stderr; /* stdout is for something else: cat, a protocol */
+	bool summed;         /* a line of type summary was written */
 };
 
 /* Was the switch or option given? */
@@ -78,6 +82,8 @@ const char *cli_value_nth(const struct cli *cli, const char *option,
  * False: *text says what is wrong (an exit code of 2).
  */
 bool cli_parse(struct cli *cli, int argc, char **argv, struct buf *text);
+/* Is word the first of the command's several ("policy" of "policy check")? */
+bool cli_is_of(const struct cli_command *c, const char *word);
 void cli_fini(struct cli *cli);
 
 /* --- Speaking ------------------------------------------------------------ */
@@ -85,6 +91,8 @@ void cli_fini(struct cli *cli);
 /* Say that the command failed (text or a JSON line of type error, with its
  * hint), and return the exit code for the error. */
 int cli_fail(const struct cli *cli, const struct err *e);
+/* The same where more is known than the error says: status is the exit code. */
+int cli_fail_as(const struct cli *cli, const struct err *e, int status);
 /* A wrong call: says it, points at --help, returns EXITCODE_USAGE. */
 int cli_wrong_use(const struct cli *cli, const char *fmt, ...)
     PRINTF_LIKE(2, 3);
@@ -115,6 +123,11 @@ struct wire_value;
 
 /* Print the line on stdout and free *v; a fault in it is a failure. */
 int cli_line(struct cli *cli, struct wire_value **v);
+/*
+ * The last line is of type summary, whatever happened: one that says no more
+ * than the exit code, unless the command wrote its own.
+ */
+void cli_line_last(struct cli *cli, int status);
 
 /* --- Progress ------------------------------------------------------------ */
 

@@ -237,7 +237,7 @@ show_replies(struct cli *cli, struct wire_client *c)
 
 		if (wire_client_next(c, timeout_ms, &v, &e) != ERR_NONE) {
 			status = wire_client_exit_status(c);
-			return status != 0 ? (cli_fail(cli, &e), status)
+			return status != 0 ? cli_fail_as(cli, &e, status)
 					   : cli_fail(cli, &e);
 		}
 		if (v == NULL)

@@ -134,8 +134,7 @@ show(struct live *l, struct wire_value **v)
 	int status = EXITCODE_DONE;
 	struct err e;
 
-	l->summed = strcmp(type, "summary") == 0;
-	if (l->summed)
+	if (strcmp(type, "summary") == 0)
 		l->status = (int)wire_take_int(*v, "exit", l->status);
 	if (l->cli->json) {
 		if (strcmp(type, "heartbeat") != 0)
@@ -152,23 +151,6 @@ show(struct live *l, struct wire_value **v)
 	return status;
 }
 
-/* The last JSON line is a summary, also of a command with one reply. */
-static int
-sum_up(struct live *l)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	struct err e;
-	int status;
-
-	if (!l->cli->json || l->summed)
-		return l->status;
-	if (wire_new(&v, "summary", &e) != ERR_NONE)
-		return cli_fail(l->cli, &e);
-	wire_add_int(v, "exit", l->status);
-	status = cli_line(l->cli, &v);
-	return status != EXITCODE_DONE ? status : l->status;
-}
-
 static int
 replies(struct live *l, struct wire_client *c)
 {
@@ -179,14 +161,13 @@ replies(struct live *l, struct wire_client *c)
 		struct err e;
 		int status;
 
-		if (wire_client_next(c, timeout, &v, &e) != ERR_NONE) {
-			status = cli_fail(l->cli, &e);
+		if (wire_client_next(c, timeout, &v, &e) != ERR_NONE)
 			return wire_client_exit_status(c) != 0
-			    ? wire_client_exit_status(c)
-			    : status;
-		}
+			    ? cli_fail_as(l->cli, &e,
+				  wire_client_exit_status(c))
+			    : cli_fail(l->cli, &e);
 		if (v == NULL)
-			return sum_up(l);
+			return l->status;
 		status = show(l, &v);
 		if (l->patient)
 			fflush(stdout);
@@ -208,8 +189,7 @@ live_ask(struct live *l, struct wire_value **request)
 	wire_free(request);
 	if (rc ==
 	    ERR_NOTFOUND) { /* no daemon: "it failed", not "no repository" */
-		cli_fail(l->cli, &e);
-		status = EXITCODE_FAILED;
+		status = cli_fail_as(l->cli, &e, EXITCODE_FAILED);
 	} else
 		status = rc == ERR_NONE ? replies(l, c) : cli_fail(l->cli, &e);
 	if (l->table != NULL && rc == ERR_NONE && l->answered)

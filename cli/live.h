@@ -14,7 +14,6 @@ struct live {
 	/* A reply in text mode; the last one too.  May be NULL. */
 	void (*reply)(struct live *l, const char *type, struct wire_value *v);
 	bool answered; /* something was shown */
-	bool summed;   /* the last of it was a summary */
 	bool patient;  /* waits for as long as it takes */
 	void *ctx;
 };

@@ -9,6 +9,8 @@
 
 #include "cli.h"
 
+extern const struct cli_command command_version;
+
 static void
 print_options(const struct cli_option *o)
 {
@@ -41,23 +43,25 @@ help_command(const struct cli_command *c)
 	return EXITCODE_DONE;
 }
 
+/* Every command, or those whose first word is group. */
 static int
-help_all(void)
+help_all(const char *group)
 {
-	puts("usage: bascule [-r REPOSITORY | --socket PATH] [--json] COMMAND "
-	     "...\n\ncommands:");
+	printf("usage: bascule [-r REPOSITORY | --socket PATH] [--json] %s "
+	       "...\n\ncommands:\n",
+	    group != NULL ? group : "COMMAND");
 	for (size_t i = 0; cli_commands[i] != NULL; i++) {
 		const struct cli_command *c = cli_commands[i];
 		char left[80];
 
+		if (group != NULL && !cli_is_of(c, group))
+			continue;
 		snprintf(left, sizeof(left), "%s%s%s", c->name,
 		    *c->operands != '\0' ? " " : "", c->operands);
-		printf("  %-38s %s%s", left,
-		    strlen(left) > 38 ? "\n                                "
-					"         "
-				      : "",
-		    c->help);
-		putchar('\n');
+		if (strlen(left) > 38)
+			printf("  %s\n  %-38s %s\n", left, "", c->help);
+		else
+			printf("  %-38s %s\n", left, c->help);
 	}
 	puts("\noptions of every command:");
 	print_options(cli_globals);
@@ -96,11 +100,15 @@ main(int argc, char **argv)
 	if (!cli_parse(&cli, argc, argv, &text))
 		status = cli_wrong_use(&cli, "%s", buf_text(&text));
 	else if (cli_has(&cli, "version"))
-		status = printf("bascule %s\n", BASCULE_VERSION) < 0;
+		status = command_version.run(&cli);
 	else if (cli_has(&cli, "help"))
-		status = cli.command != NULL ? help_command(cli.command)
-					     : help_all();
+		status = cli.command != NULL
+		    ? help_command(cli.command)
+		    : help_all(cli.operands_count > 0 ? cli.operands[0] : NULL);
 	else
 		status = cli.command->run(&cli);
-	return flushed(&cli, status);
+	status = flushed(&cli, status);
+	if (!cli_has(&cli, "help") && status != EXITCODE_SIGNAL + SIGPIPE)
+		cli_line_last(&cli, status);
+	return status;
 }

@@ -122,14 +122,42 @@ run_check(struct cli *cli)
 	return cli_line(cli, &v);
 }
 
+/* Text for people; with --json in one line of type text. */
 static int
 print_text(struct cli *cli, enum err_code rc, struct buf *text,
-    const struct err *e)
+    const struct err *why)
 {
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e = {0};
+
 	if (rc != ERR_NONE)
-		return cli_fail(cli, e);
-	fwrite(buf_text(text), 1, text->len_bytes, stdout);
-	return EXITCODE_DONE;
+		return cli_fail(cli, why);
+	if (!cli->json) {
+		fwrite(buf_text(text), 1, text->len_bytes, stdout);
+		return EXITCODE_DONE;
+	}
+	if (wire_new(&v, "text", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_text(v, "text", buf_text(text));
+	return cli_line(cli, &v);
+}
+
+/* --- show ----------------------------------------------------------------- */
+
+static enum err_code
+on_setting(void *ctx, const char *setting, const char *value, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct cli *cli = ctx;
+	enum err_code rc = wire_new(&v, "setting", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "setting", setting);
+	wire_add_text(v, "value", value);
+	return cli_line(cli, &v) == EXITCODE_DONE
+	    ? ERR_NONE
+	    : err_set(e, ERR_IO, "cannot write the settings");
 }
 
 static int
@@ -146,8 +174,14 @@ run_show(struct cli *cli)
 	if (status != EXITCODE_DONE)
 		return status;
 	rc = policy_show(p, &text, &e);
-	return print_text(cli, rc, &text, &e);
+	if (!cli->json)
+		return print_text(cli, rc, &text, &e);
+	if (rc == ERR_NONE)
+		rc = policy_settings(&text, on_setting, cli, &e);
+	return rc == ERR_NONE ? EXITCODE_DONE : cli_fail(cli, &e);
 }
+
+/* --- diff ----------------------------------------------------------------- */
 
 struct differing {
 	struct cli *cli;

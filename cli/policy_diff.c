@@ -170,6 +170,18 @@ flatten(struct settings *out, struct buf *text, struct err *e)
 }
 
 enum err_code
+policy_settings(struct buf *text, policy_setting_fn *fn, void *ctx,
+    struct err *e)
+{
+	OWNED(settings_fini) struct settings s = {0};
+	enum err_code rc = flatten(&s, text, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < s.count; i++)
+		rc = fn(ctx, s.items[i].name, s.items[i].value, e);
+	return rc;
+}
+
+enum err_code
 policy_diff(struct buf *before, struct buf *after, policy_diff_fn *fn,
     void *ctx, struct err *e)
 {

@@ -16,4 +16,10 @@ typedef enum err_code policy_diff_fn(void *ctx, const char *setting,
 enum err_code policy_diff(struct buf *before, struct buf *after,
     policy_diff_fn *fn, void *ctx, struct err *e) MUST_CHECK;
 
+/* Calls fn for each setting, sorted; the text is cut up. */
+typedef enum err_code policy_setting_fn(void *ctx, const char *setting,
+    const char *value, struct err *e);
+enum err_code policy_settings(struct buf *text, policy_setting_fn *fn,
+    void *ctx, struct err *e) MUST_CHECK;
+
 #endif

@@ -1,5 +1,6 @@
 #include "repository.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -67,6 +68,15 @@ open_keys(struct cli *cli, enum cli_keys keys, struct cli_repository *out,
 	    e);
 }
 
+/* Something is there, or in its way, that can be no repository. */
+static bool
+is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? !S_ISDIR(st.st_mode) : errno == ENOTDIR;
+}
+
 int
 cli_repository_open(struct cli *cli, enum store_access access,
     enum cli_keys keys, struct cli_repository *out)
@@ -82,9 +92,11 @@ cli_repository_open(struct cli *cli, enum store_access access,
 		    "BASCULE_REPOSITORY");
 	/* A repository that is not there explains a missing key. */
 	rc = store_open(&out->store, cli->repository, &opt, &e);
-	if (rc == ERR_NOTFOUND) {
-		cli_fail(cli, &e);
-		return EXITCODE_NO_REPOSITORY;
+	if (rc == ERR_NOTFOUND || is_file(cli->repository)) {
+		err_hint(&e,
+		    "is that its place (-r, BASCULE_REPOSITORY), and its disk "
+		    "mounted? 'bascule -r REPOSITORY init' makes a new one");
+		return cli_fail_as(cli, &e, EXITCODE_NO_REPOSITORY);
 	}
 	store_close(&out->store);
 	if (rc == ERR_NONE)

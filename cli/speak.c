@@ -12,18 +12,31 @@
 #include <bascule/base/text.h>
 #include <bascule/wire.h>
 
+static int
+lines_fd(const struct cli *cli)
+{
+	return cli->json_on_stderr ? STDERR_FILENO : STDOUT_FILENO;
+}
+
 int
 cli_fail(const struct cli *cli, const struct err *why)
 {
-	int status = (int)exitcode_of(why->code);
+	return cli_fail_as(cli, why, (int)exitcode_of(why->code));
+}
 
+int
+cli_fail_as(const struct cli *cli, const struct err *why, int status)
+{
+	fflush(stdout);
 	if (cli->json) {
 		OWNED(wire_free) struct wire_value *v = NULL;
 		struct err e;
 
-		if (wire_failure_new(&v, why, status, &e) == ERR_NONE &&
-		    wire_send(STDOUT_FILENO, v, &e) == ERR_NONE)
-			return status;
+		if (wire_failure_new(&v, why, status, &e) == ERR_NONE) {
+			wire_add_bool(v, "last", false); /* the summary is */
+			if (wire_send(lines_fd(cli), v, &e) == ERR_NONE)
+				return status;
+		}
 	}
 	fprintf(stderr, "bascule: %s\n", why->text); /* its hint is a line */
 	return status;
@@ -42,8 +55,7 @@ cli_wrong_use(const struct cli *cli, const char *fmt, ...)
 		err_hint(&e, "bascule %s --help", cli->command->name);
 	else
 		err_hint(&e, "bascule --help");
-	cli_fail(cli, &e);
-	return EXITCODE_USAGE;
+	return cli_fail_as(cli, &e, EXITCODE_USAGE);
 }
 
 void
@@ -104,12 +116,29 @@ cli_line(struct cli *cli, struct wire_value **v)
 	enum err_code rc;
 
 	fflush(stdout);
-	rc = wire_send(STDOUT_FILENO, *v, &e);
+	if (strcmp(wire_take_text(*v, "type", ""), "summary") == 0)
+		cli->summed = true;
+	else if (wire_has(*v, "last"))
+		wire_add_bool(*v, "last", false); /* the API's, not ours */
+	rc = wire_send(lines_fd(cli), *v, &e);
 	wire_free(v);
 	if (rc == ERR_NONE)
 		return EXITCODE_DONE;
 	cli->json = false; /* stdout is no longer to be had */
 	return cli_fail(cli, &e);
+}
+
+void
+cli_line_last(struct cli *cli, int status)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct err e;
+
+	if (!cli->json || cli->summed ||
+	    wire_new(&v, "summary", &e) != ERR_NONE)
+		return;
+	wire_add_int(v, "exit", status);
+	cli_line(cli, &v);
 }
 
 /* --- tables -------------------------------------------------------------- */

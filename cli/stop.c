@@ -24,7 +24,7 @@ cli_stop_catch(void)
 int
 cli_stop_failed(const struct cli *cli, const struct err *e)
 {
-	int status = cli_fail(cli, e);
-
-	return stopped_by != 0 ? EXITCODE_SIGNAL + (int)stopped_by : status;
+	return stopped_by != 0
+	    ? cli_fail_as(cli, e, EXITCODE_SIGNAL + (int)stopped_by)
+	    : cli_fail(cli, e);
 }

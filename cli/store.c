@@ -21,6 +21,7 @@ serve(struct cli *cli)
 	struct err e;
 	const char *allow;
 
+	cli->json_on_stderr = true; /* stdout speaks to the sender */
 	if (cli->repository == NULL)
 		return cli_wrong_use(cli, "which repository? (-r REPOSITORY)");
 	for (size_t i = 0; (allow = cli_value_nth(cli, "allow", i)) != NULL;

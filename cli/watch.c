@@ -88,9 +88,7 @@ cli_watch_end(struct cli_watch *w)
 int
 cli_watch_failed(const struct cli_watch *w, const struct err *e)
 {
-	int status = cli_fail(w->cli, e);
-
 	return e->code == ERR_CANCELLED && stop_signal != 0
-	    ? EXITCODE_SIGNAL + stop_signal
-	    : status;
+	    ? cli_fail_as(w->cli, e, EXITCODE_SIGNAL + stop_signal)
+	    : cli_fail(w->cli, e);
 }

@@ -9,7 +9,16 @@ json() { python3 "$TOOLS/json_lines.py" "$@" <"$WORK/.out"; }
 # --- what is wrong with the command line: 2
 expect 2 'no command' "$B"
 expect 2 'an unknown command' "$B" frobnicate; says 'frobnicate' '\-\-help'
+expect 2 '... before an option' "$B" find --nonsense x
+says "no command 'find'"
+expect 2 '... in JSON' "$B" --json find -x
+holds '... an error and a summary' json error:code=input,exit=2 summary:exit=2
+expect 2 '... that wants help' "$B" frobnicate --help
+expect 2 'half a command' "$B" policy; says 'policy check' 'policy explain'
+expect 0 '... with --help' "$B" key --help; says 'key show FILE'
+fails '... of its own only' grep -q restore .out
 expect 2 'an unknown option' "$B" -r repo ls --nonsense latest
+says "'ls' has no option" 'bascule ls --help'
 expect 2 'a missing operand' "$B" -r repo ls
 expect 2 'one operand too many' "$B" -r repo check now
 expect 2 'a missing value' "$B" -r repo restore latest --to
@@ -24,7 +33,12 @@ for c in snapshots check 'ls latest' 'restore latest --to out' \
 	# shellcheck disable=SC2086
 	expect 10 "no repository: $c" "$B" -r nowhere $c
 done
+says 'init' '-r'
 fails 'nothing was made on the way' test -e nowhere -o -e out
+touch file
+expect 10 'a file is no repository' "$B" -r file check
+expect 10 '... in JSON' "$B" -r file/repo --json check
+holds '... with that exit code' json error:exit=10 summary:exit=10
 
 # --- init
 expect 0 'init' "$B" -r repo init
@@ -160,9 +174,15 @@ expect 0 'restore in JSON' "$B" -r repo --json restore "$first" --to out-json
 [ "$(id -u)" = 0 ] && parents= || parents='error*'
 holds '... a summary' json $parents 'progress*' summary:files=int,bytes=int,failed=0,seconds=num
 expect 1 'an error in JSON' "$B" -r repo --json ls latest:nobody
-holds '... says so' json error
+holds '... says so, and a summary ends it' json error:exit=1 summary:exit=1
 expect 10 'no repository in JSON' "$B" -r nowhere --json snapshots
-holds '... says so' json error
+holds '... says so' json error:exit=10 summary:exit=10
+expect 1 'a file that is not there, with --json' "$B" -r repo --json cat latest /none
+is '... the output is only for the file' "$(wc -c <.out)" 0
+mv .err .out
+holds '... the lines are beside it' json error:exit=1 summary:exit=1
+expect 0 'the version in JSON' "$B" --json --version
+holds '... one summary' json summary:version=str
 
 # --- what is left out
 cat >patterns <<'END'
@@ -178,6 +198,21 @@ is '... the rest is there' "$("$B" -r repo ls latest | grep -cE 'keep.txt|number
 expect 0 '--exclude-file' "$B" -r repo backup --dataset less2 \
     --exclude-file patterns "$PWD/src"
 is '... left out' "$("$B" -r repo ls latest | grep -cE '\.log')" 0
+expect 0 'an exclude file that is none' "$B" -r repo backup --dry-run \
+    --exclude-file /dev/null "$PWD/src"
+mkfifo from
+(cat patterns >from &)
+expect 0 'one that is a FIFO' timeout 20 "$B" -r repo --json backup --dry-run \
+    --exclude-file from "$PWD/src"
+piped=$(grep -o '"files":[0-9]*' .out)
+expect 0 'standard input' sh -c "'$B' -r repo --json backup --dry-run \
+    --exclude-file - '$PWD/src' <patterns"
+is '... leaves out the same' "$(grep -o '"files":[0-9]*' .out)" "$piped"
+expect 0 'the same from a file' "$B" -r repo --json backup --dry-run \
+    --exclude-file patterns "$PWD/src"
+is '... leaves out the same' "$(grep -o '"files":[0-9]*' .out)" "$piped"
+expect 1 'an exclude file that is a folder' "$B" -r repo backup \
+    --exclude-file src "$PWD/src"; says 'exclude file'
 expect 1 'an exclude file that is not there' "$B" -r repo backup --exclude-file none src
 expect 2 'a bad compression' "$B" -r repo backup --compression 99 src
 expect 2 'a bad chunking' "$B" -r repo backup --chunking 'fixed 3' src
@@ -200,6 +235,8 @@ name=$(head -n 1 .out)
 seq 1 300000 >seq
 holds '... its output' cmp dump seq
 n=$(snapshots_of repo)
+expect 2 'paths and a command' "$B" -r repo backup src --command -- true
+says 'not both'
 expect 1 'a failing command' "$B" -r repo backup --service db --command -- \
     sh -c 'echo some; echo "disk on fire" >&2; exit 3'
 says 'disk on fire'

@@ -2,7 +2,7 @@
 """json_lines.py [--path-b64 PATH] WANTED...: are these JSON lines as promised?
 
 Standard input: JSON lines, each an object with type, ts (RFC 3339 UTC,
-nanoseconds) and v, the last of type summary or error.  WANTED: the types in
+nanoseconds) and v, the last and only the last of type summary.  WANTED: the types in
 order, TYPE:FIELD=KIND,...  "TYPE*": any number of them.  KIND: str, int, num,
 bool, list, or the value itself.  --path-b64: some line's path_b64 is that.
 """
@@ -40,8 +40,8 @@ def read():
         if not (RFC3339.fullmatch(line["ts"]) and line["v"] == 1 and line["type"]):
             sys.exit(f"not a promised line: {raw!r}")
         lines.append(line)
-    if not lines or lines[-1]["type"] not in ("summary", "error"):
-        sys.exit("the last line is no summary")
+    if [l["type"] for l in lines].index("summary") != len(lines) - 1:
+        sys.exit("a summary before the last line")
     return lines
 
 
