@@ -47,6 +47,7 @@ after() { # round
 	is "$1: nothing acknowledged is lost" "$(lost)" ''
 }
 start_job() {
+	rm -f started # the last one's answer is not this one's
 	at brent --json run files --wait >started 2>&1 & # one attempt
 	wait_for 20 grep -q '"job":"' started
 	job=$(grep -o '"job":"[^"]*"' started | head -n 1 | cut -d'"' -f4)
