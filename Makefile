@@ -22,7 +22,8 @@ DAEMON_LIB := $(filter-out daemon/main.c,$(DAEMON_SRC)) # for its tests
 TEST_SRC   := $(wildcard tests/unit/*/*.c tests/support/*.c)
 HEADERS    := $(wildcard include/bascule/*.h include/bascule/*/*.h lib/*/*.h)
 obj         = $(patsubst %.c,$(BUILD)/%.o,$(1))
-WRAPPED    := $(shell sh tools/wrapped.sh tests/support/fault.c)
+WRAPPED    := $(shell sh tools/wrapped.sh \
+    tests/support/fault.c tests/support/fault_process.c)
 
 # A line a step; V=1 shows the commands.
 Q   := $(if $(V),,@)

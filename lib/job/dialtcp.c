@@ -37,9 +37,19 @@ dialtcp_split(const char *text, char host[DIALTCP_HOST_BYTES], char port[6],
 	return ERR_NONE;
 }
 
+/* Of these calls, nothing is learnt about the other end. */
+static enum err_code
+unable(struct err *e, int num)
+{
+	return err_set(e, ERR_NOMEM, "this machine cannot try: %s",
+	    strerrordesc_np(num) != NULL ? strerrordesc_np(num) : "failed");
+}
+
 static enum err_code
 failed(struct err *e, int num)
 {
+	if (num == ENOMEM || num == ENOBUFS || num == EMFILE || num == ENFILE)
+		return unable(e, num);
 	return err_set(e, num == ETIMEDOUT ? ERR_TIMEOUT : ERR_IO, "%s",
 	    strerrordesc_np(num) != NULL ? strerrordesc_np(num) : "failed");
 }
@@ -63,14 +73,14 @@ finish(int fd, struct mono deadline, struct err *e)
 		n = poll(&p, 1,
 		    left_ns <= 0 ? 0 : (int)(left_ns / NS_PER_MS) + 1);
 		if (n < 0 && errno != EINTR)
-			return failed(e, errno);
+			return unable(e, errno);
 		if (n > 0)
 			break;
 		if (n == 0 && left_ns <= 0)
 			return err_set(e, ERR_TIMEOUT, "no answer in time");
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &num, &size) != 0)
-		num = errno;
+		return unable(e, errno);
 	return num == 0 ? ERR_NONE : failed(e, num);
 }
 
@@ -83,8 +93,9 @@ dial_one(int *out, const struct addrinfo *at, struct mono deadline,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	enum err_code rc = ERR_NONE;
 
-	if (fd < 0)
-		return failed(e, errno);
+	if (fd < 0) /* a family the kernel has not is no way to anywhere */
+		return errno == EAFNOSUPPORT ? failed(e, errno)
+					     : unable(e, errno);
 	if (connect(fd, at->ai_addr, at->ai_addrlen) != 0)
 		rc = errno == EINPROGRESS ? finish(fd, deadline, e)
 					  : failed(e, errno);
@@ -103,8 +114,13 @@ dialtcp(int *fd, const char *host, const char *port, int64_t timeout_ns,
 	struct addrinfo *list = NULL;
 	enum err_code rc = ERR_IO;
 	int num = getaddrinfo(host, port, &hints, &list);
+	bool tried_all = true;
 
 	*fd = -1;
+	if (num == EAI_MEMORY)
+		return unable(e, ENOMEM);
+	if (num == EAI_SYSTEM)
+		return unable(e, errno);
 	if (num != 0)
 		return err_set(e, ERR_IO, "the name does not resolve: %s",
 		    gai_strerror(num));
@@ -115,7 +131,10 @@ dialtcp(int *fd, const char *host, const char *port, int64_t timeout_ns,
 		rc = dial_one(fd, at, deadline, e);
 		if (rc == ERR_NONE)
 			break;
+		tried_all = tried_all && rc != ERR_NOMEM;
 	}
 	freeaddrinfo(list);
+	if (rc != ERR_NONE && rc != ERR_NOMEM && !tried_all)
+		return err_set(e, ERR_NOMEM, "this machine cannot try it all");
 	return rc;
 }

@@ -17,6 +17,7 @@ enum err_code dialtcp_split(const char *text, char host[DIALTCP_HOST_BYTES],
  * *fd: connected, non-blocking, close-on-exec.  Each address of a name has the
  * whole time; after it each is looked at once more.  ERR_TIMEOUT, ERR_IO (refused,
  * unreachable, a name that does not resolve): the text is the bare reason.
+ * ERR_NOMEM: this machine could not try, which says nothing of the other end.
  */
 enum err_code dialtcp(int *fd, const char *host, const char *port,
     int64_t timeout_ns, struct err *e) MUST_CHECK;

@@ -328,22 +328,46 @@ do_stop(struct exercise *x)
 		exercise_steps_tell(x, &abort);
 }
 
-/* The cell of the run that died, or a new one to undo in. */
-static void
-find_cell(struct exercise *x)
+/*
+ * The cell of the run that died, or a new one to undo in: what ran in a cell
+ * is never undone outside, where the same words may mean production.
+ */
+static enum err_code
+find_cell(struct exercise *x, struct err *e)
 {
 	const struct exercise_left *left = x->o->left;
-	struct err e;
+	bool had_one = left->cell_pid != 0;
+	enum err_code rc = ERR_NOTFOUND;
 
-	if (left->cell_pid != 0 &&
-	    exercise_cell_find(&x->cell, (pid_t)left->cell_pid,
-		left->cell_started, left->cell_boot, &e) == ERR_NONE)
-		return;
+	if (had_one)
+		rc = exercise_cell_find(&x->cell, (pid_t)left->cell_pid,
+		    left->cell_started, left->cell_boot, e);
+	if (rc != ERR_NOTFOUND)
+		return rc;
 	x->cell_was_gone = true;
-	if (left->undos_count > 0 &&
-	    exercise_cell_make(&x->cell, &e) == ERR_NONE &&
-	    exercise_cell_release(x->cell, &e) != ERR_NONE)
-		exercise_cell_free(&x->cell);
+	if (left->undos_count == 0)
+		return ERR_NONE;
+	rc = exercise_cell_make(&x->cell, e);
+	if (rc == ERR_NONE)
+		rc = exercise_cell_release(x->cell, e);
+	if (rc == ERR_NONE)
+		return rc;
+	exercise_cell_free(&x->cell);
+	return had_one ? rc : ERR_NONE;
+}
+
+static void
+clean_after_another(struct exercise *x)
+{
+	struct err e = {0};
+
+	if (find_cell(x, &e) == ERR_NONE) {
+		exercise_steps_undo_left(x);
+		return;
+	}
+	exercise_blame(x, "what the test left cannot be reached: %s", e.text);
+	x->unwinding = false;
+	exercise_feed(x, ISOLATED_NOT_CLEANED);
 }
 
 static void
@@ -353,11 +377,9 @@ do_clean(struct exercise *x)
 
 	exercise_steps_end_proof(x);
 	x->unwinding = true;
-	if (x->o->left != NULL) {
-		find_cell(x);
-		exercise_steps_undo_left(x);
-	} else if (x->engine != NULL &&
-	    engine_state_of(x->engine) == ENGINE_DONE)
+	if (x->o->left != NULL)
+		clean_after_another(x);
+	else if (x->engine != NULL && engine_state_of(x->engine) == ENGINE_DONE)
 		exercise_steps_tell(x, &unwind);
 	else
 		exercise_unwound(x);

@@ -140,6 +140,13 @@ be_first(int tell_fd, int go_fd, bool own_users, uid_t uid, gid_t gid)
 
 /* --- making --------------------------------------------------------------- */
 
+static void
+reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 void
 exercise_cell_free(struct exercise_cell **cp)
 {
@@ -150,36 +157,39 @@ exercise_cell_free(struct exercise_cell **cp)
 	if (c->go_fd >= 0) {
 		close(c->go_fd); /* N2 */
 		if (c->is_child)
-			waitpid(c->pid, NULL, 0);
+			reap(c->pid);
 	}
 	fdio_close(&c->pid_fd);
 	free(c);
 }
 
 /* When was it started, in ticks since boot?  0: there is none. */
-static uint64_t
-started_at(pid_t pid)
+static enum err_code
+started_at(pid_t pid, uint64_t *ticks, struct err *e)
 {
 	OWNED(buf_fini) struct buf text = {0};
 	char path[64];
 	const char *at;
-	uint64_t value = 0;
-	struct err ignored;
 	OWNED(fdio_close) int fd = -1;
+	enum err_code rc;
 
+	*ticks = 0;
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 ||
-	    fdio_read_all(fd, STAT_BYTES_MAX, &text, &ignored) != ERR_NONE)
-		return 0;
+	if (fd < 0)
+		return errno == ENOENT ? ERR_NONE
+				       : err_sys(e, "opening '%s'", path);
+	rc = fdio_read_all(fd, STAT_BYTES_MAX, &text, e);
+	if (rc != ERR_NONE)
+		return errno == ESRCH ? ERR_NONE : rc;
 	at = strrchr(buf_text(&text), ')'); /* its name may hold anything */
 	for (int field = 2; at != NULL && field < 22; field++) {
 		at = strchr(at, ' ');
 		at = at == NULL ? NULL : at + 1;
 	}
 	if (at != NULL)
-		value = strtoull(at, NULL, 10);
-	return value;
+		*ticks = strtoull(at, NULL, 10);
+	return ERR_NONE;
 }
 
 /* A pipe whose ends are out of the way of 0 to 4. */
@@ -212,10 +222,13 @@ settle(struct exercise_cell *c, int told_fd, struct err *e)
 		    "the namespace cannot be set up: %s", strerror(m.num));
 	c->own_proc = m.own_proc;
 	c->pid_fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
-	c->started = started_at(c->pid);
-	if (c->pid_fd < 0 || c->started == 0)
+	if (c->pid_fd < 0)
 		return err_sys(e, "watching the namespace's first process");
-	return ERR_NONE;
+	if (started_at(c->pid, &c->started, e) != ERR_NONE)
+		return e->code;
+	return c->started != 0
+	    ? ERR_NONE
+	    : err_set(e, ERR_REFUSED, "/proc does not show our processes");
 }
 
 static enum err_code
@@ -292,12 +305,19 @@ exercise_cell_find(struct exercise_cell **out, pid_t pid, uint64_t started,
 	*out = NULL;
 	if (c == NULL)
 		return err_nomem(e);
-	*c = (struct exercise_cell){.pid = pid,
-	    .pid_fd = (int)syscall(SYS_pidfd_open, pid, 0),
-	    .go_fd = -1,
-	    .started = started_at(pid)};
+	*c = (struct exercise_cell){.pid = pid, .pid_fd = -1, .go_fd = -1};
 	now_boot_id(now);
-	if (c->pid_fd < 0 || c->started != started || strcmp(now, boot) != 0)
+	if (strcmp(now, "unknown") == 0)
+		return err_set(e, ERR_IO, "the kernel's boot id is not known");
+	if (strcmp(now, boot) != 0)
+		return err_set(e, ERR_NOTFOUND, "the cell is no more");
+	c->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (c->pid_fd < 0 && errno != ESRCH && errno != EINVAL)
+		return err_sys(e, "looking for process %d", (int)pid);
+	/* Once it is held, its number is nobody else's. */
+	if (c->pid_fd >= 0 && started_at(pid, &c->started, e) != ERR_NONE)
+		return e->code;
+	if (c->pid_fd < 0 || c->started != started)
 		return err_set(e, ERR_NOTFOUND, "the cell is no more");
 	*out = TAKE(c);
 	return ERR_NONE;
@@ -343,7 +363,7 @@ exercise_cell_kill(struct exercise_cell *c, struct err *e)
 	if (n <= 0)
 		return err_set(e, ERR_TIMEOUT,
 		    "a process of the test cannot be killed");
-	waitpid(c->pid, NULL, 0); /* made by us, or fallen to us */
+	reap(c->pid); /* made by us, or fallen to us */
 	c->is_child = false;
 	return ERR_NONE;
 }

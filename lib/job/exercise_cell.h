@@ -34,7 +34,8 @@ enum err_code exercise_cell_make(struct exercise_cell **out,
 /* It is recorded: it may stay. */
 enum err_code exercise_cell_release(struct exercise_cell *c,
     struct err *e) MUST_CHECK;
-/* The cell of a run that died; ERR_NOTFOUND: it is no more. */
+/* The cell of a run that died.  ERR_NOTFOUND: it is no more; any other error
+ * says nothing of it. */
 enum err_code exercise_cell_find(struct exercise_cell **out, pid_t pid,
     uint64_t started, const char *boot, struct err *e) MUST_CHECK;
 

@@ -125,6 +125,8 @@ exercise_check_cut_off(const char *endpoint, struct buf *note, struct err *e)
 	rc = dialtcp(&fd, host, port, CUT_NS, &why);
 	if (rc == ERR_NONE)
 		return err_set(e, ERR_REFUSED, "%s was reached", endpoint);
+	if (rc == ERR_NOMEM)
+		return err_set(e, rc, "%s: %s", endpoint, why.text);
 	return say(note, e, "%s not reached: %s", endpoint, why.text);
 }
 

@@ -50,7 +50,10 @@ exercise_notes_one(struct exercise *x, const char *name, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	exercise_fields_add(&f, name, "%s", text != NULL ? text : "?");
+	if (text == NULL)
+		f.failed = true;
+	else
+		exercise_fields_add(&f, name, "%s", text);
 	exercise_notes_note(x, LEDGER_EXERCISE, &f);
 }
 
@@ -209,7 +212,7 @@ exercise_notes_inventory(struct exercise *x, struct err *e)
 	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
 	const struct exercise_link *l = &x->o->link;
 	const struct policy_service *s = x->o->service;
-	char boot[NOW_BOOT_ID_BYTES];
+	char boot[NOW_BOOT_ID_BYTES] = "";
 
 	exercise_fields_add(&f, "state", "%s",
 	    isolated_state_name(x->iso.state));
@@ -235,6 +238,8 @@ exercise_notes_inventory(struct exercise *x, struct err *e)
 	}
 	if (f.failed)
 		return err_nomem(e);
+	if (x->cell != NULL && strcmp(boot, "unknown") == 0)
+		return err_set(e, ERR_IO, "the kernel's boot id is not known");
 	return l->intent(l->ctx, LEDGER_EXERCISE, f.items, f.count,
 	    &x->inventory_seq, e);
 }

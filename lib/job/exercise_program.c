@@ -39,16 +39,6 @@ exercise_program_fini(struct exercise_said *s)
 
 /* --- starting ------------------------------------------------------------- */
 
-static char *
-setting(const char *name, const char *value)
-{
-	char *text = NULL;
-
-	if (value == NULL || asprintf(&text, "%s=%s", name, value) < 0)
-		return NULL;
-	return text;
-}
-
 #define SETTINGS 6
 struct envp {
 	char *items[SETTINGS + 1];
@@ -62,23 +52,28 @@ envp_fini(struct envp *v)
 		free(v->items[--v->count]);
 }
 
-static void
-envp_make(struct envp *v, const struct exercise_program *p)
+/* By BASCULE_RUN the sweep finds it: without, it may not run at all. */
+static enum err_code
+envp_make(struct envp *v, const struct exercise_program *p, struct err *e)
 {
-	static const char *const kept[] = {"PATH", "HOME", "LANG"};
+	const struct {
+		const char *name, *value;
+	} settings[SETTINGS] = {{"PATH", getenv("PATH")},
+	    {"HOME", getenv("HOME")}, {"LANG", getenv("LANG")},
+	    {"BASCULE_RUN", p->run}, {"BASCULE_STEP", p->step},
+	    {"BASCULE_SANDBOX", p->sandbox}};
 
-	for (size_t i = 0; i < COUNT_OF(kept); i++)
-		if ((v->items[v->count] = setting(kept[i], getenv(kept[i]))) !=
-		    NULL)
-			v->count++;
-	if ((v->items[v->count] = setting("BASCULE_RUN", p->run)) != NULL)
-		v->count++;
-	if ((v->items[v->count] = setting("BASCULE_STEP", p->step)) != NULL)
-		v->count++;
-	if ((v->items[v->count] = setting("BASCULE_SANDBOX", p->sandbox)) !=
-	    NULL)
-		v->count++;
-	v->items[v->count] = NULL;
+	for (size_t i = 0; i < SETTINGS; i++) {
+		char *text;
+
+		if (settings[i].value == NULL)
+			continue;
+		if (asprintf(&text, "%s=%s", settings[i].name,
+			settings[i].value) < 0)
+			return err_nomem(e);
+		v->items[v->count++] = text;
+	}
+	return ERR_NONE;
 }
 
 /* In the child: its last words are an errno on fail_fd. */
@@ -122,7 +117,8 @@ spawn(struct child *c, const struct exercise_program *p, const int out[2],
 	int fds[2], num = 0;
 	ssize_t n;
 
-	envp_make(&env, p);
+	if (envp_make(&env, p, e) != ERR_NONE)
+		return e->code;
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return err_sys(e, "making a pipe");
 	failed_fd = fds[0];
@@ -165,30 +161,35 @@ watch_stop(struct child *c, struct err *e)
 	return c->stop_fd >= 0 ? ERR_NONE : err_sys(e, "watching for signals");
 }
 
+/* Its end is above what become() fills. */
+static enum err_code
+make_pipe(int *ours, int *theirs, struct err *e)
+{
+	OWNED(fdio_close) int far_fd = -1;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return err_sys(e, "making a pipe");
+	*ours = fds[0];
+	far_fd = fds[1];
+	*theirs = fcntl(far_fd, F_DUPFD_CLOEXEC, 10);
+	if (*theirs < 0 || fcntl(*ours, F_SETFL, O_NONBLOCK) != 0)
+		return err_sys(e, "making a pipe");
+	return ERR_NONE;
+}
+
 static enum err_code
 start(struct child *c, const struct exercise_program *p, struct err *e)
 {
-	OWNED(fdio_close) int out_fd = -1;
-	OWNED(fdio_close) int err_fd = -1;
-	int ends[2][2] = {{-1, -1}, {-1, -1}}, theirs[2];
+	int theirs[2] = {-1, -1};
 	enum err_code rc = watch_stop(c, e);
 
-	for (int i = 0; i < 2 && rc == ERR_NONE; i++) {
-		if (pipe2(ends[i], O_CLOEXEC) != 0 ||
-		    fcntl(ends[i][0], F_SETFL, O_NONBLOCK) != 0)
-			rc = err_sys(e, "making a pipe");
-		c->pipes[i] = ends[i][0];
-	}
-	/* Above what become() fills. */
-	for (int i = 0; i < 2 && rc == ERR_NONE; i++) {
-		theirs[i] = fcntl(ends[i][1], F_DUPFD_CLOEXEC, 10);
-		close(ends[i][1]);
-		if (theirs[i] < 0)
-			rc = err_sys(e, "making a pipe");
-		*(i == 0 ? &out_fd : &err_fd) = theirs[i];
-	}
+	for (int i = 0; i < 2 && rc == ERR_NONE; i++)
+		rc = make_pipe(&c->pipes[i], &theirs[i], e);
 	if (rc == ERR_NONE)
 		rc = spawn(c, p, theirs, e);
+	fdio_close(&theirs[0]);
+	fdio_close(&theirs[1]);
 	if (rc != ERR_NONE)
 		return rc;
 	c->pid_fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
@@ -230,8 +231,10 @@ listen_to(struct child *c, int which, struct err *e)
 
 	if (n > 0)
 		return keep(c, which, bytes, (size_t)n, e);
-	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+	if (n == 0)
 		fdio_close(&c->pipes[which]);
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return err_sys(e, "reading what it says");
 	return ERR_NONE;
 }
 

@@ -24,8 +24,10 @@ make_root(const char *root, struct err *e)
 	if (stat(root, &st) == 0)
 		return ERR_NONE;
 	rc = fdio_make_dirs(root, 0711, e);
-	if (rc == ERR_NONE && chmod(root, 0711) != 0)
-		rc = err_sys(e, "making '%s'", root);
+	if (rc != ERR_NONE || chmod(root, 0711) == 0)
+		return rc;
+	rc = err_sys(e, "making the sandboxes' directory");
+	rmdir(root); /* what is there is taken as it is, next time */
 	return rc;
 }
 

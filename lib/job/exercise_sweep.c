@@ -30,75 +30,108 @@ close_dir(DIR **d)
 		closedir(*d);
 }
 
-static bool
-has_marker(const struct sweep *s, int proc_fd)
+/*
+ * It has ended meanwhile, is of somebody else, who is no step of ours, or is
+ * deeper than /proc can say.  All else may hide what we look for.
+ */
+static enum err_code
+cannot_look(const char *what, struct err *e)
+{
+	if (errno == ENOENT || errno == ESRCH || errno == EACCES ||
+	    errno == EPERM || errno == ENAMETOOLONG)
+		return ERR_NONE;
+	return err_sys(e, "looking at the %s of a process", what);
+}
+
+static enum err_code
+find_marker(const struct sweep *s, int proc_fd, bool *found, struct err *e)
 {
 	OWNED(buf_fini) struct buf env = {0};
 	OWNED(fdio_close)
 	int fd = openat(proc_fd, "environ", O_RDONLY | O_CLOEXEC);
 	size_t len = strlen(s->marker) + 1;
-	struct err ignored;
+	enum err_code rc;
 
-	if (fd < 0 ||
-	    fdio_read_all(fd, ENVIRON_BYTES_MAX, &env, &ignored) != ERR_NONE ||
-	    env.len_bytes < len)
-		return false;
-	for (const uint8_t *at = env.bytes;
+	if (fd < 0)
+		return cannot_look("environment", e);
+	rc = fdio_read_all(fd, ENVIRON_BYTES_MAX, &env, e);
+	if (rc == ERR_IO || rc == ERR_REFUSED)
+		return cannot_look("environment", e);
+	if (rc != ERR_NONE && rc != ERR_INPUT) /* what is over the maximum */
+		return rc;
+	for (const uint8_t *at = env.bytes; env.len_bytes > 0 &&
 	     (at = memmem(at, env.len_bytes - (size_t)(at - env.bytes),
 		  s->marker, len)) != NULL;
 	     at++)
 		if (at == env.bytes || at[-1] == '\0')
-			return true;
-	return false;
+			*found = true;
+	return ERR_NONE;
 }
 
-static bool
-is_inside(const struct sweep *s, int proc_fd, const char *link)
+static enum err_code
+find_inside(const struct sweep *s, int proc_fd, const char *link, bool *found,
+    struct err *e)
 {
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(proc_fd, link, target, sizeof(target) - 1);
 	size_t len = s->sandbox == NULL ? 0 : strlen(s->sandbox);
 
-	if (n < 0 || len == 0)
-		return false;
+	if (n < 0)
+		return cannot_look(link, e);
 	target[n] = '\0';
-	return strncmp(target, s->sandbox, len) == 0 &&
-	    (target[len] == '/' || target[len] == '\0' || target[len] == ' ');
+	if (len > 0 && strncmp(target, s->sandbox, len) == 0 &&
+	    (target[len] == '/' || target[len] == '\0' || target[len] == ' '))
+		*found = true;
+	return ERR_NONE;
 }
 
-static bool
-is_ours(const struct sweep *s, const char *pid)
+static enum err_code
+is_ours(const struct sweep *s, const char *pid, bool *ours, struct err *e)
 {
+	static const char *const links[] = {"cwd", "root", "exe"};
 	char path[64];
 	OWNED(fdio_close) int fd = -1;
+	enum err_code rc;
 
+	*ours = false;
 	snprintf(path, sizeof(path), "/proc/%.20s", pid);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
-	return has_marker(s, fd) || is_inside(s, fd, "cwd") ||
-	    is_inside(s, fd, "root") || is_inside(s, fd, "exe");
+		return cannot_look("directory", e);
+	rc = find_marker(s, fd, ours, e);
+	for (size_t i = 0; rc == ERR_NONE && !*ours && i < COUNT_OF(links); i++)
+		rc = find_inside(s, fd, links[i], ours, e);
+	return rc;
 }
 
-static size_t
-round_of(const struct sweep *s, DIR *proc)
+/* Whom we could not look at does not save the others. */
+static enum err_code
+sweep_once(const struct sweep *s, DIR *proc, size_t *found, struct err *e)
 {
 	const struct dirent *d;
-	size_t found = 0;
+	enum err_code rc = ERR_NONE;
 
+	*found = 0;
 	rewinddir(proc);
-	while ((d = readdir(proc)) != NULL) {
+	while (errno = 0, (d = readdir(proc)) != NULL) {
 		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+		struct err why;
+		bool ours;
 
 		if (!isdigit((unsigned char)d->d_name[0]) || pid == getpid() ||
-		    pid == getppid() || !is_ours(s, d->d_name))
+		    pid == getppid())
 			continue;
-		kill(pid, SIGKILL);
-		/* If it is a child of ours, nobody else takes it away. */
-		waitpid(pid, NULL, WNOHANG);
-		found++;
+		if (is_ours(s, d->d_name, &ours, &why) != ERR_NONE) {
+			*e = why;
+			rc = why.code;
+		} else if (ours) {
+			kill(pid, SIGKILL);
+			/* If it is a child of ours, nobody else takes it. */
+			waitpid(pid, NULL, WNOHANG);
+			++*found;
+		}
 	}
-	return found;
+	return errno == 0 ? rc : err_sys(e, "listing processes");
 }
 
 enum err_code
@@ -114,10 +147,11 @@ exercise_sweep(const char *run, const char *sandbox, size_t *killed,
 		return err_sys(e, "looking for processes of the test");
 	snprintf(s.marker, sizeof(s.marker), "BASCULE_RUN=%s", run);
 	for (int i = 0; i < ROUNDS_MAX; i++) {
-		size_t found = round_of(&s, proc);
+		size_t found;
+		enum err_code rc = sweep_once(&s, proc, &found, e);
 
 		if (found == 0)
-			return ERR_NONE;
+			return rc;
 		if (i == 0)
 			*killed = found;
 		nanosleep(&pause, NULL);

@@ -13,7 +13,8 @@
 
 /*
  * Kill them until none is left.  sandbox may be NULL.  *killed: how many.
- * ERR_TIMEOUT: some are still there.
+ * ERR_TIMEOUT: some are still there.  Any other error: some may be, for not all
+ * could be looked at.
  */
 enum err_code exercise_sweep(const char *run, const char *sandbox,
     size_t *killed, struct err *e) MUST_CHECK;

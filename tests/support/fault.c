@@ -10,14 +10,20 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
 
-static _Atomic int calls_left; /* threads of a pipeline count, too */
+/* Threads of a pipeline count, too; with fault_arm_all, children as well. */
+struct count {
+	_Atomic int calls_left;
+	_Atomic bool fired;
+};
+static struct count own, *count = &own, *shared;
 static int fault_errno;
-static _Atomic bool fired;
 static bool reading; /* the calls that only read count too */
+static bool all;     /* every call that has a wrapper */
 static bool syncfs_armed;
 static _Atomic bool memory_armed;
 static bool deep; /* what changes files, and what opens them; no memory */
@@ -25,11 +31,13 @@ static bool deep; /* what changes files, and what opens them; no memory */
 void
 fault_arm(int nth, int num)
 {
-	calls_left = nth;
+	count = &own;
+	count->fired = false;
+	count->calls_left = nth;
 	fault_errno = num;
-	fired = false;
 	reading = false;
 	deep = false;
+	all = false;
 }
 
 void
@@ -44,6 +52,27 @@ fault_arm_deep(int nth, int num)
 {
 	fault_arm(nth, num);
 	deep = true;
+}
+
+void
+fault_arm_all(int nth, int num)
+{
+	fault_arm(0, num);
+	if (shared == NULL)
+		shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		abort();
+	shared->fired = false;
+	shared->calls_left = nth;
+	count = shared;
+	all = true;
+}
+
+int
+fault_step(int by_default)
+{
+	return getenv("EVERY_CALL") != NULL ? 1 : by_default;
 }
 
 void
@@ -65,16 +94,17 @@ fault_fired(void)
 {
 	syncfs_armed = false;
 	memory_armed = false;
-	calls_left = 0;
-	return fired;
+	all = false;
+	count->calls_left = 0;
+	return count->fired;
 }
 
 static bool
 fault_now(void)
 {
-	if (calls_left <= 0 || --calls_left != 0)
+	if (count->calls_left <= 0 || --count->calls_left != 0)
 		return false;
-	fired = true;
+	count->fired = true;
 	errno = fault_errno;
 	return true;
 }
@@ -82,13 +112,19 @@ fault_now(void)
 static bool
 fault_reading(void)
 {
-	return reading && fault_now();
+	return (reading || all) && fault_now();
 }
 
 static bool
 fault_deep(void)
 {
-	return deep && fault_now();
+	return (deep || all) && fault_now();
+}
+
+bool
+fault_all_now(void)
+{
+	return all && fault_now();
 }
 
 ssize_t __real_write(int fd, const void *bytes, size_t len);
@@ -272,7 +308,7 @@ __wrap_syncfs(int fd)
 {
 	if (syncfs_armed) {
 		syncfs_armed = false;
-		fired = true;
+		count->fired = true;
 		errno = fault_errno;
 		return -1;
 	}
@@ -318,7 +354,7 @@ __wrap_ZSTD_compress2(void *ctx, void *to, size_t room, const void *from,
 
 	if (!memory_armed || len == 0)
 		return __real_ZSTD_compress2(ctx, to, room, from, len);
-	fired = true;
+	count->fired = true;
 	bad = malloc(len);
 	memcpy(bad, from, len);
 	bad[len / 2] ^= 0x10;
