@@ -135,6 +135,7 @@ torture: all
 	ROUNDS=$${ROUNDS:-50} tests/scenario/60-kill.sh
 	ROUNDS=$${ROUNDS:-50} tests/scenario/61-daemon-kill.sh
 	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh
+	HISTORIES=$${HISTORIES:-2000} sh tests/scenario/11-retention-second-opinion.sh
 	sh tests/fidelity.sh
 # What this system is made of, there and back: 8 GB of room in TMPDIR.
 fidelity: all
