@@ -668,12 +668,11 @@ enum err_code store_heal(struct store *st, const struct heal_options *opt,
     struct heal_tally *out, struct err *e) MUST_CHECK;
 
 /*
- * Something is or was not there: a chunk that a snapshot names may be missing.
- * Then what is known from earlier runs has to be looked up before it is built
- * on.  Cheap: looks at the packs' sizes, once.
+ * May a run build on what it knows of this snapshot, without a look-up?  Not
+ * when it is gone, or something that it names.  Cheap as long as nothing was
+ * lost in this repository; then it walks what the snapshot names.
  */
-bool store_has_losses(struct store *st);
-/* Is all of an encoded item's content here? */
-bool store_has_item(struct store *st, const void *encoded, size_t len_bytes);
+bool store_snapshot_is_whole(struct store *st, const char *service,
+    const struct id *id);
 
 #endif

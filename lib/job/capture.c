@@ -413,18 +413,15 @@ open_source(struct capture *c, struct err *e)
 	return source_tree_new(&c->source, &tree, e);
 }
 
-/* Whether the state cache may be believed: its snapshot is still there. */
+/* Whether the state cache may be believed: its snapshot is there, and whole. */
 static void
 check_parent(struct capture *c)
 {
-	OWNED(buf_fini) struct buf bytes = {0};
 	struct id parent;
-	struct err e;
 
 	if (!statecache_parent(c->cache, &parent))
 		return;
-	if (store_snapshot_bytes(c->st, c->opt->service, &parent, &bytes, &e) !=
-	    ERR_NONE)
+	if (!store_snapshot_is_whole(c->st, c->opt->service, &parent))
 		statecache_distrust(c->cache);
 }
 

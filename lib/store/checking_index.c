@@ -5,41 +5,43 @@
 #include "parts.h"
 #include "segment.h"
 
-/* A segment that MANIFEST lists: its name, its size, its order. */
+enum err_code
+checking_index_segment(struct store *st, const struct manifest_segment *ms,
+    struct err *e)
+{
+	OWNED(segment_fini) struct segment s = {0};
+	struct id hash;
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = segment_open(&s, st->index_fd,
+	    id_hex(&ms->name, hex), st->family, e);
+
+	if (rc == ERR_NONE)
+		rc = hash_sha256(s.map, s.size_bytes, &hash, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (!id_equal(&hash, &ms->name))
+		return err_set(e, ERR_CORRUPT,
+		    "its bytes do not match its name");
+	if (s.size_bytes != ms->size_bytes ||
+	    s.records_count != ms->records_count)
+		return err_set(e, ERR_CORRUPT,
+		    "is not of the size that MANIFEST says");
+	return segment_verify(&s, e);
+}
+
 static enum err_code
 check_segment(struct checking *ck, const struct manifest_segment *ms,
     struct err *e)
 {
-	struct store *st = ck->store;
-	struct segment s;
 	struct err why = {0};
-	struct id hash;
 	char hex[ID_HEX_BYTES], object[16 + ID_HEX_BYTES];
-	enum err_code rc;
+	enum err_code rc = checking_index_segment(ck->store, ms, &why);
 
-	id_hex(&ms->name, hex);
-	snprintf(object, sizeof(object), "index/%s", hex);
-	rc = segment_open(&s, st->index_fd, hex, st->family, &why);
 	if (rc == ERR_NOMEM) {
 		*e = why;
 		return rc;
 	}
-	if (rc != ERR_NONE) {
-		checking_damage(ck, object, "%s", why.text);
-		return ERR_NONE;
-	}
-	rc = hash_sha256(s.map, s.size_bytes, &hash, &why);
-	if (rc == ERR_NONE && !id_equal(&hash, &ms->name))
-		rc = err_set(&why, ERR_CORRUPT,
-		    "its bytes do not match its name");
-	if (rc == ERR_NONE &&
-	    (s.size_bytes != ms->size_bytes ||
-		s.records_count != ms->records_count))
-		rc = err_set(&why, ERR_CORRUPT,
-		    "is not of the size that MANIFEST says");
-	if (rc == ERR_NONE)
-		rc = segment_verify(&s, &why);
-	segment_fini(&s);
+	snprintf(object, sizeof(object), "index/%s", id_hex(&ms->name, hex));
 	if (rc != ERR_NONE)
 		checking_damage(ck, object, "%s", why.text);
 	return ERR_NONE;

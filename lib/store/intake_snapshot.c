@@ -3,6 +3,7 @@
 #include <bascule/base/fdio.h>
 
 #include "closure.h"
+#include "losses.h"
 #include "pin.h"
 #include "snapfile.h"
 #include "snapfind.h"
@@ -77,7 +78,8 @@ take(struct session *se, const struct snapshot *s, const void *bytes,
 	    (rc = store_refresh(se->store, e)) != ERR_NONE ||
 	    (rc = place(se->store, s, &known, e)) != ERR_NONE ||
 	    (rc = closure_complete(se->store, &s->root, &known,
-		 !id_is_none(&known), e)) != ERR_NONE ||
+		 !id_is_none(&known) && !losses_suspected(se->store), e)) !=
+		ERR_NONE ||
 	    (rc = pin_accept(se, s->writer_key, s->service, e)) != ERR_NONE)
 		return rc;
 	return publish(se, s, bytes, len_bytes, e);

@@ -150,6 +150,10 @@ enum err_code session_open_bare(struct session **out, struct store *st,
  */
 enum err_code session_check(struct session *se, struct err *e) MUST_CHECK;
 
+/* Inside repo_lock: does anybody else have a session open? */
+enum err_code session_others(struct session *se, bool *any,
+    struct err *e) MUST_CHECK;
+
 /* The next name for a file in tmp/. */
 #define SESSION_TEMPORARY_BYTES 64
 void session_temporary(struct session *se, char out[SESSION_TEMPORARY_BYTES]);
@@ -289,6 +293,14 @@ enum err_code checking_lengths_add(struct checking *ck,
     const struct buf *lengths, struct err *e) MUST_CHECK;
 bool checking_lengths_fit(struct checking *ck, const struct id *id,
     uint64_t len_bytes);
+
+/* store_check with a struct checking of one's own. */
+enum err_code checking_run(struct checking *ck, struct err *e) MUST_CHECK;
+
+struct manifest_segment; /* manifest.h */
+/* A segment that MANIFEST lists: its name, its size, its order. */
+enum err_code checking_index_segment(struct store *st,
+    const struct manifest_segment *ms, struct err *e) MUST_CHECK;
 
 /* MANIFEST and its segments; packs, and the index against them. */
 enum err_code checking_index(struct checking *ck, struct err *e) MUST_CHECK;

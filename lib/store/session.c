@@ -151,13 +151,14 @@ session_open_bare(struct session **out, struct store *st, struct err *e)
 	enum err_code rc;
 
 	*out = NULL;
-	if (st->access != STORE_WRITE)
+	if (st->access == STORE_READ)
 		return err_set(e, ERR_INPUT, "'%s' was opened for reading only",
 		    st->path);
-	if (index_damage(st) != NULL) {
+	if (index_damage(st) != NULL && st->access != STORE_HEAL) {
 		*e = *index_damage(st);
 		err_wrap(e, "nothing can be added to '%s'", st->path);
-		return err_hint(e, "bascule -r '%s' check names all damage",
+		return err_hint(e,
+		    "bascule -r '%s' heal makes the index again from the packs",
 		    st->path);
 	}
 	if ((rc = snapfind_refuse_newer(st, e)) != ERR_NONE)
@@ -197,6 +198,29 @@ session_open(struct session **out, struct store *st, struct err *e)
 		return rc;
 	*out = TAKE(se);
 	return ERR_NONE;
+}
+
+enum err_code
+session_others(struct session *se, bool *any, struct err *e)
+{
+	struct store *st = se->store;
+	OWNED(repo_names_fini) struct repo_names n = {0};
+	enum err_code rc;
+
+	ASSERT(st->locked);
+	*any = false;
+	rc = repo_list(&n, st->sessions_fd, e);
+	for (size_t i = 0; rc == ERR_NONE && i < n.count && !*any; i++) {
+		OWNED(fdio_close) int fd = -1;
+
+		if (strcmp(n.names[i], se->name) == 0 ||
+		    !is_session_name(n.names[i]))
+			continue;
+		fd = fdio_open_beneath(st->sessions_fd, n.names[i],
+		    O_RDWR | O_NONBLOCK, 0);
+		*any = fd == -1 ? errno != ENOENT : !is_dead(fd);
+	}
+	return rc;
 }
 
 enum err_code

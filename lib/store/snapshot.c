@@ -3,6 +3,7 @@
 #include <bascule/base/fdio.h>
 
 #include "closure.h"
+#include "losses.h"
 #include "pin.h"
 #include "snapfile.h"
 #include "snapfind.h"
@@ -228,6 +229,9 @@ snapshot_commit(struct session *se, struct writer *w, struct snapshot *s,
 	    (rc = store_refresh(se->store, e)) != ERR_NONE ||
 	    (rc = place(se, s, known, &known_count, e)) != ERR_NONE)
 		return rc;
+	/* What was whole when it was committed may have lost something since. */
+	if (losses_suspected(se->store))
+		known_count = 0;
 	rc = closure_complete(se->store, &s->root, known, known_count, e);
 	if (rc == ERR_NOTFOUND) {
 		err_wrap(e,

@@ -1,5 +1,7 @@
 #include <bascule/base/fdio.h>
 
+#include "closure.h"
+#include "losses.h"
 #include "snapfile.h"
 #include "snapfind.h"
 
@@ -14,4 +16,19 @@ store_snapshot_bytes(struct store *st, const char *service, const struct id *id,
 	if (rc != ERR_NONE)
 		return rc;
 	return snapfind_bytes(out, fd, id, SNAPFILE_BYTES_MAX, e);
+}
+
+bool
+store_snapshot_is_whole(struct store *st, const char *service,
+    const struct id *id)
+{
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	OWNED(fdio_close) int fd = -1;
+	struct err why;
+
+	if (repo_open_dir(&fd, st->snapshots_fd, service, &why) != ERR_NONE ||
+	    snapfind_load(&s, st, fd, id, SNAPFIND_CLEAR, &why) != ERR_NONE)
+		return false;
+	return !losses_suspected(st) ||
+	    closure_complete(st, &s.root, NULL, 0, &why) == ERR_NONE;
 }

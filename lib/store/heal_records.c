@@ -1,0 +1,100 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "heal.h"
+#include "pointfind.h"
+#include "snapfind.h"
+
+/*
+ * A snapshot's file that cannot be read hides from everybody what it named,
+ * and a collection may not begin while it lies there.  There is no second copy
+ * of it here: it goes to bad/, and that it is lost is said.
+ */
+
+/* Could not look, rather than looked and found it bad. */
+static bool
+is_failure(enum err_code rc)
+{
+	return rc == ERR_NOMEM || rc == ERR_TOONEW || rc == ERR_CANCELLED;
+}
+
+static enum err_code
+put_away(struct heal *h, int dir_fd, const char *object, const char *what,
+    const struct id *id, struct err *e)
+{
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = heal_lock(h, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	held = h->store;
+	rc = heal_put_away(h, dir_fd, id_hex(id, hex), hex, e);
+	if (rc == ERR_NONE)
+		heal_done(h, object, "%s", what);
+	h->tally->lost_count += rc == ERR_NONE;
+	return rc;
+}
+
+static enum err_code
+snapshot_visit(void *ctx, int dir_fd, const char *service, const char *object,
+    const struct id *id, struct err *e)
+{
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	struct heal *h = ctx;
+	struct err why = {0};
+	enum err_code rc =
+	    snapfind_load(&s, h->store, dir_fd, id, SNAPFIND_CLEAR, &why);
+
+	if (is_failure(rc)) {
+		*e = why;
+		return rc;
+	}
+	if (rc == ERR_NOTFOUND ||
+	    (rc == ERR_NONE && strcmp(s.service, service) == 0))
+		return ERR_NONE;
+	return put_away(h, dir_fd, object,
+	    "the snapshot is lost: its file is in bad/", id, e);
+}
+
+static enum err_code
+point_visit(void *ctx, int dir_fd, const char *service, const char *object,
+    const struct id *id, struct err *e)
+{
+	struct heal *h = ctx;
+	struct err why = {0};
+	struct point p;
+	enum err_code rc = pointfind_load(&p, h->store, dir_fd, id, &why);
+
+	if (rc == ERR_NOTFOUND)
+		return ERR_NONE;
+	if (rc == ERR_NONE && strcmp(p.service, service) == 0)
+		rc = pointfind_complete(h->store, &p, &why);
+	if (is_failure(rc)) {
+		*e = why;
+		return rc;
+	}
+	return rc == ERR_NONE ? rc
+			      : put_away(h, dir_fd, object,
+				    "the recovery point is lost: its file is "
+				    "in bad/",
+				    id, e);
+}
+
+enum err_code
+heal_records(struct heal *h, struct err *e)
+{
+	struct snapfind_each snapshots = {.store = h->store,
+	    .top_fd = h->store->snapshots_fd,
+	    .top = "snapshots",
+	    .fn = snapshot_visit,
+	    .fn_ctx = h};
+	struct snapfind_each points = {.store = h->store,
+	    .top_fd = h->store->points_fd,
+	    .top = "points",
+	    .fn = point_visit,
+	    .fn_ctx = h};
+	enum err_code rc = snapfind_each(&snapshots, e);
+
+	return rc == ERR_NONE ? snapfind_each(&points, e) : rc;
+}
