@@ -25,7 +25,7 @@ format_default_geometry(struct store_geometry *g)
 	    .chunk_mean_bytes = 128 * KIB,
 	    .chunk_max_bytes = 512 * KIB,
 	    .pack_target_bytes = 32 * MIB,
-	    .frame_target_bytes = 512 * KIB};
+	    .frame_target_bytes = 2 * MIB};
 }
 
 enum err_code
