@@ -21,7 +21,7 @@
 void
 format_default_geometry(struct store_geometry *g)
 {
-	*g = (struct store_geometry){.chunk_min_bytes = 32 * KIB,
+	*g = (struct store_geometry){.chunk_min_bytes = 64 * KIB,
 	    .chunk_mean_bytes = 128 * KIB,
 	    .chunk_max_bytes = 512 * KIB,
 	    .pack_target_bytes = 32 * MIB,
