@@ -25,6 +25,7 @@
  *     ids that were put may never have been stored.
  */
 #define WORKERS_MAX        32
+#define WORKERS_DEFAULT    8 /* memory: each is worth about 10 MiB */
 #define BATCHES_PER_WORKER 2
 #define IDS_MAX            262144 /* put since the last flush: then flush */
 #define KEEP_MIN_BYTES     4096   /* smaller chunks are nobody's base */
@@ -331,8 +332,11 @@ make_workers(struct writer *w, struct err *e)
 {
 	enum err_code rc = ERR_NONE;
 
-	if (w->opt.workers == 0)
+	if (w->opt.workers == 0) {
 		w->opt.workers = pipeline_cores();
+		if (w->opt.workers > WORKERS_DEFAULT)
+			w->opt.workers = WORKERS_DEFAULT;
+	}
 	if (w->opt.workers > WORKERS_MAX)
 		w->opt.workers = WORKERS_MAX;
 	for (unsigned i = 0; i < w->opt.workers && rc == ERR_NONE; i++) {
