@@ -126,7 +126,7 @@ live_size(struct live *l, struct wire_value *v, const char *name)
 
 /* --- asking --------------------------------------------------------------- */
 
-/* One reply; takes *v. */
+/* One reply; may take *v. */
 static int
 show(struct live *l, struct wire_value **v)
 {
@@ -136,6 +136,8 @@ show(struct live *l, struct wire_value **v)
 
 	if (strcmp(type, "summary") == 0)
 		l->status = (int)wire_take_int(*v, "exit", l->status);
+	if (l->take != NULL)
+		return l->take(l, type, *v);
 	if (l->cli->json) {
 		if (strcmp(type, "heartbeat") != 0)
 			status = cli_line(l->cli, v);

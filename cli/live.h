@@ -13,6 +13,9 @@ struct live {
 	int status;              /* what the summary's "exit" says */
 	/* A reply in text mode; the last one too.  May be NULL. */
 	void (*reply)(struct live *l, const char *type, struct wire_value *v);
+	/* Instead: takes every reply in, and nothing is shown, JSON or not.
+	 * Returns an exit code. */
+	int (*take)(struct live *l, const char *type, struct wire_value *v);
 	bool answered; /* something was shown */
 	bool patient;  /* waits for as long as it takes */
 	void *ctx;

@@ -8,7 +8,7 @@
 
 #include <bascule/wire.h>
 
-#include "cli.h"
+#include "live.h"
 #include "policy_diff.h"
 
 #define DEFAULT_PLACE "/etc/bascule"
@@ -233,29 +233,84 @@ finish_diff(struct differing *d)
 						       : status;
 }
 
-/* As diff(1): 0 the same, 1 they differ; 7 when one of them does not load. */
+/* The effective policy of the first operand, which is then gone. */
+static int
+load_text(struct cli *cli, struct buf *out)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(buf_fini) struct buf path = {0};
+	struct err e = {0};
+	int status;
+
+	load(cli, stderr, &path, &p, &status);
+	if (status != EXITCODE_DONE)
+		return status;
+	if (policy_show(p, out, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	cli->operands++;
+	cli->operands_count--;
+	return EXITCODE_DONE;
+}
+
+/* What the daemon goes by: the text, and the file it once read it from. */
+struct in_force {
+	struct buf *text, *file;
+};
+
+static int
+on_in_force(struct live *l, const char *type, struct wire_value *v)
+{
+	struct in_force *f = l->ctx;
+	enum err_code rc = ERR_NONE;
+	struct err e;
+
+	if (strcmp(type, "text") == 0)
+		rc = buf_add_text(f->text, wire_take_text(v, "text", ""), &e);
+	else if (strcmp(type, "summary") == 0)
+		wire_take_path(v, "file", f->file);
+	return rc == ERR_NONE ? EXITCODE_DONE : cli_fail(l->cli, &e);
+}
+
+static int
+ask_in_force(struct cli *cli, struct buf *text, struct buf *file)
+{
+	struct in_force f = {text, file};
+	struct live l = {.cli = cli, .take = on_in_force, .ctx = &f};
+	struct wire_value *request = live_request(cli, "policy show");
+
+	return request == NULL ? EXITCODE_FAILED : live_ask(&l, &request);
+}
+
+/*
+ * As diff(1): 0 the same, 1 they differ; 7 when one of them does not load.
+ * Of what the daemon goes by (-) with the files as they are now (+), when none
+ * or one is named.
+ */
 static int
 run_diff(struct cli *cli)
 {
 	OWNED(buf_fini) struct buf before = {0};
 	OWNED(buf_fini) struct buf after = {0};
-	struct buf *texts[] = {&before, &after};
+	OWNED(buf_fini) struct buf file = {0};
 	struct differing d = {.cli = cli};
 	struct err e = {0};
+	char *place;
+	int status;
 
-	for (int i = 0; i < 2; i++) {
-		OWNED(policy_free) struct policy *p = NULL;
-		OWNED(buf_fini) struct buf path = {0};
-		int status;
-
-		load(cli, stderr, &path, &p, &status);
-		if (status != EXITCODE_DONE)
-			return status;
-		if (policy_show(p, texts[i], &e) != ERR_NONE)
-			return cli_fail(cli, &e);
-		cli->operands++;
-		cli->operands_count--;
+	if (cli->operands_count == 2)
+		status = load_text(cli, &before);
+	else
+		status = ask_in_force(cli, &before, &file);
+	if (status == EXITCODE_DONE && cli->operands_count == 0) {
+		(void)buf_text(&file); /* ends it with a NUL */
+		place = (char *)file.bytes;
+		cli->operands = &place;
+		cli->operands_count = 1;
 	}
+	if (status == EXITCODE_DONE)
+		status = load_text(cli, &after);
+	if (status != EXITCODE_DONE)
+		return status;
 	if (policy_diff(&before, &after, on_difference, &d, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
 	return finish_diff(&d);
@@ -292,8 +347,9 @@ const struct cli_command command_policy_show = {"policy show", "[DIR|FILE]",
     "print the effective policy, every default filled in", show_options, 0, 1,
     run_show};
 const struct cli_command command_policy_diff = {"policy diff",
-    "DIR|FILE DIR|FILE", "print the settings in which two policies differ",
-    NULL, 2, 2, run_diff};
+    "[[DIR|FILE] DIR|FILE]",
+    "settings in which two policies differ; else the daemon's and its files",
+    NULL, 0, 2, run_diff};
 const struct cli_command command_policy_explain = {"policy explain", "SETTING",
     "say what a setting means and takes", NULL, 1, 1, run_explain};
 const struct cli_command command_policy_reference = {"policy reference", "",

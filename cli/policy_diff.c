@@ -128,9 +128,9 @@ take_line(struct settings *out, struct place *p, char *at, const char *next,
 		return ERR_NONE;
 	snprintf(name, sizeof(name), "%.*s", (int)(value - at), at);
 	value += 3;
-	if (strcmp(value, "(") == 0 || strcmp(value, "{") == 0) {
+	if (strcmp(value, "(") == 0 || strcmp(value, "{") == 0 ||
+	    strncmp(value, "( #", 3) == 0 || strncmp(value, "{ #", 3) == 0)
 		return enter(p, p->depth > 0 ? "." : "", name, e);
-	}
 	if (note != NULL && strchr(note + 1, '"') == NULL)
 		*note = '\0';
 	else if (*value != '\0' && value[strlen(value) - 1] == ';')

@@ -84,7 +84,19 @@ is 'has three firings' "$(grep -c backup .out)" 3
 expect 0 'links' at brent links
 
 # Firing by the policy: every two seconds, from a reload on.
+expect 0 'policy diff: the files are what the daemon goes by' at brent policy diff
 sed 's/"30m"/"2s"/' good >shared.conf
+expect 1 '... until one is changed' at brent policy diff
+is '... and it says where' "$(cut -c1-99 .out | tr -d '\n')" \
+    '- service[files].backup.every = "30m"+ service[files].backup.every = "2s"'
+expect 1 '... in JSON' at brent --json policy diff
+is '... and nothing else' "$(grep -o '"type":"[a-z]*"' .out | tr '\n' ' ')" \
+    '"type":"difference" "type":"summary" '
+expect 1 'the daemon against a named policy' at brent policy diff brent/bascule.conf
+printf 'service = { };' >bad.conf
+expect 7 '... that does not load' at brent policy diff bad.conf
+expect 1 'no daemon, nothing to compare with' "$B" --socket none policy diff
+says 'no daemon'
 kill -HUP "$(cat brent/pid)"
 wait_for 15 jobs_have brent '"reason":"schedule"' ||
     wait_for 1 jobs_have brent '"actor":"basculed".*"kind":"backup"'
@@ -175,4 +187,15 @@ is 'it never stumbled' "$(cat brent/log brent/state/jobs/* |
     grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
 "$B" events --ledger brent/state/ledger.db --limit 2 >.out
 says 'daemon stopped'
+
+# A newer version's point is no damage (scenario 62 has the other files).
+cp -a brent/repository new && cp -a brent/repository torn
+python3 "$TOOLS/newer.py" new point
+python3 "$TOOLS/newer.py" torn point --torn
+print_of new >before
+expect 16 'check of a newer point' "$B" -r new check
+says 'points/files/' 'version'
+is '... did not touch it' "$(print_of new)" "$(cat before)"
+expect 4 'check of a point with that bit flipped' "$B" -r torn check
+says 'points/files/'
 finish
