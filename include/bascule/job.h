@@ -103,6 +103,51 @@ struct capture_result {
 enum err_code capture_run(struct store *st, const struct capture_options *opt,
     struct capture_result *out, struct err *e) MUST_CHECK;
 
+/* --- retention: which snapshots stay, and why ------------------------------- */
+
+/*
+ * Each series (service and dataset) is judged by itself (retain_judge); then a
+ * snapshot stays with every recovery point that keeps another of its
+ * snapshots, so that points stay whole.
+ */
+
+struct retain_rule; /* calendar.h */
+
+/* Reasons beside those of calendar.h. */
+#define RETENTION_POINT      0x10000u /* its recovery point stays */
+#define RETENTION_CHECKPOINT 0x20000u /* of a run that may yet go on */
+#define RETENTION_IN_USE     0x40000u /* a running backup builds on it */
+#define RETENTION_TEXT_BYTES 256
+
+struct retention_options {
+	const struct retain_rule *rule;
+	const char *service; /* NULL: all of them */
+	struct utc now;
+	/* Has it been proved good?  NULL: nobody knows. */
+	bool (*is_verified)(void *ctx, const struct id *snapshot);
+	void *ctx;
+};
+
+struct retention {
+	struct snapshot_list list; /* by (epoch, sequence) */
+	uint32_t *reasons;         /* of each; 0: it may go */
+};
+void retention_fini(struct retention *r);
+/* ERR_CORRUPT: a hold cannot be read. */
+enum err_code retention_judge(struct retention *out, struct store *st,
+    const struct retention_options *opt, struct err *e) MUST_CHECK;
+/*
+ * Forget what has no reason to stay.  What has got one meanwhile stays, and
+ * has it afterwards.
+ */
+enum err_code retention_apply(struct retention *r, struct store *st,
+    bool dry_run, struct forget_tally *out, struct err *e) MUST_CHECK;
+/* Calls fn for each name of a reason. */
+void retention_each_reason(uint32_t reasons,
+    void (*fn)(void *ctx, const char *name), void *ctx);
+/* "daily, last"; "" for 0.  Returns out. */
+const char *retention_text(uint32_t reasons, char out[RETENTION_TEXT_BYTES]);
+
 /* --- restore: a snapshot, or a part of it, into a directory ---------------- */
 
 enum restore_overwrite {

@@ -563,7 +563,9 @@ enum err_code forget_run(struct store *st, const struct forget_request *rq,
 #define COLLECT_UNUSED_MILLIPERCENT 5000
 
 struct collect_options {
-	bool dry_run;            /* a store opened for reading will do */
+	bool dry_run;             /* a store opened for reading will do */
+	const struct id *without; /* dry: as if these snapshots were gone */
+	size_t without_count;
 	int64_t undelete_age_ns; /* how long condemned packs stay */
 	/* Repack until the dead bytes are at most this share of all. */
 	bool repack;
@@ -586,7 +588,7 @@ struct collect_tally {
 	int64_t waiting_ns;      /* until the first may; 0: none */
 	uint64_t sessions_count; /* they wait for */
 	uint64_t unused_bytes;   /* dead, in packs that stay */
-	uint64_t missing_count;  /* chunks that are named and not there */
+	uint64_t damaged_count;  /* packs that repacking left alone */
 };
 
 /*

@@ -1,4 +1,5 @@
 #include "closure.h"
+#include "condemn.h"
 #include "trees.h"
 
 /*
@@ -303,6 +304,18 @@ know(struct closure *c, const struct id *root, struct err *e)
 	return rc;
 }
 
+/* What a commit refers to must not be collected under it (rule 3). */
+static enum err_code
+complete_found(void *ctx, const struct index_copy *copy,
+    const struct index_copy *base_of, struct err *e)
+{
+	struct store *st = ctx;
+	const struct id *pack = &index_pack(st, copy->number)->name;
+
+	(void)base_of;
+	return condemn_has(st, pack) ? condemn_revive(st, pack, e) : ERR_NONE;
+}
+
 enum err_code
 closure_complete(struct store *st, const struct id *root,
     const struct id *known, size_t known_count, struct err *e)
@@ -310,10 +323,14 @@ closure_complete(struct store *st, const struct id *root,
 	OWNED(closure_fini)
 	struct closure c = {
 	    .store = st,
+	    .found = complete_found,
 	    .broken = complete_broken,
+	    .ctx = st,
 	};
-	enum err_code rc;
+	enum err_code rc = condemn_refresh(st, e);
 
+	if (rc != ERR_NONE)
+		return rc;
 	for (size_t i = 0; i < known_count; i++)
 		if (id_equal(root, &known[i]))
 			return ERR_NONE;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "condemn.h"
 #include "manifest.h"
 #include "merge.h"
 #include "pack.h"
@@ -328,6 +329,78 @@ index_find(const struct store *st, const struct id *id, unsigned nth,
 	return false;
 }
 
+size_t
+index_each(const struct store *st, const struct id *id, index_copy_fn *fn,
+    void *ctx)
+{
+	const struct index *idx = st->index;
+	size_t count = 0;
+
+	for (size_t i = idx->segments_count; i-- > 0;) {
+		const struct segment *s = &idx->segments[i];
+		uint64_t at = segment_find(s, id);
+		struct segment_record r;
+
+		for (; segment_record(s, at, &r) && id_equal(&r.id, id); at++) {
+			struct index_copy c;
+
+			if (idx->numbers[i][r.pack] == NUMBER_NONE)
+				continue;
+			c = copy_of(idx, i, at, &r);
+			fn(ctx, &c);
+			count++;
+		}
+	}
+	return count;
+}
+
+void
+index_scan(const struct store *st, index_copy_fn *fn, void *ctx)
+{
+	const struct index *idx = st->index;
+
+	for (size_t i = 0; i < idx->segments_count; i++) {
+		const struct segment *s = &idx->segments[i];
+		struct segment_record r;
+
+		for (uint64_t at = 0; at < s->records_count; at++) {
+			struct index_copy c;
+
+			if (!segment_record(s, at, &r) ||
+			    idx->numbers[i][r.pack] == NUMBER_NONE)
+				continue;
+			c = copy_of(idx, i, at, &r);
+			fn(ctx, &c);
+		}
+	}
+}
+
+enum err_code
+index_verify(const struct store *st, struct err *e)
+{
+	const struct index *idx = st->index;
+
+	if (index_damage(st) != NULL) {
+		*e = *index_damage(st);
+		return e->code;
+	}
+	for (size_t i = 0; i < idx->segments_count; i++) {
+		const struct id *name = &idx->manifest.segments[i].name;
+		struct id hash;
+		char hex[ID_HEX_BYTES];
+		enum err_code rc = hash_sha256(idx->segments[i].map,
+		    idx->segments[i].size_bytes, &hash, e);
+
+		if (rc == ERR_NONE && !id_equal(&hash, name))
+			rc = err_set(e, ERR_CORRUPT,
+			    "'%s/index/%s' does not match its name", st->path,
+			    id_hex(name, hex));
+		if (rc != ERR_NONE)
+			return rc;
+	}
+	return ERR_NONE;
+}
+
 uint64_t
 index_records_count(const struct store *st)
 {
@@ -422,33 +495,61 @@ copy_usable(struct store *st, const struct index_copy *c)
 	    index_pack_present(st, c->number) && open_to_all(st, c->number);
 }
 
-bool
-index_usable(struct store *st, const struct id *id)
-{
-	struct index_copy c;
-
-	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
-		if (copy_usable(st, &c))
-			return true;
-	return false;
-}
-
-bool
-index_usable_copy(struct store *st, const struct id *id, struct index_copy *out)
+/* The usable copy of least depth in a pack that is, or is not, condemned. */
+static bool
+find_usable(struct store *st, const struct id *id, bool condemned,
+    struct index_copy *out)
 {
 	struct index_copy c;
 	bool any = false;
 
 	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
-		if ((!any || c.depth < out->depth) && copy_usable(st, &c)) {
+		if ((!any || c.depth < out->depth) && copy_usable(st, &c) &&
+		    condemn_has(st, &index_pack(st, c.number)->name) ==
+			condemned) {
 			*out = c;
 			any = true;
 		}
 	return any;
 }
 
-static enum err_code
-publish_segment(struct session *se, struct segment_parts *parts,
+/* Only condemned packs have it: rely on one, if it can still be revived. */
+static bool
+revive_copy(struct store *st, const struct id *id, struct index_copy *out)
+{
+	struct err e;
+
+	while (st->condemned_count > 0 && find_usable(st, id, true, out)) {
+		if (condemn_revive(st, &index_pack(st, out->number)->name,
+			&e) == ERR_NONE)
+			return true;
+		/* Gone, or as good as: it is stored once more. */
+		st->index->states[out->number] |= PACK_NOT_OPEN;
+		st->index->states[out->number] &= (uint8_t)~PACK_OPEN_TO_ALL;
+	}
+	return false;
+}
+
+bool
+index_usable(struct store *st, const struct id *id)
+{
+	struct index_copy c;
+
+	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
+		if (copy_usable(st, &c) &&
+		    !condemn_has(st, &index_pack(st, c.number)->name))
+			return true;
+	return revive_copy(st, id, &c);
+}
+
+bool
+index_usable_copy(struct store *st, const struct id *id, struct index_copy *out)
+{
+	return find_usable(st, id, false, out) || revive_copy(st, id, out);
+}
+
+enum err_code
+index_publish(struct session *se, struct segment_parts *parts,
     struct manifest_segment *out, struct err *e)
 {
 	OWNED(buf_fini) struct buf b = {.max_bytes = SIZE_MAX / 2};
@@ -502,7 +603,7 @@ prepare_merge(struct session *se, const struct segment_parts *parts,
 		c->inputs.count = 0;
 		return ERR_NONE;
 	}
-	return rc == ERR_NONE ? publish_segment(se, &merge.parts, &c->merged, e)
+	return rc == ERR_NONE ? index_publish(se, &merge.parts, &c->merged, e)
 			      : rc;
 }
 
@@ -569,6 +670,35 @@ remove_merged(struct store *st, const struct change *c)
 	}
 }
 
+/*
+ * Inside the lock: what becomes live must be there (a collection may have been
+ * faster than an intake that brought again what it had condemned), and is
+ * condemned no more.
+ */
+static enum err_code
+claim_packs(struct store *st, const struct segment_parts *parts, struct err *e)
+{
+	for (size_t i = 0; i < parts->packs_count; i++) {
+		const struct segment_pack *sp = &parts->packs[i];
+		char path[PACK_PATH_BYTES];
+		struct stat sb;
+		enum err_code rc;
+
+		if (fstatat(st->packs_fd, pack_path(&sp->name, path), &sb,
+			AT_SYMLINK_NOFOLLOW) != 0 ||
+		    (uint64_t)sb.st_size != sp->size_bytes)
+			return err_set(e, ERR_BUSY,
+			    "'%s/packs/%s' was taken away while it was saved",
+			    st->path, path);
+		if (!condemn_is(st, &sp->name))
+			continue;
+		rc = condemn_remove(st, &sp->name, 1, e);
+		if (rc != ERR_NONE)
+			return rc;
+	}
+	return ERR_NONE;
+}
+
 enum err_code
 index_commit(struct session *se, struct segment_parts *parts, struct err *e)
 {
@@ -576,7 +706,7 @@ index_commit(struct session *se, struct segment_parts *parts, struct err *e)
 	OWNED(repo_unlock_owned) struct store *held = NULL;
 	struct change c = {0};
 	bool replace;
-	enum err_code rc = publish_segment(se, parts, &c.own, e);
+	enum err_code rc = index_publish(se, parts, &c.own, e);
 
 	if (rc == ERR_NONE)
 		rc = prepare_merge(se, parts, &c, e);
@@ -586,6 +716,8 @@ index_commit(struct session *se, struct segment_parts *parts, struct err *e)
 		return rc;
 	held = se->store;
 	rc = session_check(se, e);
+	if (rc == ERR_NONE)
+		rc = claim_packs(se->store, parts, e);
 	if (rc == ERR_NONE)
 		rc = manifest_read(&m, se->store, e);
 	if (rc != ERR_NONE)

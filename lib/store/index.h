@@ -30,6 +30,11 @@ bool index_usable(struct store *st, const struct id *id);
 enum err_code index_commit(struct session *se, struct segment_parts *parts,
     struct err *e) MUST_CHECK;
 
+/* Write a segment that is not yet live.  *out: what MANIFEST would list. */
+struct manifest_segment;
+enum err_code index_publish(struct session *se, struct segment_parts *parts,
+    struct manifest_segment *out, struct err *e) MUST_CHECK;
+
 /* Which number a pack has; packs_count when no listed segment names it. */
 size_t index_pack_number(const struct store *st, const struct id *name);
 

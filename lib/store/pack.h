@@ -52,6 +52,7 @@ struct pack_piece {
 	uint32_t ids_count;
 	enum store_kind kind;
 	uint8_t depth;
+	uint16_t key; /* which of the keys that the pack ends with */
 };
 
 struct pack_writer;
@@ -69,6 +70,14 @@ bool pack_writer_is_full(const struct pack_writer *pw, uint64_t target_bytes);
  */
 enum err_code pack_writer_end(struct pack_writer **pw,
     const struct pack_key *key, struct buf *footer, struct pack_done *out,
+    struct err *e) MUST_CHECK;
+/* The same of a pack whose frames are under several keys. */
+struct pack_keys {
+	const struct pack_key *keys;
+	uint32_t count;
+};
+enum err_code pack_writer_end_keys(struct pack_writer **pw,
+    const struct pack_keys *keys, struct buf *footer, struct pack_done *out,
     struct err *e) MUST_CHECK;
 
 /* --- Reading ------------------------------------------------------------- */

@@ -145,7 +145,7 @@ pack_writer_add(struct pack_writer *pw, const struct pack_piece *piece,
 	le_put32(row + 48, piece->ids_count);
 	row[52] = (uint8_t)piece->kind;
 	row[53] = piece->depth;
-	le_put16(row + 54, 0);
+	le_put16(row + 54, piece->key);
 	rc = buf_add(&pw->ids, piece->ids, (size_t)piece->ids_count * ID_BYTES,
 	    e);
 	if (rc == ERR_NONE)
@@ -158,7 +158,25 @@ pack_writer_add(struct pack_writer *pw, const struct pack_piece *piece,
 }
 
 static enum err_code
-build_footer(struct pack_writer *pw, const struct pack_key *key,
+add_keys(struct buf *out, const struct pack_keys *keys, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (uint32_t i = 0; rc == ERR_NONE && i < keys->count; i++) {
+		const struct pack_key *key = &keys->keys[i];
+
+		rc = buf_add(out, key->key_id.bytes, ID_BYTES, e);
+		if (rc == ERR_NONE)
+			rc = buf_add(out, key->domain.bytes, ID_BYTES, e);
+		if (rc == ERR_NONE)
+			rc = le_add_bytes(out, key->stanzas, key->stanzas_bytes,
+			    e);
+	}
+	return rc;
+}
+
+static enum err_code
+build_footer(struct pack_writer *pw, const struct pack_keys *keys,
     struct buf *out, struct err *e)
 {
 	const struct buf *blocks = &pw->blocks;
@@ -171,7 +189,7 @@ build_footer(struct pack_writer *pw, const struct pack_key *key,
 	if (rc == ERR_NONE)
 		rc = le_add32(out, pw->chunks_count, e);
 	if (rc == ERR_NONE)
-		rc = le_add32(out, 1, e);
+		rc = le_add32(out, keys->count, e);
 	if (rc == ERR_NONE)
 		rc = le_add32(out, (uint32_t)(blocks->len_bytes / ID_BYTES), e);
 	if (rc == ERR_NONE)
@@ -179,11 +197,7 @@ build_footer(struct pack_writer *pw, const struct pack_key *key,
 	if (rc == ERR_NONE)
 		rc = buf_add(out, pw->ids.bytes, pw->ids.len_bytes, e);
 	if (rc == ERR_NONE)
-		rc = buf_add(out, key->key_id.bytes, ID_BYTES, e);
-	if (rc == ERR_NONE)
-		rc = buf_add(out, key->domain.bytes, ID_BYTES, e);
-	if (rc == ERR_NONE)
-		rc = le_add_bytes(out, key->stanzas, key->stanzas_bytes, e);
+		rc = add_keys(out, keys, e);
 	if (rc == ERR_NONE)
 		rc = buf_add(out, blocks->bytes, blocks->len_bytes, e);
 	return rc;
@@ -208,11 +222,20 @@ enum err_code
 pack_writer_end(struct pack_writer **pwp, const struct pack_key *key,
     struct buf *footer, struct pack_done *out, struct err *e)
 {
+	const struct pack_keys keys = {key, 1};
+
+	return pack_writer_end_keys(pwp, &keys, footer, out, e);
+}
+
+enum err_code
+pack_writer_end_keys(struct pack_writer **pwp, const struct pack_keys *keys,
+    struct buf *footer, struct pack_done *out, struct err *e)
+{
 	OWNED(pack_writer_free) struct pack_writer *pw = TAKE(*pwp);
 	enum err_code rc;
 
 	buf_clear(footer);
-	rc = build_footer(pw, key, footer, e);
+	rc = build_footer(pw, keys, footer, e);
 
 	if (rc == ERR_NONE)
 		rc = add_tail(footer, e);

@@ -58,6 +58,8 @@ struct store {
 	bool locked;
 	struct index *index;
 	struct reader *reader; /* of store_get; made at first use */
+	struct id *condemned;  /* of condemn_refresh: ascending */
+	size_t condemned_count;
 };
 
 /*
@@ -153,6 +155,17 @@ enum err_code session_check(struct session *se, struct err *e) MUST_CHECK;
 /* Inside repo_lock: does anybody else have a session open? */
 enum err_code session_others(struct session *se, bool *any,
     struct err *e) MUST_CHECK;
+/*
+ * The names (16 bytes each, ascending, end to end) of the sessions that live;
+ * but not of but (may be NULL).  Inside repo_lock it is so until that ends.
+ */
+enum err_code session_names_alive(struct buf *out, struct store *st,
+    const struct session *but, struct err *e) MUST_CHECK;
+/*
+ * ERR_BUSY: a session that lives builds on the snapshot.  Inside repo_lock.
+ */
+enum err_code session_check_pins(struct store *st, const struct id *snapshot,
+    struct err *e) MUST_CHECK;
 
 /* The next name for a file in tmp/. */
 #define SESSION_TEMPORARY_BYTES 64
@@ -190,6 +203,16 @@ bool index_find(const struct store *st, const struct id *id, unsigned nth,
 uint64_t index_records_count(const struct store *st);
 bool index_record(const struct store *st, uint64_t ordinal, struct id *id,
     struct index_copy *out);
+
+/* Calls fn for each copy of id; how many there are. */
+typedef void index_copy_fn(void *ctx, const struct index_copy *copy);
+size_t index_each(const struct store *st, const struct id *id,
+    index_copy_fn *fn, void *ctx);
+/* Calls fn for every record that counts, by ordinal. */
+void index_scan(const struct store *st, index_copy_fn *fn, void *ctx);
+
+/* Every listed segment's bytes against its name.  ERR_CORRUPT. */
+enum err_code index_verify(const struct store *st, struct err *e) MUST_CHECK;
 
 struct index_pack {
 	struct id name;

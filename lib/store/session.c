@@ -12,18 +12,22 @@
 #include <bascule/base/le.h>
 #include <bascule/base/rand.h>
 
+#include "condemn.h"
 #include "index.h"
 
 #define FILE_BYTES  (HEAD_BYTES + 8 + 8 + 4)
+#define PINS_MAX    64
+#define PINS_AT     FILE_BYTES
+#define COUNT_AT    (HEAD_BYTES + 16)
 #define NAME_DIGITS 32
 
-/* Can the lock be had, so that nobody lives behind the file? */
+/* Could the lock be had, so that nobody lives behind the file? */
 static bool
 is_dead(int fd)
 {
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-	return fcntl(fd, F_OFD_SETLK, &fl) == 0;
+	return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type == F_UNLCK;
 }
 
 static bool
@@ -33,34 +37,57 @@ is_session_name(const char *name)
 	    strspn(name, "0123456789abcdef") == NAME_DIGITS;
 }
 
-/* Inside the lock: unlink the sessions nobody lives behind. */
+/* Calls fn for each session's file, open. */
+struct each {
+	struct store *store;
+	enum err_code (
+	    *fn)(struct each *each, int fd, const char *name, struct err *e);
+	void *ctx;
+};
+
 static enum err_code
-sweep_sessions(struct store *st, struct err *e)
+each_session(struct each *each, struct err *e)
 {
 	OWNED(repo_names_fini) struct repo_names n = {0};
+	struct store *st = each->store;
 	enum err_code rc = repo_list(&n, st->sessions_fd, e);
 
 	if (rc != ERR_NONE)
 		return err_wrap(e, "'%s/sessions'", st->path);
-	for (size_t i = 0; i < n.count; i++) {
+	for (size_t i = 0; rc == ERR_NONE && i < n.count; i++) {
 		OWNED(fdio_close) int fd = -1;
 
 		if (!is_session_name(n.names[i]))
 			continue;
 		fd = fdio_open_beneath(st->sessions_fd, n.names[i],
-		    O_RDWR | O_NONBLOCK, 0);
+		    O_RDONLY | O_NONBLOCK, 0);
 		if (fd == -1 && errno == ENOENT)
 			continue;
 		if (fd == -1)
 			return err_sys(e, "cannot open '%s/sessions/%s'",
 			    st->path, n.names[i]);
-		if (is_dead(fd) &&
-		    unlinkat(st->sessions_fd, n.names[i], 0) != 0 &&
-		    errno != ENOENT)
-			return err_sys(e, "cannot remove '%s/sessions/%s'",
-			    st->path, n.names[i]);
+		rc = each->fn(each, fd, n.names[i], e);
 	}
+	return rc;
+}
+
+static enum err_code
+sweep_one(struct each *each, int fd, const char *name, struct err *e)
+{
+	if (is_dead(fd) && unlinkat(each->store->sessions_fd, name, 0) != 0 &&
+	    errno != ENOENT)
+		return err_sys(e, "cannot remove '%s/sessions/%s'",
+		    each->store->path, name);
 	return ERR_NONE;
+}
+
+/* Inside the lock: unlink the sessions nobody lives behind. */
+static enum err_code
+sweep_sessions(struct store *st, struct err *e)
+{
+	struct each each = {.store = st, .fn = sweep_one};
+
+	return each_session(&each, e);
 }
 
 /* Inside the lock: temporaries whose session is gone. */
@@ -140,6 +167,8 @@ begin(struct session *se, struct err *e)
 	rc = sweep_sessions(se->store, e);
 	if (rc == ERR_NONE)
 		rc = sweep_temporaries(se->store, e);
+	if (rc == ERR_NONE)
+		rc = condemn_refresh(se->store, e);
 	return rc == ERR_NONE ? make_file(se, e) : rc;
 }
 
@@ -256,4 +285,185 @@ session_close(struct session **sep)
 	seal_key_free(&se->key);
 	buf_fini(&se->stanzas);
 	free(se);
+}
+
+/* --- who lives ------------------------------------------------------------ */
+
+struct naming {
+	struct buf *out;
+	const struct session *but;
+};
+
+static enum err_code
+name_one(struct each *each, int fd, const char *name, struct err *e)
+{
+	struct naming *n = each->ctx;
+	uint8_t bytes[NAME_DIGITS / 2];
+
+	if (is_dead(fd) ||
+	    (n->but != NULL && strcmp(n->but->name, name) == 0) ||
+	    !text_unhex(name, bytes, sizeof(bytes)))
+		return ERR_NONE;
+	return buf_add(n->out, bytes, sizeof(bytes), e);
+}
+
+enum err_code
+session_names_alive(struct buf *out, struct store *st,
+    const struct session *but, struct err *e)
+{
+	struct naming n = {out, but};
+	struct each each = {.store = st, .fn = name_one, .ctx = &n};
+
+	buf_clear(out);
+	return each_session(&each, e);
+}
+
+void
+session_list_fini(struct session_list *list)
+{
+	free(list->sessions);
+	memset(list, 0, sizeof(*list));
+}
+
+static enum err_code
+list_one(struct each *each, int fd, const char *name, struct err *e)
+{
+	struct session_list *list = each->ctx;
+	struct session_info *more, info = {0};
+	uint8_t bytes[FILE_BYTES];
+
+	if (is_dead(fd))
+		return ERR_NONE;
+	snprintf(info.name, sizeof(info.name), "%s", name);
+	/* What it says of itself is for people: it may be damaged. */
+	if (fdio_pread(fd, bytes, sizeof(bytes), 0, e) == ERR_NONE) {
+		info.pid = (int64_t)le_get64(bytes + HEAD_BYTES);
+		info.started.ns = (int64_t)le_get64(bytes + HEAD_BYTES + 8);
+	}
+	more = reallocarray(list->sessions, list->count + 1, sizeof(*more));
+	if (more == NULL)
+		return err_nomem(e);
+	list->sessions = more;
+	more[list->count++] = info;
+	return ERR_NONE;
+}
+
+enum err_code
+session_list_alive(struct session_list *out, struct store *st, struct err *e)
+{
+	OWNED(session_list_fini) struct session_list list = {0};
+	struct each each = {.store = st, .fn = list_one, .ctx = &list};
+	enum err_code rc = each_session(&each, e);
+
+	*out = list;
+	memset(&list, 0, sizeof(list));
+	return rc;
+}
+
+enum err_code
+session_fence(struct store *st, const char *name, struct err *e)
+{
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	enum err_code rc;
+
+	if (!is_session_name(name))
+		return err_set(e, ERR_INPUT, "'%.64s' is no session's name",
+		    name);
+	if (st->access != STORE_WRITE)
+		return err_set(e, ERR_INPUT, "'%s' was opened for reading only",
+		    st->path);
+	if ((rc = repo_lock(st, e)) != ERR_NONE)
+		return rc;
+	held = st;
+	if (unlinkat(st->sessions_fd, name, 0) != 0)
+		return err_sys(e, "cannot fence session %s of '%s'", name,
+		    st->path);
+	return ERR_NONE;
+}
+
+/* --- pins ----------------------------------------------------------------- */
+
+/* Inside the lock. */
+static enum err_code
+add_pin(struct session *se, const struct id *snapshot, struct err *e)
+{
+	uint8_t count[4];
+	enum err_code rc =
+	    fdio_pread(se->fd, count, sizeof(count), COUNT_AT, e);
+	uint32_t n;
+
+	if (rc != ERR_NONE)
+		return rc;
+	n = le_get32(count);
+	if (n >= PINS_MAX)
+		return err_set(e, ERR_INPUT, "more than %d pins", PINS_MAX);
+	le_put32(count, n + 1);
+	rc = fdio_pwrite(se->fd, snapshot->bytes, ID_BYTES,
+	    PINS_AT + (uint64_t)n * ID_BYTES, e);
+	if (rc == ERR_NONE)
+		rc = fdio_pwrite(se->fd, count, sizeof(count), COUNT_AT, e);
+	return rc == ERR_NONE ? rc
+			      : err_wrap(e, "pinning in '%s/sessions/%s'",
+				    se->store->path, se->name);
+}
+
+enum err_code
+session_pin(struct session *se, const char *service, const struct id *snapshot,
+    struct err *e)
+{
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	OWNED(fdio_close) int dir_fd = -1;
+	OWNED(fdio_close) int fd = -1;
+	char hex[ID_HEX_BYTES];
+	uint64_t size;
+	enum err_code rc = repo_lock(se->store, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	held = se->store;
+	rc = repo_open_dir(&dir_fd, held->snapshots_fd, service, e);
+	if (rc == ERR_NONE)
+		rc = repo_open_file(&fd, &size, dir_fd, id_hex(snapshot, hex),
+		    e);
+	return rc == ERR_NONE ? add_pin(se, snapshot, e) : rc;
+}
+
+static enum err_code
+find_pin(struct each *each, int fd, const char *name, struct err *e)
+{
+	const struct id *wanted = each->ctx;
+	uint8_t bytes[FILE_BYTES];
+	struct id pin;
+	uint32_t n;
+	char hex[ID_HEX_BYTES];
+
+	if (is_dead(fd) ||
+	    fdio_pread(fd, bytes, sizeof(bytes), 0, e) != ERR_NONE)
+		return ERR_NONE;
+	n = le_get32(bytes + COUNT_AT);
+	for (uint32_t i = 0; i < n && i < PINS_MAX; i++) {
+		if (fdio_pread(fd, pin.bytes, ID_BYTES,
+			PINS_AT + (uint64_t)i * ID_BYTES, e) != ERR_NONE)
+			return ERR_NONE;
+		if (!id_equal(&pin, wanted))
+			continue;
+		err_set(e, ERR_BUSY,
+		    "snapshot %.12s: a running backup (process %lld) builds on "
+		    "it",
+		    id_hex(wanted, hex),
+		    (long long)le_get64(bytes + HEAD_BYTES));
+		return err_hint(e, "try again when it has ended; session %s",
+		    name);
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+session_check_pins(struct store *st, const struct id *snapshot, struct err *e)
+{
+	struct each each = {.store = st,
+	    .fn = find_pin,
+	    .ctx = (void *)(uintptr_t)snapshot};
+
+	return each_session(&each, e);
 }

@@ -11,11 +11,13 @@
 #include <bascule/base/fdio.h>
 #include <bascule/base/rand.h>
 
+#include "condemn.h"
 #include "format.h"
 #include "index.h"
 #include "manifest.h"
 #include "pack.h"
 #include "parts.h"
+#include "reserve.h"
 
 /* --- Creating ------------------------------------------------------------ */
 
@@ -28,7 +30,8 @@ is_ours(const char *name)
 	for (size_t i = 0; i < COUNT_OF(dirs); i++)
 		if (strcmp(name, dirs[i]) == 0)
 			return true;
-	return strcmp(name, "lock") == 0 || strcmp(name, "format.bak") == 0;
+	return strcmp(name, "lock") == 0 || strcmp(name, "format.bak") == 0 ||
+	    strcmp(name, "reserve") == 0;
 }
 
 /*
@@ -165,6 +168,8 @@ forget(struct store *st)
 	fdio_close(&st->dir_fd);
 	free(st->path);
 	st->path = NULL;
+	free(st->condemned);
+	st->condemned = NULL;
 }
 
 static void
@@ -204,7 +209,11 @@ store_create(const char *path, const uint8_t family[STORE_FAMILY_BYTES],
 		rc = make_parts(&st, e);
 	if (rc == ERR_NONE)
 		rc = flush_parent(st.dir_fd, path, e);
-	return rc == ERR_NONE ? put_files(&st, &g, e) : rc;
+	if (rc == ERR_NONE)
+		rc = put_files(&st, &g, e);
+	if (rc == ERR_NONE)
+		reserve_make(&st);
+	return rc;
 }
 
 /* --- Opening ------------------------------------------------------------- */
@@ -431,9 +440,14 @@ bool
 store_has_pack(struct store *st, const struct id *name)
 {
 	size_t number = index_pack_number(st, name);
+	struct err e;
 
-	return number < index_packs_count(st) &&
-	    index_pack_present(st, (uint32_t)number);
+	if (number == index_packs_count(st) ||
+	    !index_pack_present(st, (uint32_t)number))
+		return false;
+	/* Whom a session tells of a pack relies on it. */
+	return !condemn_has(st, name) ||
+	    condemn_revive(st, name, &e) == ERR_NONE;
 }
 
 enum err_code

@@ -86,7 +86,8 @@ def files_of(repo):
     for folder, _, names in os.walk(repo):
         for name in names:
             path = os.path.join(folder, name)
-            if os.path.getsize(path) > 0:
+            # What the reserve holds means nothing.
+            if os.path.getsize(path) > 0 and name != "reserve":
                 found.append(os.path.relpath(path, repo))
     return sorted(found)
 

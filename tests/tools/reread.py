@@ -14,7 +14,7 @@ import sys
 
 MAGIC = b"Bascule\n"
 KIND = {"format": 1, "pack": 2, "segment": 3, "manifest": 4, "snapshot": 5,
-        "point": 6, "pin": 11}
+        "point": 6, "hold": 9, "pin": 11, "condemned": 12, "clock": 13}
 
 
 class Damage(Exception):
@@ -57,6 +57,7 @@ class Repository:
     def __init__(self, root):
         self.root, self.family, self.faults = root, None, []
         self.packs, self.segments, self.ids = {}, {}, {}
+        self.removed = set()
         self.counts = {"packs": 0, "frames": 0, "chunks": 0, "segments": 0,
                        "snapshots": 0, "points": 0, "bytes": 0}
 
@@ -198,10 +199,14 @@ def read_segment(repo, path, name):
     want(fan == [sum(t < i for t in tops) for i in range((1 << bits) + 1)],
          "its fan-out table")
     for pack, size, flags in rows:
+        if pack in repo.removed:
+            continue
         want(pack in repo.packs, f"pack {pack} is not there")
         want(repo.packs[pack][0] == size, f"pack {pack} has another size")
         want(bool(flags & 1) == repo.packs[pack][1], f"the kind of {pack}")
     for ident, pack, frame, slot, kind, depth, reserved in records:
+        if rows[pack][0] in repo.removed:
+            continue
         table, ids = repo.packs[rows[pack][0]][2:]
         row = table[frame]
         want(ids[row[3] + slot] == ident and slot < row[4], "a record's place")
@@ -209,6 +214,14 @@ def read_segment(repo, path, name):
         repo.ids[ident] = kind
     repo.segments[name] = (len(data), count)
     repo.counts["segments"] += 1
+
+
+def read_removed(repo, name):
+    data = repo.file(name)
+    ends_with_hash(data)
+    gone = int.from_bytes(data[44:48], "little")
+    names = data[-32 - 32 * gone:-32]
+    repo.removed = {names[i:i + 32].hex() for i in range(0, len(names), 32)}
 
 
 def read_manifest(repo, name):
@@ -272,6 +285,40 @@ def read_pin(repo, path, name):
     r.end()
 
 
+def read_hold(repo, path, name):
+    data = repo.file(path)
+    named_by_hash(data, name)
+    r = repo.head(data, "hold")
+    why, count = r.u(4), r.u(4)
+    want(1 <= why <= 5 and 1 <= count <= 64, "its counts")
+    r.take(8 + 32)
+    r.blob(64), r.blob(256), r.blob(1024)
+    held = [(r.take(32), r.take(32)) for _ in range(count)]
+    want([h[0] for h in held] == sorted({h[0] for h in held}), "its order")
+    for _, root in held:
+        want(repo.ids.get(root) in (2, 3), "its root page is not in the index")
+    r.take(64)
+    r.end()
+
+
+def read_condemned(repo, path):
+    data = repo.file(path)
+    ends_with_hash(data)
+    r = repo.head(data, "condemned")
+    want(r.u(4) in (1, 2), "what it condemns")
+    count = r.u(4)
+    want(count <= 4096, "its sessions")
+    r.take(8 + 16 * count + 32)
+    r.end()
+
+
+def read_clock(repo, path):
+    data = repo.file(path)
+    ends_with_hash(data)
+    repo.head(data, "clock")
+    want(len(data) == 104, "its length")
+
+
 def main():
     repo = Repository(sys.argv[1])
     for name in ("format", "format.bak"):
@@ -279,6 +326,7 @@ def main():
     for folder, _ in list(repo.each("packs", "[0-9a-f]{2}")):
         for path, name in repo.each(folder, HEX):
             repo.attempt(path, lambda p, n=name: read_pack(repo, p, n))
+    repo.attempt("index/MANIFEST", lambda p: read_removed(repo, p))
     for path, name in repo.each("index", HEX):
         repo.attempt(path, lambda p, n=name: read_segment(repo, p, n))
     if repo.segments or repo.packs:
@@ -289,6 +337,11 @@ def main():
                 repo.attempt(path, lambda p, n=name, r=read: r(repo, p, n))
     for path, name in repo.each("keys", "writer-" + HEX):
         repo.attempt(path, lambda p, n=name: read_pin(repo, p, n))
+    for path, name in repo.each("holds", HEX):
+        repo.attempt(path, lambda p, n=name: read_hold(repo, p, n))
+    for path, name in repo.each("condemned", HEX + "|clock"):
+        repo.attempt(path, lambda p, r=read_clock if name == "clock"
+                     else read_condemned: r(repo, p))
     for fault in repo.faults:
         print(fault)
     if repo.faults:

@@ -183,7 +183,8 @@ static size_t files_count;
 static int
 gather(const char *path, const struct stat *sb, int type, struct FTW *ftw)
 {
-	(void)ftw;
+	if (strcmp(path + ftw->base, "reserve") == 0)
+		return 0; /* its content means nothing */
 	if (type == FTW_F && sb->st_size > 0 && files_count < COUNT_OF(files))
 		snprintf(files[files_count++], sizeof(files[0]), "%s",
 		    path + strlen(r.path) + 1);
