@@ -158,6 +158,24 @@ take_chunking(struct capture_options *opt, const char *text, struct err *e)
 	return ERR_NONE;
 }
 
+#define CHECKPOINT_MAX_S 86400
+
+/* Seconds; 0 is never. */
+static enum err_code
+take_checkpoint(struct capture_options *opt, const char *text, struct err *e)
+{
+	uint64_t seconds;
+
+	if (text == NULL)
+		return ERR_NONE;
+	if (!text_parse_u64(text, CHECKPOINT_MAX_S, &seconds))
+		return err_set(e, ERR_INPUT,
+		    "'%.40s' is not a number of seconds up to %d; 0 is never",
+		    text, CHECKPOINT_MAX_S);
+	opt->checkpoint_ns = seconds == 0 ? -1 : (int64_t)seconds * NS_PER_S;
+	return ERR_NONE;
+}
+
 static enum err_code
 take_tags(const struct cli *cli, struct request *r, struct err *e)
 {
@@ -225,6 +243,8 @@ take_all(const struct cli *cli, struct request *r, struct err *e)
 		rc = take_compression(opt, cli_value(cli, "compression"), e);
 	if (rc == ERR_NONE)
 		rc = take_chunking(opt, cli_value(cli, "chunking"), e);
+	if (rc == ERR_NONE)
+		rc = take_checkpoint(opt, cli_value(cli, "checkpoint"), e);
 	if (rc == ERR_NONE)
 		rc = take_tags(cli, r, e);
 	if (rc == ERR_NONE)
@@ -320,6 +340,9 @@ static const struct cli_option options[] =
 	{"one-file-system", 'x', NULL, "do not go into other file systems"},
 	{"chunking", 0, "HOW", "auto, or \"fixed SIZE\" for database files"},
 	{"compression", 0, "HOW", "auto, fast, max, off or a level (1 to 19)"},
+	{"checkpoint", 0, "SECONDS",
+	    "note what was saved so often, so that an interrupted run goes on "
+	    "from there (default: 60; 0: never)"},
 	{"tag", 0, "TAG", "a word to find it by; may be repeated"},
 	{"command", 0, NULL, "what follows -- is a command; keep its output"},
 	{"dry-run", 'n', NULL, "say what would be saved, store nothing"},

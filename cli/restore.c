@@ -129,7 +129,13 @@ run(struct cli *cli)
 		return cli_fail(cli, &e);
 	opt.root = s.root;
 	opt.subtree = subtree;
-	return restore(cli, repo.store, &opt);
+	status = restore(cli, repo.store, &opt);
+	if ((s.flags & SNAPSHOT_CHECKPOINT) == 0)
+		return status;
+	cli_warn(cli,
+	    "this is a checkpoint of a backup that did not end: only what it "
+	    "had reached is in it");
+	return status == EXITCODE_DONE ? EXITCODE_PARTIAL : status;
 }
 
 static const struct cli_option options[] = {{"to", 0, "DIRECTORY",

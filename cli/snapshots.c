@@ -68,8 +68,35 @@ print_json(struct cli *cli, const struct snapshot *s)
 	wire_add_utc(v, "started", s->started);
 	wire_add_utc(v, "ended", s->ended);
 	wire_add_bool(v, "partial", (s->flags & SNAPSHOT_PARTIAL) != 0);
+	if ((s->flags & SNAPSHOT_CHECKPOINT) != 0)
+		wire_add_bool(v, "checkpoint", true);
 	add_details(v, s);
 	return cli_line(cli, &v);
+}
+
+static const char *
+remark(const struct snapshot *s)
+{
+	if ((s->flags & SNAPSHOT_CHECKPOINT) != 0)
+		return "checkpoint";
+	return (s->flags & SNAPSHOT_PARTIAL) != 0 ? "partial" : "";
+}
+
+/* Checkpoints are for the next run, not for people. */
+static void
+leave_checkpoints_out(struct snapshot_list *list)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct snapshot *s = &list->snapshots[i];
+
+		if ((s->flags & SNAPSHOT_CHECKPOINT) != 0)
+			snapshot_fini(s);
+		else
+			list->snapshots[kept++] = *s;
+	}
+	list->count = kept;
 }
 
 static enum err_code
@@ -93,15 +120,12 @@ print_table(struct cli *cli, const struct snapshot_list *list, struct err *e)
 			    cli_time(s->started, when), s->service, s->dataset,
 			    (unsigned long long)s->files_count,
 			    cli_size(cli, s->bytes, size),
-			    cli_size(cli, s->stored_bytes, added),
-			    (s->flags & SNAPSHOT_PARTIAL) != 0 ? "partial"
-							       : "");
+			    cli_size(cli, s->stored_bytes, added), remark(s));
 		else
 			rc = cli_table_row(t, e,
 			    "%.12s\t%s\t%s\t%s\t?\t?\t?\t%s", hex,
 			    cli_time(s->started, when), s->service, s->dataset,
-			    (s->flags & SNAPSHOT_PARTIAL) != 0 ? "partial"
-							       : "");
+			    remark(s));
 	}
 	if (rc == ERR_NONE)
 		cli_table_print(t);
@@ -136,6 +160,8 @@ run(struct cli *cli)
 	if (snapshot_list(&list, repo.store, cli_value(cli, "service"),
 		cli_damage, &damages, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
+	if (!cli_has(cli, "all"))
+		leave_checkpoints_out(&list);
 	if (!cli->json && print_table(cli, &list, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
 	for (size_t i = 0; cli->json && i < list.count; i++) {
@@ -150,6 +176,7 @@ run(struct cli *cli)
 
 static const struct cli_option options[] = {{"service", 0, "SERVICE",
 						"of this service only"},
+    {"all", 0, NULL, "also checkpoints of runs that did not end"},
     {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_snapshots = {"snapshots", "",

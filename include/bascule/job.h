@@ -81,6 +81,7 @@ struct capture_options {
 	size_t tags_count;
 	uint8_t group[16];     /* of the recovery point; zero: none */
 	const char *state_dir; /* of the state cache; NULL: none is kept */
+	int64_t checkpoint_ns; /* 0: every minute; < 0: none */
 	bool dry_run;          /* look, and store nothing */
 	struct job_watch watch;
 };
@@ -99,6 +100,8 @@ struct capture_result {
  * keyring that can write).  ERR_NONE with problems_count > 0 is a partial
  * snapshot.  A failing command makes no snapshot (its code and the last of its
  * stderr are in *e).  ERR_NOTFOUND: a root is not there.
+ * A run that is stopped (ERR_CANCELLED) or killed leaves a checkpoint, at most
+ * a minute old: the next run with the same state_dir reads nothing of it again.
  */
 enum err_code capture_run(struct store *st, const struct capture_options *opt,
     struct capture_result *out, struct err *e) MUST_CHECK;

@@ -4,37 +4,10 @@
  * commit last.
  */
 
-#include <bascule/job.h>
-
 #include <string.h>
 #include <unistd.h>
 
-#include <bascule/base/now.h>
-#include <bascule/crypt.h>
-#include <bascule/source.h>
-
-#include "statecache.h"
-
-#define READ_BYTES   ((size_t)1 << 20)
-#define ATTEMPTS_MAX 3 /* at a file that changes while it is read */
-
-struct capture {
-	struct store *st;
-	const struct capture_options *opt;
-	struct capture_result *result;
-	struct source *source;
-	struct session *session;
-	struct writer *writer;
-	struct content_writer *contents;
-	struct tree_writer *tree;
-	struct statecache *cache; /* NULL: none is kept */
-	struct source_links *links;
-	struct hash_key *link_key;
-	struct snapshot snapshot;
-	struct buf encoded;
-	uint8_t *bytes; /* READ_BYTES */
-	uint64_t done_bytes;
-};
+#include "capture_parts.h"
 
 static void
 capture_fini(struct capture *c)
@@ -52,78 +25,7 @@ capture_fini(struct capture *c)
 	free(c->bytes);
 }
 
-static bool
-is_command(const struct capture_options *opt)
-{
-	return opt->command != NULL;
-}
-
-/* --- what could not be read ----------------------------------------------- */
-
-static enum err_code
-keep_problem(struct snapshot *s, const char *path, const char *reason,
-    struct err *e)
-{
-	struct snapshot_problem *p;
-
-	if (s->problems == NULL)
-		s->problems =
-		    calloc(SNAPSHOT_PROBLEMS_MAX, sizeof(*s->problems));
-	if (s->problems == NULL)
-		return err_nomem(e);
-	p = &s->problems[s->problems_count];
-	p->path = strdup(path);
-	p->reason = strdup(reason);
-	s->problems_count++; /* snapshot_fini frees half a one too */
-	return p->path == NULL || p->reason == NULL ? err_nomem(e) : ERR_NONE;
-}
-
-static enum err_code
-note_problem(struct capture *c, const struct entry_text *path,
-    const char *reason, struct err *e)
-{
-	const struct job_watch *w = &c->opt->watch;
-	const char *text = path->bytes == NULL ? "" : path->bytes;
-
-	c->result->problems_count++;
-	c->snapshot.problems_total_count++;
-	c->snapshot.flags |= SNAPSHOT_PARTIAL;
-	if (w->problem != NULL)
-		w->problem(w->ctx, text, reason);
-	if (c->snapshot.problems_count >= SNAPSHOT_PROBLEMS_MAX)
-		return ERR_NONE;
-	return keep_problem(&c->snapshot, text, reason, e);
-}
-
-struct warn_ctx {
-	struct capture *c;
-	const struct entry_text *path;
-};
-
-/* Metadata that could not be read. */
-static void
-on_warning(void *arg, enum err_code code, const char *text)
-{
-	struct warn_ctx *w = arg;
-	struct err e;
-
-	(void)code;
-	if (note_problem(w->c, w->path, text, &e) != ERR_NONE)
-		return; /* counted all the same */
-}
-
-/* --- one item --------------------------------------------------------------*/
-
-static enum err_code
-tell_progress(struct capture *c, struct err *e)
-{
-	const struct job_watch *w = &c->opt->watch;
-	struct job_progress p = {c->result->files_count, c->done_bytes, 0};
-
-	if (w->progress != NULL && !w->progress(w->ctx, &p))
-		return err_set(e, ERR_CANCELLED, "the backup was stopped");
-	return ERR_NONE;
-}
+/* --- the items ------------------------------------------------------------ */
 
 /* A command that is silent for hours can be stopped as well. */
 static bool
@@ -131,243 +33,7 @@ is_wanted(void *ctx)
 {
 	struct err e;
 
-	return tell_progress(ctx, &e) == ERR_NONE;
-}
-
-static void
-tally(struct capture *c, const struct entry *entry)
-{
-	struct capture_result *r = c->result;
-
-	if (entry->type == ENTRY_FILE) {
-		r->files_count++;
-		r->bytes += entry->size_bytes;
-	} else if (entry->type == ENTRY_DIR)
-		r->dirs_count++;
-	else
-		r->others_count++;
-}
-
-/* The item goes into the tree and into the new state cache. */
-static enum err_code
-add_encoded(struct capture *c, const struct source_item *item,
-    const uint8_t *encoded, size_t len_bytes, int64_t began_s, struct err *e)
-{
-	const struct entry_text *path = &item->entry.path;
-	enum err_code rc = tree_writer_add_encoded(c->tree, path->bytes,
-	    path->len_bytes, encoded, len_bytes, e);
-
-	if (rc == ERR_NONE && c->cache != NULL)
-		rc = statecache_add(c->cache, item, encoded, len_bytes, began_s,
-		    e);
-	return rc;
-}
-
-static bool
-has_links(const struct source_item *item)
-{
-	return item->nlink > 1 && item->entry.type != ENTRY_DIR;
-}
-
-/* A cached member of a link group must be of the group this run gave it. */
-static enum err_code
-link_still_fits(struct capture *c, const struct source_item *item,
-    const uint8_t *encoded, size_t len_bytes, bool *fits, struct err *e)
-{
-	OWNED(item_fini) struct item old = {0};
-	uint8_t group[ENTRY_LINK_BYTES];
-	bool found;
-	enum err_code rc = item_decode(&old, encoded, len_bytes, e);
-
-	*fits = false;
-	if (rc != ERR_NONE || !old.entry.linked)
-		return ERR_NONE; /* read it again */
-	memcpy(group, old.entry.link_group, ENTRY_LINK_BYTES);
-	rc = source_links_join(c->links, item, group, &found, e);
-	*fits = memcmp(group, old.entry.link_group, ENTRY_LINK_BYTES) == 0;
-	return rc;
-}
-
-static enum err_code
-join_links(struct capture *c, struct source_item *item, struct err *e)
-{
-	struct entry *entry = &item->entry;
-	struct id id;
-	bool found;
-
-	entry->linked = has_links(item);
-	if (!entry->linked)
-		return ERR_NONE;
-	hash_id(c->link_key, entry->path.bytes, entry->path.len_bytes, &id);
-	memcpy(entry->link_group, id.bytes, ENTRY_LINK_BYTES);
-	return source_links_join(c->links, item, entry->link_group, &found, e);
-}
-
-/* What stood at this path: its changed chunks become differences. */
-static void
-tell_previous(struct capture *c)
-{
-	OWNED(item_fini) struct item old = {0};
-	const uint8_t *encoded = NULL;
-	size_t len_bytes;
-	struct err e;
-
-	if (c->cache != NULL)
-		encoded = statecache_earlier(c->cache, &len_bytes);
-	if (encoded != NULL &&
-	    item_decode(&old, encoded, len_bytes, &e) == ERR_NONE)
-		content_writer_previous(c->contents, &old.content);
-}
-
-/* All of an open file into one content. */
-static enum err_code
-read_content(struct capture *c, struct source_file *file, struct content *out,
-    struct err *e)
-{
-	struct source_run run;
-	enum err_code rc;
-
-	content_writer_reset(c->contents);
-	tell_previous(c);
-	do {
-		rc = source_read(file, c->bytes, READ_BYTES, &run, e);
-		if (rc != ERR_NONE)
-			return rc;
-		rc =
-		    content_writer_add(c->contents, c->bytes, run.len_bytes, e);
-		c->done_bytes += run.len_bytes;
-		if (rc == ERR_NONE)
-			rc = tell_progress(c, e);
-		if (rc != ERR_NONE)
-			return rc;
-	} while (run.len_bytes > 0);
-	return content_writer_end(c->contents, out, e);
-}
-
-/*
- * Open the item, read it if it has content, and say whether that is one
- * consistent copy: ERR_BUSY if not, with the content all the same.
- */
-static enum err_code
-read_once(struct capture *c, struct source_item *item, struct content *out,
-    struct err *e)
-{
-	OWNED(source_close) struct source_file *file = NULL;
-	struct warn_ctx wc = {c, &item->entry.path};
-	struct arc_warn warn = {on_warning, &wc};
-	enum err_code rc = source_open(item, &file, warn, e);
-
-	content_fini(out);
-	if (rc != ERR_NONE || file == NULL)
-		return rc;
-	rc = read_content(c, file, out, e);
-	return rc != ERR_NONE ? rc : source_finish(&file, e);
-}
-
-/* The end of the run, or of this item only? */
-static bool
-ends_run(const struct capture *c, enum err_code code)
-{
-	return is_command(c->opt) || code == ERR_NOMEM ||
-	    code == ERR_CANCELLED || code == ERR_NOSPACE;
-}
-
-/*
- * A file that changed while it was read is kept as far as it was read: the
- * entry must say what is there, not what was promised.
- */
-static void
-take_what_was_read(struct entry *entry, const struct content *content)
-{
-	if (entry->type != ENTRY_FILE ||
-	    entry_content_bytes(entry) == content->size_bytes)
-		return;
-	entry->sparse = false;
-	entry->extent_count = 0;
-	entry->size_bytes = content->size_bytes;
-}
-
-/* Bring item and content together; *skipped: it could not be had. */
-static enum err_code
-read_item(struct capture *c, struct source_item *item, struct content *out,
-    bool *skipped, struct err *e)
-{
-	struct err why = {0};
-	enum err_code rc = ERR_BUSY;
-
-	*skipped = false;
-	for (int i = 0; rc == ERR_BUSY && i < ATTEMPTS_MAX; i++)
-		rc = read_once(c, item, out, &why);
-	if (rc == ERR_NONE)
-		return rc;
-	if (ends_run(c, rc)) {
-		*e = why;
-		return rc;
-	}
-	*skipped = rc != ERR_BUSY;
-	if (!*skipped)
-		take_what_was_read(&item->entry, out);
-	return note_problem(c, &item->entry.path, why.text, e);
-}
-
-static enum err_code
-capture_changed(struct capture *c, struct source_item *item, struct err *e)
-{
-	OWNED(content_fini) struct content content = {0};
-	int64_t began_s = now_utc().ns / NS_PER_S;
-	struct item it = {0};
-	bool skipped;
-	enum err_code rc = read_item(c, item, &content, &skipped, e);
-
-	if (rc != ERR_NONE || skipped)
-		return rc;
-	if (is_command(c->opt))
-		item->entry.size_bytes = content.size_bytes;
-	rc = join_links(c, item, e);
-	if (rc != ERR_NONE)
-		return rc;
-	it.entry = item->entry; /* both are borrowed: no fini */
-	it.content = content;
-	buf_clear(&c->encoded);
-	rc = item_encode(&c->encoded, &it, e);
-	if (rc == ERR_NONE)
-		rc = add_encoded(c, item, c->encoded.bytes,
-		    c->encoded.len_bytes, began_s, e);
-	tally(c, &item->entry);
-	return rc;
-}
-
-static enum err_code
-capture_item(struct capture *c, struct source_item *item, struct err *e)
-{
-	const uint8_t *old = NULL;
-	size_t len_bytes = 0;
-	bool same;
-	enum err_code rc = ERR_NONE;
-
-	if (item->kind == SOURCE_PROBLEM)
-		return note_problem(c, &item->entry.path, item->problem.text,
-		    e);
-	if (c->cache != NULL)
-		old = statecache_find(c->cache, item, &len_bytes);
-	same = old != NULL;
-	if (same && has_links(item))
-		rc = link_still_fits(c, item, old, len_bytes, &same, e);
-	if (rc != ERR_NONE)
-		return rc;
-	c->result->unchanged_count += same;
-	if (c->opt->dry_run) {
-		tally(c, &item->entry);
-		if (!same && item->entry.type == ENTRY_FILE)
-			c->result->new_bytes += item->entry.size_bytes;
-		return tell_progress(c, e);
-	}
-	if (!same)
-		return capture_changed(c, item, e);
-	tally(c, &item->entry);
-	c->done_bytes += item->entry.size_bytes;
-	rc = add_encoded(c, item, old, len_bytes, INT64_MAX, e);
-	return rc == ERR_NONE ? tell_progress(c, e) : rc;
+	return capture_item_progress(ctx, &e) == ERR_NONE;
 }
 
 static enum err_code
@@ -379,9 +45,9 @@ capture_items(struct capture *c, struct err *e)
 	for (;;) {
 		rc = source_next(c->source, &item, e);
 		if (rc == ERR_NOTFOUND)
-			return ERR_NONE;
+			return capture_item_settle(c, e);
 		if (rc == ERR_NONE)
-			rc = capture_item(c, &item, e);
+			rc = capture_item_take(c, &item, e);
 		if (rc != ERR_NONE)
 			return rc;
 	}
@@ -408,21 +74,19 @@ open_source(struct capture *c, struct err *e)
 	const char *path =
 	    opt->command_path != NULL ? opt->command_path : opt->dataset;
 
-	if (is_command(opt))
+	if (capture_is_command(c))
 		return source_command_new(&c->source, &program, path, e);
 	return source_tree_new(&c->source, &tree, e);
 }
 
-/* Whether the state cache may be believed: its snapshot is there, and whole. */
-static void
-check_parent(struct capture *c)
+/* The state cache believes what a snapshot describes that is there, and whole. */
+static bool
+is_there(void *ctx, const struct id *snapshot)
 {
-	struct id parent;
+	struct capture *c = ctx;
 
-	if (!statecache_parent(c->cache, &parent))
-		return;
-	if (!store_snapshot_is_whole(c->st, c->opt->service, &parent))
-		statecache_distrust(c->cache);
+	return !c->reads_all &&
+	    store_snapshot_is_whole(c->st, c->opt->service, snapshot);
 }
 
 static enum err_code
@@ -432,11 +96,11 @@ open_cache(struct capture *c, struct err *e)
 	    c->opt->dataset, c->opt->chunking, c->opt->chunk_fixed_bytes};
 	enum err_code rc;
 
-	if (c->opt->state_dir == NULL || is_command(c->opt))
+	if (c->opt->state_dir == NULL || capture_is_command(c))
 		return ERR_NONE;
 	rc = statecache_open(&c->cache, c->opt->state_dir, &name, e);
 	if (rc == ERR_NONE)
-		check_parent(c);
+		statecache_trust(c->cache, is_there, c);
 	return rc;
 }
 
@@ -473,12 +137,13 @@ static enum err_code
 describe_source(struct capture *c, struct err *e)
 {
 	const char *const *words =
-	    is_command(c->opt) ? c->opt->command : c->opt->roots;
+	    capture_is_command(c) ? c->opt->command : c->opt->roots;
 	OWNED(buf_fini) struct buf text = {0};
 	enum err_code rc = ERR_NONE;
 
 	for (size_t i = 0; rc == ERR_NONE &&
-	     (is_command(c->opt) ? words[i] != NULL : i < c->opt->roots_count);
+	     (capture_is_command(c) ? words[i] != NULL
+				    : i < c->opt->roots_count);
 	     i++)
 		rc = buf_printf(&text, e, "%s%s", i > 0 ? " " : "", words[i]);
 	return rc != ERR_NONE
@@ -498,7 +163,7 @@ describe(struct capture *c, struct err *e)
 	snprintf(s->service, sizeof(s->service), "%s", opt->service);
 	snprintf(s->dataset, sizeof(s->dataset), "%s", opt->dataset);
 	memcpy(s->group, opt->group, sizeof(s->group));
-	s->flags |= is_command(opt) ? SNAPSHOT_COMMAND : 0;
+	s->flags |= capture_is_command(c) ? SNAPSHOT_COMMAND : 0;
 	s->started = now_utc();
 	rc = set_text(&s->host, host, e);
 	if (rc == ERR_NONE)
@@ -531,42 +196,44 @@ check_output(struct capture *c, struct err *e)
 	struct source_command_limits limits = {c->opt->min_bytes, 0,
 	    c->opt->max_shrink_millipercent};
 
-	if (!is_command(c->opt))
+	if (!capture_is_command(c))
 		return ERR_NONE;
 	if (limits.max_shrink_millipercent != 0)
 		limits.previous_bytes = previous_bytes(c);
 	return source_command_check(c->result->bytes, &limits, e);
 }
 
+/* From here on it is done; what fails now costs the next run time or room. */
+static void
+clean_up(struct capture *c)
+{
+	const struct job_watch *w = &c->opt->watch;
+	struct err why;
+	enum err_code rc = ERR_NONE;
+
+	if (c->cache != NULL)
+		rc = statecache_commit(&c->cache, &c->snapshot.id, &why);
+	if (rc == ERR_NONE)
+		rc = checkpoint_sweep(c->session, c->opt->service,
+		    c->opt->dataset, NULL, 0, &why);
+	if (rc != ERR_NONE && w->problem != NULL)
+		w->problem(w->ctx, NULL, why.text);
+}
+
 static enum err_code
 commit(struct capture *c, struct err *e)
 {
 	struct snapshot *s = &c->snapshot;
-	struct writer_tally tally;
-	struct err why;
-	enum err_code rc = tree_writer_root(c->tree, &s->root, e);
+	enum err_code rc = capture_checkpoint_fill(c, e);
 
 	if (rc == ERR_NONE)
-		rc = writer_flush(c->writer, e);
-	if (rc != ERR_NONE)
-		return rc;
-	writer_tally(c->writer, &tally);
-	s->ended = now_utc();
-	s->files_count = c->result->files_count;
-	s->dirs_count = c->result->dirs_count;
-	s->others_count = c->result->others_count;
-	s->bytes = c->result->bytes;
-	s->new_bytes = c->result->new_bytes = tally.new_bytes;
-	s->stored_bytes = c->result->stored_bytes = tally.stored_bytes;
-	rc = snapshot_commit(c->session, c->writer, s, e);
+		rc = snapshot_commit(c->session, c->writer, s, e);
 	if (rc != ERR_NONE)
 		return rc;
 	c->result->snapshot = s->id;
-	/* From here on it is done; a lost cache costs the next run time. */
-	if (c->cache != NULL &&
-	    statecache_commit(&c->cache, &s->id, &why) != ERR_NONE &&
-	    c->opt->watch.problem != NULL)
-		c->opt->watch.problem(c->opt->watch.ctx, NULL, why.text);
+	c->result->new_bytes = s->new_bytes;
+	c->result->stored_bytes = s->stored_bytes;
+	clean_up(c);
 	return ERR_NONE;
 }
 
@@ -575,7 +242,7 @@ capture_begin(struct capture *c, struct err *e)
 {
 	enum err_code rc;
 
-	c->bytes = malloc(READ_BYTES);
+	c->bytes = malloc(CAPTURE_READ_BYTES);
 	if (c->bytes == NULL)
 		return err_nomem(e);
 	rc = open_source(c, e);
@@ -586,23 +253,61 @@ capture_begin(struct capture *c, struct err *e)
 	return rc != ERR_NONE ? rc : describe(c, e);
 }
 
-enum err_code
-capture_run(struct store *st, const struct capture_options *opt,
+/* It was stopped: what it stored shall count. */
+static enum err_code
+stopped(struct capture *c, struct err *e)
+{
+	struct err why;
+
+	if (c->opt->dry_run || capture_is_command(c))
+		return ERR_CANCELLED;
+	if (capture_checkpoint_now(c, &why) != ERR_NONE)
+		err_hint(e, "what it stored could not be noted: %.200s",
+		    why.text);
+	else
+		err_hint(e, "the next backup goes on from there");
+	return ERR_CANCELLED;
+}
+
+static enum err_code
+run_once(struct store *st, const struct capture_options *opt, bool reads_all,
     struct capture_result *out, struct err *e)
 {
 	OWNED(capture_fini)
-	struct capture c = {.st = st, .opt = opt, .result = out};
-	struct mono begun = now_mono();
+	struct capture c = {.st = st,
+	    .opt = opt,
+	    .result = out,
+	    .reads_all = reads_all};
 	enum err_code rc;
 
 	*out = (struct capture_result){0};
+	c.checkpointed = now_mono();
 	rc = capture_begin(&c, e);
-	if (rc == ERR_NONE)
+	if (rc == ERR_NONE) {
 		rc = capture_items(&c, e);
+		if (rc == ERR_CANCELLED)
+			rc = stopped(&c, e);
+	}
 	if (rc == ERR_NONE && !opt->dry_run)
 		rc = check_output(&c, e);
 	if (rc == ERR_NONE && !opt->dry_run)
 		rc = commit(&c, e);
+	return rc;
+}
+
+enum err_code
+capture_run(struct store *st, const struct capture_options *opt,
+    struct capture_result *out, struct err *e)
+{
+	struct mono begun = now_mono();
+	enum err_code rc = run_once(st, opt, false, out, e);
+
+	/*
+	 * The state cache was damaged, or believed what the repository has
+	 * lost: reading everything again puts it right.
+	 */
+	if (rc == ERR_CORRUPT && out->unchanged_count > 0)
+		rc = run_once(st, opt, true, out, e);
 	out->took_ns = now_mono().ns - begun.ns;
 	if (rc != ERR_NONE)
 		return err_wrap(e, "backing up '%s/%s'", opt->service,

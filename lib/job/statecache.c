@@ -1,59 +1,55 @@
 #include "statecache.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <bascule/base/atomfile.h>
 #include <bascule/base/fdio.h>
-#include <bascule/base/le.h>
+#include <bascule/base/path.h>
 #include <bascule/base/text.h>
-#include <bascule/crypt.h>
 #include <bascule/store.h>
 
-#define MAGIC       "BscStat1"
-#define MAGIC_BYTES 8
-#define HEAD_BYTES  (MAGIC_BYTES + ID_BYTES)
-#define TAIL_BYTES  (1 + 8 + 2 * ID_BYTES)
-#define STAT_BYTES  (3 * 8 + 2 * 12)
-#define NAME_BYTES  TEXT_HEX_BYTES(16)
-#define FLUSH_BYTES ((size_t)256 << 10)
-#define SETTLED_S   60 /* repository.md, rule 11 */
+#include "cachefile.h"
 
-/* How a record begins. */
-enum record_kind { RECORD_NONE, RECORD_SETTLED, RECORD_YOUNG };
+/*
+ * C1. At most these files: NAME (the base), NAME.d (what the last run found
+ *     different, and which blocks of that base it took), NAME.p0 to .p7 (of
+ *     runs that did not end, up to their last checkpoint).
+ * C2. A run writes one file, of those blocks only that are not the base's.
+ * C3. What is believed is described by a snapshot that is there: its chunks
+ *     are in the repository.
+ */
+#define SETTLED_S      60 /* repository.md, rule 11 */
+#define NAME_BYTES     TEXT_HEX_BYTES(16)
+#define LAYERS_MAX     (2 + STATECACHE_PARTS_MAX)
+#define REWRITE_BYTES  ((uint64_t)1 << 20) /* a smaller difference may stay */
+#define REWRITE_FACTOR 4
 
-struct record {
-	struct buf path;
-	const uint8_t *stat; /* STAT_BYTES */
-	const uint8_t *encoded;
-	size_t encoded_bytes;
-	uint8_t kind;
-	bool valid;
-	bool asked_for; /* it has the path last asked for */
-};
+enum role { BASE, DELTA, PART };
 
 struct statecache {
 	int dirfd;
 	char name[NAME_BYTES];
 	struct id key;
-	/* the old one, mapped */
-	uint8_t *old;
-	size_t old_bytes;
-	struct le_reader reader;
-	struct record at;
-	/* the new one */
-	struct atomfile *file;
-	struct hash *hash;
-	struct buf out;
-	struct buf last_path;
-	uint64_t count;
+	struct cachelayer layers[LAYERS_MAX];
+	enum role roles[LAYERS_MAX];
+	size_t layers_count;
+	struct cacheout out;
+	struct buf live; /* bits: blocks of the base this run took */
+	/* items held: the first `held` records of the run's current block */
+	struct cachelayer *run;
+	uint32_t held;
+	bool broken;
+	uint32_t replayed;
+	struct cachelayer *previous; /* stands at the path asked for last */
 };
 
+/* --- files ---------------------------------------------------------------- */
+
 static void
-put_stat(uint8_t at[STAT_BYTES], const struct source_item *item)
+put_stat(uint8_t at[CACHE_STAT_BYTES], const struct source_item *item)
 {
 	le_put64(at, item->dev);
 	le_put64(at + 8, item->inode);
@@ -103,108 +99,68 @@ open_dir(struct statecache *sc, const char *state_dir, struct err *e)
 	return ERR_NONE;
 }
 
-/* Take the next old record, or none. */
+/* A file somebody writes is locked; another may go. */
 static void
-advance(struct statecache *sc)
+remove_if_free(int dirfd, const char *name)
 {
-	struct le_reader *r = &sc->reader;
-	uint64_t shared, rest, len;
-	const uint8_t *suffix;
-	struct err e;
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	OWNED(fdio_close)
+	int fd = openat(dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 
-	sc->at.valid = false;
-	if (sc->old == NULL)
+	if (fd != -1 && fcntl(fd, F_OFD_SETLK, &fl) == 0)
+		unlinkat(dirfd, name, 0);
+}
+
+/* Temporaries of runs that were killed before they had a checkpoint. */
+static void
+sweep(const struct statecache *sc)
+{
+	int fd = openat(sc->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+	size_t len = strlen(sc->name);
+	const struct dirent *d;
+
+	if (dir == NULL) {
+		fdio_close(&fd);
 		return;
-	sc->at.kind = le_take8(r);
-	if (sc->at.kind != RECORD_SETTLED && sc->at.kind != RECORD_YOUNG)
-		return;
-	shared = le_take_varint(r);
-	rest = le_take_varint(r);
-	suffix = le_take(r, rest);
-	sc->at.stat = le_take(r, STAT_BYTES);
-	len = le_take_varint(r);
-	sc->at.encoded = le_take(r, len);
-	sc->at.encoded_bytes = len;
-	if (r->bad || shared > sc->at.path.len_bytes ||
-	    rest > PATH_BYTES_MAX - shared)
-		return;
-	sc->at.path.len_bytes = shared;
-	sc->at.valid = buf_add(&sc->at.path, suffix, rest, &e) == ERR_NONE;
+	}
+	while ((d = readdir(dir)) != NULL)
+		if (d->d_name[0] == '.' &&
+		    strncmp(d->d_name + 1, sc->name, len) == 0)
+			remove_if_free(sc->dirfd, d->d_name);
+	closedir(dir);
 }
 
 static bool
-looks_whole(const struct statecache *sc)
+open_layer(struct statecache *sc, enum role role, const char *suffix)
 {
-	struct id sum;
-	struct err e;
+	char name[CACHE_NAME_BYTES];
+	int fd;
 
-	return sc->old_bytes >= HEAD_BYTES + TAIL_BYTES &&
-	    memcmp(sc->old, MAGIC, MAGIC_BYTES) == 0 &&
-	    memcmp(sc->old + MAGIC_BYTES, sc->key.bytes, ID_BYTES) == 0 &&
-	    hash_sha256(sc->old, sc->old_bytes - ID_BYTES, &sum, &e) ==
-	    ERR_NONE &&
-	    memcmp(sum.bytes, sc->old + sc->old_bytes - ID_BYTES, ID_BYTES) ==
-	    0;
-}
-
-static void
-forget_old(struct statecache *sc)
-{
-	if (sc->old != NULL)
-		munmap(sc->old, sc->old_bytes);
-	sc->old = NULL;
-	sc->at.valid = false;
-}
-
-static void
-map_old(struct statecache *sc)
-{
-	OWNED(fdio_close)
-	int fd = openat(sc->dirfd, sc->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
-	void *at;
-
-	if (fd == -1 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-	    st.st_size == 0)
-		return;
-	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (at == MAP_FAILED)
-		return;
-	sc->old = at;
-	sc->old_bytes = (size_t)st.st_size;
-	if (!looks_whole(sc)) {
-		forget_old(sc);
-		return;
+	snprintf(name, sizeof name, "%s%s", sc->name, suffix);
+	fd = openat(sc->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1)
+		return false;
+	if (!cachelayer_open(&sc->layers[sc->layers_count], fd, name,
+		&sc->key)) {
+		remove_if_free(sc->dirfd, name);
+		return false;
 	}
-	le_init(&sc->reader, sc->old + HEAD_BYTES,
-	    sc->old_bytes - HEAD_BYTES - TAIL_BYTES + 1);
-	advance(sc);
+	sc->roles[sc->layers_count++] = role;
+	return true;
 }
 
-/* Send what is gathered to the file. */
-static enum err_code
-flush(struct statecache *sc, struct err *e)
+static void
+open_layers(struct statecache *sc)
 {
-	enum err_code rc;
+	if (open_layer(sc, BASE, ""))
+		(void)open_layer(sc, DELTA, ".d");
+	for (int i = 0; i < STATECACHE_PARTS_MAX; i++) {
+		char suffix[8];
 
-	hash_add(sc->hash, sc->out.bytes, sc->out.len_bytes);
-	rc = atomfile_write(sc->file, sc->out.bytes, sc->out.len_bytes, e);
-	buf_clear(&sc->out);
-	return rc;
-}
-
-static enum err_code
-begin_new(struct statecache *sc, struct err *e)
-{
-	enum err_code rc = hash_begin(&sc->hash, e);
-
-	if (rc == ERR_NONE)
-		rc = atomfile_begin(&sc->file, sc->dirfd, sc->name, e);
-	if (rc == ERR_NONE)
-		rc = buf_add(&sc->out, MAGIC, MAGIC_BYTES, e);
-	if (rc == ERR_NONE)
-		rc = buf_add(&sc->out, sc->key.bytes, ID_BYTES, e);
-	return rc;
+		snprintf(suffix, sizeof suffix, ".p%d", i);
+		(void)open_layer(sc, PART, suffix);
+	}
 }
 
 enum err_code
@@ -218,71 +174,256 @@ statecache_open(struct statecache **out, const char *state_dir,
 	sc = calloc(1, sizeof(*sc));
 	if (sc == NULL)
 		return err_nomem(e);
-	sc->dirfd = -1;
+	sc->dirfd = sc->out.fd = -1;
 	rc = make_key(sc, name, e);
 	if (rc == ERR_NONE)
 		rc = open_dir(sc, state_dir, e);
-	if (rc == ERR_NONE)
-		rc = begin_new(sc, e);
+	if (rc == ERR_NONE) {
+		sweep(sc);
+		rc = cacheout_begin(&sc->out, sc->dirfd, sc->name, &sc->key, e);
+	}
 	if (rc != ERR_NONE)
 		return err_wrap(e, "opening the state cache");
-	atomfile_sweep(sc->dirfd);
-	map_old(sc);
+	open_layers(sc);
 	*out = TAKE(sc);
 	return ERR_NONE;
 }
 
-bool
-statecache_parent(const struct statecache *sc, struct id *snapshot)
+void
+statecache_discard(struct statecache **scp)
 {
-	if (sc->old == NULL)
-		return false;
-	memcpy(snapshot->bytes, sc->old + sc->old_bytes - 2 * ID_BYTES,
-	    ID_BYTES);
-	return true;
+	struct statecache *sc = TAKE(*scp);
+
+	if (sc == NULL)
+		return;
+	/* With a checkpoint in it, it is worth something. */
+	if (sc->out.name[0] != '.')
+		sc->out.name[0] = '\0';
+	cacheout_fini(&sc->out);
+	for (size_t i = 0; i < sc->layers_count; i++)
+		cachelayer_fini(&sc->layers[i]);
+	buf_fini(&sc->live);
+	fdio_close(&sc->dirfd);
+	free(sc);
+}
+
+/* --- whom to believe ------------------------------------------------------ */
+
+static void
+drop(struct statecache *sc, size_t i)
+{
+	cachelayer_fini(&sc->layers[i]);
+	sc->layers_count--;
+	for (; i < sc->layers_count; i++) {
+		sc->layers[i] = sc->layers[i + 1];
+		sc->roles[i] = sc->roles[i + 1];
+	}
+}
+
+static struct cachelayer *
+layer_of(struct statecache *sc, enum role role)
+{
+	for (size_t i = 0; i < sc->layers_count; i++)
+		if (sc->roles[i] == role)
+			return &sc->layers[i];
+	return NULL;
 }
 
 void
-statecache_distrust(struct statecache *sc)
+statecache_trust(struct statecache *sc,
+    bool (*is_there)(void *ctx, const struct id *snapshot), void *ctx)
 {
-	forget_old(sc);
+	struct cachelayer *base = layer_of(sc, BASE);
+	struct cachelayer *delta = layer_of(sc, DELTA);
+	bool both = base != NULL && delta != NULL && delta->ended &&
+	    id_equal(&delta->base, &base->sum) &&
+	    is_there(ctx, &delta->snapshot);
+
+	for (size_t i = sc->layers_count; i > 0; i--) {
+		struct cachelayer *l = &sc->layers[i - 1];
+
+		if (sc->roles[i - 1] == DELTA ? !both
+			: sc->roles[i - 1] == BASE
+			? !both && !(l->ended && is_there(ctx, &l->snapshot))
+			: !is_there(ctx, &l->snapshot))
+			drop(sc, i - 1);
+	}
+	base = layer_of(sc, BASE);
+	if (both)
+		base->only = &layer_of(sc, DELTA)->live;
+	for (size_t i = 0; i < sc->layers_count; i++)
+		cachelayer_first(&sc->layers[i]);
 }
 
-const uint8_t *
+/* --- asking --------------------------------------------------------------- */
+
+static bool
+is_same(const struct cachelayer *l, const struct source_item *item)
+{
+	uint8_t stat[CACHE_STAT_BYTES];
+
+	put_stat(stat, item);
+	return memcmp(stat, l->stat, sizeof stat) == 0;
+}
+
+static bool
+is_at(const struct cachelayer *l, const struct entry_text *path)
+{
+	return l->valid && l->path.len_bytes == path->len_bytes &&
+	    (path->len_bytes == 0 ||
+		memcmp(l->path.bytes, path->bytes, path->len_bytes) == 0);
+}
+
+/* One more of the block that the run is at. */
+static enum statecache_answer
+hold(struct statecache *sc, struct statecache_hit *hit)
+{
+	const struct cacheblock *b = &sc->run->block;
+
+	if (++sc->held < b->records_count)
+		return STATECACHE_HELD;
+	hit->page = b->page;
+	hit->items_count = b->page_items_count;
+	return STATECACHE_PAGE;
+}
+
+static enum statecache_answer
+find_in_run(struct statecache *sc, const struct source_item *item,
+    struct statecache_hit *hit)
+{
+	if (!sc->broken)
+		cachelayer_next(sc->run);
+	if (!sc->broken && is_at(sc->run, &item->entry.path) &&
+	    is_same(sc->run, item))
+		return hold(sc, hit);
+	sc->broken = true;
+	return STATECACHE_BROKEN;
+}
+
+static bool
+begins_page(const struct cachelayer *l)
+{
+	return l->index == 0 && !id_is_none(&l->block.page) &&
+	    l->block.page_items_count == l->block.records_count;
+}
+
+enum statecache_answer
 statecache_find(struct statecache *sc, const struct source_item *item,
-    size_t *len_bytes)
+    bool between_pages, struct statecache_hit *hit)
 {
 	const struct entry_text *path = &item->entry.path;
-	uint8_t stat[STAT_BYTES];
-	int order = -1;
+	struct cachelayer *found = NULL;
 
-	*len_bytes = 0;
-	sc->at.asked_for = false;
-	while (sc->at.valid) {
-		order = path_compare((const char *)sc->at.path.bytes,
-		    sc->at.path.len_bytes, path->bytes, path->len_bytes);
-		if (order >= 0)
-			break;
-		advance(sc);
+	if (sc->run != NULL)
+		return find_in_run(sc, item, hit);
+	sc->previous = NULL;
+	for (size_t i = 0; i < sc->layers_count; i++) {
+		struct cachelayer *l = &sc->layers[i];
+
+		cachelayer_seek(l, path->bytes, path->len_bytes);
+		if (!is_at(l, path))
+			continue;
+		sc->previous = l;
+		if (found == NULL && is_same(l, item))
+			found = l;
 	}
-	if (!sc->at.valid || order != 0)
-		return NULL;
-	sc->at.asked_for = true;
-	put_stat(stat, item);
-	if (sc->at.kind != RECORD_SETTLED ||
-	    memcmp(stat, sc->at.stat, STAT_BYTES) != 0)
-		return NULL;
-	*len_bytes = sc->at.encoded_bytes;
-	return sc->at.encoded;
+	if (found == NULL)
+		return STATECACHE_UNKNOWN;
+	if (between_pages && begins_page(found)) {
+		sc->run = found;
+		return hold(sc, hit);
+	}
+	return cachelayer_item(found, &hit->encoded, &hit->len_bytes)
+	    ? STATECACHE_SAME
+	    : STATECACHE_UNKNOWN;
 }
 
-const uint8_t *
-statecache_earlier(const struct statecache *sc, size_t *len_bytes)
+bool
+statecache_encoded(struct statecache *sc, struct statecache_hit *hit)
 {
-	bool there = sc->at.valid && sc->at.asked_for;
+	return cachelayer_item(sc->run, &hit->encoded, &hit->len_bytes);
+}
 
-	*len_bytes = there ? sc->at.encoded_bytes : 0;
-	return there ? sc->at.encoded : NULL;
+void
+statecache_refuse(struct statecache *sc)
+{
+	sc->held--;
+	sc->broken = true;
+}
+
+bool
+statecache_previous(struct statecache *sc, struct statecache_hit *hit)
+{
+	return sc->previous != NULL &&
+	    cachelayer_item(sc->previous, &hit->encoded, &hit->len_bytes);
+}
+
+bool
+statecache_holds(const struct statecache *sc)
+{
+	return sc->run != NULL;
+}
+
+/* --- from what is held to the new file ------------------------------------- */
+
+static void
+end_run(struct statecache *sc)
+{
+	sc->run = NULL;
+	sc->held = sc->replayed = 0;
+	sc->broken = false;
+	sc->previous = NULL;
+}
+
+/* None of it may be believed any more. */
+static enum err_code
+ruined(struct statecache *sc, struct err *e)
+{
+	for (size_t i = 0; i < sc->layers_count; i++)
+		unlinkat(sc->dirfd, sc->layers[i].name, 0);
+	return err_set(e, ERR_CORRUPT,
+	    "the state cache is damaged; it was removed");
+}
+
+enum err_code
+statecache_replay(struct statecache *sc, struct statecache_held *held,
+    bool *more, struct err *e)
+{
+	struct cachelayer *l = sc->run;
+	struct cacherecord r;
+
+	sc->broken = true;
+	if (sc->replayed == 0)
+		cachelayer_restart(l);
+	else
+		cachelayer_next(l);
+	*more = sc->replayed < sc->held;
+	if (!*more) {
+		end_run(sc);
+		return ERR_NONE;
+	}
+	if (!l->valid || !cachelayer_item(l, &r.encoded, &r.encoded_bytes))
+		return ruined(sc, e);
+	sc->replayed++;
+	r.path = buf_text(&l->path);
+	r.path_bytes = l->path.len_bytes;
+	r.stat = l->stat;
+	*held = (struct statecache_held){r.path, r.path_bytes, r.encoded,
+	    r.encoded_bytes};
+	return cacheout_add(&sc->out, &r, e);
+}
+
+enum err_code
+statecache_take_page(struct statecache *sc, struct err *e)
+{
+	struct cachelayer *l = sc->run;
+	enum err_code rc = l == layer_of(sc, BASE)
+	    ? cachefile_set_bit(&sc->live, l->ordinal, e)
+	    : cacheout_copy(&sc->out, l, e);
+
+	end_run(sc);
+	cachelayer_next_block(l);
+	return rc;
 }
 
 /* A change just after the reading would get the same times: do not trust. */
@@ -297,39 +438,144 @@ enum err_code
 statecache_add(struct statecache *sc, const struct source_item *item,
     const void *encoded, size_t len_bytes, int64_t fs_now_s, struct err *e)
 {
-	const struct entry_text *path = &item->entry.path;
-	struct buf *last = &sc->last_path;
-	size_t shared = 0;
-	uint8_t stat[STAT_BYTES];
+	uint8_t stat[CACHE_STAT_BYTES];
+	struct cacherecord r = {item->entry.path.bytes,
+	    item->entry.path.len_bytes, stat, encoded, len_bytes};
+
+	put_stat(stat, item);
+	if (!is_settled(item, fs_now_s))
+		r.stat = NULL;
+	return cacheout_add(&sc->out, &r, e);
+}
+
+enum err_code
+statecache_between(struct statecache *sc, const struct id *page,
+    uint64_t items_count, struct err *e)
+{
+	return cacheout_between(&sc->out, page, items_count, e);
+}
+
+/* --- ending ---------------------------------------------------------------- */
+
+enum err_code
+statecache_checkpoint(struct statecache *sc, const struct id *snapshot,
+    struct id kept[STATECACHE_KEPT_MAX], size_t *kept_count, struct err *e)
+{
 	enum err_code rc;
 
-	while (shared < path->len_bytes && shared < last->len_bytes &&
-	    path->bytes[shared] == (char)last->bytes[shared])
-		shared++;
-	put_stat(stat, item);
-	rc = buf_add_byte(&sc->out,
-	    is_settled(item, fs_now_s) ? RECORD_SETTLED : RECORD_YOUNG, e);
+	ASSERT(sc->run == NULL);
+	sc->previous = NULL;
+	*kept_count = 0;
+	kept[(*kept_count)++] = *snapshot;
+	rc = cacheout_checkpoint(&sc->out, snapshot, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "writing the state cache");
+	for (size_t i = sc->layers_count; i > 0; i--) {
+		struct cachelayer *l = &sc->layers[i - 1];
+
+		if (sc->roles[i - 1] != PART)
+			continue;
+		if (l->valid) {
+			kept[(*kept_count)++] = l->snapshot;
+			continue;
+		}
+		/* All it knew is behind us, and in our own file. */
+		remove_if_free(sc->dirfd, l->name);
+		drop(sc, i - 1);
+	}
+	return ERR_NONE;
+}
+
+static uint64_t
+bits_count(const struct buf *bits)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < bits->len_bytes; i++)
+		count += (uint64_t)__builtin_popcount(bits->bytes[i]);
+	return count;
+}
+
+/* The base's blocks that were taken and this run's, in order, as a new base. */
+static enum err_code
+merge(struct statecache *sc, struct cacheout *to, struct cachelayer *base,
+    struct cachelayer *fresh, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	base->only = &sc->live;
+	cachelayer_first(base);
+	cachelayer_first(fresh);
+	while (rc == ERR_NONE && (base->valid || fresh->valid)) {
+		struct cachelayer *l = base;
+
+		if (!base->valid ||
+		    (fresh->valid &&
+			path_compare((char *)fresh->path.bytes,
+			    fresh->path.len_bytes, (char *)base->path.bytes,
+			    base->path.len_bytes) < 0))
+			l = fresh;
+		rc = cacheout_copy(to, l, e);
+		cachelayer_next_block(l);
+	}
+	return rc;
+}
+
+static enum err_code
+rewrite(struct statecache *sc, struct cachelayer *base,
+    const struct id *snapshot, struct err *e)
+{
+	OWNED(cacheout_fini) struct cacheout to = {.fd = -1};
+	OWNED(cachelayer_fini) struct cachelayer fresh = {.fd = -1};
+	int fd = fcntl(sc->out.fd, F_DUPFD_CLOEXEC, 0);
+	enum err_code rc;
+
+	if (fd == -1 || !cachelayer_open(&fresh, fd, sc->name, &sc->key))
+		return err_set(e, ERR_IO, "it cannot be read again");
+	rc = cacheout_begin(&to, sc->dirfd, sc->name, &sc->key, e);
 	if (rc == ERR_NONE)
-		rc = le_add_varint(&sc->out, shared, e);
+		rc = merge(sc, &to, base, &fresh, e);
 	if (rc == ERR_NONE)
-		rc = le_add_varint(&sc->out, path->len_bytes - shared, e);
+		rc = cacheout_end(&to, snapshot, NULL, NULL, e);
+	return rc == ERR_NONE ? cacheout_publish(&to, sc->name, e) : rc;
+}
+
+static void
+unlink_suffix(struct statecache *sc, const char *suffix)
+{
+	char name[CACHE_NAME_BYTES];
+
+	snprintf(name, sizeof name, "%s%s", sc->name, suffix);
+	unlinkat(sc->dirfd, name, 0);
+}
+
+static enum err_code
+commit(struct statecache *sc, const struct id *snapshot, struct err *e)
+{
+	struct cachelayer *base = layer_of(sc, BASE);
+	uint64_t live_count = bits_count(&sc->live);
+	char name[CACHE_NAME_BYTES];
+	enum err_code rc;
+
+	if (base == NULL || live_count == 0) {
+		rc = cacheout_end(&sc->out, snapshot, NULL, NULL, e);
+		if (rc == ERR_NONE)
+			rc = cacheout_publish(&sc->out, sc->name, e);
+		unlink_suffix(sc, ".d");
+		return rc;
+	}
+	rc = cacheout_end(&sc->out, snapshot, &base->sum, &sc->live, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (live_count >= base->blocks_count / 2 &&
+	    (sc->out.bytes < REWRITE_BYTES ||
+		sc->out.bytes < base->end_at / REWRITE_FACTOR)) {
+		snprintf(name, sizeof name, "%s.d", sc->name);
+		return cacheout_publish(&sc->out, name, e);
+	}
+	rc = rewrite(sc, base, snapshot, e);
 	if (rc == ERR_NONE)
-		rc = buf_add(&sc->out, path->bytes + shared,
-		    path->len_bytes - shared, e);
-	if (rc == ERR_NONE)
-		rc = buf_add(&sc->out, stat, STAT_BYTES, e);
-	if (rc == ERR_NONE)
-		rc = le_add_varint(&sc->out, len_bytes, e);
-	if (rc == ERR_NONE)
-		rc = buf_add(&sc->out, encoded, len_bytes, e);
-	last->len_bytes = shared;
-	if (rc == ERR_NONE)
-		rc = buf_add(last, path->bytes + shared,
-		    path->len_bytes - shared, e);
-	if (rc == ERR_NONE)
-		sc->count++;
-	if (rc == ERR_NONE && sc->out.len_bytes >= FLUSH_BYTES)
-		rc = flush(sc, e);
+		unlink_suffix(sc, ".d");
 	return rc;
 }
 
@@ -338,37 +584,18 @@ statecache_commit(struct statecache **scp, const struct id *snapshot,
     struct err *e)
 {
 	OWNED(statecache_discard) struct statecache *sc = TAKE(*scp);
-	struct id sum;
-	enum err_code rc = buf_add_byte(&sc->out, RECORD_NONE, e);
+	enum err_code rc;
 
-	if (rc == ERR_NONE)
-		rc = le_add64(&sc->out, sc->count, e);
-	if (rc == ERR_NONE)
-		rc = buf_add(&sc->out, snapshot->bytes, ID_BYTES, e);
-	if (rc == ERR_NONE)
-		rc = flush(sc, e);
-	if (rc == ERR_NONE) {
-		hash_end(sc->hash, &sum);
-		rc = atomfile_write(sc->file, sum.bytes, ID_BYTES, e);
-	}
-	if (rc == ERR_NONE)
-		rc = atomfile_commit(&sc->file, e);
-	return rc == ERR_NONE ? rc : err_wrap(e, "writing the state cache");
-}
-
-void
-statecache_discard(struct statecache **scp)
-{
-	struct statecache *sc = TAKE(*scp);
-
-	if (sc == NULL)
-		return;
-	forget_old(sc);
-	atomfile_discard(&sc->file);
-	hash_free(&sc->hash);
-	buf_fini(&sc->out);
-	buf_fini(&sc->last_path);
-	buf_fini(&sc->at.path);
-	fdio_close(&sc->dirfd);
-	free(sc);
+	ASSERT(sc->run == NULL);
+	rc = commit(sc, snapshot, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "writing the state cache");
+	for (size_t i = 0; i < sc->layers_count; i++)
+		if (sc->roles[i] == PART)
+			remove_if_free(sc->dirfd, sc->layers[i].name);
+	/* Our own part, when it was rewritten. */
+	if (sc->out.name[0] != '\0')
+		unlinkat(sc->dirfd, sc->out.name, 0);
+	sc->out.name[0] = '\0';
+	return ERR_NONE;
 }

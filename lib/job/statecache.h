@@ -2,9 +2,20 @@
 #define JOB_STATECACHE_H
 
 /*
- * docs/format/statecache.md: reading the last run's records beside the walk,
+ * docs/format/statecache.md: reading earlier runs' records beside the walk,
  * writing this run's.  Losing it costs time only: everything that goes wrong
  * with it is answered by "not known".
+ *
+ *	statecache_open, statecache_trust
+ *	for each item in path order: statecache_find, and then one of
+ *		UNKNOWN	read it, statecache_add
+ *		SAME	statecache_add
+ *		HELD	nothing yet: it may become a whole page
+ *		PAGE	add hit.page to the tree, statecache_take_page
+ *		BROKEN	no page after all: statecache_replay until it is
+ *			false, adding each, and ask again
+ *		whenever the tree is between two pages: statecache_between
+ *	statecache_checkpoint now and then, statecache_commit
  */
 
 #include <bascule/base/err.h>
@@ -26,17 +37,66 @@ struct statecache_name {
 enum err_code statecache_open(struct statecache **out, const char *state_dir,
     const struct statecache_name *name, struct err *e) MUST_CHECK;
 
-/* The snapshot the old records describe; false when there are none. */
-bool statecache_parent(const struct statecache *sc, struct id *snapshot);
-/* That snapshot is gone: believe none of the records. */
-void statecache_distrust(struct statecache *sc);
+/* Records are believed only if is_there says so of their snapshot. */
+void statecache_trust(struct statecache *sc,
+    bool (*is_there)(void *ctx, const struct id *snapshot), void *ctx);
+
+enum statecache_answer {
+	STATECACHE_UNKNOWN,
+	STATECACHE_SAME,
+	STATECACHE_HELD,
+	STATECACHE_PAGE,
+	STATECACHE_BROKEN
+};
+
+struct statecache_hit {
+	/* SAME: its encoded item, borrowed until the next call. */
+	const uint8_t *encoded;
+	size_t len_bytes;
+	/* PAGE: it and those held are this page. */
+	struct id page;
+	uint64_t items_count;
+};
 
 /*
- * The encoded item of exactly this file, unchanged, or NULL.  Ask in path
- * order.  Borrowed until the next call.
+ * Is exactly this file known, unchanged?  Ask in path order.  between_pages:
+ * the item would begin a page; false: an item by itself is asked for.
  */
-const uint8_t *statecache_find(struct statecache *sc,
-    const struct source_item *item, size_t *len_bytes);
+enum statecache_answer statecache_find(struct statecache *sc,
+    const struct source_item *item, bool between_pages,
+    struct statecache_hit *hit);
+
+/*
+ * After HELD or PAGE: the item just asked for, as SAME would give it.  False:
+ * it is damaged.
+ */
+bool statecache_encoded(struct statecache *sc, struct statecache_hit *hit);
+/* ... and it is not the same after all: the next answer is BROKEN. */
+void statecache_refuse(struct statecache *sc);
+
+/* After UNKNOWN: what is known of an earlier state of the path. */
+bool statecache_previous(struct statecache *sc, struct statecache_hit *hit);
+
+/* Are items held?  Before the tree's root is asked for they are replayed. */
+bool statecache_holds(const struct statecache *sc);
+
+struct statecache_held {
+	const char *path;
+	size_t path_bytes;
+	const uint8_t *encoded;
+	size_t len_bytes;
+};
+/*
+ * The next of the held items; it is remembered for the next run as well.
+ * *more false: that was all.  ERR_CORRUPT: the cache is damaged, so that they
+ * cannot be given: it is removed, and the run must begin again.
+ */
+enum err_code statecache_replay(struct statecache *sc,
+    struct statecache_held *held, bool *more, struct err *e) MUST_CHECK;
+
+/* The held items went into the tree as the page. */
+enum err_code statecache_take_page(struct statecache *sc,
+    struct err *e) MUST_CHECK;
 
 /*
  * The encoded item that stood at the path last asked for, changed or not, or
@@ -53,11 +113,25 @@ enum err_code statecache_add(struct statecache *sc,
     const struct source_item *item, const void *encoded, size_t len_bytes,
     int64_t fs_now_s, struct err *e) MUST_CHECK;
 
+/* As tree_writer_leaf has it; page NULL: not to be taken as it is. */
+enum err_code statecache_between(struct statecache *sc, const struct id *page,
+    uint64_t items_count, struct err *e) MUST_CHECK;
+
+/*
+ * The records so far describe snapshot, durably.  kept: the snapshots that are
+ * needed besides (STATECACHE_KEPT_MAX), to describe what lies ahead.
+ */
+#define STATECACHE_PARTS_MAX 8
+#define STATECACHE_KEPT_MAX  (STATECACHE_PARTS_MAX + 1)
+enum err_code statecache_checkpoint(struct statecache *sc,
+    const struct id *snapshot, struct id kept[STATECACHE_KEPT_MAX],
+    size_t *kept_count, struct err *e) MUST_CHECK;
+
 /* The new records describe snapshot: put them in the old ones' place. */
 enum err_code statecache_commit(struct statecache **sc,
     const struct id *snapshot, struct err *e) MUST_CHECK;
 
-/* Keep the old one. */
+/* Keep the old one, and what checkpoints there were. */
 void statecache_discard(struct statecache **sc);
 
 #endif

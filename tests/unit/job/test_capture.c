@@ -244,6 +244,129 @@ still_whole(bool more_was_acknowledged)
 	ck_assert_uint_ge(list.count, more_was_acknowledged ? 2 : 1);
 }
 
+struct stop {
+	uint64_t at_bytes, at_files;
+};
+
+static bool
+stop_at(void *ctx, const struct job_progress *p)
+{
+	const struct stop *s = ctx;
+
+	return p->done_bytes < s->at_bytes && p->files_count < s->at_files;
+}
+
+static size_t
+checkpoints_count(void)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	struct err e = {0};
+	size_t count = 0;
+
+	ck_assert_int_eq(snapshot_list(&list, st, NULL, NULL, NULL, &e),
+	    ERR_NONE);
+	for (size_t i = 0; i < list.count; i++)
+		count += (list.snapshots[i].flags & SNAPSHOT_CHECKPOINT) != 0;
+	return count;
+}
+
+START_TEST(a_stopped_run_leaves_a_checkpoint_of_what_it_stored)
+{
+	static uint8_t noise[6 << 20];
+	struct stop stop = {4 << 20, UINT64_MAX};
+	struct capture_options opt = options();
+	struct capture_result result;
+	struct err e = {0};
+	int fd = openat(from.fd, "noise", O_WRONLY | O_CREAT, 0600);
+
+	repo_noise(noise, sizeof(noise), 1);
+	ck_assert_int_eq(write(fd, noise, sizeof(noise)), sizeof(noise));
+	close(fd);
+	opt.watch = (struct job_watch){&stop, stop_at, NULL};
+	ck_assert_int_eq(capture(&opt, &result, &e), ERR_CANCELLED);
+	ck_assert_uint_eq(checkpoints_count(), 1);
+	/* Half of the file is there already: it is read, but not stored. */
+	backed_up(&result);
+	ck_assert_uint_lt(result.new_bytes, 3 << 20);
+	ck_assert_uint_gt(result.new_bytes, 1 << 20);
+	ck_assert_uint_eq(checkpoints_count(), 0);
+}
+END_TEST
+
+START_TEST(a_checkpoint_is_made_as_often_as_was_said)
+{
+	struct capture_options opt = options();
+	struct capture_result result;
+	struct stop stop = {UINT64_MAX, 3};
+	struct err e = {0};
+
+	opt.checkpoint_ns = 1; /* after each file */
+	opt.watch = (struct job_watch){&stop, stop_at, NULL};
+	ck_assert_int_eq(capture(&opt, &result, &e), ERR_CANCELLED);
+	ck_assert_uint_eq(checkpoints_count(), 1);
+	opt.watch = (struct job_watch){0};
+	ck_assert_msg(capture(&opt, &result, &e) == ERR_NONE, "%s", e.text);
+	ck_assert_uint_eq(checkpoints_count(), 0);
+	still_whole(false);
+}
+END_TEST
+
+static struct id
+root_of(const struct id *snapshot)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	OWNED(free_mem) char *subtree = NULL;
+	char hex[ID_HEX_BYTES];
+	struct err e = {0};
+
+	ck_assert_int_eq(snapshot_find(&s, &subtree, st, id_hex(snapshot, hex),
+			     &e),
+	    ERR_NONE);
+	return s.root;
+}
+
+/* Of files that are old enough to be believed. */
+START_TEST(a_tree_from_the_state_cache_is_the_tree)
+{
+	static const char *const old[] = {"/usr/include/linux",
+	    "/usr/include/openssl"};
+	struct capture_options opt = options();
+	struct capture_result first, cached, stopped, again, fresh;
+	struct stop stop = {UINT64_MAX, 300};
+	struct id a, b;
+	struct err e = {0};
+
+	opt.roots = old;
+	opt.roots_count = 2;
+	ck_assert_int_eq(capture(&opt, &first, &e), ERR_NONE);
+	ck_assert_uint_gt(first.files_count, 500);
+	ck_assert_int_eq(capture(&opt, &cached, &e), ERR_NONE);
+	ck_assert_uint_ge(cached.unchanged_count, first.files_count);
+	/* Without the first hundreds, then with them again, and stopped. */
+	opt.roots++;
+	opt.roots_count = 1;
+	ck_assert_int_eq(capture(&opt, &stopped, &e), ERR_NONE);
+	opt.roots--;
+	opt.roots_count = 2;
+	opt.checkpoint_ns = 1;
+	opt.watch = (struct job_watch){&stop, stop_at, NULL};
+	ck_assert_int_eq(capture(&opt, &stopped, &e), ERR_CANCELLED);
+	opt.watch = (struct job_watch){0};
+	ck_assert_int_eq(capture(&opt, &again, &e), ERR_NONE);
+	ck_assert_uint_ge(again.unchanged_count, 300);
+	opt.state_dir = NULL;
+	ck_assert_int_eq(capture(&opt, &fresh, &e), ERR_NONE);
+	ck_assert_uint_eq(fresh.unchanged_count, 0);
+	a = root_of(&again.snapshot);
+	b = root_of(&fresh.snapshot);
+	ck_assert(id_equal(&a, &b));
+	a = root_of(&cached.snapshot);
+	ck_assert(id_equal(&a, &b));
+}
+END_TEST
+
 /*
  * System calls of a second backup failing, the first ones each and later ones
  * ever more apart; each time in a fresh repository, or the calls would be more
@@ -292,6 +415,9 @@ suite_job_capture(void)
 	tcase_add_test(tc, a_failing_command_makes_no_snapshot);
 	tcase_add_test(tc, an_empty_dump_is_a_failure);
 	tcase_add_test(tc, a_dry_run_stores_nothing);
+	tcase_add_test(tc, a_stopped_run_leaves_a_checkpoint_of_what_it_stored);
+	tcase_add_test(tc, a_checkpoint_is_made_as_often_as_was_said);
+	tcase_add_test(tc, a_tree_from_the_state_cache_is_the_tree);
 	tcase_add_test(tc,
 	    any_failing_call_of_a_backup_loses_nothing_acknowledged);
 	suite_add_tcase(s, tc);

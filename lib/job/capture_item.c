@@ -1,0 +1,434 @@
+/* One item of the source: unchanged, or opened, read and put. */
+
+#include "capture_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ATTEMPTS_MAX 3   /* at a file that changes while it is read */
+#define LOOK_COUNT   128 /* unchanged items between two looks at the clock */
+
+/* --- what could not be read ----------------------------------------------- */
+
+static enum err_code
+keep_problem(struct snapshot *s, const char *path, const char *reason,
+    struct err *e)
+{
+	struct snapshot_problem *p;
+
+	if (s->problems == NULL)
+		s->problems =
+		    calloc(SNAPSHOT_PROBLEMS_MAX, sizeof(*s->problems));
+	if (s->problems == NULL)
+		return err_nomem(e);
+	p = &s->problems[s->problems_count];
+	p->path = strdup(path);
+	p->reason = strdup(reason);
+	s->problems_count++; /* snapshot_fini frees half a one too */
+	return p->path == NULL || p->reason == NULL ? err_nomem(e) : ERR_NONE;
+}
+
+static enum err_code
+note_problem(struct capture *c, const struct entry_text *path,
+    const char *reason, struct err *e)
+{
+	const struct job_watch *w = &c->opt->watch;
+	const char *text = path->bytes == NULL ? "" : path->bytes;
+
+	c->result->problems_count++;
+	c->snapshot.problems_total_count++;
+	c->snapshot.flags |= SNAPSHOT_PARTIAL;
+	if (w->problem != NULL)
+		w->problem(w->ctx, text, reason);
+	if (c->snapshot.problems_count >= SNAPSHOT_PROBLEMS_MAX)
+		return ERR_NONE;
+	return keep_problem(&c->snapshot, text, reason, e);
+}
+
+struct warn_ctx {
+	struct capture *c;
+	const struct entry_text *path;
+};
+
+/* Metadata that could not be read. */
+static void
+on_warning(void *arg, enum err_code code, const char *text)
+{
+	struct warn_ctx *w = arg;
+	struct err e;
+
+	(void)code;
+	if (note_problem(w->c, w->path, text, &e) != ERR_NONE)
+		return; /* counted all the same */
+}
+
+/* --- one item --------------------------------------------------------------*/
+
+enum err_code
+capture_item_progress(struct capture *c, struct err *e)
+{
+	const struct job_watch *w = &c->opt->watch;
+	struct job_progress p = {c->result->files_count, c->done_bytes, 0};
+
+	if (w->progress != NULL && !w->progress(w->ctx, &p))
+		return err_set(e, ERR_CANCELLED, "the backup was stopped");
+	return ERR_NONE;
+}
+
+/* After each piece of work: shall it stop, is it time for a checkpoint? */
+static enum err_code
+pulse(struct capture *c, struct err *e)
+{
+	enum err_code rc = capture_item_progress(c, e);
+
+	c->items_since_look = 0;
+	return rc == ERR_NONE ? capture_checkpoint_tick(c, e) : rc;
+}
+
+static enum err_code
+pulse_sometimes(struct capture *c, struct err *e)
+{
+	return ++c->items_since_look < LOOK_COUNT ? ERR_NONE : pulse(c, e);
+}
+
+static void
+tally(struct capture *c, const struct entry *entry)
+{
+	struct capture_result *r = c->result;
+
+	if (entry->type == ENTRY_FILE) {
+		r->files_count++;
+		r->bytes += entry->size_bytes;
+	} else if (entry->type == ENTRY_DIR)
+		r->dirs_count++;
+	else
+		r->others_count++;
+}
+
+/* Where pages end, the cache's blocks do. */
+static enum err_code
+mark_page(struct capture *c, struct err *e)
+{
+	struct id page;
+	uint64_t items_count;
+	bool whole;
+
+	if (c->cache == NULL || !tree_writer_is_between(c->tree))
+		return ERR_NONE;
+	whole = tree_writer_leaf(c->tree, &page, &items_count);
+	return statecache_between(c->cache, whole ? &page : NULL, items_count,
+	    e);
+}
+
+/* The item goes into the tree and into the new state cache. */
+static enum err_code
+add_encoded(struct capture *c, const struct source_item *item,
+    const uint8_t *encoded, size_t len_bytes, int64_t began_s, struct err *e)
+{
+	const struct entry_text *path = &item->entry.path;
+	enum err_code rc = tree_writer_add_encoded(c->tree, path->bytes,
+	    path->len_bytes, encoded, len_bytes, e);
+
+	if (rc == ERR_NONE && c->cache != NULL)
+		rc = statecache_add(c->cache, item, encoded, len_bytes, began_s,
+		    e);
+	return rc == ERR_NONE ? mark_page(c, e) : rc;
+}
+
+enum err_code
+capture_item_settle(struct capture *c, struct err *e)
+{
+	struct statecache_held held;
+	bool more = c->cache != NULL && statecache_holds(c->cache);
+	enum err_code rc = ERR_NONE;
+
+	while (more && rc == ERR_NONE) {
+		rc = statecache_replay(c->cache, &held, &more, e);
+		if (rc != ERR_NONE || !more)
+			break;
+		rc = tree_writer_add_encoded(c->tree, held.path,
+		    held.path_bytes, held.encoded, held.len_bytes, e);
+		if (rc == ERR_NONE)
+			rc = mark_page(c, e);
+	}
+	return rc;
+}
+
+static bool
+has_links(const struct source_item *item)
+{
+	return item->nlink > 1 && item->entry.type != ENTRY_DIR;
+}
+
+/* A cached member of a link group must be of the group this run gave it. */
+static enum err_code
+link_still_fits(struct capture *c, const struct source_item *item,
+    const uint8_t *encoded, size_t len_bytes, bool *fits, struct err *e)
+{
+	OWNED(item_fini) struct item old = {0};
+	uint8_t group[ENTRY_LINK_BYTES];
+	bool found;
+	enum err_code rc = item_decode(&old, encoded, len_bytes, e);
+
+	*fits = false;
+	if (rc != ERR_NONE || !old.entry.linked)
+		return ERR_NONE; /* read it again */
+	memcpy(group, old.entry.link_group, ENTRY_LINK_BYTES);
+	rc = source_links_join(c->links, item, group, &found, e);
+	*fits = memcmp(group, old.entry.link_group, ENTRY_LINK_BYTES) == 0;
+	return rc;
+}
+
+static enum err_code
+join_links(struct capture *c, struct source_item *item, struct err *e)
+{
+	struct entry *entry = &item->entry;
+	struct id id;
+	bool found;
+
+	entry->linked = has_links(item);
+	if (!entry->linked)
+		return ERR_NONE;
+	hash_id(c->link_key, entry->path.bytes, entry->path.len_bytes, &id);
+	memcpy(entry->link_group, id.bytes, ENTRY_LINK_BYTES);
+	return source_links_join(c->links, item, entry->link_group, &found, e);
+}
+
+/* What stood at this path: its changed chunks become differences. */
+static void
+tell_previous(struct capture *c)
+{
+	OWNED(item_fini) struct item old = {0};
+	struct statecache_hit hit;
+	struct err e;
+
+	if (c->cache != NULL && statecache_previous(c->cache, &hit) &&
+	    item_decode(&old, hit.encoded, hit.len_bytes, &e) == ERR_NONE)
+		content_writer_previous(c->contents, &old.content);
+}
+
+/* All of an open file into one content. */
+static enum err_code
+read_content(struct capture *c, struct source_file *file, struct content *out,
+    struct err *e)
+{
+	struct source_run run;
+	enum err_code rc;
+
+	content_writer_reset(c->contents);
+	tell_previous(c);
+	do {
+		rc = source_read(file, c->bytes, CAPTURE_READ_BYTES, &run, e);
+		if (rc != ERR_NONE)
+			return rc;
+		rc =
+		    content_writer_add(c->contents, c->bytes, run.len_bytes, e);
+		c->done_bytes += run.len_bytes;
+		if (rc == ERR_NONE)
+			rc = pulse(c, e);
+		if (rc != ERR_NONE)
+			return rc;
+	} while (run.len_bytes > 0);
+	return content_writer_end(c->contents, out, e);
+}
+
+/*
+ * Open the item, read it if it has content, and say whether that is one
+ * consistent copy: ERR_BUSY if not, with the content all the same.
+ */
+static enum err_code
+read_once(struct capture *c, struct source_item *item, struct content *out,
+    struct err *e)
+{
+	OWNED(source_close) struct source_file *file = NULL;
+	struct warn_ctx wc = {c, &item->entry.path};
+	struct arc_warn warn = {on_warning, &wc};
+	enum err_code rc = source_open(item, &file, warn, e);
+
+	content_fini(out);
+	if (rc != ERR_NONE || file == NULL)
+		return rc;
+	rc = read_content(c, file, out, e);
+	return rc != ERR_NONE ? rc : source_finish(&file, e);
+}
+
+/* The end of the run, or of this item only? */
+static bool
+ends_run(const struct capture *c, enum err_code code)
+{
+	return capture_is_command(c) || code == ERR_NOMEM ||
+	    code == ERR_CANCELLED || code == ERR_NOSPACE;
+}
+
+/*
+ * A file that changed while it was read is kept as far as it was read: the
+ * entry must say what is there, not what was promised.
+ */
+static void
+take_what_was_read(struct entry *entry, const struct content *content)
+{
+	if (entry->type != ENTRY_FILE ||
+	    entry_content_bytes(entry) == content->size_bytes)
+		return;
+	entry->sparse = false;
+	entry->extent_count = 0;
+	entry->size_bytes = content->size_bytes;
+}
+
+/* Bring item and content together; *skipped: it could not be had. */
+static enum err_code
+read_item(struct capture *c, struct source_item *item, struct content *out,
+    bool *skipped, struct err *e)
+{
+	struct err why = {0};
+	enum err_code rc = ERR_BUSY;
+
+	*skipped = false;
+	for (int i = 0; rc == ERR_BUSY && i < ATTEMPTS_MAX; i++)
+		rc = read_once(c, item, out, &why);
+	if (rc == ERR_NONE)
+		return rc;
+	if (ends_run(c, rc)) {
+		*e = why;
+		return rc;
+	}
+	*skipped = rc != ERR_BUSY;
+	if (!*skipped)
+		take_what_was_read(&item->entry, out);
+	return note_problem(c, &item->entry.path, why.text, e);
+}
+
+static enum err_code
+capture_changed(struct capture *c, struct source_item *item, struct err *e)
+{
+	OWNED(content_fini) struct content content = {0};
+	int64_t began_s = now_utc().ns / NS_PER_S;
+	struct item it = {0};
+	bool skipped;
+	enum err_code rc = read_item(c, item, &content, &skipped, e);
+
+	if (rc != ERR_NONE || skipped)
+		return rc;
+	if (capture_is_command(c))
+		item->entry.size_bytes = content.size_bytes;
+	rc = join_links(c, item, e);
+	if (rc != ERR_NONE)
+		return rc;
+	c->changed_count++;
+	it.entry = item->entry; /* both are borrowed: no fini */
+	it.content = content;
+	buf_clear(&c->encoded);
+	rc = item_encode(&c->encoded, &it, e);
+	if (rc == ERR_NONE)
+		rc = add_encoded(c, item, c->encoded.bytes,
+		    c->encoded.len_bytes, began_s, e);
+	tally(c, &item->entry);
+	return rc;
+}
+
+/* --- unchanged or not ----------------------------------------------------- */
+
+/* The items held and this one are a page of an earlier tree. */
+static enum err_code
+take_page(struct capture *c, const struct source_item *item,
+    const struct statecache_hit *hit, struct err *e)
+{
+	const struct entry_text *path = &item->entry.path;
+	enum err_code rc = tree_writer_add_leaf(c->tree, path->bytes,
+	    path->len_bytes, &hit->page, hit->items_count, e);
+
+	if (rc == ERR_NOTFOUND) /* one by one, then */
+		return capture_item_settle(c, e);
+	return rc == ERR_NONE ? statecache_take_page(c->cache, e) : rc;
+}
+
+/* Ask the cache; what it held and need not is in the tree afterwards. */
+static enum err_code
+look_up(struct capture *c, const struct source_item *item,
+    enum statecache_answer *answer, struct statecache_hit *hit, struct err *e)
+{
+	enum err_code rc;
+
+	*answer = STATECACHE_UNKNOWN;
+	if (c->cache == NULL)
+		return ERR_NONE;
+	*answer = statecache_find(c->cache, item,
+	    c->tree != NULL && tree_writer_is_between(c->tree), hit);
+	if (*answer != STATECACHE_BROKEN)
+		return ERR_NONE;
+	rc = capture_item_settle(c, e);
+	if (rc == ERR_NONE)
+		*answer = statecache_find(c->cache, item,
+		    tree_writer_is_between(c->tree), hit);
+	return rc;
+}
+
+/* An unchanged name of several must still be of its group. */
+static enum err_code
+check_links(struct capture *c, const struct source_item *item,
+    enum statecache_answer *answer, struct statecache_hit *hit, struct err *e)
+{
+	bool held = *answer != STATECACHE_SAME, fits;
+	enum err_code rc;
+
+	if (held && !statecache_encoded(c->cache, hit))
+		fits = false;
+	else {
+		rc = link_still_fits(c, item, hit->encoded, hit->len_bytes,
+		    &fits, e);
+		if (rc != ERR_NONE)
+			return rc;
+	}
+	if (fits)
+		return ERR_NONE;
+	*answer = STATECACHE_UNKNOWN;
+	if (!held)
+		return ERR_NONE;
+	statecache_refuse(c->cache);
+	return capture_item_settle(c, e);
+}
+
+static enum err_code
+take_unchanged(struct capture *c, const struct source_item *item,
+    enum statecache_answer answer, const struct statecache_hit *hit,
+    struct err *e)
+{
+	c->done_bytes += item->entry.size_bytes;
+	tally(c, &item->entry);
+	switch (answer) {
+	case STATECACHE_HELD: return ERR_NONE;
+	case STATECACHE_PAGE: return take_page(c, item, hit, e);
+	default:
+		return add_encoded(c, item, hit->encoded, hit->len_bytes,
+		    INT64_MAX, e);
+	}
+}
+
+enum err_code
+capture_item_take(struct capture *c, struct source_item *item, struct err *e)
+{
+	struct statecache_hit hit = {0};
+	enum statecache_answer answer;
+	enum err_code rc;
+
+	if (item->kind == SOURCE_PROBLEM)
+		return note_problem(c, &item->entry.path, item->problem.text,
+		    e);
+	rc = look_up(c, item, &answer, &hit, e);
+	if (rc == ERR_NONE && answer != STATECACHE_UNKNOWN && has_links(item))
+		rc = check_links(c, item, &answer, &hit, e);
+	if (rc != ERR_NONE)
+		return rc;
+	c->result->unchanged_count += answer != STATECACHE_UNKNOWN;
+	if (c->opt->dry_run) {
+		tally(c, &item->entry);
+		if (answer == STATECACHE_UNKNOWN &&
+		    item->entry.type == ENTRY_FILE)
+			c->result->new_bytes += item->entry.size_bytes;
+	} else if (answer == STATECACHE_UNKNOWN) {
+		rc = capture_changed(c, item, e);
+		return rc == ERR_NONE ? pulse(c, e) : rc;
+	} else
+		rc = take_unchanged(c, item, answer, &hit, e);
+	return rc == ERR_NONE ? pulse_sometimes(c, e) : rc;
+}

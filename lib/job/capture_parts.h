@@ -1,0 +1,67 @@
+#ifndef JOB_CAPTURE_PARTS_H
+#define JOB_CAPTURE_PARTS_H
+
+/* What the units of capture share. */
+
+#include <bascule/base/now.h>
+#include <bascule/crypt.h>
+#include <bascule/job.h>
+#include <bascule/source.h>
+
+#include "statecache.h"
+
+#define CAPTURE_READ_BYTES ((size_t)1 << 20)
+
+struct capture {
+	struct store *st;
+	const struct capture_options *opt;
+	struct capture_result *result;
+	struct source *source;
+	struct session *session;
+	struct writer *writer;
+	struct content_writer *contents;
+	struct tree_writer *tree;
+	struct statecache *cache; /* NULL: none is kept */
+	bool reads_all;           /* nothing in it is believed */
+	struct source_links *links;
+	struct hash_key *link_key;
+	struct snapshot snapshot;
+	struct buf encoded;
+	uint8_t *bytes; /* CAPTURE_READ_BYTES */
+	uint64_t done_bytes;
+	uint32_t items_since_look; /* at the clock */
+	struct mono checkpointed;  /* when, or when the run began */
+	/* Items read and bytes stored, in all and by then. */
+	uint64_t changed_count, changed_then, new_bytes_then;
+};
+
+static inline bool
+capture_is_command(const struct capture *c)
+{
+	return c->opt->command != NULL;
+}
+
+/* --- capture_item ---------------------------------------------------------- */
+
+/* The source's next item into the tree, or beside it until a page is full. */
+enum err_code capture_item_take(struct capture *c, struct source_item *item,
+    struct err *e) MUST_CHECK;
+/* What is beside the tree goes into it. */
+enum err_code capture_item_settle(struct capture *c, struct err *e) MUST_CHECK;
+/* Tell how far it is; ERR_CANCELLED when it is to stop. */
+enum err_code capture_item_progress(struct capture *c,
+    struct err *e) MUST_CHECK;
+
+/* --- capture_checkpoint ---------------------------------------------------- */
+
+/* If it is time: what was stored so far counts from now on. */
+enum err_code capture_checkpoint_tick(struct capture *c,
+    struct err *e) MUST_CHECK;
+/* If anything was read since the last. */
+enum err_code capture_checkpoint_now(struct capture *c,
+    struct err *e) MUST_CHECK;
+/* The snapshot's details so far, and its root. */
+enum err_code capture_checkpoint_fill(struct capture *c,
+    struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,92 @@
+#!/bin/sh
+# A backup that is killed, or stopped, half way: the next one reads nothing of
+# what the last checkpoint holds again, and stores nothing of it again.
+IN_MEMORY=1
+. "$(dirname "$0")/../support/scenario.sh"
+command -v strace >/dev/null || { skip 'resuming' 'no strace'; finish; exit; }
+
+# Files that were there long before: young ones are read again by rule.
+data=/usr/include
+[ "$(find $data -type f | wc -l)" -gt 2000 ] || data=/usr/share
+"$B" -r repo init >/dev/null 2>&1
+
+# watched LOG command...: which files it opens to read, slowly.
+watched() {
+	log=$1; shift
+	exec strace -f -y -q -ttt -s 300 -o "$log" -e trace=openat,fdatasync \
+	    -e inject=openat:delay_enter=800 "$@"
+}
+# Paths of regular files opened to be read; of LOG 1 only those opened before
+# the state cache was last flushed.
+opened() {
+	python3 - "$1" "$2" <<'END'
+import re, sys
+pattern = re.compile(r'(\d+\.\d+) openat\(\d+<([^>]*)>, "((?:[^"\\]|\\.)*)", O_RDONLY\|[^)]*O_NONBLOCK[^)]*\) = \d')
+files, last = [], 0.0
+for line in open(sys.argv[1], errors="replace"):
+    if "fdatasync(" in line:
+        last = float(line.split()[1])
+    m = pattern.search(line)
+    if m:
+        files.append((float(m[1]), m[2] + "/" + m[3]))
+for when, path in files:
+    if sys.argv[2] == "all" or when < last:
+        print(path)
+END
+}
+traced() { set -- $(cat "/proc/$1/task/$1/children"); echo "${1:-0}"; }
+checkpoints() { "$B" -r repo --json snapshots --all | grep -c '"checkpoint":true'; }
+
+# --- killed
+(watched log1 "$B" -r repo --quiet backup --checkpoint 1 $data) >/dev/null 2>&1 &
+pid=$!
+remember $pid
+for i in $(seq 100); do
+	[ -e log1 ] && [ "$(grep -c 'fdatasync(' log1)" -ge 2 ] && break
+	sleep 0.1
+done
+sleep 0.2
+kill -9 "$(traced $pid)"
+wait $pid 2>/dev/null
+is 'one checkpoint is left' "$(checkpoints)" 1
+"$B" -r repo --json snapshots >list
+is 'it is not among the snapshots' "$(grep -c '"type":"snapshot"' list)" 0
+expect 1 'nor is it the latest' "$B" -r repo ls latest; says 'no snapshot'
+id=$("$B" -r repo --json snapshots --all | sed -n 's/.*"snapshot":"\([0-9a-f]*\)".*/\1/p' | head -n 1)
+expect 3 'it is restored only with a word' "$B" -r repo restore --to part "$id"
+says 'did not end'
+opened log1 before | sort >then
+holds 'the first run came somewhere' test "$(wc -l <then)" -gt 200
+
+# --- stopped
+(watched log2 "$B" -r repo --quiet backup --checkpoint 60 $data) >out2 2>err2 &
+pid=$!
+remember $pid
+sleep 2
+kill -INT "$(traced $pid)"
+wait $pid
+is 'stopped: 130' $? 130
+holds 'it says that the next one goes on' grep -q 'goes on from there' err2
+opened log2 all | sort >second
+comm -12 then second >twice
+is 'nothing is opened twice after kill -9' "$(wc -l <twice)" 0
+opened log2 before | sort >second
+holds 'the second run went further' test "$(wc -l <second)" -gt 20
+
+# --- to the end
+watched log3 "$B" -r repo --json backup $data >summary 2>/dev/null &
+pid=$!
+remember $pid
+wait $pid
+is 'the third run ends well' $? 0
+opened log3 all | sort >third
+sort then second | comm -12 - third >twice
+is 'nothing is opened twice after SIGINT' "$(wc -l <twice)" 0
+is 'each file was opened once' "$(sort then second third | uniq -d | wc -l)" 0
+is 'no checkpoint is left' "$(checkpoints)" 0
+is 'nor a part of the cache' "$(ls state/cache | grep -c '\.p')" 0
+mkdir all
+expect 0 'it restores' "$B" -r repo restore "latest:/$data" --to all
+same 'as it is' $data all
+expect 0 'and checks' "$B" -r repo check --open
+finish
