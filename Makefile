@@ -29,8 +29,8 @@ WRAPPED    := $(shell sh tools/wrapped.sh \
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
-.PHONY: all unit unit-tests test demo deps floors symbols format format-check \
-    lengths fuzz fuzz-build valgrind bench torture fidelity install clean policy-doc
+.PHONY: all unit unit-tests shim test demo deps floors symbols format format-check \
+    lengths fuzz fuzz-build valgrind bench torture crash fidelity install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 # Everything the compiler needs is there, or the one line that installs it is
@@ -74,6 +74,13 @@ $(BUILD)/unit-tests: $(call obj,$(TEST_SRC)) $(BUILD)/tests/suites.o \
 	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ \
 	    $(shell pkg-config --libs check) $(LIBS)
 $(BUILD)/tests/%.o: BASE += -Itests -I.
+
+# Between a program and the kernel, for the campaigns of tests/crash.
+shim: $(BUILD)/tests/crash/shim.so
+$(BUILD)/tests/crash/shim.so: tests/crash/shim.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
 
 test:
 	@sh tools/deps.sh install test
@@ -136,7 +143,13 @@ torture: all
 	ROUNDS=$${ROUNDS:-50} tests/scenario/61-daemon-kill.sh
 	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh
 	HISTORIES=$${HISTORIES:-2000} sh tests/scenario/11-retention-second-opinion.sh
+	$(MAKE) crash
 	sh tests/fidelity.sh
+# Every call at which a run can be cut off or fail, every state a power cut can
+# leave, hostile repositories: tests/crash/README.md.
+crash: all shim
+	$(MAKE) SAN=address,undefined all
+	for s in tests/scenario/6[6-9]-*.sh; do MOST=0 $$s || exit 1; done
 # What this system is made of, there and back: 8 GB of room in TMPDIR.
 fidelity: all
 	sh tests/fidelity.sh

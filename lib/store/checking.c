@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,6 +74,23 @@ check_formats(struct checking *ck)
 		checking_damage(ck, "format.bak", "differs from format");
 }
 
+/*
+ * Is there a writer behind that file?  What is left of a dead one says nothing
+ * any more, and no writer waits until it is on disk: after a power cut it may
+ * be empty or cut short.  The next session sweeps it.
+ */
+static bool
+session_lives(int dirfd, const char *name)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	OWNED(fdio_close) int fd = -1;
+	struct err ignored;
+
+	if (repo_open_file(&fd, NULL, dirfd, name, &ignored) != ERR_NONE)
+		return false;
+	return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
+}
+
 /* Sessions come and go while we look: only what can be read counts. */
 static enum err_code
 check_sessions(struct checking *ck, struct err *e)
@@ -90,7 +108,8 @@ check_sessions(struct checking *ck, struct err *e)
 		    SESSION_FILE_MAX, &why);
 		if (rc == ERR_NONE &&
 		    head_check(b.bytes, b.len_bytes, HEAD_SESSION,
-			ck->store->family, &why) != ERR_NONE)
+			ck->store->family, &why) != ERR_NONE &&
+		    session_lives(ck->store->sessions_fd, n.names[i]))
 			checking_damage(ck, object, "%s", why.text);
 		rc = rc == ERR_NOMEM ? err_nomem(e) : ERR_NONE;
 	}

@@ -306,6 +306,28 @@ START_TEST(a_damaged_pack_is_pinpointed)
 }
 END_TEST
 
+/* A power cut may leave it: nobody waits until a session is on disk. */
+START_TEST(what_is_left_of_a_dead_session_is_no_damage)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	const char *name = "sessions/0123456789abcdef0123456789abcdef";
+	OWNED(fdio_close) int fd = -1;
+	struct damages d;
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/%s", r.path, name);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ne(fd, -1);
+	must_be_clean(CHECK_READ);
+	ck_assert_int_eq(write(fd, "Bascule", 7), 7);
+	must_be_clean(CHECK_READ);
+	/* a writer that lives has one that is whole */
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &fl), 0);
+	ck_assert_uint_eq(check(CHECK_READ, &d), 1);
+	ck_assert_msg(strstr(d.text, name) != NULL, "%s", d.text);
+}
+END_TEST
+
 START_TEST(a_missing_or_cut_file_is_named)
 {
 	struct id snapshot;
@@ -501,6 +523,7 @@ suite_store_check(void)
 	tcase_add_test(tc, one_flipped_bit_in_any_byte_is_found_and_named);
 	tcase_add_test(tc, a_flipped_footer_is_found_without_reading_the_pack);
 	tcase_add_test(tc, a_damaged_pack_is_pinpointed);
+	tcase_add_test(tc, what_is_left_of_a_dead_session_is_no_damage);
 	tcase_add_test(tc, a_missing_or_cut_file_is_named);
 	tcase_add_test(tc, format_bak_serves_for_reading_only);
 	tcase_add_test(tc, any_failing_call_loses_nothing_acknowledged);

@@ -1,0 +1,302 @@
+"""What the campaigns of this folder share: repositories to hurt, and a judge.
+
+An *act* is one run of the program on a repository (first backup, backup of
+changed files, far end of a replication, ...).  The ground makes each act's
+repository once; a campaign hurts a copy of it, and judged() says what is wrong
+with what is left: every byte checks clean, nothing that was acknowledged is
+missing, it restores as it was saved, the next run succeeds.
+"""
+import hashlib
+import itertools
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+TIMEOUT_S = 60
+
+
+def digest(folder):
+    """Names, kinds, modes, times and bytes of all below."""
+    h = hashlib.sha256()
+    for top, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names) + folders:
+            path = os.path.join(top, name)
+            st = os.lstat(path)
+            h.update(f"{os.path.relpath(path, folder)} {st.st_mode:o} "
+                     f"{st.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+            if os.path.isfile(path):
+                with open(path, "rb") as f:
+                    h.update(hashlib.sha256(f.read()).digest())
+    return h.hexdigest()
+
+
+def said(output):
+    """The lines that are whole."""
+    for line in output.splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def acknowledged(output):
+    return [line["snapshot"] for line in said(output)
+            if line["type"] == "summary" and "snapshot" in line]
+
+
+def files_below(folder):
+    for top, _, names in os.walk(folder):
+        for name in names:
+            yield os.path.relpath(os.path.join(top, name), folder)
+
+
+class Act:
+    """One run of the program: `words` on a copy of `base`, which holds `kept`
+    (snapshot -> digest of what was saved)."""
+
+    def __init__(self, name, words, base=None, kept=None, src=None, state=None):
+        self.name, self.words, self.base = name, words, base
+        self.kept, self.src, self.state = kept or {}, src, state
+        self.stdin = None
+        self.pushed = {}  # by a replication: what the whole of it acknowledges
+        self.next = lambda ground, repo, state: ground.call(
+            repo, self.words, state=state)
+
+    def acknowledges(self, output, is_all):
+        """Snapshot -> what was saved, of those this output vouches for."""
+        if self.stdin is not None:
+            return dict(self.kept, **(self.pushed if is_all else {}))
+        return dict(self.kept, **{s: None for s in acknowledged(output)})
+
+
+class Ground:
+    def __init__(self, bascule, shim, work, seed=1, ssh=None):
+        self.ssh = ssh  # a folder of tests/support/sshd.sh
+        self.bascule, self.shim, self.work = bascule, shim, work
+        self.key, self.rng = f"{work}/key", random.Random(seed)
+        self.passed = self.failed = 0
+        self.lock, self.serial = threading.Lock(), itertools.count()
+        os.makedirs(work)
+
+    # --- running
+
+    def call(self, repo, words, state=None, shim=None, stdin=None):
+        env = dict(os.environ, BASCULE_KEY_FILE=self.key,
+                   BASCULE_STATE_DIR=state or f"{self.work}/state")
+        for name, value in (shim or {}).items():
+            env["SHIM_" + name] = str(value)
+        if shim:
+            env["LD_PRELOAD"] = self.shim
+        with open(stdin or os.devnull, "rb") as source:
+            try:
+                return subprocess.run([self.bascule, "-r", repo, "--json", *words],
+                                      stdin=source, capture_output=True, env=env,
+                                      timeout=TIMEOUT_S, check=False)
+            except subprocess.TimeoutExpired as e:
+                return subprocess.CompletedProcess(words, 1000, e.stdout or b"",
+                                                   b"it hangs")
+
+    def must(self, repo, *words, **kw):
+        done = self.call(repo, words, **kw)
+        if done.returncode != 0:
+            sys.exit(f"not ok {words}: {done.returncode} {done.stdout} {done.stderr}")
+        return done
+
+    def has(self, command):
+        """Does this build have that command?"""
+        done = subprocess.run([self.bascule, *command.split(), "--help"],
+                              capture_output=True, check=False)
+        return done.returncode == 0
+
+    # --- what is hurt
+
+    def write(self, path, size, seed):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(random.Random(seed).randbytes(size))
+
+    def sources(self, src):
+        """Small ones that share frames, one in many chunks, folders, a link."""
+        for i in range(9):
+            self.write(f"{src}/folder{i % 3}/small{i}", 700 * i, f"s{i}")
+        self.write(f"{src}/big", 900_000, "big")
+        os.symlink("big", f"{src}/link")
+
+    def changed(self, src, seed):
+        """A few bytes of the big one, a file more, a file less."""
+        with open(f"{src}/big", "r+b") as f:
+            for where in (70_000, 500_000):
+                f.seek(where)
+                f.write(random.Random(f"{seed}{where}").randbytes(40))
+        self.write(f"{src}/new{seed}", 5000, f"n{seed}")
+        os.unlink(f"{src}/folder0/small0") if os.path.exists(
+            f"{src}/folder0/small0") else None
+
+    def backup(self, repo, src, kept, state):
+        done = self.must(repo, "backup", "--dataset", "d", src, state=state)
+        kept[acknowledged(done.stdout)[0]] = digest(src)
+
+    def backup_act(self, name, times):
+        """A repository of so many backups, and one more that will be."""
+        repo, src = f"{self.work}/{name}-base", f"{self.work}/{name}-src"
+        state, kept = f"{self.work}/{name}-state", {}
+        self.sources(src)
+        new = ["--key-file", self.key] if not os.path.exists(self.key) else []
+        if new:
+            self.must(repo, "init", *new)
+            shutil.copytree(repo, f"{self.work}/empty", symlinks=True)
+        else:
+            shutil.copytree(f"{self.work}/empty", repo, symlinks=True)
+        os.makedirs(state, exist_ok=True)
+        for i in range(times):
+            self.backup(repo, src, kept, state)
+            self.changed(src, i)
+        return Act(name, ["backup", "--dataset", "d", src], repo, kept, src, state)
+
+    def replicate_words(self, program, to):
+        with open(f"{self.ssh}/port", encoding="utf-8") as f:
+            port = f.read().strip()
+        user = subprocess.run(["id", "-un"], capture_output=True, text=True,
+                              check=True).stdout.strip()
+        return ["replicate", "--known-hosts", f"{self.ssh}/known_hosts",
+                "--identity", f"{self.ssh}/id_ed25519", "--remote-bascule",
+                program, "--to", f"ssh://{user}@127.0.0.1:{port}{to}"]
+
+    def serve_act(self):
+        """The far end hears again what a sender once said to it: a copy with
+        one snapshot is given two more."""
+        act = self.backup_act("serve", 1)
+        source, copy = act.base, f"{self.work}/serve-copy"
+        heard, program = f"{self.work}/heard", f"{self.work}/serve.sh"
+        self.must(source, *self.replicate_words(self.bascule, copy))
+        pushed = dict(act.kept)
+        for i in range(2):
+            self.backup(source, act.src, pushed, act.state)
+            self.changed(act.src, f"s{i}")
+        with open(program, "w", encoding="utf-8") as f:
+            f.write(f'#!/bin/sh\ntee {heard} | {self.bascule} "$@"\n')
+        os.chmod(program, 0o755)
+        shutil.copytree(copy, f"{self.work}/serve-heard", symlinks=True)
+        self.must(source, *self.replicate_words(program, f"{self.work}/serve-heard"))
+        made = Act("serve", ["store", "serve", "--allow", "put"], copy, act.kept,
+                   act.src, act.state)
+        made.stdin, made.pushed = heard, pushed
+        made.next = lambda ground, repo, state: ground.call(
+            source, ground.replicate_words(ground.bascule, repo), state=state)
+        return made
+
+    def acts(self, wanted):
+        made = {"first": lambda: self.backup_act("first", 0),
+                "changed": lambda: self.backup_act("changed", 2),
+                "merge": lambda: self.backup_act("merge", 7),
+                "serve": self.serve_act}
+        return [made[name]() for name in wanted]
+
+    # --- judging
+
+    def fresh(self, act, name):
+        """A copy of the act's repository and state: (folder, repo, state)."""
+        folder = f"{self.work}/{name}-{next(self.serial)}"
+        os.makedirs(folder)
+        if act.base is not None:
+            shutil.copytree(act.base, f"{folder}/repo", symlinks=True)
+        if act.state is not None:
+            shutil.copytree(act.state, f"{folder}/state")
+        return folder, f"{folder}/repo", f"{folder}/state"
+
+    def whole(self, repo, when, depth="--read"):
+        done = self.call(repo, ["check", depth])
+        if done.returncode != 0:
+            return f"{when}: check ended with {done.returncode}: " \
+                   f"{done.stdout.decode()} {done.stderr.decode()}"
+        return None
+
+    def there(self, repo, wanted, when):
+        names = {os.path.basename(n) for n in files_below(f"{repo}/snapshots")}
+        missing = set(wanted) - names
+        return f"{when}: acknowledged and lost: {missing}" if missing else None
+
+    def restored(self, act, repo, snapshot, digest_wanted, when):
+        out = f"{os.path.dirname(repo)}/out-{next(self.serial)}"
+        done = self.call(repo, ["restore", f"{snapshot}:{act.src}", "--to", out])
+        if done.returncode != 0:
+            return f"{when}: restore: {done.stdout.decode()} {done.stderr.decode()}"
+        if digest(out) != digest_wanted:
+            return f"{when}: {snapshot} is not as it was saved"
+        shutil.rmtree(out)
+        return None
+
+    def next_run(self, act, repo, state):
+        """The act once more, undisturbed, and everything after it."""
+        done = act.next(self, repo, state)
+        if done.returncode != 0:
+            return f"the next run ended with {done.returncode}: " \
+                   f"{done.stdout.decode()} {done.stderr.decode()}"
+        for folder in ("tmp", "sessions"):
+            left = os.listdir(f"{repo}/{folder}")
+            if left:
+                return f"after the next run {folder} holds {left}"
+        wrong = self.whole(repo, "after the next run")
+        wanted = act.acknowledges(done.stdout, True)
+        return wrong or self.there(repo, wanted, "after the next run")
+
+    def judged(self, act, repo, state, wanted, thorough):
+        """What is wrong with a repository, None if nothing."""
+        wrong = self.whole(repo, "as it was left") or \
+            self.there(repo, wanted, "as it was left")
+        if wrong is None and thorough:
+            for snapshot, saved in wanted.items():
+                wrong = wrong or self.restored(act, repo, snapshot,
+                                               saved or digest(act.src), "restored")
+        if wrong is None:
+            wrong = self.next_run(act, repo, state)
+        if wrong is None and thorough:
+            wrong = self.whole(repo, "opened after the next run", "--open")
+        return wrong
+
+    # --- counting
+
+    def result(self, wrong, what):
+        with self.lock:
+            if wrong is None:
+                self.passed += 1
+            else:
+                self.failed += 1
+                if self.failed <= 30:
+                    print(f"not ok {what}: {wrong}", flush=True)
+
+    def each(self, numbers, run):
+        """run(n) for each number, two at a time."""
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(run, numbers))
+
+    def end(self):
+        print(f"{self.passed} passed, {self.failed} failed")
+        sys.exit(self.failed > 0)
+
+
+def stride(total, most):
+    """1..total, or so many of them spread evenly (0: all)."""
+    if most == 0 or total <= most:
+        return list(range(1, total + 1))
+    return sorted({1 + i * (total - 1) // (most - 1) for i in range(most)})
+
+
+def hit(log):
+    """What the shim says it did: (call and file, None) or (None, count)."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as f:
+            lines = f.read().splitlines()
+    except OSError:
+        return None, 0
+    count = max([int(line.split()[0]) for line in lines] or [0])
+    for line in lines:
+        if line.split()[1] != "end":
+            return line, count
+    return None, count

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SIGKILL just before each call that changes a repository: first backup, backup
+# of changed files, one that merges segments, the far end of a replication.
+# MOST calls of each, spread evenly; 0 (make crash): every one, and torn writes.
+IN_MEMORY=1
+. "$(dirname "$0")/../support/crash.sh"
+. "$TOP/tests/support/sshd.sh"
+unset SSH_AUTH_SOCK
+MOST=${MOST:-9}
+[ "$MOST" = 0 ] && torn=--torn || torn=
+# shellcheck disable=SC2086
+campaign kill_each.py --most "$MOST" $torn
+if sshd_start "$PWD/ssh"; then
+	# shellcheck disable=SC2086
+	campaign kill_each.py --most "$MOST" $torn --acts serve --ssh "$PWD/ssh"
+	sshd_stop "$PWD/ssh"
+else
+	not_ok 'sshd does not start'
+fi
+finish
