@@ -58,11 +58,11 @@ $(BUILD)/%.o: %.c
 
 # --- tests -----------------------------------------------------------------
 # tests/unit/store/test_pack.c has one suite_store_pack(); M=store runs one
-# module's suites only.
+# module's suites only, M=a,b those of two.
 M ?=
 unit-tests: $(BUILD)/unit-tests
 unit: $(BUILD)/unit-tests
-	CK_DEFAULT_TIMEOUT=120 $(if $(SAN),CK_FORK=no) $(BUILD)/unit-tests $(M)
+	CK_DEFAULT_TIMEOUT=120 $(if $(SAN),CK_FORK=no) $(BUILD)/unit-tests $(subst $(comma), ,$(M))
 $(BUILD)/tests/suites.c: tools/suites.sh $(wildcard tests/unit/*/test_*.c)
 	@mkdir -p $(@D)
 	sh tools/suites.sh $(wildcard tests/unit/*/test_*.c) >$@
