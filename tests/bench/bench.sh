@@ -1,49 +1,88 @@
 #!/bin/sh
-# bench.sh: bascule, restic and tar | zstd in one run, on the sets of mkdata.sh.
+# bench.sh: bascule and its peers in one run, on the sets of mkdata.sh.
 #
 #	SCALE=1 SETS='D1 D5' DIR=/var/tmp/bench RUNS=3 sh tests/bench/bench.sh
 #
 # DIR (outside of the tree) holds the data, which is made once, and everything
-# else, which is removed.  SCALE 0.1 is 300 MB.  For each set: first backup,
-# unchanged backup, restore; the median of RUNS, the page cache warm for all;
-# peak memory as GNU time has it.  restic: its own defaults (compression auto),
-# its cache in DIR.  Ratios are against restic: above 1 is faster.
+# else, which is removed.  SCALE 0.1 is 300 MB; SETS of D1 D2 D3 D4 D5 (the
+# changed ones, D2b and D3b, come with theirs).  PEERS='restic tar' leaves out
+# borg.  GROWTH=1 adds how time grows: D3 and D5 at several scales.
+#
+# For each set: first backup, unchanged, changed, restore, one file, list,
+# check, prune; the median of RUNS, the page cache warm for all; peak memory as
+# GNU time has it.  restic and borg: their own defaults but for borg's zstd,3.
+# Every row with a bar says whether it was met ("FAILS" if not): the bars are
+# ratios to a peer in this run, table.py has them.
 set -eu
 cd "$(dirname "$0")/../.."
 top=$PWD
-SCALE=${SCALE:-0.1} SETS=${SETS:-D1} RUNS=${RUNS:-1}
+SCALE=${SCALE:-0.1} SETS=${SETS:-D1} RUNS=${RUNS:-1} GROWTH=${GROWTH:-}
+PEERS=${PEERS:-restic borg tar}
 DIR=${DIR:-${TMPDIR:-/tmp}/bascule-bench-$SCALE}
 B=${BASCULE:-$top/build/bascule}
 [ -x "$B" ] || make -s -j"$(nproc)" all
-for p in restic zstd tar python3 /usr/bin/time; do
+for p in restic zstd tar python3 unshare /usr/bin/time; do
 	command -v $p >/dev/null || { echo "bench: $p is missing: make deps" >&2; exit 1; }
 done
+command -v borg >/dev/null || PEERS=$(echo "$PEERS" | sed 's/borg//')
 export SCALE LC_ALL=C
 mkdir -p "$DIR"
 DIR=$(cd "$DIR" && pwd)
+sets=
+for set in $SETS; do
+	case $set in
+	D2) sets="$sets D2 D2b" ;;
+	D3) sets="$sets $([ -e "$DIR/data/D3.done" ] || echo D1 D2) D3 D3b" ;;
+	*) sets="$sets $set" ;;
+	esac
+done
 # shellcheck disable=SC2086
-bash tests/bench/mkdata.sh "$DIR/data" $SETS
-work=$DIR/work
+bash tests/bench/mkdata.sh "$DIR/data" $sets
+work=$DIR/work.$$
 rm -rf "$work"
-mkdir "$work"
+mkdir "$work" "$work/src"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 export HOME="$work/home" BASCULE_STATE_DIR="$work/state"
 export RESTIC_CACHE_DIR="$work/restic-cache" RESTIC_PASSWORD=bench
+export BORG_PASSPHRASE=bench BORG_BASE_DIR="$work/borg-base"
 results=$work/results
 : >"$results"
 
-# measure TOOL WHAT command...: "set tool what seconds user system KiB".
+# Every version of a set is seen at one path, as its next version would be.
+as_root=
+[ "$(id -u)" = 0 ] || as_root=-r
+at_src() {
+	# shellcheck disable=SC2016,SC2086
+	unshare -m $as_root sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' \
+	    at_src "$seen" "$work/src" "$@"
+}
+
+# measure TOOL WHAT command...: "set tool what seconds cpu KiB".
 measure() {
 	tool=$1 what=$2; shift 2
-	if ! /usr/bin/time -o "$work/time" -f '%e %U %S %M' "$@" >"$work/log" 2>&1; then
+	if ! at_src /usr/bin/time -o "$work/time" -f '%e %U %S %M' "$@" >"$work/log" 2>&1; then
 		echo "bench: $tool $what of $set failed:" >&2
 		tail -n 5 "$work/log" >&2
 		exit 1
 	fi
 	echo "$set $tool $what $(tail -n 1 "$work/time")" >>"$results"
 }
+stored() { # TOOL WHAT PATH: in bytes
+	echo "$set $1 $2 $(du -s --block-size=1 "$3" | cut -f1)" >>"$results"
+}
 warm() { tar -cf - "$1" 2>/dev/null | cat >/dev/null; }
+# What is measured next reads from memory, whichever tool it is.
+version() {
+	seen=$DIR/data/$1
+	warm "$seen"
+}
+has_next() { [ "$set" = D2 ] || [ "$set" = D3 ]; }
+is_one_of() { case " $2 " in *" $1 "*) return 0 ;; esac; return 1; }
+one_file() { # a file in the middle of the set, as seen at work/src
+	(cd "$DIR/data/$set" && find . -type f -size +1 | LC_ALL=C sort |
+	    awk '{ l[NR] = $0 } END { print substr(l[int(NR / 2) + 1], 3) }')
+}
 
 # A file is believed unchanged only when its ctime was 60 s old when it was
 # read, so data that was just made has to rest.
@@ -53,75 +92,145 @@ rest() {
 	[ "$left" -le 0 ] || { echo "# $set rests for $left s" >&2; sleep "$left"; }
 }
 
-run_bascule() {
-	rm -rf "$work/b" "$work/b.key"* "$work/state" "$work/out"
+b() { "$B" -r "$work/b" --quiet "$@"; }
+bascule_new() {
+	rm -rf "$work/b" "$work/b.key"* "$work/state"
 	"$B" -r "$work/b" init >/dev/null 2>&1
-	measure bascule first "$B" -r "$work/b" --quiet backup "$1"
-	measure bascule unchanged "$B" -r "$work/b" --quiet backup "$1"
+}
+run_bascule() {
+	save="$B -r $work/b --quiet backup $work/src"
+	version "$set"
+	if [ "$set" = D1 ]; then
+		bascule_new
+		# shellcheck disable=SC2086
+		measure bascule first-fast $save --compression fast
+		stored bascule stored-fast "$work/b"
+	fi
+	bascule_new
+	warm "$seen"
+	# shellcheck disable=SC2086
+	measure bascule first $save
+	stored bascule stored "$work/b"
+	# shellcheck disable=SC2086
+	measure bascule unchanged $save
+	measure bascule list "$B" -r "$work/b" --quiet ls latest
+	case $set in D1|D5)
+		measure bascule one-file "$B" -r "$work/b" --quiet cat latest "$work/src/$one" ;;
+	esac
 	measure bascule restore "$B" -r "$work/b" --quiet restore latest --to "$work/out"
-	du -sk "$work/b" | cut -f1 >"$work/size-bascule"
-	rm -rf "$work/out" "$work/b"
-}
-run_restic() {
-	rm -rf "$work/r" "$work/restic-cache" "$work/out"
-	restic -q -r "$work/r" init >/dev/null
-	measure restic first restic -q -r "$work/r" backup "$1"
-	measure restic unchanged restic -q -r "$work/r" backup "$1"
-	measure restic restore restic -q -r "$work/r" restore latest --target "$work/out"
-	du -sk "$work/r" | cut -f1 >"$work/size-restic"
-	rm -rf "$work/out" "$work/r"
-}
-run_tar() {
-	rm -rf "$work/t.zst" "$work/out"
-	measure tar first sh -c 'tar -cf - "$1" 2>/dev/null | zstd -q -T0 -3 -o "$2"' tar "$1" "$work/t.zst"
-	mkdir "$work/out"
-	measure tar restore sh -c 'zstd -q -dc "$1" | tar -C "$2" -xpf -' tar "$work/t.zst" "$work/out"
-	du -sk "$work/t.zst" | cut -f1 >"$work/size-tar"
-	rm -rf "$work/out" "$work/t.zst"
+	rm -rf "$work/out"
+	measure bascule check-read "$B" -r "$work/b" --quiet check --read
+	measure bascule check-open "$B" -r "$work/b" --quiet check --open
+	if has_next; then
+		before=$(du -s --block-size=1 "$work/b" | cut -f1)
+		version "${set}b"
+		# shellcheck disable=SC2086
+		measure bascule changed $save
+		after=$(du -s --block-size=1 "$work/b" | cut -f1)
+		echo "$set bascule new-bytes $((after - before))" >>"$results"
+		version "$set"
+	fi
+	if b prune --help >/dev/null 2>&1; then
+		measure bascule prune "$B" -r "$work/b" --quiet prune --keep-last 1
+	fi
+	rm -rf "$work/b"
 }
 
-table() {
-	python3 - "$results" <<'END'
-import statistics, sys
-runs = {}
-for line in open(sys.argv[1]):
-    name, tool, what, seconds, user, system, kib = line.split()
-    runs.setdefault((name, tool, what), []).append(
-        (float(seconds), float(user) + float(system), int(kib)))
-of = {k: (statistics.median(s for s, _, _ in v),
-          statistics.median(c for _, c, _ in v), max(m for _, _, m in v))
-      for k, v in runs.items()}
-print("wall time, (processor time), peak memory; ratios of wall and (processor) time")
-print(f"{'set':4} {'what':10} {'bascule':>26} {'restic':>26} {'tar|zstd':>26} {'x restic':>13} {'x tar':>13}")
-for name in sorted({k[0] for k in of}):
-    for what in ("first", "unchanged", "restore"):
-        cells, times = [], {}
-        for tool in ("bascule", "restic", "tar"):
-            s, c, m = of.get((name, tool, what), (None, None, None))
-            times[tool] = s, c
-            cells.append("-" if s is None else f"{s:.2f} s ({c:.2f}) {m // 1024:4d} MiB")
-        def ratio(tool):
-            if None in times[tool] or not all(times["bascule"]):
-                return "-"
-            a, b = (x / y for x, y in zip(times[tool], times["bascule"]))
-            return f"{a:.1f} ({b:.1f})"
-        print(f"{name:4} {what:10} " + " ".join(f"{c:>26}" for c in cells) +
-              f" {ratio('restic'):>13} {ratio('tar'):>13}")
-END
+run_restic() {
+	save="restic -q -r $work/r backup $work/src"
+	rm -rf "$work/r" "$work/restic-cache" "$work/out"
+	restic -q -r "$work/r" init >/dev/null
+	version "$set"
+	# shellcheck disable=SC2086
+	measure restic first $save
+	stored restic stored "$work/r"
+	# shellcheck disable=SC2086
+	measure restic unchanged $save
+	measure restic list restic -q -r "$work/r" ls latest
+	case $set in D1|D5)
+		measure restic one-file restic -q -r "$work/r" dump latest "$work/src/$one" ;;
+	esac
+	measure restic restore restic -q -r "$work/r" restore latest --target "$work/out"
+	rm -rf "$work/out"
+	measure restic check restic -q -r "$work/r" check --read-data
+	if has_next; then
+		before=$(du -s --block-size=1 "$work/r" | cut -f1)
+		version "${set}b"
+		# shellcheck disable=SC2086
+		measure restic changed $save
+		after=$(du -s --block-size=1 "$work/r" | cut -f1)
+		echo "$set restic new-bytes $((after - before))" >>"$results"
+		version "$set"
+	fi
+	measure restic prune restic -q -r "$work/r" forget --keep-last 1 --prune
+	rm -rf "$work/r"
+}
+
+# borg: what is compared with it are bytes; times stand beside.
+run_borg() {
+	rm -rf "$work/g" "$work/borg-base"
+	borg init -e repokey-blake2 "$work/g" >/dev/null 2>&1
+	version "$set"
+	measure borg first borg create -C zstd,3 "$work/g::one" "$work/src"
+	stored borg stored "$work/g"
+	measure borg unchanged borg create -C zstd,3 "$work/g::two" "$work/src"
+	if has_next; then
+		before=$(du -s --block-size=1 "$work/g" | cut -f1)
+		version "${set}b"
+		measure borg changed borg create -C zstd,3 "$work/g::three" "$work/src"
+		after=$(du -s --block-size=1 "$work/g" | cut -f1)
+		echo "$set borg new-bytes $((after - before))" >>"$results"
+		version "$set"
+	fi
+	rm -rf "$work/g" "$work/borg-base"
+}
+
+run_tar() {
+	version "$set"
+	measure tar first sh -c 'tar -cf - "$1" 2>/dev/null | zstd -q -T0 -3 -o "$2"' tar "$work/src" "$work/t.zst"
+	stored tar stored "$work/t.zst"
+	mkdir "$work/out"
+	measure tar restore sh -c 'zstd -q -dc "$1" | tar -C "$2" -xpf -' tar "$work/t.zst" "$work/out"
+	rm -rf "$work/out" "$work/t.zst"
+	measure find unchanged find "$work/src" -printf '%s\n'
+}
+
+# How a first backup's time and memory grow with what there is.
+growth() {
+	for g in D3:1 D3:4 D5:0.1 D5:1 D5:3; do
+		set=${g%:*} scale=${g#*:}
+		is_one_of "$set" "$SETS" || continue
+		scaled=$(awk -v a="$scale" -v b="$SCALE" 'BEGIN { print a * b }')
+		room=$(df -k --output=avail "$DIR" | tail -n 1)
+		[ "$room" -gt "$(awk -v s="$scaled" 'BEGIN { printf "%d", s * 9e6 }')" ] ||
+		    { echo "growth: no room for $set at $scaled" >&2; continue; }
+		of=$DIR/growth-$scaled
+		# D3 is made of D1 and D2, at the same scale.
+		# shellcheck disable=SC2046
+		SCALE=$scaled bash tests/bench/mkdata.sh "$of" \
+		    $([ "$set" = D3 ] && echo D1 D2) "$set" >/dev/null
+		seen=$of/$set
+		warm "$seen"
+		bascule_new
+		was=$set set=$set@$scaled
+		measure bascule first "$B" -r "$work/b" --quiet backup "$work/src"
+		measure bascule list "$B" -r "$work/b" --quiet ls latest
+		set=$was
+		rm -rf "$work/b" "$of"
+	done
 }
 
 uname -srm; nproc | sed 's/$/ processors/'
 "$B" --version; restic version | cut -d' ' -f1,2; zstd --version | cut -d, -f1
 for set in $SETS; do
-	data=$DIR/data/$set
-	warm "$data"
-	rest "$data"
+	warm "$DIR/data/$set"
+	rest "$DIR/data/$set"
+	one=$(one_file)
 	for _ in $(seq "$RUNS"); do
-		run_bascule "$data"
-		run_restic "$data"
-		run_tar "$data"
+		for p in bascule $PEERS; do
+			run_"$p"
+		done
 	done
-	echo "$set stored: bascule $(cat "$work/size-bascule") KiB," \
-	    "restic $(cat "$work/size-restic") KiB, tar|zstd $(cat "$work/size-tar") KiB"
 done
-table
+[ -z "$GROWTH" ] || growth
+python3 tests/bench/table.py "$results"
