@@ -139,6 +139,7 @@ demo:
 	@sh demo/demo.sh
 # The long form of scenarios that make test runs short; SEED repeats one.
 torture: all
+	EVERY_CALL=1 $(MAKE) SAN=address,undefined unit
 	ROUNDS=$${ROUNDS:-50} tests/scenario/60-kill.sh
 	ROUNDS=$${ROUNDS:-50} tests/scenario/61-daemon-kill.sh
 	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh

@@ -126,8 +126,8 @@ try_ledger(struct daemon *d)
 }
 
 /* Does nothing when no record came since the last one. */
-static void
-sign_head(struct daemon *d, struct mono now)
+void
+daemon_sign_head(struct daemon *d, struct mono now)
 {
 	struct err e;
 
@@ -146,7 +146,7 @@ look_around(struct daemon *d)
 	if (now.ns - d->looked.ns < LOOK_NS)
 		return;
 	d->looked = now;
-	sign_head(d, now);
+	daemon_sign_head(d, now);
 	register_look(d);
 	posture_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)

@@ -333,6 +333,8 @@ void daemon_replicate(struct daemon *d, struct daemon_service *s,
     const char *trigger);
 /* Look at the schedule soon: something changed. */
 void daemon_kick(struct daemon *d);
+/* Sign the ledger's head when the last time is a minute ago. */
+void daemon_sign_head(struct daemon *d, struct mono now);
 
 /* --- supervise.c: one running worker ------------------------------------------------ */
 

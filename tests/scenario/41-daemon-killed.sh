@@ -41,6 +41,8 @@ worker=$(worker_of)
 job=$(at brent --json jobs | grep '"state":"running"' | tail -n 1 |
     grep -o '"job":"[^"]*"' | cut -d'"' -f4)
 daemon_stop brent KILL
+"$B" evidence export --ledger brent/state/ledger.db -o heads >.out
+says '[1-9][0-9]* heads'
 gone() { ! kill -0 "$worker" 2>/dev/null; }
 wait_for 20 gone
 holds 'the worker dies with its daemon' gone

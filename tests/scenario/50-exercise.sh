@@ -134,6 +134,8 @@ holds 'and CLEAN' have_state CLEAN
 is 'and what it did is undone' "$(cat steps)" "slow
 unslow"
 clean 'a killed worker'
+at southwark events --run "$(run_id)" >.out
+says 'step=slow.*the worker died before it could say'
 
 rm steps
 expect 0 'one begins' test_it
@@ -147,6 +149,8 @@ holds 'and CLEAN' have_state CLEAN
 is 'and what it did is undone' "$(cat steps)" "slow
 unslow"
 clean 'a killed daemon'
+at southwark events --run "$(run_id)" >.out
+says 'step=slow.*the daemon ended before it was done'
 
 # A person ends one.
 rm steps

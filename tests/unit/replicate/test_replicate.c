@@ -428,7 +428,7 @@ END_TEST
 START_TEST(any_failing_call_there_leaves_a_whole_copy)
 {
 	backup_in("housing", 1, 0, 40);
-	for (int nth = 1;; nth++) {
+	for (int nth = 1;; nth += nth < 12 ? 1 : fault_step(9)) {
 		struct far far;
 		enum err_code rc;
 		int status;
@@ -456,7 +456,7 @@ START_TEST(any_failing_call_here_leaves_a_whole_copy)
 	bool reached = true;
 
 	backup_in("housing", 1, 0, 12);
-	for (int nth = 1; reached; nth++) {
+	for (int nth = 1; reached; nth += nth < 12 ? 1 : fault_step(17)) {
 		OWNED(store_close)
 		struct store *st = repo_open(&near, STORE_READ);
 		struct replicate_options opt = {.on_problem = on_problem};
