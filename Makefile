@@ -62,7 +62,8 @@ $(BUILD)/%.o: %.c
 M ?=
 unit-tests: $(BUILD)/unit-tests
 unit: $(BUILD)/unit-tests
-	CK_DEFAULT_TIMEOUT=120 $(if $(SAN),CK_FORK=no) $(BUILD)/unit-tests $(subst $(comma), ,$(M))
+	CK_DEFAULT_TIMEOUT=120 $(if $(SAN),CK_FORK=no) sh tools/unit.sh \
+	    $(BUILD)/unit-tests $(subst $(comma), ,$(M))
 $(BUILD)/tests/suites.c: tools/suites.sh $(wildcard tests/unit/*/test_*.c)
 	@mkdir -p $(@D)
 	sh tools/suites.sh $(wildcard tests/unit/*/test_*.c) >$@

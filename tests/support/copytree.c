@@ -1,4 +1,5 @@
 #include "support/copytree.h"
+#include "support/tmpdir.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -62,8 +63,7 @@ copy(int from, int to)
 const char *
 copytree_make(const char *from, char to[64])
 {
-	snprintf(to, 64, "/tmp/bascule-test-XXXXXX");
-	must(mkdtemp(to) != NULL);
+	tmpdir_name(to, 64, false);
 	copy(open(from, O_RDONLY | O_DIRECTORY),
 	    open(to, O_RDONLY | O_DIRECTORY));
 	return to;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "support/must.h"
+#include "support/tmpdir.h"
 
 static struct keyring *operations, *escrow, *writer;
 
@@ -53,10 +54,7 @@ repo_make(struct repo *r)
 {
 	make_keys();
 	/* In memory where there is such a place: much is flushed. */
-	snprintf(r->dir, sizeof(r->dir), "%s/bascule-test-XXXXXX",
-	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (mkdtemp(r->dir) == NULL)
-		abort();
+	tmpdir_name(r->dir, sizeof(r->dir), true);
 	r->operations = operations;
 	r->escrow = escrow;
 	r->writer = writer;

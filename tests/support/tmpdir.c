@@ -12,11 +12,22 @@
 #include <unistd.h>
 
 void
+tmpdir_name(char *path, size_t size, bool in_memory)
+{
+	const char *root = getenv(in_memory ? "TEST_MEMORY" : "TEST_DISK");
+
+	if (root == NULL)
+		root = in_memory && access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+								  : "/tmp";
+	snprintf(path, size, "%s/test-XXXXXX", root);
+	if (mkdtemp(path) == NULL)
+		abort();
+}
+
+void
 tmpdir_make(struct tmpdir *td)
 {
-	snprintf(td->path, sizeof(td->path), "/tmp/bascule-test-XXXXXX");
-	if (mkdtemp(td->path) == NULL)
-		abort();
+	tmpdir_name(td->path, sizeof(td->path), false);
 	td->fd = open(td->path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	assert(td->fd != -1);
 }

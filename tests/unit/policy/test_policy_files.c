@@ -9,6 +9,7 @@
 
 #include "support/copytree.h"
 #include "support/fault.h"
+#include "support/tmpdir.h"
 
 static const struct utc now = {INT64_C(1792800000) * NS_PER_S};
 
@@ -43,8 +44,7 @@ put(struct place *pl, const char *name, const char *text, mode_t mode)
 static void
 make(struct place *pl)
 {
-	snprintf(pl->root, sizeof(pl->root), "/tmp/bascule-test-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(pl->root));
+	tmpdir_name(pl->root, sizeof(pl->root), false);
 	ck_assert_int_eq(mkdir(in(pl, "p"), 0755), 0);
 	put(pl, "bascule.conf", own, 0644);
 }
