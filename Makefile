@@ -164,7 +164,8 @@ install: all
 	install -m 755 $(BUILD)/bascule $(DESTDIR)$(PREFIX)/bin/bascule
 	install -m 755 $(BUILD)/basculed $(DESTDIR)$(PREFIX)/sbin/basculed
 	cp -R policies/. $(DESTDIR)$(PREFIX)/share/doc/bascule/policies/
-	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/bascule/
+	install -m 644 README.md docs/schema/bascule.schema.json \
+	    $(DESTDIR)$(PREFIX)/share/doc/bascule/
 
 clean:
 	rm -rf build build-*

@@ -94,7 +94,7 @@ point=$(at southwark --json points pages | sed -n 1p)
 policy "$(shell one '"tree"' true), $(shell two '"one"' true),
     { step = \"wrong\"; after = [ \"two\" ]; check = { command = [ \"sh\", \"-c\", \"echo 1\" ]; expect_at_least = 2; within = \"0s\"; }; },
     $(shell late '"wrong"' true)"
-expect 8 'a failing check fails the test' test_it --wait
+expect 8 'a failing check fails the test' test_it --wait --json
 says 'FAIL' 'CLEAN'
 is 'undone in reverse order' "$(cat steps)" "one
 two

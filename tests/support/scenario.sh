@@ -56,11 +56,19 @@ ok() { passed=$((passed + 1)); echo "ok $*"; }
 not_ok() { failed=$((failed + 1)); echo "not ok $*"; }
 skip() { ok "$1 # skipped: $2"; }
 
+# JSON lines are kept, for finish to hold against docs/schema.
+keep_lines() {
+	if [ "$(head -c 9 "$1" | tr -d '\0')" = '{"type":"' ]; then
+		cat "$1" >>"$WORK/.lines"
+	fi
+}
+
 # expect CODE NAME command...
 expect() {
 	want=$1 name=$2; shift 2
 	"$@" >"$WORK/.out" 2>"$WORK/.err" </dev/null
 	got=$?
+	keep_lines "$WORK/.out"
 	if [ "$got" = "$want" ]; then ok "$name"; return 0; fi
 	not_ok "$name: exit code $got, not $want: $*"
 	tail -n 3 "$WORK/.out" "$WORK/.err" | sed 's/^/# /'
@@ -116,6 +124,11 @@ print_of() {
 snapshots_of() { "$B" -r "$1" --json snapshots | grep -c '"type":"snapshot"'; }
 
 finish() {
+	if [ -s "$WORK/.lines" ]; then
+		holds 'every JSON line is as docs/schema says' python3 \
+		    "$TOOLS/json_schema.py" "$TOP/docs/schema/bascule.schema.json" \
+		    "$WORK/.lines"
+	fi
 	finished=1
 	echo "$passed passed, $failed failed"
 	[ "$failed" = 0 ]

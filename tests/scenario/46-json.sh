@@ -1,0 +1,76 @@
+#!/bin/sh
+# Every command of the table with --json: lines as docs/schema says, the last
+# of them, and only that one, a summary.
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+
+mkdir data && echo one >data/a && echo two >"$(printf 'data/raw-\377')"
+site_new brent
+(umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+holds 'a daemon' daemon_start brent || finish
+
+# said CODE COMMAND WORDS...: its lines go to .lines, and it is ticked off.
+said() {
+	code=$1 command=$2; shift 2
+	echo "$command" >>done
+	# shellcheck disable=SC2086
+	expect "$code" "$command $*" at brent -r repo --json $command "$@"
+	[ "$command" = 'store serve' ] && return
+	is '... a summary ends it' "$(tail -n 1 .out | cut -c1-17) $(
+	    grep -c '"type":"summary"' .out)" '{"type":"summary" 1'
+}
+said 0 version
+said 0 init
+said 0 'key new' spare
+said 0 'key show' repo.key
+said 0 backup --tag x data
+said 0 snapshots
+said 0 ls latest
+said 0 check --open
+said 0 restore latest --to out --verify
+said 2 replicate --to nowhere
+cp -a repo bent && chmod -R u+w bent
+for f in bent/packs/*/*; do printf x | dd of="$f" bs=1 seek=99 conv=notrunc 2>/dev/null; done
+expect 4 'damage in JSON' "$B" -r bent --json check --read
+grep -q '"type":"damage"' .out || not_ok 'it says what is damaged'
+said 0 heal
+
+# stdout is the file's, or the sender's.
+at brent -r repo --json cat latest "$PWD/data/a" >.out 2>.err; echo cat >>done
+is 'cat prints the file and nothing else' "$(cat .out)" one
+said 75 'store serve'
+
+said 6 status
+said 0 run files --wait
+job=$(field job)
+at brent run files --kind verify --wait >.out
+said 0 status files
+said 0 services
+said 0 sites
+said 0 links
+said 0 jobs
+said 0 job "$job" --log
+said 1 cancel "$job"
+said 0 points files
+said 0 schedule files
+said 0 events
+said 13 'exercise start' files --mode test
+said 0 'exercise list'
+said 1 'exercise show' none
+said 1 'exercise answer' none step
+said 1 'exercise abort' none
+said 1 'exercise cleanup' none
+said 0 'evidence export' -o pack
+said 0 'evidence verify' pack
+said 0 'policy check' brent
+said 0 'policy show' brent
+said 0 'policy diff'
+said 0 'policy explain' rpo
+said 0 'policy reference'
+echo 'sites = 3;' >bad.conf
+expect 7 'problems in JSON' "$B" --json policy check bad.conf
+
+sed -n 's/^COMMAND(\(.*\))$/\1/p' "$TOP/cli/commands.def" | tr _ ' ' | sort >all
+is 'no command was left out' "$(sort -u done | comm -3 - all)" ''
+daemon_stop brent
+finish
