@@ -243,6 +243,22 @@ const struct cli_command command_evidence_export = {"evidence export",
 
 /* --- verify --------------------------------------------------------------- */
 
+/*
+ * Who names a key asks whether its holder vouches for the pack.  A manifest
+ * without a signature can be made by taking the signature away: what was left
+ * out, and the readable files, are then nobody's word.
+ */
+static int
+verdict_status(const struct evidence_verdict *v, int status)
+{
+	if (v->bad)
+		return EXITCODE_DAMAGE;
+	if (status == EXITCODE_DONE && v->key_given &&
+	    (!v->manifest_signed || v->heads_count == 0))
+		return EXITCODE_PARTIAL;
+	return status;
+}
+
 static int
 say_verdict(struct cli *cli, const struct evidence_verdict *v)
 {
@@ -264,7 +280,7 @@ say_verdict(struct cli *cli, const struct evidence_verdict *v)
 			return cli_fail(cli, &e);
 		fputs(buf_text(&text), stdout);
 	}
-	return v->bad ? EXITCODE_DAMAGE : status;
+	return verdict_status(v, status);
 }
 
 static int
@@ -286,9 +302,9 @@ run_verify(struct cli *cli)
 
 static const struct cli_option verify_options[] =
     {{"key", 0, "KEY",
-	 "who must have signed: SHA256:..., or a file that holds it"},
+	 "who must have signed all of it: SHA256:..., or a file with it"},
 	{NULL, 0, NULL, NULL}};
 
 const struct cli_command command_evidence_verify = {"evidence verify", "FILE",
-    "judge a pack, without daemon or network; exits 4 if it is not good",
+    "judge a pack, offline: 4 not good, 3 not all of it signed by --key",
     verify_options, 1, 1, run_verify};
