@@ -10,7 +10,7 @@
 
 #define ANSWER_TIMEOUT_MS 30000
 #define ALIVE_TIMEOUT_MS  60000 /* it says something every 10 s */
-#define SLOTS             8
+#define SLOTS             16
 #define SLOT_BYTES        512
 
 struct wire_value *

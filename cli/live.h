@@ -35,7 +35,7 @@ void live_row(struct live *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* A table that begins with this heading; false after having said why not. */
 bool live_table(struct live *l, const char *heading);
 
-/* A field for people: escaped, "-" when absent.  Valid until the next eight. */
+/* A field for people: escaped, "-" when absent.  Valid until the next sixteen. */
 const char *live_text(struct wire_value *v, const char *name);
 /* An instant in local time, "-" when absent. */
 const char *live_time(struct wire_value *v, const char *name);

@@ -166,14 +166,19 @@ cli_table_free(struct cli_table **t)
 	*t = NULL;
 }
 
-/* Columns that bytes of UTF-8 take: continuation bytes take none. */
+/* Columns that bytes of UTF-8 take: continuation bytes take none, nor does a
+ * colour. */
 static size_t
 columns(const char *text, size_t len)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < len; i++)
-		n += ((unsigned char)text[i] & 0xc0) != 0x80;
+		if (text[i] == '\033')
+			while (i < len && text[i] != 'm')
+				i++;
+		else
+			n += ((unsigned char)text[i] & 0xc0) != 0x80;
 	return n;
 }
 

@@ -4,11 +4,18 @@
 #include <string.h>
 
 #include "live.h"
+#include "past.h"
+#include "when.h"
 
 struct problems {
 	struct buf text;
-	uint64_t behind;
+	uint64_t behind, count;
+	char site[96]; /* who says so */
 };
+
+#define HEADING                                             \
+	"RPO\tSERVICE\tSITE\tAUTHORITY\tRPO NOW / TARGET\t" \
+	"LAST POINT\tPROOF\tLAST TEST\tRTA / RTO"
 
 static const char *
 painted(const struct cli *cli, const char *state)
@@ -93,28 +100,104 @@ reply(struct live *l, const char *type, struct wire_value *v)
 		    live_text(v, "site"), buf_text(&p->text));
 }
 
+/* --- as of an instant ------------------------------------------------------ */
+
 static int
-run(struct cli *cli)
+on_past(struct live *l, struct wire_value **v, bool behind)
 {
-	struct problems p = {0};
-	struct live l = {.cli = cli, .reply = reply, .ctx = &p};
-	struct wire_value *request = live_request(cli, "status");
+	struct problems *p = l->ctx;
+
+	p->count++;
+	p->behind += behind;
+	if (l->cli->json)
+		return cli_line(l->cli, v);
+	snprintf(p->site, sizeof(p->site), "%s", live_text(*v, "seen_from"));
+	show_service(l, *v);
+	return EXITCODE_DONE;
+}
+
+static int
+end_past(struct live *l, struct utc as_of)
+{
+	struct problems *p = l->ctx;
+	OWNED(wire_free) struct wire_value *v = NULL;
+	int status = p->behind > 0 ? EXITCODE_BEHIND : EXITCODE_DONE;
+	char at[NOW_TEXT_BYTES];
+	struct err e;
+
+	if (!l->cli->json) {
+		printf("as recorded at %s by %s\n", p->site,
+		    cli_time(as_of, at));
+		if (p->text.len_bytes > 0)
+			printf("what was wrong:\n%s", buf_text(&p->text));
+		putchar('\n');
+		cli_table_print(l->table);
+		return status;
+	}
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(l->cli, &e);
+	wire_add_utc(v, "as_of", as_of);
+	wire_add_uint(v, "count", p->count);
+	wire_add_uint(v, "behind", p->behind);
+	wire_add_int(v, "exit", status);
+	return cli_line(l->cli, &v) == EXITCODE_DONE ? status : EXITCODE_FAILED;
+}
+
+static int
+run_past(struct live *l, const char *text)
+{
+	const char *service =
+	    l->cli->operands_count > 0 ? l->cli->operands[0] : NULL;
+	struct utc as_of;
+	struct err e;
 	int status;
 
-	if (request == NULL ||
-	    !live_table(&l,
-		"RPO\tSERVICE\tSITE\tAUTHORITY\tRPO NOW / TARGET\t"
-		"LAST POINT\tPROOF\tLAST TEST\tRTA / RTO")) {
+	if (when_parse(text, &as_of, &e) != ERR_NONE)
+		return cli_fail(l->cli, &e);
+	if (as_of.ns > now_utc().ns)
+		return cli_wrong_use(l->cli, "--as-of '%.60s' is still to come",
+		    text);
+	if (!live_table(l, HEADING))
+		return EXITCODE_FAILED;
+	status = past_ask(l, as_of, service, on_past);
+	if (status == EXITCODE_DONE)
+		status = end_past(l, as_of);
+	cli_table_free(&l->table);
+	return status;
+}
+
+static int
+run_now(struct live *l)
+{
+	struct cli *cli = l->cli;
+	struct wire_value *request = live_request(cli, "status");
+
+	if (request == NULL || !live_table(l, HEADING)) {
 		wire_free(&request);
 		return EXITCODE_FAILED;
 	}
 	if (cli->operands_count > 0)
 		wire_add_text(request, "service", cli->operands[0]);
-	status = live_ask(&l, &request);
+	return live_ask(l, &request);
+}
+
+static int
+run(struct cli *cli)
+{
+	struct problems p = {0};
+	struct live l = {.cli = cli, .reply = reply, .ctx = &p};
+	const char *as_of = cli_value(cli, "as-of");
+	int status = as_of != NULL ? run_past(&l, as_of) : run_now(&l);
+
 	buf_fini(&p.text);
 	return status;
 }
 
+static const struct cli_option options[] =
+    {{"as-of", 0, "TIME",
+	 "as recorded by then (2026-11-22T06:00:00Z, 7d); asks for auditor"},
+	{NULL, 0, NULL, NULL}};
+
 const struct cli_command command_status = {"status", "[SERVICE]",
-    "how well services are protected; exit 6 when one is behind its RPO", NULL,
-    0, 1, run};
+    "how well services are protected; exit 6 when one is behind its RPO",
+    options, 0, 1, run};

@@ -33,11 +33,20 @@ is 'the socket is for user and group' "$(stat -c %a brent/socket)" 660
 
 expect 6 'without a point the status is behind' at brent status
 says 'UNKNOWN' 'files'
+before_it=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
 expect 0 'a backup is asked for and waited for' at brent run files --wait --json
 is 'it succeeded' "$(field state)" succeeded
 job=$(field job)
 expect 0 'the status is good' at brent status
 says 'OK  *files'
+after=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
+expect 0 '... and was, as of now' at brent --json status --as-of "$after"
+is '... with that point' "$(field rpo_state) $(field active_site) $(field as_of)" "OK brent $after"
+expect 6 '... not before it' at brent status files --as-of "$before_it"
+says 'UNKNOWN *files *brent' 'no complete recovery point'
+expect 1 '... before anything' at brent status --as-of 3d; says 'nothing was recorded'
+expect 1 '... of another service' at brent status other --as-of 0s
+expect 2 '... nor tomorrow' at brent status --as-of 2099-01-01; says 'still to come'
 expect 0 'the point is there' at brent points files --json
 is 'and complete' "$(field complete)" true
 point=$(field point)

@@ -25,6 +25,27 @@ wait_for 10 test -S quiet
 "$B" --socket quiet --json events --follow >.out
 is 'heartbeats are no events' \
     "$(grep -o '"type":"[a-z]*"' .out | tr '\n' ' ')" '"type":"record" "type":"summary" '
+# One whose service has something in every column.
+python3 - full <<'END' &
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(1)
+c = s.accept()[0]
+c.recv(65536)
+ts = '"ts":"2026-11-22T00:00:00.000000000Z","v":1'
+c.sendall(('{"type":"service",%s,"service":"S1","active_site":"A2","authority":"U3",'
+    '"rpo_state":"OK","rpo_now_seconds":4,"rpo_seconds":5,"rto_seconds":10,'
+    '"last_point":{"point":"p","at":"2026-11-22T06:00:00Z","proof":"L7"},'
+    '"last_exercise":{"run":"x","result":"R8","rta_seconds":9}}\n'
+    '{"type":"summary",%s,"site":"A2","count":1,"behind":0,"last":true}\n' % (ts, ts)).encode())
+c.recv(1)
+END
+remember $!
+wait_for 10 test -S full
+"$B" --socket full status >.out
+is 'every column has its own' "$(tail -n 1 .out | tr -s ' ')" \
+    'OK S1 A2 U3 4.0s / 5.0s 2026-11-22 06:00:00 UTC L7 R8 9.0s / 10.0s'
 holds 'it starts' daemon_start brent || finish
 python3 - brent/socket >.holds 2>&1 <<'END'
 import json, os, socket, sys, time
