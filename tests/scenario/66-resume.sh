@@ -16,8 +16,8 @@ watched() {
 	exec strace -f -y -q -ttt -s 300 -o "$log" -e trace=openat,fdatasync \
 	    -e inject=openat:delay_enter=800 "$@"
 }
-# Paths of regular files opened to be read; of LOG 1 only those opened before
-# the state cache was last flushed.
+# Paths of regular files opened to be read; "before": those before the state
+# cache was last flushed, but for the one that was just being read.
 opened() {
 	python3 - "$1" "$2" <<'END'
 import re, sys
@@ -29,9 +29,10 @@ for line in open(sys.argv[1], errors="replace"):
     m = pattern.search(line)
     if m:
         files.append((float(m[1]), m[2] + "/" + m[3]))
+if sys.argv[2] != "all":
+    files = [f for f in files if f[0] < last][:-1]
 for when, path in files:
-    if sys.argv[2] == "all" or when < last:
-        print(path)
+    print(path)
 END
 }
 traced() { set -- $(cat "/proc/$1/task/$1/children"); echo "${1:-0}"; }
@@ -55,8 +56,8 @@ expect 1 'nor is it the latest' "$B" -r repo ls latest; says 'no snapshot'
 id=$("$B" -r repo --json snapshots --all | sed -n 's/.*"snapshot":"\([0-9a-f]*\)".*/\1/p' | head -n 1)
 expect 3 'it is restored only with a word' "$B" -r repo restore --to part "$id"
 says 'did not end'
-opened log1 before | sort >then
-holds 'the first run came somewhere' test "$(wc -l <then)" -gt 200
+opened log1 before | sort >done1
+holds 'the first run came somewhere' test "$(wc -l <done1)" -gt 200
 
 # --- stopped
 (watched log2 "$B" -r repo --quiet backup --checkpoint 60 $data) >out2 2>err2 &
@@ -68,10 +69,10 @@ wait $pid
 is 'stopped: 130' $? 130
 holds 'it says that the next one goes on' grep -q 'goes on from there' err2
 opened log2 all | sort >second
-comm -12 then second >twice
+comm -12 done1 second >twice
 is 'nothing is opened twice after kill -9' "$(wc -l <twice)" 0
-opened log2 before | sort >second
-holds 'the second run went further' test "$(wc -l <second)" -gt 20
+opened log2 before | sort >done2
+holds 'the second run went further' test "$(wc -l <done2)" -gt 20
 
 # --- to the end
 watched log3 "$B" -r repo --json backup $data >summary 2>/dev/null &
@@ -80,9 +81,8 @@ remember $pid
 wait $pid
 is 'the third run ends well' $? 0
 opened log3 all | sort >third
-sort then second | comm -12 - third >twice
+sort done1 done2 | comm -12 - third >twice
 is 'nothing is opened twice after SIGINT' "$(wc -l <twice)" 0
-is 'each file was opened once' "$(sort then second third | uniq -d | wc -l)" 0
 is 'no checkpoint is left' "$(checkpoints)" 0
 is 'nor a part of the cache' "$(ls state/cache | grep -c '\.p')" 0
 mkdir all
