@@ -92,7 +92,8 @@ source_dir_table_init(struct source_dirs *t, struct err *e)
 {
 	enum err_code rc;
 
-	*t = (struct source_dirs){.lock = PTHREAD_MUTEX_INITIALIZER};
+	*t =
+	    (struct source_dirs){.lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP};
 	if ((rc = source_dir_new(&t->top, NULL, "", 0, e)) != ERR_NONE)
 		return rc;
 	t->top->fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

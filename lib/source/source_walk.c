@@ -76,16 +76,25 @@ void
 source_walk_push(struct walk *w, struct walk_unit *u)
 {
 	ASSERT(w->front == NULL);
-	w->front = w->back = u;
+	w->front = w->back = w->first_new = u;
+}
+
+static bool
+is_far_ahead(const struct walk *w)
+{
+	return w->ahead >= WALK_AHEAD_UNITS ||
+	    w->ahead_count >= WALK_AHEAD_COUNT;
 }
 
 static struct walk_unit *
-first_new(struct walk *w)
+next_work(const struct walk *w)
 {
-	struct walk_unit *u = w->front;
+	return is_far_ahead(w) ? NULL : w->first_new;
+}
 
-	if (w->ahead >= WALK_AHEAD_UNITS)
-		return NULL;
+static struct walk_unit *
+first_new_from(struct walk_unit *u)
+{
 	while (u != NULL && u->state != WALK_NEW)
 		u = u->behind;
 	return u;
@@ -93,17 +102,12 @@ first_new(struct walk *w)
 
 /* --- working (the lock is held on entry and on return) --- */
 
+/* What follows from u goes behind it. */
 static void
-work_on(struct walk *w, struct walk_unit *u)
+insert_found(struct walk *w, struct walk_unit *u)
 {
-	struct walk_unit *at = u;
-	struct err e = {0};
+	struct walk_unit *at = u, *new_behind = first_new_from(u->behind);
 
-	u->state = WALK_BUSY;
-	w->ahead++;
-	pthread_mutex_unlock(&w->lock);
-	u->code = source_list_do(w, u, &e);
-	pthread_mutex_lock(&w->lock);
 	for (size_t i = 0; i < u->count; i++)
 		if (u->records[i].sub != NULL) {
 			insert_behind(w, at, u->records[i].sub);
@@ -111,10 +115,29 @@ work_on(struct walk *w, struct walk_unit *u)
 		}
 	if (u->next != NULL)
 		insert_behind(w, at, u->next);
+	/* Unless another thread's finds, before u, are the first. */
+	if (new_behind == w->first_new && u->behind != NULL)
+		w->first_new = first_new_from(u->behind);
+}
+
+static void
+work_on(struct walk *w, struct walk_unit *u)
+{
+	struct err e = {0};
+
+	u->state = WALK_BUSY;
+	if (u == w->first_new)
+		w->first_new = first_new_from(u->behind);
+	w->ahead++;
+	pthread_mutex_unlock(&w->lock);
+	u->code = source_list_do(w, u, &e);
+	pthread_mutex_lock(&w->lock);
+	insert_found(w, u);
 	u->state = WALK_READY;
-	if (w->waiting > 0)
-		pthread_cond_broadcast(&w->ready);
-	if (w->idle > 0 && first_new(w) != NULL)
+	w->ahead_count += u->count;
+	if (w->wanted != NULL && (w->wanted == u || next_work(w) != NULL))
+		pthread_cond_signal(&w->ready);
+	if (w->idle > 0 && next_work(w) != NULL)
 		pthread_cond_signal(&w->work);
 }
 
@@ -125,7 +148,7 @@ reader(void *arg)
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
-		struct walk_unit *u = first_new(w);
+		struct walk_unit *u = next_work(w);
 
 		if (u != NULL) {
 			work_on(w, u);
@@ -141,17 +164,17 @@ reader(void *arg)
 
 /* Another's work while u is BUSY, or sleep. */
 static void
-help_or_wait(struct walk *w)
+help_or_wait(struct walk *w, struct walk_unit *u)
 {
-	struct walk_unit *other = first_new(w);
+	struct walk_unit *other = next_work(w);
 
 	if (other != NULL) {
 		work_on(w, other);
 		return;
 	}
-	w->waiting++;
+	w->wanted = u;
 	pthread_cond_wait(&w->ready, &w->lock);
-	w->waiting--;
+	w->wanted = NULL;
 }
 
 enum err_code
@@ -162,12 +185,13 @@ source_walk_take(struct walk *w, struct walk_unit *u, struct err *e)
 	if (u->state == WALK_NEW)
 		work_on(w, u);
 	while (u->state != WALK_READY)
-		help_or_wait(w);
+		help_or_wait(w, u);
 	take_out(w, u);
 	w->ahead--;
+	w->ahead_count -= u->count;
 	/* Half empty before a reader is woken: not for every unit. */
 	if (w->idle > 0 && w->ahead <= WALK_AHEAD_UNITS / 2 &&
-	    first_new(w) != NULL)
+	    w->ahead_count <= WALK_AHEAD_COUNT / 2 && next_work(w) != NULL)
 		pthread_cond_signal(&w->work);
 	pthread_mutex_unlock(&w->lock);
 	if (u->code == ERR_NOMEM)
@@ -180,7 +204,13 @@ source_walk_take(struct walk *w, struct walk_unit *u, struct err *e)
 enum err_code
 source_walk_init(struct walk *w, struct err *e)
 {
-	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutexattr_t spins;
+
+	/* It is held for less than going to sleep takes. */
+	pthread_mutexattr_init(&spins);
+	pthread_mutexattr_settype(&spins, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(&w->lock, &spins);
+	pthread_mutexattr_destroy(&spins);
 	pthread_cond_init(&w->work, NULL);
 	pthread_cond_init(&w->ready, NULL);
 	return source_dir_table_init(&w->dirs, e);

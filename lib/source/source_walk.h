@@ -14,8 +14,11 @@
  *     what follows from it (its subdirectories, then the directory's next
  *     unit) stands in the list behind it before it is READY.
  * K2. Only the consumer takes units out, in order.
- * K3. Readers stop while WALK_AHEAD_UNITS stand READY or BUSY: that bounds
- *     memory.  The consumer's own next unit is never held up by this.
+ * K3. Readers stop while WALK_AHEAD_UNITS stand READY or BUSY, or these have
+ *     WALK_AHEAD_COUNT names: that bounds memory, and directories do not lose
+ *     their descriptors before their files are opened.  The consumer's own
+ *     next unit is never held up by this.
+ * K4. first_new is the first NEW unit of the list: all before it are not.
  */
 
 #include <pthread.h>
@@ -26,7 +29,8 @@
 #include "source_exclude.h"
 
 #define WALK_UNIT_COUNT  512
-#define WALK_AHEAD_UNITS 40
+#define WALK_AHEAD_UNITS 192
+#define WALK_AHEAD_COUNT 16384
 #define WALK_THREADS_MAX 8
 #define WALK_NAMES_MAX   ((size_t)64 << 20) /* entries of one directory */
 
@@ -88,9 +92,11 @@ struct walk {
 
 	pthread_mutex_t lock;
 	pthread_cond_t work, ready;
-	struct walk_unit *front, *back;
-	unsigned ahead; /* READY or BUSY units in the list */
-	unsigned idle, waiting;
+	struct walk_unit *front, *back, *first_new;
+	unsigned ahead;           /* READY or BUSY units in the list */
+	size_t ahead_count;       /* names of the READY ones */
+	struct walk_unit *wanted; /* by the consumer, who sleeps */
+	unsigned idle;
 	bool stop;
 	pthread_t threads[WALK_THREADS_MAX];
 	unsigned thread_count;
