@@ -56,7 +56,13 @@ enum {
 	ARC_SKIP_OWNER = 1,
 	ARC_SKIP_XATTRS = 2, /* and ACLs */
 	ARC_SKIP_FLAGS = 4,
-	ARC_SKIP_TIMES = 8
+	ARC_SKIP_TIMES = 8,
+	/*
+	 * fd was made a moment ago where nothing is handed down
+	 * (arc_meta_hands_down): it has neither attributes nor inode flags, and
+	 * its mode may be right already.
+	 */
+	ARC_FRESH = 16
 };
 
 /*
@@ -69,6 +75,9 @@ enum {
  */
 unsigned arc_meta_apply(int fd, enum arc_handle handle,
     const struct entry *entry, unsigned skip, struct arc_warn warn);
+
+/* Do files made in this directory get attributes, ACLs or flags from it? */
+bool arc_meta_hands_down(int dir_fd);
 
 /* Clear IMMUTABLE and APPEND of an open file that is to be overwritten. */
 enum err_code arc_meta_unlock(int fd, struct err *e) MUST_CHECK;

@@ -232,10 +232,10 @@ remove_others(const struct handle *h, const struct entry *entry,
 }
 
 static unsigned
-apply_xattrs(const struct handle *h, const struct entry *entry,
+apply_xattrs(const struct handle *h, const struct entry *entry, bool fresh,
     struct arc_warn warn)
 {
-	unsigned count = remove_others(h, entry, warn);
+	unsigned count = fresh ? 0 : remove_others(h, entry, warn);
 
 	for (size_t i = 0; i < entry->xattr_count; i++)
 		if (xattr_set(h, &entry->xattrs[i]) != 0)
@@ -244,16 +244,22 @@ apply_xattrs(const struct handle *h, const struct entry *entry,
 	return count;
 }
 
-/* False: the owner is somebody else's; set-id bits would be their privilege. */
+/*
+ * False: the owner is somebody else's; set-id bits would be their privilege.
+ * *mode: what it has, when the owner was right; else beyond any.
+ */
 static bool
 apply_owner(const struct handle *h, const struct entry *entry,
-    struct arc_warn warn, unsigned *count)
+    struct arc_warn warn, unsigned *count, uint32_t *mode)
 {
 	struct stat st;
 
+	*mode = UINT32_MAX;
 	if (fstat(h->fd, &st) == 0 && st.st_uid == entry->uid &&
-	    st.st_gid == entry->gid)
+	    st.st_gid == entry->gid) {
+		*mode = st.st_mode & 07777;
 		return true;
+	}
 	if (fchownat(h->fd, "", entry->uid, entry->gid,
 		AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0)
 		return true;
@@ -314,24 +320,45 @@ unsigned
 arc_meta_apply(int fd, enum arc_handle handle, const struct entry *entry,
     unsigned skip, struct arc_warn warn)
 {
+	const bool fresh = (skip & ARC_FRESH) != 0;
 	struct handle h;
-	uint32_t mode = entry->mode;
+	uint32_t mode = entry->mode, has = UINT32_MAX;
 	unsigned count = 0;
 
 	handle_init(&h, fd, handle);
 	/* First: a change of owner drops set-id bits and capabilities. */
 	if ((skip & ARC_SKIP_OWNER) == 0 &&
-	    !apply_owner(&h, entry, warn, &count))
+	    !apply_owner(&h, entry, warn, &count, &has))
 		mode &= ~06000U;
 	if ((skip & ARC_SKIP_XATTRS) == 0)
-		count += apply_xattrs(&h, entry, warn);
-	if (entry->type != ENTRY_SYMLINK) /* links have none of their own */
+		count += apply_xattrs(&h, entry, fresh, warn);
+	/* Links have none of their own; an ACL may have changed it. */
+	if (entry->type != ENTRY_SYMLINK &&
+	    !(fresh && entry->xattr_count == 0 && has == mode))
 		count += apply_mode(&h, mode, warn);
 	if ((skip & ARC_SKIP_TIMES) == 0)
 		count += apply_times(&h, entry, warn);
-	if ((skip & ARC_SKIP_FLAGS) == 0 && handle == ARC_OPEN)
+	if ((skip & ARC_SKIP_FLAGS) == 0 && handle == ARC_OPEN &&
+	    !(fresh && entry->flags == 0))
 		count += apply_flags(&h, entry, warn);
 	return count;
+}
+
+bool
+arc_meta_hands_down(int dir_fd)
+{
+	char names[SMALL_BYTES];
+	ssize_t n = flistxattr(dir_fd, names, sizeof(names));
+	int flags = 0;
+
+	if (n < 0 && !is_unsupported(errno))
+		return true;
+	for (const char *at = names; at < names + n; at += strlen(at) + 1)
+		if (!is_security_module(at))
+			return true;
+	if (ioctl(dir_fd, FS_IOC_GETFLAGS, &flags) != 0)
+		return !is_unsupported(errno);
+	return ((uint32_t)flags & ENTRY_FLAGS_MASK) != 0;
 }
 
 enum err_code

@@ -16,8 +16,9 @@
 #include <bascule/base/now.h>
 #include <bascule/base/pipeline.h>
 
-#define TASKS_MAX       64
-#define BATCH_BYTES_MAX ((uint64_t)1 << 20) /* about two frames */
+#define TASKS_MAX       512
+#define BATCH_BYTES_MAX ((uint64_t)4 << 20) /* eight frames or so */
+#define WINDOW_DIRS_MAX 512 /* directories that wait for their files */
 #define RUN_BYTES_MAX   ((uint64_t)8 << 20) /* of a file of many chunks */
 #define WORKERS_MAX     16
 #define BATCHES_MAX     (WORKERS_MAX * 3)
@@ -46,6 +47,8 @@ struct restore {
 	struct batch *batches[BATCHES_MAX];
 	size_t batches_count;
 	struct batch *filling; /* taken from the pipeline */
+	struct restore_plan *plan;
+	unsigned window_dirs_count, window_dirs_max;
 	struct restore_links *links;
 	int top_fd;
 	size_t strip_bytes; /* of every path: the subtree's own */
@@ -94,16 +97,6 @@ tell_progress(struct restore *r, struct err *e)
 
 /* --- workers ---------------------------------------------------------------- */
 
-static void
-end_task(struct restore_tools *t, struct restore_task *task)
-{
-	restore_file_drop_big(t, &task->big);
-	restore_dir_drop(t, &task->dir);
-	item_fini(&task->item);
-	free(task->pieces);
-	*task = (struct restore_task){0};
-}
-
 static enum err_code
 run_batch(void *ctx, unsigned thread, void *item, struct err *e)
 {
@@ -122,7 +115,7 @@ run_batch(void *ctx, unsigned thread, void *item, struct err *e)
 			restore_file_verify(t, task);
 		else
 			restore_file_make(t, task);
-		end_task(t, task);
+		restore_file_end_task(t, task);
 	}
 	b->count = 0;
 	b->bytes = 0;
@@ -168,10 +161,49 @@ next_task(struct restore *r, uint64_t bytes, struct restore_task **task,
 	return ERR_NONE;
 }
 
+/* What begins a frame begins a batch, if the one before it is large enough. */
+static bool
+ends_batch(const struct restore *r, const struct restore_ticket *before,
+    const struct restore_ticket *now)
+{
+	return r->filling != NULL &&
+	    (r->filling->bytes >= BATCH_BYTES_MAX / 2 ||
+		r->filling->count >= TASKS_MAX / 2) &&
+	    (before->place.pack != now->place.pack ||
+		before->place.frame != now->place.frame);
+}
+
+/* The window goes to the workers. */
+static enum err_code
+deal(struct restore *r, struct err *e)
+{
+	size_t count;
+	struct restore_ticket *t = restore_plan_take(r->plan, &count);
+	enum err_code rc = ERR_NONE;
+
+	r->window_dirs_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct restore_task *task;
+
+		if (rc == ERR_NONE && i > 0 && ends_batch(r, &t[i - 1], &t[i]))
+			rc = send(r, e);
+		if (rc == ERR_NONE)
+			rc = next_task(r, t[i].bytes, &task, e);
+		if (rc == ERR_NONE)
+			*task = t[i].task;
+		else
+			restore_file_end_task(&r->own, &t[i].task);
+	}
+	return rc;
+}
+
 static enum err_code
 settle(struct restore *r, struct err *e)
 {
-	enum err_code rc = send(r, e);
+	enum err_code rc = deal(r, e);
+
+	if (rc == ERR_NONE)
+		rc = send(r, e);
 
 	if (rc == ERR_NONE)
 		rc = pipeline_drain(r->pipeline, e);
@@ -296,7 +328,9 @@ enter_dir(struct restore *r, struct level *parent, const struct entry *entry,
 		return push(r, entry, &none, e);
 	}
 	atomic_store(&d->users_count, 1);
+	r->window_dirs_count++;
 	d->has_metadata = !existed || r->shared.opt->overwrite != RESTORE_NEVER;
+	d->hands_down = existed || arc_meta_hands_down(d->fd);
 	rc = entry_copy(&d->entry, entry, e);
 	if (rc != ERR_NONE) {
 		fdio_close(&d->fd);
@@ -364,7 +398,7 @@ restore_many(struct restore *r, struct restore_dir *dir, const struct item *it,
     struct err *e)
 {
 	struct restore_big *big = calloc(1, sizeof(*big));
-	struct restore_task named = {.dir = dir};
+	struct restore_task named = {.dir = dir, .big = big};
 	struct big_walk w = {.r = r, .big = big};
 	enum err_code rc;
 	struct err why;
@@ -428,9 +462,13 @@ restore_item(struct restore *r, struct level *parent, const struct item *it,
 		return rc;
 	if (it->content.is_list && first == NULL)
 		return restore_many(r, parent->dir, it, e);
-	rc = next_task(r, first == NULL ? it->entry.size_bytes : 0, &task, e);
+	if (restore_plan_is_full(r->plan) ||
+	    r->window_dirs_count >= r->window_dirs_max)
+		rc = deal(r, e);
 	if (rc != ERR_NONE)
 		return rc;
+	task = restore_plan_add(r->plan, first == NULL ? &it->content : NULL,
+	    first == NULL ? it->content.size_bytes : 0);
 	task->dir = restore_dir_use(parent->dir);
 	task->link_to = first;
 	task->top_fd = r->top_fd;
@@ -641,14 +679,19 @@ make_workers(struct restore *r, struct err *e)
 
 /* Directories stay open while files in them are under way. */
 static void
-allow_files(void)
+allow_files(struct restore *r)
 {
-	struct rlimit limit;
+	struct rlimit limit = {.rlim_max = 256};
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
+	/* Each batch on its way may hold as many as a window. */
+	r->window_dirs_max = WINDOW_DIRS_MAX;
+	if (limit.rlim_max / (BATCHES_MAX + 2) < WINDOW_DIRS_MAX)
+		r->window_dirs_max =
+		    (unsigned)(limit.rlim_max / (BATCHES_MAX + 2)) + 1;
 }
 
 static enum err_code
@@ -656,12 +699,14 @@ restore_begin(struct restore *r, struct err *e)
 {
 	enum err_code rc;
 
-	allow_files();
+	allow_files(r);
 	r->top_fd = -1;
 	r->own.shared = &r->shared;
 	r->own.told = &r->own_told;
 	r->strip_bytes = strlen(r->shared.opt->subtree);
 	rc = restore_links_new(&r->links, e);
+	if (rc == ERR_NONE)
+		rc = restore_plan_new(&r->plan, r->shared.st, e);
 	if (rc == ERR_NONE && !r->shared.opt->dry_run)
 		rc = make_workers(r, e);
 	return rc;
@@ -675,10 +720,11 @@ restore_fini(struct restore *r)
 		struct batch *b = r->batches[i];
 
 		for (size_t k = 0; k < b->count; k++)
-			end_task(&r->own, &b->tasks[k]);
+			restore_file_end_task(&r->own, &b->tasks[k]);
 		buf_fini(&b->told);
 		free(b);
 	}
+	restore_plan_free(&r->plan, &r->own);
 	close_top(r);
 	for (unsigned i = 0; i < r->workers_count; i++) {
 		reader_free(&r->tools[i].reader);
@@ -723,7 +769,11 @@ restore_run(struct store *st, const struct restore_options *opt,
     struct restore_result *out, struct err *e)
 {
 	OWNED(restore_fini)
-	struct restore r = {.shared = {.opt = opt, .st = st}, .result = out};
+	struct restore r = {.shared = {.opt = opt,
+				.st = st,
+				.uid = geteuid(),
+				.gid = getegid()},
+	    .result = out};
 	struct mono begun = now_mono();
 	enum err_code rc;
 

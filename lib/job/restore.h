@@ -16,6 +16,7 @@
 struct restore_dir {
 	int fd;
 	bool has_metadata; /* entry is given to it when it is full */
+	bool hands_down;   /* what is made in it may get something from it */
 	struct entry entry;
 	atomic_int users_count;
 };
@@ -26,6 +27,8 @@ struct restore_shared {
 	struct store *st;
 	atomic_uint_fast64_t done_bytes, written_bytes, same_count,
 	    warnings_count, failed_count, differ_count, damage_count;
+	uid_t uid; /* whose what we make is at first */
+	gid_t gid;
 	atomic_int fatal; /* an enum err_code: going on makes no sense */
 };
 
@@ -99,6 +102,29 @@ enum err_code restore_links_join(struct restore_links *l,
     const uint8_t group[ENTRY_LINK_BYTES], const char *path, const char **first,
     struct err *e) MUST_CHECK;
 
+/* --- restore_plan: a window of the walk in the order of storage ------------- */
+
+struct restore_ticket {
+	struct restore_task task;
+	struct place place; /* of its first chunk, or as the one before it */
+	uint64_t bytes;
+	size_t walked; /* which one it was */
+};
+
+struct restore_plan;
+enum err_code restore_plan_new(struct restore_plan **out, struct store *st,
+    struct err *e) MUST_CHECK;
+void restore_plan_free(struct restore_plan **p, struct restore_tools *t);
+bool restore_plan_is_full(const struct restore_plan *p);
+/* A task to be filled in; the plan is not full.  c NULL: it has no content. */
+struct restore_task *restore_plan_add(struct restore_plan *p,
+    const struct content *c, uint64_t bytes);
+/* All tickets in order; their tasks are the caller's, the plan is empty. */
+struct restore_ticket *restore_plan_take(struct restore_plan *p, size_t *count);
+
+/* Give up what a task holds. */
+void restore_file_end_task(struct restore_tools *t, struct restore_task *task);
+
 /* Make (or, over what exists, bring into line) anything but a directory. */
 void restore_file_make(struct restore_tools *t, struct restore_task *task);
 
@@ -112,8 +138,11 @@ void restore_file_drop_big(struct restore_tools *t, struct restore_big **big);
 /* Is it there as it should be?  Counts what differs. */
 void restore_file_verify(struct restore_tools *t, struct restore_task *task);
 
-/* Apply the entry's metadata to fd and tell what could not be set. */
+/*
+ * Apply the entry's metadata to fd and tell what could not be set.  skip: as
+ * arc_meta_apply's.
+ */
 void restore_file_meta(struct restore_tools *t, int fd, enum arc_handle handle,
-    const struct entry *entry);
+    const struct entry *entry, unsigned skip);
 
 #endif

@@ -19,7 +19,7 @@ restore_dir_drop(struct restore_tools *t, struct restore_dir **dp)
 	if (d == NULL || atomic_fetch_sub(&d->users_count, 1) > 1)
 		return;
 	if (d->has_metadata && !t->verifying)
-		restore_file_meta(t, d->fd, ARC_OPEN, &d->entry);
+		restore_file_meta(t, d->fd, ARC_OPEN, &d->entry, 0);
 	fdio_close(&d->fd);
 	entry_fini(&d->entry);
 	free(d);

@@ -52,12 +52,12 @@ on_warning(void *arg, enum err_code code, const char *text)
 
 void
 restore_file_meta(struct restore_tools *t, int fd, enum arc_handle handle,
-    const struct entry *entry)
+    const struct entry *entry, unsigned skip)
 {
 	struct warned w = {t, entry};
 	struct arc_warn warn = {on_warning, &w};
 
-	arc_meta_apply(fd, handle, entry, 0, warn);
+	arc_meta_apply(fd, handle, entry, skip, warn);
 }
 
 /* --- content --------------------------------------------------------------- */
@@ -189,6 +189,16 @@ seek(struct pour *p, uint64_t offset)
 		p->at_bytes -= p->entry->extents[p->extent++].len_bytes;
 }
 
+void
+restore_file_end_task(struct restore_tools *t, struct restore_task *task)
+{
+	restore_file_drop_big(t, &task->big);
+	restore_dir_drop(t, &task->dir);
+	item_fini(&task->item);
+	free(task->pieces);
+	*task = (struct restore_task){0};
+}
+
 /* --- regular files --------------------------------------------------------- */
 
 static enum err_code
@@ -293,14 +303,33 @@ remove_old(const struct restore_task *task, struct err *e)
 	return err_sys(e, "cannot replace what is there");
 }
 
+/*
+ * A new file; -1 and errno.  Its mode is right at once when it is to be ours:
+ * its directory is still closed to others, or was theirs to enter before.
+ */
+static int
+open_new(const struct restore_tools *t, const struct restore_task *task)
+{
+	const struct entry *entry =
+	    task->big != NULL ? &task->big->entry : &task->item.entry;
+	mode_t mode = 0600;
+
+	if (entry->uid == t->shared->uid && entry->gid == t->shared->gid &&
+	    entry->xattr_count == 0) /* an ACL may take some of it back */
+		mode = (mode_t)(entry->mode & 0777);
+	return openat(task->dir->fd, task->name,
+	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
+	    mode);
+}
+
 static enum err_code
-create(const struct restore_task *task, int *fd, struct err *e)
+create(const struct restore_tools *t, const struct restore_task *task, int *fd,
+    struct err *e)
 {
 	for (int tries = 0; tries < 2; tries++) {
 		enum err_code rc;
 
-		*fd = openat(task->dir->fd, task->name,
-		    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		*fd = open_new(t, task);
 		if (*fd != -1)
 			return ERR_NONE;
 		if (errno != EEXIST)
@@ -317,7 +346,7 @@ static enum err_code
 make_new(struct restore_tools *t, struct restore_task *task, int *fd,
     struct err *e)
 {
-	enum err_code rc = create(task, fd, e);
+	enum err_code rc = create(t, task, fd, e);
 
 	if (rc != ERR_NONE)
 		return rc;
@@ -327,17 +356,36 @@ make_new(struct restore_tools *t, struct restore_task *task, int *fd,
 	return rc;
 }
 
+/* Most files are new: one call makes them and says that they are. */
 static enum err_code
-make_file(struct restore_tools *t, struct restore_task *task, bool exists,
+make_fresh(struct restore_tools *t, struct restore_task *task, bool *existed,
     struct err *e)
+{
+	OWNED(fdio_close) int fd = open_new(t, task);
+	enum err_code rc;
+
+	*existed = fd == -1 && errno == EEXIST;
+	if (*existed)
+		return ERR_NONE;
+	if (fd == -1)
+		return err_sys(e, "cannot make the file");
+	rc = fill_new(t, task, fd, e);
+	if (rc == ERR_NONE)
+		restore_file_meta(t, fd, ARC_OPEN, &task->item.entry,
+		    task->dir->hands_down ? 0 : ARC_FRESH);
+	else
+		(void)unlinkat(task->dir->fd, task->name, 0);
+	return rc;
+}
+
+static enum err_code
+make_file(struct restore_tools *t, struct restore_task *task, struct err *e)
 {
 	OWNED(fdio_close) int fd = -1;
 	struct stat st = {0};
 	bool same = false;
-	enum err_code rc = ERR_NONE;
+	enum err_code rc = open_old(task, &fd, &st, e);
 
-	if (exists)
-		rc = open_old(task, &fd, &st, e);
 	if (rc == ERR_NONE && fd != -1)
 		rc = compare_old(t, task, fd, &st, &same, e);
 	/*
@@ -355,7 +403,7 @@ make_file(struct restore_tools *t, struct restore_task *task, bool exists,
 	else
 		rc = fill_old(t, task, fd, &st, e);
 	if (rc == ERR_NONE)
-		restore_file_meta(t, fd, ARC_OPEN, &task->item.entry);
+		restore_file_meta(t, fd, ARC_OPEN, &task->item.entry, 0);
 	return rc;
 }
 
@@ -388,7 +436,7 @@ restore_file_begin_big(struct restore_tools *t, const struct restore_task *task,
 		rc = open_old(task, &big->fd, &st, &e);
 	big->existed = big->fd != -1;
 	if (rc == ERR_NONE && big->fd == -1)
-		rc = create(task, &big->fd, &e);
+		rc = create(t, task, &big->fd, &e);
 	if (rc == ERR_NONE && big->existed && big->entry.sparse &&
 	    ftruncate(big->fd, 0) != 0)
 		rc = err_sys(&e, "cannot empty");
@@ -460,7 +508,8 @@ restore_file_drop_big(struct restore_tools *t, struct restore_big **bigp)
 	} else if (big->fd != -1 && !is_whole(big)) {
 		abandon(t, big);
 	} else if (big->fd != -1) {
-		restore_file_meta(t, big->fd, ARC_OPEN, &big->entry);
+		restore_file_meta(t, big->fd, ARC_OPEN, &big->entry,
+		    big->existed || big->dir->hands_down ? 0 : ARC_FRESH);
 		if (big->existed && !atomic_load(&big->differs))
 			atomic_fetch_add(&t->shared->same_count, 1);
 	}
@@ -500,7 +549,7 @@ make_special(struct restore_tools *t, struct restore_task *task, bool exists,
 	fd = openat(task->dir->fd, task->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return err_sys(e, "cannot open it again");
-	restore_file_meta(t, fd, ARC_PATH, &task->item.entry);
+	restore_file_meta(t, fd, ARC_PATH, &task->item.entry, 0);
 	return ERR_NONE;
 }
 
@@ -525,26 +574,37 @@ make_link(const struct restore_task *task, bool exists, struct err *e)
 	return rc;
 }
 
-void
-restore_file_make(struct restore_tools *t, struct restore_task *task)
+/* What is not a regular file with content of its own, or exists. */
+static enum err_code
+make_other(struct restore_tools *t, struct restore_task *task, struct err *e)
 {
-	const struct entry *entry = &task->item.entry;
 	struct stat st;
-	struct err e;
-	enum err_code rc;
 	bool exists =
 	    fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 
 	if (exists && t->shared->opt->overwrite == RESTORE_NEVER) {
 		atomic_fetch_add(&t->shared->same_count, 1);
-		return;
+		return ERR_NONE;
 	}
 	if (task->link_to != NULL)
-		rc = make_link(task, exists, &e);
-	else if (entry->type == ENTRY_FILE)
-		rc = make_file(t, task, exists, &e);
-	else
-		rc = make_special(t, task, exists, &e);
+		return make_link(task, exists, e);
+	if (task->item.entry.type == ENTRY_FILE)
+		return make_file(t, task, e);
+	return make_special(t, task, exists, e);
+}
+
+void
+restore_file_make(struct restore_tools *t, struct restore_task *task)
+{
+	const struct entry *entry = &task->item.entry;
+	bool existed = true;
+	struct err e;
+	enum err_code rc = ERR_NONE;
+
+	if (task->link_to == NULL && entry->type == ENTRY_FILE)
+		rc = make_fresh(t, task, &existed, &e);
+	if (rc == ERR_NONE && existed)
+		rc = make_other(t, task, &e);
 	if (rc != ERR_NONE)
 		restore_file_fault(t, entry, &e);
 }
