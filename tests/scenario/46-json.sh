@@ -34,6 +34,11 @@ for f in bent/packs/*/*; do printf x | dd of="$f" bs=1 seek=99 conv=notrunc 2>/d
 expect 4 'damage in JSON' "$B" -r bent --json check --read
 grep -q '"type":"damage"' .out || not_ok 'it says what is damaged'
 said 0 heal
+said 0 backup data
+said 0 prune --dry-run --keep-last 1
+said 0 forget latest
+said 0 backup data
+said 0 prune --keep-last 1
 
 # stdout is the file's, or the sender's.
 at brent -r repo --json cat latest "$PWD/data/a" >.out 2>.err; echo cat >>done
