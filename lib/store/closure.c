@@ -317,6 +317,15 @@ complete_found(void *ctx, const struct index_copy *copy,
 }
 
 enum err_code
+closure_whole(struct store *st, const struct id *root, struct err *e)
+{
+	OWNED(closure_fini)
+	struct closure c = {.store = st, .broken = complete_broken, .ctx = st};
+
+	return closure_walk(&c, root, e);
+}
+
+enum err_code
 closure_complete(struct store *st, const struct id *root,
     const struct id *known, size_t known_count, struct err *e)
 {

@@ -37,8 +37,15 @@ enum err_code closure_walk(struct closure *c, const struct id *root,
     struct err *e) MUST_CHECK;
 
 /*
- * Is everything below root present, given that all below each of known is?
- * ERR_NOTFOUND says what is not.
+ * Is everything below root present?  ERR_NOTFOUND says what is not.  A look,
+ * which holds no lock and keeps no collection off.
+ */
+enum err_code closure_whole(struct store *st, const struct id *root,
+    struct err *e) MUST_CHECK;
+
+/*
+ * The same for a commit, inside the lock, given that all below each of known is
+ * present: what is condemned of it is revived.
  */
 enum err_code closure_complete(struct store *st, const struct id *root,
     const struct id *known, size_t known_count, struct err *e) MUST_CHECK;

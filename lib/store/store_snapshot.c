@@ -30,5 +30,5 @@ store_snapshot_is_whole(struct store *st, const char *service,
 	    snapfind_load(&s, st, fd, id, SNAPFIND_CLEAR, &why) != ERR_NONE)
 		return false;
 	return !losses_suspected(st) ||
-	    closure_complete(st, &s.root, NULL, 0, &why) == ERR_NONE;
+	    closure_whole(st, &s.root, &why) == ERR_NONE;
 }

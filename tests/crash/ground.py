@@ -67,6 +67,8 @@ class Act:
         self.pushed = {}  # by a replication: what the whole of it acknowledges
         self.next = lambda ground, repo, state: ground.call(
             repo, self.words, state=state)
+        self.ends = {0}  # what an undisturbed run may end with
+        self.judge = Ground.judged
 
     def acknowledges(self, output, is_all):
         """Snapshot -> what was saved, of those this output vouches for."""
@@ -191,11 +193,47 @@ class Ground:
             source, ground.replicate_words(ground.bascule, repo), state=state)
         return made
 
+    def heal_act(self, name, bend):
+        act = self.backup_act(name, 3)
+        backup = act.words
+        bend(act.base)
+        made = Act(name, ["heal"], act.base, act.kept, act.src, act.state)
+        folder, repo, state = self.fresh(made, name)  # what even that cannot save
+        self.call(repo, made.words, state=state)
+        lost = hurt(self, repo)[0]
+        shutil.rmtree(folder)
+        made.ends, made.judge = {0, 4, 5}, lambda *rest: healed(*rest, backup, lost)
+        return made
+
+    def collect_act(self, name, *words, forgotten=0, rounds=0):
+        """Of six backups so many are forgotten, so many prunes were run."""
+        act = self.backup_act(name, 6)
+        kept = dict(list(act.kept.items())[forgotten:])
+        prune = ["prune", "--undelete-age", "0", "--max-unused", "0"]
+        if forgotten:
+            self.must(act.base, "forget", *list(act.kept)[:forgotten])
+        for _ in range(rounds):
+            self.must(act.base, *prune, state=act.state)
+        words = list(words) + list(act.kept)[:3] if words else prune
+        made = Act(name, words, act.base, kept, act.src, act.state)
+        if words[0] == "forget":
+            made.kept = dict(list(kept.items())[3:])
+            made.next = lambda ground, repo, state: ground.call(
+                repo, prune, state=state)
+        made.backup, made.judge = act.words, pruned
+        return made
+
     def acts(self, wanted):
         made = {"first": lambda: self.backup_act("first", 0),
                 "changed": lambda: self.backup_act("changed", 2),
                 "merge": lambda: self.backup_act("merge", 7),
-                "serve": self.serve_act}
+                "serve": self.serve_act,
+                "forget": lambda: self.collect_act("forget", "forget"),
+                "condemn": lambda: self.collect_act("condemn", forgotten=3),
+                "free": lambda: self.collect_act("free", forgotten=3, rounds=1),
+                "heal-pack": lambda: self.heal_act("heal-pack", bend_packs),
+                "heal-index": lambda: self.heal_act("heal-index", bend_index),
+                "heal-format": lambda: self.heal_act("heal-format", bend_format)}
         return [made[name]() for name in wanted]
 
     # --- judging
@@ -268,8 +306,8 @@ class Ground:
                 self.passed += 1
             else:
                 self.failed += 1
-                if self.failed <= 30:
-                    print(f"not ok {what}: {wrong}", flush=True)
+                if self.failed <= 15:
+                    print(f"not ok {what}: {wrong}"[:1500], flush=True)
 
     def each(self, numbers, run):
         """run(n) for each number, two at a time."""
@@ -279,6 +317,83 @@ class Ground:
     def end(self):
         print(f"{self.passed} passed, {self.failed} failed")
         sys.exit(self.failed > 0)
+
+
+def bend(path, *places):
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as f:
+        for place in places:
+            f.seek(place)
+            byte = f.read(1)[0]
+            f.seek(place)
+            f.write(bytes([byte ^ 16]))
+
+
+def below(repo, *folders):
+    return sorted((f"{repo}/{n}" for n in files_below(repo)
+                   if n.split("/")[0] in folders), key=os.path.getsize)
+
+
+def bend_packs(repo):
+    """A frame of the newest files; of another pack the footer."""
+    packs = below(repo, "packs")
+    bend(packs[-1], os.path.getsize(packs[-1]) // 2)
+    bend(packs[0], os.path.getsize(packs[0]) - 50)
+
+
+def bend_index(repo):
+    segments = [p for p in below(repo, "index") if not p.endswith("MANIFEST")]
+    os.unlink(segments[0])
+    bend(segments[1], 300)
+    bend(f"{repo}/index/MANIFEST", 60)
+
+
+def bend_format(repo):
+    bend(f"{repo}/format", 50)
+
+
+def hurt(ground, repo):
+    """What check names: (snapshots, all else)."""
+    done = ground.call(repo, ["check", "--read"])
+    objects = {line["object"] for line in said(done.stdout)
+               if line["type"] == "damage"}
+    snapshots = {os.path.basename(o) for o in objects if o.startswith("snapshots/")}
+    return snapshots, {o for o in objects if not o.startswith("snapshots/")}
+
+
+def healed(ground, act, repo, state, wanted, thorough, backup, lost):
+    """After a healing that was cut off: heal again, and nothing is damaged but
+    snapshots that no healing saves; back up, and that one is whole."""
+    wrong = ground.there(repo, wanted, "as it was left")
+    for words, ends in ((act.words, act.ends), (backup, {0})):
+        if wrong is None:
+            done = ground.call(repo, words, state=state)
+            if done.returncode not in ends:
+                wrong = f"{words} ended with {done.returncode}: {done.stdout} " \
+                        f"{done.stderr}"
+    if wrong is not None:
+        return wrong
+    new = {acknowledged(done.stdout)[0]: digest(act.src)}
+    snapshots, others = hurt(ground, repo)
+    if others or snapshots - lost:
+        return f"damaged after it: {others} {snapshots - lost}"
+    for snapshot, saved in {**act.kept, **new}.items() if thorough else ():
+        if snapshot not in lost:
+            wrong = wrong or ground.restored(act, repo, snapshot, saved, "after it")
+    return wrong or ground.there(repo, {**wanted, **new}, "after it")
+
+
+def pruned(ground, act, repo, state, wanted, thorough):
+    """As ever, and what was pruned is pruned in the end; then a backup that
+    finds again what is condemned."""
+    wrong = ground.judged(act, repo, state, wanted, thorough)
+    if wrong is None:
+        done = ground.call(repo, act.backup, state=state)
+        if done.returncode != 0:
+            return f"a backup after it: {done.returncode} {done.stdout} {done.stderr}"
+        wrong = ground.whole(repo, "a backup after it") or ground.restored(
+            act, repo, acknowledged(done.stdout)[0], digest(act.src), "after it")
+    return wrong
 
 
 def stride(total, most):

@@ -21,13 +21,13 @@ def one(ground, act, mode, n):
                        shim={"MODE": mode, "AT": n, "ROOT": folder, "LOG": log})
     what, count = hit(log)
     if what is None:
-        wrong = None if done.returncode == 0 else \
+        wrong = None if done.returncode in act.ends else \
             f"it ended with {done.returncode}: {done.stdout} {done.stderr}"
     elif done.returncode != -9:
         wrong = f"not killed, ended with {done.returncode}"
     else:
         wanted = act.acknowledges(done.stdout, False)
-        wrong = ground.judged(act, repo, state, wanted, n % THOROUGH_EVERY == 0)
+        wrong = act.judge(ground, act, repo, state, wanted, n % THOROUGH_EVERY == 0)
     ground.result(wrong, f"{act.name}, {mode} at {what or n}")
     if wrong is None:
         shutil.rmtree(folder)

@@ -203,7 +203,7 @@ def campaign(ground, act, most):
     base, log = as_it_is(repo), f"{folder}/log"
     done = ground.call(repo, act.words, state=state, stdin=act.stdin,
                        shim={"MODE": "record", "ROOT": repo, "LOG": log})
-    if done.returncode != 0:
+    if done.returncode not in act.ends:
         ground.result(f"ended with {done.returncode}: {done.stdout}", act.name)
         return
     states = states_of(base, log, act)
@@ -219,7 +219,7 @@ def campaign(ground, act, most):
         shutil.copytree(state, after)  # as after the run: ahead of the disk
         os.makedirs(built)
         disk.build(built)
-        wrong = ground.judged(act, built, after, wanted, n % THOROUGH_EVERY == 0)
+        wrong = act.judge(ground, act, built, after, wanted, n % THOROUGH_EVERY == 0)
         ground.result(wrong, f"{act.name}, {name}")
         if wrong is None:
             shutil.rmtree(place)

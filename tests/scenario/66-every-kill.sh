@@ -1,15 +1,17 @@
 #!/bin/sh
 # SIGKILL just before each call that changes a repository: first backup, backup
-# of changed files, one that merges segments, the far end of a replication.
+# of changed files, one that merges segments, forget, both phases of prune, heal,
+# the far end of a replication.
 # MOST calls of each, spread evenly; 0 (make crash): every one, and torn writes.
 IN_MEMORY=1
 . "$(dirname "$0")/../support/crash.sh"
 . "$TOP/tests/support/sshd.sh"
 unset SSH_AUTH_SOCK
-MOST=${MOST:-9}
+MOST=${MOST:-5}
 [ "$MOST" = 0 ] && torn=--torn || torn=
 # shellcheck disable=SC2086
-campaign kill_each.py --most "$MOST" $torn
+campaign kill_each.py --most "$MOST" $torn \
+    --acts first,changed,merge,forget,condemn,free,heal-pack,heal-index,heal-format
 if sshd_start "$PWD/ssh"; then
 	# shellcheck disable=SC2086
 	campaign kill_each.py --most "$MOST" $torn --acts serve --ssh "$PWD/ssh"
