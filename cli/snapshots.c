@@ -145,6 +145,17 @@ summarise(struct cli *cli, const struct snapshot_list *list, size_t damaged)
 	return cli_line(cli, &v);
 }
 
+/* As they were made; the order within a series is for machines. */
+static int
+by_time(const void *a, const void *b)
+{
+	const struct snapshot *x = a, *y = b;
+
+	if (x->started.ns != y->started.ns)
+		return x->started.ns < y->started.ns ? -1 : 1;
+	return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+}
+
 static int
 run(struct cli *cli)
 {
@@ -160,6 +171,9 @@ run(struct cli *cli)
 	if (snapshot_list(&list, repo.store, cli_value(cli, "service"),
 		cli_damage, &damages, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
+	if (list.count > 0)
+		qsort(list.snapshots, list.count, sizeof(*list.snapshots),
+		    by_time);
 	if (!cli_has(cli, "all"))
 		leave_checkpoints_out(&list);
 	if (!cli->json && print_table(cli, &list, &e) != ERR_NONE)

@@ -24,7 +24,8 @@ finish(struct client *c, uint64_t count, struct err *e)
 static enum err_code
 no_service(const char *name, struct err *e)
 {
-	return err_set(e, ERR_NOTFOUND, "there is no service '%s'", name);
+	err_set(e, ERR_NOTFOUND, "there is no service '%s'", name);
+	return err_hint(e, "'bascule services' lists them");
 }
 
 /* --- ping ----------------------------------------------------------------- */

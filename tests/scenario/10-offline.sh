@@ -159,6 +159,7 @@ expect 1 'cat of nothing' "$B" -r repo cat latest:local /nothing
 # --- what --json says
 expect 0 'snapshots in JSON' "$B" -r repo --json snapshots
 holds '... one a line' json snapshot:snapshot=str,service=str,dataset=str,started=str,files=int,bytes=int,partial=bool,tags=list 'snapshot*' summary:snapshots=4
+holds 'they are listed as they were made' sh -c "grep -o '\"started\":[^,]*' .out | sort -c"
 expect 0 'of one service' "$B" -r repo --json snapshots --service housing
 holds '... two' json 'snapshot*' summary:snapshots=2
 expect 0 'ls in JSON' "$B" -r repo --json ls "$first"
