@@ -183,7 +183,8 @@ at brent --json run files >.out
 job=$(field job)
 wait_for 10 jobs_have brent "\"job\":\"$job\".*\"pid\""
 # ... as one that died between writing and renaming leaves it
-leftover=brent/state/cache/.left.$(sh -c 'echo $$').tmp
+cache=$(cd brent/state/cache && ls | head -n 1)
+leftover=brent/state/cache/.${cache%%.*}.$(sh -c 'echo $$').0.tmp
 echo half >"$leftover"
 at brent --json job "$job" >.out
 kill -9 "$(field pid)"

@@ -18,7 +18,7 @@ holds 'a second reader reads it, from the format pages alone' \
 sed 's/^/# /' .holds
 cp -a repo bent
 chmod -R u+w bent
-for f in $(cd bent && find . -type f -size +0); do
+for f in $(cd bent && find . -type f -size +0 ! -name reserve); do
 	cp -p "bent/$f" kept
 	python3 -c 'import sys
 data = bytearray(open(sys.argv[1], "rb").read())

@@ -244,8 +244,8 @@ is '... what belongs there is there' "$(cat "into$PWD/deep/d7/f")" 7
 rm -rf hurt; cp -a repo hurt; cp repo.key hurt.key; chmod -R u+w hurt
 pack=$(find hurt/packs -type f -size +4000k | head -n 1)
 python3 -c 'import sys
-f = open(sys.argv[1], "r+b"); f.seek(5000000); b = f.read(1)
-f.seek(5000000); f.write(bytes([b[0] ^ 64]))' "$pack"
+f = open(sys.argv[1], "r+b"); f.seek(1000000); b = f.read(1)
+f.seek(1000000); f.write(bytes([b[0] ^ 64]))' "$pack"
 expect 4 'a damaged pack' "$B" -r hurt restore "latest:local/files:$PWD/src" --to hurt-out
 says big
 fails '... the file is not there in part' test -e hurt-out/big
