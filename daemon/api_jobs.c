@@ -439,7 +439,8 @@ run_run(struct client *c, struct wire_value *request, struct err *e)
 		return rc;
 	if (!may_be_asked(r.kind))
 		return err_set(e, ERR_INPUT,
-		    "'%s' is not a kind of job: backup, replicate or verify",
+		    "'%s' is not a kind of job: backup, replicate, verify or "
+		    "prune",
 		    kind);
 	if (how != NULL) {
 		rc = wire_new(&r.params, NULL, e);

@@ -590,6 +590,10 @@ alarm_end(const struct job *j)
 		on = j->exit_status == EXITCODE_DAMAGE ? POLICY_ON_DAMAGE
 						       : POLICY_ON_VERIFY;
 		break;
+	case SCHEDULE_PRUNE:
+		on = j->exit_status == EXITCODE_DAMAGE ? POLICY_ON_DAMAGE
+						       : POLICY_ON_SPACE;
+		break;
 	default:
 		return; /* an exercise raises its own; surveys show in status */
 	}

@@ -358,6 +358,75 @@ verify_event(struct job *j, const char *type, struct wire_value *ev)
 	return true;
 }
 
+/* --- prune ---------------------------------------------------------------- */
+
+struct keeping {
+	struct wire_value *verified, *held;
+	size_t verified_count, held_count;
+};
+
+/* What retention must know of the newest of each sort. */
+#define KEEPING_MAX 256
+
+static void
+add_snapshots(struct wire_value *list, const char *snapshots)
+{
+	/* "DATASET SNAPSHOT" a line; a dataset's name may hold blanks. */
+	for (const char *at = snapshots; *at != '\0';) {
+		size_t len = strcspn(at, "\n");
+		char hex[ID_HEX_BYTES];
+
+		if (len >= sizeof(hex) - 1) {
+			memcpy(hex, at + len - (sizeof(hex) - 1),
+			    sizeof(hex) - 1);
+			hex[sizeof(hex) - 1] = '\0';
+			wire_add_text(list, NULL, hex);
+		}
+		at += len + (at[len] == '\n');
+	}
+}
+
+/* Newest first. */
+static enum err_code
+note_keeping(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct keeping *k = ctx;
+
+	(void)e;
+	if (p->snapshots == NULL)
+		return ERR_NONE;
+	if (p->verified_level != NULL && *p->verified_level != '\0' &&
+	    k->verified_count++ < KEEPING_MAX)
+		add_snapshots(k->verified, p->snapshots);
+	if (p->held && k->held_count++ < KEEPING_MAX)
+		add_snapshots(k->held, p->snapshots);
+	return ERR_NONE;
+}
+
+static enum err_code
+prune_prepare(struct job *j, struct wire_value *spec, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *verified = NULL;
+	OWNED(wire_free) struct wire_value *held = NULL;
+	struct ledger_point_filter f = {.service = j->service,
+	    .at_site = j->d->policy->site,
+	    .complete = true};
+	struct keeping k = {0};
+	enum err_code rc = wire_new_list(&verified, e);
+
+	if (rc == ERR_NONE)
+		rc = wire_new_list(&held, e);
+	k.verified = verified;
+	k.held = held;
+	if (rc == ERR_NONE)
+		rc = ledger_points(j->d->ledger, &f, note_keeping, &k, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add(spec, "verified", &verified);
+	wire_add(spec, "held", &held);
+	return ERR_NONE;
+}
+
 /* --- survey --------------------------------------------------------------- */
 
 struct known {
@@ -450,6 +519,10 @@ static const struct job_kind kinds[] = {
 	.scheduled = verify_scheduled,
 	.prepare = verify_prepare,
 	.on_event = verify_event},
+    {.name = "prune",
+	.ledger_type = LEDGER_JOB,
+	.schedule = SCHEDULE_PRUNE,
+	.prepare = prune_prepare},
     {.name = "survey",
 	.schedule = SCHEDULE_OTHER,
 	.on_event = survey_event,

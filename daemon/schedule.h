@@ -34,6 +34,7 @@ enum schedule_kind {
 	SCHEDULE_REPLICATE,
 	SCHEDULE_VERIFY,
 	SCHEDULE_EXERCISE,
+	SCHEDULE_PRUNE,
 	SCHEDULE_OTHER /* not limited: probes, surveys */
 };
 

@@ -6,6 +6,7 @@
 
 #define BACKOFF_MIN_NS NS_PER_S
 #define BACKOFF_MAX_NS (30 * NS_PER_S)
+#define PRUNE_EVERY_NS (CIVIL_DAY_S * NS_PER_S)
 
 void
 tasks_lane(char lane[160], const char *kind, const char *service,
@@ -131,6 +132,23 @@ add_verifies(struct list *l, const struct policy_service *s)
 	}
 }
 
+/*
+ * Once a day wherever a copy is, at an hour of its own.  Where no retention is
+ * written nothing is forgotten; what was left behind is collected all the same.
+ */
+static void
+add_prune(struct list *l, const struct policy_service *s)
+{
+	struct schedule_task *c = add(l, "prune", s, 0, NULL);
+
+	if (c == NULL)
+		return;
+	c->has_due = true;
+	c->due = (struct due){.kind = DUE_EVERY,
+	    .every_ns = PRUNE_EVERY_NS,
+	    .offset_ns = due_splay_ns(s->name, PRUNE_EVERY_NS)};
+}
+
 /* Tests run where the service would run next. */
 static void
 add_exercises(struct list *l, const struct policy_service *s)
@@ -177,8 +195,10 @@ add_service(struct list *l, struct daemon_service *ds)
 				c->link = first_link(l->d, to);
 		}
 	}
-	if (holds_copy(l->d, s))
+	if (holds_copy(l->d, s)) {
 		add_verifies(l, s);
+		add_prune(l, s);
+	}
 	if (strcmp(s->standby, l->d->policy->site) == 0)
 		add_exercises(l, s);
 }
@@ -242,7 +262,7 @@ tasks_make(struct daemon *d, struct schedule **out, struct daemon_task **tasks,
 	for (size_t i = 0; i < d->policy->service_count; i++) {
 		const struct policy_service *s = &d->policy->services[i];
 
-		l.size += 1 + s->replicate.to.count + s->verify_count +
+		l.size += 2 + s->replicate.to.count + s->verify_count +
 		    s->exercise_count;
 	}
 	l.core = calloc(l.size, sizeof(*l.core));

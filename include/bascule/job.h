@@ -120,14 +120,17 @@ struct retain_rule; /* calendar.h */
 #define RETENTION_POINT      0x10000u /* its recovery point stays */
 #define RETENTION_CHECKPOINT 0x20000u /* of a run that may yet go on */
 #define RETENTION_IN_USE     0x40000u /* a running backup builds on it */
+#define RETENTION_IMMUTABLE  0x80000u /* not that long here yet */
 #define RETENTION_TEXT_BYTES 256
 
 struct retention_options {
 	const struct retain_rule *rule;
 	const char *service; /* NULL: all of them */
 	struct utc now;
-	/* Has it been proved good?  NULL: nobody knows. */
-	bool (*is_verified)(void *ctx, const struct id *snapshot);
+	int64_t
+	    immutable_ns; /* of a copy: none goes before it was here so long */
+	/* RETAIN_IS_... that only others know.  NULL: nobody does. */
+	uint32_t (*flags)(void *ctx, const struct id *snapshot);
 	void *ctx;
 };
 

@@ -481,6 +481,9 @@ enum err_code intake_point(struct intake *in, const void *bytes,
 /* Take what this Ed25519 key signs, of any service, from now on. */
 enum err_code store_pin_writer(struct intake *in, const uint8_t key[32],
     struct err *e) MUST_CHECK;
+/* When its file was made here, by this machine's clock.  ERR_NOTFOUND. */
+enum err_code store_snapshot_received(struct store *st, const char *service,
+    const struct id *id, struct utc *at, struct err *e) MUST_CHECK;
 /* The bytes of a snapshot's or point's file, for sending. */
 enum err_code store_snapshot_bytes(struct store *st, const char *service,
     const struct id *id, struct buf *out, struct err *e) MUST_CHECK;

@@ -79,14 +79,22 @@ open_source(struct capture *c, struct err *e)
 	return source_tree_new(&c->source, &tree, e);
 }
 
-/* The state cache believes what a snapshot describes that is there, and whole. */
+/*
+ * The state cache believes what a snapshot describes that is there, and whole;
+ * and that stays there, since what it describes is not looked up again.
+ */
 static bool
 is_there(void *ctx, const struct id *snapshot)
 {
 	struct capture *c = ctx;
+	struct err e;
 
-	return !c->reads_all &&
-	    store_snapshot_is_whole(c->st, c->opt->service, snapshot);
+	if (c->reads_all ||
+	    (c->session != NULL &&
+		session_pin(c->session, c->opt->service, snapshot, &e) !=
+		    ERR_NONE))
+		return false;
+	return store_snapshot_is_whole(c->st, c->opt->service, snapshot);
 }
 
 static enum err_code

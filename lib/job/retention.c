@@ -62,9 +62,8 @@ flags_of(const struct judging *j, const struct snapshot *s)
 				    ? RETAIN_IS_PREFAILOVER
 				    : RETAIN_IS_HELD;
 	}
-	if (j->opt->is_verified != NULL &&
-	    j->opt->is_verified(j->opt->ctx, &s->id))
-		flags |= RETAIN_IS_VERIFIED;
+	if (j->opt->flags != NULL)
+		flags |= j->opt->flags(j->opt->ctx, &s->id);
 	return flags;
 }
 
@@ -113,6 +112,33 @@ judge_series(struct judging *j, size_t first)
 	for (size_t i = 0; i < count; i++)
 		j->r->reasons[j->points[i].sequence] = j->points[i].reasons;
 	judge_checkpoints(j, first);
+}
+
+/* --- how long it has been here ------------------------------------------------- */
+
+/* A clock that was set back makes it young, and who cannot tell keeps it. */
+static bool
+is_immutable(struct store *st, const struct retention_options *opt,
+    const struct snapshot *s)
+{
+	struct utc at;
+	struct err e;
+
+	if (store_snapshot_received(st, s->service, &s->id, &at, &e) !=
+	    ERR_NONE)
+		return e.code != ERR_NOTFOUND;
+	if (at.ns < s->started.ns)
+		at = s->started;
+	return opt->now.ns - at.ns < opt->immutable_ns;
+}
+
+static void
+judge_received(struct retention *r, struct store *st,
+    const struct retention_options *opt)
+{
+	for (size_t i = 0; opt->immutable_ns > 0 && i < r->list.count; i++)
+		if (is_immutable(st, opt, &r->list.snapshots[i]))
+			r->reasons[i] |= RETENTION_IMMUTABLE;
 }
 
 /* --- points ------------------------------------------------------------------ */
@@ -185,6 +211,7 @@ retention_judge(struct retention *out, struct store *st,
 	for (size_t i = 0; i < r.list.count; i++)
 		if (!j.done[i])
 			judge_series(&j, i);
+	judge_received(&r, st, opt);
 	rc = keep_points(&r, st, opt->service, e);
 	if (rc != ERR_NONE)
 		return rc;
@@ -301,6 +328,8 @@ retention_each_reason(uint32_t reasons, void (*fn)(void *ctx, const char *name),
 		fn(ctx, "checkpoint");
 	if (reasons & RETENTION_IN_USE)
 		fn(ctx, "in-use");
+	if (reasons & RETENTION_IMMUTABLE)
+		fn(ctx, "immutable");
 }
 
 struct saying {

@@ -100,6 +100,7 @@ enum err_code worker_store_open(struct worker_store *s, const struct worker *w,
 extern const struct worker_kind worker_backup;
 extern const struct worker_kind worker_replicate;
 extern const struct worker_kind worker_verify;
+extern const struct worker_kind worker_prune;
 extern const struct worker_kind worker_survey;
 extern const struct worker_kind worker_exercise;
 

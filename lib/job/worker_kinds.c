@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const struct worker_kind *const kinds[] = {&worker_backup,
-    &worker_replicate, &worker_verify, &worker_survey, &worker_exercise};
+    &worker_replicate, &worker_verify, &worker_prune, &worker_survey,
+    &worker_exercise};
 
 const struct worker_kind *
 worker_kinds_find(const char *name)

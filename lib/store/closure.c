@@ -332,11 +332,11 @@ closure_complete(struct store *st, const struct id *root,
 	OWNED(closure_fini)
 	struct closure c = {
 	    .store = st,
-	    .found = complete_found,
+	    .found = st->locked ? complete_found : NULL,
 	    .broken = complete_broken,
 	    .ctx = st,
 	};
-	enum err_code rc = condemn_refresh(st, e);
+	enum err_code rc = st->locked ? condemn_refresh(st, e) : ERR_NONE;
 
 	if (rc != ERR_NONE)
 		return rc;

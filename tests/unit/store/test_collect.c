@@ -1,0 +1,769 @@
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bascule/base/fdio.h>
+
+#include "../lib/store/ageing.h"
+#include "../lib/store/condemn.h"
+#include "../lib/store/holdfile.h"
+#include "../lib/store/index.h"
+#include "../lib/store/pack.h"
+#include "support/fault.h"
+#include "support/must.h"
+#include "support/repo.h"
+
+Suite *suite_store_collect(void);
+
+#define FILE_BYTES 3000
+
+static struct repo r;
+
+static void
+setup(void)
+{
+	repo_make(&r);
+}
+
+static void
+teardown(void)
+{
+	repo_remove(&r);
+}
+
+/* One writer at work. */
+struct at_work {
+	struct store *st;
+	struct session *se;
+	struct writer *w;
+};
+
+static void
+at_work_end(struct at_work *a)
+{
+	repo_end(&a->st, &a->se, &a->w);
+}
+
+static struct id
+plant(struct writer *w, uint64_t seed, size_t count)
+{
+	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
+	struct err e = {0};
+	struct id root;
+
+	must(tree_writer_new(&tw, w, &e), &e);
+	for (size_t i = 0; i < count; i++) {
+		OWNED(item_fini) struct item it = {0};
+		char path[32];
+
+		snprintf(path, sizeof(path), "f%04zu", i);
+		repo_file(&it, w, path, seed + i, FILE_BYTES);
+		must(tree_writer_add(tw, &it, &e), &e);
+	}
+	must(tree_writer_root(tw, &root, &e), &e);
+	return root;
+}
+
+static enum err_code
+commit(struct at_work *a, const struct id *root, struct id *snapshot,
+    struct err *e)
+{
+	OWNED(snapshot_fini)
+	struct snapshot s = {.service = "housing", .dataset = "files"};
+	enum err_code rc;
+
+	s.root = *root;
+	s.started = s.ended = now_utc();
+	s.host = strdup("brent-1");
+	s.source = strdup("/srv");
+	rc = snapshot_commit(a->se, a->w, &s, e);
+	*snapshot = s.id;
+	return rc;
+}
+
+/* Files of the seeds from seed on. */
+static struct id
+back_up(uint64_t seed, size_t count)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct err e = {0};
+	struct id root, id;
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	root = plant(a.w, seed, count);
+	must(commit(&a, &root, &id, &e), &e);
+	return id;
+}
+
+static enum err_code
+forget(const struct id *id, struct err *e)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	struct forget_request rq = {.service = "housing",
+	    .snapshots = id,
+	    .snapshots_count = 1};
+	struct forget_tally t;
+
+	return forget_run(st, &rq, &t, e);
+}
+
+static enum err_code
+collect(int64_t age_ns, uint32_t max_unused, struct collect_tally *t,
+    struct err *e)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	struct collect_options opt = {.undelete_age_ns = age_ns,
+	    .repack = max_unused < 100000,
+	    .max_unused_millipercent = max_unused};
+
+	return collect_run(st, &opt, t, e);
+}
+
+static struct collect_tally
+collected(int64_t age_ns)
+{
+	struct collect_tally t;
+	struct err e = {0};
+
+	must(collect(age_ns, 100000, &t, &e), &e);
+	return t;
+}
+
+static void
+must_be_clean(void)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	struct check_options opt = {.depth = CHECK_OPEN};
+	struct check_tally t = {0};
+	struct err e = {0};
+
+	must(store_check(st, &opt, &t, &e), &e);
+	ck_assert_uint_eq(t.damage_count, 0);
+}
+
+/* Is every file of the snapshot there, byte for byte? */
+static void
+must_hold(uint64_t seed, size_t count)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct writer_tally t;
+	struct id id;
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	for (size_t i = 0; i < count; i++) {
+		id = repo_put(a.w, seed + i, FILE_BYTES);
+		ck_assert(repo_has(a.st, &id, seed + i, FILE_BYTES));
+	}
+	writer_tally(a.w, &t);
+	ck_assert_uint_eq(t.new_chunks_count, 0);
+}
+
+static size_t
+condemned_count(void)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	OWNED(condemn_list_fini) struct condemn_all all = {0};
+	struct buf nobody = {0};
+	struct err e = {0};
+
+	must(condemn_list(&all, st, &nobody, &e), &e);
+	return all.count;
+}
+
+/* --- two phases ------------------------------------------------------------- */
+
+START_TEST(what_no_snapshot_needs_is_condemned_then_goes)
+{
+	struct id first = back_up(1, 30);
+	struct collect_tally t;
+	struct err e = {0};
+
+	(void)back_up(1000, 30);
+	t = collected(COLLECT_UNDELETE_AGE_NS);
+	ck_assert_uint_eq(t.condemned_count + t.freed_count, 0);
+	must(forget(&first, &e), &e);
+	t = collected(COLLECT_UNDELETE_AGE_NS);
+	ck_assert_uint_gt(t.condemned_count, 1);
+	ck_assert_uint_eq(t.freed_count, 0);
+	ck_assert_uint_eq(condemned_count(), t.condemned_count);
+	must_be_clean();
+	t = collected(COLLECT_UNDELETE_AGE_NS);
+	ck_assert_uint_eq(t.condemned_count + t.freed_count, 0);
+	ck_assert_uint_gt(t.waiting_count, 1);
+	ck_assert_int_gt(t.waiting_ns, COLLECT_UNDELETE_AGE_NS / 2);
+	t = collected(0);
+	ck_assert_uint_gt(t.freed_bytes, 30 * FILE_BYTES);
+	ck_assert_uint_eq(t.waiting_count, 0);
+	ck_assert_uint_eq(condemned_count(), 0);
+	must_be_clean();
+	must_hold(1000, 30);
+}
+END_TEST
+
+START_TEST(nobody_else_at_work_and_no_age_frees_at_once)
+{
+	struct id first = back_up(1, 30);
+	struct collect_tally t;
+	struct err e = {0};
+
+	(void)back_up(1000, 3);
+	must(forget(&first, &e), &e);
+	t = collected(0);
+	ck_assert_uint_gt(t.freed_bytes, 30 * FILE_BYTES);
+	must_be_clean();
+	must_hold(1000, 3);
+}
+END_TEST
+
+START_TEST(a_dry_run_says_as_much_and_changes_nothing)
+{
+	struct id first = back_up(1, 30);
+	OWNED(store_close) struct store *st = NULL;
+	struct collect_options opt = {.dry_run = true,
+	    .without = &first,
+	    .without_count = 1};
+	struct collect_tally dry, t;
+	struct err e = {0};
+
+	(void)back_up(1000, 3);
+	st = repo_open(&r, STORE_READ);
+	must(collect_run(st, &opt, &dry, &e), &e);
+	ck_assert_uint_eq(condemned_count(), 0);
+	must(forget(&first, &e), &e);
+	t = collected(0);
+	ck_assert_uint_eq(dry.freed_bytes, t.freed_bytes);
+	ck_assert_uint_eq(dry.freed_count, t.freed_count);
+}
+END_TEST
+
+/* --- beside writers ------------------------------------------------------------ */
+
+START_TEST(a_session_open_at_the_condemnation_is_waited_for)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct id first = back_up(1, 30), root, id;
+	struct collect_tally t;
+	struct err e = {0};
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	(void)repo_put(a.w, 1, FILE_BYTES); /* it was told: present */
+	must(forget(&first, &e), &e);
+	t = collected(0);
+	ck_assert_uint_eq(t.freed_count, 0);
+	ck_assert_uint_gt(t.condemned_count, 1);
+	ck_assert_uint_eq(t.sessions_count, 1);
+	t = collected(0);
+	ck_assert_uint_eq(t.freed_count, 0);
+	root = plant(a.w, 1, 30);
+	must(commit(&a, &root, &id, &e), &e);
+	at_work_end(&a);
+	t = collected(0);
+	ck_assert_uint_le(t.freed_bytes, 4096); /* a page, at most */
+	must_be_clean();
+	must_hold(1, 30);
+}
+END_TEST
+
+START_TEST(a_later_session_revives_what_it_relies_on)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct id first = back_up(1, 30), root, id;
+	struct collect_tally t;
+	struct writer_tally wt;
+	struct err e = {0};
+	size_t before;
+
+	must(forget(&first, &e), &e);
+	(void)collected(COLLECT_UNDELETE_AGE_NS);
+	before = condemned_count();
+	ck_assert_uint_gt(before, 1);
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	root = plant(a.w, 1, 30);
+	writer_tally(a.w, &wt);
+	ck_assert_uint_eq(wt.new_chunks_count, 0);
+	ck_assert_uint_eq(condemned_count(), 0);
+	/* Dead once more, but now with the session there. */
+	t = collected(0);
+	ck_assert_uint_eq(t.freed_count, 0);
+	must(commit(&a, &root, &id, &e), &e);
+	ck_assert_uint_eq(condemned_count(), 0); /* revived by the commit */
+	at_work_end(&a);
+	(void)collected(0);
+	must_be_clean();
+	must_hold(1, 30);
+}
+END_TEST
+
+START_TEST(what_is_beyond_revival_is_stored_again)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct id first = back_up(1, 30), root, id;
+	struct collect_tally t;
+	struct writer_tally wt;
+	struct err e = {0};
+
+	must(forget(&first, &e), &e);
+	(void)collected(COLLECT_UNDELETE_AGE_NS);
+	repo_begin(&r, &a.st, &a.se, &a.w); /* knows the old index */
+	t = collected(0);
+	ck_assert_uint_gt(t.freed_count, 1);
+	root = plant(a.w, 1, 30);
+	must(commit(&a, &root, &id, &e), &e);
+	writer_tally(a.w, &wt);
+	ck_assert_uint_ge(wt.new_chunks_count, 30);
+	at_work_end(&a);
+	must_be_clean();
+	must_hold(1, 30);
+}
+END_TEST
+
+START_TEST(what_a_mark_reaches_again_is_revived)
+{
+	struct id first = back_up(1, 30);
+	struct collect_tally t;
+	struct err e = {0};
+	char from[200], to[200], hex[ID_HEX_BYTES];
+
+	/* Forgotten, and put back by hand. */
+	snprintf(from, sizeof(from), "%s/snapshots/housing/%s", r.path,
+	    id_hex(&first, hex));
+	snprintf(to, sizeof(to), "%s/aside", r.dir);
+	ck_assert_int_eq(rename(from, to), 0);
+	t = collected(COLLECT_UNDELETE_AGE_NS);
+	ck_assert_uint_gt(t.condemned_count, 1);
+	ck_assert_int_eq(rename(to, from), 0);
+	t = collected(0);
+	ck_assert_uint_gt(t.revived_count, 1);
+	ck_assert_uint_eq(t.freed_count, 0);
+	ck_assert_uint_eq(condemned_count(), 0);
+	must_be_clean();
+	(void)e;
+}
+END_TEST
+
+START_TEST(a_fenced_session_commits_nothing)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(session_list_fini) struct session_list list = {0};
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	struct err e = {0};
+	struct id root, id;
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	root = plant(a.w, 1, 3);
+	must(session_list_alive(&list, st, &e), &e);
+	ck_assert_uint_eq(list.count, 1);
+	ck_assert_int_eq(list.sessions[0].pid, getpid());
+	must(session_fence(st, list.sessions[0].name, &e), &e);
+	ck_assert_int_eq(session_fence(st, list.sessions[0].name, &e),
+	    ERR_NOTFOUND);
+	ck_assert_int_ne(commit(&a, &root, &id, &e), ERR_NONE);
+	ck_assert_int_eq(e.code, ERR_BUSY);
+}
+END_TEST
+
+START_TEST(one_collection_at_a_time)
+{
+	OWNED(fdio_close) int fd = -1;
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	struct collect_tally t;
+	struct err e = {0};
+	char path[100];
+
+	(void)back_up(1, 3);
+	snprintf(path, sizeof(path), "%s/condemned", r.path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+	ck_assert_int_eq(collect(0, 100000, &t, &e), ERR_BUSY);
+	fdio_close(&fd);
+	(void)collected(0);
+}
+END_TEST
+
+/* --- what is kept ----------------------------------------------------------------- */
+
+START_TEST(what_a_session_builds_on_cannot_be_forgotten)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct id first = back_up(1, 3), none = {{9}};
+	struct err e = {0};
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	ck_assert_int_eq(session_pin(a.se, "housing", &none, &e), ERR_NOTFOUND);
+	must(session_pin(a.se, "housing", &first, &e), &e);
+	ck_assert_int_eq(forget(&first, &e), ERR_BUSY);
+	at_work_end(&a);
+	must(forget(&first, &e), &e);
+	ck_assert_int_eq(forget(&first, &e), ERR_NONE); /* gone is gone */
+}
+END_TEST
+
+START_TEST(what_is_held_stays_until_it_is_released)
+{
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(hold_list_fini) struct hold_list list = {0};
+	struct id first = back_up(1, 3), second = back_up(100, 3);
+	struct hold h = {.why = HOLD_CURSOR,
+	    .service = "housing",
+	    .label = "southwark",
+	    .reason = "the copy at southwark has it",
+	    .snapshots_count = 1};
+	struct err e = {0};
+
+	st = repo_open(&r, STORE_WRITE);
+	h.snapshots[0] = first;
+	must(hold_place(st, &h, &e), &e);
+	ck_assert_int_eq(forget(&first, &e), ERR_REFUSED);
+	ck_assert_ptr_nonnull(strstr(e.text, "southwark"));
+	/* A cursor moves on. */
+	h.snapshots[0] = second;
+	must(hold_move(st, &h, &e), &e);
+	must(hold_list(&list, st, &e), &e);
+	ck_assert_uint_eq(list.count, 1);
+	ck_assert(id_equal(&list.holds[0].snapshots[0], &second));
+	ck_assert_int_eq(forget(&second, &e), ERR_REFUSED);
+	must(forget(&first, &e), &e);
+	must(hold_release(st, &h.id, &e), &e);
+	must(forget(&second, &e), &e);
+}
+END_TEST
+
+START_TEST(a_hold_is_a_root_of_its_own)
+{
+	OWNED(store_close) struct store *st = NULL;
+	struct id first = back_up(1, 10);
+	struct hold h = {.why = HOLD_LEGAL,
+	    .service = "housing",
+	    .snapshots_count = 1};
+	struct collect_tally t;
+	struct err e = {0};
+	char path[200], hex[ID_HEX_BYTES];
+
+	st = repo_open(&r, STORE_WRITE);
+	h.snapshots[0] = first;
+	must(hold_place(st, &h, &e), &e);
+	snprintf(path, sizeof(path), "%s/snapshots/housing/%s", r.path,
+	    id_hex(&first, hex));
+	ck_assert_int_eq(unlink(path), 0);
+	t = collected(0);
+	ck_assert_uint_eq(t.freed_count + t.condemned_count, 0);
+	must_hold(1, 10);
+}
+END_TEST
+
+START_TEST(a_bent_hold_is_damage_and_nothing_goes)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	struct hold h = {.why = HOLD_OPERATOR,
+	    .service = "housing",
+	    .snapshots_count = 2,
+	    .snapshots = {{{2}}, {{1}}}};
+	struct hold again;
+	struct err e = {0};
+
+	must(holdfile_encode(&b, st, &h, &e), &e);
+	must(holdfile_decode(&again, st->family, b.bytes, b.len_bytes, &e), &e);
+	ck_assert_uint_eq(again.snapshots[0].bytes[0], 1);
+	for (size_t i = 0; i < b.len_bytes; i++) {
+		b.bytes[i] ^= 4;
+		ck_assert_int_ne(holdfile_decode(&again, st->family, b.bytes,
+				     b.len_bytes, &e),
+		    ERR_NONE);
+		b.bytes[i] ^= 4;
+		ck_assert_int_ne(holdfile_decode(&again, st->family, b.bytes, i,
+				     &e),
+		    ERR_NONE);
+	}
+}
+END_TEST
+
+START_TEST(nothing_is_collected_where_something_is_lost)
+{
+	struct id first = back_up(1, 10);
+	struct collect_tally t;
+	struct err e = {0};
+	bool seen = false;
+
+	(void)back_up(100, 10);
+	must(forget(&first, &e), &e);
+	for (uint32_t n = 0; n < 4; n++) {
+		OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+		char path[PACK_PATH_BYTES], from[300], to[300];
+		enum err_code rc;
+
+		if (n >= index_packs_count(st))
+			break;
+		snprintf(from, sizeof(from), "%s/packs/%s", r.path,
+		    pack_path(&index_pack(st, n)->name, path));
+		snprintf(to, sizeof(to), "%s/aside", r.dir);
+		ck_assert_int_eq(rename(from, to), 0);
+		rc = collect(COLLECT_UNDELETE_AGE_NS, 100000, &t, &e);
+		ck_assert(rc == ERR_NONE || rc == ERR_CORRUPT);
+		seen |= rc == ERR_CORRUPT;
+		ck_assert_int_eq(rename(to, from), 0);
+	}
+	ck_assert(seen);
+	(void)collected(0);
+	must_be_clean();
+	must_hold(100, 10);
+}
+END_TEST
+
+/* --- strays, repacking ------------------------------------------------------------- */
+
+START_TEST(what_nobody_committed_goes_too)
+{
+	struct collect_tally t;
+	struct err e = {0};
+	char path[300], name[ID_HEX_BYTES];
+	struct id id = {{0xab, 1}};
+	OWNED(fdio_close) int fd = -1;
+
+	(void)back_up(1, 3);
+	{
+		OWNED(at_work_end) struct at_work a = {0};
+
+		repo_begin(&r, &a.st, &a.se, &a.w);
+		(void)repo_put(a.w, 500, FILE_BYTES);
+		must(writer_flush(a.w, &e), &e); /* in the index */
+	}
+	snprintf(path, sizeof(path), "%s/packs/ab", r.path);
+	(void)mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/packs/ab/%s", r.path,
+	    id_hex(&id, name));
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0400);
+	ck_assert_int_ge(fd, 0);
+	fdio_close(&fd);
+	snprintf(path, sizeof(path), "%s/index/%s", r.path, name);
+	id.bytes[5] = 7;
+	snprintf(path, sizeof(path), "%s/index/%s", r.path, id_hex(&id, name));
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0400);
+	ck_assert_int_ge(fd, 0);
+	t = collected(COLLECT_UNDELETE_AGE_NS);
+	ck_assert_uint_eq(t.condemned_count, 3);
+	t = collected(0);
+	ck_assert_uint_eq(t.freed_count, 3);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	must_be_clean();
+	must_hold(1, 3);
+}
+END_TEST
+
+START_TEST(packs_that_are_partly_used_are_repacked)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct id both, root, one;
+	struct collect_tally t;
+	struct err e = {0};
+
+	both = back_up(1, 40);
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	root = plant(a.w, 3, 1); /* one chunk of a frame: resealed */
+	must(commit(&a, &root, &one, &e), &e);
+	at_work_end(&a);
+	root = back_up(21, 15); /* whole frames: copied */
+	must(forget(&both, &e), &e);
+	must(collect(0, 0, &t, &e), &e);
+	ck_assert_uint_gt(t.repacked_count, 0);
+	ck_assert_uint_gt(t.resealed_count, 0);
+	ck_assert_uint_gt(t.freed_count, 0);
+	ck_assert_uint_eq(t.unused_bytes, 0);
+	must_be_clean();
+	must_hold(3, 1);
+	must_hold(21, 15);
+	must(collect(0, 0, &t, &e), &e);
+	ck_assert_uint_eq(t.repacked_count + t.condemned_count, 0);
+}
+END_TEST
+
+START_TEST(a_repacking_that_died_leaves_one_copy_in_the_end)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct id both = back_up(1, 40), root, one;
+	struct collect_tally t;
+	struct err e = {0};
+	bool done = false;
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	root = plant(a.w, 3, 1);
+	must(commit(&a, &root, &one, &e), &e);
+	at_work_end(&a);
+	must(forget(&both, &e), &e);
+	for (int nth = 1; !done; nth++) {
+		fault_arm_deep(nth, EIO);
+		(void)collect(COLLECT_UNDELETE_AGE_NS, 0, &t, &e);
+		done = !fault_fired();
+	}
+	must(collect(0, 0, &t, &e), &e);
+	must(collect(0, 0, &t, &e), &e);
+	ck_assert_uint_eq(t.unused_bytes, 0);
+	ck_assert_uint_eq(t.waiting_count, 0);
+	must_be_clean();
+	must_hold(3, 1);
+}
+END_TEST
+
+/* --- what fails ---------------------------------------------------------------------- */
+
+START_TEST(any_failing_call_loses_nothing_that_is_kept)
+{
+	bool done = false;
+	int nth = 0;
+
+	(void)back_up(1, 6);
+	while (!done) {
+		struct id gone = back_up(1000 + 100 * (uint64_t)nth, 4);
+		struct collect_tally t;
+		struct err e = {0};
+		enum err_code rc;
+
+		must(forget(&gone, &e), &e);
+		fault_arm_deep(++nth, nth % 2 == 0 ? EIO : ENOSPC);
+		rc = collect(0, 0, &t, &e);
+		done = !fault_fired();
+		ck_assert(!done || rc == ERR_NONE);
+		must_hold(1, 6);
+	}
+	ck_assert_int_gt(nth, 30);
+	(void)collected(0);
+	ck_assert_uint_eq(condemned_count(), 0);
+	must_be_clean();
+}
+END_TEST
+
+START_TEST(a_failing_forget_leaves_no_point_without_its_snapshot)
+{
+	bool done = false;
+
+	for (int nth = 1; !done; nth++) {
+		OWNED(at_work_end) struct at_work a = {0};
+		struct id gone = back_up(1000, 2);
+		struct point p = {.service = "housing", .snapshots_count = 1};
+		struct err e = {0};
+
+		repo_begin(&r, &a.st, &a.se, &a.w);
+		p.snapshots[0] = gone;
+		must(point_commit(a.se, &p, &e), &e);
+		at_work_end(&a);
+		fault_arm_deep(nth, EIO);
+		(void)forget(&gone, &e);
+		done = !fault_fired();
+		must_be_clean();
+		must(forget(&gone, &e), &e);
+		must_be_clean();
+	}
+}
+END_TEST
+
+/* --- the clock ------------------------------------------------------------------------ */
+
+START_TEST(age_is_never_more_than_the_time_that_passed)
+{
+	const struct {
+		int64_t boot_s, wall_s;
+		uint8_t boot;
+		int64_t age_s;
+	} steps[] = {
+	    {100, 1000, 1, 0},                          /* the first look */
+	    {160, 1060, 1, 60}, {170, 9999999, 1, 70},  /* set forward */
+	    {180, 5, 1, 70},                            /* set back */
+	    {190, 1000000, 1, 80}, {5, 2000000, 2, 80}, /* another boot */
+	    {65, 2000030, 2, 110}, /* the smaller of the two */
+	    {1000, 3000000, 0, 110}, {2000, 4000000, 0, 110}, /* no boot id */
+	};
+	struct ageing a = {0};
+
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		struct ageing now = {.boot_ns = steps[i].boot_s * NS_PER_S,
+		    .wall_ns = steps[i].wall_s * NS_PER_S};
+
+		memset(now.boot, steps[i].boot, sizeof(now.boot));
+		ageing_advance(&a, &now);
+		ck_assert_msg(a.age_ns == steps[i].age_s * NS_PER_S,
+		    "step %zu: %lld", i, (long long)(a.age_ns / NS_PER_S));
+	}
+}
+END_TEST
+
+START_TEST(a_bent_clock_begins_again)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	uint8_t bytes[AGEING_BYTES];
+	struct ageing a = {.age_ns = 77}, again;
+	struct err e = {0};
+
+	ageing_encode(&a, st->family, bytes);
+	must(ageing_decode(&again, st->family, bytes, sizeof(bytes), &e), &e);
+	ck_assert_int_eq(again.age_ns, 77);
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		bytes[i] ^= 1;
+		ck_assert_int_ne(ageing_decode(&again, st->family, bytes,
+				     sizeof(bytes), &e),
+		    ERR_NONE);
+		bytes[i] ^= 1;
+	}
+}
+END_TEST
+
+START_TEST(a_bent_sentence_condemns_nothing)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	uint8_t sessions[2 * CONDEMN_SESSION_BYTES] = {1};
+	struct condemn_view v = {CONDEMN_PACK, 5, sessions, 2}, again;
+	uint8_t family[STORE_FAMILY_BYTES] = {7};
+	struct err e = {0};
+
+	must(condemn_encode(&b, &v, family, &e), &e);
+	must(condemn_decode(&again, family, b.bytes, b.len_bytes, &e), &e);
+	ck_assert_uint_eq(again.sessions_count, 2);
+	for (size_t i = 0; i < b.len_bytes; i++) {
+		b.bytes[i] ^= 32;
+		ck_assert_int_ne(condemn_decode(&again, family, b.bytes,
+				     b.len_bytes, &e),
+		    ERR_NONE);
+		b.bytes[i] ^= 32;
+		ck_assert_int_ne(condemn_decode(&again, family, b.bytes, i, &e),
+		    ERR_NONE);
+	}
+}
+END_TEST
+
+Suite *
+suite_store_collect(void)
+{
+	Suite *s = suite_create("store/collect");
+	TCase *tc = tcase_create("collect");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, what_no_snapshot_needs_is_condemned_then_goes);
+	tcase_add_test(tc, nobody_else_at_work_and_no_age_frees_at_once);
+	tcase_add_test(tc, a_dry_run_says_as_much_and_changes_nothing);
+	tcase_add_test(tc, a_session_open_at_the_condemnation_is_waited_for);
+	tcase_add_test(tc, a_later_session_revives_what_it_relies_on);
+	tcase_add_test(tc, what_is_beyond_revival_is_stored_again);
+	tcase_add_test(tc, what_a_mark_reaches_again_is_revived);
+	tcase_add_test(tc, a_fenced_session_commits_nothing);
+	tcase_add_test(tc, one_collection_at_a_time);
+	tcase_add_test(tc, what_a_session_builds_on_cannot_be_forgotten);
+	tcase_add_test(tc, what_is_held_stays_until_it_is_released);
+	tcase_add_test(tc, a_hold_is_a_root_of_its_own);
+	tcase_add_test(tc, a_bent_hold_is_damage_and_nothing_goes);
+	tcase_add_test(tc, nothing_is_collected_where_something_is_lost);
+	tcase_add_test(tc, what_nobody_committed_goes_too);
+	tcase_add_test(tc, packs_that_are_partly_used_are_repacked);
+	tcase_add_test(tc, a_repacking_that_died_leaves_one_copy_in_the_end);
+	tcase_add_test(tc, any_failing_call_loses_nothing_that_is_kept);
+	tcase_add_test(tc,
+	    a_failing_forget_leaves_no_point_without_its_snapshot);
+	tcase_add_test(tc, age_is_never_more_than_the_time_that_passed);
+	tcase_add_test(tc, a_bent_clock_begins_again);
+	tcase_add_test(tc, a_bent_sentence_condemns_nothing);
+	suite_add_tcase(s, tc);
+	return s;
+}
