@@ -98,6 +98,18 @@ unlink_all(const struct going *g, bool dry_run, uint64_t *gone_count,
 	return rc;
 }
 
+/* The first point that cannot be read: it may name anything. */
+static void
+on_damage(void *ctx, const char *object, const char *what)
+{
+	struct err *why = ctx;
+
+	if (why->code != ERR_NONE)
+		return;
+	err_set(why, ERR_CORRUPT, "%s: %s", object, what);
+	err_hint(why, "heal it, or remove the file, first");
+}
+
 /* The points that name one of the snapshots. */
 static enum err_code
 points_of(struct id **out, size_t *count, struct store *st,
@@ -105,10 +117,16 @@ points_of(struct id **out, size_t *count, struct store *st,
 {
 	OWNED(point_list_fini) struct point_list list = {0};
 	OWNED(free_mem) struct id *ids = NULL;
-	enum err_code rc = point_list(&list, st, rq->service, NULL, NULL, e);
+	struct err why = {0};
+	enum err_code rc =
+	    point_list(&list, st, rq->service, on_damage, &why, e);
 
 	*out = NULL;
 	*count = 0;
+	if (rc == ERR_NONE && why.code != ERR_NONE) {
+		*e = why;
+		rc = e->code;
+	}
 	if (rc != ERR_NONE)
 		return rc;
 	ids = calloc(list.count + 1, sizeof(*ids));
