@@ -1,7 +1,11 @@
 #!/bin/sh
 # Damage of every kind is healed as far as what is here allows, kept in bad/,
 # and the next backup stores again what was lost: then all is whole.
-IN_MEMORY=1
+#
+# A page that is lost comes back only if all it describes is as it was, the
+# folders above included: so not where others make and remove folders.
+TMPDIR=$(cd "$(dirname "$0")/../.." && pwd)/build
+mkdir -p "$TMPDIR"
 . "$(dirname "$0")/../support/scenario.sh"
 
 # flip FILE [WHERE]: one bit; WHERE is a share of its length in tenths.
