@@ -318,13 +318,21 @@ verify_prepare(struct job *j, struct wire_value *spec, struct err *e)
 	const char *how = j->params == NULL
 	    ? "reread"
 	    : wire_take_text(j->params, "how", "reread");
-	uint64_t index =
-	    j->params == NULL ? 0 : wire_take_uint(j->params, "index", 0);
+	/* Without one it was asked for by hand: then everything is read. */
+	uint64_t index = j->params == NULL
+	    ? UINT64_MAX
+	    : wire_take_uint(j->params, "index", UINT64_MAX);
 	enum err_code rc;
 
 	wire_add_text(spec, "how", how);
-	if (strcmp(how, "restore") != 0)
+	if (strcmp(how, "restore") != 0) {
+		if (s != NULL && index < s->policy->verify_count)
+			wire_add_uint(spec, "sample_millipercent",
+			    s->policy->verify[index].sample_millipercent);
 		return ERR_NONE;
+	}
+	if (index == UINT64_MAX)
+		index = 0;
 	if (s != NULL && index < s->policy->verify_count) {
 		const struct policy_verify *v = &s->policy->verify[index];
 

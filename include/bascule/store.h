@@ -631,7 +631,8 @@ struct check_options {
 struct check_tally {
 	uint64_t packs_count, frames_count, chunks_count, snapshots_count,
 	    read_bytes, damage_count, unreferenced_packs_count;
-	uint64_t left_packs_count; /* not looked into, for the budget */
+	uint64_t left_packs_count;  /* not looked into, for the budget */
+	uint64_t never_packs_count; /* ... nor, as far as is known, before */
 };
 /*
  * Changes nothing.  ERR_NONE when it could look at everything, whatever it

@@ -18,7 +18,8 @@
 struct verify {
 	struct worker *w;
 	struct worker_store at;
-	const char *point; /* id; NULL: the newest */
+	const char *point;            /* id; NULL: the newest */
+	uint32_t sample_millipercent; /* of a reread; 0: everything */
 	uint64_t damage_count, bytes;
 };
 
@@ -73,6 +74,7 @@ reread(struct verify *v, struct err *e)
 	    .on_damage = on_damage,
 	    .on_progress = on_checked,
 	    .ctx = v,
+	    .sample_millipercent = v->sample_millipercent,
 	    .state_dir = worker_policy(v->w)->state};
 	struct check_tally tally = {0};
 	enum err_code rc = newest_points(&list, v, e);
@@ -86,7 +88,12 @@ reread(struct verify *v, struct err *e)
 		return err_set(e, ERR_CORRUPT,
 		    "%llu things in the repository are damaged",
 		    (unsigned long long)(tally.damage_count + v->damage_count));
-	/* What was there before the reading began was read. */
+	/*
+	 * What was there before the reading began was read, now or, with a
+	 * sample, at least once: what never was comes first.
+	 */
+	if (tally.never_packs_count > 0)
+		return ERR_NONE;
 	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
 		rc = tell_verified(v, &list.points[i].id, "L3", e);
 	return rc;
@@ -208,9 +215,13 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	OWNED(verify_fini) struct verify v = {.w = w};
 	const char *how = wire_take_text(worker_spec(w), "how", "reread");
 	bool restores = strcmp(how, "restore") == 0;
+	uint64_t sample;
 	enum err_code rc;
 
 	v.point = wire_take_text(worker_spec(w), "point", NULL);
+	sample = wire_take_uint(worker_spec(w), "sample_millipercent", 0);
+	if (sample < 100000) /* all of it is no sample */
+		v.sample_millipercent = (uint32_t)sample;
 	rc = worker_asked(w, e);
 	if (rc != ERR_NONE)
 		return rc;

@@ -293,8 +293,11 @@ look_at_all(struct packs *k, struct err *e)
 			rc = put(k, &k->targets[i], k->ck->opt->depth, e);
 			continue;
 		}
-		if (k->ck->opt->depth != CHECK_NAMES)
+		if (k->ck->opt->depth != CHECK_NAMES) {
 			k->ck->tally->left_packs_count++;
+			k->ck->tally->never_packs_count +=
+			    k->targets[i].last_ns == 0;
+		}
 		rc = put(k, &k->targets[i], CHECK_NAMES, e);
 	}
 	if (rc == ERR_NONE)

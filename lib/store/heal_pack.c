@@ -112,7 +112,8 @@ add_frame(struct salvage *s, struct pack_writer *pw, uint32_t ordinal,
 	    .ids = (const struct id *)(const void *)(s->footer.ids +
 		(size_t)f.first_chunk * ID_BYTES),
 	    .ids_count = f.chunks_count,
-	    .kind = f.kind};
+	    .kind = f.kind,
+	    .depth = f.depth};
 	return pack_writer_add(pw, &piece, e);
 }
 
