@@ -173,6 +173,102 @@ START_TEST(a_cut_frame_and_another_family_are_refused)
 }
 END_TEST
 
+/* Bytes that compress by themselves, and no better with those of another seed. */
+static void
+fill_half(struct buf *b, uint64_t seed)
+{
+	struct err e = {0};
+	uint8_t *at;
+
+	buf_clear(b);
+	ck_assert_int_eq(buf_extend(b, 48000, &at, &e), ERR_NONE);
+	repo_noise(at, 48000, seed);
+	for (size_t i = 0; i < 48000; i++)
+		at[i] &= 0x0f;
+}
+
+START_TEST(a_difference_is_made_only_where_it_saves_enough)
+{
+	static const struct id bases[2] = {{{1}}, {{2}}};
+	struct frame_plain p = {.kind = STORE_DATA,
+	    .codec = WRITER_AUTO,
+	    .family = family,
+	    .bases = (const uint8_t *)bases,
+	    .bases_count = 2,
+	    .depth = 3};
+	struct frame_view v;
+	struct err e = {0};
+	uint8_t lengths[8];
+
+	for (int alike = 0; alike <= 1; alike++) {
+		fill_half(&prefix, 5);
+		fill_half(&raw, alike ? 5 : 6);
+		repo_noise(raw.bytes, 300, 4);
+		le_put32(lengths, 1);
+		le_put32(lengths + 4, (uint32_t)raw.len_bytes - 8);
+		memcpy(raw.bytes, lengths, 8);
+		p.raw = raw.bytes;
+		p.raw_bytes = raw.len_bytes;
+		p.prefix = prefix.bytes;
+		p.prefix_bytes = prefix.len_bytes;
+		ck_assert_int_eq(frame_encode(coder, &p, key, &frame, &e),
+		    ERR_NONE);
+		ck_assert_int_eq(decode(&v), ERR_NONE);
+		ck_assert_uint_eq(v.depth, alike ? 3 : 0);
+		ck_assert_uint_eq(v.bases_count, alike ? 2 : 0);
+		if (alike)
+			ck_assert_mem_eq(v.bases, bases, sizeof(bases));
+	}
+	/* The bases are bound to it, and it needs just these. */
+	prefix.bytes[20000] ^= 1;
+	for (size_t i = 1000; i < prefix.len_bytes; i++)
+		prefix.bytes[i] ^= 1;
+	ck_assert_int_eq(frame_parse(&v, frame.bytes, frame.len_bytes, &e),
+	    ERR_NONE);
+	frame.bytes[FRAME_FIXED_BYTES] ^= 1;
+	ck_assert_int_eq(decode(&v), ERR_CORRUPT);
+}
+END_TEST
+
+START_TEST(a_difference_is_of_data_compressed_and_not_too_deep)
+{
+	static const struct {
+		size_t at;
+		uint8_t value;
+	} bad[] = {{4, STORE_LIST}, {5, FRAME_RAW}, {6, 5}, {6, 0}, {7, 0},
+	    {7, 17}};
+	static const struct id base = {{1}};
+	struct frame_plain p = {.kind = STORE_DATA,
+	    .codec = WRITER_AUTO,
+	    .family = family,
+	    .bases = base.bytes,
+	    .bases_count = 1,
+	    .depth = 1};
+	struct frame_view v;
+	struct err e = {0};
+
+	fill(1, 5000, NOISE);
+	ck_assert_int_eq(buf_add(&prefix, raw.bytes, raw.len_bytes, &e),
+	    ERR_NONE);
+	p.raw = raw.bytes;
+	p.raw_bytes = raw.len_bytes;
+	p.prefix = prefix.bytes;
+	p.prefix_bytes = prefix.len_bytes;
+	ck_assert_int_eq(frame_encode(coder, &p, key, &frame, &e), ERR_NONE);
+	ck_assert_int_eq(decode(&v), ERR_NONE);
+	ck_assert_uint_eq(v.depth, 1);
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		uint8_t was = frame.bytes[bad[i].at];
+
+		frame.bytes[bad[i].at] = bad[i].value;
+		ck_assert_int_eq(frame_parse(&v, frame.bytes, frame.len_bytes,
+				     &e),
+		    ERR_CORRUPT);
+		frame.bytes[bad[i].at] = was;
+	}
+}
+END_TEST
+
 START_TEST(lengths_that_do_not_fill_the_body_are_refused)
 {
 	struct frame_chunks c;
@@ -206,6 +302,8 @@ suite_store_frame(void)
 	tcase_add_test(tc, padding_hides_the_length);
 	tcase_add_test(tc, a_flipped_bit_anywhere_is_refused);
 	tcase_add_test(tc, a_cut_frame_and_another_family_are_refused);
+	tcase_add_test(tc, a_difference_is_made_only_where_it_saves_enough);
+	tcase_add_test(tc, a_difference_is_of_data_compressed_and_not_too_deep);
 	tcase_add_test(tc, lengths_that_do_not_fill_the_body_are_refused);
 	suite_add_tcase(s, tc);
 	return s;
