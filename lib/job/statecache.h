@@ -99,13 +99,6 @@ enum err_code statecache_take_page(struct statecache *sc,
     struct err *e) MUST_CHECK;
 
 /*
- * The encoded item that stood at the path last asked for, changed or not, or
- * NULL.  Borrowed until the next statecache_find.
- */
-const uint8_t *statecache_earlier(const struct statecache *sc,
-    size_t *len_bytes);
-
-/*
  * Remember this item.  fs_now_s: the file system's clock when its reading
  * began; an item too young by it is not found again as unchanged.
  */

@@ -171,7 +171,7 @@ changed_put(struct content_writer *cw, const struct content_piece *piece,
     const void *bytes, struct err *e)
 {
 	const uint32_t target_bytes =
-	    writer_session(cw->writer)->store->geometry.frame_target_bytes;
+	    frame_delta_bytes(&writer_session(cw->writer)->store->geometry);
 	enum err_code rc = ERR_NONE;
 
 	if (cw->run_bytes + piece->len_bytes > target_bytes)

@@ -20,7 +20,7 @@
 
 /* Differences: README.md has the measurements. */
 #define WINDOW_LOG_MIN   10
-#define LDM_WINDOW_LOG   22 /* from here on matches are looked for long */
+#define LDM_WINDOW_LOG   23 /* from here on matches are looked for long */
 #define DELTA_SURE_RATIO 32 /* so small that plain need not be tried */
 
 /* The sample that decides whether compressing is tried at all. */

@@ -17,12 +17,22 @@
 #define FRAME_BASES_MAX   16
 #define FRAME_DEPTH_MAX   4
 #define FRAME_PREFIX_MAX  FRAME_RAW_MAX /* of all bases together */
+#define FRAME_DELTA_BYTES \
+	((uint32_t)512 << 10) /* of a difference: what zstd's tables hold */
 #define FRAME_BYTES_MAX                                             \
 	(FRAME_FIXED_BYTES +                                        \
 	    ID_BYTES * (FRAME_BASES_MAX + (size_t)FRAME_REFS_MAX) + \
 	    FRAME_BODY_MAX)
 
 enum frame_codec { FRAME_RAW, FRAME_ZSTD };
+
+/* How many bytes of changed chunks are put into one difference. */
+static inline uint32_t
+frame_delta_bytes(const struct store_geometry *g)
+{
+	return g->frame_target_bytes < FRAME_DELTA_BYTES ? g->frame_target_bytes
+							 : FRAME_DELTA_BYTES;
+}
 
 /* A frame's clear part; pointers into the frame. */
 struct frame_view {

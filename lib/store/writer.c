@@ -29,7 +29,7 @@
 #define BATCHES_PER_WORKER 2
 #define IDS_MAX            262144 /* put since the last flush: then flush */
 #define KEEP_MIN_BYTES     4096   /* smaller chunks are nobody's base */
-#define READER_BYTES       ((size_t)4 << 20)
+#define READER_BYTES       ((size_t)8 << 20)
 #define TABLE_BYTES_MAX    (4 + 4 * (size_t)FRAME_CHUNKS_MAX)
 
 /* A frame in the making. */
@@ -696,7 +696,7 @@ enum err_code
 writer_changed_from(struct writer *w, const struct id *bases, size_t count,
     struct err *e)
 {
-	size_t half = w->session->store->geometry.frame_target_bytes / 2;
+	size_t half = frame_delta_bytes(&w->session->store->geometry) / 2;
 	struct batch *b = w->changed;
 	enum err_code rc = ERR_NONE;
 
