@@ -42,8 +42,10 @@ check_segment(struct checking *ck, const struct manifest_segment *ms,
 		return rc;
 	}
 	snprintf(object, sizeof(object), "index/%s", id_hex(&ms->name, hex));
-	if (rc != ERR_NONE)
+	if (rc != ERR_NONE) {
 		checking_damage(ck, object, "%s", why.text);
+		ck->segment_bent = true;
+	}
 	return ERR_NONE;
 }
 

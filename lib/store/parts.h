@@ -297,6 +297,7 @@ struct checking {
 	/* Called for each pack that was found damaged; may be NULL. */
 	void (*on_pack)(void *ctx, const struct id *name);
 	void *on_pack_ctx;
+	bool segment_bent; /* so what the index says of packs is no promise */
 };
 /* Only some packs are looked into? */
 bool checking_is_bounded(const struct check_options *opt);

@@ -28,6 +28,7 @@ struct frame_count {
 struct counting {
 	struct collection *c;
 	struct frame_count **frames; /* by pack; NULL: not of interest */
+	bool beyond; /* the index names a frame that its pack does not have */
 };
 
 static void
@@ -46,6 +47,10 @@ count_frame(void *ctx, const struct index_copy *copy)
 
 	if (f == NULL)
 		return;
+	if (copy->frame >= k->c->mark.packs[copy->number].frames_count) {
+		k->beyond = true;
+		return;
+	}
 	f[copy->frame].records_count++;
 	f[copy->frame].live_count += mark_is_live(&k->c->mark, copy->ordinal);
 }
@@ -69,7 +74,12 @@ count_frames(struct counting *k,
 			return err_nomem(e);
 	}
 	index_scan(c->store, count_frame, k);
-	return ERR_NONE;
+	if (!k->beyond)
+		return ERR_NONE;
+	err_set(e, ERR_CORRUPT,
+	    "the index of '%s' names frames that no pack has", c->store->path);
+	return err_hint(e, "bascule -r '%s' heal makes it again",
+	    c->store->path);
 }
 
 /* --- choosing ------------------------------------------------------------------------ */

@@ -11,6 +11,7 @@ echo small >src/inline; mkdir src/folder; ln -s f1 src/folder/link
 setfattr -n user.a -v "$(seq -s. 1500)" src/f1 2>/dev/null
 expect 0 'init' "$B" -r repo init
 expect 0 'a backup' "$B" -r repo backup "$PWD/src"
+cp -a repo older
 expect 0 'another series' "$B" -r repo backup --service other --tag x "$PWD/src/f2"
 expect 0 'another repository' "$B" -r other init
 holds 'a second reader reads it, from the format pages alone' \
@@ -58,7 +59,7 @@ every) how=--every ;;
 esac
 # shellcheck disable=SC2086
 python3 "$TOOLS/flip.py" "$B" repo "$PWD/src" "$PWD" other $how \
-    --seed "${SEED:-2}" >flips
+    --older older --seed "${SEED:-2}" >flips
 status=$?
 grep -E '^(ok|not ok|#) ' flips
 passed=$((passed + $(grep -c '^ok ' flips)))
