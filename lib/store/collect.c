@@ -304,10 +304,25 @@ restock(struct store *st, struct err *e)
 }
 
 static enum err_code
+repack_not(struct collection *c)
+{
+	for (uint32_t n = 0; n < c->mark.packs_count; n++)
+		if (c->fates[n] == FATE_REPACKED) {
+			c->fates[n] = FATE_STAYS;
+			c->tally->unused_bytes += c->unused[n];
+		}
+	c->tally->repacked_count = 0;
+	return ERR_NONE;
+}
+
+static enum err_code
 act(struct collection *c, struct err *e)
 {
 	enum err_code rc = repack_run(c, e);
 
+	/* What goes whole makes room: then the next run can repack. */
+	if (rc == ERR_NOSPACE)
+		rc = repack_not(c);
 	if (rc != ERR_NONE)
 		return rc;
 	count_condemned(c);

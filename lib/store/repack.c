@@ -14,9 +14,9 @@
  * durable and indexed before the old pack is condemned; who dies between leaves
  * two copies, and the next collection takes the newer.
  */
-#define KEYS_MAX      256    /* of one new pack */
-#define RECORDS_FLUSH 131072 /* of index, in memory */
-#define ROOM_BYTES    ((uint64_t)64 << 20)
+#define KEYS_MAX      256                   /* of one new pack */
+#define RECORDS_FLUSH 131072                /* of index, in memory */
+#define ROOM_BYTES    ((uint64_t)512 << 10) /* for all else */
 #define RESEAL_PART   4
 
 /* --- how much of each frame is reached ---------------------------------------------- */
