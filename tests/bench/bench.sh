@@ -68,8 +68,10 @@ measure() {
 	fi
 	echo "$set $tool $what $(tail -n 1 "$work/time")" >>"$results"
 }
+# What a first backup added: an empty repository holds keys, a reserve.
+size() { du -s --block-size=1 "$1" | cut -f1; }
 stored() { # TOOL WHAT PATH: in bytes
-	echo "$set $1 $2 $(du -s --block-size=1 "$3" | cut -f1)" >>"$results"
+	echo "$set $1 $2 $(($(size "$3") - empty))" >>"$results"
 }
 warm() { tar -cf - "$1" 2>/dev/null | cat >/dev/null; }
 # What is measured next reads from memory, whichever tool it is.
@@ -96,6 +98,7 @@ b() { "$B" -r "$work/b" --quiet "$@"; }
 bascule_new() {
 	rm -rf "$work/b" "$work/b.key"* "$work/state"
 	"$B" -r "$work/b" init >/dev/null 2>&1
+	empty=$(size "$work/b")
 }
 run_bascule() {
 	save="$B -r $work/b --quiet backup $work/src"
@@ -122,11 +125,11 @@ run_bascule() {
 	measure bascule check-read "$B" -r "$work/b" --quiet check --read
 	measure bascule check-open "$B" -r "$work/b" --quiet check --open
 	if has_next; then
-		before=$(du -s --block-size=1 "$work/b" | cut -f1)
+		before=$(size "$work/b")
 		version "${set}b"
 		# shellcheck disable=SC2086
 		measure bascule changed $save
-		after=$(du -s --block-size=1 "$work/b" | cut -f1)
+		after=$(size "$work/b")
 		echo "$set bascule new-bytes $((after - before))" >>"$results"
 		version "$set"
 	fi
@@ -140,6 +143,7 @@ run_restic() {
 	save="restic -q -r $work/r backup $work/src"
 	rm -rf "$work/r" "$work/restic-cache" "$work/out"
 	restic -q -r "$work/r" init >/dev/null
+	empty=$(size "$work/r")
 	version "$set"
 	# shellcheck disable=SC2086
 	measure restic first $save
@@ -154,11 +158,11 @@ run_restic() {
 	rm -rf "$work/out"
 	measure restic check restic -q -r "$work/r" check --read-data
 	if has_next; then
-		before=$(du -s --block-size=1 "$work/r" | cut -f1)
+		before=$(size "$work/r")
 		version "${set}b"
 		# shellcheck disable=SC2086
 		measure restic changed $save
-		after=$(du -s --block-size=1 "$work/r" | cut -f1)
+		after=$(size "$work/r")
 		echo "$set restic new-bytes $((after - before))" >>"$results"
 		version "$set"
 	fi
@@ -170,15 +174,16 @@ run_restic() {
 run_borg() {
 	rm -rf "$work/g" "$work/borg-base"
 	borg init -e repokey-blake2 "$work/g" >/dev/null 2>&1
+	empty=$(size "$work/g")
 	version "$set"
 	measure borg first borg create -C zstd,3 "$work/g::one" "$work/src"
 	stored borg stored "$work/g"
 	measure borg unchanged borg create -C zstd,3 "$work/g::two" "$work/src"
 	if has_next; then
-		before=$(du -s --block-size=1 "$work/g" | cut -f1)
+		before=$(size "$work/g")
 		version "${set}b"
 		measure borg changed borg create -C zstd,3 "$work/g::three" "$work/src"
-		after=$(du -s --block-size=1 "$work/g" | cut -f1)
+		after=$(size "$work/g")
 		echo "$set borg new-bytes $((after - before))" >>"$results"
 		version "$set"
 	fi
@@ -187,9 +192,12 @@ run_borg() {
 
 run_tar() {
 	version "$set"
+	# shellcheck disable=SC2016
 	measure tar first sh -c 'tar -cf - "$1" 2>/dev/null | zstd -q -T0 -3 -o "$2"' tar "$work/src" "$work/t.zst"
+	empty=0
 	stored tar stored "$work/t.zst"
 	mkdir "$work/out"
+	# shellcheck disable=SC2016
 	measure tar restore sh -c 'zstd -q -dc "$1" | tar -C "$2" -xpf -' tar "$work/t.zst" "$work/out"
 	rm -rf "$work/out" "$work/t.zst"
 	measure find unchanged find "$work/src" -printf '%s\n'
