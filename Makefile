@@ -29,7 +29,7 @@ WRAPPED    := $(shell sh tools/wrapped.sh \
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
-.PHONY: all unit unit-tests shim test demo deps floors symbols format format-check \
+.PHONY: all unit unit-tests model soak shim test demo deps floors symbols format format-check \
     lengths fuzz fuzz-build valgrind bench torture crash fidelity install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
@@ -75,6 +75,14 @@ $(BUILD)/unit-tests: $(call obj,$(TEST_SRC)) $(BUILD)/tests/suites.o \
 	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ \
 	    $(shell pkg-config --libs check) $(LIBS)
 $(BUILD)/tests/%.o: BASE += -Itests -I.
+
+# The store against a simple model of it: tests/model/README.md.
+MODEL_SRC := $(wildcard tests/model/*.c)
+model: $(BUILD)/model
+$(BUILD)/model: $(call obj,$(MODEL_SRC)) $(BUILD)/libbascule.a
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,\
+	    $(shell sh tools/wrapped.sh tests/model/world.c)) -o $@ $^ $(LIBS)
 
 # Between a program and the kernel, for the campaigns of tests/crash.
 shim: $(BUILD)/tests/crash/shim.so
@@ -152,6 +160,9 @@ torture: all
 crash: all shim
 	$(MAKE) SAN=address,undefined all
 	for s in tests/scenario/6[6-9]-*.sh; do MOST=0 $$s || exit 1; done
+# The store in generated interleavings, millions of them where there is time.
+soak: model
+	$(BUILD)/model -s $${FIRST:-1} -n $${SEEDS:-1000000}
 # What this system is made of, there and back: 8 GB of room in TMPDIR.
 fidelity: all
 	sh tests/fidelity.sh
@@ -170,4 +181,4 @@ install: all
 clean:
 	rm -rf build build-*
 -include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC) \
-    $(TEST_SRC)))
+    $(TEST_SRC) $(MODEL_SRC)))

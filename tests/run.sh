@@ -10,7 +10,7 @@ mkdir -p "$logs"
 rm -rf "$logs"/*
 jobs=$(nproc)
 : "${MAKE:=make}" "${FUZZ_SECONDS:=5}"
-STEPS=${STEPS:-house build unit clang valgrind scenario fuzz}
+STEPS=${STEPS:-house build unit model clang valgrind scenario fuzz}
 
 # What a log says of itself: check's lines, and "N passed, N failed".
 count() {
@@ -76,6 +76,10 @@ if wanted unit; then
 	later unit-store $MAKE SAN=address,undefined unit M=store
 	others=$(cd tests/unit && ls | grep -vx store | tr '\n' ,)
 	later unit $MAKE SAN=address,undefined unit M="$others"
+fi
+if wanted model; then
+	step model-build $MAKE -j"$jobs" model
+	later model build/model -n "${SEEDS:-100}"
 fi
 if wanted valgrind; then
 	step valgrind-build $MAKE -j"$jobs" unit-tests

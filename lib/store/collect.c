@@ -238,7 +238,10 @@ condemn_strays(struct collection *c, const struct condemn_batch *like,
 	return rc == ERR_NONE ? condemn_add(c->session, &batch, e) : rc;
 }
 
-/* Inside the lock. */
+/*
+ * Inside the lock.  Their age begins now, not when the mark did: it may have
+ * slept since.
+ */
 static enum err_code
 condemn_all(struct collection *c, const struct buf *alive, struct err *e)
 {
@@ -250,6 +253,9 @@ condemn_all(struct collection *c, const struct buf *alive, struct err *e)
 
 	batch.names = (const struct id *)names.bytes;
 	batch.count = names.len_bytes / ID_BYTES;
+	if (rc == ERR_NONE && c->tally->condemned_count > 0)
+		rc =
+		    ageing_observe(c->store, c->session, &batch.view.age_ns, e);
 	if (rc == ERR_NONE)
 		rc = condemn_add(c->session, &batch, e);
 	if (rc == ERR_NONE)

@@ -147,6 +147,9 @@ unlink_packs(struct collection *c, struct err *e)
 			    c->strays[i].size_bytes, e);
 	going = (const struct going *)(const void *)all.bytes;
 	count = all.len_bytes / sizeof(*going);
+	/* Who removed them from MANIFEST may have died before it was (P1). */
+	if (rc == ERR_NONE && count > 0 && fsync(c->store->index_fd) != 0)
+		rc = err_sys(e, "cannot flush '%s/index'", c->store->path);
 	for (size_t at = 0; rc == ERR_NONE && at < count; at += BATCH_COUNT)
 		rc = unlink_batch(c, going + at,
 		    count - at < BATCH_COUNT ? count - at : BATCH_COUNT, e);

@@ -1,0 +1,41 @@
+#ifndef TESTS_MODEL_ACTS_H
+#define TESTS_MODEL_ACTS_H
+
+/* What actors do to the repository, each against its truth. */
+
+#include <stdbool.h>
+
+#include <bascule/crypt.h>
+
+#include "model/truth.h"
+
+struct acts {
+	const char *path; /* of the repository */
+	const struct keyring *keyring;
+	unsigned steps_left; /* acts that may still be begun */
+	unsigned steps;      /* begun */
+};
+extern struct acts acts;
+
+/* An actor's life: act after act until no more may be begun. */
+struct acts_role {
+	int number;
+	bool writes, forgets, collects, reads, holds, fences;
+};
+void acts_live(void *role);
+
+/* By the judge, when all is still. */
+void acts_judge(void);
+
+/* --- one by one ------------------------------------------------------------ */
+
+void backup_act(const struct acts_role *role);
+
+/* NULL: it could not be opened, because the actor died. */
+struct store *acts_open(enum store_access access);
+struct store *acts_open_keyless(void);
+/* Byte for byte.  A failure is ERR_*; what is wrong fails the world. */
+enum err_code acts_restore(struct store *st, const struct truth_snapshot *t,
+    struct err *e) MUST_CHECK;
+
+#endif
