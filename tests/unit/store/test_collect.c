@@ -384,7 +384,6 @@ END_TEST
 START_TEST(one_collection_at_a_time)
 {
 	OWNED(fdio_close) int fd = -1;
-	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
 	struct collect_tally t;
 	struct err e = {0};
 	char path[100];
