@@ -1,6 +1,8 @@
 #include "model/acts.h"
 
+#include <dirent.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model/world.h"
 
@@ -132,7 +134,8 @@ read_act(void)
 		if (rc == ERR_NONE)
 			rc = acts_restore(st, t, &e);
 	}
-	if (rc != ERR_NONE && truth_is_kept(t) && !world_is_dead())
+	if (rc != ERR_NONE && truth_is_kept(t) && !world_is_dead() &&
+	    (!acts.lost || t->after_loss))
 		world_fail("a snapshot cannot be restored: %s", e.text);
 }
 
@@ -147,7 +150,20 @@ was_held(const struct truth_snapshot *t, size_t holds_count)
 	return false;
 }
 
+/* Did somebody build on it before, and does still? */
+static bool
+was_pinned(const struct truth_snapshot *t, const struct acts_pin *before)
+{
+	for (int i = 0; i < (int)COUNT_OF(acts_pins); i++)
+		if (before[i].snapshot == t && acts_pins[i].snapshot == t &&
+		    before[i].serial == acts_pins[i].serial &&
+		    !world_session_lost_by(i))
+			return true;
+	return false;
+}
+
 struct forgetting {
+	struct acts_pin pins[COUNT_OF(acts_pins)];
 	struct truth_snapshot *all[TRUTH_SNAPSHOTS_MAX];
 	struct id ids[TRUTH_SNAPSHOTS_MAX];
 	size_t count;
@@ -185,6 +201,7 @@ forget_act(void)
 		f->all[i]->going++;
 		may_be_held |= truth_may_be_held(f->all[i]);
 	}
+	memcpy(f->pins, acts_pins, sizeof(acts_pins));
 	rq.snapshots = f->ids;
 	rq.snapshots_count = f->count;
 	rc = forget_run(st, &rq, &tally, &e);
@@ -196,6 +213,10 @@ forget_act(void)
 		if (rc == ERR_NONE && !world_is_dead() &&
 		    was_held(t, holds_count))
 			world_fail("a snapshot that is held was forgotten");
+		if (rc == ERR_NONE && !world_is_dead() &&
+		    was_pinned(t, f->pins))
+			world_fail("a snapshot that a session builds on was "
+				   "forgotten");
 		if (world_is_dead())
 			t->state =
 			    t->state == TRUTH_GONE ? TRUTH_GONE : TRUTH_OPEN;
@@ -239,7 +260,8 @@ collect_act(void)
 	    (unsigned long long)tally.freed_count,
 	    (unsigned long long)tally.waiting_count, rc == ERR_NONE ? "" : ": ",
 	    rc == ERR_NONE ? "" : e.text);
-	if (rc != ERR_NONE && rc != ERR_BUSY && !world_session_lost())
+	if (rc != ERR_NONE && rc != ERR_BUSY && !world_session_lost() &&
+	    !acts.lost)
 		world_fail("a collection failed: %s", e.text);
 }
 
@@ -285,9 +307,11 @@ release_act(void)
 	if (truth_holds_count == 0)
 		return;
 	th = &truth_holds[world_below(truth_holds_count)];
-	if (th->state != HOLD_FIRM || (st = acts_open(STORE_WRITE)) == NULL)
+	if (th->state != HOLD_FIRM)
 		return;
 	th->state = HOLD_LOOSE;
+	if ((st = acts_open(STORE_WRITE)) == NULL)
+		return;
 	rc = hold_release(st, &th->id, &e);
 	if (world_is_dead())
 		return;
@@ -315,6 +339,35 @@ fence_act(void)
 		world_fail("fencing failed: %s", e.text);
 }
 
+/*
+ * A pack that MANIFEST counts on is gone: what a commit then takes over from
+ * before must be seen to be missing.
+ */
+static void
+lose_act(void)
+{
+	char path[256], found[512 + 16] = "";
+	uint64_t seen = 0;
+
+	for (unsigned i = 0; i < 256; i++) {
+		struct dirent *de;
+		DIR *d;
+
+		snprintf(path, sizeof(path), "%s/packs/%02x", acts.path, i);
+		if ((d = opendir(path)) == NULL)
+			continue;
+		while ((de = readdir(d)) != NULL)
+			if (de->d_name[0] != '.' && world_one_in(++seen))
+				snprintf(found, sizeof(found), "%s/%s", path,
+				    de->d_name);
+		closedir(d);
+	}
+	if (found[0] == '\0' || unlink(found) != 0)
+		return;
+	world_tell("pack %.12s is lost", found + strlen(path) + 1);
+	acts.lost = true;
+}
+
 /* --- Lives ---------------------------------------------------------------------- */
 
 static const struct {
@@ -322,13 +375,13 @@ static const struct {
 	void (*run)(void);
 } plain[] = {{"read", read_act}, {"forget", forget_act},
     {"collect", collect_act}, {"hold", hold_act}, {"release", release_act},
-    {"fence", fence_act}};
+    {"fence", fence_act}, {"lose", lose_act}};
 
 static bool
 may(const struct acts_role *r, size_t act)
 {
 	const bool can[] = {r->reads, r->forgets, r->collects, r->holds,
-	    r->holds, r->fences};
+	    r->holds, r->fences, r->reads && acts.loses && !acts.lost};
 
 	if (plain[act].run == collect_act)
 		return can[act];

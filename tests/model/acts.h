@@ -14,8 +14,17 @@ struct acts {
 	const struct keyring *keyring;
 	unsigned steps_left; /* acts that may still be begun */
 	unsigned steps;      /* begun */
+	bool loses;          /* a pack will be lost, as by a bad disk */
+	bool lost;           /* it has been: much may fail from then on */
 };
 extern struct acts acts;
+
+/* What the backup of each actor builds on; the serial is of the pin. */
+struct acts_pin {
+	const struct truth_snapshot *snapshot;
+	unsigned serial;
+};
+extern struct acts_pin acts_pins[8];
 
 /* An actor's life: act after act until no more may be begun. */
 struct acts_role {

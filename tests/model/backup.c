@@ -3,6 +3,8 @@
 #include "model/acts.h"
 #include "model/world.h"
 
+struct acts_pin acts_pins[8];
+
 /* A backup: what a job does with the store, step by step. */
 struct backup {
 	const struct acts_role *role;
@@ -11,13 +13,15 @@ struct backup {
 	struct writer *writer;
 	struct content_writer *contents;
 	const struct truth_snapshot *parent; /* pinned */
-	int next[TRUTH_FILES];               /* versions */
+	bool after_loss;
+	int next[TRUTH_FILES]; /* versions */
 	struct truth_file made[TRUTH_FILES];
 };
 
 static void
 backup_fini(struct backup *b)
 {
+	acts_pins[world_actor()].snapshot = NULL;
 	content_writer_free(&b->contents);
 	writer_free(&b->writer);
 	session_close(&b->session);
@@ -34,7 +38,7 @@ went_on(enum err_code rc, const struct err *e, const char *what)
 		return false;
 	if (rc == ERR_NONE)
 		return true;
-	if (!world_session_lost())
+	if (!world_session_lost() && !acts.lost)
 		world_fail("%s of a session that lives failed: %s", what,
 		    e->text);
 	world_tell("%s: %s", what, e->text);
@@ -62,6 +66,8 @@ find_parent(struct backup *b)
 		return false;
 	world_tell("builds on %s", truth_text(t, text));
 	b->parent = t;
+	acts_pins[world_actor()].snapshot = t;
+	acts_pins[world_actor()].serial++;
 	return true;
 }
 
@@ -219,6 +225,7 @@ commit(struct backup *b, const struct id *root, bool checkpoint)
 	snprintf(s.dataset, sizeof(s.dataset), "%d", b->role->number);
 	snprintf(t->dataset, sizeof(t->dataset), "%d", b->role->number);
 	t->checkpoint = checkpoint;
+	t->after_loss = b->after_loss;
 	s.flags = checkpoint ? SNAPSHOT_CHECKPOINT : 0;
 	s.started = s.ended = now_utc();
 	s.host = strdup("h");
@@ -243,6 +250,7 @@ begin(struct backup *b)
 	struct err e;
 	enum err_code rc;
 
+	b->after_loss = acts.lost;
 	b->store = acts_open(STORE_WRITE);
 	if (b->store == NULL)
 		return false;

@@ -74,7 +74,8 @@ restore_all(struct store *st, const struct snapshot_list *list)
 			world_fail("snapshot %02x%02x was forgotten and is "
 				   "there",
 			    t->id.bytes[0], t->id.bytes[1]);
-		if (there && acts_restore(st, t, &e) != ERR_NONE)
+		if (there && (!acts.lost || t->after_loss) &&
+		    acts_restore(st, t, &e) != ERR_NONE)
 			world_fail("snapshot %02x%02x cannot be restored: %s",
 			    t->id.bytes[0], t->id.bytes[1], e.text);
 	}
@@ -90,7 +91,8 @@ look_at_all(void)
 	if (snapshot_list(&list, st, NULL, on_damage, NULL, &e) != ERR_NONE)
 		world_fail("snapshots cannot be listed: %s", e.text);
 	restore_all(st, &list);
-	check_all(st);
+	if (!acts.lost)
+		check_all(st);
 }
 
 /* --- The end of everything -------------------------------------------------- */
@@ -178,6 +180,8 @@ void
 acts_judge(void)
 {
 	look_at_all();
+	if (acts.lost)
+		return; /* what is left is for a healing */
 	collect_all();
 	look_at_all();
 	forget_all();

@@ -86,11 +86,12 @@ static const struct acts_role roles[] = {
 static void
 run_seed(uint64_t seed, unsigned steps)
 {
-	static const struct store_geometry small = {.chunk_min_bytes = 256,
-	    .chunk_mean_bytes = 1024,
-	    .chunk_max_bytes = 4096,
-	    .pack_target_bytes = 64 << 10,
-	    .frame_target_bytes = 4 << 10};
+	static const struct store_geometry small =
+	    {.chunk_min_bytes = 4096, /* from there on: differences */
+		.chunk_mean_bytes = 4096,
+		.chunk_max_bytes = 8192,
+		.pack_target_bytes = 64 << 10,
+		.frame_target_bytes = 8 << 10};
 	char path[sizeof(place) + 8];
 	struct err e;
 
@@ -101,7 +102,8 @@ run_seed(uint64_t seed, unsigned steps)
 	truth_begin();
 	acts = (struct acts){.path = path,
 	    .keyring = operations,
-	    .steps_left = steps};
+	    .steps_left = steps,
+	    .loses = world_one_in(8)};
 	if (mkdir(place, 0700) != 0 && errno != EEXIST)
 		give_up(place);
 	if (store_create(path, keyring_family(operations), &small, &e) !=

@@ -130,6 +130,12 @@ world_session_lost(void)
 }
 
 bool
+world_session_lost_by(int actor)
+{
+	return lost[actor + 1];
+}
+
+bool
 world_some_session(char name[33])
 {
 	size_t n = 0, nth;

@@ -34,6 +34,7 @@ struct truth_snapshot {
 	struct id id, root;
 	char dataset[8];
 	bool checkpoint;
+	bool after_loss; /* of a session that began after a pack was lost */
 	enum truth_state state;
 	unsigned going; /* that many forgets are under way */
 	struct truth_file files[TRUTH_FILES];

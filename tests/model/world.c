@@ -36,6 +36,7 @@ static unsigned haste; /* how rarely turns change */
 static struct {
 	int64_t true_ns, boot_ns, wall_ns;
 	unsigned boot;
+	bool boot_lies; /* then the wall clock does not, nor the other way */
 } clocks;
 
 bool world_tells;
@@ -319,6 +320,11 @@ world_clocks(char *text, size_t size)
 		}
 	switch (world_below(8)) {
 	case 0:
+		if (clocks.boot_lies) {
+			clocks.boot_ns += year_ns;
+			snprintf(text, size, "the boot clock jumps a year");
+			return;
+		}
 		clocks.wall_ns += 10 * year_ns;
 		snprintf(text, size, "the wall clock jumps 10 years ahead");
 		return;
@@ -526,6 +532,71 @@ __wrap_nanosleep(const struct timespec *how_long, struct timespec *left)
 	return 0;
 }
 
+/*
+ * Secrets lie in pages of their own, which takes four calls each: here a few
+ * pages are used again and again.
+ */
+#define SLOT_BYTES ((size_t)8192)
+#define SLOTS      512
+
+static uint8_t *slots;
+static uint16_t free_slots[SLOTS];
+static size_t free_count;
+
+void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off);
+void *
+__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off)
+{
+	if (slots == NULL) {
+		slots = __real_mmap(NULL, SLOTS * SLOT_BYTES,
+		    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ASSERT(slots != MAP_FAILED);
+		for (; free_count < SLOTS; free_count++)
+			free_slots[free_count] = (uint16_t)free_count;
+	}
+	if (fd != -1 || (flags & MAP_PRIVATE) == 0 || len > SLOT_BYTES ||
+	    free_count == 0)
+		return __real_mmap(at, len, prot, flags, fd, off);
+	return slots + free_slots[--free_count] * SLOT_BYTES;
+}
+
+static bool
+is_slot(const void *at)
+{
+	return slots != NULL && (const uint8_t *)at >= slots &&
+	    (const uint8_t *)at < slots + SLOTS * SLOT_BYTES;
+}
+
+int __real_munmap(void *at, size_t len);
+int __wrap_munmap(void *at, size_t len);
+int
+__wrap_munmap(void *at, size_t len)
+{
+	if (!is_slot(at))
+		return __real_munmap(at, len);
+	memset(at, 0, len);
+	free_slots[free_count++] =
+	    (uint16_t)((size_t)((uint8_t *)at - slots) / SLOT_BYTES);
+	return 0;
+}
+
+int __real_mlock(const void *at, size_t len);
+int __wrap_mlock(const void *at, size_t len);
+int
+__wrap_mlock(const void *at, size_t len)
+{
+	return is_slot(at) ? 0 : __real_mlock(at, len);
+}
+
+int __real_madvise(void *at, size_t len, int advice);
+int __wrap_madvise(void *at, size_t len, int advice);
+int
+__wrap_madvise(void *at, size_t len, int advice)
+{
+	return is_slot(at) ? 0 : __real_madvise(at, len, advice);
+}
+
 /* --- Beginning ---------------------------------------------------------------- */
 
 void
@@ -542,5 +613,6 @@ world_begin(uint64_t seed, const char *root)
 	clocks.boot_ns = 5 * WORLD_HOUR_NS;
 	clocks.wall_ns = 1795000000 * NS_PER_S;
 	clocks.boot = 0;
+	clocks.boot_lies = world_one_in(4);
 	seen_begin(root);
 }

@@ -58,6 +58,7 @@ void world_pass(int64_t ns);
 void world_set_undelete_age(int64_t ns);
 /* Was the current actor's session fenced, or did it end otherwise? */
 bool world_session_lost(void);
+bool world_session_lost_by(int actor);
 /* Sessions alive that are not the current actor's: one name, or none. */
 bool world_some_session(char name[33]);
 
