@@ -169,6 +169,9 @@ begin(struct session *se, struct err *e)
 		rc = sweep_temporaries(se->store, e);
 	if (rc == ERR_NONE)
 		rc = condemn_refresh(se->store, e);
+	/* Nothing stood in a collection's way since this store was opened. */
+	if (rc == ERR_NONE)
+		rc = store_refresh(se->store, e);
 	return rc == ERR_NONE ? make_file(se, e) : rc;
 }
 

@@ -336,6 +336,31 @@ START_TEST(what_is_beyond_revival_is_stored_again)
 }
 END_TEST
 
+/* What one session saw there may have gone when the next is opened. */
+START_TEST(a_store_that_stays_open_looks_again_in_its_next_session)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct id first = back_up(1, 30), root, id;
+	struct collect_tally t;
+	struct err e = {0};
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	(void)plant(a.w, 1, 30);
+	writer_free(&a.w);
+	session_close(&a.se);
+	must(forget(&first, &e), &e);
+	t = collected(0);
+	ck_assert_uint_gt(t.freed_count, 1);
+	must(session_open(&a.se, a.st, &e), &e);
+	must(writer_new(&a.w, a.se, NULL, &e), &e);
+	root = plant(a.w, 1, 30);
+	must(commit(&a, &root, &id, &e), &e);
+	at_work_end(&a);
+	must_be_clean();
+	must_hold(1, 30);
+}
+END_TEST
+
 START_TEST(what_a_mark_reaches_again_is_revived)
 {
 	struct id first = back_up(1, 30);
@@ -767,6 +792,8 @@ suite_store_collect(void)
 	tcase_add_test(tc, a_session_open_at_the_condemnation_is_waited_for);
 	tcase_add_test(tc, a_later_session_revives_what_it_relies_on);
 	tcase_add_test(tc, what_is_beyond_revival_is_stored_again);
+	tcase_add_test(tc,
+	    a_store_that_stays_open_looks_again_in_its_next_session);
 	tcase_add_test(tc, what_a_mark_reaches_again_is_revived);
 	tcase_add_test(tc, a_fenced_session_commits_nothing);
 	tcase_add_test(tc, one_collection_at_a_time);
