@@ -12,6 +12,7 @@
 
 enum fate {
 	FATE_STAYS,
+	FATE_DAMAGED,   /* stays for a healing to find; serves nobody */
 	FATE_REVIVED,   /* condemned, and reached again */
 	FATE_REPACKED,  /* what is reached in it goes into another */
 	FATE_CONDEMNED, /* from now on */
@@ -65,9 +66,12 @@ enum err_code verdict_spare_bases(struct collection *c,
 bool verdict_is_served(const struct collection *c, const struct id *id,
     const struct index_copy *copy);
 
+/* Some were found damaged since: who relied on them needs others. */
+void verdict_reconsider(struct collection *c);
+
 /* Which packs to copy, and how much that frees: FATE_REPACKED, unused. */
 enum err_code repack_choose(struct collection *c, struct err *e) MUST_CHECK;
-/* Copies; FATE_REPACKED becomes FATE_CONDEMNED, or FATE_STAYS. */
+/* Copies; FATE_REPACKED becomes FATE_CONDEMNED, or FATE_DAMAGED. */
 enum err_code repack_run(struct collection *c, struct err *e) MUST_CHECK;
 
 /* Everything whose fate is to go. */

@@ -142,6 +142,7 @@ measure(struct collection *c, const struct counting *k, uint64_t *unused_bytes,
 				*e = why;
 				return e->code;
 			}
+			c->fates[n] = FATE_DAMAGED;
 			continue;
 		}
 		for (uint32_t i = 0; i < o.footer.frames_count &&
@@ -649,11 +650,14 @@ begin(struct repacking *r, struct err *e)
 	return rc;
 }
 
-/* A pack with damage stays where healing will find it. */
+/*
+ * A pack with damage stays where healing will find it.  What it has may be what
+ * is damaged: nobody may be left out, or let go, because it is there too.
+ */
 static void
 leave(struct collection *c, uint32_t number)
 {
-	c->fates[number] = FATE_STAYS;
+	c->fates[number] = FATE_DAMAGED;
 	c->tally->repacked_count--;
 	c->tally->damaged_count++;
 	c->tally->unused_bytes += c->unused[number];
@@ -686,6 +690,8 @@ repack_run(struct collection *c, struct err *e)
 			rc = end_output(r, f, &r->outs[f][s], e);
 	if (rc == ERR_NONE)
 		rc = flush_landings(r, 1, e);
+	if (rc == ERR_NONE && c->tally->damaged_count > 0)
+		verdict_reconsider(c);
 	for (uint32_t n = 0; rc == ERR_NONE && n < c->mark.packs_count; n++)
 		if (is_to_be_repacked(c, n))
 			c->fates[n] = FATE_CONDEMNED;

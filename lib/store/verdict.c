@@ -63,6 +63,12 @@ find_needed(void *ctx, const struct index_copy *copy)
 		c->fates[copy->number] = FATE_REVIVED;
 }
 
+void
+verdict_reconsider(struct collection *c)
+{
+	index_scan(c->store, find_needed, c);
+}
+
 /* Condemned before: may it go by now? */
 static enum fate
 fate_of(struct collection *c, const struct condemned *was, uint64_t size_bytes)
@@ -257,6 +263,7 @@ find_staying(void *ctx, const struct index_copy *copy)
 
 	s->stays |= copy->depth < s->depth &&
 	    s->c->fates[copy->number] != FATE_GOES &&
+	    s->c->fates[copy->number] != FATE_DAMAGED &&
 	    index_pack_present(s->c->store, copy->number);
 }
 

@@ -75,18 +75,17 @@ put(struct writer *w, uint64_t nth, bool second, bool as_difference)
 	return id;
 }
 
+/* A snapshot of a file for each of the chunks. */
 static struct id
-back_up(bool second, bool as_difference)
+commit(struct at_work *a, const struct id *chunks, size_t count)
 {
-	OWNED(at_work_end) struct at_work a = {0};
 	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
 	OWNED(snapshot_fini)
 	struct snapshot s = {.service = "housing", .dataset = "files"};
 	struct err e = {0};
 
-	repo_begin(&r, &a.st, &a.se, &a.w);
-	must(tree_writer_new(&tw, a.w, &e), &e);
-	for (uint64_t i = 0; i < CHUNKS; i++) {
+	must(tree_writer_new(&tw, a->w, &e), &e);
+	for (size_t i = 0; i < count; i++) {
 		OWNED(item_fini) struct item it = {0};
 		char path[16];
 
@@ -97,16 +96,27 @@ back_up(bool second, bool as_difference)
 		it.content.pieces = calloc(1, sizeof(*it.content.pieces));
 		it.content.pieces_count = 1;
 		it.content.pieces[0].len_bytes = CHUNK_BYTES;
-		it.content.pieces[0].id = put(a.w, i, second, as_difference);
+		it.content.pieces[0].id = chunks[i];
 		must(tree_writer_add(tw, &it, &e), &e);
 	}
 	must(tree_writer_root(tw, &s.root, &e), &e);
 	s.started = s.ended = now_utc();
 	s.host = strdup("brent-1");
 	s.source = strdup("/srv");
-	must(snapshot_commit(a.se, a.w, &s, &e), &e);
-	tree_writer_free(&tw);
+	must(snapshot_commit(a->se, a->w, &s, &e), &e);
 	return s.id;
+}
+
+static struct id
+back_up(bool second, bool as_difference)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct id chunks[CHUNKS];
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	for (uint64_t i = 0; i < CHUNKS; i++)
+		chunks[i] = put(a.w, i, second, as_difference);
+	return commit(&a, chunks, CHUNKS);
 }
 
 static struct id
@@ -191,13 +201,14 @@ heal(void)
 }
 
 static void
-forget_and_collect(const struct id *snapshot)
+forget_and_collect(const struct id *snapshot, bool repack)
 {
 	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
 	struct forget_request rq = {.service = "housing",
 	    .snapshots = snapshot,
 	    .snapshots_count = 1};
-	struct collect_options opt = {.max_unused_millipercent = 100000};
+	struct collect_options opt = {.repack = repack,
+	    .max_unused_millipercent = repack ? 0 : 100000};
 	struct forget_tally ft;
 	struct collect_tally ct;
 	struct err e = {0};
@@ -233,7 +244,7 @@ START_TEST(what_differences_are_made_from_stays)
 
 	(void)back_up(true, true);
 	ck_assert_uint_eq(depth_of(1, true, path, &frame), 1);
-	forget_and_collect(&first);
+	forget_and_collect(&first, false);
 	must_be_clean();
 	for (uint64_t i = 0; i < CHUNKS; i++)
 		ck_assert(has(i, true));
@@ -257,10 +268,57 @@ START_TEST(what_healed_differences_are_made_from_stays)
 	ck_assert_uint_eq(depth_of(1, true, healed, &frame), 1);
 	ck_assert_str_ne(path, healed);
 	must_be_clean();
-	forget_and_collect(&first);
+	forget_and_collect(&first, false);
 	must_be_clean();
 	for (uint64_t i = 0; i < CHUNKS; i++)
 		ck_assert(has(i, true));
+}
+END_TEST
+
+/* The pack that is repacked first of those that have the chunk. */
+static void
+bend_first_copy(const struct id *id)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	OWNED(pack_close) struct pack pk = {.fd = -1};
+	OWNED(pack_footer_fini) struct pack_footer f = {0};
+	char path[PACK_PATH_BYTES];
+	struct index_copy c, other;
+	struct pack_frame frame;
+	struct err e = {0};
+
+	ck_assert(index_find(st, id, 0, &c) && index_find(st, id, 1, &other));
+	ck_assert_uint_ne(c.number, other.number);
+	if (other.number < c.number)
+		c = other;
+	pack_path(&index_pack(st, c.number)->name, path);
+	must(pack_open(&pk, st->packs_fd, path, 0, &e), &e);
+	must(pack_footer_load(&f, &pk, &e), &e);
+	pack_footer_frame(&f, c.frame, &frame);
+	bend(path, frame.offset_bytes + frame.len_bytes - 1);
+}
+
+START_TEST(a_damaged_copy_is_no_reason_to_drop_a_good_one)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	uint8_t bytes[CHUNK_BYTES];
+	struct id chunks[3], all;
+	struct err e = {0};
+
+	/* Twice the same chunk, in packs in which another will be dead. */
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	chunks[0] = put(a.w, 0, false, false);
+	chunks[1] = put(a.w, 1, false, false);
+	must(writer_flush(a.w, &e), &e);
+	chunk(bytes, 0, false);
+	must(writer_put_changed(a.w, &chunks[0], bytes, sizeof(bytes), &e), &e);
+	chunks[2] = put(a.w, 2, false, false);
+	all = commit(&a, chunks, 3);
+	(void)commit(&a, chunks, 1);
+	at_work_end(&a);
+	bend_first_copy(&chunks[0]);
+	forget_and_collect(&all, true);
+	ck_assert(has(0, false));
 }
 END_TEST
 
@@ -273,6 +331,7 @@ suite_store_bases(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_differences_are_made_from_stays);
 	tcase_add_test(tc, what_healed_differences_are_made_from_stays);
+	tcase_add_test(tc, a_damaged_copy_is_no_reason_to_drop_a_good_one);
 	suite_add_tcase(s, tc);
 	return s;
 }
