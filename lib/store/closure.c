@@ -1,5 +1,6 @@
 #include "closure.h"
 #include "condemn.h"
+#include "rooted.h"
 #include "trees.h"
 
 /*
@@ -88,31 +89,29 @@ kind_fits(unsigned parent, unsigned child)
 	}
 }
 
-/* The best copy whose pack is there; a base must be of lower depth. */
+/*
+ * The best copy whose pack is there; a base must be of lower depth.  Of several
+ * differences one that can be opened, as far as their bases say.
+ */
 static bool
 copy_find(struct store *st, const struct id *id,
     const struct index_copy *base_of, struct index_copy *copy)
 {
-	for (unsigned nth = 0; index_find(st, id, nth, copy); nth++)
-		if (index_pack_present(st, copy->number) &&
-		    (base_of == NULL || copy->depth < base_of->depth))
-			return true;
-	return false;
-}
+	struct index_copy c;
+	unsigned found = 0;
 
-/* A frame's name in a set of ids. */
-static struct id
-frame_name(const struct index_copy *copy)
-{
-	uint64_t mixed = ((uint64_t)copy->number << 32 | copy->frame) *
-	    UINT64_C(0x9e3779b97f4a7c15);
-	struct id id = {{1}};
-
-	le_put64(id.bytes, mixed);
-	le_put32(id.bytes + 8, copy->number);
-	le_put32(id.bytes + 12, copy->frame);
-	id.bytes[ID_BYTES - 1] = 1;
-	return id;
+	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++) {
+		if (!index_pack_present(st, c.number) ||
+		    (base_of != NULL && c.depth >= base_of->depth))
+			continue;
+		if (found++ == 0)
+			*copy = c;
+		else if (!rooted_copy(st, copy))
+			*copy = c;
+		else
+			break;
+	}
+	return found > 0;
 }
 
 /* --- the walk ------------------------------------------------------------- */
@@ -155,7 +154,7 @@ bases_visit(struct closure *c, struct stack *s, const struct id *id,
 {
 	OWNED(buf_fini) struct buf bases = {0};
 	struct naming by = {id, STORE_DATA, copy};
-	struct id frame = frame_name(copy);
+	struct id frame = rooted_frame_name(copy);
 	struct err why;
 	enum err_code rc;
 	bool added;

@@ -54,6 +54,15 @@ enum err_code heal_index(struct heal *h, struct err *e) MUST_CHECK;
 enum err_code heal_pack(struct heal *h, const struct id *name,
     struct err *e) MUST_CHECK;
 
+/* --- heal_bases ------------------------------------------------------------- */
+
+/*
+ * Differences whose bases went with a pack: what cannot be opened any more must
+ * not count as present, or nobody would store it again.  Their packs go to
+ * bad/, and what can be opened of them into packs of its own.
+ */
+enum err_code heal_bases(struct heal *h, struct err *e) MUST_CHECK;
+
 /* --- heal_records ----------------------------------------------------------- */
 
 /* Snapshots that cannot be read, and points that name what is not there. */

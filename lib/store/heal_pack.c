@@ -10,6 +10,7 @@
 #include "landing.h"
 #include "manifest.h"
 #include "pack.h"
+#include "rooted.h"
 
 /*
  * The frames that still match their hashes go as they are, sealed, into packs
@@ -25,6 +26,7 @@ struct salvage {
 	struct buf bytes;
 	bool *good; /* of each frame */
 	uint32_t good_count;
+	size_t number; /* of the pack; packs_count: no segment names it */
 	bool metadata;
 	bool renewed; /* what was made of it is the pack itself again */
 };
@@ -70,6 +72,22 @@ read_frame(struct salvage *s, const struct pack_frame *f, bool *good,
 	return rc;
 }
 
+/* Whole, but a difference whose bases are gone is lost all the same. */
+static enum err_code
+look_rooted(struct salvage *s, uint32_t ordinal, const struct pack_frame *f,
+    bool *good, struct err *e)
+{
+	struct store *st = s->heal->store;
+	struct index_copy copy = {.number = (uint32_t)s->number,
+	    .frame = ordinal,
+	    .kind = f->kind,
+	    .depth = f->depth};
+
+	if (!*good || f->depth == 0 || s->number >= index_packs_count(st))
+		return ERR_NONE;
+	return rooted_look(st, &copy, good, e);
+}
+
 static enum err_code
 find_good(struct salvage *s, struct err *e)
 {
@@ -84,6 +102,8 @@ find_good(struct salvage *s, struct err *e)
 
 		pack_footer_frame(&s->footer, i, &f);
 		rc = read_frame(s, &f, &s->good[i], e);
+		if (rc == ERR_NONE)
+			rc = look_rooted(s, i, &f, &s->good[i], e);
 		s->good_count += s->good[i];
 		s->metadata = f.kind != STORE_DATA;
 	}
@@ -263,16 +283,17 @@ enum err_code
 heal_pack(struct heal *h, const struct id *name, struct err *e)
 {
 	OWNED(salvage_fini)
-	struct salvage s = {.heal = h, .pack = {.fd = -1}};
-	size_t number = index_pack_number(h->store, name);
+	struct salvage s = {.heal = h,
+	    .pack = {.fd = -1},
+	    .number = index_pack_number(h->store, name)};
 	char path[PACK_PATH_BYTES], object[8 + PACK_PATH_BYTES];
 	struct err why = {0};
 	enum err_code rc;
 
 	snprintf(object, sizeof(object), "packs/%s", pack_path(name, path));
 	landing_init(&s.landing, h->session);
-	s.landing.foreign = number < index_packs_count(h->store) &&
-	    index_pack(h->store, (uint32_t)number)->foreign;
+	s.landing.foreign = s.number < index_packs_count(h->store) &&
+	    index_pack(h->store, (uint32_t)s.number)->foreign;
 	rc = open_pack(&s, path, &why);
 	if (rc == ERR_IO) {
 		pack_close(&s.pack);

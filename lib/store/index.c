@@ -10,6 +10,7 @@
 #include "manifest.h"
 #include "merge.h"
 #include "pack.h"
+#include "rooted.h"
 
 #define RELOADS_MAX 16
 #define NUMBER_NONE UINT32_MAX /* of a pack that was removed */
@@ -492,7 +493,8 @@ static bool
 copy_usable(struct store *st, const struct index_copy *c)
 {
 	return !index_pack(st, c->number)->foreign &&
-	    index_pack_present(st, c->number) && open_to_all(st, c->number);
+	    index_pack_present(st, c->number) && open_to_all(st, c->number) &&
+	    rooted_if_lost(st, c);
 }
 
 /* The usable copy of least depth in a pack that is, or is not, condemned. */

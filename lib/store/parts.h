@@ -43,6 +43,7 @@ enum err_code head_check(const uint8_t *bytes, size_t len_bytes,
 /* --- repo: the repository's directories and its lock --------------------- */
 
 struct index;
+struct rooted; /* rooted.h */
 
 struct store {
 	char *path; /* as given, for messages */
@@ -57,6 +58,7 @@ struct store {
 	int lock_fd;
 	bool locked;
 	struct index *index;
+	struct rooted *rooted; /* of what index says; made at first use */
 	struct reader *reader; /* of store_get; made at first use */
 	struct id *condemned;  /* of condemn_refresh: ascending */
 	size_t condemned_count;

@@ -18,6 +18,7 @@
 #include "pack.h"
 #include "parts.h"
 #include "reserve.h"
+#include "rooted.h"
 
 /* --- Creating ------------------------------------------------------------ */
 
@@ -157,6 +158,7 @@ static void
 forget(struct store *st)
 {
 	reader_free(&st->reader);
+	rooted_free(&st->rooted);
 	index_free(&st->index);
 	fdio_close(&st->packs_fd);
 	fdio_close(&st->index_fd);
@@ -428,6 +430,7 @@ store_refresh(struct store *st, struct err *e)
 		return rc;
 	index_inherit(fresh, st->index);
 	index_free(&st->index);
+	rooted_free(&st->rooted);
 	st->index = fresh;
 	if (st->access == STORE_WRITE && index_damage(st) != NULL) {
 		*e = *index_damage(st);

@@ -119,6 +119,8 @@ heal_packs(struct heal *h, struct err *e)
 		return err_nomem(e);
 	for (size_t i = 0; rc == ERR_NONE && i < f.count; i++)
 		rc = heal_pack(h, &f.packs[i], e);
+	if (rc == ERR_NONE)
+		rc = heal_bases(h, e);
 	if (rc == ERR_NONE && h->tally->found_count > before)
 		rc = heal_records(h, e);
 	return rc;
