@@ -110,8 +110,16 @@ struct reaching {
 	struct mark *mark;
 	bool before;  /* it had been reached */
 	bool present; /* a copy's pack is there */
+	bool ours;    /* best is a page or list that was written here */
 	struct index_copy best;
 };
+
+/* What came from elsewhere is a claim: it names what it likes. */
+static bool
+is_foreign(const struct mark *m, const struct index_copy *copy)
+{
+	return index_pack(m->store, copy->number)->foreign;
+}
 
 static void
 reach_copy(void *ctx, const struct index_copy *copy)
@@ -123,9 +131,12 @@ reach_copy(void *ctx, const struct index_copy *copy)
 	r->before |= (*byte & bit) != 0;
 	*byte |= bit;
 	r->mark->packs[copy->number].used = true;
-	if (r->present || !index_pack_present(r->mark->store, copy->number))
+	if (!index_pack_present(r->mark->store, copy->number))
 		return;
 	r->present = true;
+	if (r->ours || copy->kind == STORE_DATA || is_foreign(r->mark, copy))
+		return;
+	r->ours = true;
 	r->best = *copy;
 }
 
@@ -146,6 +157,21 @@ push(struct wave *w, const struct index_copy *copy, const struct id *id,
 	return ERR_NONE;
 }
 
+/* All that any of them names is kept: who could say which of them lies? */
+static enum err_code
+push_foreign(struct marking *mk, const struct id *id, struct err *e)
+{
+	struct store *st = mk->mark->store;
+	struct index_copy c;
+	enum err_code rc = ERR_NONE;
+
+	for (unsigned nth = 0; rc == ERR_NONE && index_find(st, id, nth, &c);
+	     nth++)
+		if (c.kind != STORE_DATA && index_pack_present(st, c.number))
+			rc = push(&mk->next, &c, id, e);
+	return rc;
+}
+
 /* *found: it is here.  All its copies are live from now on. */
 static enum err_code
 reach(struct marking *mk, const struct id *id, bool *found, struct err *e)
@@ -154,9 +180,10 @@ reach(struct marking *mk, const struct id *id, bool *found, struct err *e)
 
 	index_each(mk->mark->store, id, reach_copy, &r);
 	*found = r.present;
-	if (r.before || !r.present || r.best.kind == STORE_DATA)
+	if (r.before || !r.present)
 		return ERR_NONE;
-	return push(&mk->next, &r.best, id, e);
+	return r.ours ? push(&mk->next, &r.best, id, e)
+		      : push_foreign(mk, id, e);
 }
 
 static enum err_code
@@ -218,7 +245,7 @@ read_at(struct marking *mk, uint32_t number, uint32_t frame,
 	return rc;
 }
 
-/* The place it was reached at, then every other copy. */
+/* The place it was reached at, then every other copy that is as good. */
 static enum err_code
 read_page(struct marking *mk, const struct todo *t, struct frame_view *v,
     struct err *e)
@@ -226,12 +253,14 @@ read_page(struct marking *mk, const struct todo *t, struct frame_view *v,
 	struct store *st = mk->mark->store;
 	struct index_copy c;
 	struct err why;
+	const bool was_foreign = index_pack(st, t->number)->foreign;
 	enum err_code rc = read_at(mk, t->number, t->frame, v, e);
 
 	for (unsigned nth = 0; rc != ERR_NONE && rc != ERR_NOMEM &&
 	     index_find(st, &t->id, nth, &c);
 	     nth++)
-		if (c.number != t->number || c.frame != t->frame) {
+		if ((c.number != t->number || c.frame != t->frame) &&
+		    (!is_foreign(mk->mark, &c) || was_foreign)) {
 			rc = read_at(mk, c.number, c.frame, v, &why);
 			if (rc == ERR_NOMEM)
 				*e = why;

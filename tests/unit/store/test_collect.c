@@ -11,6 +11,7 @@
 
 #include "../lib/store/ageing.h"
 #include "../lib/store/condemn.h"
+#include "../lib/store/frame.h"
 #include "../lib/store/holdfile.h"
 #include "../lib/store/index.h"
 #include "../lib/store/pack.h"
@@ -555,6 +556,73 @@ END_TEST
 
 /* --- strays, repacking ------------------------------------------------------------- */
 
+/* As from another site: a page of that name that names nothing. */
+static void
+push_empty_page(const struct id *page)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(intake_free) struct intake *in = NULL;
+	OWNED(frame_coder_free) struct frame_coder *coder = NULL;
+	OWNED(pack_writer_free) struct pack_writer *pw = NULL;
+	OWNED(buf_fini) struct buf frame = {0};
+	OWNED(buf_fini) struct buf footer = {0};
+	OWNED(free_mem) uint8_t *bytes = NULL;
+	const uint8_t raw[12] = {1, 0, 0, 0, 4};
+	struct pack_done done = {.fd = -1};
+	struct pack_piece piece = {.ids = page,
+	    .ids_count = 1,
+	    .kind = STORE_LEAF};
+	struct pack_key key = {0};
+	struct frame_plain p = {.kind = STORE_LEAF,
+	    .raw = raw,
+	    .raw_bytes = sizeof(raw)};
+	struct err e = {0};
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	p.family = a.st->family;
+	key.key_id = *seal_key_id(a.se->key);
+	key.domain = *keyring_domain(a.st->keyring);
+	key.stanzas = a.se->stanzas.bytes;
+	key.stanzas_bytes = a.se->stanzas.len_bytes;
+	must(frame_coder_new(&coder, &e), &e);
+	must(frame_encode(coder, &p, a.se->key, &frame, &e), &e);
+	piece.bytes = frame.bytes;
+	piece.len_bytes = (uint32_t)frame.len_bytes;
+	must(hash_sha256(frame.bytes, frame.len_bytes, &piece.hash, &e), &e);
+	must(pack_writer_new(&pw, a.st, "pushed", true, &e), &e);
+	must(pack_writer_add(pw, &piece, &e), &e);
+	must(pack_writer_end(&pw, &key, &footer, &done, &e), &e);
+	fdio_close(&done.fd); /* for writing only */
+	done.fd = openat(a.st->tmp_fd, done.temporary, O_RDONLY | O_CLOEXEC);
+	bytes = malloc((size_t)done.size_bytes);
+	must(fdio_pread(done.fd, bytes, (size_t)done.size_bytes, 0, &e), &e);
+	fdio_close(&done.fd);
+	must(intake_new(&in, a.st, &e), &e);
+	must(intake_pack_begin(in, &done.name, done.size_bytes, &e), &e);
+	must(intake_pack_add(in, bytes, (size_t)done.size_bytes, &e), &e);
+	must(intake_pack_end(in, &e), &e);
+	must(intake_flush(in, &e), &e);
+	intake_free(&in);
+}
+
+START_TEST(a_page_from_elsewhere_does_not_speak_for_ours)
+{
+	struct id id = back_up(1, 30);
+	struct snapshot_list list;
+	struct store *st = repo_open(&r, STORE_READ);
+	struct err e = {0};
+
+	must(snapshot_list(&list, st, "housing", NULL, NULL, &e), &e);
+	ck_assert_uint_eq(list.count, 1);
+	push_empty_page(&list.snapshots[0].root);
+	snapshot_list_fini(&list);
+	store_close(&st);
+	(void)collected(0);
+	must_hold(1, 30);
+	(void)id;
+}
+END_TEST
+
 START_TEST(what_nobody_committed_goes_too)
 {
 	struct collect_tally t;
@@ -802,6 +870,7 @@ suite_store_collect(void)
 	tcase_add_test(tc, a_hold_is_a_root_of_its_own);
 	tcase_add_test(tc, a_bent_hold_is_damage_and_nothing_goes);
 	tcase_add_test(tc, nothing_is_collected_where_something_is_lost);
+	tcase_add_test(tc, a_page_from_elsewhere_does_not_speak_for_ours);
 	tcase_add_test(tc, what_nobody_committed_goes_too);
 	tcase_add_test(tc, packs_that_are_partly_used_are_repacked);
 	tcase_add_test(tc, a_repacking_that_died_leaves_one_copy_in_the_end);
