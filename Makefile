@@ -151,6 +151,7 @@ torture: all
 	EVERY_CALL=1 $(MAKE) SAN=address,undefined unit
 	ROUNDS=$${ROUNDS:-50} tests/scenario/60-kill.sh
 	ROUNDS=$${ROUNDS:-50} tests/scenario/61-daemon-kill.sh
+	ROUNDS=$${ROUNDS:-50} tests/scenario/65-prune-differences.sh
 	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh
 	HISTORIES=$${HISTORIES:-2000} sh tests/scenario/11-retention-second-opinion.sh
 	$(MAKE) crash
