@@ -1,0 +1,45 @@
+#!/bin/sh
+# Repositories that earlier versions wrote open, check and restore, and can be
+# written on.  tests/golden/repository-v1 was made before there were
+# differences, repository-v1-differences with the first that made them.
+IN_MEMORY=1
+. "$(dirname "$0")/../support/scenario.sh"
+
+# What was in them, first and then.
+mkdir -p v1/folder
+seq 1 7 400000 >v1/table
+seq 500 >v1/folder/numbers
+ln -s folder/numbers v1/link
+: >v1/empty
+cp -a v1 v2
+awk '{ if (NR % 9000 == 17) print "changed", $0; else print }' v1/table \
+    >v2/table
+
+for which in repository-v1 repository-v1-differences; do
+	zstd -dqc "$TOP/tests/golden/$which.tar.zst" | tar -xf -
+	expect 0 "$which: opens, and all in it" "$B" -r $which check --open
+	is "$which: two snapshots" "$(snapshots_of $which)" 2
+	for id in $("$B" -r $which --json snapshots |
+	    sed -n 's/.*"snapshot":"\([0-9a-f]*\)".*/\1/p'); do
+		rm -rf out
+		expect 0 "$which: a snapshot restores" \
+		    "$B" -r $which restore "$id:/srv/golden/src" --to out
+		v=v1
+		grep -q changed out/table && v=v2
+		holds "$which: as $v was" diff -r --no-dereference $v out
+		echo $v >>seen-$which
+	done
+	is "$which: both were seen" "$(sort -u seen-$which | wc -l)" 2
+	expect 0 "$which: a second reader agrees" python3 "$TOOLS/reread.py" $which
+	expect 0 "$which: heal finds nothing" "$B" -r $which heal
+	expect 0 "$which: a backup on top" "$B" -r $which backup \
+	    --service housing --dataset files "$WORK/v2"
+	expect 0 "$which: prune" "$B" -r $which prune --keep-last 1 \
+	    --max-unused 0 --undelete-age 0
+	rm -rf out
+	expect 0 "$which: the new one restores" \
+	    "$B" -r $which restore "latest:$WORK/v2" --to out
+	holds "$which: as it was saved" diff -r --no-dereference v2 out
+	expect 0 "$which: and all opens" "$B" -r $which check --open
+done
+finish
