@@ -53,6 +53,13 @@ start_job() {
 	job=$(grep -o '"job":"[^"]*"' started | head -n 1 | cut -d'"' -f4)
 	[ -n "$job" ] || not_ok "a job is started"
 }
+await_worker() {
+	worker=
+	for _ in $(seq 50); do
+		worker=$(worker_of)
+		[ -z "$worker" ] || break
+	done
+}
 
 holds 'it starts' daemon_start brent || finish
 change 0
@@ -65,11 +72,7 @@ while [ $killed -lt "$ROUNDS" ] && [ $i -lt $((4 * ROUNDS)) ]; do
 	i=$((i + 1))
 	change "w$i"
 	start_job
-	worker=
-	for _ in $(seq 50); do
-		worker=$(worker_of)
-		[ -z "$worker" ] || break
-	done
+	await_worker
 	a_moment 150
 	if [ -n "$worker" ] && kill -9 "$worker" 2>/dev/null; then
 		killed=$((killed + 1))
@@ -93,8 +96,9 @@ while [ $killed -lt "$ROUNDS" ] && [ $i -lt $((4 * ROUNDS)) ]; do
 	i=$((i + 1))
 	change "d$i"
 	start_job
-	a_moment
-	worker=$(worker_of)
+	await_worker
+	a_moment 150
+	kill -0 "${worker:-0}" 2>/dev/null || worker=
 	daemon_stop brent KILL
 	[ -z "$worker" ] || {
 		killed=$((killed + 1))

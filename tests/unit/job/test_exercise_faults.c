@@ -182,9 +182,11 @@ live_in_a_sandbox(const char *root, const char *path)
 	if (rc != ERR_NONE)
 		return rc;
 	snprintf(name, sizeof(name), "%s/a", path);
-	ck_assert(mkdir(name, 0500) == 0 || fault_fired());
+	ck_assert(mkdir(name, 0700) == 0 || fault_fired());
 	snprintf(name, sizeof(name), "%s/a/b", path);
 	ck_assert(symlink("/", name) == 0 || fault_fired());
+	snprintf(name, sizeof(name), "%s/a", path);
+	ck_assert(chmod(name, 0500) == 0 || fault_fired());
 	rc = exercise_sandbox_remove(path, &e);
 	if (rc == ERR_NONE)
 		ck_assert_msg(access(path, F_OK) != 0, "it is still there");
