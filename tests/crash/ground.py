@@ -6,7 +6,6 @@ repository once; a campaign hurts a copy of it, and judged() says what is wrong
 with what is left: every byte checks clean, nothing that was acknowledged is
 missing, it restores as it was saved, the next run succeeds.
 """
-import hashlib
 import itertools
 import json
 import os
@@ -17,23 +16,11 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                os.pardir, "tools"))
+from digest import digest  # noqa: E402
+
 TIMEOUT_S = 60
-
-
-def digest(folder):
-    """Names, kinds, modes, times and bytes of all below."""
-    h = hashlib.sha256()
-    for top, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names) + folders:
-            path = os.path.join(top, name)
-            st = os.lstat(path)
-            h.update(f"{os.path.relpath(path, folder)} {st.st_mode:o} "
-                     f"{st.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-            if os.path.isfile(path):
-                with open(path, "rb") as f:
-                    h.update(hashlib.sha256(f.read()).digest())
-    return h.hexdigest()
 
 
 def said(output):

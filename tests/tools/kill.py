@@ -6,7 +6,6 @@ of tests/support/sshd.sh).  After each kill: every byte of the repository checks
 clean, no snapshot that was acknowledged is lost, a restore of one of them is
 what was saved, the next run succeeds.  Prints ok and not ok lines, a count.
 """
-import hashlib
 import json
 import os
 import random
@@ -16,21 +15,7 @@ import subprocess
 import sys
 import time
 
-
-def digest(folder):
-    """Names, kinds, modes, times and bytes of all below."""
-    h = hashlib.sha256()
-    for top, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names) + folders:
-            path = os.path.join(top, name)
-            st = os.lstat(path)
-            h.update(f"{os.path.relpath(path, folder)} {st.st_mode:o} "
-                     f"{st.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-            if os.path.isfile(path):
-                with open(path, "rb") as f:
-                    h.update(hashlib.sha256(f.read()).digest())
-    return h.hexdigest()
+from digest import digest
 
 
 class Campaign:
