@@ -7,9 +7,8 @@
 #include <bascule/base/le.h>
 #include <bascule/base/pipeline.h>
 
-#include "bases.h"
 #include "delta_cache.h"
-#include "frame.h"
+#include "frame_maker.h"
 #include "idset.h"
 #include "index.h"
 #include "landing.h"
@@ -20,7 +19,7 @@
  *     pipeline: workers encode and decode again, one thread appends to packs.
  * W2. Memory: BATCHES_PER_WORKER batches a worker and two more, each about two
  *     frame targets; and, between flushes, IDS_MAX ids and index records.
- *     Each worker keeps a frame's bases and READER_BYTES of what they lay in.
+ *     Each worker keeps what a frame_maker does.
  * W3. After a failure nothing more is done: `broken` is given again, since the
  *     ids that were put may never have been stored.
  */
@@ -29,21 +28,6 @@
 #define BATCHES_PER_WORKER 2
 #define IDS_MAX            262144 /* put since the last flush: then flush */
 #define KEEP_MIN_BYTES     4096   /* smaller chunks are nobody's base */
-#define READER_BYTES       ((size_t)8 << 20)
-#define TABLE_BYTES_MAX    (4 + 4 * (size_t)FRAME_CHUNKS_MAX)
-
-/* A frame in the making. */
-struct batch {
-	enum store_kind kind;
-	struct buf refs;
-	struct buf ids;
-	struct buf body; /* TABLE_BYTES_MAX of room, then the chunks' bytes */
-	uint32_t chunks_count;
-	struct buf lengths; /* u32 each, little-endian */
-	struct bases bases; /* what it may be a difference from */
-	struct buf frame;   /* encoded */
-	struct id hash;     /* of frame */
-};
 
 struct writer {
 	struct session *session;
@@ -60,11 +44,7 @@ struct writer {
 	_Atomic uint64_t stored_bytes;
 	struct err broken;
 	/* the workers' */
-	struct frame_coder *coders[WORKERS_MAX];
-	struct seal_key *seal_keys[WORKERS_MAX];
-	struct reader *readers[WORKERS_MAX]; /* of bases; made at first use */
-	struct hash_key *base_keys[WORKERS_MAX];
-	struct buf texts[WORKERS_MAX], prefixes[WORKERS_MAX];
+	struct frame_maker *makers[WORKERS_MAX];
 	/* the appender's while batches are in flight, else the caller's */
 	struct pack_writer *packs[2]; /* data, metadata */
 	unsigned packs_made;
@@ -72,175 +52,14 @@ struct writer {
 	struct pack_key pack_key;
 };
 
-/* --- Batches ------------------------------------------------------------- */
-
-static void
-batch_fini(struct batch *b)
-{
-	buf_fini(&b->refs);
-	buf_fini(&b->ids);
-	buf_fini(&b->body);
-	buf_fini(&b->lengths);
-	buf_fini(&b->frame);
-}
-
-static enum err_code
-batch_begin(struct batch *b, enum store_kind kind, struct err *e)
-{
-	uint8_t *table;
-
-	b->kind = kind;
-	b->chunks_count = 0;
-	b->bases.count = b->bases.depth = 0;
-	buf_clear(&b->refs);
-	buf_clear(&b->ids);
-	buf_clear(&b->lengths);
-	buf_clear(&b->body);
-	return buf_extend(&b->body, TABLE_BYTES_MAX, &table, e);
-}
-
-static size_t
-batch_bytes(const struct batch *b)
-{
-	return b->body.len_bytes - TABLE_BYTES_MAX;
-}
-
-static enum err_code
-batch_add(struct batch *b, const void *bytes, size_t len_bytes,
-    const struct id *id, struct err *e)
-{
-	enum err_code rc = buf_add(&b->body, bytes, len_bytes, e);
-
-	if (rc == ERR_NONE)
-		rc = le_add32(&b->lengths, (uint32_t)len_bytes, e);
-	if (rc == ERR_NONE)
-		rc = buf_add(&b->ids, id->bytes, ID_BYTES, e);
-	if (rc == ERR_NONE)
-		b->chunks_count++;
-	return rc;
-}
-
-/* The raw body: the table is put right before the bytes. */
-static const uint8_t *
-batch_raw(struct batch *b, size_t *raw_bytes)
-{
-	size_t table_bytes = 4 + b->lengths.len_bytes;
-	uint8_t *at = b->body.bytes + TABLE_BYTES_MAX - table_bytes;
-
-	le_put32(at, b->chunks_count);
-	memcpy(at + 4, b->lengths.bytes, b->lengths.len_bytes);
-	*raw_bytes = table_bytes + batch_bytes(b);
-	return at;
-}
-
 /* --- The stages ---------------------------------------------------------- */
-
-/* One base's plaintext.  ERR_NOMEM is a failure, all else: it cannot be had. */
-static enum err_code
-add_base(struct writer *w, unsigned thread, const struct id *id, struct err *e)
-{
-	struct store *st = w->session->store;
-	struct buf *prefix = &w->prefixes[thread];
-	const uint8_t *bytes;
-	size_t len_bytes;
-	enum err_code rc = ERR_NONE;
-
-	if (!keyring_can_read(st->keyring))
-		return w->cache == NULL
-		    ? err_set(e, ERR_KEY, "this key cannot read")
-		    : delta_cache_get(w->cache, w->base_keys[thread], id,
-			  prefix, e);
-	if (w->readers[thread] == NULL) {
-		rc = reader_new(&w->readers[thread], st, e);
-		if (rc != ERR_NONE)
-			return rc;
-		reader_limit(w->readers[thread], READER_BYTES);
-	}
-	rc = reader_get(w->readers[thread], id, &bytes, &len_bytes, e);
-	if (rc == ERR_NONE && len_bytes > FRAME_PREFIX_MAX - prefix->len_bytes)
-		rc = err_set(e, ERR_INPUT, "the bases are too large");
-	return rc == ERR_NONE ? buf_add(prefix, bytes, len_bytes, e) : rc;
-}
-
-/* All bases' plaintexts; without any one of them it is no difference. */
-static enum err_code
-gather_bases(struct writer *w, unsigned thread, struct batch *b, struct err *e)
-{
-	struct err why = {0};
-	enum err_code rc = ERR_NONE;
-
-	buf_clear(&w->prefixes[thread]);
-	for (size_t i = 0; i < b->bases.count && rc == ERR_NONE; i++)
-		rc = add_base(w, thread, &b->bases.ids[i], &why);
-	if (rc != ERR_NONE)
-		b->bases.count = b->bases.depth = 0;
-	if (rc != ERR_NOMEM)
-		return ERR_NONE;
-	*e = why;
-	return rc;
-}
-
-/* What came out must go back in: bad memory must not be deduplicated onto. */
-static enum err_code
-verify_frame(struct writer *w, unsigned thread, const struct batch *b,
-    const struct frame_plain *p, struct err *e)
-{
-	struct buf *text = &w->texts[thread];
-	struct frame_view v;
-	const uint8_t *again;
-	size_t again_bytes;
-	enum err_code rc =
-	    frame_parse(&v, b->frame.bytes, b->frame.len_bytes, e);
-
-	if (rc == ERR_NONE)
-		rc = frame_open(&v, w->seal_keys[thread],
-		    w->session->store->family, text, e);
-	if (rc == ERR_NONE)
-		rc = frame_unpack(w->coders[thread], &v, text,
-		    &w->prefixes[thread], &again, &again_bytes, e);
-	if (rc == ERR_NONE &&
-	    (again_bytes != p->raw_bytes ||
-		memcmp(again, p->raw, p->raw_bytes) != 0))
-		rc = err_set(e, ERR_CORRUPT, "its content is not the same");
-	if (rc == ERR_NONE)
-		return ERR_NONE;
-	err_wrap(e, "a frame just made cannot be read back");
-	return err_hint(e,
-	    "this points to bad memory or a bad processor: "
-	    "nothing was saved; test the machine");
-}
 
 static enum err_code
 encode_stage(void *ctx, unsigned thread, void *item, struct err *e)
 {
 	struct writer *w = ctx;
-	struct batch *b = item;
-	struct frame_plain p = {.kind = b->kind,
-	    .refs = b->refs.bytes,
-	    .refs_count = (uint32_t)(b->refs.len_bytes / ID_BYTES),
-	    .codec = w->opt.codec,
-	    .level = w->opt.level,
-	    .padded = w->session->store->geometry.padded &&
-		b->kind == STORE_DATA && b->chunks_count == 1,
-	    .family = w->session->store->family};
-	enum err_code rc = gather_bases(w, thread, b, e);
 
-	if (rc != ERR_NONE)
-		return rc;
-	p.raw = batch_raw(b, &p.raw_bytes);
-	p.bases = (const uint8_t *)b->bases.ids;
-	p.bases_count = b->bases.count;
-	p.depth = b->bases.depth;
-	p.prefix = w->prefixes[thread].bytes;
-	p.prefix_bytes = w->prefixes[thread].len_bytes;
-	rc = frame_encode(w->coders[thread], &p, w->seal_keys[thread],
-	    &b->frame, e);
-	if (rc == ERR_NONE)
-		rc = verify_frame(w, thread, b, &p, e);
-	if (rc == ERR_NONE)
-		rc = hash_sha256(b->frame.bytes, b->frame.len_bytes, &b->hash,
-		    e);
-	return rc;
+	return frame_maker_run(w->makers[thread], item, e);
 }
 
 /* The footer that was written tells the index what the pack holds. */
@@ -339,15 +158,9 @@ make_workers(struct writer *w, struct err *e)
 	}
 	if (w->opt.workers > WORKERS_MAX)
 		w->opt.workers = WORKERS_MAX;
-	for (unsigned i = 0; i < w->opt.workers && rc == ERR_NONE; i++) {
-		rc = frame_coder_new(&w->coders[i], e);
-		if (rc == ERR_NONE)
-			rc = seal_key_clone(&w->seal_keys[i], w->session->key,
-			    e);
-		if (rc == ERR_NONE)
-			rc = hash_key_clone(&w->base_keys[i],
-			    w->id_keys[STORE_DATA], e);
-	}
+	for (unsigned i = 0; i < w->opt.workers && rc == ERR_NONE; i++)
+		rc = frame_maker_new(&w->makers[i], w->session, &w->opt,
+		    w->id_keys[STORE_DATA], e);
 	return rc;
 }
 
@@ -419,14 +232,8 @@ writer_free(struct writer **wp)
 	free(w->batches);
 	for (size_t k = 0; k < COUNT_OF(w->id_keys); k++)
 		hash_key_free(&w->id_keys[k]);
-	for (size_t i = 0; i < WORKERS_MAX; i++) {
-		frame_coder_free(&w->coders[i]);
-		seal_key_free(&w->seal_keys[i]);
-		reader_free(&w->readers[i]);
-		hash_key_free(&w->base_keys[i]);
-		buf_fini(&w->texts[i]);
-		buf_fini(&w->prefixes[i]);
-	}
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		frame_maker_free(&w->makers[i]);
 	pack_writer_free(&w->packs[0]);
 	pack_writer_free(&w->packs[1]);
 	landing_fini(&w->landing);
@@ -668,7 +475,7 @@ put_changed(struct writer *w, const struct id *id, const void *bytes,
 
 	if (rc == ERR_NONE && w->changed != NULL &&
 	    (w->changed->chunks_count == FRAME_CHUNKS_MAX ||
-		batch_bytes(w->changed) + len_bytes + TABLE_BYTES_MAX >
+		batch_bytes(w->changed) + len_bytes + BATCH_TABLE_BYTES >
 		    FRAME_RAW_MAX))
 		rc = ship(w, &w->changed, e);
 	if (rc == ERR_NONE && w->changed == NULL)
@@ -718,6 +525,8 @@ void
 writer_set_delta_cache(struct writer *w, struct delta_cache *dc)
 {
 	w->cache = dc;
+	for (unsigned i = 0; i < w->opt.workers; i++)
+		frame_maker_cache(w->makers[i], dc);
 }
 
 enum err_code
