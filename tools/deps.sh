@@ -11,7 +11,7 @@ build="gcc libc6-dev make pkg-config libssh2-1-dev libarchive-dev libzstd-dev
 libconfig-dev libssl-dev libsqlite3-dev libuv1-dev libjansson-dev"
 demo="openssh-server openssh-client postgresql-15 tzdata"
 test="python3 check clang clang-format libclang-rt-14-dev valgrind acl attr
-rsync strace sqlite3 zstd libarchive-tools"
+rsync strace sqlite3 zstd libarchive-tools xfsprogs btrfs-progs"
 bench="restic borgbackup rsync zstd postgresql-15 postgresql-contrib openssl
 python3 time"
 

@@ -147,6 +147,14 @@ read_one(const struct handle *h, const char *name, struct entry *entry,
 	return rc;
 }
 
+/* XFS shows root each ACL a second time, in its own bytes: not an attribute. */
+static bool
+is_shadow(const char *name)
+{
+	return strcmp(name, "trusted.SGI_ACL_FILE") == 0 ||
+	    strcmp(name, "trusted.SGI_ACL_DEFAULT") == 0;
+}
+
 static enum err_code
 read_xattrs(const struct handle *h, struct entry *entry, struct arc_warn warn,
     struct err *e)
@@ -166,7 +174,8 @@ read_xattrs(const struct handle *h, struct entry *entry, struct arc_warn warn,
 		return ERR_NONE;
 	}
 	for (end = at + n; at < end; at += strlen(at) + 1) {
-		enum err_code rc = read_one(h, at, entry, warn, e);
+		enum err_code rc =
+		    is_shadow(at) ? ERR_NONE : read_one(h, at, entry, warn, e);
 
 		if (rc != ERR_NONE)
 			return rc;
@@ -222,7 +231,7 @@ remove_others(const struct handle *h, const struct entry *entry,
 		return count;
 	}
 	for (end = at + n; at < end; at += strlen(at) + 1) {
-		if (is_security_module(at) ||
+		if (is_security_module(at) || is_shadow(at) ||
 		    entry_find_xattr(entry, at) != NULL)
 			continue;
 		if (xattr_remove(h, at) != 0 && errno != ENODATA)

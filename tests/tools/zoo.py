@@ -15,7 +15,7 @@ def attempt(what, make, *args, **named):
     try:
         make(*args, **named)
     except (OSError, subprocess.CalledProcessError) as e:
-        print(f"left out: {what}: {e}")
+        print(f"left out: {what}: {getattr(e, 'strerror', None) or e}")
         return False
     return True
 
@@ -68,7 +68,8 @@ def links():
     for name, target in ((b"to-file", b"one"), (b"to-dir", b"other"),
                          (b"dangling", b"/no/such/\xff"), (b"loop", b"loop"),
                          (b"up", b"../../../.."), (b"long", b"x" * 4000)):
-        os.symlink(target, b"links/" + name)
+        attempt("a link to %d bytes" % len(target), os.symlink, target,
+                b"links/" + name)
     attempt("a hard link to a symbolic link", os.link, b"links/dangling",
             b"links/dangling-too", follow_symlinks=False)
 
@@ -137,13 +138,17 @@ def attributes():
                 check=True, stderr=subprocess.DEVNULL)
 
 
+def huge():
+    with open(b"sparse/huge", "wb") as f:
+        f.truncate(1 << 40)
+        f.seek(1 << 35), f.write(b"an island")
+
+
 def sparse():
     os.mkdir(b"sparse")
     with open(b"sparse/only-a-hole", "wb") as f:
         f.truncate(123456789)
-    with open(b"sparse/huge", "wb") as f:
-        f.truncate(1 << 40)
-        f.seek(1 << 35), f.write(b"an island")
+    attempt("a file of a terabyte", huge)
     with open(b"sparse/islands", "wb") as f:
         for i in range(0, 40, 2):
             f.seek(i << 16), f.write(b"%d" % i * 9000)
