@@ -51,8 +51,8 @@ cli_passphrase_file(const struct cli *cli)
 }
 
 static enum err_code
-open_keys(struct cli *cli, enum cli_keys keys, struct cli_repository *out,
-    struct err *e)
+open_keys(struct cli *cli, enum store_access how, enum cli_keys keys,
+    struct cli_repository *out, struct err *e)
 {
 	OWNED(buf_fini) struct buf path = {0};
 	enum err_code rc;
@@ -64,8 +64,18 @@ open_keys(struct cli *cli, enum cli_keys keys, struct cli_repository *out,
 		return rc;
 	if (keys == CLI_KEYS_OPTIONAL && access(buf_text(&path), F_OK) != 0)
 		return ERR_NONE;
-	return keys_load(&out->keys, buf_text(&path), cli_passphrase_file(cli),
-	    e);
+	rc =
+	    keys_load(&out->keys, buf_text(&path), cli_passphrase_file(cli), e);
+	if (rc != ERR_NONE || how != STORE_READ || keys != CLI_KEYS_NEEDED ||
+	    keyring_can_read(out->keys))
+		return rc;
+	err_set(e, ERR_KEY,
+	    "the key file '%s' may write and not read: '%s' needs one that "
+	    "reads",
+	    buf_text(&path), cli->command->name);
+	return err_hint(e,
+	    "set BASCULE_KEY_FILE to the operations key, the escrow key, or "
+	    "one made with key new --role read");
 }
 
 /* Something is there, or in its way, that can be no repository. */
@@ -100,7 +110,7 @@ cli_repository_open(struct cli *cli, enum store_access access,
 	}
 	store_close(&out->store);
 	if (rc == ERR_NONE)
-		rc = open_keys(cli, keys, out, &e);
+		rc = open_keys(cli, access, keys, out, &e);
 	if (rc == ERR_NONE) {
 		opt.keyring = out->keys;
 		opt.network_fs_allowed = cli_has(cli, "network-fs");

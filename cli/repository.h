@@ -11,7 +11,7 @@
 enum cli_keys {
 	CLI_KEYS_NONE,     /* works without any */
 	CLI_KEYS_OPTIONAL, /* better with */
-	CLI_KEYS_NEEDED
+	CLI_KEYS_NEEDED    /* for reading: one that may read */
 };
 
 struct cli_repository {

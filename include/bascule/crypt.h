@@ -186,6 +186,16 @@ enum err_code recipients_public_of(const struct secret *own,
 enum err_code recipients_id(const struct recipients_public *pub, struct id *out,
     struct err *e) MUST_CHECK;
 
+/*
+ * The public key as people hand it on: "bascule-recipient-", the key and four
+ * bytes of check in hex.  ERR_INPUT: it is not that, or was mistyped.
+ */
+#define RECIPIENTS_TEXT_SIZE 91
+enum err_code recipients_text(const struct recipients_public *pub,
+    char out[RECIPIENTS_TEXT_SIZE], struct err *e) MUST_CHECK;
+enum err_code recipients_parse(struct recipients_public *out, const char *text,
+    struct err *e) MUST_CHECK;
+
 /* Append one stanza to out. */
 enum err_code recipients_wrap(struct buf *out,
     const struct recipients_public *to, const struct recipients_bind *bind,
@@ -256,6 +266,13 @@ enum err_code sign_check(const struct sign_public *pub, const char *label,
 enum err_code sign_fingerprint(const struct sign_public *pub,
     char out[SIGN_FINGERPRINT_SIZE], struct err *e) MUST_CHECK;
 
+/* As recipients_text and recipients_parse: "bascule-writer-". */
+#define SIGN_TEXT_SIZE 88
+enum err_code sign_text(const struct sign_public *pub, char out[SIGN_TEXT_SIZE],
+    struct err *e) MUST_CHECK;
+enum err_code sign_parse(struct sign_public *out, const char *text,
+    struct err *e) MUST_CHECK;
+
 /*
  * The bytes of a key file that holds one signing key and nothing else (a
  * daemon's ledger key).  passphrase may be NULL.  Codes as keyring_load.
@@ -302,6 +319,15 @@ enum err_code keyring_new_family(struct keyring **operations,
  */
 enum err_code keyring_new_writer(struct keyring **out,
     const struct keyring *from, struct err *e) MUST_CHECK;
+
+/*
+ * A keyring for one more holder: from's family, domains and recipients, and of
+ * roles (of enum keyring_role): write, a writer key of its own; read, a
+ * recipient's pair of its own, which is so far among its own recipients only;
+ * admin, the administrator's key.  ERR_REFUSED: from does not hold that.
+ */
+enum err_code keyring_new_member(struct keyring **out,
+    const struct keyring *from, unsigned roles, struct err *e) MUST_CHECK;
 void keyring_free(struct keyring **k);
 
 /* What is sealed from now on is for pub too.  ERR_EXISTS, ERR_INPUT: full. */

@@ -24,4 +24,11 @@ struct keyring {
 	struct recipients_public reader_public;
 };
 
+/* An empty one: for keyring_items_read, or to be filled by hand. */
+enum err_code keyring_new_blank(struct keyring **out, struct err *e) MUST_CHECK;
+
+/* A fresh key of the next generation. */
+enum err_code keyring_new_generation(struct keyring *k,
+    struct err *e) MUST_CHECK;
+
 #endif

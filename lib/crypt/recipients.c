@@ -5,6 +5,7 @@
 #include <bascule/base/le.h>
 
 #include "hpke.h"
+#include "pubtext.h"
 
 /* Stanza: u16 algorithm | u16 body length | body.  docs/format/keys.md */
 #define ALG_HPKE_X25519  1
@@ -16,6 +17,10 @@
 
 static const char id_label[] = "bascule recipient x25519 v1";  /* with NUL */
 static const char key_label[] = "bascule content key wrap v1"; /* with NUL */
+
+static const char text_prefix[] = "bascule-recipient-";
+_Static_assert(sizeof text_prefix + PUBTEXT_DIGITS == RECIPIENTS_TEXT_SIZE,
+    "keys.md");
 
 struct stanza {
 	uint16_t alg;
@@ -49,6 +54,19 @@ recipients_id(const struct recipients_public *pub, struct id *out,
 	memcpy(message, id_label, sizeof id_label);
 	memcpy(message + sizeof id_label, pub->bytes, RECIPIENTS_KEY_BYTES);
 	return hash_sha256(message, sizeof message, out, e);
+}
+
+enum err_code
+recipients_text(const struct recipients_public *pub,
+    char out[RECIPIENTS_TEXT_SIZE], struct err *e)
+{
+	return pubtext_write(text_prefix, pub->bytes, out, e);
+}
+
+enum err_code
+recipients_parse(struct recipients_public *out, const char *text, struct err *e)
+{
+	return pubtext_read(text_prefix, text, out->bytes, e);
 }
 
 /* enc and text of a stanza for `to`, from a key made for it alone. */

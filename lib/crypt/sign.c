@@ -4,6 +4,7 @@
 
 #include "container.h"
 #include "fetch.h"
+#include "pubtext.h"
 #include "sign.h"
 
 #define SEED_BYTES 32
@@ -159,6 +160,23 @@ sign_fingerprint(const struct sign_public *pub, char out[SIGN_FINGERPRINT_SIZE],
 	ASSERT(text.len_bytes == SIGN_FINGERPRINT_SIZE - 1);
 	memcpy(out, buf_text(&text), SIGN_FINGERPRINT_SIZE);
 	return ERR_NONE;
+}
+
+static const char text_prefix[] = "bascule-writer-";
+_Static_assert(sizeof text_prefix + PUBTEXT_DIGITS == SIGN_TEXT_SIZE,
+    "keys.md");
+
+enum err_code
+sign_text(const struct sign_public *pub, char out[SIGN_TEXT_SIZE],
+    struct err *e)
+{
+	return pubtext_write(text_prefix, pub->bytes, out, e);
+}
+
+enum err_code
+sign_parse(struct sign_public *out, const char *text, struct err *e)
+{
+	return pubtext_read(text_prefix, text, out->bytes, e);
 }
 
 enum err_code

@@ -59,6 +59,16 @@ keys_passphrase(struct secret *out, const char *path, struct err *e)
 	return ERR_NONE;
 }
 
+/* A key that is lost or damaged is a matter of keys, not of the repository. */
+static enum err_code
+not_usable(struct err *e)
+{
+	if (e->code == ERR_NOTFOUND || e->code == ERR_CORRUPT ||
+	    e->code == ERR_INPUT)
+		e->code = ERR_KEY;
+	return e->code;
+}
+
 enum err_code
 keys_load(struct keyring **out, const char *key_file,
     const char *passphrase_file, struct err *e)
@@ -69,12 +79,13 @@ keys_load(struct keyring **out, const char *key_file,
 
 	*out = NULL;
 	rc = keyfile_read(key_file, &file, e);
-	if (rc == ERR_NOTFOUND) {
-		e->code = rc = ERR_KEY;
-		err_hint(e, "set BASCULE_KEY_FILE to the key file");
-	}
+	if (rc == ERR_NOTFOUND)
+		err_hint(e,
+		    "set BASCULE_KEY_FILE to the key file; if it is lost, the "
+		    "escrow key or its shares (bascule key combine) open the "
+		    "repository");
 	if (rc != ERR_NONE)
-		return rc;
+		return not_usable(e);
 	if (keyfile_is_wrapped(&file) && passphrase_file == NULL) {
 		err_set(e, ERR_KEY,
 		    "the key file '%s' is wrapped with a passphrase", key_file);
@@ -86,6 +97,12 @@ keys_load(struct keyring **out, const char *key_file,
 	if (rc == ERR_NONE)
 		rc = keyring_load(out, &file,
 		    passphrase.len_bytes > 0 ? &passphrase : NULL, e);
-	return rc == ERR_NONE ? rc
-			      : err_wrap(e, "opening key file '%s'", key_file);
+	if (rc == ERR_NONE)
+		return rc;
+	if (rc == ERR_CORRUPT)
+		err_hint(e,
+		    "take another copy of it, or the escrow key; what it "
+		    "opens is not harmed");
+	err_wrap(e, "opening key file '%s'", key_file);
+	return not_usable(e);
 }

@@ -549,8 +549,9 @@ get(struct reader *r, const struct wanted *w, struct chunk *out, struct err *e)
 	struct err first = {0};
 	char hex[ID_HEX_BYTES];
 
-	if (r->store->keyring == NULL)
-		return err_set(e, ERR_KEY, "reading from '%s' needs a key",
+	if (r->store->keyring == NULL || !keyring_can_read(r->store->keyring))
+		return err_set(e, ERR_KEY,
+		    "reading from '%s' needs a key that may read",
 		    r->store->path);
 	for (unsigned nth = 0; index_find(r->store, w->id, nth, &c); nth++) {
 		if (c.depth >= w->depth_limit)

@@ -70,7 +70,7 @@ says '^wrapped *by a passphrase$'
 fails '... no secret word in it' grep -qi 'long passphrase' .out .err
 expect 0 'init with such a key' "$B" -r third init --existing-key --key-file family
 BASCULE_KEY_FILE=family expect 0 '... which serves' "$B" -r third backup /etc/hostname
-expect 1 'without a file there is none to show' "$B" key show nowhere
+expect 12 'without a file there is none to show' "$B" key show nowhere; says 'key combine'
 
 # --- a tree
 mkdir -p src/a/b src/cache src/empty

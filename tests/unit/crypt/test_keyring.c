@@ -267,6 +267,38 @@ START_TEST(a_writer_backs_up_and_cannot_read)
 }
 END_TEST
 
+START_TEST(a_member_holds_the_roles_it_was_made_for)
+{
+	OWNED(keyring_free) struct keyring *k = NULL;
+	struct family f;
+	struct err e = {0};
+	size_t count;
+
+	family_make(&f);
+	for (unsigned roles = 1; roles <= 7; roles++) {
+		keyring_free(&k);
+		ck_assert_int_eq(keyring_new_member(&k, f.ops, roles, &e),
+		    ERR_NONE);
+		ck_assert_uint_eq(keyring_roles(k), roles);
+		ck_assert_mem_eq(keyring_family(k), keyring_family(f.ops),
+		    RECIPIENTS_FAMILY_BYTES);
+		(void)keyring_recipients(k, &count);
+		ck_assert_uint_eq(count, roles & KEYRING_READ ? 3 : 2);
+		if (keyring_writer(k) != NULL)
+			ck_assert_mem_ne(sign_key_public(keyring_writer(k)),
+			    sign_key_public(keyring_writer(f.ops)),
+			    SIGN_PUBLIC_BYTES);
+	}
+	keyring_free(&k);
+	ck_assert_int_eq(keyring_new_member(&k, f.ops, 0, &e), ERR_INPUT);
+	ck_assert_int_eq(keyring_new_member(&k, f.ops, 8, &e), ERR_INPUT);
+	ck_assert_int_eq(keyring_new_member(&k, f.escrow, KEYRING_ADMIN, &e),
+	    ERR_REFUSED);
+	ck_assert_ptr_null(k);
+	family_end(&f);
+}
+END_TEST
+
 START_TEST(a_recipient_added_later_cannot_open_what_was_before)
 {
 	OWNED(secret_fini) struct secret content = {0};
@@ -470,6 +502,7 @@ suite_crypt_keyring(void)
 	Suite *s = suite_create("crypt/keyring");
 	TCase *tc = tcase_create("keyring");
 
+	tcase_add_test(tc, a_member_holds_the_roles_it_was_made_for);
 	tcase_add_test(tc, a_file_written_from_the_document_alone_is_read);
 	tcase_add_test(tc, so_is_one_wrapped_by_a_passphrase);
 	tcase_add_test(tc,

@@ -54,6 +54,41 @@ rfc_close(struct rfc *r)
 	secret_fini(&r->plain);
 }
 
+/*
+ * Computed from docs/format/keys.md alone:
+ * sha256(b"bascule-recipient-" + bytes(range(32)))[:4]
+ */
+#define BYTES_TEXT \
+	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+START_TEST(a_public_key_is_handed_on_as_text_and_a_slip_is_seen)
+{
+	struct recipients_public pub, back;
+	char text[RECIPIENTS_TEXT_SIZE], writer[SIGN_TEXT_SIZE];
+	struct sign_public signer;
+	struct err e = {0};
+
+	for (uint8_t i = 0; i < RECIPIENTS_KEY_BYTES; i++)
+		pub.bytes[i] = signer.bytes[i] = i;
+	ck_assert_int_eq(recipients_text(&pub, text, &e), ERR_NONE);
+	ck_assert_str_eq(text, "bascule-recipient-" BYTES_TEXT "84b4de7a");
+	ck_assert_int_eq(recipients_parse(&back, text, &e), ERR_NONE);
+	ck_assert_mem_eq(&back, &pub, sizeof pub);
+	ck_assert_int_eq(sign_text(&signer, writer, &e), ERR_NONE);
+	ck_assert_str_eq(writer, "bascule-writer-" BYTES_TEXT "e475f1a5");
+	ck_assert_int_eq(recipients_parse(&back, writer, &e), ERR_INPUT);
+	for (size_t i = 0; i < RECIPIENTS_TEXT_SIZE - 1; i++) {
+		char was = text[i];
+
+		text[i] = was == '7' ? '8' : '7';
+		ck_assert_int_eq(recipients_parse(&back, text, &e), ERR_INPUT);
+		text[i] = '\0';
+		ck_assert_int_eq(recipients_parse(&back, text, &e), ERR_INPUT);
+		text[i] = was;
+	}
+}
+END_TEST
+
 START_TEST(the_key_schedule_of_rfc_9180_comes_out_on_both_sides)
 {
 	struct hpke sender, receiver;
@@ -321,6 +356,8 @@ suite_crypt_recipients(void)
 	Suite *s = suite_create("crypt/recipients");
 	TCase *tc = tcase_create("recipients");
 
+	tcase_add_test(tc,
+	    a_public_key_is_handed_on_as_text_and_a_slip_is_seen);
 	tcase_add_test(tc,
 	    the_key_schedule_of_rfc_9180_comes_out_on_both_sides);
 	tcase_add_test(tc, the_messages_of_rfc_9180_come_out);
