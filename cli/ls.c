@@ -36,9 +36,13 @@ print_owner(const struct entry_text *name, uint32_t id)
 		printf("%-8u ", id);
 }
 
-static void
-print_text(const struct cli *cli, const struct entry *entry, bool details)
+/* line: its memory is used again, there may be millions. */
+static enum err_code
+print_text(const struct cli *cli, const struct entry *entry, struct buf *line,
+    struct err *e)
 {
+	const bool details = cli_has(cli, "long");
+	enum err_code rc;
 	char mode[11], when[NOW_TEXT_BYTES], size[32];
 
 	if (details) {
@@ -48,13 +52,21 @@ print_text(const struct cli *cli, const struct entry *entry, bool details)
 		printf("%10s %s ", cli_size(cli, entry->size_bytes, size),
 		    cli_time_of(entry->mtime_s, when));
 	}
-	putchar('/');
-	cli_print_name(entry->path.bytes, entry->path.len_bytes);
-	if (details && entry->type == ENTRY_SYMLINK) {
-		fputs(" -> ", stdout);
-		cli_print_name(entry->target.bytes, entry->target.len_bytes);
-	}
-	putchar('\n');
+	buf_clear(line);
+	rc = buf_add_byte(line, '/', e);
+	if (rc == ERR_NONE)
+		rc = text_escape(line, entry->path.bytes, entry->path.len_bytes,
+		    e);
+	if (rc == ERR_NONE && details && entry->type == ENTRY_SYMLINK)
+		rc = buf_add_text(line, " -> ", e);
+	if (rc == ERR_NONE && details && entry->type == ENTRY_SYMLINK)
+		rc = text_escape(line, entry->target.bytes,
+		    entry->target.len_bytes, e);
+	if (rc == ERR_NONE)
+		rc = buf_add_byte(line, '\n', e);
+	if (rc == ERR_NONE)
+		fwrite(line->bytes, 1, line->len_bytes, stdout);
+	return rc;
 }
 
 static int
@@ -110,6 +122,7 @@ static int
 list(struct cli *cli, struct store *st, const struct id *root, const char *path)
 {
 	OWNED(cursor_close) struct cursor *cursor = NULL;
+	OWNED(buf_fini) struct buf line = {0};
 	const struct item *it;
 	uint64_t count = 0, bytes = 0;
 	int status = EXITCODE_DONE;
@@ -128,8 +141,8 @@ list(struct cli *cli, struct store *st, const struct id *root, const char *path)
 		bytes += it->entry.size_bytes;
 		if (cli->json)
 			status = print_json(cli, it);
-		else
-			print_text(cli, &it->entry, cli_has(cli, "long"));
+		else if (print_text(cli, &it->entry, &line, &e) != ERR_NONE)
+			return cli_fail(cli, &e);
 		if (status != EXITCODE_DONE || ferror(stdout))
 			return status;
 	}

@@ -146,6 +146,17 @@ text_is_utf8(const char *bytes, size_t len_bytes)
 	return true;
 }
 
+/* How much of it is ASCII that stands for itself: most names are, wholly. */
+static size_t
+plain_length(const uint8_t *at, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && at[n] >= ' ' && at[n] < 0x7f && at[n] != '\\')
+		n++;
+	return n;
+}
+
 enum err_code
 text_escape(struct buf *out, const char *bytes, size_t len_bytes, struct err *e)
 {
@@ -153,12 +164,13 @@ text_escape(struct buf *out, const char *bytes, size_t len_bytes, struct err *e)
 	enum err_code rc = ERR_NONE;
 
 	while (rc == ERR_NONE && len_bytes > 0) {
-		size_t n = utf8_length(at, len_bytes);
+		size_t plain = plain_length(at, len_bytes), n = plain;
 
-		if (n == 2 && at[0] == 0xc2 && at[1] < 0xa0)
+		if (plain == 0)
+			n = utf8_length(at, len_bytes);
+		if (plain == 0 && n == 2 && at[0] == 0xc2 && at[1] < 0xa0)
 			n = 0; /* C1 controls: terminals obey them too */
-		if (n > 1 ||
-		    (n == 1 && at[0] >= ' ' && at[0] != 0x7f && at[0] != '\\'))
+		if (plain > 0 || n > 1)
 			rc = buf_add(out, at, n, e);
 		else if (at[0] == '\n' || at[0] == '\t' || at[0] == '\\')
 			rc = buf_printf(out, e, "\\%c",
