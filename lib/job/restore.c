@@ -5,11 +5,8 @@
 
 #include "restore.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
@@ -18,7 +15,6 @@
 
 #define TASKS_MAX       512
 #define BATCH_BYTES_MAX ((uint64_t)4 << 20) /* eight frames or so */
-#define WINDOW_DIRS_MAX 512 /* directories that wait for their files */
 #define RUN_BYTES_MAX   ((uint64_t)8 << 20) /* of a file of many chunks */
 #define WORKERS_MAX     16
 #define BATCHES_MAX     (WORKERS_MAX * 3)
@@ -46,9 +42,12 @@ struct restore {
 	unsigned workers_count;
 	struct batch *batches[BATCHES_MAX];
 	size_t batches_count;
-	struct batch *filling; /* taken from the pipeline */
-	struct restore_plan *plan;
+	struct batch *filling;             /* taken from the pipeline */
+	struct restore_plan *plan, *later; /* later: second names of files */
 	unsigned window_dirs_count, window_dirs_max;
+	unsigned later_dirs_count;
+	const struct restore_dir *later_dir; /* of the last one put there */
+	struct restore_disks disks;
 	struct restore_links *links;
 	int top_fd;
 	size_t strip_bytes; /* of every path: the subtree's own */
@@ -125,12 +124,12 @@ run_batch(void *ctx, unsigned thread, void *item, struct err *e)
 static enum err_code
 send(struct restore *r, struct err *e)
 {
+	struct batch *b = TAKE(r->filling);
 	enum err_code rc;
 
-	if (r->filling == NULL)
+	if (b == NULL)
 		return ERR_NONE;
-	rc = pipeline_put(r->pipeline, r->filling, e);
-	r->filling = NULL;
+	rc = pipeline_put(r->pipeline, b, e);
 	return rc == ERR_NONE ? tell_progress(r, e) : rc;
 }
 
@@ -173,15 +172,16 @@ ends_batch(const struct restore *r, const struct restore_ticket *before,
 		before->place.frame != now->place.frame);
 }
 
-/* The window goes to the workers. */
+/* What a plan holds goes to the workers. */
 static enum err_code
-deal(struct restore *r, struct err *e)
+deal(struct restore *r, struct restore_plan *plan, struct err *e)
 {
 	size_t count;
-	struct restore_ticket *t = restore_plan_take(r->plan, &count);
+	struct restore_ticket *t = restore_plan_take(plan, &count);
 	enum err_code rc = ERR_NONE;
 
-	r->window_dirs_count = 0;
+	if (plan == r->plan)
+		r->window_dirs_count = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct restore_task *task;
 
@@ -198,15 +198,25 @@ deal(struct restore *r, struct err *e)
 }
 
 static enum err_code
+finish(struct restore *r, struct restore_plan *plan, struct err *e)
+{
+	enum err_code rc = deal(r, plan, e);
+
+	if (rc == ERR_NONE && (rc = send(r, e)) == ERR_NONE)
+		rc = pipeline_drain(r->pipeline, e);
+	return rc;
+}
+
+/* All that was planned is made: files before their second names. */
+static enum err_code
 settle(struct restore *r, struct err *e)
 {
-	enum err_code rc = deal(r, e);
+	enum err_code rc = finish(r, r->plan, e);
 
 	if (rc == ERR_NONE)
-		rc = send(r, e);
-
-	if (rc == ERR_NONE)
-		rc = pipeline_drain(r->pipeline, e);
+		rc = finish(r, r->later, e);
+	r->later_dirs_count = 0;
+	r->later_dir = NULL;
 	for (size_t i = 0; rc == ERR_NONE && i < r->batches_count; i++)
 		tell_all(r, &r->batches[i]->told);
 	return rc == ERR_NONE ? tell_progress(r, e) : rc;
@@ -266,43 +276,6 @@ innermost(struct restore *r, const struct entry_text *path)
 	return &r->levels[0];
 }
 
-static const char *
-last_name(const struct entry *entry)
-{
-	return entry->path.bytes +
-	    (entry->path.len_bytes == 0 ||
-			path_parent(entry->path.bytes, entry->path.len_bytes) ==
-			    0
-		    ? (entry->path.len_bytes > 0 && *entry->path.bytes == '/')
-		    : path_parent(entry->path.bytes, entry->path.len_bytes) +
-			1);
-}
-
-/* Make it, or take the one that is there; *existed says which. */
-static enum err_code
-open_dir(struct restore *r, int parent, const char *name, int *fd,
-    bool *existed, struct err *e)
-{
-	const int flags =
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
-
-	*existed = false;
-	if (!r->own.verifying) {
-		*existed = mkdirat(parent, name, 0700) != 0;
-		if (*existed && errno != EEXIST)
-			return err_sys(e, "cannot make the directory");
-	}
-	*fd = openat(parent, name, flags);
-	if (*fd == -1 && (errno == ENOTDIR || errno == ELOOP) &&
-	    !r->own.verifying && r->shared.opt->overwrite != RESTORE_NEVER &&
-	    unlinkat(parent, name, 0) == 0 &&
-	    mkdirat(parent, name, 0700) == 0) {
-		*existed = false;
-		*fd = openat(parent, name, flags);
-	}
-	return *fd == -1 ? err_sys(e, "cannot open the directory") : ERR_NONE;
-}
-
 static enum err_code
 enter_dir(struct restore *r, struct level *parent, const struct entry *entry,
     struct err *e)
@@ -317,8 +290,8 @@ enter_dir(struct restore *r, struct level *parent, const struct entry *entry,
 	d->fd = -1;
 	r->result->dirs_count++;
 	if (parent->dir == NULL ||
-	    open_dir(r, parent->dir->fd, last_name(entry), &d->fd, &existed,
-		&why) != ERR_NONE) {
+	    restore_dir_open(&r->own, parent->dir->fd, restore_dir_name(entry),
+		&d->fd, &existed, &why) != ERR_NONE) {
 		struct restore_dir *none = NULL;
 
 		if (parent->dir != NULL)
@@ -331,7 +304,10 @@ enter_dir(struct restore *r, struct level *parent, const struct entry *entry,
 	r->window_dirs_count++;
 	d->has_metadata = !existed || r->shared.opt->overwrite != RESTORE_NEVER;
 	d->hands_down = existed || arc_meta_hands_down(d->fd);
-	rc = entry_copy(&d->entry, entry, e);
+	if (existed && !r->own.verifying)
+		rc = restore_disks_add(&r->disks, d->fd, e);
+	if (rc == ERR_NONE)
+		rc = entry_copy(&d->entry, entry, e);
 	if (rc != ERR_NONE) {
 		fdio_close(&d->fd);
 		return rc;
@@ -407,7 +383,8 @@ restore_many(struct restore *r, struct restore_dir *dir, const struct item *it,
 		return err_nomem(e);
 	big->fd = -1;
 	atomic_store(&big->users_count, 1);
-	snprintf(named.name, sizeof(named.name), "%s", last_name(&it->entry));
+	snprintf(named.name, sizeof(named.name), "%s",
+	    restore_dir_name(&it->entry));
 	snprintf(big->name, sizeof(big->name), "%s", named.name);
 	big->dir = restore_dir_use(dir);
 	rc = entry_copy(&big->entry, &it->entry, e);
@@ -429,20 +406,50 @@ restore_many(struct restore *r, struct restore_dir *dir, const struct item *it,
 	return rc;
 }
 
-/* A file with another name in the snapshot: *first is the one made before. */
+/*
+ * A file with another name in the snapshot: *first is the one made before.  It
+ * must be there when it gets another name, so those wait until many have come
+ * together.
+ */
 static enum err_code
 join_links(struct restore *r, const struct item *it, const char **first,
     struct err *e)
 {
-	enum err_code rc;
-
 	*first = NULL;
 	if (!it->entry.linked || r->own.verifying)
 		return ERR_NONE;
-	rc = restore_links_join(r->links, it->entry.link_group,
+	return restore_links_join(r->links, it->entry.link_group,
 	    beneath(r, &it->entry), first, e);
-	/* The first one must be there before it gets another name. */
-	return rc == ERR_NONE && *first != NULL ? settle(r, e) : rc;
+}
+
+static enum err_code
+add_later(struct restore *r, const struct restore_dir *dir,
+    struct restore_task **task, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	if (restore_plan_is_full(r->later) ||
+	    r->later_dirs_count >= r->window_dirs_max)
+		rc = settle(r, e);
+	r->later_dirs_count += dir != r->later_dir;
+	r->later_dir = dir;
+	*task = rc == ERR_NONE ? restore_plan_add(r->later, NULL, 0) : NULL;
+	return rc;
+}
+
+static enum err_code
+add_now(struct restore *r, const struct content *c, struct restore_task **task,
+    struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	*task = NULL;
+	if (restore_plan_is_full(r->plan) ||
+	    r->window_dirs_count >= r->window_dirs_max)
+		rc = deal(r, r->plan, e);
+	if (rc == ERR_NONE)
+		*task = restore_plan_add(r->plan, c, c->size_bytes);
+	return rc;
 }
 
 static enum err_code
@@ -462,17 +469,15 @@ restore_item(struct restore *r, struct level *parent, const struct item *it,
 		return rc;
 	if (it->content.is_list && first == NULL)
 		return restore_many(r, parent->dir, it, e);
-	if (restore_plan_is_full(r->plan) ||
-	    r->window_dirs_count >= r->window_dirs_max)
-		rc = deal(r, e);
+	rc = first != NULL ? add_later(r, parent->dir, &task, e)
+			   : add_now(r, &it->content, &task, e);
 	if (rc != ERR_NONE)
 		return rc;
-	task = restore_plan_add(r->plan, first == NULL ? &it->content : NULL,
-	    first == NULL ? it->content.size_bytes : 0);
 	task->dir = restore_dir_use(parent->dir);
 	task->link_to = first;
 	task->top_fd = r->top_fd;
-	snprintf(task->name, sizeof(task->name), "%s", last_name(&it->entry));
+	snprintf(task->name, sizeof(task->name), "%s",
+	    restore_dir_name(&it->entry));
 	rc = entry_copy(&task->item.entry, &it->entry, e);
 	if (rc == ERR_NONE && first == NULL)
 		rc = content_copy(&task->item.content, &it->content, e);
@@ -482,11 +487,12 @@ restore_item(struct restore *r, struct level *parent, const struct item *it,
 static void
 tally(struct restore_result *out, const struct entry *entry)
 {
-	if (entry->type == ENTRY_FILE) {
-		out->files_count++;
-		out->bytes += entry->size_bytes;
-	} else
+	if (entry->type != ENTRY_FILE) {
 		out->others_count++;
+		return;
+	}
+	out->files_count++;
+	out->bytes += entry->size_bytes;
 }
 
 static enum err_code
@@ -551,7 +557,7 @@ static enum err_code
 walk_path(struct restore *r, const char *path, struct err *e)
 {
 	OWNED(buf_fini) struct buf full = {0};
-	size_t strip = r->strip_bytes;
+	const size_t strip = r->strip_bytes;
 	enum err_code rc = buf_add_text(&full, r->shared.opt->subtree, e);
 	const char *text;
 
@@ -613,6 +619,10 @@ open_top(struct restore *r, struct err *e)
 	r->top_fd = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r->top_fd == -1)
 		return err_sys(e, "cannot open '%s'", to);
+	if (!r->own.verifying)
+		rc = restore_disks_add(&r->disks, r->top_fd, e);
+	if (rc != ERR_NONE)
+		return rc;
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return err_nomem(e);
@@ -677,29 +687,13 @@ make_workers(struct restore *r, struct err *e)
 	return rc != ERR_NONE ? rc : pipeline_new(&r->pipeline, &plan, e);
 }
 
-/* Directories stay open while files in them are under way. */
-static void
-allow_files(struct restore *r)
-{
-	struct rlimit limit = {.rlim_max = 256};
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	/* Each batch on its way may hold as many as a window. */
-	r->window_dirs_max = WINDOW_DIRS_MAX;
-	if (limit.rlim_max / (BATCHES_MAX + 2) < WINDOW_DIRS_MAX)
-		r->window_dirs_max =
-		    (unsigned)(limit.rlim_max / (BATCHES_MAX + 2)) + 1;
-}
-
 static enum err_code
 restore_begin(struct restore *r, struct err *e)
 {
 	enum err_code rc;
 
-	allow_files(r);
+	/* Each batch on its way may hold as many as a window; so do links. */
+	r->window_dirs_max = restore_dir_window(BATCHES_MAX + 3);
 	r->top_fd = -1;
 	r->own.shared = &r->shared;
 	r->own.told = &r->own_told;
@@ -707,6 +701,8 @@ restore_begin(struct restore *r, struct err *e)
 	rc = restore_links_new(&r->links, e);
 	if (rc == ERR_NONE)
 		rc = restore_plan_new(&r->plan, r->shared.st, e);
+	if (rc == ERR_NONE)
+		rc = restore_plan_new(&r->later, r->shared.st, e);
 	if (rc == ERR_NONE && !r->shared.opt->dry_run)
 		rc = make_workers(r, e);
 	return rc;
@@ -725,7 +721,9 @@ restore_fini(struct restore *r)
 		free(b);
 	}
 	restore_plan_free(&r->plan, &r->own);
+	restore_plan_free(&r->later, &r->own);
 	close_top(r);
+	restore_disks_fini(&r->disks);
 	for (unsigned i = 0; i < r->workers_count; i++) {
 		reader_free(&r->tools[i].reader);
 		free(r->tools[i].bytes);
@@ -760,7 +758,7 @@ verify(struct restore *r, struct err *e)
 	struct restore_result seen = *r->result;
 	enum err_code rc = pass(r, true, e);
 
-	*r->result = seen; /* counted once is enough */
+	*r->result = seen; /* once is enough */
 	return rc;
 }
 
@@ -785,6 +783,9 @@ restore_run(struct store *st, const struct restore_options *opt,
 		rc = walk_all(&r, e);
 	else if (rc == ERR_NONE)
 		rc = pass(&r, false, e);
+	/* Also what was made before it was stopped. */
+	if (!opt->dry_run)
+		rc = restore_disks_flush(&r.disks, rc, e);
 	if (rc == ERR_NONE && opt->verify && !opt->dry_run)
 		rc = verify(&r, e);
 	out->written_bytes = atomic_load(&r.shared.written_bytes);

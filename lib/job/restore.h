@@ -84,6 +84,39 @@ struct restore_dir *restore_dir_use(struct restore_dir *d);
 /* The last one to drop it gives it its metadata: its members are all made. */
 void restore_dir_drop(struct restore_tools *t, struct restore_dir **d);
 
+/* Make it, or take the one that is there; *existed says which. */
+enum err_code restore_dir_open(struct restore_tools *t, int parent,
+    const char *name, int *fd, bool *existed, struct err *e) MUST_CHECK;
+
+/* The last component of its path, within it. */
+const char *restore_dir_name(const struct entry *entry);
+/*
+ * Directories stay open while files in them are under way: as many descriptors
+ * as the system lets us have, and how many directories each of so many holders
+ * may keep open.
+ */
+unsigned restore_dir_window(unsigned holders_count);
+
+/* --- restore_disks: what was made is on disk when we say so ----------------- */
+
+struct restore_disks {
+	struct restore_disk {
+		dev_t dev;
+		int fd; /* opened before anything was written to it */
+	} * disks;
+	size_t count;
+};
+void restore_disks_fini(struct restore_disks *d);
+/* What lies in that directory will be written to. */
+enum err_code restore_disks_add(struct restore_disks *d, int dirfd,
+    struct err *e) MUST_CHECK;
+/*
+ * Flush every file system that was added.  rc and *e: how it went so far, which
+ * is what is returned if not ERR_NONE.
+ */
+enum err_code restore_disks_flush(const struct restore_disks *d,
+    enum err_code rc, struct err *e) MUST_CHECK;
+
 /* --- restore_others: what the target has and the snapshot lacks ------------ */
 
 /* Remove it (with dry_run: only count it), beneath what is restored. */

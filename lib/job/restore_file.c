@@ -553,23 +553,29 @@ make_special(struct restore_tools *t, struct restore_task *task, bool exists,
 	return ERR_NONE;
 }
 
-/* One more name for a file made before. */
+/* One more name for a file made before; no link is followed to either. */
 static enum err_code
 make_link(const struct restore_task *task, bool exists, struct err *e)
 {
+	const char *to = task->link_to, *last = strrchr(to, '/');
+	OWNED(fdio_close) int dir = -1;
+	char parent[PATH_BYTES_MAX + 1] = ".";
 	struct stat first, st;
-	enum err_code rc;
+	enum err_code rc = ERR_NONE;
 
-	if (exists &&
-	    fstatat(task->top_fd, task->link_to, &first, AT_SYMLINK_NOFOLLOW) ==
-		0 &&
+	if (last != NULL)
+		snprintf(parent, sizeof(parent), "%.*s", (int)(last - to), to);
+	last = last != NULL ? last + 1 : to;
+	dir = fdio_open_beneath(task->top_fd, parent, O_PATH | O_DIRECTORY, 0);
+	if (dir == -1)
+		return err_sys(e, "cannot find its other name again");
+	if (exists && fstatat(dir, last, &first, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    first.st_ino == st.st_ino && first.st_dev == st.st_dev)
 		return ERR_NONE;
 	rc = exists ? remove_old(task, e) : ERR_NONE;
 	if (rc == ERR_NONE &&
-	    linkat(task->top_fd, task->link_to, task->dir->fd, task->name, 0) !=
-		0)
+	    linkat(dir, last, task->dir->fd, task->name, 0) != 0)
 		return err_sys(e, "cannot make the hard link");
 	return rc;
 }

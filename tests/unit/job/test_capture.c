@@ -144,6 +144,53 @@ START_TEST(a_young_file_is_read_again)
 }
 END_TEST
 
+/* More second names than wait at once, in more directories. */
+START_TEST(files_of_many_names_are_one_file_again)
+{
+	enum { DIRS = 700, NAMES = 5000 };
+	struct capture_result result;
+	struct restore_result restored;
+	struct err e = {0};
+	struct stat a, b;
+	char name[64];
+
+	for (int i = 0; i < DIRS; i++) {
+		snprintf(name, sizeof(name), "d%03d", i);
+		ck_assert_int_eq(mkdirat(from.fd, name, 0700), 0);
+	}
+	for (int i = 0; i < NAMES; i++) {
+		snprintf(name, sizeof(name), "d%03d/n%d", i % DIRS, i);
+		ck_assert_int_eq(linkat(from.fd, i % 2 == 0 ? "one" : "two",
+				     from.fd, name, 0),
+		    0);
+	}
+	backed_up(&result);
+	for (int again = 0; again < 2; again++) {
+		ck_assert_msg(restore_latest(&restored, &e) == ERR_NONE, "%s",
+		    e.text);
+		ck_assert_uint_eq(restored.failed_count, 0);
+		ck_assert_uint_eq(restored.differ_count, 0);
+		ck_assert_int_eq(fstatat(to.fd, "one", &a, 0), 0);
+		ck_assert_uint_eq(a.st_nlink, 1 + NAMES / 2);
+		ck_assert_int_eq(fstatat(to.fd, "sub/two", &b, 0), 0);
+		ck_assert_uint_eq(b.st_nlink, 2 + NAMES / 2);
+	}
+}
+END_TEST
+
+START_TEST(a_restore_that_cannot_be_flushed_has_failed)
+{
+	struct capture_result result;
+	struct restore_result restored;
+	struct err e = {0};
+
+	backed_up(&result);
+	fault_arm_syncfs(EIO);
+	ck_assert_int_eq(restore_latest(&restored, &e), ERR_IO);
+	ck_assert_ptr_nonnull(strstr(e.text, "may not be on disk"));
+}
+END_TEST
+
 START_TEST(restoring_over_writes_only_what_differs)
 {
 	struct capture_result result;
@@ -410,6 +457,8 @@ suite_job_capture(void)
 	tcase_add_test(tc, what_was_captured_is_restored);
 	tcase_add_test(tc, the_same_again_stores_nothing);
 	tcase_add_test(tc, a_young_file_is_read_again);
+	tcase_add_test(tc, files_of_many_names_are_one_file_again);
+	tcase_add_test(tc, a_restore_that_cannot_be_flushed_has_failed);
 	tcase_add_test(tc, restoring_over_writes_only_what_differs);
 	tcase_add_test(tc, a_link_planted_in_the_target_is_not_followed);
 	tcase_add_test(tc, a_failing_command_makes_no_snapshot);
