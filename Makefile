@@ -82,7 +82,7 @@ model: $(BUILD)/model
 $(BUILD)/model: $(call obj,$(MODEL_SRC)) $(BUILD)/libbascule.a
 	$(call say,LINK)
 	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,\
-	    $(shell sh tools/wrapped.sh tests/model/world.c tests/model/keys.c)) -o $@ $^ $(LIBS)
+	    $(shell sh tools/wrapped.sh tests/model/*.c)) -o $@ $^ $(LIBS)
 
 # Between a program and the kernel, for the campaigns of tests/crash.
 shim: $(BUILD)/tests/crash/shim.so

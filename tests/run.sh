@@ -79,7 +79,8 @@ if wanted unit; then
 fi
 if wanted model; then
 	step model-build $MAKE -j"$jobs" model
-	later model build/model -n "${SEEDS:-100}"
+	later model-1 build/model -n "$((${SEEDS:-2000} / 2))"
+	later model-2 build/model -n "$((${SEEDS:-2000} / 2))" -s 500001
 fi
 if wanted valgrind; then
 	step valgrind-build $MAKE -j"$jobs" unit-tests

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """faults.py BASCULE SHIM WORK [--acts A,B] [--most N] [--faults X,Y]
+          [--part K/N]
 
 Each call of a run fails, one after the other: with EIO, ENOSPC, EMFILE, EINTR;
 the disk is full from that call on; reads and writes move half; a flush fails
@@ -12,7 +13,7 @@ import errno
 import os
 import shutil
 
-from ground import Ground, hit, said, stride
+from ground import Ground, hit, part, said, stride
 
 THOROUGH_EVERY = 10
 EXITS = {1, 2, 3, 4, 5, 7, 10, 11, 12, 13, 14, 16, 75}
@@ -78,9 +79,10 @@ def one(ground, act, fault, n):
     return True, count
 
 
-def campaign(ground, act, fault, most):
+def campaign(ground, act, fault, args):
     _, total = one(ground, act, fault, 1 << 30)
-    done = ground.each(stride(total, most), lambda n: one(ground, act, fault, n))
+    done = ground.each(part(stride(total, args.most), args.part),
+                       lambda n: one(ground, act, fault, n))
     print(f"ok {act.name}: {fault} at {sum(h for h, _ in done)} of {total} calls",
           flush=True)
 
@@ -92,13 +94,14 @@ def main():
     p.add_argument("--acts", default="changed")
     p.add_argument("--faults", default=",".join(FAULTS))
     p.add_argument("--most", type=int, default=0)
+    p.add_argument("--part", default="1/1", help="K/N: every Nth from the Kth")
     p.add_argument("--ssh")
     args = p.parse_args()
     ground = Ground(args.bascule, args.shim, os.path.abspath(args.work),
                     ssh=args.ssh)
     for act in ground.acts(args.acts.split(",")):
         for fault in args.faults.split(","):
-            campaign(ground, act, fault, args.most)
+            campaign(ground, act, fault, args)
     ground.end()
 
 

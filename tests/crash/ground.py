@@ -390,6 +390,12 @@ def stride(total, most):
     return sorted({1 + i * (total - 1) // (most - 1) for i in range(most)})
 
 
+def part(numbers, which):
+    """The k-th of n parts of the numbers, "k/n": every n-th."""
+    k, n = (int(x) for x in which.split("/"))
+    return numbers[k - 1::n]
+
+
 def hit(log):
     """What the shim says it did: (call and file, None) or (None, count)."""
     try:

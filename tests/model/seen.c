@@ -6,6 +6,7 @@
 
 #include <bascule/base/le.h>
 
+#include "model/disk.h"
 #include "model/world.h"
 
 #define HEX          64
@@ -51,16 +52,10 @@ seen_begin(const char *path)
 static bool
 folder_of(int fd, char out[256])
 {
-	char link[32];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, out, 255);
-	if (n < 0 || (size_t)n < root_bytes ||
-	    memcmp(out, root, root_bytes) != 0)
+	disk_path(fd, out, 256);
+	if (strncmp(out, root, root_bytes) != 0)
 		return false;
-	out[n] = '\0';
-	memmove(out, out + root_bytes, (size_t)n - root_bytes + 1);
+	memmove(out, out + root_bytes, strlen(out + root_bytes) + 1);
 	if (out[0] == '/')
 		memmove(out, out + 1, strlen(out));
 	return true;

@@ -24,11 +24,11 @@ noise(uint8_t *at, size_t len_bytes, uint64_t seed)
 {
 	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
 
-	for (size_t i = 0; i < len_bytes; i++) {
+	for (size_t i = 0; i < len_bytes; i += 8) {
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
-		at[i] = (uint8_t)(x >> 32);
+		memcpy(at + i, &x, len_bytes - i < 8 ? len_bytes - i : 8);
 	}
 }
 

@@ -12,6 +12,7 @@
 
 #include <bascule/base/rand.h>
 
+#include "model/disk.h"
 #include "model/seen.h"
 
 #define STACK_BYTES ((size_t)1 << 20)
@@ -354,20 +355,18 @@ world_clocks(char *text, size_t size)
 
 /* --- The calls ---------------------------------------------------------------- */
 
-ssize_t __real_write(int fd, const void *bytes, size_t len);
 ssize_t __wrap_write(int fd, const void *bytes, size_t len);
 ssize_t
 __wrap_write(int fd, const void *bytes, size_t len)
 {
-	return turn() ? -1 : __real_write(fd, bytes, len);
+	return turn() ? -1 : disk_write(fd, bytes, len);
 }
 
-ssize_t __real_pwrite(int fd, const void *bytes, size_t len, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t at);
 ssize_t
 __wrap_pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
-	return turn() ? -1 : __real_pwrite(fd, bytes, len, at);
+	return turn() ? -1 : disk_pwrite(fd, bytes, len, at);
 }
 
 int __wrap_fsync(int fd);
@@ -388,24 +387,23 @@ __wrap_syncfs(int fd)
 	return turn() ? -1 : 0;
 }
 
-int __real_mkdirat(int fd, const char *name, mode_t mode);
 int __wrap_mkdirat(int fd, const char *name, mode_t mode);
 int
 __wrap_mkdirat(int fd, const char *name, mode_t mode)
 {
-	return turn() ? -1 : __real_mkdirat(fd, name, mode);
+	(void)mode;
+	return turn() ? -1 : disk_mkdir(fd, name);
 }
 
-int __real_posix_fallocate(int fd, off_t at, off_t len);
 int __wrap_posix_fallocate(int fd, off_t at, off_t len);
 int
 __wrap_posix_fallocate(int fd, off_t at, off_t len)
 {
+	(void)at;
 	(void)len; /* the reserve: room in memory is dear */
-	return turn() ? EIO : __real_posix_fallocate(fd, at, 1);
+	return turn() ? EIO : disk_reserve(fd, 1);
 }
 
-int __real_unlinkat(int fd, const char *name, int flags);
 int __wrap_unlinkat(int fd, const char *name, int flags);
 int
 __wrap_unlinkat(int fd, const char *name, int flags)
@@ -415,13 +413,12 @@ __wrap_unlinkat(int fd, const char *name, int flags)
 	if (turn())
 		return -1;
 	seen_before_unlink(fd, name);
-	num = __real_unlinkat(fd, name, flags);
+	num = disk_unlink(fd, name, flags);
 	if (num == 0)
 		seen_unlink(fd, name);
 	return num;
 }
 
-int __real_linkat(int ofd, const char *o, int nfd, const char *n, int flags);
 int __wrap_linkat(int ofd, const char *o, int nfd, const char *n, int flags);
 int
 __wrap_linkat(int ofd, const char *o, int nfd, const char *n, int flags)
@@ -430,13 +427,13 @@ __wrap_linkat(int ofd, const char *o, int nfd, const char *n, int flags)
 
 	if (turn())
 		return -1;
-	num = __real_linkat(ofd, o, nfd, n, flags);
+	(void)flags;
+	num = disk_link(ofd, o, nfd, n);
 	if (num == 0)
 		seen_name(nfd, n);
 	return num;
 }
 
-int __real_renameat(int ofd, const char *o, int nfd, const char *n);
 int __wrap_renameat(int ofd, const char *o, int nfd, const char *n);
 int
 __wrap_renameat(int ofd, const char *o, int nfd, const char *n)
@@ -445,14 +442,12 @@ __wrap_renameat(int ofd, const char *o, int nfd, const char *n)
 
 	if (turn())
 		return -1;
-	num = __real_renameat(ofd, o, nfd, n);
+	num = disk_rename(ofd, o, nfd, n, 0);
 	if (num == 0)
 		seen_name(nfd, n);
 	return num;
 }
 
-int __real_renameat2(int ofd, const char *o, int nfd, const char *n,
-    unsigned flags);
 int __wrap_renameat2(int ofd, const char *o, int nfd, const char *n,
     unsigned flags);
 int
@@ -462,7 +457,7 @@ __wrap_renameat2(int ofd, const char *o, int nfd, const char *n, unsigned flags)
 
 	if (turn())
 		return -1;
-	num = __real_renameat2(ofd, o, nfd, n, flags);
+	num = disk_rename(ofd, o, nfd, n, flags);
 	if (num == 0)
 		seen_name(nfd, n);
 	return num;
@@ -472,7 +467,6 @@ __wrap_renameat2(int ofd, const char *o, int nfd, const char *n, unsigned flags)
 struct how {
 	uint64_t flags, mode, resolve;
 };
-long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 long
 __wrap_syscall(long number, ...)
@@ -486,12 +480,35 @@ __wrap_syscall(long number, ...)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
 	how = (const struct how *)a[2]; /* NOLINT: what openat2 is given */
-	if (number == SYS_openat2 && turn() && (how->flags & O_CREAT) != 0)
+	ASSERT(number == SYS_openat2);
+	if (turn() && (how->flags & O_CREAT) != 0)
 		return -1;
-	return __real_syscall(number, a[0], a[1], a[2], a[3]);
+	return disk_open((int)a[0], (const char *)a[1], (int)how->flags);
 }
 
-int __real_fcntl(int fd, int command, ...);
+int __wrap_openat(int fd, const char *name, int flags, ...);
+int
+__wrap_openat(int fd, const char *name, int flags, ...)
+{
+	if ((flags & O_CREAT) != 0 && turn())
+		return -1;
+	return disk_open(fd, name, flags);
+}
+
+int __wrap_open(const char *name, int flags, ...);
+int
+__wrap_open(const char *name, int flags, ...)
+{
+	return __wrap_openat(AT_FDCWD, name, flags);
+}
+
+int __wrap_mkdir(const char *name, mode_t mode);
+int
+__wrap_mkdir(const char *name, mode_t mode)
+{
+	return __wrap_mkdirat(AT_FDCWD, name, mode);
+}
+
 int __wrap_fcntl(int fd, int command, ...);
 int
 __wrap_fcntl(int fd, int command, ...)
@@ -505,15 +522,16 @@ __wrap_fcntl(int fd, int command, ...)
 	arg = va_arg(ap, void *);
 	va_end(ap);
 	fl = arg;
-	if (command != F_OFD_SETLK)
-		return __real_fcntl(fd, command, arg);
+	ASSERT(command == F_OFD_SETLK || command == F_OFD_GETLK);
+	if (command == F_OFD_GETLK)
+		return disk_lock(fd, command, arg);
 	if (fl->l_type == F_WRLCK && current >= 0)
 		actors[current].locks = true;
 	if (fl->l_type == F_WRLCK && turn()) {
 		actors[current].locks = false;
 		return -1;
 	}
-	num = __real_fcntl(fd, command, arg);
+	num = disk_lock(fd, command, arg);
 	if (current >= 0)
 		actors[current].locks = fl->l_type == F_WRLCK;
 	if (fl->l_type == F_UNLCK)
@@ -555,8 +573,9 @@ __wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off)
 		for (; free_count < SLOTS; free_count++)
 			free_slots[free_count] = (uint16_t)free_count;
 	}
-	if (fd != -1 || (flags & MAP_PRIVATE) == 0 || len > SLOT_BYTES ||
-	    free_count == 0)
+	if (fd != -1)
+		return disk_map(fd, len);
+	if ((flags & MAP_PRIVATE) == 0 || len > SLOT_BYTES || free_count == 0)
 		return __real_mmap(at, len, prot, flags, fd, off);
 	return slots + free_slots[--free_count] * SLOT_BYTES;
 }
@@ -574,27 +593,30 @@ int
 __wrap_munmap(void *at, size_t len)
 {
 	if (!is_slot(at))
-		return __real_munmap(at, len);
+		return disk_unmap(at) == 0 ? 0 : __real_munmap(at, len);
 	memset(at, 0, len);
 	free_slots[free_count++] =
 	    (uint16_t)((size_t)((uint8_t *)at - slots) / SLOT_BYTES);
 	return 0;
 }
 
-int __real_mlock(const void *at, size_t len);
 int __wrap_mlock(const void *at, size_t len);
 int
 __wrap_mlock(const void *at, size_t len)
 {
-	return is_slot(at) ? 0 : __real_mlock(at, len);
+	(void)at;
+	(void)len;
+	return 0;
 }
 
-int __real_madvise(void *at, size_t len, int advice);
 int __wrap_madvise(void *at, size_t len, int advice);
 int
 __wrap_madvise(void *at, size_t len, int advice)
 {
-	return is_slot(at) ? 0 : __real_madvise(at, len, advice);
+	(void)at;
+	(void)len;
+	(void)advice;
+	return 0;
 }
 
 /* --- Beginning ---------------------------------------------------------------- */
@@ -614,5 +636,6 @@ world_begin(uint64_t seed, const char *root)
 	clocks.wall_ns = 1795000000 * NS_PER_S;
 	clocks.boot = 0;
 	clocks.boot_lies = world_one_in(4);
+	disk_begin();
 	seen_begin(root);
 }
