@@ -32,6 +32,13 @@ enum err_code cli_key_write(const struct keyring *k,
 enum err_code cli_key_pin(struct store *st, const struct sign_public *writer,
     struct err *e) MUST_CHECK;
 
+/*
+ * The key that the shares in these files make.  ERR_KEY also when one is not
+ * there or mistyped.
+ */
+enum err_code cli_key_combine(struct keyring **out, char *const *paths,
+    size_t count, struct err *e) MUST_CHECK;
+
 #define CLI_KEY_FROM                                                        \
 	{                                                                   \
 		"from", 0, "KEYFILE",                                       \

@@ -3,7 +3,7 @@
 
 /*
  * Keys and what is done with them: secret, hash, seal, recipients, sign,
- * keyring, keyfile.  Everything is computed by OpenSSL 3; this is the one
+ * keyring, shares, keyfile.  Everything is computed by OpenSSL 3; this is the one
  * module that includes it.
  *
  * C1. Secret bytes live in struct secret, or inside a seal_key, hash_key,
@@ -398,6 +398,38 @@ enum err_code keyring_unwrap(const struct keyring *k, const struct id *key_id,
 /* Can everyone in k's recipients open what this list wraps?  ERR_CORRUPT. */
 enum err_code keyring_all_can_open(const struct keyring *k, const void *list,
     size_t len_bytes, bool *all, struct err *e) MUST_CHECK;
+
+/* --- shares: a keyring in pieces (Shamir) --------------------------------- */
+
+#define SHARES_MAX       16
+#define SHARES_SET_BYTES 8
+
+/*
+ * texts: `count` secrets, each becomes a text to print: any `threshold` of them
+ * make the keyring again, fewer say nothing of it.  ERR_INPUT: not 2 <=
+ * threshold <= count <= SHARES_MAX, or the keyring is too long.
+ */
+enum err_code shares_split(struct secret *texts, const struct keyring *k,
+    unsigned threshold, unsigned count, struct err *e) MUST_CHECK;
+
+struct shares_about {
+	unsigned threshold, count, index; /* index: 1 to count */
+	uint8_t set[SHARES_SET_BYTES];    /* of one splitting */
+};
+
+/*
+ * One share's text, as it was printed or typed.  ERR_CORRUPT: mistyped, cut
+ * short, or no share; ERR_TOONEW.
+ */
+struct share;
+enum err_code shares_read(struct share **out, const struct secret *text,
+    struct err *e) MUST_CHECK;
+void shares_free(struct share **s);
+const struct shares_about *shares_about(const struct share *s);
+
+/* ERR_KEY: too few, of several sets, one twice, or one of them is false. */
+enum err_code shares_combine(struct keyring **out, struct share *const *shares,
+    size_t count, struct err *e) MUST_CHECK;
 
 /* --- keyfile: key files as files ------------------------------------------ */
 

@@ -25,6 +25,8 @@ said 0 'key new' spare
 said 0 'key show' repo.key
 said 0 'key new' --role write,read host.key
 said 0 'key pin' "$(sed -n 's/.*"writer_public":"\([^"]*\)".*/\1/p' .out)"
+said 0 'key split' -k 2 -n 3 -o set repo.key.escrow
+said 0 'key combine' -o whole.key set.share-1 set.share-3
 said 0 backup --tag x data
 said 0 snapshots
 said 0 ls latest
