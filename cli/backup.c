@@ -160,20 +160,60 @@ take_chunking(struct capture_options *opt, const char *text, struct err *e)
 
 #define CHECKPOINT_MAX_S 86400
 
-/* Seconds; 0 is never. */
+/* Seconds, 0 is never; or a size, with its unit. */
 static enum err_code
 take_checkpoint(struct capture_options *opt, const char *text, struct err *e)
 {
-	uint64_t seconds;
+	uint64_t value;
+
+	if (text_parse_u64(text, CHECKPOINT_MAX_S, &value)) {
+		opt->checkpoint_ns =
+		    value == 0 ? -1 : (int64_t)value * NS_PER_S;
+		return ERR_NONE;
+	}
+	if (text_parse_size(text, &value, e) != ERR_NONE || value == 0)
+		return err_set(e, ERR_INPUT,
+		    "'%.40s' is not a number of seconds up to %d (0: never) "
+		    "or a size such as 4GiB",
+		    text, CHECKPOINT_MAX_S);
+	opt->checkpoint_bytes = value;
+	return ERR_NONE;
+}
+
+static enum err_code
+take_checkpoints(const struct cli *cli, struct capture_options *opt,
+    struct err *e)
+{
+	const char *text;
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE &&
+	     (text = cli_value_nth(cli, "checkpoint", i)) != NULL;
+	     i++)
+		rc = take_checkpoint(opt, text, e);
+	return rc;
+}
+
+/* SIZE, or SIZE,AGE. */
+static enum err_code
+take_delta_cache(struct capture_options *opt, const char *text, struct err *e)
+{
+	const char *comma = text == NULL ? NULL : strchr(text, ',');
+	char size[TEXT_UNIT_BYTES];
+	enum err_code rc;
 
 	if (text == NULL)
 		return ERR_NONE;
-	if (!text_parse_u64(text, CHECKPOINT_MAX_S, &seconds))
-		return err_set(e, ERR_INPUT,
-		    "'%.40s' is not a number of seconds up to %d; 0 is never",
-		    text, CHECKPOINT_MAX_S);
-	opt->checkpoint_ns = seconds == 0 ? -1 : (int64_t)seconds * NS_PER_S;
-	return ERR_NONE;
+	snprintf(size, sizeof(size), "%.*s",
+	    (int)(comma == NULL ? strlen(text) : (size_t)(comma - text)), text);
+	rc = text_parse_size(size, &opt->delta_cache_bytes, e);
+	if (rc == ERR_NONE && comma != NULL)
+		rc = text_parse_duration(comma + 1, &opt->delta_cache_keep_ns,
+		    e);
+	if (rc == ERR_NONE && comma != NULL && opt->delta_cache_keep_ns <= 0)
+		rc = err_set(e, ERR_INPUT, "to be kept for '%.40s' is nothing",
+		    comma + 1);
+	return rc;
 }
 
 static enum err_code
@@ -244,7 +284,9 @@ take_all(const struct cli *cli, struct request *r, struct err *e)
 	if (rc == ERR_NONE)
 		rc = take_chunking(opt, cli_value(cli, "chunking"), e);
 	if (rc == ERR_NONE)
-		rc = take_checkpoint(opt, cli_value(cli, "checkpoint"), e);
+		rc = take_checkpoints(cli, opt, e);
+	if (rc == ERR_NONE)
+		rc = take_delta_cache(opt, cli_value(cli, "delta-cache"), e);
 	if (rc == ERR_NONE)
 		rc = take_tags(cli, r, e);
 	if (rc == ERR_NONE)
@@ -254,6 +296,18 @@ take_all(const struct cli *cli, struct request *r, struct err *e)
 	if (rc == ERR_NONE && r->state_dir.len_bytes > 0)
 		opt->state_dir = buf_text(&r->state_dir);
 	return rc;
+}
+
+#define UNDIFFED_TOLD_BYTES ((uint64_t)1 << 20)
+
+static void
+say_undiffed(const struct cli *cli, const struct capture_result *r)
+{
+	char size[32];
+
+	printf("%s of it are of files that changed, stored whole: this key "
+	       "cannot read what they were (--delta-cache helps)\n",
+	    cli_size(cli, r->undiffed_bytes, size));
 }
 
 static int
@@ -276,6 +330,8 @@ say(struct cli *cli, const struct capture_options *opt,
 		    cli_size(cli, r->stored_bytes, stored),
 		    text_duration(r->took_ns, took),
 		    r->problems_count > 0 ? "; partial" : "");
+		if (r->undiffed_bytes >= UNDIFFED_TOLD_BYTES)
+			say_undiffed(cli, r);
 		return EXITCODE_DONE;
 	}
 	if (wire_new(&v, "summary", &e) != ERR_NONE)
@@ -293,6 +349,7 @@ say(struct cli *cli, const struct capture_options *opt,
 	wire_add_uint(v, "bytes", r->bytes);
 	wire_add_uint(v, "new_bytes", r->new_bytes);
 	wire_add_uint(v, "stored_bytes", r->stored_bytes);
+	wire_add_uint(v, "undiffed_bytes", r->undiffed_bytes);
 	wire_add_uint(v, "problems", r->problems_count);
 	wire_add_seconds(v, "seconds", r->took_ns);
 	return cli_line(cli, &v);
@@ -340,9 +397,12 @@ static const struct cli_option options[] =
 	{"one-file-system", 'x', NULL, "do not go into other file systems"},
 	{"chunking", 0, "HOW", "auto, or \"fixed SIZE\" for database files"},
 	{"compression", 0, "HOW", "auto, fast, max, off or a level (1 to 19)"},
-	{"checkpoint", 0, "SECONDS",
+	{"checkpoint", 0, "SECONDS|SIZE",
 	    "note what was saved so often, so that an interrupted run goes on "
-	    "from there (default: 60; 0: never)"},
+	    "from there (default: 60 and 16GiB; 0: never); may be repeated"},
+	{"delta-cache", 0, "SIZE[,AGE]",
+	    "for a key that cannot read: keep content here, in the clear, to "
+	    "store differences from (AGE: 30d); without it, it is removed"},
 	{"tag", 0, "TAG", "a word to find it by; may be repeated"},
 	{"command", 0, NULL, "what follows -- is a command; keep its output"},
 	{"dry-run", 'n', NULL, "say what would be saved, store nothing"},

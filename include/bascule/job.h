@@ -81,8 +81,17 @@ struct capture_options {
 	size_t tags_count;
 	uint8_t group[16];     /* of the recovery point; zero: none */
 	const char *state_dir; /* of the state cache; NULL: none is kept */
-	int64_t checkpoint_ns; /* 0: every minute; < 0: none */
-	bool dry_run;          /* look, and store nothing */
+	/* A checkpoint is made when either is over. */
+	int64_t checkpoint_ns;     /* 0: every minute; < 0: none at all */
+	uint64_t checkpoint_bytes; /* new ones; 0: every 16 GiB */
+	/*
+	 * What a key that cannot read keeps in the clear beneath state_dir, of
+	 * this dataset, to store differences from (store.h, delta_cache).
+	 * 0: nothing, and what was kept before is removed.
+	 */
+	uint64_t delta_cache_bytes;
+	int64_t delta_cache_keep_ns; /* 0: 30 days */
+	bool dry_run;                /* look, and store nothing */
 	struct job_watch watch;
 };
 
@@ -91,6 +100,9 @@ struct capture_result {
 	uint64_t files_count, dirs_count, others_count;
 	uint64_t unchanged_count; /* of all: taken over without being read */
 	uint64_t bytes, new_bytes, stored_bytes;
+	/* Of new_bytes: of changed files whose earlier content is unreadable
+	   to this key, and that no delta_cache was kept of. */
+	uint64_t undiffed_bytes;
 	uint64_t problems_count; /* > 0: the snapshot is partial */
 	int64_t took_ns;
 };

@@ -384,6 +384,12 @@ struct policy_limits {
 	uint32_t nice;
 };
 
+struct policy_delta_cache {
+	struct policy_at at;
+	uint64_t size_bytes; /* of each dataset; 0: none is kept */
+	int64_t keep_ns;
+};
+
 struct policy {
 	struct policy_at at;
 	/* this site's own file */
@@ -398,6 +404,7 @@ struct policy {
 	struct policy_alert *alerts;
 	size_t alert_count;
 	struct policy_limits limits;
+	struct policy_delta_cache delta_cache;
 	/* shared with the peer: what policy_canonical covers */
 	struct policy_site *sites;
 	size_t site_count;

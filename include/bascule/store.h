@@ -219,6 +219,8 @@ void content_writer_previous(struct content_writer *cw,
  * a folder (0700) of chunks (0600) named by their ids, of at most size_bytes,
  * none older than keep_ns.  It keeps what was deleted since.  Losing it costs
  * room in the repository only.  A writer that can read needs none.
+ * What is over is dropped when it is opened: all of it, with size_bytes 0.
+ * ERR_BUSY: another process has it open.
  */
 struct delta_cache;
 struct delta_cache_limits {

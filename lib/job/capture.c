@@ -16,11 +16,13 @@ capture_fini(struct capture *c)
 	tree_writer_free(&c->tree);
 	content_writer_free(&c->contents);
 	writer_free(&c->writer);
+	delta_cache_close(&c->deltas);
 	session_close(&c->session);
 	source_links_free(&c->links);
 	hash_key_free(&c->link_key);
 	source_free(&c->source);
 	snapshot_fini(&c->snapshot);
+	snapshot_fini(&c->parent);
 	buf_fini(&c->encoded);
 	free(c->bytes);
 }
@@ -127,6 +129,8 @@ open_store(struct capture *c, const struct keyring *keys, struct err *e)
 	if (rc == ERR_NONE)
 		rc = writer_new(&c->writer, c->session, &wo, e);
 	if (rc == ERR_NONE)
+		rc = capture_previous_open(c, e);
+	if (rc == ERR_NONE)
 		rc = content_writer_new(&c->contents, c->writer,
 		    c->opt->chunking, c->opt->chunk_fixed_bytes, e);
 	if (rc == ERR_NONE)
@@ -185,17 +189,9 @@ describe(struct capture *c, struct err *e)
 static uint64_t
 previous_bytes(struct capture *c)
 {
-	OWNED(snapshot_fini) struct snapshot last = {0};
-	OWNED(free_mem) char *subtree = NULL;
-	OWNED(buf_fini) struct buf name = {0};
-	struct err e;
+	const struct snapshot *last = capture_previous_snapshot(c);
 
-	if (buf_printf(&name, &e, "latest:%s/%s", c->opt->service,
-		c->opt->dataset) != ERR_NONE ||
-	    snapshot_find(&last, &subtree, c->st, buf_text(&name), &e) !=
-		ERR_NONE)
-		return 0;
-	return last.details_known ? last.bytes : 0;
+	return last != NULL && last->details_known ? last->bytes : 0;
 }
 
 static enum err_code

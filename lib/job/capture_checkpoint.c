@@ -1,12 +1,13 @@
 /*
- * What a run that has not ended has stored counts: every minute the tree so
- * far becomes a snapshot that says it is a checkpoint, and the state cache so
- * far describes it.
+ * What a run that has not ended has stored counts: every minute, and every
+ * 16 GiB of what is new, the tree so far becomes a snapshot that says it is a
+ * checkpoint, and the state cache so far describes it.
  */
 
 #include "capture_parts.h"
 
-#define INTERVAL_NS (60 * NS_PER_S)
+#define INTERVAL_NS    (60 * NS_PER_S)
+#define INTERVAL_BYTES ((uint64_t)16 << 30)
 
 enum err_code
 capture_checkpoint_fill(struct capture *c, struct err *e)
@@ -74,14 +75,26 @@ capture_checkpoint_now(struct capture *c, struct err *e)
 	return rc == ERR_NONE ? rc : err_wrap(e, "making a checkpoint");
 }
 
+static bool
+is_time(const struct capture *c)
+{
+	const struct capture_options *opt = c->opt;
+	int64_t interval_ns =
+	    opt->checkpoint_ns == 0 ? INTERVAL_NS : opt->checkpoint_ns;
+	uint64_t interval_bytes =
+	    opt->checkpoint_bytes == 0 ? INTERVAL_BYTES : opt->checkpoint_bytes;
+	struct writer_tally tally;
+
+	if (now_mono().ns - c->checkpointed.ns >= interval_ns)
+		return true;
+	writer_tally(c->writer, &tally);
+	return tally.new_bytes - c->new_bytes_then >= interval_bytes;
+}
+
 enum err_code
 capture_checkpoint_tick(struct capture *c, struct err *e)
 {
-	int64_t interval_ns =
-	    c->opt->checkpoint_ns == 0 ? INTERVAL_NS : c->opt->checkpoint_ns;
-
-	if (interval_ns < 0 || c->writer == NULL ||
-	    now_mono().ns - c->checkpointed.ns < interval_ns)
+	if (c->opt->checkpoint_ns < 0 || c->writer == NULL || !is_time(c))
 		return ERR_NONE;
 	return capture_checkpoint_now(c, e);
 }

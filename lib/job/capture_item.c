@@ -194,29 +194,16 @@ join_links(struct capture *c, struct source_item *item, struct err *e)
 	return source_links_join(c->links, item, entry->link_group, &found, e);
 }
 
-/* What stood at this path: its changed chunks become differences. */
-static void
-tell_previous(struct capture *c)
-{
-	OWNED(item_fini) struct item old = {0};
-	struct statecache_hit hit;
-	struct err e;
-
-	if (c->cache != NULL && statecache_previous(c->cache, &hit) &&
-	    item_decode(&old, hit.encoded, hit.len_bytes, &e) == ERR_NONE)
-		content_writer_previous(c->contents, &old.content);
-}
-
 /* All of an open file into one content. */
 static enum err_code
-read_content(struct capture *c, struct source_file *file, struct content *out,
-    struct err *e)
+read_content(struct capture *c, struct source_item *item,
+    struct source_file *file, struct content *out, struct err *e)
 {
 	struct source_run run;
 	enum err_code rc;
 
 	content_writer_reset(c->contents);
-	tell_previous(c);
+	capture_previous_tell(c, item);
 	do {
 		rc = source_read(file, c->bytes, CAPTURE_READ_BYTES, &run, e);
 		if (rc != ERR_NONE)
@@ -229,7 +216,9 @@ read_content(struct capture *c, struct source_file *file, struct content *out,
 		if (rc != ERR_NONE)
 			return rc;
 	} while (run.len_bytes > 0);
-	return content_writer_end(c->contents, out, e);
+	rc = content_writer_end(c->contents, out, e);
+	capture_previous_end(c);
+	return rc;
 }
 
 /*
@@ -248,7 +237,7 @@ read_once(struct capture *c, struct source_item *item, struct content *out,
 	content_fini(out);
 	if (rc != ERR_NONE || file == NULL)
 		return rc;
-	rc = read_content(c, file, out, e);
+	rc = read_content(c, item, file, out, e);
 	return rc != ERR_NONE ? rc : source_finish(&file, e);
 }
 

@@ -21,8 +21,9 @@ struct capture {
 	struct writer *writer;
 	struct content_writer *contents;
 	struct tree_writer *tree;
-	struct statecache *cache; /* NULL: none is kept */
-	bool reads_all;           /* nothing in it is believed */
+	struct statecache *cache;   /* NULL: none is kept */
+	struct delta_cache *deltas; /* NULL: the key reads, or none is kept */
+	bool reads_all;             /* nothing in it is believed */
 	struct source_links *links;
 	struct hash_key *link_key;
 	struct snapshot snapshot;
@@ -33,6 +34,11 @@ struct capture {
 	struct mono checkpointed;  /* when, or when the run began */
 	/* Items read and bytes stored, in all and by then. */
 	uint64_t changed_count, changed_then, new_bytes_then;
+	/* capture_previous: the series' last snapshot, looked for when needed */
+	struct snapshot parent;
+	bool parent_sought, has_parent, parent_pinned;
+	bool stores_whole; /* the item being read, but could have been less */
+	uint64_t whole_then;
 };
 
 static inline bool
@@ -51,6 +57,18 @@ enum err_code capture_item_settle(struct capture *c, struct err *e) MUST_CHECK;
 /* Tell how far it is; ERR_CANCELLED when it is to stop. */
 enum err_code capture_item_progress(struct capture *c,
     struct err *e) MUST_CHECK;
+
+/* --- capture_previous ------------------------------------------------------ */
+
+/* After the writer was made; what fails costs room only, but for ERR_NOMEM. */
+enum err_code capture_previous_open(struct capture *c,
+    struct err *e) MUST_CHECK;
+/* The content writer was reset: what is known of that item's earlier state. */
+void capture_previous_tell(struct capture *c, const struct source_item *item);
+/* All of its content was put. */
+void capture_previous_end(struct capture *c);
+/* The last complete one of the series, borrowed; NULL: none is known. */
+const struct snapshot *capture_previous_snapshot(struct capture *c);
 
 /* --- capture_checkpoint ---------------------------------------------------- */
 

@@ -359,6 +359,12 @@ statecache_previous(struct statecache *sc, struct statecache_hit *hit)
 }
 
 bool
+statecache_knows_all(const struct statecache *sc)
+{
+	return sc->layers_count > 0 && sc->roles[0] == BASE;
+}
+
+bool
 statecache_holds(const struct statecache *sc)
 {
 	return sc->run != NULL;

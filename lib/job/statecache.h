@@ -77,6 +77,9 @@ void statecache_refuse(struct statecache *sc);
 /* After UNKNOWN: what is known of an earlier state of the path. */
 bool statecache_previous(struct statecache *sc, struct statecache_hit *hit);
 
+/* Is a complete earlier run believed, so that it knows every path there was? */
+bool statecache_knows_all(const struct statecache *sc);
+
 /* Are items held?  Before the tree's root is asked for they are replayed. */
 bool statecache_holds(const struct statecache *sc);
 

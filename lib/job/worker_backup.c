@@ -13,7 +13,8 @@
 #include <bascule/base/rand.h>
 #include <bascule/source.h>
 
-#define HOOK_OUTPUT_BYTES 4096
+#define HOOK_OUTPUT_BYTES   4096
+#define UNDIFFED_TOLD_BYTES ((uint64_t)1 << 20)
 
 struct backup {
 	struct worker *w;
@@ -126,6 +127,8 @@ capture(struct backup *b, const struct policy_dataset *d,
 		: 0,
 	    .codec = codec_of(b->service->backup.compression),
 	    .state_dir = worker_policy(b->w)->state,
+	    .delta_cache_bytes = worker_policy(b->w)->delta_cache.size_bytes,
+	    .delta_cache_keep_ns = worker_policy(b->w)->delta_cache.keep_ns,
 	    .watch = {b->w, worker_on_progress, worker_on_problem},
 	};
 	enum err_code rc = is_here(b, d->host, "the dataset", e);
@@ -193,6 +196,12 @@ one_dataset(struct backup *b, const struct policy_dataset *d, struct err *e)
 		worker_partial(b->w, "%llu entries of '%s' could not be read",
 		    (unsigned long long)r.problems_count, d->name);
 	}
+	if (r.undiffed_bytes >= UNDIFFED_TOLD_BYTES)
+		worker_log(b->w, WORKER_INFO,
+		    "%llu bytes of changed files of '%s' were stored whole: "
+		    "this key cannot read what they were, and the policy has "
+		    "no delta_cache",
+		    (unsigned long long)r.undiffed_bytes, d->name);
 	b->files_count += r.files_count;
 	b->bytes += r.bytes;
 	b->new_bytes += r.new_bytes;

@@ -717,6 +717,23 @@ static const struct policy_setting limits_settings[] = {
 GROUP(limits_group, "limits", policy_limits, limits_settings,
     "What this site's jobs may use.");
 
+static const struct policy_setting delta_cache_settings[] = {
+    {"size", TYPE_SIZE, AT(policy_delta_cache, size_bytes), .fallback = "0B",
+	.min = 0, .max = INT64_C(1) << 50,
+	.help = "at most so much of each dataset; 0B: nothing is kept, and "
+		"what was is removed",
+	.example = "\"2GiB\""},
+    {"keep", TYPE_DURATION, AT(policy_delta_cache, keep_ns), .fallback = "30d",
+	.min = MINUTE, .max = 400 * DAY,
+	.help = "nothing stays in it for longer", .example = "\"30d\""},
+};
+GROUP(delta_cache_group, "delta_cache", policy_delta_cache,
+    delta_cache_settings,
+    "For a key that cannot read: earlier content in the clear beneath state, "
+    "for its owner's eyes only, so that changed files are stored as "
+    "differences. It keeps content that was deleted. With a key that reads it "
+    "is not needed, and not kept.");
+
 static const char *const authorities[] = {"manual", "etcd", NULL};
 static const struct policy_setting root_settings[] = {
     {"site", TYPE_NAME, AT(policy, site), NEED,
@@ -756,6 +773,8 @@ static const struct policy_setting root_settings[] = {
 	.help = "whom to tell"},
     {"limits", SUB(policy, limits, limits_group),
 	.help = "what this site's jobs may use"},
+    {"delta_cache", SUB(policy, delta_cache, delta_cache_group),
+	.help = "earlier content kept here, for a key that cannot read"},
     {"sites", LIST(policy, sites, site_count, site_group), SHARED,
 	.help = "the datacentres and the witness"},
     {"links", LIST(policy, links, link_count, link_group), SHARED,

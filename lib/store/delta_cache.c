@@ -1,8 +1,11 @@
 #include "delta_cache.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
@@ -11,6 +14,7 @@
 #include "frame.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)
+#define ROOM_LEFT_MIN ((uint64_t)64 << 20) /* D4: what others need there */
 
 struct kept {
 	struct id id;
@@ -116,6 +120,21 @@ tidy(struct delta_cache *dc, struct err *e)
 	return ERR_NONE;
 }
 
+/* Whoever made the folder: what is in it is its owner's only. */
+static enum err_code
+enter(struct delta_cache *dc, const char *path, struct err *e)
+{
+	dc->dir_fd =
+	    open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dc->dir_fd == -1 || fchmod(dc->dir_fd, 0700) != 0)
+		return err_sys(e, "cannot open '%s'", path);
+	if (flock(dc->dir_fd, LOCK_EX | LOCK_NB) == 0)
+		return ERR_NONE;
+	if (errno == EWOULDBLOCK)
+		return err_set(e, ERR_BUSY, "'%s' is in use", path);
+	return err_sys(e, "cannot lock '%s'", path);
+}
+
 enum err_code
 delta_cache_open(struct delta_cache **out, const char *path,
     const struct delta_cache_limits *limits, struct err *e)
@@ -132,10 +151,9 @@ delta_cache_open(struct delta_cache **out, const char *path,
 	rc = fdio_make_dirs(path, 0700, e);
 	if (rc != ERR_NONE)
 		return rc;
-	dc->dir_fd =
-	    open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dc->dir_fd == -1)
-		return err_sys(e, "cannot open '%s'", path);
+	rc = enter(dc, path, e);
+	if (rc != ERR_NONE)
+		return rc;
 	rc = tidy(dc, e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "'%s'", path);
@@ -177,6 +195,16 @@ delta_cache_get(struct delta_cache *dc, struct hash_key *key,
 	return err_set(e, ERR_NOTFOUND, "the delta cache has no %.16s", hex);
 }
 
+/* D4 */
+static bool
+disk_has_room(const struct delta_cache *dc, uint64_t len_bytes)
+{
+	struct statvfs sv;
+
+	return fstatvfs(dc->dir_fd, &sv) == 0 &&
+	    (uint64_t)sv.f_bavail * sv.f_frsize >= ROOM_LEFT_MIN + len_bytes;
+}
+
 void
 delta_cache_put(struct delta_cache *dc, const struct id *id,
     const struct iovec *parts, size_t parts_count, enum delta_cache_worth worth)
@@ -192,7 +220,7 @@ delta_cache_put(struct delta_cache *dc, const struct id *id,
 	if (len_bytes == 0 || len_bytes > FRAME_RAW_MAX ||
 	    (worth == DELTA_CACHE_FIRST &&
 		dc->size_bytes + len_bytes > dc->limits.size_bytes) ||
-	    !make_room(dc, len_bytes))
+	    !make_room(dc, len_bytes) || !disk_has_room(dc, len_bytes))
 		return;
 	fd = openat(dc->dir_fd, id_hex(id, hex),
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -8,6 +8,8 @@
  * D1. Getting is for any number of threads at once, putting for one.
  * D2. Nothing stays longer than keep_ns after it was put, as of the last
  *     opening; never more than size_bytes are kept.
+ * D3. One process has it open, or sizes could not be kept.
+ * D4. The last of a file system's room is not for it.
  */
 
 #include <sys/uio.h>

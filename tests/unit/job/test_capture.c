@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,11 +16,13 @@
 static struct repo r;
 static struct tmpdir from, to, state;
 static const char *roots[1];
+static struct keyring *keys; /* backups are made with */
 
 static void
 setup(void)
 {
 	repo_make(&r);
+	keys = r.operations;
 	tmpdir_make(&from);
 	tmpdir_make(&to);
 	tmpdir_make(&state);
@@ -56,7 +59,7 @@ capture(const struct capture_options *opt, struct capture_result *out,
     struct err *e)
 {
 	OWNED(store_close) struct store *st = NULL;
-	struct store_options so = {STORE_WRITE, r.operations, false};
+	struct store_options so = {STORE_WRITE, keys, false};
 
 	if (store_open(&st, r.path, &so, e) != ERR_NONE)
 		return e->code;
@@ -444,6 +447,309 @@ START_TEST(any_failing_call_of_a_backup_loses_nothing_acknowledged)
 }
 END_TEST
 
+/* --- differences ----------------------------------------------------------- */
+
+#define VERSION_BYTES ((size_t)1 << 20)
+#define NOISE_BYTES   ((size_t)64 << 10)
+#define SMALL_BYTES   ((uint64_t)200 << 10)
+#define PLAIN_BYTES   ((uint64_t)700 << 10)
+#define PLENTY        ((uint64_t)64 << 20)
+
+static uint8_t version[VERSION_BYTES];
+
+/* Of a size that differences are made of, in this small repository too. */
+static struct capture_options
+in_pieces(void)
+{
+	struct capture_options opt = options();
+
+	opt.chunking = CHUNKING_FIXED;
+	opt.chunk_fixed_bytes = 16 << 10;
+	return opt;
+}
+
+/* A file of noise, of which a byte is other every 3,000 in each version. */
+static void
+put_version(const char *name, uint8_t number)
+{
+	int fd = openat(from.fd, name, O_WRONLY | O_CREAT, 0600);
+
+	for (size_t i = 0; i < sizeof(version); i += NOISE_BYTES)
+		repo_noise(version + i, NOISE_BYTES, 77 + i);
+	for (size_t i = 0; number > 0 && i < sizeof(version); i += 3000)
+		version[i] = number;
+	ck_assert_int_eq(write(fd, version, sizeof(version)), sizeof(version));
+	close(fd);
+}
+
+static struct capture_result
+saved(const struct capture_options *opt)
+{
+	struct capture_result result;
+	struct err e = {0};
+
+	ck_assert_msg(capture(opt, &result, &e) == ERR_NONE, "%s", e.text);
+	return result;
+}
+
+/* The newest snapshot's file is the last version that was put. */
+static void
+restores(const char *name)
+{
+	static uint8_t back[VERSION_BYTES + 1];
+	struct restore_result restored;
+	struct err e = {0};
+	int fd;
+
+	ck_assert_msg(restore_latest(&restored, &e) == ERR_NONE, "%s", e.text);
+	fd = openat(to.fd, name, O_RDONLY);
+	ck_assert_int_eq(read(fd, back, sizeof(back)), sizeof(version));
+	ck_assert_mem_eq(back, version, sizeof(version));
+	close(fd);
+}
+
+/* Called for each file kept; how many. */
+static size_t
+each_kept(void (*fn)(int fd, const char *name))
+{
+	char path[256];
+	size_t count = 0;
+	glob_t all;
+
+	snprintf(path, sizeof(path), "%s/deltas/*/*", state.path);
+	if (glob(path, 0, NULL, &all) != 0)
+		return 0;
+	for (count = 0; count < all.gl_pathc && fn != NULL; count++) {
+		int fd = open(all.gl_pathv[count], O_RDWR);
+
+		ck_assert_int_ne(fd, -1);
+		fn(fd, all.gl_pathv[count]);
+		close(fd);
+	}
+	count = all.gl_pathc;
+	globfree(&all);
+	return count;
+}
+
+static void
+damage(int fd, const char *name)
+{
+	uint8_t byte;
+
+	(void)name;
+	ck_assert_int_eq(pread(fd, &byte, 1, 10), 1);
+	byte ^= 1;
+	ck_assert_int_eq(pwrite(fd, &byte, 1, 10), 1);
+}
+
+static void
+cut(int fd, const char *name)
+{
+	(void)name;
+	ck_assert_int_eq(ftruncate(fd, 77), 0);
+}
+
+static void
+age(int fd, const char *name)
+{
+	struct timespec times[2] = {{0, UTIME_NOW}, {1000000, 0}};
+
+	(void)name;
+	ck_assert_int_eq(futimens(fd, times), 0);
+}
+
+START_TEST(a_key_that_cannot_read_tells_differences_from_what_it_kept)
+{
+	struct capture_options opt = in_pieces();
+	struct capture_result result;
+	struct stat sb;
+	char path[128];
+
+	keys = r.writer;
+	put_version("data", 0);
+	saved(&opt);
+	ck_assert_uint_eq(each_kept(NULL), 0);
+	put_version("data", 1);
+	result = saved(&opt);
+	ck_assert_uint_gt(result.stored_bytes, PLAIN_BYTES);
+	ck_assert_uint_gt(result.undiffed_bytes, PLAIN_BYTES);
+	/* From now on it is kept; what changes first is not yet. */
+	opt.delta_cache_bytes = PLENTY;
+	put_version("data", 2);
+	result = saved(&opt);
+	ck_assert_uint_gt(result.stored_bytes, PLAIN_BYTES);
+	ck_assert_uint_eq(result.undiffed_bytes, 0);
+	put_version("data", 3);
+	result = saved(&opt);
+	ck_assert_uint_lt(result.stored_bytes, SMALL_BYTES);
+	ck_assert_uint_eq(result.undiffed_bytes, 0);
+	snprintf(path, sizeof(path), "%s/deltas", state.path);
+	ck_assert_int_eq(stat(path, &sb), 0);
+	ck_assert_uint_eq(sb.st_mode & 07777, 0700);
+	keys = r.operations;
+	restores("data");
+	still_whole(true);
+}
+END_TEST
+
+START_TEST(a_damaged_delta_cache_is_never_a_wrong_backup)
+{
+	struct capture_options opt = in_pieces();
+
+	keys = r.writer;
+	opt.delta_cache_bytes = PLENTY;
+	put_version("data", 0);
+	saved(&opt);
+	for (uint8_t i = 1; i < 5; i++) {
+		ck_assert_uint_gt(each_kept(i % 2 == 0 ? damage : cut), 1);
+		put_version("data", i);
+		saved(&opt);
+		restores("data");
+	}
+	still_whole(true);
+}
+END_TEST
+
+START_TEST(what_is_not_asked_for_any_more_is_removed)
+{
+	struct capture_options opt = in_pieces(), other = in_pieces();
+
+	keys = r.writer;
+	opt.delta_cache_bytes = other.delta_cache_bytes = PLENTY;
+	other.dataset = "others";
+	put_version("data", 0);
+	saved(&opt);
+	saved(&other);
+	ck_assert_uint_gt(each_kept(age), 3);
+	/* Nobody saves the one any more: it goes when the other is saved. */
+	put_version("data", 1);
+	saved(&other);
+	ck_assert_uint_gt(each_kept(NULL), 0);
+	put_version("data", 2);
+	saved(&opt);
+	keys = r.operations; /* reads */
+	saved(&opt);
+	other.delta_cache_bytes = 0;
+	keys = r.writer;
+	saved(&other);
+	ck_assert_uint_eq(each_kept(NULL), 0);
+}
+END_TEST
+
+START_TEST(two_runs_do_not_share_a_delta_cache)
+{
+	OWNED(delta_cache_close) struct delta_cache *mine = NULL;
+	struct delta_cache_limits limits = {PLENTY, INT64_MAX};
+	struct capture_options opt = in_pieces();
+	struct err e = {0};
+	char path[128];
+	glob_t all;
+
+	keys = r.writer;
+	opt.delta_cache_bytes = PLENTY;
+	put_version("data", 0);
+	saved(&opt);
+	snprintf(path, sizeof(path), "%s/deltas/*", state.path);
+	ck_assert_int_eq(glob(path, 0, NULL, &all), 0);
+	ck_assert_int_eq(delta_cache_open(&mine, all.gl_pathv[0], &limits, &e),
+	    ERR_NONE);
+	globfree(&all);
+	put_version("data", 1);
+	ck_assert_uint_gt(saved(&opt).stored_bytes, PLAIN_BYTES);
+	restores("data");
+}
+END_TEST
+
+START_TEST(a_lost_state_cache_is_no_lost_difference)
+{
+	struct capture_options opt = in_pieces();
+
+	opt.state_dir = NULL;
+	put_version("data", 0);
+	saved(&opt);
+	put_version("data", 1);
+	ck_assert_uint_lt(saved(&opt).stored_bytes, SMALL_BYTES);
+	restores("data");
+	opt.state_dir = state.path;
+	put_version("data", 2);
+	ck_assert_uint_lt(saved(&opt).stored_bytes, SMALL_BYTES);
+	restores("data");
+}
+END_TEST
+
+START_TEST(a_commands_output_is_told_from_its_last)
+{
+	char file[128];
+	const char *const cat[] = {"cat", file, NULL};
+	struct capture_options opt = in_pieces();
+	struct capture_result result;
+
+	snprintf(file, sizeof(file), "%s/data", from.path);
+	opt.command = cat;
+	put_version("data", 0);
+	saved(&opt);
+	put_version("data", 1);
+	result = saved(&opt);
+	ck_assert_uint_gt(result.new_bytes, PLAIN_BYTES);
+	ck_assert_uint_lt(result.stored_bytes, SMALL_BYTES);
+	still_whole(true);
+	/* A key that cannot read stores it whole. */
+	keys = r.writer;
+	put_version("data", 2);
+	opt.delta_cache_bytes = PLENTY;
+	ck_assert_uint_gt(saved(&opt).stored_bytes, PLAIN_BYTES);
+	ck_assert_uint_eq(each_kept(NULL), 0);
+	still_whole(true);
+}
+END_TEST
+
+START_TEST(any_failing_call_with_a_delta_cache_is_no_wrong_backup)
+{
+	bool fired = true;
+
+	keys = r.writer;
+	for (int nth = 1; fired; nth += fault_step(1 + nth / 2)) {
+		struct capture_options opt = in_pieces();
+		struct capture_result result;
+		struct err e = {0};
+		enum err_code rc;
+
+		ck_assert_int_lt(nth, 100000);
+		opt.delta_cache_bytes = PLENTY;
+		put_version("data", 0);
+		saved(&opt);
+		put_version("data", 1);
+		fault_arm_deep(nth, nth % 2 == 0 ? ENOSPC : EIO);
+		rc = capture(&opt, &result, &e);
+		fired = fault_fired();
+		if (rc == ERR_NONE && result.problems_count == 0)
+			restores("data");
+		still_whole(rc == ERR_NONE);
+		repo_remove(&r);
+		repo_make(&r);
+		keys = r.writer;
+	}
+}
+END_TEST
+
+START_TEST(a_checkpoint_is_made_after_so_many_bytes)
+{
+	struct capture_options opt = in_pieces();
+	struct stop stop = {UINT64_MAX, 3};
+	struct capture_result result;
+	struct err e = {0};
+
+	put_version("a", 0);
+	opt.checkpoint_bytes = VERSION_BYTES / 2;
+	opt.watch = (struct job_watch){&stop, stop_at, NULL};
+	ck_assert_int_eq(capture(&opt, &result, &e), ERR_CANCELLED);
+	ck_assert_uint_eq(checkpoints_count(), 1);
+	opt.watch = (struct job_watch){0};
+	ck_assert_uint_lt(saved(&opt).new_bytes, SMALL_BYTES);
+	restores("a");
+}
+END_TEST
+
 Suite *suite_job_capture(void);
 
 Suite *
@@ -466,6 +772,16 @@ suite_job_capture(void)
 	tcase_add_test(tc, a_dry_run_stores_nothing);
 	tcase_add_test(tc, a_stopped_run_leaves_a_checkpoint_of_what_it_stored);
 	tcase_add_test(tc, a_checkpoint_is_made_as_often_as_was_said);
+	tcase_add_test(tc, a_checkpoint_is_made_after_so_many_bytes);
+	tcase_add_test(tc,
+	    a_key_that_cannot_read_tells_differences_from_what_it_kept);
+	tcase_add_test(tc, a_damaged_delta_cache_is_never_a_wrong_backup);
+	tcase_add_test(tc, what_is_not_asked_for_any_more_is_removed);
+	tcase_add_test(tc, two_runs_do_not_share_a_delta_cache);
+	tcase_add_test(tc, a_lost_state_cache_is_no_lost_difference);
+	tcase_add_test(tc, a_commands_output_is_told_from_its_last);
+	tcase_add_test(tc,
+	    any_failing_call_with_a_delta_cache_is_no_wrong_backup);
 	tcase_add_test(tc, a_tree_from_the_state_cache_is_the_tree);
 	tcase_add_test(tc,
 	    any_failing_call_of_a_backup_loses_nothing_acknowledged);
