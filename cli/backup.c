@@ -130,32 +130,15 @@ take_compression(struct capture_options *opt, const char *text, struct err *e)
 	return ERR_NONE;
 }
 
-#define FIXED_MIN_BYTES ((uint64_t)4 << 10)
-#define FIXED_MAX_BYTES ((uint64_t)4 << 20)
-
 static enum err_code
 take_chunking(struct capture_options *opt, const char *text, struct err *e)
 {
-	uint64_t bytes;
-	enum err_code rc;
+	enum err_code rc = text_parse_chunking(text == NULL ? "auto" : text,
+	    &opt->chunk_fixed_bytes, e);
 
-	if (text == NULL || strcmp(text, "auto") == 0)
-		return ERR_NONE;
-	if (strncmp(text, "fixed ", 6) != 0 && strncmp(text, "fixed:", 6) != 0)
-		return err_set(e, ERR_INPUT,
-		    "'%.40s' is not a chunking; write auto, or \"fixed 64KiB\"",
-		    text);
-	rc = text_parse_size(text + 6, &bytes, e);
-	if (rc != ERR_NONE)
-		return rc;
-	if (bytes < FIXED_MIN_BYTES || bytes > FIXED_MAX_BYTES)
-		return err_set(e, ERR_INPUT,
-		    "a fixed chunk of '%.40s' is out of range; from 4KiB to "
-		    "4MiB",
-		    text + 6);
-	opt->chunking = CHUNKING_FIXED;
-	opt->chunk_fixed_bytes = (uint32_t)bytes;
-	return ERR_NONE;
+	if (opt->chunk_fixed_bytes > 0)
+		opt->chunking = CHUNKING_FIXED;
+	return rc;
 }
 
 #define CHECKPOINT_MAX_S 86400

@@ -68,6 +68,23 @@ slot(void)
 	return slots[next++ % SLOTS];
 }
 
+/* An error's hint stands on a line of its own; here all is one line. */
+static enum err_code
+escape_line(struct buf *out, const char *text, struct err *e)
+{
+	static const char hint[] = "\nhint: ";
+	const char *at = strstr(text, hint);
+	enum err_code rc;
+
+	if (at == NULL)
+		return text_escape(out, text, strlen(text), e);
+	rc = text_escape(out, text, (size_t)(at - text), e);
+	if (rc == ERR_NONE)
+		rc = buf_add_text(out, "; ", e);
+	at += sizeof(hint) - 1;
+	return rc == ERR_NONE ? text_escape(out, at, strlen(at), e) : rc;
+}
+
 const char *
 live_text(struct wire_value *v, const char *name)
 {
@@ -76,8 +93,7 @@ live_text(struct wire_value *v, const char *name)
 	char *out = slot();
 	struct err e;
 
-	if (*text == '\0' ||
-	    text_escape(&b, text, strlen(text), &e) != ERR_NONE)
+	if (*text == '\0' || escape_line(&b, text, &e) != ERR_NONE)
 		return "-";
 	snprintf(out, SLOT_BYTES, "%s", buf_text(&b));
 	return out;

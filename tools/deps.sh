@@ -12,7 +12,8 @@ libconfig-dev libssl-dev libsqlite3-dev libuv1-dev libjansson-dev
 libgfshare-dev"
 demo="openssh-server openssh-client postgresql-15 tzdata"
 test="python3 check clang clang-format libclang-rt-14-dev valgrind acl attr
-rsync strace sqlite3 zstd libarchive-tools xfsprogs btrfs-progs"
+rsync strace sqlite3 zstd libarchive-tools xfsprogs btrfs-progs
+mariadb-server-core mariadb-client"
 bench="restic borgbackup rsync zstd postgresql-15 postgresql-contrib openssl
 python3 time"
 

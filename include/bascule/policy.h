@@ -169,14 +169,36 @@ struct policy_when {
 	struct due due; /* its zone is the policy's; no splay added yet */
 };
 
+enum policy_database_kind {
+	POLICY_POSTGRESQL,         /* one database, by pg_dump */
+	POLICY_POSTGRESQL_CLUSTER, /* all of a server, by pg_basebackup */
+	POLICY_MARIADB,            /* by mariadb-dump */
+	POLICY_SQLITE              /* a file, by the backup API of sqlite3 */
+};
+
+/* A database's own tool, whose output is kept (docs/DATABASES.md). */
+struct policy_database {
+	struct policy_at at; /* line 0: not written */
+	enum policy_database_kind kind;
+	const char *name;    /* POSTGRESQL, MARIADB (there "": all) */
+	const char *file;    /* SQLITE: absolute */
+	const char *address; /* host, or folder of the socket; "": default */
+	uint32_t port;       /* 0: default */
+	const char *user;    /* at the server; "": the account's */
+	const char *account; /* Unix account the tool runs as; "": ours */
+};
+
 struct policy_dataset {
 	struct policy_at at;
 	const char *name;
-	const char *tree;            /* absolute, or "" */
-	struct policy_texts command; /* or a command whose output is kept */
-	const char *host;            /* "": this site's own machine */
+	const char *tree;                /* absolute, or "" */
+	struct policy_texts command;     /* or a command whose output is kept */
+	struct policy_database database; /* or this one's */
+	const char *host;                /* "": this site's own machine */
 	struct policy_texts exclude;
 	bool one_file_system, exclude_caches;
+	const char *chunking;
+	uint32_t chunk_fixed_bytes; /* 0: chunks are cut by content */
 	uint64_t min_size_bytes;
 	uint32_t max_shrink_millipercent; /* 100000: any */
 	int64_t timeout_ns;
@@ -520,6 +542,14 @@ struct policy_values {
 
 /* ERR_INPUT: an unknown variable, or one without a value here. */
 enum err_code policy_expand(struct buf *out, const char *text,
+    const struct policy_values *v, struct err *e) MUST_CHECK;
+
+/*
+ * The words of the program whose output is the dataset: its command, or its
+ * database's tool.  ERR_INPUT: a variable as above.  *out as of
+ * policy_expand_argv; NULL for a tree.
+ */
+enum err_code policy_program(char ***out, const struct policy_dataset *d,
     const struct policy_values *v, struct err *e) MUST_CHECK;
 
 /* Every word expanded, by itself; *out ends with NULL, one block of memory. */

@@ -470,6 +470,32 @@ text_parse_share(const char *text, uint32_t *millipercent, struct err *e)
 	return ERR_NONE;
 }
 
+enum err_code
+text_parse_chunking(const char *text, uint32_t *fixed_bytes, struct err *e)
+{
+	uint64_t bytes;
+	enum err_code rc;
+
+	*fixed_bytes = 0;
+	if (strcmp(text, "auto") == 0)
+		return ERR_NONE;
+	if (strncmp(text, "fixed ", 6) != 0)
+		return err_set(e, ERR_INPUT,
+		    "'%.40s' is not a chunking; write \"auto\", or \"fixed "
+		    "64KiB\" for database files",
+		    text);
+	rc = text_parse_size(text + 6, &bytes, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (bytes < TEXT_CHUNK_MIN || bytes > TEXT_CHUNK_MAX)
+		return err_set(e, ERR_INPUT,
+		    "a fixed chunk of '%.40s' is out of range; from 4KiB to "
+		    "4MiB",
+		    text + 6);
+	*fixed_bytes = (uint32_t)bytes;
+	return ERR_NONE;
+}
+
 #define DISTANCE_MAX 63
 
 size_t

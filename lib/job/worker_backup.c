@@ -96,21 +96,13 @@ codec_of(enum policy_compression c)
 }
 
 static enum err_code
-expand_command(char ***out, const struct backup *b,
-    const struct policy_dataset *d, struct err *e)
-{
-	struct policy_values values = {.service = b->service->name,
-	    .dataset = d->name,
-	    .site = worker_policy(b->w)->site};
-
-	return policy_expand_argv(out, &d->command, &values, e);
-}
-
-static enum err_code
 capture(struct backup *b, const struct policy_dataset *d,
     struct capture_result *r, struct err *e)
 {
 	OWNED(policy_expand_free) char **command = NULL;
+	const struct policy_values values = {.service = b->service->name,
+	    .dataset = d->name,
+	    .site = worker_policy(b->w)->site};
 	struct capture_options opt = {
 	    .service = b->service->name,
 	    .dataset = d->name,
@@ -125,6 +117,7 @@ capture(struct backup *b, const struct policy_dataset *d,
 	    .max_shrink_millipercent = d->max_shrink_millipercent < 100000
 		? d->max_shrink_millipercent
 		: 0,
+	    .chunk_fixed_bytes = d->chunk_fixed_bytes,
 	    .codec = codec_of(b->service->backup.compression),
 	    .state_dir = worker_policy(b->w)->state,
 	    .delta_cache_bytes = worker_policy(b->w)->delta_cache.size_bytes,
@@ -133,10 +126,11 @@ capture(struct backup *b, const struct policy_dataset *d,
 	};
 	enum err_code rc = is_here(b, d->host, "the dataset", e);
 
-	if (rc == ERR_NONE && d->command.count > 0) {
-		rc = expand_command(&command, b, d, e);
-		opt.command = (const char *const *)command;
-	}
+	if (d->chunk_fixed_bytes > 0)
+		opt.chunking = CHUNKING_FIXED;
+	if (rc == ERR_NONE)
+		rc = policy_program(&command, d, &values, e);
+	opt.command = (const char *const *)command;
 	memcpy(opt.group, b->point.group, sizeof(opt.group));
 	worker_doing(b->w, d->name);
 	return rc != ERR_NONE ? rc : capture_run(b->at.st, &opt, r, e);

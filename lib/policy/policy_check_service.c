@@ -82,6 +82,35 @@ check_standby(struct policy_check_run *run, const struct policy_service *s)
 		    s->standby, s->standby);
 }
 
+/* Each kind is named by one of name and file, and reached by no other. */
+static void
+check_database(struct policy_check_run *run, const struct policy_database *db)
+{
+	const struct policy_at *at = &db->at;
+	bool is_file = db->kind == POLICY_SQLITE;
+
+	if (is_file != (*db->file != '\0'))
+		POLICY_CHECK_SAY(run, P_ONE_OF, at,
+		    "service.datasets.database.file", "%s",
+		    is_file ? "is missing: write the file of the SQLite "
+			      "database"
+			    : "is for kind = \"sqlite\"; leave it out");
+	if (db->kind == POLICY_POSTGRESQL && *db->name == '\0')
+		POLICY_CHECK_SAY(run, P_MISSING, at,
+		    "service.datasets.database.name",
+		    "is missing: write the database's name, or kind = "
+		    "\"postgresql-cluster\" for all of the server");
+	if ((is_file || db->kind == POLICY_POSTGRESQL_CLUSTER) &&
+	    *db->name != '\0')
+		POLICY_CHECK_SAY(run, P_ONE_OF, at,
+		    "service.datasets.database.name",
+		    "has no meaning for this kind; leave it out");
+	if (is_file && (*db->address != '\0' || *db->user != '\0'))
+		POLICY_CHECK_SAY(run, P_ONE_OF, at,
+		    "service.datasets.database.address",
+		    "a file has no server; leave out address, port and user");
+}
+
 static void
 check_dataset(struct policy_check_run *run, const struct policy_dataset *d)
 {
@@ -94,10 +123,12 @@ check_dataset(struct policy_check_run *run, const struct policy_dataset *d)
 		    "'%s' is relative, but stands on '%s'; write a path that "
 		    "begins with '/'",
 		    tree.written, d->host);
-	if (d->command.count > 0 && d->exclude.count > 0)
+	if (*d->tree == '\0' && d->exclude.count > 0)
 		POLICY_CHECK_SAY(run, P_ONE_OF, &d->at,
 		    "service.datasets.exclude",
 		    "has no meaning for a command's output; leave it out");
+	if (d->database.at.line != 0)
+		check_database(run, &d->database);
 }
 
 static void

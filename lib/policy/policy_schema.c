@@ -258,16 +258,52 @@ GROUP(alert_group, "alert", policy_alert, alert_settings, "Whom to tell.");
 		    .example = "\"2m\""                                        \
 	}
 
+static const char *const database_kinds[] = {"postgresql", "postgresql-cluster",
+    "mariadb", "sqlite", NULL};
+static const struct policy_setting database_settings[] = {
+    {"kind", TYPE_CHOICE, AT(policy_database, kind), NEED,
+	.choices = database_kinds,
+	.help = "postgresql: one database (pg_dump); postgresql-cluster: a "
+		"whole server (pg_basebackup); mariadb (mariadb-dump); sqlite: "
+		"a file (the backup API)",
+	.example = "\"postgresql\""},
+    {"name", TYPE_TEXT, AT(policy_database, name), VARS,
+	.help = "postgresql, mariadb: the database's name; mariadb: empty for "
+		"all of the server",
+	.example = "\"housing\""},
+    {"file", TYPE_PATH, AT(policy_database, file),
+	.help = "sqlite: the database's file",
+	.example = "\"/var/lib/parking/parking.db\""},
+    {"address", TYPE_TEXT, AT(policy_database, address),
+	.help = "the server's host, or its socket (PostgreSQL: the folder of "
+		"it); empty: as the tool has it",
+	.example = "\"/run/postgresql\""},
+    {"port", TYPE_COUNT, AT(policy_database, port), .fallback = "0", .min = 0,
+	.max = 65535, .help = "0: as the tool has it", .example = "5432"},
+    {"user", TYPE_TEXT, AT(policy_database, user),
+	.help = "the server's account; its password is the tool's business: "
+		"~/.pgpass, ~/.my.cnf",
+	.example = "\"backup\""},
+    {"account", TYPE_NAME, AT(policy_database, account),
+	.help = "the Unix account the tool runs as, where the daemon is root",
+	.example = "\"postgres\""},
+};
+GROUP(database_group, "database", policy_database, database_settings,
+    "A database, by its own tool: the output is kept.");
+
 static const struct policy_setting dataset_settings[] = {
     {"name", TYPE_NAME, AT(policy_dataset, name), NEED,
 	.help = "the dataset's name", .example = "\"documents\""},
     {"tree", TYPE_PATH, AT(policy_dataset, tree),
-	.help = "a folder to keep; or write command",
+	.help = "a folder to keep; or write command or database",
 	.example = "\"/srv/housing/documents\""},
     {"command", TYPE_TEXTS, .element = TYPE_TEXT, WORDS,
 	AT(policy_dataset, command),
 	.help = "a command whose standard output is kept; it must exit 0",
 	.example = "[ \"pg_dump\", \"-Fc\", \"housing\" ]"},
+    {"database", SUB(policy_dataset, database, database_group),
+	.flags = SETTING_ABSENT,
+	.help = "a database, kept by its own tool (docs/DATABASES.md)"},
     {"host", TYPE_NAME, AT(policy_dataset, host),
 	.help = "where it is, over SSH without an agent; empty: the machine "
 		"Bascule runs on",
@@ -282,6 +318,11 @@ static const struct policy_setting dataset_settings[] = {
     {"exclude_caches", TYPE_BOOL, AT(policy_dataset, exclude_caches),
 	.fallback = "false", .help = "leave out folders with a CACHEDIR.TAG",
 	.example = "true"},
+    {"chunking", TYPE_CHUNKING,
+	AT2(policy_dataset, chunking, chunk_fixed_bytes), .fallback = "auto",
+	.help = "auto: cut by content; \"fixed SIZE\" for files that change in "
+		"place, like a database's",
+	.example = "\"fixed 64KiB\""},
     {"min_size", TYPE_SIZE, AT(policy_dataset, min_size_bytes),
 	.fallback = "0B",
 	.help = "less than this is a failure: an empty dump is no dump",
@@ -298,7 +339,7 @@ static const struct policy_setting dataset_settings[] = {
 	.example = "\"30m\""},
 };
 GROUP(dataset_group, "dataset", policy_dataset, dataset_settings,
-    "One folder, or one command's output.");
+    "One folder, or one command's output, or one database.");
 
 static const struct policy_setting quiesce_settings[] = {
     {"before", TYPE_TEXTS, .element = TYPE_TEXT, WORDS,

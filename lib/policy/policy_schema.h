@@ -22,9 +22,10 @@ enum policy_type {
 	TYPE_HOST_KEY, /* "SHA256:..." */
 	TYPE_SCHEDULE, /* cron */
 	TYPE_ZONE,
-	TYPE_DATE,   /* ... and int64_t days at second */
-	TYPE_WINDOW, /* ... and struct window at second */
-	TYPE_MOMENT, /* "T+15m", and int64_t ns at second */
+	TYPE_DATE,     /* ... and int64_t days at second */
+	TYPE_WINDOW,   /* ... and struct window at second */
+	TYPE_MOMENT,   /* "T+15m", and int64_t ns at second */
+	TYPE_CHUNKING, /* ... and uint32_t bytes at second, 0: by content */
 	/* written as text, kept as a number */
 	TYPE_DURATION, /* int64_t */
 	TYPE_SIZE,     /* uint64_t */

@@ -35,6 +35,7 @@ static const struct {
 	"Europe/London\""},
     [TYPE_MOMENT] = {"moment of play",
 	"write \"T+\" and a duration, like \"T+15m\""},
+    [TYPE_CHUNKING] = {"chunking", "write \"auto\" or \"fixed 64KiB\""},
     [TYPE_DURATION] = {"duration",
 	"write a number and a unit in double quotes: ms, s, m, h, d or w, "
 	"like \"90s\", \"15m\", \"4h\", \"30d\" or \"1h30m\""},

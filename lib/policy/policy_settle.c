@@ -109,7 +109,7 @@ settle_step(struct settler *st, struct policy_step *step)
 static void
 settle_dataset(struct settler *st, const struct policy_dataset *d)
 {
-	static const char *const names[] = {"tree", "command"};
+	static const char *const names[] = {"tree", "command", "database"};
 
 	one_of(st, &d->at, "service.datasets", names, COUNT_OF(names));
 }

@@ -123,6 +123,7 @@ enum err_code
 policy_value_check(const struct policy_setting *s, enum policy_type type,
     const char *text, struct err *e)
 {
+	uint32_t chunk_bytes;
 	bool good = true;
 	enum err_code rc;
 
@@ -147,6 +148,7 @@ policy_value_check(const struct policy_setting *s, enum policy_type type,
 	case TYPE_WINDOW:
 	case TYPE_ZONE:
 	case TYPE_MOMENT: return check_time(type, text, e);
+	case TYPE_CHUNKING: return text_parse_chunking(text, &chunk_bytes, e);
 	case TYPE_CHOICE:
 		return policy_value_choice(s, text, e) == -1 ? e->code
 							     : ERR_NONE;
@@ -263,15 +265,23 @@ set_number(const struct policy_setting *s, const char *text, void *record,
 	return ERR_NONE;
 }
 
-/* What dates, windows and moments keep beside their text. */
+/* What dates, windows, moments and chunkings keep beside their text. */
 static enum err_code
 set_second(const struct policy_setting *s, const char *text, void *record,
     struct err *e)
 {
 	struct window w;
+	uint32_t chunk_bytes;
 	int64_t v;
 	enum err_code rc;
 
+	if (s->type == TYPE_CHUNKING) {
+		rc = text_parse_chunking(text, &chunk_bytes, e);
+		if (rc == ERR_NONE)
+			put(record, s->second, &chunk_bytes,
+			    sizeof(chunk_bytes));
+		return rc;
+	}
 	if (s->type == TYPE_WINDOW) {
 		rc = window_parse(&w, text, e);
 		if (rc == ERR_NONE)
@@ -297,7 +307,7 @@ set_text(struct policy_memory *m, const struct policy_setting *s,
 		rc = policy_memory_zone(m, text, &zone, e);
 	if (rc == ERR_NONE &&
 	    (s->type == TYPE_DATE || s->type == TYPE_WINDOW ||
-		s->type == TYPE_MOMENT))
+		s->type == TYPE_MOMENT || s->type == TYPE_CHUNKING))
 		rc = set_second(s, text, record, e);
 	if (rc != ERR_NONE)
 		return rc;

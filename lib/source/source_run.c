@@ -51,22 +51,44 @@ source_run(const struct source_program *program, size_t output_bytes_max,
 	return rc;
 }
 
+#define SAID_BYTES 300
+
+/* The last lines of a program's complaint as one line of text. */
+static enum err_code
+one_line(struct buf *out, const struct buf *tail, struct err *e)
+{
+	const char *at = (const char *)tail->bytes, *end;
+	size_t len = tail->len_bytes;
+	enum err_code rc = ERR_NONE;
+
+	while (len > 0 && at[len - 1] == '\n')
+		len--;
+	if (len > SAID_BYTES)
+		at += len - SAID_BYTES, len = SAID_BYTES;
+	for (; len > 0 && rc == ERR_NONE; len -= (size_t)(end - at), at = end) {
+		bool blank = *at == '\n' || *at == '\t';
+
+		end = at + 1;
+		while (
+		    end < at + len && (*end == '\n' || *end == '\t') == blank)
+			end++;
+		rc = blank ? buf_add_byte(out, ' ', e)
+			   : text_escape(out, at, (size_t)(end - at), e);
+	}
+	return rc;
+}
+
 enum err_code
 source_run_check(const struct source_outcome *outcome, const char *name,
     struct err *e)
 {
 	OWNED(buf_fini) struct buf said = {0};
-	const struct buf *tail = &outcome->stderr_tail;
-	size_t keep = 300, skip;
 	const char *signal_name = sigabbrev_np(outcome->signal);
 	struct err ignored = {0};
 
 	if (outcome->exit_status == 0)
 		return ERR_NONE;
-	skip = tail->len_bytes > keep ? tail->len_bytes - keep : 0;
-	if (tail->len_bytes > 0 &&
-	    text_escape(&said, (const char *)tail->bytes + skip,
-		tail->len_bytes - skip, &ignored) != ERR_NONE)
+	if (one_line(&said, &outcome->stderr_tail, &ignored) != ERR_NONE)
 		buf_clear(&said);
 	if (outcome->signal != 0)
 		err_set(e, ERR_IO, "'%s' was ended by signal %d (%s)", name,

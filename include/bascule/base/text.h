@@ -64,8 +64,11 @@ const char *text_duration(int64_t ns, char out[TEXT_UNIT_BYTES]);
  * ever wraps.  Durations: ms s m h d w, may be joined ("1h30m").  Sizes: B KiB MiB
  * GiB TiB, kB MB GB TB.  Rates: bit/s kbit/s Mbit/s Gbit/s, or SIZE/s.
  * Shares: "2%", from 0 to 100 with at most three decimals, in thousandths of
- * one per cent.
+ * one per cent.  Chunkings: "auto" (cut by content; 0) or "fixed SIZE", from
+ * TEXT_CHUNK_MIN to TEXT_CHUNK_MAX.
  */
+#define TEXT_CHUNK_MIN ((uint32_t)4 << 10)
+#define TEXT_CHUNK_MAX ((uint32_t)4 << 20)
 enum err_code text_parse_duration(const char *text, int64_t *ns,
     struct err *e) MUST_CHECK;
 enum err_code text_parse_size(const char *text, uint64_t *bytes,
@@ -73,6 +76,8 @@ enum err_code text_parse_size(const char *text, uint64_t *bytes,
 enum err_code text_parse_rate(const char *text, uint64_t *bytes_per_s,
     struct err *e) MUST_CHECK;
 enum err_code text_parse_share(const char *text, uint32_t *millipercent,
+    struct err *e) MUST_CHECK;
+enum err_code text_parse_chunking(const char *text, uint32_t *fixed_bytes,
     struct err *e) MUST_CHECK;
 
 /* A whole decimal number from 0 to max, nothing before or after it. */

@@ -5,6 +5,28 @@
 #include <check.h>
 #include <string.h>
 
+START_TEST(a_chunking_is_auto_or_fixed_within_its_limits)
+{
+	uint32_t bytes = 1;
+	struct err e;
+
+	ck_assert_int_eq(text_parse_chunking("auto", &bytes, &e), ERR_NONE);
+	ck_assert_uint_eq(bytes, 0);
+	ck_assert_int_eq(text_parse_chunking("fixed 4KiB", &bytes, &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(bytes, 4096);
+	ck_assert_int_eq(text_parse_chunking("fixed 4MiB", &bytes, &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(bytes, 4U << 20);
+	ck_assert_int_eq(text_parse_chunking("fixed 5MiB", &bytes, &e),
+	    ERR_INPUT);
+	ck_assert_int_eq(text_parse_chunking("fixed 4095B", &bytes, &e),
+	    ERR_INPUT);
+	ck_assert_int_eq(text_parse_chunking("fixed", &bytes, &e), ERR_INPUT);
+	ck_assert_int_eq(text_parse_chunking("", &bytes, &e), ERR_INPUT);
+}
+END_TEST
+
 START_TEST(units_are_parsed_and_never_wrap)
 {
 	struct err e = {0};
@@ -137,6 +159,7 @@ suite_base_text(void)
 	Suite *s = suite_create("base/text");
 	TCase *tc = tcase_create("core");
 
+	tcase_add_test(tc, a_chunking_is_auto_or_fixed_within_its_limits);
 	tcase_add_test(tc, units_are_parsed_and_never_wrap);
 	tcase_add_test(tc, a_terminal_never_sees_raw_bytes);
 	tcase_add_test(tc, base64_comes_back);

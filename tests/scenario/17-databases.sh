@@ -1,0 +1,134 @@
+#!/bin/sh
+# The dataset kinds of databases, each against the real server: saved while it
+# is written to, and what was saved starts and answers.
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+
+# As root the servers run as somebody else; the tools are told to, too.
+account= as=
+if [ "$(id -u)" = 0 ]; then
+	account='account = "postgres";'
+	as='runuser -u postgres --'
+fi
+for dir in /usr/lib/postgresql/*/bin; do [ ! -x "$dir/initdb" ] || pgbin=$dir; done
+port=$((20000 + $$ % 10000))
+chmod 755 "$WORK" # others pass, as they would in /var/lib
+
+pg_start() { # FOLDER
+	$as "$pgbin/pg_ctl" -D "$1" -l "$1.log" -w -s -t 60 -o "-p $port -k $PWD/pg \
+	    -c listen_addresses= -c dynamic_shared_memory_type=mmap \
+	    -c fsync=off" start >/dev/null 2>&1 </dev/null
+}
+pg_stop() { $as "$pgbin/pg_ctl" -D "$1" -m fast -s stop >/dev/null 2>&1; }
+sql() { $as "$pgbin/psql" -qAtX -h "$PWD/pg" -p "$port" -U postgres "$@"; }
+maria_start() { # FOLDER
+	mariadbd --no-defaults --datadir="$1" --socket="$PWD/maria/socket" \
+	    --skip-networking --pid-file="$PWD/maria/pid" --user="$(id -un)" \
+	    --innodb-flush-log-at-trx-commit=0 >"$PWD/maria/log" 2>&1 &
+	maria=$!
+	remember $maria
+	wait_for 60 mariadb --no-defaults -S maria/socket -e 'SELECT 1'
+}
+maria_sql() { mariadb --no-defaults -S maria/socket -N "$@"; }
+trap 'pg_stop pg/data; pg_stop pg/again; scenario_end' EXIT
+
+# --- three servers with something in them, one of them never at rest
+
+mkdir pg maria
+[ -z "$as" ] || chown postgres: pg
+$as "$pgbin/initdb" -D pg/data -U postgres -A trust --no-sync >initdb 2>&1
+holds 'PostgreSQL' pg_start pg/data || finish
+sql -c 'CREATE DATABASE housing'
+sql -d housing -c "CREATE TABLE rent (id int PRIMARY KEY, pence int);
+    INSERT INTO rent SELECT i, i * 7 FROM generate_series(1, 20000) i;
+    CREATE TABLE busy (n int)"
+(while sql -d housing -c 'INSERT INTO busy VALUES (1)'; do :; done) >/dev/null 2>&1 &
+remember $!
+mariadb-install-db --no-defaults --datadir="$PWD/maria/data" --user="$(id -un)" \
+    --auth-root-authentication-method=normal --skip-test-db >maria/install 2>&1
+holds 'MariaDB' maria_start "$PWD/maria/data" || finish
+maria_sql -e "CREATE DATABASE parking; USE parking;
+    CREATE TABLE permits (id int PRIMARY KEY, plate varchar(10));
+    INSERT INTO permits SELECT seq, CONCAT('LB', seq) FROM seq_1_to_20000;
+    CREATE VIEW some AS SELECT * FROM permits WHERE id < 100"
+sqlite3 bins.db "PRAGMA journal_mode = WAL; CREATE TABLE bins (id INTEGER PRIMARY KEY,
+    street TEXT); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+    WHERE i < 20000) INSERT INTO bins SELECT i, 'street ' || i FROM n" >/dev/null
+# One transaction is open all the time: what is not committed is not kept.
+{ echo 'BEGIN; DELETE FROM bins WHERE id > 10;'; sleep 60; } | sqlite3 bins.db &
+remember $!
+
+# --- a service of all of them
+
+site_new brent
+(umask 077; { shared_policy; cat <<END
+service = {
+  name = "databases"; title = "Databases"; owner = "brent"; tier = 1; home = "brent";
+  rpo = "1h"; rto = "4h"; backup = { every = "30m"; expect = "1m"; timeout = "5m"; };
+  datasets = (
+    { name = "housing"; min_size = "1KiB"; database = { kind = "postgresql"; name = "housing";
+        address = "$PWD/pg"; port = $port; user = "postgres"; $account }; },
+    { name = "cluster"; database = { kind = "postgresql-cluster";
+        address = "$PWD/pg"; port = $port; user = "postgres"; $account }; },
+    { name = "parking"; database = { kind = "mariadb"; name = "parking";
+        address = "$PWD/maria/socket"; }; },
+    { name = "bins"; chunking = "fixed 16KiB";
+      database = { kind = "sqlite"; file = "$PWD/bins.db"; }; } );
+};
+END
+} >shared.conf)
+expect 0 'the policy is good' "$DAEMON" -c brent/bascule.conf --check
+holds 'a daemon' daemon_start brent || finish
+expect 0 'a backup of them all' at brent run databases --wait
+at brent points databases --json >.out
+is 'one point of four datasets' "$(grep -o '"complete":true' .out)" '"complete":true'
+
+# --- and back, each by its own tool, as docs/DATABASES.md says
+
+export BASCULE_KEY_FILE=$PWD/brent/key
+saved() { # DATASET: its content
+	"$B" -r brent/repository cat "latest:databases/$1" "$1"
+}
+want=$(sql -d housing -c 'SELECT count(*), sum(pence) FROM rent')
+sql -c 'CREATE DATABASE housing2'
+saved housing >dump
+holds 'pg_restore takes the dump' \
+    $as "$pgbin/pg_restore" -h "$PWD/pg" -p "$port" -U postgres -d housing2 <dump
+is 'the database answers as before' \
+    "$(sql -d housing2 -c 'SELECT count(*), sum(pence) FROM rent')" "$want"
+pg_stop pg/data
+$as mkdir -m 700 pg/again
+saved cluster | $as tar -x -C pg/again -f -
+holds 'the cluster starts from its copy' pg_start pg/again || cat pg/again.log
+is '... and answers as before' \
+    "$(sql -d housing -c 'SELECT count(*), sum(pence) FROM rent')" "$want"
+holds '... with what was written meanwhile' \
+    test "$(sql -d housing -c 'SELECT count(*) FROM busy')" -gt 0
+pg_stop pg/again
+
+want=$(maria_sql -e 'SELECT count(*), max(plate) FROM parking.permits')
+maria_sql -e 'DROP DATABASE parking'
+saved parking >dump
+holds 'mariadb takes the dump' mariadb --no-defaults -S maria/socket <dump
+is 'the database answers as before' \
+    "$(maria_sql -e 'SELECT count(*), max(plate) FROM parking.permits')" "$want"
+is '... its view too' "$(maria_sql -e 'SELECT count(*) FROM parking.some')" 99
+
+saved bins >again.db
+is 'the SQLite file is whole' "$(sqlite3 again.db 'PRAGMA integrity_check')" ok
+is '... and answers as before, without what was not committed' \
+    "$(sqlite3 again.db 'SELECT count(*), max(street) FROM bins')" '20000|street 9999'
+
+# --- a server that is gone, and a file that is not there, are failures
+
+mv bins.db gone.db
+expect 3 'without its server and its file' at brent run databases --wait
+says 'no recovery point'
+holds 'no empty database was made' test ! -e bins.db
+job=$(at brent jobs --json | grep '"state":"partial"' | head -n 1 |
+    grep -o '"job":"[^"]*"' | cut -d'"' -f4)
+expect 0 'the record says why, in the tools own words' at brent job "$job" --log
+says 'there is no file' 'connection to server'
+is 'no copy stays behind' "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'tmp.*' -newer initdb -size +100k)" ''
+daemon_stop brent
+finish
