@@ -294,6 +294,82 @@ void cursor_close(struct cursor **c);
 enum err_code cursor_next(struct cursor *c, const struct item **it,
     struct err *e) MUST_CHECK;
 
+/*
+ * The same walk page by page, for those who know some already.  An item's place
+ * (nth, from 0) is its number in the tree, whatever path the cursor was opened
+ * with: so long as the tree is the same, a place is a name.
+ */
+enum cursor_kind { CURSOR_END, CURSOR_PAGE, CURSOR_ITEM };
+struct cursor_at {
+	enum cursor_kind kind;
+	const char
+	    *path; /* the item's, or the page's last; until the next call */
+	size_t path_bytes;
+	uint64_t nth; /* of an item */
+	/* of a page */
+	struct id page;
+	unsigned level; /* 0: a leaf */
+	uint64_t items_count;
+};
+/* The next page or item.  A page that is not entered is passed over. */
+enum err_code cursor_step(struct cursor *c, struct cursor_at *at,
+    struct err *e) MUST_CHECK;
+/* Into the page that cursor_step gave last. */
+enum err_code cursor_enter(struct cursor *c, struct err *e) MUST_CHECK;
+/* The item that cursor_step gave last, as cursor_next gives it. */
+enum err_code cursor_item(struct cursor *c, const struct item **it,
+    struct err *e) MUST_CHECK;
+/*
+ * What comes next is the first item not before path (it need not be valid, nor
+ * there), or the item of that place.  Forwards or backwards.
+ */
+enum err_code cursor_seek(struct cursor *c, const char *path, size_t path_bytes,
+    struct err *e) MUST_CHECK;
+enum err_code cursor_seek_nth(struct cursor *c, uint64_t nth,
+    struct err *e) MUST_CHECK;
+/* The place of the item that was given last. */
+uint64_t cursor_nth(const struct cursor *c);
+
+/*
+ * Two trees beside each other, only what differs: pages that are in both are
+ * passed over whole.  Items are compared under their paths relative to the two
+ * given.  ERR_NOTFOUND: a path is not in its tree.
+ */
+struct treediff;
+struct treediff_side {
+	const struct id *root;
+	const char *path; /* "" is all */
+};
+enum err_code treediff_open(struct treediff **out, struct store *st,
+    const struct treediff_side *before, const struct treediff_side *after,
+    struct err *e) MUST_CHECK;
+void treediff_close(struct treediff **d);
+/*
+ * *before NULL: added; *after NULL: removed; both: they differ in something;
+ * neither: the end.  Borrowed until the next call.
+ */
+enum err_code treediff_next(struct treediff *d, const struct item **before,
+    const struct item **after, struct err *e) MUST_CHECK;
+
+/*
+ * Looking for something in many trees, each page once: a page without anything
+ * wanted is passed over when another tree has it too.
+ */
+struct treefind;
+struct treefind_options {
+	const char *path; /* at or under it; "" is all */
+	bool every;       /* also what an earlier tree had, the same in all */
+	bool (*is_wanted)(void *ctx, const char *path, size_t len_bytes);
+	enum err_code (*found)(void *ctx, const struct item *it, struct err *e);
+	void *ctx;
+};
+enum err_code treefind_new(struct treefind **out, struct store *st,
+    const struct treefind_options *opt, struct err *e) MUST_CHECK;
+void treefind_free(struct treefind **f);
+/* ERR_NOTFOUND: the path is not in this tree. */
+enum err_code treefind_run(struct treefind *f, const struct id *root,
+    struct err *e) MUST_CHECK;
+
 /* --- Snapshots and points ------------------------------------------------ */
 
 enum snapshot_flags {
@@ -543,6 +619,30 @@ enum err_code hold_release(struct store *st, const struct id *id,
  */
 enum err_code hold_move(struct store *st, struct hold *h,
     struct err *e) MUST_CHECK;
+
+/* --- What snapshots take --------------------------------------------------- */
+
+struct usage_options {
+	const struct id *roots; /* of trees that are looked at together */
+	size_t roots_count;
+	bool (*on_progress)(void *ctx, size_t done_count, size_t total_count);
+	void *ctx;
+};
+/* What only one of them reaches: as much would be free without it. */
+struct usage_own {
+	uint64_t bytes, stored_bytes;
+};
+struct usage_tally {
+	uint64_t chunks_count;
+	uint64_t
+	    unique_bytes; /* of content, each chunk once; inline ones not */
+	uint64_t stored_bytes; /* of the frames they are in, and of pages */
+	uint64_t data_stored_bytes; /* ... without pages and lists */
+	uint64_t packs_bytes; /* of the whole repository, whoever needs them */
+};
+/* own: of each root.  Needs a read key.  ERR_CORRUPT: something is missing. */
+enum err_code usage_run(struct store *st, const struct usage_options *opt,
+    struct usage_own *own, struct usage_tally *out, struct err *e) MUST_CHECK;
 
 /* --- Forgetting and collecting --------------------------------------------- */
 

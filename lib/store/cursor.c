@@ -19,15 +19,26 @@ struct step {
 	uint64_t items_count, seen_count; /* promised, and met so far */
 	struct buf last;                  /* path of the last cell */
 	bool begun;
+	bool loaded; /* body and refs are those of id */
+	struct id id;
 };
+
+/* Where to begin: everything before is passed over, pages unseen. */
+enum seeking { SEEK_NOTHING, SEEK_PATH, SEEK_NTH };
 
 struct cursor {
 	struct store *store; /* borrowed */
 	struct step steps[PAGE_LEVEL_MAX + 1];
 	size_t depth;
-	char *target;
+	char *target; /* nothing that is not at or under it is given */
 	size_t target_bytes;
-	bool seeking; /* not yet at the target */
+	enum seeking seeking;
+	struct buf seek;
+	uint64_t seek_nth;
+	bool held; /* cell is a page that was neither entered nor passed */
+	struct cell cell;
+	uint64_t cell_items_count;
+	uint64_t nth; /* of the item or page that comes next */
 	bool waiting; /* the item was read by cursor_open */
 	bool ended;
 	struct item item;
@@ -52,6 +63,7 @@ cursor_close(struct cursor **cp)
 		buf_fini(&s->last);
 	}
 	item_fini(&c->item);
+	buf_fini(&c->seek);
 	buf_fini(&c->extras);
 	buf_fini(&c->piece);
 	free(c->target);
@@ -74,14 +86,29 @@ misplaced(struct err *e, const char *what)
 
 /* --- pages ---------------------------------------------------------------- */
 
+/* A page that the step has from before need not be fetched again. */
+static enum err_code
+step_fetch(struct cursor *c, struct step *s, enum store_kind kind,
+    const struct id *id, struct err *e)
+{
+	enum err_code rc;
+
+	if (s->loaded && id_equal(&s->id, id))
+		return ERR_NONE;
+	s->loaded = false;
+	rc = store_get(c->store, kind, id, &s->body, &s->refs, e);
+	s->loaded = rc == ERR_NONE;
+	s->id = *id;
+	return rc;
+}
+
 static enum err_code
 step_load(struct cursor *c, struct step *s, enum store_kind kind,
     const struct id *id, struct err *e)
 {
 	char hex[ID_HEX_BYTES];
-	enum err_code rc;
+	enum err_code rc = step_fetch(c, s, kind, id, e);
 
-	rc = store_get(c->store, kind, id, &s->body, &s->refs, e);
 	if (rc == ERR_NONE)
 		rc = page_reader_begin(&s->pr, &s->body, &s->refs, e);
 	if (rc != ERR_NONE)
@@ -230,68 +257,193 @@ cell_pass(struct step *s, const struct cell *cell, uint64_t items_count,
 	return buf_set(&s->last, cell->path, cell->path_bytes, e);
 }
 
+/* Is everything of the cell before the place that is sought? */
 static bool
-is_before_target(const struct cursor *c, const struct cell *cell)
+is_before(const struct cursor *c, const struct cell *cell, uint64_t items_count)
 {
-	return c->seeking &&
-	    path_compare(cell->path, cell->path_bytes, c->target,
-		c->target_bytes) < 0;
+	if (c->seeking == SEEK_PATH)
+		return path_compare(cell->path, cell->path_bytes,
+			   (const char *)c->seek.bytes, c->seek.len_bytes) < 0;
+	return c->seeking == SEEK_NTH && c->seek_nth >= c->nth &&
+	    c->seek_nth - c->nth >= items_count;
+}
+
+/* The page that cursor_step gave last, unseen. */
+static enum err_code
+held_pass(struct cursor *c, struct err *e)
+{
+	c->held = false;
+	c->nth += c->cell_items_count;
+	return cell_pass(&c->steps[c->depth - 1], &c->cell, c->cell_items_count,
+	    e);
 }
 
 static enum err_code
-inner_cell(struct cursor *c, const struct cell *cell, struct err *e)
+inner_cell(struct cursor *c, struct cursor_at *at, struct err *e)
 {
-	struct step *s = &c->steps[c->depth - 1];
-	uint64_t items_count;
-	enum err_code rc;
+	enum err_code rc = page_child_count(&c->cell, &c->cell_items_count, e);
 
-	if ((rc = page_child_count(cell, &items_count, e)) != ERR_NONE)
+	if (rc != ERR_NONE)
 		return rc;
-	if (!is_before_target(c, cell) &&
-	    (rc = child_push(c, cell, items_count, e)) != ERR_NONE)
-		return rc;
-	return cell_pass(s, cell, items_count, e);
+	if (is_before(c, &c->cell, c->cell_items_count))
+		return held_pass(c, e);
+	c->held = true;
+	at->kind = CURSOR_PAGE;
+	at->level = c->steps[c->depth - 1].pr.level - 1;
+	at->items_count = c->cell_items_count;
+	memcpy(at->page.bytes, c->cell.refs, ID_BYTES);
+	return ERR_NONE;
 }
 
 static enum err_code
-leaf_cell(struct cursor *c, const struct cell *cell, bool *found, struct err *e)
+leaf_cell(struct cursor *c, struct cursor_at *at, struct err *e)
 {
+	const struct cell *cell = &c->cell;
 	enum err_code rc = cell_pass(&c->steps[c->depth - 1], cell, 1, e);
 
-	if (rc != ERR_NONE || is_before_target(c, cell))
+	if (rc != ERR_NONE)
 		return rc;
-	c->seeking = false;
+	if (is_before(c, cell, 1)) {
+		c->nth++;
+		return ERR_NONE;
+	}
+	c->seeking = SEEK_NOTHING;
 	if (!path_is_under(cell->path, cell->path_bytes, c->target,
 		c->target_bytes)) {
 		c->ended = true;
 		return ERR_NONE;
 	}
-	*found = true;
-	return item_read(c, cell, e);
+	at->kind = CURSOR_ITEM;
+	at->nth = c->nth++;
+	return ERR_NONE;
 }
 
-/* To the next item, or c->ended. */
+/* To the next page or item that is not passed over, or c->ended. */
 static enum err_code
-advance(struct cursor *c, struct err *e)
+step_on(struct cursor *c, struct cursor_at *at, struct err *e)
 {
-	bool more, found = false;
-	struct cell cell;
-	enum err_code rc = ERR_NONE;
+	bool more;
+	enum err_code rc = c->held ? held_pass(c, e) : ERR_NONE;
 
-	while (!found && !c->ended && rc == ERR_NONE) {
+	*at = (struct cursor_at){.kind = CURSOR_END};
+	while (at->kind == CURSOR_END && !c->ended && rc == ERR_NONE) {
 		struct step *s = &c->steps[c->depth - 1];
 
-		rc = page_reader_next(&s->pr, &cell, &more, e);
+		rc = page_reader_next(&s->pr, &c->cell, &more, e);
 		if (rc != ERR_NONE)
 			return rc;
 		if (!more)
 			rc = step_end(c, e);
 		else if (s->pr.level > 0)
-			rc = inner_cell(c, &cell, e);
+			rc = inner_cell(c, at, e);
 		else
-			rc = leaf_cell(c, &cell, &found, e);
+			rc = leaf_cell(c, at, e);
 	}
+	at->path = c->cell.path;
+	at->path_bytes = c->cell.path_bytes;
 	return rc;
+}
+
+enum err_code
+cursor_step(struct cursor *c, struct cursor_at *at, struct err *e)
+{
+	enum err_code rc = step_on(c, at, e);
+
+	c->waiting = false;
+	if (rc != ERR_NONE)
+		c->ended = true;
+	return rc;
+}
+
+enum err_code
+cursor_enter(struct cursor *c, struct err *e)
+{
+	struct step *up = &c->steps[c->depth - 1];
+	enum err_code rc;
+
+	ASSERT(c->held);
+	c->held = false;
+	rc = child_push(c, &c->cell, c->cell_items_count, e);
+	if (rc == ERR_NONE)
+		rc = cell_pass(up, &c->cell, c->cell_items_count, e);
+	if (rc != ERR_NONE)
+		c->ended = true;
+	return rc;
+}
+
+enum err_code
+cursor_item(struct cursor *c, const struct item **it, struct err *e)
+{
+	enum err_code rc = item_read(c, &c->cell, e);
+
+	*it = rc == ERR_NONE ? &c->item : NULL;
+	return rc;
+}
+
+const struct cell *
+cursor_cell(const struct cursor *c)
+{
+	return &c->cell;
+}
+
+/* To the next item, read, or c->ended. */
+static enum err_code
+advance(struct cursor *c, struct err *e)
+{
+	struct cursor_at at;
+
+	for (;;) {
+		enum err_code rc = step_on(c, &at, e);
+
+		if (rc == ERR_NONE && at.kind == CURSOR_PAGE)
+			rc = cursor_enter(c, e);
+		else if (rc == ERR_NONE && at.kind == CURSOR_ITEM)
+			return item_read(c, &c->cell, e);
+		if (rc != ERR_NONE || at.kind == CURSOR_END)
+			return rc;
+	}
+}
+
+/* --- elsewhere ------------------------------------------------------------ */
+
+/* Back to the root: what of the way is the same is still loaded. */
+static enum err_code
+rewind_to(struct cursor *c, enum seeking how, struct err *e)
+{
+	struct step *s = &c->steps[0];
+
+	c->depth = 1;
+	c->seeking = how;
+	c->nth = 0;
+	c->held = c->waiting = false;
+	c->ended = true; /* unless all goes well */
+	if (step_load(c, s, s->pr.level == 0 ? STORE_LEAF : STORE_INNER, &s->id,
+		e) != ERR_NONE)
+		return e->code;
+	c->ended = false;
+	return ERR_NONE;
+}
+
+enum err_code
+cursor_seek(struct cursor *c, const char *path, size_t path_bytes,
+    struct err *e)
+{
+	enum err_code rc = buf_set(&c->seek, path, path_bytes, e);
+
+	return rc == ERR_NONE ? rewind_to(c, SEEK_PATH, e) : rc;
+}
+
+enum err_code
+cursor_seek_nth(struct cursor *c, uint64_t nth, struct err *e)
+{
+	c->seek_nth = nth;
+	return rewind_to(c, SEEK_NTH, e);
+}
+
+uint64_t
+cursor_nth(const struct cursor *c)
+{
+	return c->nth - 1;
 }
 
 /* --- opening, asking ------------------------------------------------------ */
@@ -326,8 +478,9 @@ cursor_open(struct cursor **out, struct store *st, const struct id *root,
 	c->target[path_bytes] = '\0';
 	c->target_bytes = path_bytes;
 	c->store = st;
-	c->seeking = path_bytes > 0;
-	if ((rc = root_push(c, root, e)) != ERR_NONE ||
+	c->seeking = SEEK_PATH;
+	if ((rc = buf_set(&c->seek, path, path_bytes, e)) != ERR_NONE ||
+	    (rc = root_push(c, root, e)) != ERR_NONE ||
 	    (rc = advance(c, e)) != ERR_NONE)
 		return rc;
 	if (c->ended)

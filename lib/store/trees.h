@@ -170,4 +170,9 @@ enum err_code clist_decode(struct clist *out, const struct buf *body,
 /* Does a list of count children end after this one? */
 bool clist_is_end(const struct id *child, size_t count);
 
+/* --- cursor --------------------------------------------------------------- */
+
+/* The cell of the item or page that cursor_step gave last. */
+const struct cell *cursor_cell(const struct cursor *c);
+
 #endif

@@ -9,9 +9,9 @@ json() { python3 "$TOOLS/json_lines.py" "$@" <"$WORK/.out"; }
 # --- what is wrong with the command line: 2
 expect 2 'no command' "$B"
 expect 2 'an unknown command' "$B" frobnicate; says 'frobnicate' '\-\-help'
-expect 2 '... before an option' "$B" find --nonsense x
-says "no command 'find'"
-expect 2 '... in JSON' "$B" --json find -x
+expect 2 '... before an option' "$B" seek --nonsense x
+says "no command 'seek'"
+expect 2 '... in JSON' "$B" --json seek -x
 holds '... an error and a summary' json error:code=input,exit=2 summary:exit=2
 expect 2 '... that wants help' "$B" frobnicate --help
 expect 2 'half a command' "$B" policy; says 'policy check' 'policy explain'

@@ -30,6 +30,9 @@ said 0 'key combine' -o whole.key set.share-1 set.share-3
 said 0 backup --tag x data
 said 0 snapshots
 said 0 ls latest
+said 0 find 'raw*'
+said 0 diff latest latest
+said 0 stats
 said 0 check --open
 said 0 restore latest --to out --verify
 said 2 replicate --to nowhere
