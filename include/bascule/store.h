@@ -739,8 +739,8 @@ struct check_tally {
 /*
  * Changes nothing.  ERR_NONE when it could look at everything, whatever it
  * found: damage_count says.  Each damage names the object (pack/..., index/...,
- * format, snapshots/...), and what is wrong: for a pack the 64 KiB block and
- * the frames in it.
+ * format, snapshots/...), and what is wrong: for a pack the 64 KiB block of
+ * which frame, or the frames that are smaller.
  */
 enum err_code store_check(struct store *st, const struct check_options *opt,
     struct check_tally *out, struct err *e) MUST_CHECK;

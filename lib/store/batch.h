@@ -4,7 +4,7 @@
 /* A frame in the making: chunks end to end, or one page or list. */
 
 #include "bases.h"
-#include "frame.h"
+#include "frame_hash.h"
 
 #define BATCH_TABLE_BYTES (4 + 4 * (size_t)FRAME_CHUNKS_MAX)
 
@@ -15,10 +15,10 @@ struct batch {
 	struct buf ids;
 	struct buf body; /* BATCH_TABLE_BYTES of room, then the chunks' bytes */
 	uint32_t chunks_count;
-	struct buf lengths; /* u32 each, little-endian */
-	struct bases bases; /* what it may be a difference from */
-	struct buf frame;   /* encoded */
-	struct id hash;     /* of frame */
+	struct buf lengths;     /* u32 each, little-endian */
+	struct bases bases;     /* what it may be a difference from */
+	struct buf frame;       /* encoded */
+	struct frame_hash hash; /* of frame */
 };
 
 void batch_fini(struct batch *b);

@@ -9,6 +9,7 @@
 #include <bascule/base/le.h>
 
 #include "index.h"
+#include "pack_damage.h"
 
 #define PIECE_BYTES ((size_t)256 << 10) /* stays in a core's own cache */
 
@@ -99,53 +100,46 @@ read_to(struct checking_pack *p, uint64_t offset, uint64_t end, struct err *e)
 	return rc;
 }
 
-/* "frames 3 to 5" that lie in a block; "" for none. */
-static void
-frames_in(const struct checking_pack *p, uint64_t block, char out[64])
+static enum err_code
+tell_head(struct checking_pack *p, struct err *e)
 {
-	uint64_t from = block * PACK_BLOCK_BYTES, to = from + PACK_BLOCK_BYTES;
-	uint32_t first = 0, last = 0;
-	bool any = false;
+	uint8_t head[HEAD_BYTES];
+	struct err why = {0};
 
-	for (uint32_t i = 0; i < p->footer.frames_count; i++) {
-		struct pack_frame f;
-
-		pack_footer_frame(&p->footer, i, &f);
-		if (f.offset_bytes >= to ||
-		    f.offset_bytes + f.len_bytes <= from)
-			continue;
-		first = any ? first : i;
-		last = i;
-		any = true;
-	}
-	out[0] = '\0';
-	if (any)
-		snprintf(out, 64,
-		    first == last ? ", frame %u" : ", frames %u to %u", first,
-		    last);
+	if (fdio_pread(p->pack.fd, head, HEAD_BYTES, 0, &why) == ERR_NONE &&
+	    head_check(head, HEAD_BYTES, HEAD_PACK, p->checking->store->family,
+		&why) == ERR_NONE)
+		return ERR_NONE;
+	return checking_pack_tell(p, p->object, e, "its head is damaged: %s",
+	    why.text);
 }
 
-/* Its hash is wrong: which blocks, which frames? */
+static enum err_code
+tell_bytes(struct checking_pack *p, const struct pack_damage *d, struct err *e)
+{
+	if (d->first_frame == d->last_frame)
+		return checking_pack_tell(p, p->object, e,
+		    "64 KiB block %u of frame %u (from offset %llu) is damaged",
+		    d->block, d->first_frame,
+		    (unsigned long long)d->offset_bytes);
+	return checking_pack_tell(p, p->object, e,
+	    "frames %u to %u (%u bytes from offset %llu) are damaged",
+	    d->first_frame, d->last_frame, d->len_bytes,
+	    (unsigned long long)d->offset_bytes);
+}
+
+/* Its hash is wrong: which blocks of which frames? */
 static enum err_code
 pinpoint(struct checking_pack *p, struct err *e)
 {
-	uint64_t at = 0, end = p->pack.footer_at, block;
-	bool found = false;
-	enum err_code rc = ERR_NONE;
+	OWNED(pack_damage_fini) struct pack_damage d;
+	enum err_code rc = pack_damage_begin(&d, &p->pack, &p->footer, e);
 
-	while (rc == ERR_NONE && at < end &&
-	    pack_find_bad_block(&p->pack, at, end - at, &block)) {
-		char frames[64];
-
-		frames_in(p, block, frames);
-		rc = checking_pack_tell(p, p->object, e,
-		    "64 KiB block %llu (from offset %llu) is damaged%s",
-		    (unsigned long long)block,
-		    (unsigned long long)block * PACK_BLOCK_BYTES, frames);
-		found = true;
-		at = (block + 1) * PACK_BLOCK_BYTES;
-	}
-	if (!found && rc == ERR_NONE)
+	if (rc == ERR_NONE)
+		rc = tell_head(p, e);
+	while (rc == ERR_NONE && pack_damage_next(&d))
+		rc = tell_bytes(p, &d, e);
+	if (rc == ERR_NONE && p->damage_count == 0)
 		rc = checking_pack_tell(p, p->object, e,
 		    "its bytes do not match its name");
 	return rc;
@@ -284,7 +278,7 @@ look_inside(struct checking_pack *p, struct err *e)
 	p->frames_count = p->footer.frames_count;
 	p->chunks_count = p->footer.chunks_count;
 	if (!id_equal(&hash, &p->name)) {
-		/* The blocks say it all; and what was opened is not believed. */
+		/* The frames' hashes say it all; and what was opened is not believed. */
 		buf_clear(&p->told);
 		buf_clear(&p->lengths);
 		p->damage_count = 0;

@@ -167,7 +167,7 @@ frame_maker_run(struct frame_maker *fm, struct batch *b, struct err *e)
 	if (rc == ERR_NONE)
 		rc = verify_frame(fm, b, &p, e);
 	if (rc == ERR_NONE)
-		rc = hash_sha256(b->frame.bytes, b->frame.len_bytes, &b->hash,
-		    e);
+		rc = frame_hash_make(&b->hash, b->frame.bytes,
+		    b->frame.len_bytes, e);
 	return rc;
 }

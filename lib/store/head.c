@@ -4,7 +4,15 @@
 
 #include <bascule/base/le.h>
 
-#define VERSION 1
+/*
+ * Of what is written and read, the only one.  Version 1 of these two was never
+ * released (docs/format/repository.md).
+ */
+static uint16_t
+version_of(enum head_kind kind)
+{
+	return kind == HEAD_FORMAT || kind == HEAD_PACK ? 2 : 1;
+}
 
 static const uint8_t magic[8] = {0x42, 0x61, 0x73, 0x63, 0x75, 0x6c, 0x65,
     0x0a};
@@ -16,7 +24,7 @@ head_put(uint8_t at[HEAD_BYTES], enum head_kind kind,
 	memset(at, 0, HEAD_BYTES);
 	memcpy(at, magic, sizeof(magic));
 	le_put16(at + 8, (uint16_t)kind);
-	le_put16(at + 10, VERSION);
+	le_put16(at + 10, version_of(kind));
 	memcpy(at + 16, family, STORE_FAMILY_BYTES);
 }
 
@@ -36,10 +44,17 @@ head_check(const uint8_t *bytes, size_t len_bytes, enum head_kind kind,
 		    le_get16(bytes + 8), (unsigned)kind);
 	if (le_get16(bytes + 10) == 0)
 		return err_set(e, ERR_CORRUPT, "has version 0");
-	if (le_get16(bytes + 10) > VERSION)
+	if (le_get16(bytes + 10) > version_of(kind))
 		return err_set(e, ERR_TOONEW,
-		    "has version %u, this program knows up to %d",
-		    le_get16(bytes + 10), VERSION);
+		    "has version %u, this program knows up to %u",
+		    le_get16(bytes + 10), version_of(kind));
+	if (le_get16(bytes + 10) < version_of(kind)) {
+		err_set(e, ERR_TOONEW,
+		    "has version %u, which was never released; this program "
+		    "knows version %u",
+		    le_get16(bytes + 10), version_of(kind));
+		return err_hint(e, "make a new repository");
+	}
 	if (le_get32(bytes + 12) != 0)
 		return err_set(e, ERR_CORRUPT, "has bits set in its reserve");
 	if (family != NULL &&

@@ -23,7 +23,8 @@ struct salvage {
 	struct pack pack;
 	struct pack_footer footer;
 	struct landing landing;
-	struct buf bytes;
+	struct buf bytes; /* of a frame */
+	struct frame_hash hash;
 	bool *good; /* of each frame */
 	uint32_t good_count;
 	size_t number; /* of the pack; packs_count: no segment names it */
@@ -49,27 +50,12 @@ static enum err_code
 read_frame(struct salvage *s, const struct pack_frame *f, bool *good,
     struct err *e)
 {
-	struct id hash;
-	uint8_t *at;
-	enum err_code rc;
+	enum err_code rc = pack_read_frame(&s->pack, f, &s->bytes, &s->hash, e);
 
-	*good = false;
-	if (f->len_bytes > FRAME_BYTES_MAX)
-		return ERR_NONE;
-	buf_clear(&s->bytes);
-	rc = buf_extend(&s->bytes, f->len_bytes, &at, e);
-	if (rc != ERR_NONE)
-		return rc;
-	rc = fdio_pread(s->pack.fd, at, f->len_bytes, f->offset_bytes, e);
 	if (rc == ERR_IO)
-		rc = fdio_pread(s->pack.fd, at, f->len_bytes, f->offset_bytes,
-		    e);
-	if (rc == ERR_IO || rc == ERR_CORRUPT)
-		return ERR_NONE;
-	if (rc == ERR_NONE)
-		rc = hash_sha256(at, f->len_bytes, &hash, e);
-	*good = rc == ERR_NONE && id_equal(&hash, &f->hash);
-	return rc;
+		rc = pack_read_frame(&s->pack, f, &s->bytes, &s->hash, e);
+	*good = rc == ERR_NONE;
+	return rc == ERR_IO || rc == ERR_CORRUPT ? ERR_NONE : rc;
 }
 
 /* Whole, but a difference whose bases are gone is lost all the same. */
@@ -128,7 +114,7 @@ add_frame(struct salvage *s, struct pack_writer *pw, uint32_t ordinal,
 		return rc;
 	piece = (struct pack_piece){.bytes = s->bytes.bytes,
 	    .len_bytes = f.len_bytes,
-	    .hash = f.hash,
+	    .hash = &s->hash,
 	    .ids = (const struct id *)(const void *)(s->footer.ids +
 		(size_t)f.first_chunk * ID_BYTES),
 	    .ids_count = f.chunks_count,

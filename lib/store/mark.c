@@ -82,28 +82,6 @@ mark_open(struct mark_opened *o, uint32_t number, struct err *e)
 	return err_wrap(e, "'%s/packs/%s'", o->store->path, path);
 }
 
-enum err_code
-mark_read_frame(const struct pack *pk, const struct pack_frame *row,
-    struct buf *out, struct err *e)
-{
-	struct id hash;
-	uint8_t *at;
-	enum err_code rc;
-
-	buf_clear(out);
-	rc = buf_extend(out, row->len_bytes, &at, e);
-	if (rc == ERR_NONE)
-		rc = fdio_pread(pk->fd, at, row->len_bytes, row->offset_bytes,
-		    e);
-	if (rc == ERR_NONE)
-		rc = hash_sha256(at, row->len_bytes, &hash, e);
-	if (rc == ERR_NONE && !id_equal(&hash, &row->hash))
-		rc = err_set(e, ERR_CORRUPT,
-		    "the frame at %llu does not match its hash",
-		    (unsigned long long)row->offset_bytes);
-	return rc;
-}
-
 /* --- reaching ------------------------------------------------------------------ */
 
 struct reaching {
@@ -231,6 +209,7 @@ read_at(struct marking *mk, uint32_t number, uint32_t frame,
     struct frame_view *v, struct err *e)
 {
 	struct pack_frame row;
+	struct frame_hash hash;
 	enum err_code rc = mark_open(&mk->opened, number, e);
 
 	if (rc != ERR_NONE)
@@ -238,7 +217,7 @@ read_at(struct marking *mk, uint32_t number, uint32_t frame,
 	if (frame >= mk->opened.footer.frames_count)
 		return err_set(e, ERR_CORRUPT, "it has no frame %u", frame);
 	pack_footer_frame(&mk->opened.footer, frame, &row);
-	rc = mark_read_frame(&mk->opened.pack, &row, &mk->frame, e);
+	rc = pack_read_frame(&mk->opened.pack, &row, &mk->frame, &hash, e);
 	if (rc == ERR_NONE)
 		rc = frame_parse(v, mk->frame.bytes, mk->frame.len_bytes, e);
 	mk->mark->read_bytes += row.len_bytes;

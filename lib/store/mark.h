@@ -49,10 +49,6 @@ typedef enum err_code mark_base_fn(void *ctx, const struct id *base,
 enum err_code mark_bases(struct store *st, uint32_t number, mark_base_fn *fn,
     void *ctx, struct err *e) MUST_CHECK;
 
-/* A frame of an open pack, against its hash in the footer.  ERR_CORRUPT. */
-enum err_code mark_read_frame(const struct pack *pk,
-    const struct pack_frame *row, struct buf *out, struct err *e) MUST_CHECK;
-
 /* The packs of the index, open one at a time. */
 struct mark_opened {
 	struct store *store;

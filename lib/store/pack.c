@@ -8,6 +8,7 @@
 
 #define COUNTS_BYTES 16
 #define KEY_ROW_MIN  (2 * ID_BYTES + 4)
+#define PIECE_BYTES  65536 /* a read */
 
 const char *
 pack_path(const struct id *name, char out[PACK_PATH_BYTES])
@@ -33,13 +34,12 @@ counts_fit(const struct pack *pk)
 	    (uint64_t)pk->frames_count * PACK_FRAME_BYTES +
 	    (uint64_t)pk->chunks_count * ID_BYTES +
 	    (uint64_t)pk->keys_count * KEY_ROW_MIN +
-	    (uint64_t)pk->blocks_count * ID_BYTES;
+	    (uint64_t)pk->marks_count * FRAME_MARK_BYTES;
 
 	return pk->frames_count <= PACK_FRAMES_MAX &&
 	    pk->chunks_count <= PACK_CHUNKS_MAX &&
 	    pk->keys_count <= PACK_KEYS_MAX &&
-	    pk->blocks_count <= PACK_BYTES_MAX / PACK_BLOCK_BYTES &&
-	    need <= pk->footer_bytes;
+	    pk->marks_count <= PACK_MARKS_MAX && need <= pk->footer_bytes;
 }
 
 static enum err_code
@@ -64,7 +64,7 @@ read_tail(struct pack *pk, struct err *e)
 	pk->frames_count = le_get32(counts);
 	pk->chunks_count = le_get32(counts + 4);
 	pk->keys_count = le_get32(counts + 8);
-	pk->blocks_count = le_get32(counts + 12);
+	pk->marks_count = le_get32(counts + 12);
 	if (!counts_fit(pk))
 		return err_set(e, ERR_CORRUPT, "the footer's counts are wrong");
 	return ERR_NONE;
@@ -74,15 +74,14 @@ static enum err_code
 hash_of(const struct pack *pk, struct id *out, struct err *e)
 {
 	OWNED(hash_free) struct hash *h = NULL;
-	OWNED(free_mem) uint8_t *bytes = malloc(PACK_BLOCK_BYTES);
+	OWNED(free_mem) uint8_t *bytes = malloc(PIECE_BYTES);
 	enum err_code rc = hash_begin(&h, e);
 
 	if (bytes == NULL)
 		return err_nomem(e);
 	for (uint64_t at = 0; rc == ERR_NONE && at < pk->size_bytes;) {
 		uint64_t left = pk->size_bytes - at;
-		size_t n =
-		    left < PACK_BLOCK_BYTES ? (size_t)left : PACK_BLOCK_BYTES;
+		size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
 
 		rc = fdio_pread(pk->fd, bytes, n, at, e);
 		if (rc == ERR_NONE)
@@ -228,7 +227,7 @@ pack_footer_key(const struct pack_footer *f, uint32_t ordinal,
 static enum err_code
 check_table(const struct pack_footer *f, uint64_t footer_at, struct err *e)
 {
-	uint64_t offset = HEAD_BYTES, chunks = 0;
+	uint64_t offset = HEAD_BYTES, chunks = 0, marks = 0;
 	bool metadata = false;
 
 	for (uint32_t i = 0; i < f->frames_count; i++) {
@@ -246,6 +245,7 @@ check_table(const struct pack_footer *f, uint64_t footer_at, struct err *e)
 			    "it holds both data and metadata");
 		if (fr.offset_bytes != offset ||
 		    fr.len_bytes < FRAME_FIXED_BYTES ||
+		    fr.len_bytes > FRAME_BYTES_MAX ||
 		    fr.first_chunk != chunks || fr.chunks_count == 0 ||
 		    fr.chunks_count > FRAME_CHUNKS_MAX)
 			return err_set(e, ERR_CORRUPT,
@@ -254,10 +254,15 @@ check_table(const struct pack_footer *f, uint64_t footer_at, struct err *e)
 			    i);
 		offset += fr.len_bytes;
 		chunks += fr.chunks_count;
+		marks += frame_hash_marks(fr.len_bytes);
 	}
 	if (offset != footer_at || chunks != f->chunks_count)
 		return err_set(e, ERR_CORRUPT,
 		    "the frames do not fill the pack");
+	if (marks != f->marks_count)
+		return err_set(e, ERR_CORRUPT,
+		    "%u marks for frames of %llu blocks", f->marks_count,
+		    (unsigned long long)marks);
 	return ERR_NONE;
 }
 
@@ -266,16 +271,16 @@ pack_footer_parse(struct pack_footer *out, const void *bytes, size_t len_bytes,
     uint64_t footer_at, struct err *e)
 {
 	struct le_reader r;
-	uint64_t blocks = (footer_at + PACK_BLOCK_BYTES - 1) / PACK_BLOCK_BYTES;
 
 	le_init(&r, bytes, len_bytes);
 	out->frames_count = le_take32(&r);
 	out->chunks_count = le_take32(&r);
 	out->keys_count = le_take32(&r);
-	out->blocks_count = le_take32(&r);
+	out->marks_count = le_take32(&r);
 	if (out->frames_count > PACK_FRAMES_MAX ||
 	    out->chunks_count > PACK_CHUNKS_MAX ||
-	    out->keys_count > PACK_KEYS_MAX || out->blocks_count != blocks)
+	    out->keys_count > PACK_KEYS_MAX ||
+	    out->marks_count > PACK_MARKS_MAX)
 		return err_set(e, ERR_CORRUPT, "the footer's counts are wrong");
 	out->frames = le_take(&r, (size_t)out->frames_count * PACK_FRAME_BYTES);
 	out->ids = le_take(&r, (size_t)out->chunks_count * ID_BYTES);
@@ -287,7 +292,7 @@ pack_footer_parse(struct pack_footer *out, const void *bytes, size_t len_bytes,
 		le_take_bytes(&r, PACK_STANZAS_MAX, &len);
 	}
 	out->keys_bytes = (size_t)(r.at - out->keys);
-	out->blocks = le_take(&r, (size_t)out->blocks_count * ID_BYTES);
+	out->marks = le_take(&r, (size_t)out->marks_count * FRAME_MARK_BYTES);
 	if (!le_done(&r))
 		return err_set(e, ERR_CORRUPT,
 		    "the footer is not as long as its counts make it");
@@ -373,34 +378,26 @@ pack_footer_records(const struct pack_footer *f, uint32_t pack,
 	return ERR_NONE;
 }
 
-bool
-pack_find_bad_block(const struct pack *pk, uint64_t offset_bytes,
-    uint64_t len_bytes, uint64_t *block)
+enum err_code
+pack_read_frame(const struct pack *pk, const struct pack_frame *row,
+    struct buf *out, struct frame_hash *hash, struct err *e)
 {
-	OWNED(pack_footer_fini) struct pack_footer f = {0};
-	OWNED(free_mem) uint8_t *bytes = malloc(PACK_BLOCK_BYTES);
-	struct err e = {0};
-	uint64_t end = offset_bytes + len_bytes;
+	uint8_t *at;
+	enum err_code rc;
 
-	if (bytes == NULL || pack_footer_load(&f, pk, &e) != ERR_NONE)
-		return false;
-	for (*block = offset_bytes / PACK_BLOCK_BYTES;
-	     *block < f.blocks_count && *block * PACK_BLOCK_BYTES < end;
-	     ++*block) {
-		uint64_t at = *block * PACK_BLOCK_BYTES;
-		uint64_t left = pk->footer_at - at;
-		size_t n =
-		    left < PACK_BLOCK_BYTES ? (size_t)left : PACK_BLOCK_BYTES;
-		struct id hash;
-
-		if (fdio_pread(pk->fd, bytes, n, at, &e) != ERR_NONE ||
-		    hash_sha256(bytes, n, &hash, &e) != ERR_NONE)
-			return true; /* it cannot even be read */
-		if (memcmp(hash.bytes, f.blocks + *block * ID_BYTES,
-			ID_BYTES) != 0)
-			return true;
-	}
-	return false;
+	ASSERT(row->len_bytes <= FRAME_BYTES_MAX);
+	buf_clear(out);
+	rc = buf_extend(out, row->len_bytes, &at, e);
+	if (rc == ERR_NONE)
+		rc = fdio_pread(pk->fd, at, row->len_bytes, row->offset_bytes,
+		    e);
+	if (rc == ERR_NONE)
+		rc = frame_hash_make(hash, at, row->len_bytes, e);
+	if (rc == ERR_NONE && !id_equal(&hash->id, &row->hash))
+		rc = err_set(e, ERR_CORRUPT,
+		    "the frame at %llu does not match its hash",
+		    (unsigned long long)row->offset_bytes);
+	return rc;
 }
 
 enum err_code

@@ -6,16 +6,17 @@
  * is a hint (docs/format/repository.md); reading it never goes out of bounds.
  */
 
-#include "frame.h"
+#include "frame_hash.h"
 #include "parts.h"
 #include "segment.h"
 
-#define PACK_BYTES_MAX      ((uint64_t)64 << 20)
-#define PACK_FRAMES_MAX     65536
-#define PACK_CHUNKS_MAX     1048576
-#define PACK_KEYS_MAX       1024
-#define PACK_STANZAS_MAX    65536
-#define PACK_BLOCK_BYTES    65536
+#define PACK_BYTES_MAX   ((uint64_t)64 << 20)
+#define PACK_FRAMES_MAX  65536
+#define PACK_CHUNKS_MAX  1048576
+#define PACK_KEYS_MAX    1024
+#define PACK_STANZAS_MAX 65536
+/* A frame has marks when it is longer than a block: the last may be short. */
+#define PACK_MARKS_MAX      (2 * PACK_BYTES_MAX / FRAME_BLOCK_BYTES)
 #define PACK_TAIL_BYTES     36
 #define PACK_FRAME_BYTES    56 /* of the footer's table, each */
 #define PACK_PATH_BYTES     (3 + ID_HEX_BYTES)
@@ -47,7 +48,7 @@ struct pack_key {
 struct pack_piece {
 	const void *bytes;
 	size_t len_bytes;
-	struct id hash; /* of bytes */
+	const struct frame_hash *hash; /* of bytes */
 	const struct id *ids;
 	uint32_t ids_count;
 	enum store_kind kind;
@@ -88,7 +89,7 @@ struct pack {
 	uint64_t size_bytes;
 	uint64_t footer_at;
 	uint32_t footer_bytes;
-	uint32_t frames_count, chunks_count, keys_count, blocks_count;
+	uint32_t frames_count, chunks_count, keys_count, marks_count;
 	struct id footer_hash; /* as the tail says */
 };
 
@@ -124,12 +125,12 @@ struct reader_frame {
 /*
  * The whole footer in memory.  pack_footer_load looks at its hash;
  * pack_footer_parse takes any bytes and checks all that its text says: frames
- * without gaps, chunks in order, keys, blocks.
+ * without gaps, chunks in order, keys, marks.
  */
 struct pack_footer {
 	struct buf bytes;
-	uint32_t frames_count, chunks_count, keys_count, blocks_count;
-	const uint8_t *frames, *ids, *keys, *blocks;
+	uint32_t frames_count, chunks_count, keys_count, marks_count;
+	const uint8_t *frames, *ids, *keys, *marks;
 	size_t keys_bytes;
 };
 void pack_footer_fini(struct pack_footer *f);
@@ -162,9 +163,10 @@ enum err_code pack_check_heads(const struct pack *pk,
     const struct pack_footer *f, const uint8_t *family,
     struct err *e) MUST_CHECK;
 
-/* The first 64 KiB block of a range that does not match its hash. */
-bool pack_find_bad_block(const struct pack *pk, uint64_t offset_bytes,
-    uint64_t len_bytes, uint64_t *block);
+/* The frame's bytes into *out.  ERR_CORRUPT: they do not match row->hash. */
+enum err_code pack_read_frame(const struct pack *pk,
+    const struct pack_frame *row, struct buf *out, struct frame_hash *hash,
+    struct err *e) MUST_CHECK;
 
 /* Append each chunk of the pack as an index record with pack ordinal `pack`. */
 enum err_code pack_footer_records(const struct pack_footer *f, uint32_t pack,

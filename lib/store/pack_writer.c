@@ -19,9 +19,8 @@ struct pack_writer {
 	bool metadata;
 	uint64_t size_bytes;
 	uint32_t frames_count, chunks_count;
-	struct hash *whole, *block;
-	size_t block_bytes; /* of the block now being hashed */
-	struct buf frames, ids, blocks;
+	struct hash *whole;
+	struct buf frames, ids, marks;
 };
 
 void
@@ -35,29 +34,17 @@ pack_writer_free(struct pack_writer **pwp)
 	if (pw->temporary[0] != '\0')
 		unlinkat(pw->store->tmp_fd, pw->temporary, 0);
 	hash_free(&pw->whole);
-	hash_free(&pw->block);
 	buf_fini(&pw->frames);
 	buf_fini(&pw->ids);
-	buf_fini(&pw->blocks);
+	buf_fini(&pw->marks);
 	free(pw);
 }
 
-static enum err_code
-end_block(struct pack_writer *pw, struct err *e)
-{
-	struct id id;
-
-	hash_end(pw->block, &id);
-	pw->block_bytes = 0;
-	return buf_add(&pw->blocks, id.bytes, ID_BYTES, e);
-}
-
-/* Bytes that the block hashes cover: all up to the footer. */
+/* All that the pack's name covers. */
 static enum err_code
 append(struct pack_writer *pw, const void *bytes, size_t len_bytes,
     struct err *e)
 {
-	const uint8_t *at = bytes;
 	enum err_code rc = fdio_write(pw->fd, bytes, len_bytes, e);
 
 	if (rc != ERR_NONE)
@@ -65,18 +52,6 @@ append(struct pack_writer *pw, const void *bytes, size_t len_bytes,
 		    pw->temporary);
 	pw->size_bytes += len_bytes;
 	hash_add(pw->whole, bytes, len_bytes);
-	while (len_bytes > 0) {
-		size_t room = PACK_BLOCK_BYTES - pw->block_bytes;
-		size_t n = len_bytes < room ? len_bytes : room;
-
-		hash_add(pw->block, at, n);
-		pw->block_bytes += n;
-		at += n;
-		len_bytes -= n;
-		if (pw->block_bytes == PACK_BLOCK_BYTES &&
-		    end_block(pw, e) != ERR_NONE)
-			return e->code;
-	}
 	return ERR_NONE;
 }
 
@@ -96,8 +71,6 @@ pack_writer_new(struct pack_writer **out, struct store *st,
 	pw->store = st;
 	pw->metadata = metadata;
 	rc = hash_begin(&pw->whole, e);
-	if (rc == ERR_NONE)
-		rc = hash_begin(&pw->block, e);
 	if (rc != ERR_NONE)
 		return rc;
 	pw->fd = fdio_open_beneath(st->tmp_fd, temporary,
@@ -138,7 +111,7 @@ pack_writer_add(struct pack_writer *pw, const struct pack_piece *piece,
 	rc = buf_extend(&pw->frames, PACK_FRAME_BYTES, &row, e);
 	if (rc != ERR_NONE)
 		return rc;
-	memcpy(row, piece->hash.bytes, ID_BYTES);
+	memcpy(row, piece->hash->id.bytes, ID_BYTES);
 	le_put64(row + 32, pw->size_bytes);
 	le_put32(row + 40, (uint32_t)piece->len_bytes);
 	le_put32(row + 44, pw->chunks_count);
@@ -148,6 +121,11 @@ pack_writer_add(struct pack_writer *pw, const struct pack_piece *piece,
 	le_put16(row + 54, piece->key);
 	rc = buf_add(&pw->ids, piece->ids, (size_t)piece->ids_count * ID_BYTES,
 	    e);
+	if (rc == ERR_NONE)
+		rc = buf_add(&pw->marks, piece->hash->marks,
+		    frame_hash_marks(piece->len_bytes) *
+			(size_t)FRAME_MARK_BYTES,
+		    e);
 	if (rc == ERR_NONE)
 		rc = append(pw, piece->bytes, piece->len_bytes, e);
 	if (rc != ERR_NONE)
@@ -179,19 +157,16 @@ static enum err_code
 build_footer(struct pack_writer *pw, const struct pack_keys *keys,
     struct buf *out, struct err *e)
 {
-	const struct buf *blocks = &pw->blocks;
-	enum err_code rc = ERR_NONE;
+	const struct buf *marks = &pw->marks;
+	enum err_code rc = le_add32(out, pw->frames_count, e);
 
-	if (pw->block_bytes > 0)
-		rc = end_block(pw, e);
-	if (rc == ERR_NONE)
-		rc = le_add32(out, pw->frames_count, e);
 	if (rc == ERR_NONE)
 		rc = le_add32(out, pw->chunks_count, e);
 	if (rc == ERR_NONE)
 		rc = le_add32(out, keys->count, e);
 	if (rc == ERR_NONE)
-		rc = le_add32(out, (uint32_t)(blocks->len_bytes / ID_BYTES), e);
+		rc = le_add32(out,
+		    (uint32_t)(marks->len_bytes / FRAME_MARK_BYTES), e);
 	if (rc == ERR_NONE)
 		rc = buf_add(out, pw->frames.bytes, pw->frames.len_bytes, e);
 	if (rc == ERR_NONE)
@@ -199,7 +174,7 @@ build_footer(struct pack_writer *pw, const struct pack_keys *keys,
 	if (rc == ERR_NONE)
 		rc = add_keys(out, keys, e);
 	if (rc == ERR_NONE)
-		rc = buf_add(out, blocks->bytes, blocks->len_bytes, e);
+		rc = buf_add(out, marks->bytes, marks->len_bytes, e);
 	return rc;
 }
 
@@ -244,13 +219,11 @@ pack_writer_end_keys(struct pack_writer **pwp, const struct pack_keys *keys,
 	if (pw->size_bytes + footer->len_bytes > PACK_BYTES_MAX)
 		return err_set(e, ERR_INPUT, "a pack of more than %llu bytes",
 		    (unsigned long long)PACK_BYTES_MAX);
-	rc = fdio_write(pw->fd, footer->bytes, footer->len_bytes, e);
+	rc = append(pw, footer->bytes, footer->len_bytes, e);
 	if (rc != ERR_NONE)
-		return err_wrap(e, "writing '%s/tmp/%s'", pw->store->path,
-		    pw->temporary);
-	hash_add(pw->whole, footer->bytes, footer->len_bytes);
+		return rc;
 	hash_end(pw->whole, &out->name);
-	out->size_bytes = pw->size_bytes + footer->len_bytes;
+	out->size_bytes = pw->size_bytes;
 	out->metadata = pw->metadata;
 	/* Let the disk begin now; whether it succeeds, the flush will say. */
 	(void)sync_file_range(pw->fd, 0, 0, SYNC_FILE_RANGE_WRITE);

@@ -6,7 +6,7 @@
 
 #include "frame.h"
 #include "index.h"
-#include "pack.h"
+#include "pack_damage.h"
 #include "parts.h"
 
 /*
@@ -407,22 +407,26 @@ static void
 blame(struct reader *r, const struct index_pack *ip, uint32_t frame,
     struct err *e)
 {
-	char hex[ID_HEX_BYTES], blocks[64] = "";
+	char hex[ID_HEX_BYTES], block[64] = "";
 	char path[PACK_PATH_BYTES];
 	OWNED(pack_close) struct pack pk = {.fd = -1};
+	OWNED(pack_footer_fini) struct pack_footer f = {0};
+	OWNED(pack_damage_fini) struct pack_damage d = {0};
 	struct err ignored = {0};
-	struct pack_frame row;
-	uint64_t block;
 
 	if (e->code == ERR_CORRUPT &&
 	    pack_open(&pk, r->store->packs_fd, pack_path(&ip->name, path), 0,
 		&ignored) == ERR_NONE &&
-	    pack_frame_at(&pk, frame, &row, &ignored) == ERR_NONE &&
-	    pack_find_bad_block(&pk, row.offset_bytes, row.len_bytes, &block))
-		snprintf(blocks, sizeof(blocks), ", 64 KiB block %llu",
-		    (unsigned long long)block);
+	    pack_footer_load(&f, &pk, &ignored) == ERR_NONE &&
+	    pack_damage_begin(&d, &pk, &f, &ignored) == ERR_NONE) {
+		pack_damage_only(&d, frame);
+		if (pack_damage_next(&d))
+			snprintf(block, sizeof(block),
+			    ", 64 KiB block %u (from offset %llu)", d.block,
+			    (unsigned long long)d.offset_bytes);
+	}
 	err_wrap(e, "pack %s, frame %u%s", id_hex(&ip->name, hex), frame,
-	    blocks);
+	    block);
 }
 
 /* The frame of a copy, opened: kept from before, or now. */

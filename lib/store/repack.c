@@ -467,8 +467,9 @@ static enum err_code
 copy_frame(struct repacking *r, const struct pack_frame *row, struct err *e)
 {
 	struct pack_key key;
+	struct frame_hash hash;
 	struct pack_piece piece = {.len_bytes = row->len_bytes,
-	    .hash = row->hash,
+	    .hash = &hash,
 	    .ids = (const struct id *)(r->in.footer.ids +
 		(size_t)row->first_chunk * ID_BYTES),
 	    .ids_count = row->chunks_count,
@@ -477,7 +478,7 @@ copy_frame(struct repacking *r, const struct pack_frame *row, struct err *e)
 	enum err_code rc = key_of(r, row, &key, e);
 
 	if (rc == ERR_NONE)
-		rc = mark_read_frame(&r->in.pack, row, &r->frame, e);
+		rc = pack_read_frame(&r->in.pack, row, &r->frame, &hash, e);
 	piece.bytes = r->frame.bytes;
 	return rc == ERR_NONE
 	    ? append(r, index_pack(r->c->store, r->in.number)->foreign, &piece,
@@ -557,7 +558,8 @@ reseal_frame(struct repacking *r, uint32_t frame, const struct pack_frame *row,
 	OWNED(buf_fini) struct buf raw = {0};
 	OWNED(buf_fini) struct buf ids = {0};
 	struct session *se = r->c->session;
-	struct pack_piece piece = {.kind = STORE_DATA};
+	struct frame_hash hash;
+	struct pack_piece piece = {.hash = &hash, .kind = STORE_DATA};
 	struct pack_key key;
 	enum err_code rc = gather_chunks(r, frame, row, &raw, &ids, e);
 
@@ -571,8 +573,8 @@ reseal_frame(struct repacking *r, uint32_t frame, const struct pack_frame *row,
 	if (rc == ERR_NONE)
 		rc = seal_frame(r, &raw, e);
 	if (rc == ERR_NONE)
-		rc = hash_sha256(r->frame.bytes, r->frame.len_bytes,
-		    &piece.hash, e);
+		rc = frame_hash_make(&hash, r->frame.bytes, r->frame.len_bytes,
+		    e);
 	piece.bytes = r->frame.bytes;
 	piece.len_bytes = r->frame.len_bytes;
 	piece.ids = (const struct id *)ids.bytes;

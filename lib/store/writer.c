@@ -111,7 +111,7 @@ append_stage(void *ctx, unsigned thread, void *item, struct err *e)
 	bool metadata = b->kind != STORE_DATA;
 	struct pack_piece piece = {.bytes = b->frame.bytes,
 	    .len_bytes = b->frame.len_bytes,
-	    .hash = b->hash,
+	    .hash = &b->hash,
 	    .ids = (const struct id *)b->ids.bytes,
 	    .ids_count = b->chunks_count,
 	    .kind = b->kind,

@@ -19,7 +19,7 @@ import sys
 
 from ground import Ground, digest, files_below
 
-HASH, TIMEOUT_S = 32, 40
+HASH, MARK, BLOCK, TIMEOUT_S = 32, 16, 65536, 40
 EXITS = {0, 1, 3, 4, 5, 10, 11, 12, 13, 14, 16, 75}
 NUMBERS = [0, 1, 2, 7, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x10000, 0x7fffffff,
            0x80000000, 0xfffffff0, 0xffffffff, 1 << 32, (1 << 63) - 1, 1 << 63,
@@ -92,6 +92,17 @@ class Forger:
             self.put("index/MANIFEST", manifest)
         self.refer(old, new)
 
+    def hash_frame(self, data, frame, row, rows):
+        """The frame's hash into its row, and its marks."""
+        blocks = [sha(frame[i:i + BLOCK]) for i in range(0, len(frame), BLOCK)]
+        data[row:row + HASH] = sha(b"bascule frame v1\0" + struct.pack(
+            "<I", len(frame)) + b"".join(blocks))
+        counts = [-(-n // BLOCK) if n > BLOCK else 0 for n in
+                  (struct.unpack_from("<I", data, r + 40)[0] for r in rows)]
+        at = len(data) - 36 - MARK * sum(counts[rows.index(row):])
+        for i in range(counts[rows.index(row)]):
+            data[at + MARK * i:at + MARK * (i + 1)] = blocks[i][:MARK]
+
     # --- what can be forged
 
     def pack(self):
@@ -100,7 +111,8 @@ class Forger:
         size = struct.unpack_from("<I", data, len(data) - 36)[0]
         end = len(data) - 36 - size
         frames, chunks = struct.unpack_from("<II", data, end)
-        table = [end + 16 + 56 * i for i in range(min(frames, 4))]
+        every = [end + 16 + 56 * i for i in range(frames)]
+        table = every[:4]
         if self.rng.random() < 0.5:  # the footer
             fields = [(end + 4 * i, 4) for i in range(4)]
             for t in table:
@@ -121,11 +133,7 @@ class Forger:
             self.change(frame, fields, min(length, 4096))
             frame = frame[:length].ljust(length, b"\0")
             data[offset:offset + length] = frame
-            data[t:t + HASH] = sha(frame)
-            blocks = struct.unpack_from("<I", data, end + 12)[0]
-            for i in range(blocks):
-                at = len(data) - 36 - HASH * (blocks - i)
-                data[at:at + HASH] = sha(data[i << 16:min((i + 1) << 16, end)])
+            self.hash_frame(data, frame, t, every)
             data = data[:-36]
         footer = bytes(data[end:])
         data = data[:end] + footer + struct.pack("<I", len(footer)) + sha(footer)

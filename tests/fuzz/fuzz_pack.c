@@ -16,7 +16,7 @@ footer(const uint8_t *bytes, size_t len_bytes, uint64_t footer_at)
 	OWNED(buf_fini) struct buf records = {0};
 	struct pack_footer f = {0};
 	struct pack_key_row key;
-	uint64_t chunks = 0;
+	uint64_t chunks = 0, marks = 0;
 	struct err e = {0};
 
 	if (pack_footer_parse(&f, bytes, len_bytes, footer_at, &e) != ERR_NONE)
@@ -27,7 +27,11 @@ footer(const uint8_t *bytes, size_t len_bytes, uint64_t footer_at)
 		pack_footer_frame(&f, i, &row);
 		ASSERT(row.offset_bytes + row.len_bytes <= footer_at);
 		chunks += row.chunks_count;
+		ASSERT(row.len_bytes <= FRAME_BYTES_MAX);
+		marks += frame_hash_marks(row.len_bytes);
 	}
+	ASSERT(marks == f.marks_count);
+	ASSERT(f.marks + marks * FRAME_MARK_BYTES == bytes + len_bytes);
 	ASSERT(chunks == f.chunks_count);
 	for (uint32_t i = 0; i < f.keys_count; i++)
 		ASSERT(pack_footer_key(&f, i, &key));

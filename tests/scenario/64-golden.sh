@@ -1,7 +1,6 @@
 #!/bin/sh
 # Repositories that earlier versions wrote open, check and restore, and can be
-# written on.  tests/golden/repository-v1 was made before there were
-# differences, repository-v1-differences with the first that made them.
+# written on; of one from before the first release nothing is read or touched.
 IN_MEMORY=1
 . "$(dirname "$0")/../support/scenario.sh"
 
@@ -15,7 +14,7 @@ cp -a v1 v2
 awk '{ if (NR % 9000 == 17) print "changed", $0; else print }' v1/table \
     >v2/table
 
-for which in repository-v1 repository-v1-differences; do
+for which in repository-v2; do
 	zstd -dqc "$TOP/tests/golden/$which.tar.zst" | tar -xf -
 	expect 0 "$which: opens, and all in it" "$B" -r $which check --open
 	is "$which: two snapshots" "$(snapshots_of $which)" 2
@@ -41,5 +40,22 @@ for which in repository-v1 repository-v1-differences; do
 	    "$B" -r $which restore "latest:$WORK/v2" --to out
 	holds "$which: as it was saved" diff -r --no-dereference v2 out
 	expect 0 "$which: and all opens" "$B" -r $which check --open
+done
+
+for kind in format pack; do
+	rm -rf older
+	cp -a $which older
+	cp $which.key older.key
+	python3 "$TOOLS/newer.py" older $kind --older
+	find older -type f -exec sha256sum {} + | sort >before
+	for c in check snapshots 'restore latest --to never' heal \
+	    'backup --service housing v2' 'prune --keep-last 1'; do
+		[ $kind != pack ] || [ "$c" = check ] || continue # not referred to
+		# shellcheck disable=SC2086
+		expect 16 "a $kind of the layout before: $c" "$B" -r older $c
+		says 'never released'
+	done
+	find older -type f -exec sha256sum {} + | sort >after
+	is '... none touched it' "$(cmp before after && echo same)" same
 done
 finish

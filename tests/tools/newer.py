@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Make one file of a repository one that a newer version wrote.
 
-    newer.py REPO pack|segment|manifest|snapshot|point|format [--torn]
+    newer.py REPO pack|segment|manifest|snapshot|point|format [--torn|--older]
 
 The version in its head goes up and its hash is made right again, the name too
 where the name is the hash; MANIFEST follows a renamed segment.  --torn leaves
-the hash as it was: what a flipped bit makes.
+the hash as it was: what a flipped bit makes.  --older: the version goes down.
 """
 import glob
 import hashlib
@@ -30,13 +30,14 @@ def sealed(data):
     return data[:-HASH] + hashlib.sha256(data[:-HASH]).digest()
 
 
-def newer(repo, kind, torn):
+def newer(repo, kind, step, torn):
     paths = sorted(glob.glob(os.path.join(repo, PLACES[kind])))
     assert paths, "no such file: " + kind
     for path in paths if kind == "format" else paths[:1]:
         with open(path, "rb") as f:
             data = bytearray(f.read())
-        data[HEAD_VERSION:HEAD_VERSION + 2] = struct.pack("<H", 2)
+        was, = struct.unpack_from("<H", data, HEAD_VERSION)
+        struct.pack_into("<H", data, HEAD_VERSION, was + step)
         if torn:
             put(path, data)
         elif kind in ("manifest", "format"):
@@ -63,4 +64,5 @@ def rename(repo, path, data):
         put(manifest, sealed(listed.replace(old, bytes.fromhex(name))))
 
 
-newer(sys.argv[1], sys.argv[2], "--torn" in sys.argv[3:])
+newer(sys.argv[1], sys.argv[2], -1 if "--older" in sys.argv[3:] else 1,
+      "--torn" in sys.argv[3:])

@@ -2,7 +2,7 @@
 """reread.py REPOSITORY: a second reader of the format, made from docs/format.
 
 Without a key and without a line of Bascule's code: names, heads, lengths,
-hashes, footers, frames, blocks, the index and what it says of the packs,
+hashes, footers, frames, marks, the index and what it says of the packs,
 snapshots and points as far as they are in the clear.  Prints what is wrong, a
 line each with the file's name first, and exits 1; else says what it read.
 """
@@ -15,6 +15,8 @@ import sys
 MAGIC = b"Bascule\n"
 KIND = {"format": 1, "pack": 2, "segment": 3, "manifest": 4, "snapshot": 5,
         "point": 6, "hold": 9, "pin": 11, "condemned": 12, "clock": 13}
+VERSION = {"format": 2, "pack": 2}  # of the others 1
+BLOCK = 65536
 
 
 class Damage(Exception):
@@ -71,7 +73,7 @@ class Repository:
         r = Reader(data)
         want(r.take(8) == MAGIC, "no Bascule file")
         want(r.u(2) == KIND[kind], f"not of kind {kind}")
-        want(r.u(2) == 1, "another version")
+        want(r.u(2) == VERSION.get(kind, 1), "another version")
         want(r.u(4) == 0, "a reserved field is used")
         family = r.take(16)
         self.family = self.family or family
@@ -140,6 +142,13 @@ def read_frame(data, offset, length, kind, depth):
     return key
 
 
+def frame_hash(frame):
+    """The root, and what it is over."""
+    blocks = [sha(frame[i:i + BLOCK]) for i in range(0, len(frame), BLOCK)]
+    return sha(b"bascule frame v1\0" + struct.pack("<I", len(frame)) +
+               b"".join(blocks)), blocks
+
+
 def read_pack(repo, path, name):
     data = repo.file(path)
     want(os.path.basename(os.path.dirname(path)) == name[:2], "a wrong folder")
@@ -151,7 +160,7 @@ def read_pack(repo, path, name):
     want(32 <= end, "its footer is too long")
     footer = Reader(data[end:-36])
     want(sha(footer.data) == data[-32:], "its footer's hash is another")
-    frames, chunks, keys, blocks = (footer.u(4) for _ in range(4))
+    frames, chunks, keys, marks = (footer.u(4) for _ in range(4))
     want(frames <= 65536 and chunks <= 1 << 20 and keys <= 1024, "its counts")
     table = [struct.unpack("<32sQIIIBBH", footer.take(56)) for _ in range(frames)]
     ids = [footer.take(32) for _ in range(chunks)]
@@ -159,19 +168,21 @@ def read_pack(repo, path, name):
     for _ in range(keys):
         key_ids.append(footer.take(32))
         footer.take(32), footer.blob(65536)
-    for i in range(blocks):
-        block = data[i << 16:min((i + 1) << 16, end)]
-        want(sha(block) == footer.take(32), f"block {i} has another hash")
+    marks = [footer.take(16) for _ in range(marks)]
     footer.end()
-    want(blocks == (end + 65535) // 65536, "its count of blocks")
     at, chunk = 32, 0
     for digest, offset, length, first, count, kind, depth, key in table:
         want(offset == at and first == chunk and count >= 1, "a gap")
-        want(sha(data[offset:offset + length]) == digest, "a frame's hash")
+        root, blocks = frame_hash(data[offset:offset + length])
+        want(root == digest, "a frame's hash")
+        if len(blocks) > 1:
+            want(marks[:len(blocks)] == [b[:16] for b in blocks], "its marks")
+            del marks[:len(blocks)]
         want(read_frame(data, offset, length, kind, depth) == key_ids[key],
              "a frame's key")
         at, chunk = at + length, chunk + count
     want(at == end and chunk == chunks, "frames do not fill it")
+    want(not marks, "marks are left over")
     kinds = {row[5] == 1 for row in table}
     want(len(kinds) == 1, "data and metadata in one")
     repo.packs[name] = (len(data), kinds == {False}, table, ids)

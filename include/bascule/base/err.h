@@ -29,7 +29,7 @@ enum err_code {
 	ERR_POLICY,   /* the policy files make no sense; do not retry */
 	ERR_KEY,      /* wrong or missing key or passphrase */
 	ERR_CORRUPT, /* stored bytes fail their check; do not retry or delete */
-	ERR_TOONEW,  /* written by a newer bascule; do not touch */
+	ERR_TOONEW,  /* another version's, a newer one's mostly; do not touch */
 	ERR_NOSPACE, /* disk or quota full */
 	ERR_IO,      /* the operating system or a peer failed us otherwise */
 	ERR_NOMEM,

@@ -279,6 +279,8 @@ START_TEST(a_damaged_pack_is_pinpointed)
 	struct damages d;
 	struct id snapshot;
 	struct err e = {0};
+	const char *at;
+	unsigned long from;
 	bool seen = false;
 
 	ck_assert_msg(back_up(1, 200, &snapshot, &e) == ERR_NONE, "%s", e.text);
@@ -296,9 +298,12 @@ START_TEST(a_damaged_pack_is_pinpointed)
 			continue;
 		flip(fd, 65536 + 5, 1);
 		ck_assert_uint_gt(check(CHECK_READ, &d), 0);
-		ck_assert_msg(strstr(d.text, "64 KiB block 1 ") != NULL &&
-			strstr(d.text, "frame") != NULL,
+		at = strstr(d.text, "(from offset ");
+		ck_assert_msg(strstr(d.text, "64 KiB block ") != NULL &&
+			strstr(d.text, " of frame ") != NULL && at != NULL,
 		    "%s", d.text);
+		from = strtoul(at + strlen("(from offset "), NULL, 10);
+		ck_assert_msg(from <= 65536 + 5 && 5 < from, "%s", d.text);
 		seen = true;
 		flip(fd, 65536 + 5, 1);
 	}

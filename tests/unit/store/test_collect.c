@@ -569,7 +569,9 @@ push_empty_page(const struct id *page)
 	OWNED(free_mem) uint8_t *bytes = NULL;
 	const uint8_t raw[12] = {1, 0, 0, 0, 4};
 	struct pack_done done = {.fd = -1};
+	struct frame_hash hash;
 	struct pack_piece piece = {.ids = page,
+	    .hash = &hash,
 	    .ids_count = 1,
 	    .kind = STORE_LEAF};
 	struct pack_key key = {0};
@@ -588,7 +590,7 @@ push_empty_page(const struct id *page)
 	must(frame_encode(coder, &p, a.se->key, &frame, &e), &e);
 	piece.bytes = frame.bytes;
 	piece.len_bytes = (uint32_t)frame.len_bytes;
-	must(hash_sha256(frame.bytes, frame.len_bytes, &piece.hash, &e), &e);
+	must(frame_hash_make(&hash, frame.bytes, frame.len_bytes, &e), &e);
 	must(pack_writer_new(&pw, a.st, "pushed", true, &e), &e);
 	must(pack_writer_add(pw, &piece, &e), &e);
 	must(pack_writer_end(&pw, &key, &footer, &done, &e), &e);

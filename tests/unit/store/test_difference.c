@@ -347,7 +347,10 @@ plant(const struct claim *c, struct landing *l)
 	    .bases = (const uint8_t *)c->bases,
 	    .bases_count = c->bases_count,
 	    .depth = c->depth};
-	struct pack_piece piece = {.ids_count = 1, .kind = STORE_DATA};
+	struct frame_hash hash;
+	struct pack_piece piece = {.hash = &hash,
+	    .ids_count = 1,
+	    .kind = STORE_DATA};
 	struct err e = {0};
 	struct id id;
 
@@ -368,7 +371,7 @@ plant(const struct claim *c, struct landing *l)
 	piece.len_bytes = frame.len_bytes;
 	piece.ids = &id;
 	piece.depth = c->said_depth;
-	must(hash_sha256(frame.bytes, frame.len_bytes, &piece.hash, &e), &e);
+	must(frame_hash_make(&hash, frame.bytes, frame.len_bytes, &e), &e);
 	put_pack(&piece, l);
 	return id;
 }

@@ -187,13 +187,18 @@ START_TEST(a_newer_format_is_too_new_only_when_it_is_whole)
 	ck_assert_int_eq(format_decode(&again, bytes, sizeof(bytes), &e),
 	    ERR_NONE);
 	ck_assert_mem_eq(&again.geometry, &f.geometry, sizeof(f.geometry));
-	bytes[10] = 2; /* the version */
+	bytes[10] = 3; /* the version */
 	ck_assert_int_eq(format_decode(&again, bytes, sizeof(bytes), &e),
 	    ERR_CORRUPT);
 	rehash(bytes);
 	ck_assert_int_eq(format_decode(&again, bytes, sizeof(bytes), &e),
 	    ERR_TOONEW);
-	bytes[10] = 1;
+	bytes[10] = 1; /* never released */
+	rehash(bytes);
+	ck_assert_int_eq(format_decode(&again, bytes, sizeof(bytes), &e),
+	    ERR_TOONEW);
+	ck_assert(strstr(e.text, "never released") != NULL);
+	bytes[10] = 2;
 	bytes[64] = 4; /* an incompat feature */
 	rehash(bytes);
 	ck_assert_int_eq(format_decode(&again, bytes, sizeof(bytes), &e),
