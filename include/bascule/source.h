@@ -199,6 +199,11 @@ struct source_program {
 	 * its group, with ERR_CANCELLED.  NULL: never asked.
 	 */
 	bool (*is_wanted)(void *ctx);
+	/*
+	 * The end of what a program that exited 0 wrote to stderr, as one line;
+	 * not called when that is nothing.  NULL: nobody listens.
+	 */
+	void (*said)(void *ctx, const char *text);
 	void *ctx;
 };
 
@@ -249,6 +254,10 @@ enum err_code source_run(const struct source_program *program,
 /* ERR_IO, with status or signal and the last of stderr, unless it exited 0. */
 enum err_code source_run_check(const struct source_outcome *outcome,
     const char *name, struct err *e) MUST_CHECK;
+
+/* Its last words on stderr as one line; empty when there were none. */
+enum err_code source_run_said(struct buf *out,
+    const struct source_outcome *outcome, struct err *e) MUST_CHECK;
 
 /* === names of one file (source_links) === */
 

@@ -55,6 +55,19 @@ capture_items(struct capture *c, struct err *e)
 	}
 }
 
+/* A program that did its work may have had something to say all the same. */
+static void
+said(void *ctx, const char *text)
+{
+	const struct capture *c = ctx;
+	const struct job_watch *w = &c->opt->watch;
+	char line[512];
+
+	snprintf(line, sizeof(line), "'%s' said: %s", c->opt->command[0], text);
+	if (w->problem != NULL)
+		w->problem(w->ctx, NULL, line);
+}
+
 /* --- before and after ------------------------------------------------------*/
 
 static enum err_code
@@ -64,6 +77,7 @@ open_source(struct capture *c, struct err *e)
 	struct source_program program = {.argv = opt->command,
 	    .timeout_ns = opt->command_timeout_ns,
 	    .is_wanted = is_wanted,
+	    .said = said,
 	    .ctx = c};
 	struct source_tree_options tree = {
 	    .roots = opt->roots,

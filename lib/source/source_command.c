@@ -20,6 +20,8 @@ struct output {
 	struct source_file file; /* first */
 	struct source_child *child;
 	char *name; /* of the program */
+	void (*said)(void *ctx, const char *text);
+	void *ctx;
 	uint64_t at_bytes;
 	bool ended;
 	struct err fault; /* of reading: finish repeats it */
@@ -49,6 +51,7 @@ output_finish(struct source_file *file, struct err *e)
 {
 	struct output *o = (struct output *)file;
 	OWNED(source_outcome_fini) struct source_outcome outcome = {0};
+	OWNED(buf_fini) struct buf said = {0};
 	enum err_code rc;
 
 	if (o->fault.code != ERR_NONE) {
@@ -59,7 +62,13 @@ output_finish(struct source_file *file, struct err *e)
 		return err_set(e, ERR_INPUT,
 		    "the output of '%s' was not read to its end", o->name);
 	rc = source_child_wait(o->child, &outcome, e);
-	return rc != ERR_NONE ? rc : source_run_check(&outcome, o->name, e);
+	if (rc == ERR_NONE)
+		rc = source_run_check(&outcome, o->name, e);
+	if (rc == ERR_NONE && o->said != NULL)
+		rc = source_run_said(&said, &outcome, e);
+	if (rc == ERR_NONE && said.len_bytes > 0)
+		o->said(o->ctx, buf_text(&said));
+	return rc;
 }
 
 static void
@@ -119,6 +128,8 @@ command_open(struct source_item *item, struct source_file **out,
 	if (o == NULL)
 		return err_nomem(e);
 	o->file.ops = &output_ops;
+	o->said = c->program.said;
+	o->ctx = c->program.ctx;
 	o->name = strdup(c->argv[0]);
 	rc = o->name == NULL ? err_nomem(e)
 			     : source_child_start(&o->child, &c->program, e);
@@ -195,6 +206,7 @@ copy_program(struct command *c, const struct source_program *p, struct err *e)
 	c->program.env = (const char *const *)c->env;
 	c->program.timeout_ns = p->timeout_ns;
 	c->program.is_wanted = p->is_wanted;
+	c->program.said = p->said;
 	c->program.ctx = p->ctx;
 	return rc;
 }

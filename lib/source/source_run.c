@@ -53,10 +53,11 @@ source_run(const struct source_program *program, size_t output_bytes_max,
 
 #define SAID_BYTES 300
 
-/* The last lines of a program's complaint as one line of text. */
-static enum err_code
-one_line(struct buf *out, const struct buf *tail, struct err *e)
+enum err_code
+source_run_said(struct buf *out, const struct source_outcome *outcome,
+    struct err *e)
 {
+	const struct buf *tail = &outcome->stderr_tail;
 	const char *at = (const char *)tail->bytes, *end;
 	size_t len = tail->len_bytes;
 	enum err_code rc = ERR_NONE;
@@ -88,7 +89,7 @@ source_run_check(const struct source_outcome *outcome, const char *name,
 
 	if (outcome->exit_status == 0)
 		return ERR_NONE;
-	if (one_line(&said, &outcome->stderr_tail, &ignored) != ERR_NONE)
+	if (source_run_said(&said, outcome, &ignored) != ERR_NONE)
 		buf_clear(&said);
 	if (outcome->signal != 0)
 		err_set(e, ERR_IO, "'%s' was ended by signal %d (%s)", name,

@@ -129,6 +129,11 @@ job=$(at brent jobs --json | grep '"state":"partial"' | head -n 1 |
     grep -o '"job":"[^"]*"' | cut -d'"' -f4)
 expect 0 'the record says why, in the tools own words' at brent job "$job" --log
 says 'there is no file' 'connection to server'
+expect 0 'a program that did its work, and has something to say' "$B" \
+    -r brent/repository backup --dataset words --command -- \
+    sh -c 'echo rows; echo "two
+lines" >&2'
+says "'sh' said: two lines"
 is 'no copy stays behind' "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'tmp.*' -newer initdb -size +100k)" ''
 daemon_stop brent
 finish
