@@ -15,7 +15,32 @@
 static bool
 is_failure(enum err_code rc)
 {
-	return rc == ERR_NOMEM || rc == ERR_TOONEW || rc == ERR_CANCELLED;
+	return rc != ERR_NONE && rc != ERR_CORRUPT && rc != ERR_INPUT &&
+	    rc != ERR_IO;
+}
+
+/*
+ * What the disk cannot read is asked for twice: once, it may have been the
+ * machine that was out of something, and the file is sound.
+ */
+static enum err_code
+load_snapshot(struct snapshot *s, struct store *st, int dir_fd,
+    const struct id *id, struct err *e)
+{
+	enum err_code rc = snapfind_load(s, st, dir_fd, id, SNAPFIND_CLEAR, e);
+
+	return rc == ERR_IO
+	    ? snapfind_load(s, st, dir_fd, id, SNAPFIND_CLEAR, e)
+	    : rc;
+}
+
+static enum err_code
+load_point(struct point *p, struct store *st, int dir_fd, const struct id *id,
+    struct err *e)
+{
+	enum err_code rc = pointfind_load(p, st, dir_fd, id, e);
+
+	return rc == ERR_IO ? pointfind_load(p, st, dir_fd, id, e) : rc;
 }
 
 static enum err_code
@@ -43,15 +68,15 @@ snapshot_visit(void *ctx, int dir_fd, const char *service, const char *object,
 	OWNED(snapshot_fini) struct snapshot s = {0};
 	struct heal *h = ctx;
 	struct err why = {0};
-	enum err_code rc =
-	    snapfind_load(&s, h->store, dir_fd, id, SNAPFIND_CLEAR, &why);
+	enum err_code rc = load_snapshot(&s, h->store, dir_fd, id, &why);
 
+	if (rc == ERR_NOTFOUND)
+		return ERR_NONE;
 	if (is_failure(rc)) {
 		*e = why;
 		return rc;
 	}
-	if (rc == ERR_NOTFOUND ||
-	    (rc == ERR_NONE && strcmp(s.service, service) == 0))
+	if ((rc == ERR_NONE && strcmp(s.service, service) == 0))
 		return ERR_NONE;
 	return put_away(h, dir_fd, object,
 	    "the snapshot is lost: its file is in bad/", id, e);
@@ -64,13 +89,13 @@ point_visit(void *ctx, int dir_fd, const char *service, const char *object,
 	struct heal *h = ctx;
 	struct err why = {0};
 	struct point p;
-	enum err_code rc = pointfind_load(&p, h->store, dir_fd, id, &why);
+	enum err_code rc = load_point(&p, h->store, dir_fd, id, &why);
 
 	if (rc == ERR_NOTFOUND)
 		return ERR_NONE;
 	if (rc == ERR_NONE && strcmp(p.service, service) == 0)
 		rc = pointfind_complete(h->store, &p, &why);
-	if (is_failure(rc)) {
+	if (rc != ERR_NOTFOUND && is_failure(rc)) {
 		*e = why;
 		return rc;
 	}

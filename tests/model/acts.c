@@ -222,6 +222,8 @@ forget_act(void)
 			    t->state == TRUTH_GONE ? TRUTH_GONE : TRUTH_OPEN;
 		else if (rc == ERR_NONE)
 			t->state = TRUTH_GONE;
+		if (t->state != TRUTH_KEPT)
+			points_follow(t, t->state);
 	}
 	if (world_is_dead())
 		return;
@@ -339,6 +341,29 @@ fence_act(void)
 		world_fail("fencing failed: %s", e.text);
 }
 
+/* What is sound stays as it is, whatever others are at. */
+static void
+heal_act(void)
+{
+	struct store_options so = {.access = STORE_HEAL,
+	    .keyring = acts.keyring,
+	    .network_fs_allowed = true};
+	OWNED(store_close) struct store *st = NULL;
+	struct heal_options opt = {0};
+	struct heal_tally tally;
+	struct err e;
+	enum err_code rc = store_open(&st, acts.path, &so, &e);
+
+	if (rc == ERR_NONE)
+		rc = store_heal(st, &opt, &tally, &e);
+	if (world_is_dead())
+		return;
+	world_tell("heals: %s", rc == ERR_NONE ? "done" : e.text);
+	if (rc != ERR_NONE && rc != ERR_BUSY && !world_session_lost() &&
+	    !acts.lost)
+		world_fail("a healing failed: %s", e.text);
+}
+
 /*
  * A pack that MANIFEST counts on is gone: what a commit then takes over from
  * before must be seen to be missing.
@@ -375,15 +400,17 @@ static const struct {
 	void (*run)(void);
 } plain[] = {{"read", read_act}, {"forget", forget_act},
     {"collect", collect_act}, {"hold", hold_act}, {"release", release_act},
-    {"fence", fence_act}, {"lose", lose_act}};
+    {"fence", fence_act}, {"point", point_act}, {"heal", heal_act},
+    {"send", far_act}, {"lose", lose_act}};
 
 static bool
 may(const struct acts_role *r, size_t act)
 {
 	const bool can[] = {r->reads, r->forgets, r->collects, r->holds,
-	    r->holds, r->fences, r->reads && acts.loses && !acts.lost};
+	    r->holds, r->fences, r->points, r->heals && world_one_in(3),
+	    r->sends && acts.receives, r->reads && acts.loses && !acts.lost};
 
-	if (plain[act].run == collect_act)
+	if (plain[act].run == collect_act || plain[act].run == far_act)
 		return can[act];
 	if (plain[act].run == fence_act) {
 		char name[33];
@@ -400,8 +427,10 @@ begin_act(const char *name)
 
 	acts.steps_left--;
 	acts.steps++;
-	if (world_one_in(5))
-		world_doom(1 + (unsigned)world_below(250));
+	if (world_one_in(8))
+		world_doom(1 + (unsigned)world_below(250), false);
+	else if (world_one_in(8)) /* where it matters most */
+		world_doom(1 + (unsigned)world_below(12), true);
 	if (world_one_in(3)) {
 		world_clocks(text, sizeof(text));
 		world_tell("%s", text);

@@ -54,7 +54,7 @@ find_parent(struct backup *b)
 	struct err e;
 	enum err_code rc;
 
-	if (t == NULL)
+	if (t == NULL || t->foreign)
 		return true;
 	world_nap((unsigned)world_below(4));
 	rc = session_pin(b->session, TRUTH_SERVICE, &t->id, &e);
@@ -71,9 +71,24 @@ find_parent(struct backup *b)
 	return true;
 }
 
+/* As it was once, in a snapshot that may be forgotten by now. */
+static void
+choose_old(struct backup *b)
+{
+	const struct truth_snapshot *t =
+	    &truth_snapshots[world_below(truth_snapshots_count)];
+
+	for (unsigned f = 0; f < TRUTH_FILES; f++)
+		b->next[f] = t->files[f].version;
+}
+
 static void
 choose(struct backup *b)
 {
+	if (truth_snapshots_count > 0 && world_one_in(4)) {
+		choose_old(b);
+		return;
+	}
 	for (unsigned f = 0; f < TRUTH_FILES; f++) {
 		const int was =
 		    b->parent == NULL ? 0 : b->parent->files[f].version;

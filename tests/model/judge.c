@@ -91,6 +91,7 @@ look_at_all(void)
 	if (snapshot_list(&list, st, NULL, on_damage, NULL, &e) != ERR_NONE)
 		world_fail("snapshots cannot be listed: %s", e.text);
 	restore_all(st, &list);
+	points_judge(st, &list);
 	if (!acts.lost)
 		check_all(st);
 }
@@ -182,6 +183,8 @@ expect_nothing_left(void)
 	expect_empty("tmp", "");
 	expect_empty("sessions", "");
 	expect_empty("holds", "");
+	expect_empty("points/" TRUTH_SERVICE, "");
+	expect_empty("snapshots/" TRUTH_SERVICE, "");
 }
 
 void

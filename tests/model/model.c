@@ -53,7 +53,8 @@ static const struct acts_role roles[] = {
     {.number = 2, .writes = true, .holds = true},
     {.number = 3, .forgets = true, .collects = true},
     {.number = 4, .collects = true, .fences = true},
-    {.number = 5, .reads = true, .holds = true},
+    {.number = 5, .reads = true, .holds = true, .points = true, .heals = true},
+    {.number = 6, .sends = true},
 };
 
 /* Most stories are short: what is wrong shows in a few acts, if they are right. */
@@ -85,10 +86,16 @@ run_seed(uint64_t seed, unsigned steps)
 	acts = (struct acts){.path = path,
 	    .keyring = operations,
 	    .steps_left = steps_of(steps),
+	    .receives = world_one_in(3),
 	    .loses = world_one_in(8)};
+	far_begin();
 	if (store_create(path, keyring_family(operations), &small, &e) !=
 	    ERR_NONE)
 		world_fail("it cannot be made: %s", e.text);
+	if (acts.receives &&
+	    store_create(ACTS_FAR, keyring_family(operations), &small, &e) !=
+		ERR_NONE)
+		world_fail("the other site cannot be made: %s", e.text);
 	for (size_t i = 0; i < COUNT_OF(roles); i++)
 		world_add(acts_live, (void *)(uintptr_t)&roles[i]);
 	world_run();

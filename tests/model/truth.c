@@ -6,6 +6,8 @@
 
 struct truth_snapshot truth_snapshots[TRUTH_SNAPSHOTS_MAX];
 size_t truth_snapshots_count;
+struct truth_point truth_points[TRUTH_POINTS_MAX];
+size_t truth_points_count;
 struct truth_hold truth_holds[TRUTH_HOLDS_MAX];
 size_t truth_holds_count;
 
@@ -16,7 +18,7 @@ truth_begin(void)
 		for (unsigned f = 0; f < TRUTH_FILES; f++)
 			buf_fini(&truth_snapshots[i].files[f].item);
 	memset(truth_snapshots, 0, sizeof(truth_snapshots));
-	truth_snapshots_count = truth_holds_count = 0;
+	truth_snapshots_count = truth_holds_count = truth_points_count = 0;
 }
 
 static void

@@ -35,6 +35,7 @@ struct truth_snapshot {
 	char dataset[8];
 	bool checkpoint;
 	bool after_loss; /* of a session that began after a pack was lost */
+	bool foreign;    /* of another site: nobody here builds on it */
 	enum truth_state state;
 	unsigned going; /* that many forgets are under way */
 	struct truth_file files[TRUTH_FILES];
@@ -46,6 +47,18 @@ struct truth_hold {
 	enum { HOLD_FIRM, HOLD_LOOSE, HOLD_GONE } state;
 };
 
+#define TRUTH_POINTS_MAX 32
+#define TRUTH_POINT_MAX  3
+
+struct truth_point {
+	struct id id;
+	struct truth_snapshot *snapshots[TRUTH_POINT_MAX];
+	size_t count;
+	enum truth_state state;
+};
+
+extern struct truth_point truth_points[TRUTH_POINTS_MAX];
+extern size_t truth_points_count;
 extern struct truth_snapshot truth_snapshots[TRUTH_SNAPSHOTS_MAX];
 extern size_t truth_snapshots_count;
 extern struct truth_hold truth_holds[TRUTH_HOLDS_MAX];

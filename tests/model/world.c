@@ -26,6 +26,7 @@ struct actor {
 	bool over, dead;
 	bool locks;    /* it waits for the lock, or has it */
 	unsigned doom; /* turns until it dies; 0: it does not */
+	bool of_names; /* of which kind */
 };
 
 static struct actor actors[WORLD_ACTORS_MAX];
@@ -225,9 +226,10 @@ world_nap(unsigned n)
 }
 
 void
-world_doom(unsigned nth)
+world_doom(unsigned nth, bool of_names)
 {
 	actors[current].doom = nth;
+	actors[current].of_names = of_names;
 }
 
 bool
@@ -245,14 +247,15 @@ world_revive(void)
 
 /* Before a call that others can see.  True: it is made by nobody any more. */
 static bool
-turn(void)
+turn_of(bool of_names)
 {
 	struct actor *a;
 
 	if (current < 0)
 		return false;
 	a = &actors[current];
-	if (!a->dead && a->doom > 0 && --a->doom == 0) {
+	if (!a->dead && a->doom > 0 && (of_names || !a->of_names) &&
+	    --a->doom == 0) {
 		a->dead = true;
 		seen_death(current);
 		world_tell("dies");
@@ -264,6 +267,12 @@ turn(void)
 	if (world_one_in(haste))
 		change();
 	return false;
+}
+
+static bool
+turn(void)
+{
+	return turn_of(false);
 }
 
 /* --- Time -------------------------------------------------------------------- */
@@ -373,7 +382,7 @@ int __wrap_fsync(int fd);
 int
 __wrap_fsync(int fd)
 {
-	if (turn())
+	if (turn_of(true))
 		return -1;
 	seen_fsync(fd);
 	return 0; /* a power cut is another campaign's */
@@ -384,7 +393,7 @@ int
 __wrap_syncfs(int fd)
 {
 	(void)fd;
-	return turn() ? -1 : 0;
+	return turn_of(true) ? -1 : 0;
 }
 
 int __wrap_mkdirat(int fd, const char *name, mode_t mode);
@@ -410,7 +419,7 @@ __wrap_unlinkat(int fd, const char *name, int flags)
 {
 	int num;
 
-	if (turn())
+	if (turn_of(true))
 		return -1;
 	seen_before_unlink(fd, name);
 	num = disk_unlink(fd, name, flags);
@@ -425,7 +434,7 @@ __wrap_linkat(int ofd, const char *o, int nfd, const char *n, int flags)
 {
 	int num;
 
-	if (turn())
+	if (turn_of(true))
 		return -1;
 	(void)flags;
 	num = disk_link(ofd, o, nfd, n);
@@ -440,7 +449,7 @@ __wrap_renameat(int ofd, const char *o, int nfd, const char *n)
 {
 	int num;
 
-	if (turn())
+	if (turn_of(true))
 		return -1;
 	num = disk_rename(ofd, o, nfd, n, 0);
 	if (num == 0)
@@ -455,7 +464,7 @@ __wrap_renameat2(int ofd, const char *o, int nfd, const char *n, unsigned flags)
 {
 	int num;
 
-	if (turn())
+	if (turn_of(true))
 		return -1;
 	num = disk_rename(ofd, o, nfd, n, flags);
 	if (num == 0)

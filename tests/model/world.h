@@ -37,8 +37,11 @@ void world_run(void);
 int world_actor(void);
 /* Let others take so many turns. */
 void world_nap(unsigned turns);
-/* Die at the nth turn from now on; 0: do not. */
-void world_doom(unsigned nth);
+/*
+ * Die at the nth turn from now on; of_names: at the nth that makes, moves or
+ * removes a name, or flushes.
+ */
+void world_doom(unsigned nth, bool of_names);
 bool world_is_dead(void);
 /* As another process, after a death. */
 void world_revive(void);
