@@ -31,7 +31,18 @@
 #define CACHE_BLOCK_TARGET ((size_t)1 << 20)
 #define CACHE_NAME_BYTES   80
 
-enum cache_tag { CACHE_END, CACHE_BLOCK, CACHE_POINT };
+#define CACHE_TABLE_HEAD (1 + 4) /* then slots */
+#define CACHE_SLOT_BYTES 16
+#define CACHE_SLOTS_MIN  ((uint32_t)16) /* a power of two, as all are */
+#define CACHE_SLOTS_MAX  ((uint32_t)1 << 16)
+
+enum cache_tag { CACHE_END, CACHE_BLOCK, CACHE_POINT, CACHE_TABLE };
+
+/* Where slots are (cachefinder). */
+struct cachetable {
+	uint64_t at;
+	uint32_t slots_count;
+};
 
 struct cacheblock {
 	uint32_t records_count, stats_bytes, items_bytes;
@@ -55,6 +66,8 @@ struct cachelayer {
 	uint64_t end_at;
 	uint64_t blocks_count;
 	bool ended;             /* by an end, not by a checkpoint */
+	struct buf tables;      /* of cachetable */
+	int64_t written_s;      /* when the file was last written to */
 	const struct buf *only; /* bits: the blocks believed; NULL: all */
 	/* The current block and its place. */
 	uint64_t block_at, next_at, ordinal;
@@ -82,6 +95,8 @@ void cachelayer_fini(struct cachelayer *l);
 void cachelayer_first(struct cachelayer *l);
 void cachelayer_next(struct cachelayer *l);
 void cachelayer_seek(struct cachelayer *l, const char *path, size_t len_bytes);
+/* To the first record of the block at that place of the file. */
+bool cachelayer_enter(struct cachelayer *l, uint64_t block_at);
 /* Back to the first record of the current block. */
 void cachelayer_restart(struct cachelayer *l);
 /* To the first record of the next block. */
@@ -96,6 +111,12 @@ enum err_code cachefile_set_bit(struct buf *bits, uint64_t at,
 
 /* --- writing --------------------------------------------------------------- */
 
+/* One table in the making (cachefinder); zeroed memory is an empty one. */
+struct cachefinder_table {
+	uint8_t *slots; /* CACHE_SLOTS_MAX, made at first use */
+	uint32_t count;
+};
+
 struct cacheout {
 	int dirfd; /* borrowed */
 	int fd;
@@ -109,6 +130,7 @@ struct cacheout {
 	uint32_t count;
 	bool clean; /* it began between two pages */
 	bool young; /* a record in it is */
+	struct cachefinder_table finder;
 };
 
 /* A new file under a name of its own in dirfd, locked; cacheout_fini ends it. */

@@ -16,6 +16,7 @@ cachelayer_fini(struct cachelayer *l)
 {
 	fdio_close(&l->fd);
 	buf_fini(&l->live);
+	buf_fini(&l->tables);
 	buf_fini(&l->stats);
 	buf_fini(&l->items);
 	buf_fini(&l->path);
@@ -140,6 +141,30 @@ see_end(struct cachelayer *l, uint64_t at, uint64_t file_bytes,
 	l->ended = true;
 }
 
+/* A table: *at moves behind it. */
+static bool
+see_table(struct cachelayer *l, uint64_t *at, uint64_t file_bytes,
+    struct id *chain)
+{
+	uint8_t head[CACHE_TABLE_HEAD];
+	struct cachetable t;
+	struct err e;
+
+	if (!take(l, head, sizeof head, *at))
+		return false;
+	memset(&t, 0, sizeof t);
+	t.at = *at + sizeof head;
+	t.slots_count = le_get32(head + 1);
+	if (t.slots_count < CACHE_SLOTS_MIN ||
+	    t.slots_count > CACHE_SLOTS_MAX ||
+	    (t.slots_count & (t.slots_count - 1)) != 0 ||
+	    cachefile_chain(chain, head, sizeof head, &e) != ERR_NONE)
+		return false;
+	*at = t.at + (uint64_t)t.slots_count * CACHE_SLOT_BYTES;
+	return *at <= file_bytes &&
+	    buf_add(&l->tables, &t, sizeof t, &e) == ERR_NONE;
+}
+
 static bool
 see_all(struct cachelayer *l, const struct id *key)
 {
@@ -156,11 +181,15 @@ see_all(struct cachelayer *l, const struct id *key)
 	    cachefile_chain(&chain, head, sizeof head, &e) != ERR_NONE)
 		return false;
 	file_bytes = (uint64_t)st.st_size;
+	l->written_s = st.st_mtim.tv_sec;
 	while (take(l, &tag, 1, at)) {
 		if (tag == CACHE_BLOCK) {
 			if (!see_block(l, &at, file_bytes, &chain))
 				break;
 			blocks_count++;
+		} else if (tag == CACHE_TABLE) {
+			if (!see_table(l, &at, file_bytes, &chain))
+				break;
 		} else if (tag == CACHE_POINT) {
 			if (!see_point(l, &at, blocks_count, &chain))
 				break;
@@ -258,19 +287,50 @@ read_block(struct cachelayer *l)
 	return l->valid;
 }
 
+bool
+cachelayer_enter(struct cachelayer *l, uint64_t block_at)
+{
+	if (l->valid && l->block_at == block_at) {
+		cachelayer_restart(l);
+		return l->valid;
+	}
+	l->valid = false;
+	l->next_at = block_at;
+	return block_at >= CACHE_HEAD_BYTES && block_at < l->end_at &&
+	    enter_block(l) && read_block(l);
+}
+
+/* What is not a block is passed over; false: there is nothing at next_at. */
+static bool
+pass(struct cachelayer *l, bool *is_block)
+{
+	uint8_t head[CACHE_TABLE_HEAD];
+
+	if (!take(l, head, 1, l->next_at))
+		return false;
+	*is_block = head[0] != CACHE_POINT && head[0] != CACHE_TABLE;
+	if (head[0] == CACHE_POINT)
+		l->next_at += CACHE_POINT_BYTES;
+	if (head[0] != CACHE_TABLE)
+		return true;
+	if (!take(l, head, sizeof head, l->next_at))
+		return false;
+	l->next_at +=
+	    sizeof head + (uint64_t)le_get32(head + 1) * CACHE_SLOT_BYTES;
+	return true;
+}
+
 void
 cachelayer_next_block(struct cachelayer *l)
 {
-	uint8_t tag;
+	bool is_block;
 
 	l->valid = false;
 	while (l->next_at < l->end_at) {
-		if (!take(l, &tag, 1, l->next_at))
+		if (!pass(l, &is_block))
 			return;
-		if (tag == CACHE_POINT) {
-			l->next_at += CACHE_POINT_BYTES;
+		if (!is_block)
 			continue;
-		}
 		if (!enter_block(l))
 			return;
 		l->ordinal++;

@@ -1,5 +1,7 @@
 #include "cachefile.h"
 
+#include "cachefinder.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,6 +65,7 @@ cacheout_fini(struct cacheout *co)
 	buf_fini(&co->stats);
 	buf_fini(&co->items);
 	buf_fini(&co->last_path);
+	cachefinder_table_fini(&co->finder);
 }
 
 static enum err_code
@@ -87,6 +90,62 @@ put(struct cacheout *co, const void *bytes, size_t len_bytes, struct err *e)
 	return rc;
 }
 
+/* --- tables --------------------------------------------------------------- */
+
+static enum err_code
+put_table(struct cacheout *co, struct err *e)
+{
+	OWNED(buf_fini) struct buf slots = {0};
+	uint8_t head[CACHE_TABLE_HEAD] = {CACHE_TABLE};
+	enum err_code rc;
+
+	if (co->finder.count == 0)
+		return ERR_NONE;
+	rc = cachefinder_table_take(&co->finder, &slots, e);
+	le_put32(head + 1, (uint32_t)(slots.len_bytes / CACHE_SLOT_BYTES));
+	if (rc == ERR_NONE)
+		rc = cachefile_chain(&co->chain, head, sizeof head, e);
+	if (rc == ERR_NONE)
+		rc = put(co, head, sizeof head, e);
+	return rc == ERR_NONE ? put(co, slots.bytes, slots.len_bytes, e) : rc;
+}
+
+/* Of a file that is empty, or too young, nothing is ever found again. */
+static bool
+is_findable(const uint8_t stat[CACHE_STAT_BYTES])
+{
+	return le_get64(stat + 16) != 0 && le_get64(stat + 16) != UINT64_MAX;
+}
+
+/* The block's files, so that they are found when they have moved. */
+static enum err_code
+note_files(struct cacheout *co, const struct cacheblock *b,
+    const struct buf *stats, uint64_t block_at, uint64_t ordinal, struct err *e)
+{
+	struct le_reader r;
+	enum err_code rc = ERR_NONE;
+
+	le_init(&r, stats->bytes, stats->len_bytes);
+	for (uint32_t i = 0; i < b->records_count && rc == ERR_NONE; i++) {
+		const uint8_t *stat;
+
+		(void)le_take_varint(&r);
+		(void)le_take(&r, le_take_varint(&r));
+		stat = le_take(&r, CACHE_STAT_BYTES);
+		(void)le_take_varint(&r);
+		if (r.bad || ordinal > UINT32_MAX)
+			return ERR_NONE;
+		if (!is_findable(stat))
+			continue;
+		if (cachefinder_table_is_full(&co->finder))
+			rc = put_table(co, e);
+		if (rc == ERR_NONE)
+			rc = cachefinder_table_add(&co->finder, stat, block_at,
+			    (uint32_t)ordinal, e);
+	}
+	return rc;
+}
+
 /* --- blocks --------------------------------------------------------------- */
 
 static enum err_code
@@ -94,6 +153,7 @@ put_block(struct cacheout *co, const struct cacheblock *b,
     const struct buf *stats, const struct buf *items, struct err *e)
 {
 	uint8_t header[CACHE_BLOCK_BYTES] = {CACHE_BLOCK};
+	uint64_t at = co->bytes, ordinal = co->blocks_count;
 	enum err_code rc;
 
 	le_put32(header + 1, b->records_count);
@@ -112,7 +172,7 @@ put_block(struct cacheout *co, const struct cacheblock *b,
 		rc = put(co, items->bytes, items->len_bytes, e);
 	co->records_count += b->records_count;
 	co->blocks_count++;
-	return rc;
+	return rc == ERR_NONE ? note_files(co, b, stats, at, ordinal, e) : rc;
 }
 
 static enum err_code
@@ -246,6 +306,8 @@ cacheout_checkpoint(struct cacheout *co, const struct id *snapshot,
 	struct id sum;
 	enum err_code rc = end_block(co, NULL, 0, e);
 
+	if (rc == ERR_NONE)
+		rc = put_table(co, e);
 	co->clean = clean;
 	sum = co->chain;
 	memcpy(point + 1, snapshot->bytes, ID_BYTES);
@@ -270,6 +332,8 @@ cacheout_end(struct cacheout *co, const struct id *snapshot,
 	struct id sum;
 	enum err_code rc = end_block(co, NULL, 0, e);
 
+	if (rc == ERR_NONE)
+		rc = put_table(co, e);
 	sum = co->chain;
 	if (rc == ERR_NONE)
 		rc = buf_add_byte(&end, CACHE_END, e);

@@ -377,8 +377,36 @@ check_links(struct capture *c, const struct source_item *item,
 	return capture_item_settle(c, e);
 }
 
+/*
+ * Its content and what it carried are as they were at its old path.  Names of
+ * one file are a group named after the first of them: that is another now.
+ */
 static enum err_code
-take_unchanged(struct capture *c, const struct source_item *item,
+take_moved(struct capture *c, struct source_item *item,
+    const struct statecache_hit *hit, struct err *e)
+{
+	OWNED(item_fini) struct item old = {0};
+	enum err_code rc;
+
+	if (!has_links(item))
+		return add_encoded(c, item, hit->encoded, hit->len_bytes,
+		    INT64_MAX, e);
+	rc = item_decode(&old, hit->encoded, hit->len_bytes, e);
+	if (rc == ERR_NONE)
+		rc = join_links(c, item, e);
+	if (rc != ERR_NONE)
+		return rc;
+	old.entry.linked = true;
+	memcpy(old.entry.link_group, item->entry.link_group, ENTRY_LINK_BYTES);
+	buf_clear(&c->encoded);
+	rc = item_encode(&c->encoded, &old, e);
+	return rc == ERR_NONE ? add_encoded(c, item, c->encoded.bytes,
+				    c->encoded.len_bytes, INT64_MAX, e)
+			      : rc;
+}
+
+static enum err_code
+take_unchanged(struct capture *c, struct source_item *item,
     enum statecache_answer answer, const struct statecache_hit *hit,
     struct err *e)
 {
@@ -387,6 +415,7 @@ take_unchanged(struct capture *c, const struct source_item *item,
 	switch (answer) {
 	case STATECACHE_HELD: return ERR_NONE;
 	case STATECACHE_PAGE: return take_page(c, item, hit, e);
+	case STATECACHE_MOVED: return take_moved(c, item, hit, e);
 	default:
 		return add_encoded(c, item, hit->encoded, hit->len_bytes,
 		    INT64_MAX, e);
@@ -404,7 +433,8 @@ capture_item_take(struct capture *c, struct source_item *item, struct err *e)
 		return note_problem(c, &item->entry.path, item->problem.text,
 		    e);
 	rc = look_up(c, item, &answer, &hit, e);
-	if (rc == ERR_NONE && answer != STATECACHE_UNKNOWN && has_links(item))
+	if (rc == ERR_NONE && answer != STATECACHE_UNKNOWN &&
+	    answer != STATECACHE_MOVED && has_links(item))
 		rc = check_links(c, item, &answer, &hit, e);
 	if (rc != ERR_NONE)
 		return rc;

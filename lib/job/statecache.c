@@ -12,6 +12,7 @@
 #include <bascule/store.h>
 
 #include "cachefile.h"
+#include "cachefinder.h"
 
 /*
  * C1. At most these files: NAME (the base), NAME.d (what the last run found
@@ -44,6 +45,7 @@ struct statecache {
 	bool broken;
 	uint32_t replayed;
 	struct cachelayer *previous; /* stands at the path asked for last */
+	struct cachefinder finder;   /* in one of the layers */
 };
 
 /* --- files ---------------------------------------------------------------- */
@@ -174,7 +176,7 @@ statecache_open(struct statecache **out, const char *state_dir,
 	sc = calloc(1, sizeof(*sc));
 	if (sc == NULL)
 		return err_nomem(e);
-	sc->dirfd = sc->out.fd = -1;
+	sc->dirfd = sc->out.fd = sc->finder.look.fd = -1;
 	rc = make_key(sc, name, e);
 	if (rc == ERR_NONE)
 		rc = open_dir(sc, state_dir, e);
@@ -200,6 +202,7 @@ statecache_discard(struct statecache **scp)
 	if (sc->out.name[0] != '.')
 		sc->out.name[0] = '\0';
 	cacheout_fini(&sc->out);
+	cachefinder_forget(&sc->finder);
 	for (size_t i = 0; i < sc->layers_count; i++)
 		cachelayer_fini(&sc->layers[i]);
 	buf_fini(&sc->live);
@@ -212,6 +215,7 @@ statecache_discard(struct statecache **scp)
 static void
 drop(struct statecache *sc, size_t i)
 {
+	cachefinder_forget(&sc->finder);
 	cachelayer_fini(&sc->layers[i]);
 	sc->layers_count--;
 	for (; i < sc->layers_count; i++) {
@@ -307,6 +311,28 @@ begins_page(const struct cachelayer *l)
 	    l->block.page_items_count == l->block.records_count;
 }
 
+/*
+ * A file in a directory that was moved has all it had but its path.  What was
+ * made since a layer was written is not in there, and not looked for.
+ */
+static bool
+find_moved(struct statecache *sc, const struct source_item *item,
+    struct statecache_hit *hit)
+{
+	uint8_t stat[CACHE_STAT_BYTES];
+
+	if (item->entry.type != ENTRY_FILE || item->entry.size_bytes == 0 ||
+	    item->inode == 0)
+		return false;
+	put_stat(stat, item);
+	for (size_t i = 0; i < sc->layers_count; i++)
+		if (item->ctime_s <= sc->layers[i].written_s &&
+		    cachefinder_find(&sc->finder, &sc->layers[i], stat))
+			return cachelayer_item(&sc->finder.look, &hit->encoded,
+			    &hit->len_bytes);
+	return false;
+}
+
 enum statecache_answer
 statecache_find(struct statecache *sc, const struct source_item *item,
     bool between_pages, struct statecache_hit *hit)
@@ -328,7 +354,8 @@ statecache_find(struct statecache *sc, const struct source_item *item,
 			found = l;
 	}
 	if (found == NULL)
-		return STATECACHE_UNKNOWN;
+		return find_moved(sc, item, hit) ? STATECACHE_MOVED
+						 : STATECACHE_UNKNOWN;
 	if (between_pages && begins_page(found)) {
 		sc->run = found;
 		return hold(sc, hit);

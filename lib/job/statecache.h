@@ -10,6 +10,7 @@
  *	for each item in path order: statecache_find, and then one of
  *		UNKNOWN	read it, statecache_add
  *		SAME	statecache_add
+ *		MOVED	the same: what its path held before is of no matter
  *		HELD	nothing yet: it may become a whole page
  *		PAGE	add hit.page to the tree, statecache_take_page
  *		BROKEN	no page after all: statecache_replay until it is
@@ -44,13 +45,15 @@ void statecache_trust(struct statecache *sc,
 enum statecache_answer {
 	STATECACHE_UNKNOWN,
 	STATECACHE_SAME,
+	STATECACHE_MOVED,
 	STATECACHE_HELD,
 	STATECACHE_PAGE,
 	STATECACHE_BROKEN
 };
 
 struct statecache_hit {
-	/* SAME: its encoded item, borrowed until the next call. */
+	/* SAME: its encoded item, borrowed until the next call.  MOVED: its
+	   item at another path, with device, inode, size and times. */
 	const uint8_t *encoded;
 	size_t len_bytes;
 	/* PAGE: it and those held are this page. */

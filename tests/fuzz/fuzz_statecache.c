@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../lib/job/cachefile.h"
+#include "../lib/job/cachefinder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len_bytes);
 
@@ -32,6 +32,8 @@ chain(struct id *c, const void *bytes, size_t len_bytes)
 static void
 walk(const struct buf *file)
 {
+	struct cachefinder finder = {.look = {.fd = -1}};
+	uint8_t stat[CACHE_STAT_BYTES] = {0};
 	struct cachelayer l;
 	const uint8_t *item;
 	size_t item_bytes;
@@ -47,6 +49,13 @@ walk(const struct buf *file)
 		    item[0] == item[item_bytes - 1])
 			cachelayer_seek(&l, "m", 1);
 	cachelayer_restart(&l);
+	if (l.valid)
+		memcpy(stat, l.stat, sizeof stat);
+	if (cachefinder_find(&finder, &l, stat))
+		(void)cachelayer_item(&finder.look, &item, &item_bytes);
+	stat[0] ^= 1;
+	(void)cachefinder_find(&finder, &l, stat);
+	cachefinder_forget(&finder);
 	cachelayer_fini(&l);
 }
 
@@ -57,6 +66,8 @@ with_sums(const uint8_t *bytes, size_t len_bytes)
 	OWNED(buf_fini) struct buf file = {0};
 	uint8_t header[CACHE_BLOCK_BYTES] = {CACHE_BLOCK};
 	uint8_t point[CACHE_POINT_BYTES] = {CACHE_POINT, 's'};
+	uint8_t table[CACHE_TABLE_HEAD + CACHE_SLOTS_MIN * CACHE_SLOT_BYTES] = {
+	    CACHE_TABLE};
 	struct id c = {{0}}, sum;
 	struct err e;
 	size_t stats_bytes = bytes[1] * 4U;
@@ -81,6 +92,17 @@ with_sums(const uint8_t *bytes, size_t len_bytes)
 	chain(&c, header, sizeof header);
 	add(&file, header, sizeof header);
 	add(&file, bytes, len_bytes);
+	/* Every slot leads to the one block, or near it. */
+	le_put32(table + 1, CACHE_SLOTS_MIN);
+	for (size_t i = 0; i < CACHE_SLOTS_MIN; i++) {
+		uint8_t *slot =
+		    table + sizeof table - (i + 1) * CACHE_SLOT_BYTES;
+
+		le_put32(slot + 4, (uint32_t)i / 8);
+		le_put64(slot + 8, CACHE_HEAD_BYTES + (i & 1));
+	}
+	chain(&c, table, CACHE_TABLE_HEAD);
+	add(&file, table, sizeof table);
 	chain(&c, point, 1 + ID_BYTES);
 	memcpy(point + 1 + ID_BYTES, c.bytes, ID_BYTES);
 	add(&file, point, sizeof point);

@@ -74,6 +74,21 @@ is 'nothing is opened twice after kill -9' "$(wc -l <twice)" 0
 opened log2 before | sort >done2
 holds 'the second run went further' test "$(wc -l <done2)" -gt 20
 
+# --- ended by the system
+(watched log4 "$B" -r repo --quiet backup --checkpoint 60 $data) >out4 2>err4 &
+pid=$!
+remember $pid
+sleep 2
+kill -TERM "$(traced $pid)"
+wait $pid
+is 'ended: 143' $? 143
+holds 'it says so, too' grep -q 'goes on from there' err4
+opened log4 all | sort >fourth
+sort done1 done2 | comm -12 - fourth >twice
+is 'nothing is opened twice after SIGINT' "$(wc -l <twice)" 0
+opened log4 before | sort >done4
+holds 'it went further' test "$(wc -l <done4)" -gt 20
+
 # --- to the end
 watched log3 "$B" -r repo --json backup $data >summary 2>/dev/null &
 pid=$!
@@ -81,8 +96,8 @@ remember $pid
 wait $pid
 is 'the third run ends well' $? 0
 opened log3 all | sort >third
-sort done1 done2 | comm -12 - third >twice
-is 'nothing is opened twice after SIGINT' "$(wc -l <twice)" 0
+sort done1 done2 done4 | comm -12 - third >twice
+is 'nothing is opened twice after SIGTERM' "$(wc -l <twice)" 0
 is 'no checkpoint is left' "$(checkpoints)" 0
 is 'nor a part of the cache' "$(ls state/cache | grep -c '\.p')" 0
 mkdir all

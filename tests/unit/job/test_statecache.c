@@ -26,6 +26,7 @@ Suite *suite_job_statecache(void);
 struct file {
 	bool there, young, linked;
 	uint32_t version;
+	size_t was; /* at another path: of which file, and 1 */
 };
 
 static struct tmpdir state;
@@ -40,7 +41,7 @@ struct run {
 	uint64_t open_items_count; /* of the page in the making */
 	struct id open_page;
 	bool page_is_whole;
-	size_t read_count, pages_count;
+	size_t read_count, pages_count, moved_count;
 	size_t stop_at, checkpoint_every;
 	enum err_code rc;
 };
@@ -53,7 +54,7 @@ setup(void)
 	tmpdir_make(&state);
 	paths = items_paths(ITEMS, &rand);
 	for (size_t i = 0; i < ITEMS; i++)
-		files[i] = (struct file){true, false, i % 50 == 3, 1};
+		files[i] = (struct file){true, false, i % 50 == 3, 1, 0};
 	snapshots_count = snapshots_made = 0;
 }
 
@@ -100,11 +101,19 @@ keep_only(const struct id *kept, size_t count)
 	snapshots_count = n;
 }
 
+/* Whose inode it is. */
+static size_t
+self(size_t i)
+{
+	return files[i].was == 0 ? i : files[i].was - 1;
+}
+
 static size_t
 encode(size_t i, char out[80])
 {
-	return (size_t)snprintf(out, 80, "item %zu in its version %u, %.*s", i,
-	    files[i].version, (int)(i % 23), "......................");
+	return (size_t)snprintf(out, 80, "item %zu in its version %u, %.*s",
+	    self(i), files[i].version, (int)(self(i) % 23),
+	    "......................");
 }
 
 static void
@@ -116,9 +125,10 @@ item_of(struct source_item *item, size_t i)
 	ck_assert(entry_set_path(&item->entry, paths[i], strlen(paths[i]),
 		      &e) == ERR_NONE);
 	item->entry.type = ENTRY_FILE;
-	item->inode = i;
-	item->entry.size_bytes = 100 + i % 3;
-	item->entry.mtime_s = files[i].young ? 1000000 : 1000 + (int64_t)i;
+	item->inode = 1 + self(i);
+	item->entry.size_bytes = 100 + self(i) % 3;
+	item->entry.mtime_s =
+	    files[i].young ? 1000000 : 1000 + (int64_t)self(i);
 	item->ctime_s = item->entry.mtime_s;
 	item->ctime_ns = files[i].version;
 }
@@ -244,12 +254,13 @@ visit(struct run *r, size_t i)
 		    &hit);
 	}
 	ck_assert(a != STATECACHE_BROKEN);
-	if (a == STATECACHE_SAME) {
+	r->moved_count += a == STATECACHE_MOVED;
+	if (a == STATECACHE_SAME || a == STATECACHE_MOVED) {
 		ck_assert_uint_eq(hit.len_bytes, encode(i, text));
 		ck_assert_mem_eq(hit.encoded, text, hit.len_bytes);
 	}
-	if (a != STATECACHE_UNKNOWN && a != STATECACHE_SAME &&
-	    files[i].linked && snapshots_made % 3 == 1) {
+	if ((a == STATECACHE_HELD || a == STATECACHE_PAGE) && files[i].linked &&
+	    snapshots_made % 3 == 1) {
 		statecache_refuse(r->sc); /* its group is another */
 		settle(r);
 		a = STATECACHE_SAME;
@@ -387,6 +398,54 @@ START_TEST(only_what_changed_is_read)
 }
 END_TEST
 
+static void
+move(size_t from, size_t to)
+{
+	files[to] = files[from];
+	files[to].there = true;
+	files[to].was = self(from) + 1;
+	files[from].there = false;
+}
+
+START_TEST(what_was_moved_is_not_read_again)
+{
+	struct run r;
+
+	for (size_t i = 100; i < 150; i++)
+		files[i].there = false;
+	(void)walk(ITEMS, 0);
+	for (size_t i = 0; i < 50; i++)
+		move(300 + i, 100 + i);
+	r = walk(ITEMS, 0);
+	ck_assert_uint_eq(r.read_count, 0);
+	ck_assert_uint_eq(r.moved_count, 50);
+	r = walk(ITEMS, 0);
+	ck_assert_uint_eq(r.read_count + r.moved_count, 0);
+	/* Two that changed places, and one that changed on the way. */
+	move(100, 300);
+	move(101, 100);
+	move(300, 101);
+	move(102, 302);
+	files[302].version++;
+	r = walk(ITEMS, 0);
+	ck_assert_uint_eq(r.read_count, 1);
+	ck_assert_uint_eq(r.moved_count, 2);
+	/* What a killed run saw, too; what is young never. */
+	files[550].young = true;
+	(void)walk(ITEMS, 0);
+	files[20].version++;
+	files[21].version++;
+	r = walk(50, 10);
+	ck_assert_uint_eq(r.read_count, 2);
+	move(20, 340);
+	move(21, 341);
+	move(550, 342);
+	r = walk(ITEMS, 0);
+	ck_assert_uint_eq(r.read_count, 1);
+	ck_assert_uint_eq(r.moved_count, 2);
+}
+END_TEST
+
 START_TEST(young_files_are_read_again)
 {
 	for (size_t i = 0; i < ITEMS; i += 10)
@@ -496,6 +555,8 @@ START_TEST(a_flipped_bit_costs_time_and_nothing_else)
 		/* Every page is held up to its last item, and then is none. */
 		for (size_t i = 0; n % 2 == 0 && i < ITEMS; i++)
 			files[i].version += ends_page(i);
+		for (size_t i = 400; n % 3 == 1 && i < 440; i++)
+			move(i, i - 200);
 		r = walk(ITEMS, 0);
 		ck_assert(r.rc == ERR_NONE || r.rc == ERR_CORRUPT);
 		if (r.rc == ERR_CORRUPT) {
@@ -520,6 +581,7 @@ suite_job_statecache(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_was_read_is_not_read_again);
 	tcase_add_test(tc, only_what_changed_is_read);
+	tcase_add_test(tc, what_was_moved_is_not_read_again);
 	tcase_add_test(tc, young_files_are_read_again);
 	tcase_add_test(tc,
 	    a_killed_run_is_gone_on_with_from_its_last_checkpoint);
