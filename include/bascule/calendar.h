@@ -289,6 +289,7 @@ struct retain_rule {
 struct retain_point {
 	uint64_t sequence; /* the order they were taken in; unique */
 	struct utc at;
+	int64_t age_ns;   /* so long it has surely been there */
 	uint32_t flags;   /* RETAIN_IS_... */
 	uint32_t reasons; /* out: 0 when it may go */
 };
@@ -298,7 +299,8 @@ struct retain_point {
  * are in that of their sequence, oldest first.  The newest (by
  * sequence) of each of the n latest non-empty buckets stays, in UTC; what is
  * dated more than RETAIN_FUTURE_NS after now fills no bucket, is nobody's
- * "last", and stays.  The result is never empty, and holds a verified point if
+ * "last", and stays.  As old as RETAIN_WITHIN asks for is only what is so by
+ * its date and by age_ns: no clock can hurry that.  The result is never empty, and holds a verified point if
  * there was one.
  */
 void retain_judge(struct retain_point *points, size_t count,

@@ -123,7 +123,9 @@ enum err_code capture_run(struct store *st, const struct capture_options *opt,
 /*
  * Each series (service and dataset) is judged by itself (retain_judge); then a
  * snapshot stays with every recovery point that keeps another of its
- * snapshots, so that points stay whole.
+ * snapshots, so that points stay whole.  Pure: what stays follows from the
+ * snapshots, the rule, the date and how long each has surely been here
+ * (ages_of), which no clock that is set wrong can hurry.
  */
 
 struct retain_rule; /* calendar.h */
@@ -140,7 +142,8 @@ struct retention_options {
 	const char *service; /* NULL: all of them */
 	struct utc now;
 	int64_t
-	    immutable_ns; /* of a copy: none goes before it was here so long */
+	    immutable_ns; /* of a copy: none goes before it was here so long;
+			   * by the repository's own clock (ages_of) */
 	/* RETAIN_IS_... that only others know.  NULL: nobody does. */
 	uint32_t (*flags)(void *ctx, const struct id *snapshot);
 	void *ctx;

@@ -559,14 +559,45 @@ enum err_code intake_point(struct intake *in, const void *bytes,
 /* Take what this Ed25519 key signs, of any service, from now on. */
 enum err_code store_pin_writer(struct intake *in, const uint8_t key[32],
     struct err *e) MUST_CHECK;
-/* When its file was made here, by this machine's clock.  ERR_NOTFOUND. */
-enum err_code store_snapshot_received(struct store *st, const char *service,
-    const struct id *id, struct utc *at, struct err *e) MUST_CHECK;
 /* The bytes of a snapshot's or point's file, for sending. */
 enum err_code store_snapshot_bytes(struct store *st, const char *service,
     const struct id *id, struct buf *out, struct err *e) MUST_CHECK;
 enum err_code store_point_bytes(struct store *st, const char *service,
     const struct id *id, struct buf *out, struct err *e) MUST_CHECK;
+
+/* --- Age: time that has surely passed --------------------------------------- */
+
+/*
+ * How long each snapshot has been here, whatever the clocks were set to: the
+ * repository's own clock grows, from one look at it to the next, by the less
+ * that the boot-time and the wall clock have moved.  So it is never more than
+ * the time that has passed, and less where nobody looked or the machine was
+ * off.  Every session, commit and forgetting looks.
+ */
+struct age {
+	struct id snapshot;
+	int64_t since_ns; /* of that clock */
+};
+struct ages {
+	int64_t now_ns;
+	struct age *all; /* by snapshot */
+	size_t count;
+};
+enum err_code ages_read(struct ages *out, struct store *st,
+    struct err *e) MUST_CHECK;
+void ages_fini(struct ages *a);
+/* 0 for one that is not known. */
+int64_t ages_of(const struct ages *a, const struct id *snapshot);
+/*
+ * Note which snapshots are here, in a store for writing: the age of those that
+ * were not known begins.  What cannot be noted only stays longer.
+ */
+void ages_sync(struct store *st);
+/*
+ * One look at the clock of the repository at path: whoever runs for long does
+ * that every few minutes, so that no age is lost.
+ */
+enum err_code ages_look(const char *path, struct err *e) MUST_CHECK;
 
 /* --- Holds: signed reasons to keep ---------------------------------------- */
 

@@ -78,7 +78,8 @@ judge_alone(struct retain_point *p, const struct retain_rule *rule,
 		age_ns = now.ns < p->at.ns ? INT64_MIN : INT64_MAX;
 	if (age_ns < -RETAIN_FUTURE_NS)
 		p->reasons |= RETAIN_FUTURE;
-	else if (age_ns <= rule->within_ns && rule->within_ns > 0)
+	else if (rule->within_ns > 0 &&
+	    (age_ns <= rule->within_ns || p->age_ns <= rule->within_ns))
 		p->reasons |= RETAIN_WITHIN;
 	if (p->flags & RETAIN_IS_PREFAILOVER)
 		p->reasons |= RETAIN_PREFAILOVER;

@@ -36,6 +36,7 @@ struct judging {
 	struct retention *r;
 	const struct retention_options *opt;
 	struct hold_list holds;
+	struct ages ages;
 	struct retain_point *points; /* room for all */
 	bool *done;
 };
@@ -44,6 +45,7 @@ static void
 judging_fini(struct judging *j)
 {
 	hold_list_fini(&j->holds);
+	ages_fini(&j->ages);
 	free(j->points);
 	free(j->done);
 }
@@ -106,6 +108,7 @@ judge_series(struct judging *j, size_t first)
 		j->points[count++] =
 		    (struct retain_point){.sequence = (uint64_t)i,
 			.at = s->started,
+			.age_ns = ages_of(&j->ages, &s->id),
 			.flags = flags_of(j, s)};
 	}
 	retain_judge(j->points, count, j->opt->rule, j->opt->now);
@@ -116,28 +119,15 @@ judge_series(struct judging *j, size_t first)
 
 /* --- how long it has been here ------------------------------------------------- */
 
-/* A clock that was set back makes it young, and who cannot tell keeps it. */
-static bool
-is_immutable(struct store *st, const struct retention_options *opt,
-    const struct snapshot *s)
-{
-	struct utc at;
-	struct err e;
-
-	if (store_snapshot_received(st, s->service, &s->id, &at, &e) !=
-	    ERR_NONE)
-		return e.code != ERR_NOTFOUND;
-	if (at.ns < s->started.ns)
-		at = s->started;
-	return opt->now.ns - at.ns < opt->immutable_ns;
-}
-
 static void
-judge_received(struct retention *r, struct store *st,
-    const struct retention_options *opt)
+judge_received(struct judging *j)
 {
-	for (size_t i = 0; opt->immutable_ns > 0 && i < r->list.count; i++)
-		if (is_immutable(st, opt, &r->list.snapshots[i]))
+	struct retention *r = j->r;
+
+	for (size_t i = 0; i < r->list.count; i++)
+		if (j->opt->immutable_ns > 0 &&
+		    ages_of(&j->ages, &r->list.snapshots[i].id) <
+			j->opt->immutable_ns)
 			r->reasons[i] |= RETENTION_IMMUTABLE;
 }
 
@@ -196,9 +186,13 @@ retention_judge(struct retention *out, struct store *st,
 {
 	OWNED(retention_fini) struct retention r = {0};
 	OWNED(judging_fini) struct judging j = {.r = &r, .opt = opt};
-	enum err_code rc = hold_list(&j.holds, st, e);
+	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
+	ages_sync(st);
+	rc = hold_list(&j.holds, st, e);
+	if (rc == ERR_NONE)
+		rc = ages_read(&j.ages, st, e);
 	if (rc == ERR_NONE)
 		rc = snapshot_list(&r.list, st, opt->service, NULL, NULL, e);
 	if (rc != ERR_NONE)
@@ -211,7 +205,7 @@ retention_judge(struct retention *out, struct store *st,
 	for (size_t i = 0; i < r.list.count; i++)
 		if (!j.done[i])
 			judge_series(&j, i);
-	judge_received(&r, st, opt);
+	judge_received(&j);
 	rc = keep_points(&r, st, opt->service, e);
 	if (rc != ERR_NONE)
 		return rc;

@@ -1,10 +1,12 @@
 #include "ageing.h"
 
-#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bascule/base/fdio.h>
 #include <bascule/base/le.h>
+
+#define KEEP_EVERY_NS (60 * NS_PER_S)
 
 /* "01234567-89ab-..." without its dashes; zeros when it is none. */
 static void
@@ -101,47 +103,89 @@ ageing_decode(struct ageing *out, const uint8_t *family, const void *bytes,
 	    : err_set(e, ERR_CORRUPT, "the clock runs below zero");
 }
 
-static enum err_code
-keep(struct session *se, int dir_fd, const struct ageing *a, struct err *e)
+/* One that died here left its temporary. */
+enum err_code
+ageing_replace(struct store *st, const char *tmp, const struct repo_file *f,
+    struct err *e)
 {
+	ASSERT(st->locked);
+	(void)unlinkat(st->tmp_fd, tmp, 0);
+	return repo_replace(st, tmp, f, e);
+}
+
+static enum err_code
+keep(struct store *st, const struct ageing *a, struct err *e)
+{
+	OWNED(fdio_close) int fd = -1;
 	uint8_t bytes[AGEING_BYTES];
-	char tmp[SESSION_TEMPORARY_BYTES];
-	struct repo_file f = {.dirfd = dir_fd,
-	    .what = "condemned",
+	struct repo_file f = {.what = "condemned",
 	    .name = "clock",
 	    .bytes = bytes,
 	    .len_bytes = sizeof(bytes)};
+	enum err_code rc = repo_make_dir(&fd, st->dir_fd, "condemned", e);
 
-	ASSERT(se->store->locked);
-	ageing_encode(a, se->store->family, bytes);
-	session_temporary(se, tmp);
-	return repo_replace(se->store, tmp, &f, e);
+	ageing_encode(a, st->family, bytes);
+	f.dirfd = fd;
+	return rc == ERR_NONE ? ageing_replace(st, "clock.new", &f, e) : rc;
 }
 
-enum err_code
-ageing_observe(struct store *st, struct session *se, int64_t *age_ns,
-    struct err *e)
+/* Missing or damaged: it begins, as one that never saw a boot. */
+static enum err_code
+load(struct ageing *out, struct store *st, struct err *e)
 {
 	OWNED(buf_fini) struct buf b = {0};
 	OWNED(fdio_close) int fd = -1;
-	struct ageing a = {0}, now;
-	enum err_code rc;
+	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "condemned", e);
 
-	*age_ns = 0;
-	rc = se != NULL ? repo_make_dir(&fd, st->dir_fd, "condemned", e)
-			: repo_open_dir(&fd, st->dir_fd, "condemned", e);
-	if (rc == ERR_NOTFOUND)
-		return ERR_NONE;
+	memset(out, 0, sizeof(*out));
 	if (rc == ERR_NONE)
 		rc = repo_slurp(&b, fd, "clock", AGEING_BYTES, e);
 	if (rc == ERR_NONE)
-		rc = ageing_decode(&a, st->family, b.bytes, b.len_bytes, e);
-	if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT)
-		a = (struct ageing){0};
-	else if (rc != ERR_NONE)
-		return err_wrap(e, "'%s/condemned/clock'", st->path);
+		rc = ageing_decode(out, st->family, b.bytes, b.len_bytes, e);
+	if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT) {
+		*out = (struct ageing){0};
+		return ERR_NONE;
+	}
+	return rc == ERR_NONE ? rc
+			      : err_wrap(e, "'%s/condemned/clock'", st->path);
+}
+
+/* A clock that went back, too: from there it counts on. */
+static bool
+is_due(const struct ageing *was, const struct ageing *now)
+{
+	return memcmp(was->boot, now->boot, AGEING_BOOT_BYTES) != 0 ||
+	    now->boot_ns < was->boot_ns || now->wall_ns < was->wall_ns ||
+	    now->boot_ns - was->boot_ns >= KEEP_EVERY_NS;
+}
+
+enum err_code
+ageing_observe(struct store *st, enum ageing_keep how, int64_t *age_ns,
+    struct err *e)
+{
+	struct ageing was, is, now;
+	enum err_code rc = load(&was, st, e);
+
+	*age_ns = 0;
+	if (rc != ERR_NONE)
+		return rc;
 	ageing_now(&now);
-	ageing_advance(&a, &now);
-	*age_ns = a.age_ns;
-	return se == NULL ? ERR_NONE : keep(se, fd, &a, e);
+	is = was;
+	ageing_advance(&is, &now);
+	*age_ns = is.age_ns;
+	if (how == AGEING_LOOK || (how == AGEING_TICK && !is_due(&was, &now)))
+		return ERR_NONE;
+	return keep(st, &is, e);
+}
+
+enum err_code
+ageing_tick(struct store *st, struct err *e)
+{
+	int64_t age_ns;
+	enum err_code rc;
+
+	if (st->access != STORE_WRITE)
+		return ERR_NONE;
+	rc = ageing_observe(st, AGEING_TICK, &age_ns, e);
+	return rc == ERR_NOSPACE ? ERR_NONE : rc;
 }

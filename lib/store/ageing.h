@@ -29,10 +29,25 @@ enum err_code ageing_decode(struct ageing *out, const uint8_t *family,
     const void *bytes, size_t len_bytes, struct err *e) MUST_CHECK;
 
 /*
- * Observe the repository's.  With a session (inside repo_lock) it is kept;
- * NULL only looks.  A clock that is missing or damaged begins at 0.
+ * Observe the repository's.  A clock that is missing or damaged begins at 0.
+ * To keep what was observed one must be inside repo_lock.
  */
-enum err_code ageing_observe(struct store *st, struct session *se,
+enum ageing_keep {
+	AGEING_LOOK, /* nothing is kept */
+	AGEING_TICK, /* it is when that last happened a minute ago */
+	AGEING_KEEP
+};
+enum err_code ageing_observe(struct store *st, enum ageing_keep keep,
     int64_t *age_ns, struct err *e) MUST_CHECK;
+
+/*
+ * AGEING_TICK, for whoever comes by inside repo_lock to write.  For want of
+ * room age is lost, which lengthens what is measured, and nothing fails.
+ */
+enum err_code ageing_tick(struct store *st, struct err *e) MUST_CHECK;
+
+/* A file in condemned/, inside repo_lock; tmp: its name in tmp/. */
+enum err_code ageing_replace(struct store *st, const char *tmp,
+    const struct repo_file *f, struct err *e) MUST_CHECK;
 
 #endif

@@ -6,6 +6,7 @@
 #include <bascule/base/fdio.h>
 
 #include "format.h"
+#include "kept.h"
 #include "parts.h"
 #include "pin.h"
 
@@ -134,6 +135,8 @@ checking_run(struct checking *ck, struct err *e)
 		rc = check_sessions(ck, e);
 	if (rc == ERR_NONE)
 		rc = pin_check_all(ck, e);
+	if (rc == ERR_NONE)
+		rc = kept_check(ck, e);
 	if (rc == ERR_NONE)
 		rc = checking_packs(ck, e);
 	if (rc == ERR_NONE)

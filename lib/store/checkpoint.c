@@ -26,6 +26,23 @@ is_ours(const struct session *se, const struct snapshot *s, const char *dataset)
 }
 
 /*
+ * Somebody else builds on it, or holds it: it stays for a later sweep.  Who
+ * cannot be asked may, too.
+ */
+static bool
+is_in_use(struct session *se, const struct hold_list *holds,
+    const struct id *snapshot)
+{
+	struct err e;
+
+	for (size_t i = 0; i < holds->count; i++)
+		for (size_t k = 0; k < holds->holds[i].snapshots_count; k++)
+			if (id_equal(&holds->holds[i].snapshots[k], snapshot))
+				return true;
+	return session_check_pins(se->store, se, snapshot, &e) != ERR_NONE;
+}
+
+/*
  * Only roots go: what they name stays until a collection.  Dying in between
  * leaves the rest to the next sweep.
  */
@@ -35,7 +52,9 @@ checkpoint_sweep(struct session *se, const char *service, const char *dataset,
 {
 	OWNED(repo_unlock_owned) struct store *held = NULL;
 	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	OWNED(hold_list_fini) struct hold_list holds = {0};
 	OWNED(fdio_close) int fd = -1;
+	struct err bent;
 	char hex[ID_HEX_BYTES];
 	bool gone = false;
 	enum err_code rc = repo_lock(se->store, e);
@@ -47,13 +66,15 @@ checkpoint_sweep(struct session *se, const char *service, const char *dataset,
 	    (rc = snapshot_list_clear(&list, se->store, service, e)) !=
 		ERR_NONE)
 		return rc;
-	if (list.count == 0)
+	/* A hold that cannot be read may hold any of them. */
+	if (list.count == 0 || hold_list(&holds, held, &bent) != ERR_NONE)
 		return ERR_NONE;
 	rc = repo_open_dir(&fd, se->store->snapshots_fd, service, e);
 	for (size_t i = 0; i < list.count && rc == ERR_NONE; i++) {
 		const struct snapshot *s = &list.snapshots[i];
 
-		if (!is_ours(se, s, dataset) || is_kept(s, keep, keep_count))
+		if (!is_ours(se, s, dataset) || is_kept(s, keep, keep_count) ||
+		    is_in_use(se, &holds, &s->id))
 			continue;
 		if (unlinkat(fd, id_hex(&s->id, hex), 0) != 0)
 			rc = err_sys(e, "cannot remove checkpoint %.12s", hex);

@@ -1,7 +1,13 @@
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include <bascule/base/fdio.h>
 
 #include "closure.h"
 #include "closure_open.h"
+#include "holdfile.h"
 #include "pointfind.h"
 #include "snapfind.h"
 
@@ -200,6 +206,84 @@ points_visit(struct checking *ck, struct err *e)
 	return snapfind_each(&each, e);
 }
 
+/* --- holds ---------------------------------------------------------------- */
+
+/* The snapshot itself is gone: only what it named is still kept. */
+static enum err_code
+name_absent(struct round *r, const struct hold *h, const struct id *snapshot,
+    struct err *e)
+{
+	OWNED(fdio_close) int fd = -1;
+	char hex[ID_HEX_BYTES];
+	struct stat sb;
+	enum err_code rc =
+	    repo_open_dir(&fd, r->ck->store->snapshots_fd, h->service, e);
+
+	if (rc != ERR_NONE && rc != ERR_NOTFOUND)
+		return rc;
+	if (rc == ERR_NOTFOUND ||
+	    fstatat(fd, id_hex(snapshot, hex), &sb, AT_SYMLINK_NOFOLLOW) != 0)
+		checking_damage(r->ck, r->object,
+		    "holds snapshot %.12s of %s, which is not here",
+		    id_hex(snapshot, hex), h->service);
+	return ERR_NONE;
+}
+
+static enum err_code
+hold_visit(struct round *r, int dir_fd, const char *name, enum pass pass,
+    struct err *e)
+{
+	struct hold h;
+	struct id id;
+	enum err_code rc = id_parse(name, &id)
+	    ? hold_load(&h, r->ck->store, dir_fd, &id, e)
+	    : err_set(e, ERR_CORRUPT, "is not a hold's name");
+
+	if (rc == ERR_NOTFOUND) /* released while we looked */
+		return ERR_NONE;
+	if (is_damage(rc)) {
+		/* Healing leaves it: what it held only people know. */
+		if (pass == PASS_FIRST)
+			checking_damage(r->ck, r->object,
+			    "%s: nothing is forgotten or collected before it "
+			    "was removed",
+			    e->text);
+		return ERR_NONE;
+	}
+	for (size_t i = 0; rc == ERR_NONE && i < h.snapshots_count; i++) {
+		if (pass == PASS_NAMES) {
+			rc = name_lacks(r, &h.roots[i], e);
+			continue;
+		}
+		rc = name_absent(r, &h, &h.snapshots[i], e);
+		if (rc == ERR_NONE)
+			rc = closure_walk(&r->all, &h.roots[i], e);
+	}
+	return rc;
+}
+
+static enum err_code
+holds_visit(struct round *r, enum pass pass, struct err *e)
+{
+	OWNED(repo_names_fini) struct repo_names names = {0};
+	OWNED(fdio_close) int fd = -1;
+	enum err_code rc = repo_open_dir(&fd, r->ck->store->dir_fd, "holds", e);
+
+	if (rc == ERR_NOTFOUND)
+		return ERR_NONE;
+	if (rc == ERR_NONE)
+		rc = repo_list(&names, fd, e);
+	for (size_t i = 0; rc == ERR_NONE && i < names.count; i++) {
+		char object[96];
+
+		snprintf(object, sizeof(object), "holds/%.80s", names.names[i]);
+		r->object = object;
+		rc = hold_visit(r, fd, names.names[i], pass, e);
+	}
+	r->object = NULL;
+	return rc;
+}
+
 /* --- all of it ------------------------------------------------------------ */
 
 static enum err_code
@@ -230,10 +314,12 @@ closure_check(struct checking *ck, struct err *e)
 
 	if ((rc = round_init(&r, ck, e)) != ERR_NONE ||
 	    (rc = snapshots_visit(&r, PASS_FIRST, e)) != ERR_NONE ||
+	    (rc = holds_visit(&r, PASS_FIRST, e)) != ERR_NONE ||
 	    (rc = points_visit(ck, e)) != ERR_NONE)
 		return rc;
 	if (r.any_broken &&
-	    (rc = snapshots_visit(&r, PASS_NAMES, e)) != ERR_NONE)
+	    ((rc = snapshots_visit(&r, PASS_NAMES, e)) != ERR_NONE ||
+		(rc = holds_visit(&r, PASS_NAMES, e)) != ERR_NONE))
 		return rc;
 	for (uint32_t i = 0; i < r.packs_count; i++)
 		if (!r.used[i] && index_pack_present(ck->store, i))

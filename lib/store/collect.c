@@ -103,7 +103,9 @@ look(struct collection *c, struct err *e)
 	enum err_code rc = store_refresh(st, e);
 
 	if (rc == ERR_NONE)
-		rc = ageing_observe(st, c->session, &c->clock_ns, e);
+		rc = ageing_observe(st,
+		    c->session == NULL ? AGEING_LOOK : AGEING_KEEP,
+		    &c->clock_ns, e);
 	if (rc == ERR_NONE)
 		rc = session_names_alive(&c->alive, st, c->session, e);
 	if (rc == ERR_NONE)
@@ -254,8 +256,8 @@ condemn_all(struct collection *c, const struct buf *alive, struct err *e)
 	batch.names = (const struct id *)names.bytes;
 	batch.count = names.len_bytes / ID_BYTES;
 	if (rc == ERR_NONE && c->tally->condemned_count > 0)
-		rc =
-		    ageing_observe(c->store, c->session, &batch.view.age_ns, e);
+		rc = ageing_observe(c->store, AGEING_KEEP, &batch.view.age_ns,
+		    e);
 	if (rc == ERR_NONE)
 		rc = condemn_add(c->session, &batch, e);
 	if (rc == ERR_NONE)
@@ -337,6 +339,7 @@ act(struct collection *c, struct err *e)
 	    (rc = compact_run(c->session, e)) != ERR_NONE ||
 	    (rc = restock(c->store, e)) != ERR_NONE)
 		return rc;
+	ages_sync(c->store);
 	return store_refresh(c->store, e);
 }
 

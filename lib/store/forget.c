@@ -4,12 +4,12 @@
 
 #include <bascule/base/fdio.h>
 
-#include "parts.h"
+#include "ageing.h"
 
 /*
  * F1. The points that name a snapshot go before it, each step durable before
  *     the next: a point never names what is not there.
- * F2. Nothing is written, so a full disk is no hindrance.
+ * F2. Nothing has to be written, so a full disk is no hindrance.
  */
 
 static bool
@@ -56,7 +56,7 @@ check_request(struct store *st, const struct forget_request *rq, struct err *e)
 	enum err_code rc = check_holds(st, rq, e);
 
 	for (size_t i = 0; rc == ERR_NONE && i < rq->snapshots_count; i++)
-		rc = session_check_pins(st, &rq->snapshots[i], e);
+		rc = session_check_pins(st, NULL, &rq->snapshots[i], e);
 	return rc;
 }
 
@@ -184,5 +184,6 @@ forget_run(struct store *st, const struct forget_request *rq,
 	if ((rc = repo_lock(st, e)) != ERR_NONE)
 		return rc;
 	held = st;
-	return forget(st, rq, out, e);
+	rc = ageing_tick(st, e);
+	return rc == ERR_NONE ? forget(st, rq, out, e) : rc;
 }

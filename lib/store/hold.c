@@ -15,8 +15,8 @@ hold_list_fini(struct hold_list *list)
 	memset(list, 0, sizeof(*list));
 }
 
-static enum err_code
-load(struct hold *out, struct store *st, int dir_fd, const struct id *id,
+enum err_code
+hold_load(struct hold *out, struct store *st, int dir_fd, const struct id *id,
     struct err *e)
 {
 	OWNED(buf_fini) struct buf b = {0};
@@ -51,7 +51,7 @@ hold_list(struct hold_list *out, struct store *st, struct err *e)
 		struct id id;
 
 		if (id_parse(names.names[i], &id))
-			rc = load(&list.holds[list.count], st, fd, &id, e);
+			rc = hold_load(&list.holds[list.count], st, fd, &id, e);
 		else
 			rc = err_set(e, ERR_CORRUPT, "is not a hold's name");
 		if (rc == ERR_NOTFOUND)

@@ -14,4 +14,8 @@ enum err_code holdfile_encode(struct buf *out, const struct store *st,
 enum err_code holdfile_decode(struct hold *h, const uint8_t *family,
     const void *bytes, size_t len_bytes, struct err *e) MUST_CHECK;
 
+/* A file of holds/ by its name.  ERR_NOTFOUND, ERR_CORRUPT. */
+enum err_code hold_load(struct hold *out, struct store *st, int dir_fd,
+    const struct id *id, struct err *e) MUST_CHECK;
+
 #endif

@@ -701,6 +701,31 @@ claim_packs(struct store *st, const struct segment_parts *parts, struct err *e)
 	return ERR_NONE;
 }
 
+static bool
+is_there(const struct store *st, const struct manifest_segment *ms)
+{
+	char hex[ID_HEX_BYTES];
+	struct stat sb;
+
+	return fstatat(st->index_fd, id_hex(&ms->name, hex), &sb,
+		   AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (uint64_t)sb.st_size == ms->size_bytes;
+}
+
+/*
+ * Inside the lock.  A file that was there already may have been taken away
+ * since: another writer had it listed and merges it, or a collection finds that
+ * nobody lists it.  Then it is written once more.
+ */
+static enum err_code
+claim_own(struct session *se, struct segment_parts *parts, struct change *c,
+    struct err *e)
+{
+	return is_there(se->store, &c->own)
+	    ? ERR_NONE
+	    : index_publish(se, parts, &c->own, e);
+}
+
 enum err_code
 index_commit(struct session *se, struct segment_parts *parts, struct err *e)
 {
@@ -721,10 +746,12 @@ index_commit(struct session *se, struct segment_parts *parts, struct err *e)
 	if (rc == ERR_NONE)
 		rc = claim_packs(se->store, parts, e);
 	if (rc == ERR_NONE)
+		rc = claim_own(se, parts, &c, e);
+	if (rc == ERR_NONE)
 		rc = manifest_read(&m, se->store, e);
 	if (rc != ERR_NONE)
 		return rc;
-	replace = may_replace(&m, &c);
+	replace = may_replace(&m, &c) && is_there(held, &c.merged);
 	take_back(&m, parts);
 	rc = apply(&m, &c, replace, e);
 	if (rc == ERR_NONE)

@@ -2,6 +2,7 @@
 
 #include <bascule/base/fdio.h>
 
+#include "ages.h"
 #include "closure.h"
 #include "losses.h"
 #include "pin.h"
@@ -80,7 +81,8 @@ take(struct session *se, const struct snapshot *s, const void *bytes,
 	    (rc = closure_complete(se->store, &s->root, &known,
 		 !id_is_none(&known) && !losses_suspected(se->store), e)) !=
 		ERR_NONE ||
-	    (rc = pin_accept(se, s->writer_key, s->service, e)) != ERR_NONE)
+	    (rc = pin_accept(se, s->writer_key, s->service, e)) != ERR_NONE ||
+	    (rc = ages_add(held, &s->id, e)) != ERR_NONE)
 		return rc;
 	return publish(se, s, bytes, len_bytes, e);
 }

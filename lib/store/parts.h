@@ -27,7 +27,8 @@ enum head_kind {
 	HEAD_HOLD = 9,
 	HEAD_PIN = 11,
 	HEAD_CONDEMNED,
-	HEAD_CLOCK
+	HEAD_CLOCK,
+	HEAD_AGES
 };
 
 void head_put(uint8_t at[HEAD_BYTES], enum head_kind kind,
@@ -164,10 +165,11 @@ enum err_code session_others(struct session *se, bool *any,
 enum err_code session_names_alive(struct buf *out, struct store *st,
     const struct session *but, struct err *e) MUST_CHECK;
 /*
- * ERR_BUSY: a session that lives builds on the snapshot.  Inside repo_lock.
+ * ERR_BUSY: a session that lives, not but (may be NULL), builds on the snapshot.
+ * Any other failure: it may.  Inside repo_lock.
  */
-enum err_code session_check_pins(struct store *st, const struct id *snapshot,
-    struct err *e) MUST_CHECK;
+enum err_code session_check_pins(struct store *st, const struct session *but,
+    const struct id *snapshot, struct err *e) MUST_CHECK;
 
 /* The next name for a file in tmp/. */
 #define SESSION_TEMPORARY_BYTES 64

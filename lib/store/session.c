@@ -12,14 +12,17 @@
 #include <bascule/base/le.h>
 #include <bascule/base/rand.h>
 
+#include "ageing.h"
 #include "condemn.h"
 #include "index.h"
 
-#define FILE_BYTES  (HEAD_BYTES + 8 + 8 + 4)
-#define PINS_MAX    64
-#define PINS_AT     FILE_BYTES
-#define COUNT_AT    (HEAD_BYTES + 16)
-#define NAME_DIGITS 32
+#define FILE_BYTES   (HEAD_BYTES + 8 + 8 + 4)
+#define PINS_MAX     64
+#define PINS_AT      FILE_BYTES
+#define COUNT_AT     (HEAD_BYTES + 16)
+#define FENCED_AT    (PINS_AT + (uint64_t)PINS_MAX * ID_BYTES)
+#define FENCED_BYTES 16 /* who, when */
+#define NAME_DIGITS  32
 
 /* Could the lock be had, so that nobody lives behind the file? */
 static bool
@@ -172,7 +175,9 @@ begin(struct session *se, struct err *e)
 	/* Nothing stood in a collection's way since this store was opened. */
 	if (rc == ERR_NONE)
 		rc = store_refresh(se->store, e);
-	return rc == ERR_NONE ? make_file(se, e) : rc;
+	if (rc == ERR_NONE)
+		rc = make_file(se, e);
+	return rc == ERR_NONE ? ageing_tick(se->store, e) : rc;
 }
 
 enum err_code
@@ -255,6 +260,31 @@ session_others(struct session *se, bool *any, struct err *e)
 	return rc;
 }
 
+/* Its file is gone.  Who fenced it left a note in what our descriptor holds. */
+static enum err_code
+say_fenced(const struct session *se, struct err *e)
+{
+	uint8_t note[FENCED_BYTES];
+	char when[NOW_TEXT_BYTES];
+	struct err none;
+
+	if (fdio_pread(se->fd, note, sizeof(note), FENCED_AT, &none) ==
+	    ERR_NONE)
+		err_set(e, ERR_BUSY,
+		    "this session of '%s' was fenced by process %lld at "
+		    "%.19sZ: nothing of it may be committed any more",
+		    se->store->path, (long long)le_get64(note),
+		    now_text((struct utc){(int64_t)le_get64(note + 8)}, when));
+	else
+		err_set(e, ERR_BUSY,
+		    "the file of this session, '%s/sessions/%s', was removed: "
+		    "nothing of it may be committed any more",
+		    se->store->path, se->name);
+	return err_hint(e,
+	    "run it again: what it has stored already is found and not stored "
+	    "again");
+}
+
 enum err_code
 session_check(struct session *se, struct err *e)
 {
@@ -268,10 +298,7 @@ session_check(struct session *se, struct err *e)
 	if (fstatat(st->sessions_fd, se->name, &named, AT_SYMLINK_NOFOLLOW) !=
 		0 ||
 	    named.st_ino != ours.st_ino || named.st_dev != ours.st_dev)
-		return err_set(e, ERR_BUSY,
-		    "this session of '%s' was fenced: nothing of it may be "
-		    "committed any more",
-		    st->path);
+		return say_fenced(se, e);
 	return ERR_NONE;
 }
 
@@ -363,6 +390,23 @@ session_list_alive(struct session_list *out, struct store *st, struct err *e)
 	return rc;
 }
 
+/* For the fenced one to read; without room for it the fence holds as well. */
+static void
+leave_note(struct store *st, const char *name)
+{
+	uint8_t note[FENCED_BYTES];
+	struct err e;
+	OWNED(fdio_close)
+	int fd =
+	    fdio_open_beneath(st->sessions_fd, name, O_WRONLY | O_NONBLOCK, 0);
+
+	le_put64(note, (uint64_t)getpid());
+	le_put64(note + 8, (uint64_t)now_utc().ns);
+	if (fd != -1 &&
+	    fdio_pwrite(fd, note, sizeof(note), FENCED_AT, &e) != ERR_NONE)
+		return;
+}
+
 enum err_code
 session_fence(struct store *st, const char *name, struct err *e)
 {
@@ -378,6 +422,7 @@ session_fence(struct store *st, const char *name, struct err *e)
 	if ((rc = repo_lock(st, e)) != ERR_NONE)
 		return rc;
 	held = st;
+	leave_note(st, name);
 	if (unlinkat(st->sessions_fd, name, 0) != 0)
 		return err_sys(e, "cannot fence session %s of '%s'", name,
 		    st->path);
@@ -431,42 +476,58 @@ session_pin(struct session *se, const char *service, const struct id *snapshot,
 	return rc == ERR_NONE ? add_pin(se, snapshot, e) : rc;
 }
 
+struct pinning {
+	const struct session *but;
+	const struct id *wanted;
+};
+
+static enum err_code
+say_pinned(const struct id *wanted, const uint8_t bytes[FILE_BYTES],
+    const char *name, struct err *e)
+{
+	char hex[ID_HEX_BYTES];
+
+	err_set(e, ERR_BUSY,
+	    "snapshot %.12s: a running backup (process %lld) builds on it",
+	    id_hex(wanted, hex), (long long)le_get64(bytes + HEAD_BYTES));
+	return err_hint(e, "try again when it has ended; session %s", name);
+}
+
+/* Whoever lives wrote all of its file: what cannot be read may pin anything. */
 static enum err_code
 find_pin(struct each *each, int fd, const char *name, struct err *e)
 {
-	const struct id *wanted = each->ctx;
+	const struct pinning *p = each->ctx;
 	uint8_t bytes[FILE_BYTES];
 	struct id pin;
 	uint32_t n;
-	char hex[ID_HEX_BYTES];
+	enum err_code rc;
 
-	if (is_dead(fd) ||
-	    fdio_pread(fd, bytes, sizeof(bytes), 0, e) != ERR_NONE)
+	if (is_dead(fd) || (p->but != NULL && strcmp(p->but->name, name) == 0))
 		return ERR_NONE;
-	n = le_get32(bytes + COUNT_AT);
-	for (uint32_t i = 0; i < n && i < PINS_MAX; i++) {
-		if (fdio_pread(fd, pin.bytes, ID_BYTES,
-			PINS_AT + (uint64_t)i * ID_BYTES, e) != ERR_NONE)
-			return ERR_NONE;
-		if (!id_equal(&pin, wanted))
-			continue;
-		err_set(e, ERR_BUSY,
-		    "snapshot %.12s: a running backup (process %lld) builds on "
-		    "it",
-		    id_hex(wanted, hex),
-		    (long long)le_get64(bytes + HEAD_BYTES));
-		return err_hint(e, "try again when it has ended; session %s",
-		    name);
+	rc = fdio_pread(fd, bytes, sizeof(bytes), 0, e);
+	n = rc == ERR_NONE ? le_get32(bytes + COUNT_AT) : 0;
+	if (n > PINS_MAX)
+		rc = err_set(e, ERR_CORRUPT, "says it has %u pins", n);
+	for (uint32_t i = 0; rc == ERR_NONE && i < n; i++) {
+		rc = fdio_pread(fd, pin.bytes, ID_BYTES,
+		    PINS_AT + (uint64_t)i * ID_BYTES, e);
+		if (rc == ERR_NONE && id_equal(&pin, p->wanted))
+			return say_pinned(p->wanted, bytes, name, e);
 	}
-	return ERR_NONE;
+	if (rc == ERR_NONE)
+		return rc;
+	err_wrap(e, "what session '%s/sessions/%s' builds on",
+	    each->store->path, name);
+	return err_hint(e, "try again when it has ended");
 }
 
 enum err_code
-session_check_pins(struct store *st, const struct id *snapshot, struct err *e)
+session_check_pins(struct store *st, const struct session *but,
+    const struct id *snapshot, struct err *e)
 {
-	struct each each = {.store = st,
-	    .fn = find_pin,
-	    .ctx = (void *)(uintptr_t)snapshot};
+	struct pinning p = {but, snapshot};
+	struct each each = {.store = st, .fn = find_pin, .ctx = &p};
 
 	return each_session(&each, e);
 }

@@ -2,6 +2,7 @@
 
 #include <bascule/base/fdio.h>
 
+#include "ages.h"
 #include "closure.h"
 #include "losses.h"
 #include "pin.h"
@@ -198,7 +199,10 @@ publish(struct session *se, struct snapshot *s, struct err *e)
 
 	if ((rc = snapfile_encode(&bytes, se, s, e)) != ERR_NONE ||
 	    (rc = repo_make_dir(&fd, se->store->snapshots_fd, s->service, e)) !=
-		ERR_NONE)
+		ERR_NONE ||
+	    (rc = hash_sha256(bytes.bytes, bytes.len_bytes, &s->id, e)) !=
+		ERR_NONE ||
+	    (rc = ages_add(se->store, &s->id, e)) != ERR_NONE)
 		return rc;
 	f.dirfd = fd;
 	f.bytes = bytes.bytes;

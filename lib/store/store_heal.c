@@ -7,6 +7,7 @@
 
 #include "heal.h"
 #include "index.h"
+#include "kept.h"
 #include "losses.h"
 
 /* Packs that were found damaged, or are not there. */
@@ -136,6 +137,8 @@ heal_all(struct heal *h, struct err *e)
 		rc = session_open_bare(&h->session, st, e);
 	if (rc == ERR_NONE)
 		rc = heal_format(h, e);
+	if (rc == ERR_NONE)
+		rc = kept_heal(h, e);
 	if (rc == ERR_NONE)
 		rc = heal_index(h, e);
 	if (rc == ERR_NONE)

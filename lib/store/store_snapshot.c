@@ -1,6 +1,3 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <bascule/base/fdio.h>
 
 #include "closure.h"
@@ -34,22 +31,4 @@ store_snapshot_is_whole(struct store *st, const char *service,
 		return false;
 	return !losses_suspected(st) ||
 	    closure_whole(st, &s.root, &why) == ERR_NONE;
-}
-
-enum err_code
-store_snapshot_received(struct store *st, const char *service,
-    const struct id *id, struct utc *at, struct err *e)
-{
-	OWNED(fdio_close) int fd = -1;
-	char hex[ID_HEX_BYTES];
-	struct stat sb;
-	enum err_code rc = repo_open_dir(&fd, st->snapshots_fd, service, e);
-
-	at->ns = 0;
-	if (rc != ERR_NONE)
-		return rc;
-	if (fstatat(fd, id_hex(id, hex), &sb, AT_SYMLINK_NOFOLLOW) != 0)
-		return err_sys(e, "cannot look at snapshot %.12s", hex);
-	at->ns = (int64_t)sb.st_mtim.tv_sec * NS_PER_S + sb.st_mtim.tv_nsec;
-	return ERR_NONE;
 }

@@ -196,6 +196,16 @@ remember(struct backup *b, struct truth_snapshot *t)
 	}
 }
 
+static bool
+is_there(struct store *st, const struct truth_snapshot *t)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	struct err e;
+
+	return store_snapshot_bytes(st, TRUTH_SERVICE, &t->id, &b, &e) ==
+	    ERR_NONE;
+}
+
 /* The sweep that follows a run's end: its checkpoints go. */
 static bool
 sweep(struct backup *b)
@@ -219,9 +229,10 @@ sweep(struct backup *b)
 	rc = checkpoint_sweep(b->session, TRUTH_SERVICE, dataset, NULL, 0, &e);
 	for (size_t i = 0; i < count; i++) {
 		going[i]->going--;
-		if (rc == ERR_NONE)
+		/* What somebody holds or builds on stays as it is. */
+		if (rc == ERR_NONE && !is_there(b->store, going[i]))
 			going[i]->state = TRUTH_GONE;
-		else if (going[i]->state == TRUTH_KEPT)
+		else if (rc != ERR_NONE && going[i]->state == TRUTH_KEPT)
 			going[i]->state = TRUTH_OPEN;
 	}
 	return went_on(rc, &e, "a sweep");

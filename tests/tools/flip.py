@@ -197,7 +197,8 @@ def worse(run, other):
             replaced(run, name, rewrite(data[:left]),
                      f"{short} cut to {left} bytes")
         replaced(run, name, rewrite(data + b"\0"), f"{short} with a byte more")
-        if not name.startswith(("keys/", "snapshots/")):  # may be forgotten
+        # may be forgotten; condemned/ begins again
+        if not name.startswith(("keys/", "snapshots/", "condemned/")):
             replaced(run, name, os.unlink, f"{short} gone")
         for twin in names:
             if twin != name and kind_of(twin) == kind_of(name) or \
@@ -213,8 +214,11 @@ def worse(run, other):
 
 def rolled_back(run, older):
     """Files as they were one backup ago.  A snapshot that is gone may have been
-    forgotten, a pin too: of these nothing can be said."""
+    forgotten, a pin too: of these nothing can be said; nor of condemned/, which
+    nothing else speaks of."""
     for name in files_of(older):
+        if name.startswith("condemned/"):
+            continue
         with open(os.path.join(older, name), "rb") as f:
             was = f.read()
         there = os.path.join(run.repo, name)

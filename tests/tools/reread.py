@@ -14,7 +14,8 @@ import sys
 
 MAGIC = b"Bascule\n"
 KIND = {"format": 1, "pack": 2, "segment": 3, "manifest": 4, "snapshot": 5,
-        "point": 6, "hold": 9, "pin": 11, "condemned": 12, "clock": 13}
+        "point": 6, "hold": 9, "pin": 11, "condemned": 12, "clock": 13,
+        "ages": 14}
 VERSION = {"format": 2, "pack": 2}  # of the others 1
 BLOCK = 65536
 
@@ -330,6 +331,21 @@ def read_clock(repo, path):
     want(len(data) == 104, "its length")
 
 
+def read_ages(repo, path):
+    data = repo.file(path)
+    ends_with_hash(data)
+    r = repo.head(data, "ages")
+    count = r.u(8)
+    want(count <= 1048576, "its count")
+    names = []
+    for _ in range(count):
+        names.append(r.take(32))
+        want(r.u(8) < 1 << 63, "an age")
+    want(names == sorted(set(names)), "its order")
+    r.take(32)
+    r.end()
+
+
 def main():
     repo = Repository(sys.argv[1])
     for name in ("format", "format.bak"):
@@ -350,9 +366,10 @@ def main():
         repo.attempt(path, lambda p, n=name: read_pin(repo, p, n))
     for path, name in repo.each("holds", HEX):
         repo.attempt(path, lambda p, n=name: read_hold(repo, p, n))
-    for path, name in repo.each("condemned", HEX + "|clock"):
-        repo.attempt(path, lambda p, r=read_clock if name == "clock"
-                     else read_condemned: r(repo, p))
+    readers = {"clock": read_clock, "ages": read_ages}
+    for path, name in repo.each("condemned", HEX + "|clock|ages"):
+        repo.attempt(path, lambda p, r=readers.get(name, read_condemned):
+                     r(repo, p))
     for fault in repo.faults:
         print(fault)
     if repo.faults:

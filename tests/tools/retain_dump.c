@@ -3,7 +3,7 @@
  * opinion in tests/scenario:
  *
  *	rule LAST HOURLY DAILY WEEKLY MONTHLY YEARLY WITHIN_NS
- *	point SEQUENCE AT_NS FLAGS
+ *	point SEQUENCE AT_NS AGE_NS FLAGS
  *	judge NOW_NS        prints "SEQUENCE REASONS" a point, then an empty line
  */
 #include <bascule/calendar.h>
@@ -35,8 +35,8 @@ obey(const char *line, struct retain_rule *rule)
 	struct retain_point p = {0};
 	int64_t now_ns;
 
-	if (sscanf(line, "point %" SCNu64 " %" SCNd64 " %" SCNu32, &p.sequence,
-		&p.at.ns, &p.flags) == 3) {
+	if (sscanf(line, "point %" SCNu64 " %" SCNd64 " %" SCNd64 " %" SCNu32,
+		&p.sequence, &p.at.ns, &p.age_ns, &p.flags) == 4) {
 		if (points_count < POINTS_MAX)
 			points[points_count] = p;
 		return points_count++ < POINTS_MAX;

@@ -4,7 +4,8 @@
 A second opinion on retention, from the words of policy.md alone: random years
 of points taken, clocks set wrong, points held and verified; every week what is
 left is judged here and by DUMP, and what nobody wants to keep goes.  Each
-point's reasons must be the same.  Prints a count.
+point's reasons must be the same; also when the clock is wrong while it judges,
+and then nothing younger than the rule says may go.  Prints a count.
 """
 import random
 import subprocess
@@ -35,13 +36,13 @@ BUCKETS = {
 
 
 def opinion(points, rule, now):
-    """points: {sequence: (at, flags)} -> {sequence: set of reasons}"""
+    """points: {sequence: (at, flags, age)} -> {sequence: set of reasons}"""
     why = {n: set() for n in points}
-    real = [n for n, (at, _) in points.items() if at - now <= 300 * SECOND]
-    for n, (at, flags) in points.items():
+    real = [n for n, (at, _, _) in points.items() if at - now <= 300 * SECOND]
+    for n, (at, flags, age) in points.items():
         if n not in real:
             why[n].add("future")
-        elif rule["within"] and now - at <= rule["within"]:
+        elif rule["within"] and min(now - at, age) <= rule["within"]:
             why[n].add("within")
         if flags & PREFAILOVER:
             why[n].add("pre-failover")
@@ -76,7 +77,8 @@ class Dump:
         rng.shuffle(order)
         words = [rule["last"], *(rule[kind] for kind in BUCKETS), rule["within"]]
         lines = ["rule " + " ".join(map(str, words))]
-        lines += [f"point {n} {points[n][0]} {points[n][1]}" for n in order]
+        lines += [f"point {n} {at} {age} {flags}"
+                  for n in order for at, flags, age in [points[n]]]
         lines += [f"judge {now}"]
         self.child.stdin.write("\n".join(lines) + "\n")
         self.child.stdin.flush()
@@ -100,27 +102,36 @@ def a_year(rng, dump):
     rule, judged = a_rule(rng), 0
     every = rng.choice((1200, 3600, 6 * 3600, 86400, 3 * 86400)) * SECOND
     now = int(BEGIN.timestamp()) * SECOND + rng.randrange(DAY)
-    end, week, sequence, points = now + 365 * DAY, now, 0, {}
+    end, week, sequence, points, aged = now + 365 * DAY, now, 0, {}, 0
     if every < 3600 * SECOND:
         end = now + 40 * DAY
     while now < end:
-        now += every + rng.randrange(-every // 3, every // 3)
+        step = every + rng.randrange(-every // 3, every // 3)
+        now += step
+        aged += step if rng.random() < 0.9 else 0  # else it was off
         at = now
         if rng.random() < 0.02:  # a clock that is wrong
             at += rng.choice((-3650, -40, -1, 1, 40, 3650)) * DAY
         flags = sum(f for f in (VERIFIED, PREFAILOVER, HELD)
                     if rng.random() < 0.03)
         sequence += rng.randrange(1, 3)
-        points[sequence] = at, flags
+        points[sequence] = at, flags, aged
         if now - week < 7 * DAY:
             continue
-        week, mine = now, opinion(points, rule, now)
-        theirs = dump.judge(points, rule, now, rng)
+        week, wrong = now, now
+        if rng.random() < 0.1:
+            wrong += rng.choice((-3650, -1, 1, 3650)) * DAY
+        old = {n: (at, flags, aged - then)
+               for n, (at, flags, then) in points.items()}
+        mine = opinion(old, rule, wrong)
+        theirs = dump.judge(old, rule, wrong, rng)
         judged += len(points)
         for n in points:
             if mine[n] != theirs.get(n):
-                sys.exit(f"point {n} of {points[n]}, rule {rule}, now {now}: "
+                sys.exit(f"point {n} of {old[n]}, rule {rule}, now {wrong}: "
                          f"{sorted(mine[n])} here, {theirs.get(n)} there")
+            if not mine[n] and old[n][2] <= rule["within"] > 0:
+                sys.exit(f"point {n} of {old[n]} goes, rule {rule}")
         points = {n: p for n, p in points.items() if mine[n]}
         if not points:
             sys.exit("a series was emptied")

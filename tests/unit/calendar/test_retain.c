@@ -169,9 +169,9 @@ START_TEST(within_keeps_all_that_is_young_and_never_empties_a_series)
 {
 	struct utc now = at("2026-11-21");
 	struct retain_point p[] = {
-	    {.sequence = 1, .at = {now.ns - 8 * DAY_NS}},
-	    {.sequence = 2, .at = {now.ns - 7 * DAY_NS}},
-	    {.sequence = 3, .at = {now.ns - 1}},
+	    {.sequence = 1, .at = {now.ns - 8 * DAY_NS}, .age_ns = 8 * DAY_NS},
+	    {.sequence = 2, .at = {now.ns - 7 * DAY_NS}, .age_ns = 7 * DAY_NS},
+	    {.sequence = 3, .at = {now.ns - 1}, .age_ns = 1},
 	};
 	struct retain_rule rule = {.within_ns = 7 * DAY_NS};
 
@@ -179,10 +179,34 @@ START_TEST(within_keeps_all_that_is_young_and_never_empties_a_series)
 	ck_assert_uint_eq(p[0].reasons, 0);
 	ck_assert_uint_eq(p[1].reasons, RETAIN_WITHIN);
 	ck_assert_uint_eq(p[2].reasons, RETAIN_WITHIN);
-	now.ns += 365 * DAY_NS; /* the clock leaps: the last one stays */
+	now.ns += 365 * DAY_NS; /* a year passes: the last one stays */
+	for (size_t i = 0; i < 3; i++)
+		p[i].age_ns += 365 * DAY_NS;
 	retain_judge(p, 3, &rule, now);
 	ck_assert_uint_eq(p[1].reasons, 0);
 	ck_assert_uint_eq(p[2].reasons, RETAIN_NEVER_EMPTY);
+}
+END_TEST
+
+START_TEST(a_clock_that_leaps_or_goes_back_lets_nothing_go)
+{
+	struct utc now = at("2026-11-21");
+	struct retain_rule rule = {.within_ns = 7 * DAY_NS};
+
+	for (int64_t leap = -3650; leap <= 3650; leap += 3650) {
+		struct retain_point p[] = {
+		    {.sequence = 1,
+			.at = {now.ns - 6 * DAY_NS},
+			.age_ns = 5 * DAY_NS}, /* it was off for a day */
+		    {.sequence = 2,
+			.at = {now.ns - 3650 * DAY_NS}, /* wrong then */
+			.age_ns = 4 * DAY_NS},
+		    {.sequence = 3, .at = {now.ns - DAY_NS}, .age_ns = DAY_NS},
+		};
+
+		retain_judge(p, 3, &rule, (struct utc){now.ns + leap * DAY_NS});
+		ck_assert_uint_eq(kept(p, 3, ~0u), 3);
+	}
 }
 END_TEST
 
@@ -224,6 +248,7 @@ START_TEST(any_history_keeps_its_promises)
 			    .at = {now.ns + DAY_NS -
 				(int64_t)(next_random(&seed) % 2000) * HOUR_NS},
 			    .flags = next_random(&seed) % 16 == 0};
+			p[i].age_ns = now.ns - p[i].at.ns;
 			any_verified |= p[i].flags && p[i].at.ns <= now.ns;
 		}
 		retain_judge(p, n, &rule, now);
@@ -269,6 +294,7 @@ suite_calendar_retain(void)
 	tcase_add_test(tc, pins_and_holds_stay_whatever_the_rule);
 	tcase_add_test(tc,
 	    within_keeps_all_that_is_young_and_never_empties_a_series);
+	tcase_add_test(tc, a_clock_that_leaps_or_goes_back_lets_nothing_go);
 	tcase_add_test(tc, an_empty_rule_keeps_everything);
 	tcase_add_test(tc, any_history_keeps_its_promises);
 	tcase_add_test(tc, reasons_are_written_in_one_line);

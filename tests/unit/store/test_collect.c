@@ -393,6 +393,7 @@ START_TEST(a_fenced_session_commits_nothing)
 	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
 	struct err e = {0};
 	struct id root, id;
+	char who[64];
 
 	repo_begin(&r, &a.st, &a.se, &a.w);
 	root = plant(a.w, 1, 3);
@@ -404,6 +405,26 @@ START_TEST(a_fenced_session_commits_nothing)
 	    ERR_NOTFOUND);
 	ck_assert_int_ne(commit(&a, &root, &id, &e), ERR_NONE);
 	ck_assert_int_eq(e.code, ERR_BUSY);
+	/* Who did it, when, and what now? */
+	snprintf(who, sizeof(who), "process %lld at 2", (long long)getpid());
+	ck_assert_msg(strstr(e.text, who) != NULL, "%s", e.text);
+	ck_assert_ptr_nonnull(strstr(e.text, "run it again"));
+}
+END_TEST
+
+START_TEST(a_session_whose_file_somebody_removed_says_so)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct err e = {0};
+	struct id root, id;
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	root = plant(a.w, 1, 3);
+	ck_assert_int_eq(unlinkat(a.st->sessions_fd, a.se->name, 0), 0);
+	ck_assert_int_ne(commit(&a, &root, &id, &e), ERR_NONE);
+	ck_assert_int_eq(e.code, ERR_BUSY);
+	ck_assert_ptr_nonnull(strstr(e.text, "was removed"));
+	ck_assert_ptr_nonnull(strstr(e.text, "run it again"));
 }
 END_TEST
 
@@ -439,6 +460,34 @@ START_TEST(what_a_session_builds_on_cannot_be_forgotten)
 	at_work_end(&a);
 	must(forget(&first, &e), &e);
 	ck_assert_int_eq(forget(&first, &e), ERR_NONE); /* gone is gone */
+}
+END_TEST
+
+START_TEST(what_a_session_builds_on_stays_also_when_it_cannot_be_read)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	struct id first = back_up(1, 3);
+	struct forget_request rq = {.service = "housing",
+	    .snapshots = &first,
+	    .snapshots_count = 1};
+	struct forget_tally t;
+	struct err e = {0};
+	bool fired = true;
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	must(session_pin(a.se, "housing", &first, &e), &e);
+	for (int nth = 1; fired; nth++) {
+		fault_arm_reading(nth, EIO);
+		ck_assert_int_ne(forget_run(st, &rq, &t, &e), ERR_NONE);
+		fired = fault_fired();
+	}
+	/* The number of pins is there, but not the pin. */
+	ck_assert_int_eq(ftruncate(a.se->fd, 60), 0);
+	ck_assert_int_ne(forget_run(st, &rq, &t, &e), ERR_NONE);
+	at_work_end(&a);
+	must(forget_run(st, &rq, &t, &e), &e);
+	ck_assert_uint_eq(t.snapshots_count, 1);
 }
 END_TEST
 
@@ -826,6 +875,117 @@ START_TEST(a_bent_clock_begins_again)
 }
 END_TEST
 
+struct told {
+	size_t count;
+	char first[96];
+};
+
+static void
+note(void *ctx, const char *object, const char *what)
+{
+	struct told *t = ctx;
+
+	(void)what;
+	if (t->count++ == 0)
+		snprintf(t->first, sizeof(t->first), "%.90s", object);
+}
+
+/* Whatever byte of the file is wrong, check names it. */
+static void
+must_be_seen(const char *object)
+{
+	OWNED(fdio_close) int fd = -1;
+	char path[200];
+	struct stat sb;
+	uint8_t byte;
+
+	snprintf(path, sizeof(path), "%s/%s", r.path, object);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fstat(fd, &sb), 0);
+	for (off_t at = 0; at < sb.st_size; at++) {
+		OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+		struct told t = {0};
+		struct check_options opt = {.depth = CHECK_NAMES,
+		    .on_damage = note,
+		    .ctx = &t};
+		struct check_tally tally;
+		struct err e = {0};
+
+		ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+		byte ^= 8;
+		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+		must(store_check(st, &opt, &tally, &e), &e);
+		/* sentences are links of one file */
+		ck_assert_uint_eq(t.count, sb.st_nlink);
+		ck_assert_str_eq(t.first, object);
+		byte ^= 8;
+		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+	}
+}
+
+START_TEST(check_sees_bent_holds_and_sentences)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	struct id first = back_up(1, 3), second = back_up(100, 3);
+	struct hold h = {.why = HOLD_LEGAL,
+	    .service = "housing",
+	    .snapshots = {second},
+	    .snapshots_count = 1};
+	struct err e = {0};
+	char object[96], hex[ID_HEX_BYTES];
+
+	must(hold_place(st, &h, &e), &e);
+	must(forget(&first, &e), &e);
+	(void)collected(COLLECT_UNDELETE_AGE_NS);
+	must_be_clean();
+	snprintf(object, sizeof(object), "holds/%s", id_hex(&h.id, hex));
+	must_be_seen(object);
+	{
+		OWNED(condemn_list_fini) struct condemn_all all = {0};
+		struct buf nobody = {0};
+
+		must(condemn_list(&all, st, &nobody, &e), &e);
+		ck_assert_uint_gt(all.count, 0);
+		snprintf(object, sizeof(object), "condemned/%s",
+		    id_hex(&all.all[0].name, hex));
+	}
+	must_be_seen(object);
+	must_be_seen("condemned/clock");
+	must_be_seen("condemned/ages");
+	must_be_clean();
+}
+END_TEST
+
+START_TEST(check_sees_that_what_is_held_is_gone)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	struct id first = back_up(1, 3);
+	struct hold h = {.why = HOLD_LEGAL,
+	    .service = "housing",
+	    .snapshots = {first},
+	    .snapshots_count = 1};
+	struct told t = {0};
+	struct check_options opt = {.depth = CHECK_NAMES,
+	    .on_damage = note,
+	    .ctx = &t};
+	struct check_tally tally;
+	struct err e = {0};
+	char path[200], hex[ID_HEX_BYTES];
+
+	must(hold_place(st, &h, &e), &e);
+	snprintf(path, sizeof(path), "%s/snapshots/housing/%s", r.path,
+	    id_hex(&first, hex));
+	ck_assert_int_eq(unlink(path), 0);
+	must(store_check(st, &opt, &tally, &e), &e);
+	ck_assert_uint_eq(t.count, 1);
+	snprintf(path, sizeof(path), "holds/%s", id_hex(&h.id, hex));
+	ck_assert_str_eq(t.first, path);
+	/* It is a root: what it needs is in use, and missed when it goes. */
+	ck_assert_uint_eq(tally.unreferenced_packs_count, 0);
+}
+END_TEST
+
 START_TEST(a_bent_sentence_condemns_nothing)
 {
 	OWNED(buf_fini) struct buf b = {0};
@@ -866,8 +1026,11 @@ suite_store_collect(void)
 	    a_store_that_stays_open_looks_again_in_its_next_session);
 	tcase_add_test(tc, what_a_mark_reaches_again_is_revived);
 	tcase_add_test(tc, a_fenced_session_commits_nothing);
+	tcase_add_test(tc, a_session_whose_file_somebody_removed_says_so);
 	tcase_add_test(tc, one_collection_at_a_time);
 	tcase_add_test(tc, what_a_session_builds_on_cannot_be_forgotten);
+	tcase_add_test(tc,
+	    what_a_session_builds_on_stays_also_when_it_cannot_be_read);
 	tcase_add_test(tc, what_is_held_stays_until_it_is_released);
 	tcase_add_test(tc, a_hold_is_a_root_of_its_own);
 	tcase_add_test(tc, a_bent_hold_is_damage_and_nothing_goes);
@@ -881,6 +1044,8 @@ suite_store_collect(void)
 	    a_failing_forget_leaves_no_point_without_its_snapshot);
 	tcase_add_test(tc, age_is_never_more_than_the_time_that_passed);
 	tcase_add_test(tc, a_bent_clock_begins_again);
+	tcase_add_test(tc, check_sees_bent_holds_and_sentences);
+	tcase_add_test(tc, check_sees_that_what_is_held_is_gone);
 	tcase_add_test(tc, a_bent_sentence_condemns_nothing);
 	suite_add_tcase(s, tc);
 	return s;

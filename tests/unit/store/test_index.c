@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -248,6 +249,65 @@ START_TEST(a_lying_index_is_disproved_and_other_copies_tried)
 }
 END_TEST
 
+struct committing {
+	struct session *se;
+	struct segment_parts *parts;
+	struct err e;
+};
+
+static void *
+commit_elsewhere(void *ctx)
+{
+	struct committing *c = ctx;
+
+	c->e.code = index_commit(c->se, c->parts, &c->e);
+	return NULL;
+}
+
+/* As by a writer that merged it, or a collection. */
+START_TEST(a_segment_that_was_taken_away_before_the_lock_is_written_again)
+{
+	struct id id = run(1), name;
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
+	OWNED(store_close) struct store *other = repo_open(&r, STORE_WRITE);
+	OWNED(session_close) struct session *se = NULL;
+	OWNED(buf_fini) struct buf b = {.max_bytes = 1 << 20};
+	struct segment_pack pk = {.name = index_pack(st, 0)->name,
+	    .size_bytes = index_pack(st, 0)->size_bytes};
+	struct segment_record rec = {.id = {{7}}, .kind = STORE_DATA};
+	uint8_t bytes[SEGMENT_RECORD_BYTES];
+	struct segment_parts p = {.packs = &pk,
+	    .packs_count = 1,
+	    .records = bytes,
+	    .records_count = 1};
+	struct committing c = {.parts = &p};
+	pthread_t thread;
+	struct stat sb;
+	struct err e = {0};
+	char hex[ID_HEX_BYTES];
+
+	segment_record_put(bytes, &rec);
+	must(segment_encode(&p, st->family, &b, &e), &e);
+	must(hash_sha256(b.bytes, b.len_bytes, &name, &e), &e);
+	id_hex(&name, hex);
+	must(session_open(&se, st, &e), &e);
+	c.se = se;
+	must(repo_lock(other, &e), &e);
+	ck_assert_int_eq(pthread_create(&thread, NULL, commit_elsewhere, &c),
+	    0);
+	while (fstatat(other->index_fd, hex, &sb, 0) != 0)
+		usleep(1000);
+	ck_assert_int_eq(unlinkat(other->index_fd, hex, 0), 0);
+	repo_unlock(other);
+	pthread_join(thread, NULL);
+	must(c.e.code, &c.e);
+	must(store_refresh(other, &e), &e);
+	ck_assert_ptr_null(index_damage(other));
+	ck_assert(index_present(other, &rec.id));
+	ck_assert(index_present(other, &id));
+}
+END_TEST
+
 START_TEST(a_link_in_the_place_of_a_directory_is_refused)
 {
 	struct store_options opt = {.access = STORE_READ,
@@ -280,6 +340,8 @@ suite_store_index(void)
 	    a_writer_that_cannot_read_backs_up_and_the_reader_reads);
 	tcase_add_test(tc, a_fenced_session_commits_nothing);
 	tcase_add_test(tc, a_lying_index_is_disproved_and_other_copies_tried);
+	tcase_add_test(tc,
+	    a_segment_that_was_taken_away_before_the_lock_is_written_again);
 	tcase_add_test(tc, a_link_in_the_place_of_a_directory_is_refused);
 	suite_add_tcase(s, tc);
 	return s;

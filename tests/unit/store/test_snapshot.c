@@ -326,6 +326,35 @@ START_TEST(checkpoints_are_swept_but_for_those_kept)
 }
 END_TEST
 
+START_TEST(a_checkpoint_that_is_built_on_or_held_is_not_swept)
+{
+	OWNED(store_close) struct store *st2 = NULL;
+	OWNED(session_close) struct session *se2 = NULL;
+	OWNED(writer_free) struct writer *w2 = NULL;
+	struct hold h = {.why = HOLD_LEGAL,
+	    .service = "housing",
+	    .snapshots_count = 1};
+	struct err e = {0};
+	struct id root = plant(3, 1), pinned, own, held;
+
+	pinned = commit_checkpoint("db", &root);
+	own = commit_checkpoint("db", &root);
+	held = commit_checkpoint("db", &root);
+	repo_begin(&r, &st2, &se2, &w2);
+	must(session_pin(se2, "housing", &pinned, &e), &e);
+	must(session_pin(se, "housing", &own, &e), &e);
+	h.snapshots[0] = held;
+	must(hold_place(st, &h, &e), &e);
+	must(checkpoint_sweep(se, "housing", "db", NULL, 0, &e), &e);
+	ck_assert(is_there(&pinned) && is_there(&held));
+	ck_assert(!is_there(&own)); /* what we ourselves do not need any more */
+	must(hold_release(st, &h.id, &e), &e);
+	repo_end(&st2, &se2, &w2);
+	must(checkpoint_sweep(se, "housing", "db", NULL, 0, &e), &e);
+	ck_assert(!is_there(&pinned) && !is_there(&held));
+}
+END_TEST
+
 START_TEST(a_point_takes_no_checkpoint)
 {
 	struct point p = {.service = "housing", .snapshots_count = 1};
@@ -506,6 +535,7 @@ suite_store_snapshot(void)
 	tcase_add_test(tc, a_flipped_bit_is_reported_by_name_and_left_out);
 	tcase_add_test(tc, a_checkpoint_is_nobodys_predecessor);
 	tcase_add_test(tc, checkpoints_are_swept_but_for_those_kept);
+	tcase_add_test(tc, a_checkpoint_that_is_built_on_or_held_is_not_swept);
 	tcase_add_test(tc, a_point_takes_no_checkpoint);
 	tcase_add_test(tc, a_point_names_snapshots_that_are_there);
 	tcase_add_test(tc, a_flipped_bit_in_a_point_is_reported_by_name);

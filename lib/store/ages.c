@@ -1,0 +1,298 @@
+#include "ages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/le.h>
+
+#include "ageing.h"
+#include "snapfind.h"
+
+void
+ages_fini(struct ages *a)
+{
+	free(a->all);
+	memset(a, 0, sizeof(*a));
+}
+
+/* --- the file --------------------------------------------------------------- */
+
+enum err_code
+ages_encode(struct buf *out, const struct ages *a,
+    const uint8_t family[STORE_FAMILY_BYTES], struct err *e)
+{
+	struct id hash;
+	uint8_t *at;
+	enum err_code rc;
+
+	buf_clear(out);
+	rc = buf_extend(out, HEAD_BYTES + 8 + a->count * AGES_ENTRY_BYTES, &at,
+	    e);
+	if (rc != ERR_NONE)
+		return rc;
+	head_put(at, HEAD_AGES, family);
+	le_put64(at + HEAD_BYTES, a->count);
+	at += HEAD_BYTES + 8;
+	for (size_t i = 0; i < a->count; i++, at += AGES_ENTRY_BYTES) {
+		memcpy(at, a->all[i].snapshot.bytes, ID_BYTES);
+		le_put64(at + ID_BYTES, (uint64_t)a->all[i].since_ns);
+	}
+	rc = hash_sha256(out->bytes, out->len_bytes, &hash, e);
+	return rc == ERR_NONE ? buf_add(out, hash.bytes, ID_BYTES, e) : rc;
+}
+
+static enum err_code
+decode_entries(struct ages *out, const uint8_t *at, size_t count, struct err *e)
+{
+	out->all = calloc(count + 1, sizeof(*out->all));
+	if (out->all == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < count; i++, at += AGES_ENTRY_BYTES) {
+		struct age *a = &out->all[i];
+
+		memcpy(a->snapshot.bytes, at, ID_BYTES);
+		a->since_ns = (int64_t)le_get64(at + ID_BYTES);
+		if (a->since_ns < 0 ||
+		    (i > 0 && id_compare(&a[-1].snapshot, &a->snapshot) >= 0))
+			return err_set(e, ERR_CORRUPT, "makes no sense");
+		out->count++;
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+ages_decode(struct ages *out, const uint8_t *family, const void *bytes,
+    size_t len_bytes, struct err *e)
+{
+	OWNED(ages_fini) struct ages a = {0};
+	const uint8_t *at = bytes;
+	uint64_t count;
+	struct id hash;
+	enum err_code rc;
+
+	memset(out, 0, sizeof(*out));
+	if (len_bytes < HEAD_BYTES + 8 + ID_BYTES || len_bytes > AGES_BYTES_MAX)
+		return err_set(e, ERR_CORRUPT, "is %zu bytes long", len_bytes);
+	rc = hash_sha256(at, len_bytes - ID_BYTES, &hash, e);
+	if (rc == ERR_NONE &&
+	    memcmp(hash.bytes, at + len_bytes - ID_BYTES, ID_BYTES) != 0)
+		rc = err_set(e, ERR_CORRUPT, "does not match its own hash");
+	if (rc == ERR_NONE)
+		rc = head_check(at, len_bytes, HEAD_AGES, family, e);
+	if (rc != ERR_NONE)
+		return rc;
+	count = le_get64(at + HEAD_BYTES);
+	if (count > AGES_COUNT_MAX ||
+	    len_bytes != HEAD_BYTES + 8 + count * AGES_ENTRY_BYTES + ID_BYTES)
+		return err_set(e, ERR_CORRUPT, "says it has %llu entries",
+		    (unsigned long long)count);
+	rc = decode_entries(&a, at + HEAD_BYTES + 8, count, e);
+	if (rc != ERR_NONE)
+		return rc;
+	*out = a;
+	memset(&a, 0, sizeof(a));
+	return ERR_NONE;
+}
+
+/* Missing or damaged: nothing is known. */
+static enum err_code
+load(struct ages *out, struct store *st, struct err *e)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	OWNED(fdio_close) int fd = -1;
+	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "condemned", e);
+
+	memset(out, 0, sizeof(*out));
+	if (rc == ERR_NONE)
+		rc = repo_slurp(&b, fd, "ages", AGES_BYTES_MAX, e);
+	if (rc == ERR_NONE)
+		rc = ages_decode(out, st->family, b.bytes, b.len_bytes, e);
+	if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT)
+		rc = ERR_NONE;
+	return rc == ERR_NONE ? rc
+			      : err_wrap(e, "'%s/condemned/ages'", st->path);
+}
+
+static enum err_code
+save(struct store *st, const struct ages *a, struct err *e)
+{
+	OWNED(buf_fini) struct buf b = {.max_bytes = AGES_BYTES_MAX};
+	OWNED(fdio_close) int fd = -1;
+	struct repo_file f = {.what = "condemned", .name = "ages"};
+	enum err_code rc = ages_encode(&b, a, st->family, e);
+
+	if (rc == ERR_NONE)
+		rc = repo_make_dir(&fd, st->dir_fd, "condemned", e);
+	f.dirfd = fd;
+	f.bytes = b.bytes;
+	f.len_bytes = b.len_bytes;
+	return rc == ERR_NONE ? ageing_replace(st, "ages.new", &f, e) : rc;
+}
+
+/* --- how long here ------------------------------------------------------------ */
+
+static int
+compare(const void *a, const void *b)
+{
+	return id_compare(&((const struct age *)a)->snapshot,
+	    &((const struct age *)b)->snapshot);
+}
+
+/* What came later than now did so by a clock that began again since. */
+static int64_t
+since(const struct ages *a, const struct id *snapshot)
+{
+	const struct age key = {.snapshot = *snapshot};
+	const struct age *at = a->count == 0
+	    ? NULL
+	    : bsearch(&key, a->all, a->count, sizeof(key), compare);
+
+	return at == NULL || at->since_ns > a->now_ns ? a->now_ns
+						      : at->since_ns;
+}
+
+int64_t
+ages_of(const struct ages *a, const struct id *snapshot)
+{
+	return a->now_ns - since(a, snapshot);
+}
+
+enum err_code
+ages_read(struct ages *out, struct store *st, struct err *e)
+{
+	OWNED(ages_fini) struct ages a = {0};
+	enum err_code rc = load(&a, st, e);
+
+	memset(out, 0, sizeof(*out));
+	if (rc == ERR_NONE)
+		rc = ageing_observe(st, AGEING_LOOK, &a.now_ns, e);
+	if (rc != ERR_NONE)
+		return rc;
+	*out = a;
+	memset(&a, 0, sizeof(a));
+	return ERR_NONE;
+}
+
+/* --- keeping it ---------------------------------------------------------------- */
+
+static enum err_code
+add(struct ages *a, const struct id *snapshot, int64_t since_ns, struct err *e)
+{
+	struct age *more = reallocarray(a->all, a->count + 1, sizeof(*more));
+
+	if (more == NULL)
+		return err_nomem(e);
+	a->all = more;
+	if (a->count < AGES_COUNT_MAX)
+		more[a->count++] = (struct age){*snapshot, since_ns};
+	return ERR_NONE;
+}
+
+static void
+sort(struct ages *a)
+{
+	if (a->count > 0)
+		qsort(a->all, a->count, sizeof(*a->all), compare);
+}
+
+static enum err_code
+begin(struct ages *a, struct store *st, struct err *e)
+{
+	enum err_code rc = load(a, st, e);
+
+	ASSERT(st->locked);
+	return rc == ERR_NONE ? ageing_observe(st, AGEING_TICK, &a->now_ns, e)
+			      : rc;
+}
+
+enum err_code
+ages_add(struct store *st, const struct id *snapshot, struct err *e)
+{
+	OWNED(ages_fini) struct ages a = {0};
+	enum err_code rc = begin(&a, st, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < a.count; i++)
+		if (id_equal(&a.all[i].snapshot, snapshot))
+			return ERR_NONE; /* it was here already */
+	if (rc == ERR_NONE)
+		rc = add(&a, snapshot, a.now_ns, e);
+	sort(&a);
+	return rc == ERR_NONE ? save(st, &a, e) : rc;
+}
+
+struct syncing {
+	struct ages was, is;
+};
+
+static enum err_code
+sync_one(void *ctx, int dir_fd, const char *service, const char *object,
+    const struct id *id, struct err *e)
+{
+	struct syncing *s = ctx;
+
+	(void)dir_fd;
+	(void)service;
+	(void)object;
+	return add(&s->is, id, since(&s->was, id), e);
+}
+
+static enum err_code
+sync_all(struct store *st, struct syncing *s, struct err *e)
+{
+	struct snapfind_each each = {.store = st,
+	    .top_fd = st->snapshots_fd,
+	    .top = "snapshots",
+	    .fn = sync_one,
+	    .fn_ctx = s};
+	enum err_code rc = begin(&s->was, st, e);
+
+	if (rc == ERR_NONE)
+		rc = snapfind_each(&each, e);
+	sort(&s->is);
+	if (rc == ERR_NONE &&
+	    (s->is.count != s->was.count ||
+		(s->is.count > 0 &&
+		    memcmp(s->is.all, s->was.all,
+			s->is.count * sizeof(*s->is.all)) != 0)))
+		rc = save(st, &s->is, e);
+	return rc;
+}
+
+void
+ages_sync(struct store *st)
+{
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	struct syncing s = {0};
+	struct err e;
+
+	if (st->access != STORE_WRITE || repo_lock(st, &e) != ERR_NONE)
+		return;
+	held = st;
+	(void)!sync_all(st, &s, &e); /* what is not noted now is later */
+	ages_fini(&s.was);
+	ages_fini(&s.is);
+}
+
+static enum err_code
+look(struct store *st, struct err *e)
+{
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	int64_t age_ns;
+	enum err_code rc = repo_lock(st, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	held = st;
+	return ageing_observe(st, AGEING_TICK, &age_ns, e);
+}
+
+enum err_code
+ages_look(const char *path, struct err *e)
+{
+	OWNED(store_close) struct store *st = NULL;
+	struct store_options opt = {.access = STORE_WRITE};
+	enum err_code rc = store_open(&st, path, &opt, e);
+
+	return rc == ERR_NONE ? look(st, e) : rc;
+}

@@ -1,0 +1,118 @@
+#include "kept.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <bascule/base/fdio.h>
+
+#include "ageing.h"
+#include "ages.h"
+#include "condemn.h"
+
+#define OBJECT_BYTES 96
+
+static bool
+is_failure(enum err_code rc)
+{
+	return rc == ERR_NOMEM || rc == ERR_TOONEW;
+}
+
+static enum err_code
+judge(struct store *st, int dir_fd, const char *name, struct err *why)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	OWNED(ages_fini) struct ages ages = {0};
+	struct condemn_view sentence;
+	struct ageing clock;
+	struct id id;
+	const bool is_ages = strcmp(name, "ages") == 0;
+	enum err_code rc = repo_slurp(&b, dir_fd, name,
+	    is_ages ? AGES_BYTES_MAX : CONDEMN_FILE_MAX, why);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (is_ages)
+		return ages_decode(&ages, st->family, b.bytes, b.len_bytes,
+		    why);
+	if (strcmp(name, "clock") == 0)
+		return ageing_decode(&clock, st->family, b.bytes, b.len_bytes,
+		    why);
+	if (!id_parse(name, &id))
+		return err_set(why, ERR_CORRUPT,
+		    "is not the name of such a file");
+	return condemn_decode(&sentence, st->family, b.bytes, b.len_bytes, why);
+}
+
+typedef enum err_code bent_fn(void *ctx, int dir_fd, const char *name,
+    const char *object, const char *what, struct err *e);
+
+static enum err_code
+each_bent(struct store *st, bent_fn *fn, void *ctx, struct err *e)
+{
+	OWNED(repo_names_fini) struct repo_names names = {0};
+	OWNED(fdio_close) int fd = -1;
+	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "condemned", e);
+
+	if (rc == ERR_NOTFOUND)
+		return ERR_NONE;
+	if (rc == ERR_NONE)
+		rc = repo_list(&names, fd, e);
+	for (size_t i = 0; rc == ERR_NONE && i < names.count; i++) {
+		char object[OBJECT_BYTES];
+		struct err why;
+
+		snprintf(object, sizeof(object), "condemned/%.80s",
+		    names.names[i]);
+		rc = judge(st, fd, names.names[i], &why);
+		if (is_failure(rc)) {
+			*e = why;
+			return err_wrap(e, "%s", object);
+		}
+		/* Gone: a collection has just ended with it. */
+		rc = rc == ERR_NONE || rc == ERR_NOTFOUND
+		    ? ERR_NONE
+		    : fn(ctx, fd, names.names[i], object, why.text, e);
+	}
+	return rc;
+}
+
+static enum err_code
+tell(void *ctx, int dir_fd, const char *name, const char *object,
+    const char *what, struct err *e)
+{
+	(void)dir_fd;
+	(void)name;
+	(void)e;
+	checking_damage(ctx, object, "%s", what);
+	return ERR_NONE;
+}
+
+enum err_code
+kept_check(struct checking *ck, struct err *e)
+{
+	return each_bent(ck->store, tell, ck, e);
+}
+
+static enum err_code
+put_away(void *ctx, int dir_fd, const char *name, const char *object,
+    const char *what, struct err *e)
+{
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	struct heal *h = ctx;
+	enum err_code rc;
+
+	heal_found(h, object, "%s", what);
+	if ((rc = heal_lock(h, e)) != ERR_NONE)
+		return rc;
+	held = h->store;
+	rc = heal_put_away(h, dir_fd, name, name, e);
+	if (rc == ERR_NONE)
+		heal_done(h, object, "in bad/: what it measured begins again");
+	return rc;
+}
+
+enum err_code
+kept_heal(struct heal *h, struct err *e)
+{
+	return each_bent(h->store, put_away, h, e);
+}
