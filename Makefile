@@ -100,7 +100,7 @@ test:
 # sees in whole runs of the program (the sanitizers see all of it).
 VALGRIND_M ?= base archive wire policy report
 valgrind: $(BUILD)/unit-tests $(BUILD)/bascule
-	CK_FORK=no valgrind -q --error-exitcode=9 --leak-check=full \
+	CK_FORK=no sh tools/unit.sh valgrind -q --error-exitcode=9 --leak-check=full \
 	    --errors-for-leak-kinds=definite $(BUILD)/unit-tests $(VALGRIND_M)
 	sh tests/support/valgrind.sh $(BUILD)/bascule
 

@@ -26,6 +26,7 @@ static bool reading; /* the calls that only read count too */
 static bool all;     /* every call that has a wrapper */
 static bool syncfs_armed;
 static _Atomic bool memory_armed;
+static void (*meanwhile)(void);
 static bool deep; /* what changes files, and what opens them; no memory */
 
 void
@@ -35,6 +36,7 @@ fault_arm(int nth, int num)
 	count->fired = false;
 	count->calls_left = nth;
 	fault_errno = num;
+	meanwhile = NULL;
 	reading = false;
 	deep = false;
 	all = false;
@@ -52,6 +54,13 @@ fault_arm_deep(int nth, int num)
 {
 	fault_arm(nth, num);
 	deep = true;
+}
+
+void
+fault_meanwhile(int nth, void (*fn)(void))
+{
+	fault_arm_deep(nth, 0);
+	meanwhile = fn;
 }
 
 void
@@ -105,6 +114,10 @@ fault_now(void)
 	if (count->calls_left <= 0 || --count->calls_left != 0)
 		return false;
 	count->fired = true;
+	if (meanwhile != NULL) {
+		meanwhile();
+		return false;
+	}
 	errno = fault_errno;
 	return true;
 }
