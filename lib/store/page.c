@@ -152,31 +152,42 @@ page_reader_fini(struct page_reader *pr)
 	buf_fini(&pr->path);
 }
 
-static int
-id_order(const void *a, const void *b)
+/*
+ * Open addressing: the ids of one list are hashes, and at most PAGE_REFS_MAX.
+ * A list made to collide costs a comparison for each pair.
+ */
+static bool
+any_twice(const uint8_t *ids, size_t count, uint32_t *slots, size_t slots_count)
 {
-	return memcmp(a, b, ID_BYTES);
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *id = ids + i * ID_BYTES;
+		size_t at = le_get32(id) & (slots_count - 1);
+
+		for (; slots[at] != 0; at = (at + 1) & (slots_count - 1))
+			if (memcmp(ids + (slots[at] - 1) * (size_t)ID_BYTES, id,
+				ID_BYTES) == 0)
+				return true;
+		slots[at] = (uint32_t)i + 1;
+	}
+	return false;
 }
 
 enum err_code
 page_check_refs(const struct buf *refs, struct err *e)
 {
-	size_t count = refs->len_bytes / ID_BYTES;
-	OWNED(free_mem) struct id *ids = NULL;
+	size_t count = refs->len_bytes / ID_BYTES, slots_count = 64;
+	OWNED(free_mem) uint32_t *slots = NULL;
 
 	if (refs->len_bytes % ID_BYTES != 0 || count > PAGE_REFS_MAX)
 		return damaged(e, "list has a length that cannot be");
-	if (count < 2)
-		return ERR_NONE;
-	ids = malloc(refs->len_bytes);
-	if (ids == NULL)
+	while (slots_count < 2 * count)
+		slots_count *= 2;
+	slots = calloc(slots_count, sizeof *slots);
+	if (slots == NULL)
 		return err_nomem(e);
-	memcpy(ids, refs->bytes, refs->len_bytes);
-	qsort(ids, count, sizeof *ids, id_order);
-	for (size_t i = 1; i < count; i++)
-		if (id_equal(&ids[i - 1], &ids[i]))
-			return damaged(e, "list names an id twice");
-	return ERR_NONE;
+	return any_twice(refs->bytes, count, slots, slots_count)
+	    ? damaged(e, "list names an id twice")
+	    : ERR_NONE;
 }
 
 enum err_code
