@@ -31,8 +31,109 @@ on_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes)
 	return c->watch.progress(c->watch.ctx, &p);
 }
 
+/* --- what it costs -------------------------------------------------------- */
+
+#define PATHS_TOLD_MAX      20 /* to a person */
+#define PATHS_TOLD_MAX_JSON 1000
+
+static void
+on_path_json(struct cli *cli, const struct hurt_path *h)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	OWNED(buf_fini) struct buf b = {0};
+	char hex[ID_HEX_BYTES], when[NOW_TEXT_BYTES];
+	struct err e;
+
+	if (wire_new(&v, "hurt", &e) != ERR_NONE ||
+	    buf_add_byte(&b, '/', &e) != ERR_NONE ||
+	    buf_add(&b, h->path, h->path_bytes, &e) != ERR_NONE)
+		return;
+	wire_add_path(v, "path", buf_text(&b), b.len_bytes);
+	wire_add_text(v, "service", h->service);
+	wire_add_text(v, "dataset", h->dataset);
+	wire_add_text(v, "snapshot", id_hex(&h->snapshot, hex));
+	wire_add_text(v, "taken", now_text(h->taken, when));
+	wire_add_uint(v, "entries", h->entries_count);
+	wire_add_uint(v, "snapshots", h->snapshots_count);
+	wire_add_uint(v, "points", h->points_count);
+	cli_line(cli, &v);
+}
+
+static void
+on_path(void *ctx, const struct hurt_path *h)
+{
+	struct checking *c = ctx;
+	OWNED(buf_fini) struct buf path = {0};
+	char hex[ID_HEX_BYTES], when[NOW_TEXT_BYTES];
+	char before[48] = "", points[48] = "";
+	struct err e;
+
+	if (c->damages.cli->json) {
+		on_path_json(c->damages.cli, h);
+		return;
+	}
+	if (text_escape(&path, h->path, h->path_bytes, &e) != ERR_NONE)
+		return;
+	if (h->entries_count == 0)
+		snprintf(before, sizeof(before), "everything in ");
+	else if (h->entries_count > 1)
+		snprintf(before, sizeof(before), "%" PRIu64 " entries up to ",
+		    h->entries_count);
+	if (h->points_count > 0)
+		snprintf(points, sizeof(points),
+		    ", in %" PRIu64 " recovery point%s", h->points_count,
+		    h->points_count == 1 ? "" : "s");
+	fprintf(stderr,
+	    "bascule: cannot be restored whole: %s/%s (%s): %" PRIu64
+	    " snapshot%s, the newest %.12s of %s%s\n",
+	    before, buf_text(&path), h->service, h->snapshots_count,
+	    h->snapshots_count == 1 ? "" : "s", id_hex(&h->snapshot, hex),
+	    cli_time_of(h->taken.ns / NS_PER_S, when), points);
+}
+
+static bool
+on_walk(void *ctx)
+{
+	struct checking *c = ctx;
+	struct job_progress p = {0};
+
+	return c->watch.progress(c->watch.ctx, &p);
+}
+
+/* By the paths of snapshots and recovery points, if there is a key for it. */
+static enum err_code
+say_paths(struct checking *c, struct cli_repository *repo,
+    struct hurt_tally *out, struct err *e)
+{
+	struct cli *cli = c->damages.cli;
+	struct hurt_options opt = {.keyring = cli_repository_keys(cli, repo),
+	    .paths_max = cli->json ? PATHS_TOLD_MAX_JSON : PATHS_TOLD_MAX,
+	    .on_path = on_path,
+	    .on_progress = on_walk,
+	    .ctx = c};
+	enum err_code rc;
+
+	if (opt.keyring == NULL) {
+		cli_warn(cli,
+		    "with a key that reads, check also says which files the "
+		    "damage hurts");
+		return ERR_NONE;
+	}
+	rc = store_hurt_paths(repo->store, &opt, out, e);
+	if (rc == ERR_NONE && !cli->json && out->paths_count > opt.paths_max)
+		fprintf(stderr,
+		    "bascule: cannot be restored whole: and %s%" PRIu64
+		    " more paths\n",
+		    out->uncounted ? "over " : "",
+		    out->paths_count - opt.paths_max);
+	return rc;
+}
+
+/* --- what was found ------------------------------------------------------- */
+
 static int
-say(struct cli *cli, const struct check_tally *t, int64_t took_ns)
+say(struct cli *cli, const struct check_tally *t, const struct hurt_tally *hurt,
+    int64_t took_ns)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	char size[32], took[TEXT_UNIT_BYTES];
@@ -48,6 +149,13 @@ say(struct cli *cli, const struct check_tally *t, int64_t took_ns)
 			fputs("no damage found", stdout);
 		else
 			printf("%" PRIu64 " damaged", t->damage_count);
+		if (hurt->paths_count > 0)
+			printf("; %" PRIu64 " path%s of %" PRIu64
+			       " snapshot%s cannot be restored whole",
+			    hurt->paths_count,
+			    hurt->paths_count == 1 ? "" : "s",
+			    hurt->snapshots_count,
+			    hurt->snapshots_count == 1 ? "" : "s");
 		if (t->left_packs_count > 0)
 			printf("; %" PRIu64 " packs left for the next time",
 			    t->left_packs_count);
@@ -64,16 +172,20 @@ say(struct cli *cli, const struct check_tally *t, int64_t took_ns)
 	wire_add_uint(v, "bytes", t->read_bytes);
 	wire_add_uint(v, "left_packs", t->left_packs_count);
 	wire_add_uint(v, "damaged", t->damage_count);
+	wire_add_uint(v, "hurt_paths", hurt->paths_count);
+	wire_add_uint(v, "hurt_snapshots", hurt->snapshots_count);
+	wire_add_uint(v, "hurt_points", hurt->points_count);
 	wire_add_seconds(v, "seconds", took_ns);
 	return cli_line(cli, &v);
 }
 
 static int
-check(struct cli *cli, struct store *st, struct check_options *opt)
+check(struct cli *cli, struct cli_repository *repo, struct check_options *opt)
 {
 	struct mono begun = now_mono();
 	struct checking c = {.damages = {cli, 0}};
 	struct check_tally tally = {0};
+	struct hurt_tally hurt = {0};
 	struct cli_watch watch;
 	enum err_code rc;
 	struct err e;
@@ -83,11 +195,13 @@ check(struct cli *cli, struct store *st, struct check_options *opt)
 	opt->on_progress = on_progress;
 	opt->ctx = &c;
 	cli_watch_begin(&watch, cli, "checking", &c.watch);
-	rc = store_check(st, opt, &tally, &e);
+	rc = store_check(repo->store, opt, &tally, &e);
+	if (rc == ERR_NONE && tally.damage_count > 0)
+		rc = say_paths(&c, repo, &hurt, &e);
 	cli_watch_end(&watch);
 	if (rc != ERR_NONE)
 		return cli_watch_failed(&watch, &e);
-	status = say(cli, &tally, now_mono().ns - begun.ns);
+	status = say(cli, &tally, &hurt, now_mono().ns - begun.ns);
 	return tally.damage_count > 0 ? EXITCODE_DAMAGE : status;
 }
 
@@ -145,7 +259,7 @@ run(struct cli *cli)
 	/* Without a key a file of another repository is damage, not a riddle. */
 	status = cli_repository_open(cli, STORE_READ,
 	    opt.depth == CHECK_OPEN ? CLI_KEYS_NEEDED : CLI_KEYS_NONE, &repo);
-	return status != EXITCODE_DONE ? status : check(cli, repo.store, &opt);
+	return status != EXITCODE_DONE ? status : check(cli, &repo, &opt);
 }
 
 static const struct cli_option options[] =

@@ -119,6 +119,18 @@ cli_repository_open(struct cli *cli, enum store_access access,
 	return rc == ERR_NONE ? EXITCODE_DONE : cli_fail(cli, &e);
 }
 
+const struct keyring *
+cli_repository_keys(struct cli *cli, struct cli_repository *r)
+{
+	struct err ignored;
+
+	if (r->keys == NULL &&
+	    open_keys(cli, STORE_READ, CLI_KEYS_OPTIONAL, r, &ignored) !=
+		ERR_NONE)
+		return NULL;
+	return r->keys != NULL && keyring_can_read(r->keys) ? r->keys : NULL;
+}
+
 void
 cli_repository_close(struct cli_repository *r)
 {

@@ -28,6 +28,13 @@ int cli_repository_open(struct cli *cli, enum store_access access,
     enum cli_keys keys, struct cli_repository *out);
 void cli_repository_close(struct cli_repository *r);
 
+/*
+ * The key for an open repository that was opened without one, if there is one
+ * that reads and nobody has to be asked for it; else NULL.
+ */
+const struct keyring *cli_repository_keys(struct cli *cli,
+    struct cli_repository *r);
+
 /* Where the key of the repository lies unless BASCULE_KEY_FILE says. */
 enum err_code cli_key_file(const struct cli *cli, struct buf *out,
     struct err *e) MUST_CHECK;

@@ -776,6 +776,44 @@ struct check_tally {
 enum err_code store_check(struct store *st, const struct check_options *opt,
     struct check_tally *out, struct err *e) MUST_CHECK;
 
+/* --- What the damage costs ------------------------------------------------ */
+
+/* A path that cannot be restored whole, of one series of snapshots. */
+struct hurt_path {
+	const char *service, *dataset;
+	const char *path; /* borrowed; of a snapshot, without a leading '/' */
+	size_t path_bytes;
+	/*
+	 * 1: this one.  Else a page of the tree cannot be read: so many entries
+	 * of it, path the last of them; 0: all of it.
+	 */
+	uint64_t entries_count;
+	uint64_t snapshots_count, points_count; /* that have it */
+	struct id snapshot;                     /* the newest of those */
+	struct utc taken;                       /* it began then */
+};
+struct hurt_options {
+	const struct keyring *keyring; /* one that reads */
+	size_t paths_max;              /* to tell of */
+	void (*on_path)(void *ctx, const struct hurt_path *path);
+	bool (*on_progress)(void *ctx); /* may be NULL; false cancels */
+	void *ctx;
+};
+struct hurt_tally {
+	uint64_t paths_count;                   /* told or not */
+	bool uncounted;                         /* there are more than that */
+	uint64_t snapshots_count, points_count; /* hurt */
+};
+
+/*
+ * After a store_check of the same store (which may have been opened without a
+ * key): what that found, by the paths of the snapshots and recovery points it
+ * hurts.  Whatever is in doubt is opened once more: a path is named when it
+ * cannot be had through any copy.
+ */
+enum err_code store_hurt_paths(struct store *st, const struct hurt_options *opt,
+    struct hurt_tally *out, struct err *e) MUST_CHECK;
+
 /* --- Healing --------------------------------------------------------------- */
 
 struct heal_options {

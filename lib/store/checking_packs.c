@@ -9,6 +9,7 @@
 
 #include "checking_pack.h"
 #include "checking_results.h"
+#include "hurt.h"
 #include "index.h"
 
 /*
@@ -254,7 +255,9 @@ hand_on(struct packs *k, struct checking_pack *p, struct err *e)
 	}
 	if (ck->on_pack != NULL && p->damaged)
 		ck->on_pack(ck->on_pack_ctx, &p->name);
-	rc = checking_lengths_add(ck, &p->lengths, e);
+	rc = p->damaged ? hurt_suspect(ck->store, &p->name, e) : ERR_NONE;
+	if (rc == ERR_NONE)
+		rc = checking_lengths_add(ck, &p->lengths, e);
 	if (rc == ERR_NONE && p->depth >= CHECK_READ)
 		rc = checking_results_note(&k->results, &p->name, p->depth,
 		    p->damaged, e);

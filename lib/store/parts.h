@@ -44,7 +44,8 @@ enum err_code head_check(const uint8_t *bytes, size_t len_bytes,
 /* --- repo: the repository's directories and its lock --------------------- */
 
 struct index;
-struct rooted; /* rooted.h */
+struct rooted;   /* rooted.h */
+struct suspects; /* hurt.h */
 
 struct store {
 	char *path; /* as given, for messages */
@@ -59,9 +60,10 @@ struct store {
 	int lock_fd;
 	bool locked;
 	struct index *index;
-	struct rooted *rooted; /* of what index says; made at first use */
-	struct reader *reader; /* of store_get; made at first use */
-	struct id *condemned;  /* of condemn_refresh: ascending */
+	struct rooted *rooted;     /* of what index says; made at first use */
+	struct reader *reader;     /* of store_get; made at first use */
+	struct suspects *suspects; /* what the last check found damaged */
+	struct id *condemned;      /* of condemn_refresh: ascending */
 	size_t condemned_count;
 };
 

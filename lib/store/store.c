@@ -13,6 +13,7 @@
 
 #include "condemn.h"
 #include "format.h"
+#include "hurt.h"
 #include "index.h"
 #include "manifest.h"
 #include "pack.h"
@@ -159,6 +160,7 @@ forget(struct store *st)
 {
 	reader_free(&st->reader);
 	rooted_free(&st->rooted);
+	hurt_forget(st);
 	index_free(&st->index);
 	fdio_close(&st->packs_fd);
 	fdio_close(&st->index_fd);

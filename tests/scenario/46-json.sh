@@ -40,6 +40,9 @@ cp -a repo bent && chmod -R u+w bent
 for f in bent/packs/*/*; do printf x | dd of="$f" bs=1 seek=99 conv=notrunc 2>/dev/null; done
 expect 4 'damage in JSON' "$B" -r bent --json check --read
 grep -q '"type":"damage"' .out || not_ok 'it says what is damaged'
+cp repo.key bent.key
+expect 4 'and what that hurts' "$B" -r bent --json check --read
+grep -q '"type":"hurt"' .out || not_ok 'it says by paths what is hurt'
 said 0 heal
 said 0 backup data
 said 0 prune --dry-run --keep-last 1

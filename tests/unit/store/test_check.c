@@ -311,6 +311,139 @@ START_TEST(a_damaged_pack_is_pinpointed)
 }
 END_TEST
 
+/* --- what damage costs ----------------------------------------------------- */
+
+struct hurts {
+	char paths[8192]; /* " f0001 f0002 " */
+	uint64_t entries_max;
+};
+
+static void
+on_path(void *ctx, const struct hurt_path *p)
+{
+	struct hurts *h = ctx;
+	size_t n = strlen(h->paths);
+
+	snprintf(h->paths + n, sizeof(h->paths) - n, "%.*s ",
+	    (int)p->path_bytes, p->path);
+	if (p->entries_count > h->entries_max)
+		h->entries_max = p->entries_count;
+	ck_assert_uint_eq(p->snapshots_count, 2);
+	ck_assert_str_eq(p->service, "local");
+}
+
+/* As check does: looked at without a key, named with one. */
+static struct hurt_tally
+what_hurts(enum check_depth depth, size_t paths_max, struct hurts *h)
+{
+	struct store_options so = {STORE_READ, NULL, true};
+	OWNED(store_close) struct store *st = NULL;
+	struct check_options opt = {.depth = depth};
+	struct hurt_options ho = {.keyring = r.operations,
+	    .paths_max = paths_max,
+	    .on_path = on_path,
+	    .ctx = h};
+	struct check_tally tally;
+	struct hurt_tally t;
+	struct err e = {0};
+
+	snprintf(h->paths, sizeof(h->paths), " ");
+	h->entries_max = 0;
+	ck_assert_msg(store_open(&st, r.path, &so, &e) == ERR_NONE, "%s",
+	    e.text);
+	ck_assert_int_eq(store_check(st, &opt, &tally, &e), ERR_NONE);
+	ck_assert_msg(store_hurt_paths(st, &ho, &t, &e) == ERR_NONE, "%s",
+	    e.text);
+	return t;
+}
+
+#define HURT_FILES 200
+
+/* The chunks of f0000 and the next. */
+static void
+chunks_of(const struct id *snapshot, struct id ids[HURT_FILES])
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	OWNED(cursor_close) struct cursor *c = NULL;
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	OWNED(free_mem) char *sub = NULL;
+	const struct item *it;
+	struct err e = {0};
+	char hex[ID_HEX_BYTES];
+	size_t count = 0;
+
+	ck_assert_int_eq(snapshot_find(&s, &sub, st, id_hex(snapshot, hex), &e),
+	    ERR_NONE);
+	ck_assert_int_eq(cursor_open(&c, st, &s.root, "", 0, &e), ERR_NONE);
+	while (cursor_next(c, &it, &e) == ERR_NONE && it != NULL)
+		ids[count++] = it->content.pieces[0].id;
+	ck_assert_uint_eq(count, HURT_FILES);
+}
+
+/* Those whose chunk cannot be had, and no others. */
+static size_t
+names_just_what_is_lost(const struct hurts *h, const struct id ids[HURT_FILES])
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+	OWNED(buf_fini) struct buf b = {0};
+	size_t lost = 0;
+
+	for (size_t i = 0; i < HURT_FILES; i++) {
+		char name[16];
+		struct err e;
+		bool gone = store_get(st, STORE_DATA, &ids[i], &b, NULL, &e) !=
+		    ERR_NONE;
+
+		snprintf(name, sizeof(name), " f%04d ", (int)i);
+		ck_assert_msg((strstr(h->paths, name) != NULL) == gone,
+		    "%s of%s", name, h->paths);
+		lost += gone;
+	}
+	return lost;
+}
+
+START_TEST(damage_is_named_by_the_paths_it_hurts)
+{
+	struct id snapshot;
+	struct err e = {0};
+	bool some = false, span = false;
+	struct id ids[HURT_FILES];
+
+	for (int i = 0; i < 2; i++)
+		ck_assert_msg(back_up(1, HURT_FILES, &snapshot, &e) == ERR_NONE,
+		    "%s", e.text);
+	chunks_of(&snapshot, ids);
+	files_count = 0;
+	nftw(r.path, gather, 16, FTW_PHYS);
+	for (size_t f = 0; f < files_count; f++) {
+		OWNED(fdio_close) int fd = -1;
+		struct hurts h;
+		struct hurt_tally t;
+		size_t lost;
+
+		if (strncmp(files[f], "packs/", 6) != 0)
+			continue;
+		fd = open_file(files[f]);
+		flip(fd, 700, 1);
+		t = what_hurts(CHECK_READ, 1000, &h);
+		span |= h.entries_max != 1;
+		if (h.entries_max == 1) {
+			lost = names_just_what_is_lost(&h, ids);
+			ck_assert_uint_gt(lost, 1);
+			ck_assert_uint_eq(t.paths_count, lost);
+			ck_assert_uint_eq(t.snapshots_count, 2);
+			some = true;
+			/* told of one, counted all */
+			t = what_hurts(CHECK_READ, 1, &h);
+			ck_assert_uint_eq(strlen(h.paths), strlen(" f0000 "));
+			ck_assert_uint_eq(t.paths_count, lost);
+		}
+		flip(fd, 700, 1);
+	}
+	ck_assert(some && span);
+}
+END_TEST
+
 /* A power cut may leave it: nobody waits until a session is on disk. */
 START_TEST(what_is_left_of_a_dead_session_is_no_damage)
 {
@@ -529,6 +662,7 @@ suite_store_check(void)
 	tcase_add_test(tc, one_flipped_bit_in_any_byte_is_found_and_named);
 	tcase_add_test(tc, a_flipped_footer_is_found_without_reading_the_pack);
 	tcase_add_test(tc, a_damaged_pack_is_pinpointed);
+	tcase_add_test(tc, damage_is_named_by_the_paths_it_hurts);
 	tcase_add_test(tc, what_is_left_of_a_dead_session_is_no_damage);
 	tcase_add_test(tc, a_missing_or_cut_file_is_named);
 	tcase_add_test(tc, format_bak_serves_for_reading_only);
