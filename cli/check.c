@@ -120,7 +120,13 @@ say_paths(struct checking *c, struct cli_repository *repo,
 		return ERR_NONE;
 	}
 	rc = store_hurt_paths(repo->store, &opt, out, e);
-	if (rc == ERR_NONE && !cli->json && out->paths_count > opt.paths_max)
+	/* What was found is said, whatever becomes of this. */
+	if (rc != ERR_NONE && rc != ERR_CANCELLED) {
+		cli_warn(cli, "which files the damage hurts is not known: %s",
+		    e->text);
+		rc = ERR_NONE;
+	} else if (rc == ERR_NONE && !cli->json &&
+	    out->paths_count > opt.paths_max)
 		fprintf(stderr,
 		    "bascule: cannot be restored whole: and %s%" PRIu64
 		    " more paths\n",
