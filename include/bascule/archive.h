@@ -127,6 +127,48 @@ enum err_code arc_tar_writer_finish(struct arc_tar_writer **w,
 /* Forget it.  *w may be NULL. */
 void arc_tar_writer_discard(struct arc_tar_writer **w);
 
+/* === a tree into a tar file (arc_pax) === */
+
+/*
+ * Everything an entry has that a pax archive can hold: what GNU tar, bsdtar and
+ * Python read.  Sparse files are GNU's format 1.0, attributes and ACLs star's.
+ */
+struct arc_pax;
+
+/*
+ * Of a name that says it is UTF-8 libarchive's reader makes the composed form:
+ * another name.  Raw names keep theirs, but GNU tar warns of each.
+ */
+enum arc_pax_spelling { ARC_PAX_UTF8, ARC_PAX_RAW };
+/* Would it stay what it is as UTF-8?  In doubt false. */
+bool arc_pax_is_simple(const char *name, size_t len_bytes);
+
+/* level: of zstd, 1 to 19; 0: not compressed. */
+enum err_code arc_pax_open(struct arc_pax **out, arc_sink_fn *sink,
+    void *sink_arg, int level, enum arc_pax_spelling spelling,
+    struct err *e) MUST_CHECK;
+
+struct arc_pax_names {
+	const char *name; /* in the archive; "" is its root, written as "." */
+	const char *link; /* an earlier member whose content this is, or NULL */
+};
+/*
+ * The next member; entry is borrowed until arc_pax_end.  warn: of what the
+ * archive cannot hold of it.  ERR_REFUSED: it cannot hold such a thing at all
+ * (a socket); nothing was written.
+ */
+enum err_code arc_pax_begin(struct arc_pax *w, const struct entry *entry,
+    const struct arc_pax_names *names, struct arc_warn warn,
+    struct err *e) MUST_CHECK;
+/* Its content in order, of a sparse file its extents'. */
+enum err_code arc_pax_write(struct arc_pax *w, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+/* After every begin, also where there is no content. */
+enum err_code arc_pax_end(struct arc_pax *w, struct err *e) MUST_CHECK;
+/* Takes *w; only ERR_NONE means that the archive is whole. */
+enum err_code arc_pax_finish(struct arc_pax **w, struct err *e) MUST_CHECK;
+void arc_pax_discard(struct arc_pax **w);
+
 /* === reading a tar file (arc_tar_reader) === */
 
 /* The most an archive may hold; a zero value is its default. */

@@ -212,6 +212,36 @@ struct restore_result {
 enum err_code restore_run(struct store *st, const struct restore_options *opt,
     struct restore_result *out, struct err *e) MUST_CHECK;
 
+/* --- export: a snapshot, or a part of it, as a pax archive ------------------ */
+
+struct export_options {
+	struct id root;
+	const char *subtree; /* names are relative to it; "": to the root */
+	const char *const *paths; /* below the subtree; 0: all of it */
+	size_t paths_count;
+	/* Where the bytes go, in order. */
+	enum err_code (*sink)(void *arg, const void *bytes, size_t len_bytes,
+	    struct err *e);
+	void *sink_arg;
+	int level;            /* of zstd; 0: not compressed */
+	uint64_t total_bytes; /* for the progress; 0: not known */
+	struct job_watch watch;
+};
+
+struct export_result {
+	uint64_t files_count, dirs_count, others_count, bytes;
+	uint64_t left_out_count; /* sockets: tar knows none */
+	uint64_t warnings_count; /* of what an entry has and tar cannot say */
+	int64_t took_ns;
+};
+
+/*
+ * ERR_NOTFOUND: a path is not in the snapshot.  Unless ERR_NONE comes back, what
+ * the sink got is not an archive.
+ */
+enum err_code export_run(struct store *st, const struct export_options *opt,
+    struct export_result *out, struct err *e) MUST_CHECK;
+
 /* --- digests: what policies and plans are told apart by -------------------- */
 
 /* SHA-256 of policy_canonical: what both sites share. */
