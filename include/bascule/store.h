@@ -201,6 +201,9 @@ enum err_code content_writer_add(struct content_writer *cw, const void *bytes,
 /* The file ends; *out is the caller's, cw is ready for the next file. */
 enum err_code content_writer_end(struct content_writer *cw, struct content *out,
     struct err *e) MUST_CHECK;
+/* content_writer_add of the last bytes, which are not copied, and the end. */
+enum err_code content_writer_last(struct content_writer *cw, const void *bytes,
+    size_t len_bytes, struct content *out, struct err *e) MUST_CHECK;
 /* Forget the current file (it changed while it was read). */
 void content_writer_reset(struct content_writer *cw);
 

@@ -36,11 +36,11 @@ struct pipeline {
 	void *ctx;
 	pthread_mutex_t lock;
 	pthread_cond_t idle; /* an item became free, or a stage failed */
-	struct queue queues[PIPELINE_STAGES_MAX];
+	struct queue queues[PIPELINE_STAGES_MAX + 1]; /* last: to collect */
 	void **free_items;
 	size_t free_count, items_count, taken_count;
 	uint64_t put_count;
-	bool stopping;
+	bool collect, stopping;
 	struct err failure; /* code ERR_NONE: none so far */
 	struct worker *workers;
 	size_t workers_count; /* running */
@@ -76,7 +76,7 @@ static void
 stop(struct pipeline *p)
 {
 	p->stopping = true;
-	for (size_t k = 0; k < p->stages_count; k++)
+	for (size_t k = 0; k <= p->stages_count; k++)
 		pthread_cond_broadcast(&p->queues[k].filled);
 	pthread_cond_broadcast(&p->idle);
 }
@@ -91,7 +91,7 @@ give_back(struct pipeline *p, void *item)
 static void
 pass_on(struct pipeline *p, size_t stage, uint64_t number, void *item)
 {
-	if (stage + 1 == p->stages_count)
+	if (stage + 1 == p->stages_count && !p->collect)
 		give_back(p, item);
 	else
 		queue_push(p, &p->queues[stage + 1], number, item);
@@ -164,12 +164,13 @@ allocate(struct pipeline *p, const struct pipeline_plan *plan, struct err *e)
 {
 	size_t threads = 0;
 
-	for (size_t k = 0; k < p->stages_count; k++) {
+	for (size_t k = 0; k <= p->stages_count; k++) {
 		p->queues[k].slots = calloc(p->items_count, sizeof(void *));
 		if (p->queues[k].slots == NULL)
 			return err_nomem(e);
-		threads += p->stages[k].threads_count;
 	}
+	for (size_t k = 0; k < p->stages_count; k++)
+		threads += p->stages[k].threads_count;
 	p->free_items = calloc(p->items_count, sizeof(void *));
 	p->workers = calloc(threads, sizeof(*p->workers));
 	if (p->free_items == NULL || p->workers == NULL)
@@ -195,11 +196,12 @@ pipeline_new(struct pipeline **out, const struct pipeline_plan *plan,
 		return err_nomem(e);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->idle, NULL);
-	for (size_t k = 0; k < PIPELINE_STAGES_MAX; k++)
+	for (size_t k = 0; k < COUNT_OF(p->queues); k++)
 		pthread_cond_init(&p->queues[k].filled, NULL);
 	p->stages_count = plan->stages_count;
 	p->items_count = plan->items_count;
 	p->ctx = plan->ctx;
+	p->collect = plan->collect;
 	for (size_t k = 0; k < p->stages_count; k++) {
 		p->stages[k] = plan->stages[k];
 		ASSERT(p->stages[k].threads_count > 0 &&
@@ -226,7 +228,7 @@ pipeline_free(struct pipeline **pp)
 	pthread_mutex_unlock(&p->lock);
 	for (size_t i = 0; i < p->workers_count; i++)
 		pthread_join(p->workers[i].id, NULL);
-	for (size_t k = 0; k < PIPELINE_STAGES_MAX; k++) {
+	for (size_t k = 0; k < COUNT_OF(p->queues); k++) {
 		pthread_cond_destroy(&p->queues[k].filled);
 		free(p->queues[k].slots);
 	}
@@ -290,10 +292,29 @@ pipeline_untake(struct pipeline *p, void *item)
 }
 
 enum err_code
+pipeline_collect(struct pipeline *p, void **item, struct err *e)
+{
+	struct queue *q = &p->queues[p->stages_count];
+	uint64_t number;
+	enum err_code rc;
+
+	*item = NULL;
+	ASSERT(p->collect);
+	pthread_mutex_lock(&p->lock);
+	if (q->next < p->put_count &&
+	    (*item = queue_pop(p, q, &number)) != NULL)
+		p->taken_count++;
+	rc = outcome(p, e);
+	pthread_mutex_unlock(&p->lock);
+	return rc;
+}
+
+enum err_code
 pipeline_drain(struct pipeline *p, struct err *e)
 {
 	enum err_code rc;
 
+	ASSERT(!p->collect);
 	pthread_mutex_lock(&p->lock);
 	while (p->free_count + p->taken_count < p->items_count && !p->stopping)
 		pthread_cond_wait(&p->idle, &p->lock);

@@ -12,6 +12,7 @@
 static void
 capture_fini(struct capture *c)
 {
+	ahead_free(&c->ahead); /* first: threads use the source */
 	statecache_discard(&c->cache);
 	tree_writer_free(&c->tree);
 	content_writer_free(&c->contents);
@@ -46,8 +47,10 @@ capture_items(struct capture *c, struct err *e)
 
 	for (;;) {
 		rc = source_next(c->source, &item, e);
-		if (rc == ERR_NOTFOUND)
-			return capture_item_settle(c, e);
+		if (rc == ERR_NOTFOUND) {
+			rc = capture_item_drain(c, e);
+			return rc == ERR_NONE ? capture_item_settle(c, e) : rc;
+		}
 		if (rc == ERR_NONE)
 			rc = capture_item_take(c, &item, e);
 		if (rc != ERR_NONE)
@@ -149,6 +152,8 @@ open_store(struct capture *c, const struct keyring *keys, struct err *e)
 		    c->opt->chunking, c->opt->chunk_fixed_bytes, e);
 	if (rc == ERR_NONE)
 		rc = tree_writer_new(&c->tree, c->writer, e);
+	if (rc == ERR_NONE && !capture_is_command(c))
+		rc = ahead_new(&c->ahead, e);
 	return rc;
 }
 

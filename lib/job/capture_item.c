@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ATTEMPTS_MAX 3   /* at a file that changes while it is read */
-#define LOOK_COUNT   128 /* unchanged items between two looks at the clock */
+#define LOOK_COUNT 128 /* unchanged items between two looks at the clock */
 
 /* --- what could not be read ----------------------------------------------- */
 
@@ -28,8 +27,8 @@ keep_problem(struct snapshot *s, const char *path, const char *reason,
 	return p->path == NULL || p->reason == NULL ? err_nomem(e) : ERR_NONE;
 }
 
-static enum err_code
-note_problem(struct capture *c, const struct entry_text *path,
+enum err_code
+capture_item_problem(struct capture *c, const struct entry_text *path,
     const char *reason, struct err *e)
 {
 	const struct job_watch *w = &c->opt->watch;
@@ -45,23 +44,6 @@ note_problem(struct capture *c, const struct entry_text *path,
 	return keep_problem(&c->snapshot, text, reason, e);
 }
 
-struct warn_ctx {
-	struct capture *c;
-	const struct entry_text *path;
-};
-
-/* Metadata that could not be read. */
-static void
-on_warning(void *arg, enum err_code code, const char *text)
-{
-	struct warn_ctx *w = arg;
-	struct err e;
-
-	(void)code;
-	if (note_problem(w->c, w->path, text, &e) != ERR_NONE)
-		return; /* counted all the same */
-}
-
 /* --- one item --------------------------------------------------------------*/
 
 enum err_code
@@ -75,9 +57,8 @@ capture_item_progress(struct capture *c, struct err *e)
 	return ERR_NONE;
 }
 
-/* After each piece of work: shall it stop, is it time for a checkpoint? */
-static enum err_code
-pulse(struct capture *c, struct err *e)
+enum err_code
+capture_item_pulse(struct capture *c, struct err *e)
 {
 	enum err_code rc = capture_item_progress(c, e);
 
@@ -88,7 +69,8 @@ pulse(struct capture *c, struct err *e)
 static enum err_code
 pulse_sometimes(struct capture *c, struct err *e)
 {
-	return ++c->items_since_look < LOOK_COUNT ? ERR_NONE : pulse(c, e);
+	return ++c->items_since_look < LOOK_COUNT ? ERR_NONE
+						  : capture_item_pulse(c, e);
 }
 
 static void
@@ -194,118 +176,19 @@ join_links(struct capture *c, struct source_item *item, struct err *e)
 	return source_links_join(c->links, item, entry->link_group, &found, e);
 }
 
-/* All of an open file into one content. */
+/* A new or changed item, with what it holds, into the tree. */
 static enum err_code
-read_content(struct capture *c, struct source_item *item,
-    struct source_file *file, struct content *out, struct err *e)
+add_changed(struct capture *c, struct source_item *item,
+    const struct content *content, int64_t began_s, struct err *e)
 {
-	struct source_run run;
-	enum err_code rc;
-
-	content_writer_reset(c->contents);
-	capture_previous_tell(c, item);
-	do {
-		rc = source_read(file, c->bytes, CAPTURE_READ_BYTES, &run, e);
-		if (rc != ERR_NONE)
-			return rc;
-		rc =
-		    content_writer_add(c->contents, c->bytes, run.len_bytes, e);
-		c->done_bytes += run.len_bytes;
-		if (rc == ERR_NONE)
-			rc = pulse(c, e);
-		if (rc != ERR_NONE)
-			return rc;
-	} while (run.len_bytes > 0);
-	rc = content_writer_end(c->contents, out, e);
-	capture_previous_end(c);
-	return rc;
-}
-
-/*
- * Open the item, read it if it has content, and say whether that is one
- * consistent copy: ERR_BUSY if not, with the content all the same.
- */
-static enum err_code
-read_once(struct capture *c, struct source_item *item, struct content *out,
-    struct err *e)
-{
-	OWNED(source_close) struct source_file *file = NULL;
-	struct warn_ctx wc = {c, &item->entry.path};
-	struct arc_warn warn = {on_warning, &wc};
-	enum err_code rc = source_open(item, &file, warn, e);
-
-	content_fini(out);
-	if (rc != ERR_NONE || file == NULL)
-		return rc;
-	rc = read_content(c, item, file, out, e);
-	return rc != ERR_NONE ? rc : source_finish(&file, e);
-}
-
-/* The end of the run, or of this item only? */
-static bool
-ends_run(const struct capture *c, enum err_code code)
-{
-	return capture_is_command(c) || code == ERR_NOMEM ||
-	    code == ERR_CANCELLED || code == ERR_NOSPACE;
-}
-
-/*
- * A file that changed while it was read is kept as far as it was read: the
- * entry must say what is there, not what was promised.
- */
-static void
-take_what_was_read(struct entry *entry, const struct content *content)
-{
-	if (entry->type != ENTRY_FILE ||
-	    entry_content_bytes(entry) == content->size_bytes)
-		return;
-	entry->sparse = false;
-	entry->extent_count = 0;
-	entry->size_bytes = content->size_bytes;
-}
-
-/* Bring item and content together; *skipped: it could not be had. */
-static enum err_code
-read_item(struct capture *c, struct source_item *item, struct content *out,
-    bool *skipped, struct err *e)
-{
-	struct err why = {0};
-	enum err_code rc = ERR_BUSY;
-
-	*skipped = false;
-	for (int i = 0; rc == ERR_BUSY && i < ATTEMPTS_MAX; i++)
-		rc = read_once(c, item, out, &why);
-	if (rc == ERR_NONE)
-		return rc;
-	if (ends_run(c, rc)) {
-		*e = why;
-		return rc;
-	}
-	*skipped = rc != ERR_BUSY;
-	if (!*skipped)
-		take_what_was_read(&item->entry, out);
-	return note_problem(c, &item->entry.path, why.text, e);
-}
-
-static enum err_code
-capture_changed(struct capture *c, struct source_item *item, struct err *e)
-{
-	OWNED(content_fini) struct content content = {0};
-	int64_t began_s = now_utc().ns / NS_PER_S;
 	struct item it = {0};
-	bool skipped;
-	enum err_code rc = read_item(c, item, &content, &skipped, e);
+	enum err_code rc = join_links(c, item, e);
 
-	if (rc != ERR_NONE || skipped)
-		return rc;
-	if (capture_is_command(c))
-		item->entry.size_bytes = content.size_bytes;
-	rc = join_links(c, item, e);
 	if (rc != ERR_NONE)
 		return rc;
 	c->changed_count++;
 	it.entry = item->entry; /* both are borrowed: no fini */
-	it.content = content;
+	it.content = *content;
 	buf_clear(&c->encoded);
 	rc = item_encode(&c->encoded, &it, e);
 	if (rc == ERR_NONE)
@@ -313,6 +196,71 @@ capture_changed(struct capture *c, struct source_item *item, struct err *e)
 		    c->encoded.len_bytes, began_s, e);
 	tally(c, &item->entry);
 	return rc;
+}
+
+/* --- read ahead ----------------------------------------------------------- */
+
+static enum err_code
+take_read(struct capture *c, struct ahead_item *it, struct err *e)
+{
+	OWNED(content_fini) struct content content = {0};
+	bool skipped;
+	enum err_code rc = capture_read_taken(c, it, &content, &skipped, e);
+
+	if (capture_is_command(c))
+		it->item.entry.size_bytes = content.size_bytes;
+	if (rc == ERR_NONE && !skipped)
+		rc = add_changed(c, &it->item, &content, it->began_s, e);
+	return rc == ERR_NONE ? capture_item_pulse(c, e) : rc;
+}
+
+/* A command's output is read while it is made. */
+static enum err_code
+take_output(struct capture *c, struct source_item *item, struct err *e)
+{
+	struct ahead_item it = {.item = *item, /* borrowed */
+	    .is_left = true,
+	    .attempts = 1,
+	    .began_s = now_utc().ns / NS_PER_S};
+	enum err_code rc = take_read(c, &it, e);
+
+	*item = it.item;
+	return rc;
+}
+
+enum err_code
+capture_item_drain(struct capture *c, struct err *e)
+{
+	struct ahead_item *it;
+	enum err_code rc = ERR_NONE;
+
+	while (rc == ERR_NONE && c->ahead != NULL && ahead_holds(c->ahead)) {
+		rc = ahead_next(c->ahead, &it, e);
+		if (rc == ERR_NONE)
+			rc = take_read(c, it, e);
+	}
+	return rc;
+}
+
+static enum err_code
+send_ahead(struct capture *c, struct source_item *item, struct err *e)
+{
+	struct ahead_item *slot, *it;
+	struct source_item swap;
+	enum err_code rc = ERR_NONE;
+
+	while (rc == ERR_NONE && (slot = ahead_slot(c->ahead)) == NULL) {
+		rc = ahead_next(c->ahead, &it, e);
+		if (rc == ERR_NONE)
+			rc = take_read(c, it, e);
+	}
+	if (rc != ERR_NONE)
+		return rc;
+	slot->has_previous = capture_previous_note(c, &slot->previous);
+	swap = slot->item; /* its memory is used again */
+	slot->item = *item;
+	*item = swap;
+	return ahead_send(c->ahead, e);
 }
 
 /* --- unchanged or not ----------------------------------------------------- */
@@ -342,7 +290,9 @@ look_up(struct capture *c, const struct source_item *item,
 	if (c->cache == NULL)
 		return ERR_NONE;
 	*answer = statecache_find(c->cache, item,
-	    c->tree != NULL && tree_writer_is_between(c->tree), hit);
+	    c->tree != NULL && tree_writer_is_between(c->tree) &&
+		(c->ahead == NULL || !ahead_holds(c->ahead)),
+	    hit);
 	if (*answer != STATECACHE_BROKEN)
 		return ERR_NONE;
 	rc = capture_item_settle(c, e);
@@ -422,17 +372,36 @@ take_unchanged(struct capture *c, struct source_item *item,
 	}
 }
 
+/*
+ * What is put into the tree at once must wait for those read ahead: then the
+ * cache is asked again, for its answer depends on where the tree stands.
+ */
+static enum err_code
+make_way(struct capture *c, const struct source_item *item, struct err *e)
+{
+	struct statecache_hit hit;
+
+	if (c->ahead == NULL || !ahead_holds(c->ahead) ||
+	    (item->kind == SOURCE_ENTRY &&
+		(c->cache == NULL ||
+		    statecache_find(c->cache, item, false, &hit) ==
+			STATECACHE_UNKNOWN)))
+		return ERR_NONE;
+	return capture_item_drain(c, e);
+}
+
 enum err_code
 capture_item_take(struct capture *c, struct source_item *item, struct err *e)
 {
 	struct statecache_hit hit = {0};
 	enum statecache_answer answer;
-	enum err_code rc;
+	enum err_code rc = make_way(c, item, e);
 
-	if (item->kind == SOURCE_PROBLEM)
-		return note_problem(c, &item->entry.path, item->problem.text,
-		    e);
-	rc = look_up(c, item, &answer, &hit, e);
+	if (rc == ERR_NONE && item->kind == SOURCE_PROBLEM)
+		return capture_item_problem(c, &item->entry.path,
+		    item->problem.text, e);
+	if (rc == ERR_NONE)
+		rc = look_up(c, item, &answer, &hit, e);
 	if (rc == ERR_NONE && answer != STATECACHE_UNKNOWN &&
 	    answer != STATECACHE_MOVED && has_links(item))
 		rc = check_links(c, item, &answer, &hit, e);
@@ -445,8 +414,8 @@ capture_item_take(struct capture *c, struct source_item *item, struct err *e)
 		    item->entry.type == ENTRY_FILE)
 			c->result->new_bytes += item->entry.size_bytes;
 	} else if (answer == STATECACHE_UNKNOWN) {
-		rc = capture_changed(c, item, e);
-		return rc == ERR_NONE ? pulse(c, e) : rc;
+		return c->ahead == NULL ? take_output(c, item, e)
+					: send_ahead(c, item, e);
 	} else
 		rc = take_unchanged(c, item, answer, &hit, e);
 	return rc == ERR_NONE ? pulse_sometimes(c, e) : rc;

@@ -8,6 +8,7 @@
 #include <bascule/job.h>
 #include <bascule/source.h>
 
+#include "ahead.h"
 #include "statecache.h"
 
 #define CAPTURE_READ_BYTES ((size_t)1 << 20)
@@ -17,6 +18,7 @@ struct capture {
 	const struct capture_options *opt;
 	struct capture_result *result;
 	struct source *source;
+	struct ahead *ahead; /* NULL: items are read where they are taken */
 	struct session *session;
 	struct writer *writer;
 	struct content_writer *contents;
@@ -52,8 +54,16 @@ capture_is_command(const struct capture *c)
 /* The source's next item into the tree, or beside it until a page is full. */
 enum err_code capture_item_take(struct capture *c, struct source_item *item,
     struct err *e) MUST_CHECK;
+/* What is being read ahead goes into the tree, too. */
+enum err_code capture_item_drain(struct capture *c, struct err *e) MUST_CHECK;
 /* What is beside the tree goes into it. */
 enum err_code capture_item_settle(struct capture *c, struct err *e) MUST_CHECK;
+/* After each piece of work: shall it stop, is it time for a checkpoint? */
+enum err_code capture_item_pulse(struct capture *c, struct err *e) MUST_CHECK;
+/* Say that a path could not be had as it is. */
+enum err_code capture_item_problem(struct capture *c,
+    const struct entry_text *path, const char *reason,
+    struct err *e) MUST_CHECK;
 /* Tell how far it is; ERR_CANCELLED when it is to stop. */
 enum err_code capture_item_progress(struct capture *c,
     struct err *e) MUST_CHECK;
@@ -63,12 +73,25 @@ enum err_code capture_item_progress(struct capture *c,
 /* After the writer was made; what fails costs room only, but for ERR_NOMEM. */
 enum err_code capture_previous_open(struct capture *c,
     struct err *e) MUST_CHECK;
+/* Does the state cache, just asked, know an earlier state of the item? */
+bool capture_previous_note(struct capture *c, struct content *out);
 /* The content writer was reset: what is known of that item's earlier state. */
-void capture_previous_tell(struct capture *c, const struct source_item *item);
+void capture_previous_tell(struct capture *c, const struct source_item *item,
+    const struct content *noted);
 /* All of its content was put. */
 void capture_previous_end(struct capture *c);
 /* The last complete one of the series, borrowed; NULL: none is known. */
 const struct snapshot *capture_previous_snapshot(struct capture *c);
+
+/* --- capture_read ---------------------------------------------------------- */
+
+/*
+ * The content of what was read ahead, or could not be, or is left to be read.
+ * *skipped: it could not be had at all, which was said.  An error is the end of
+ * the run.
+ */
+enum err_code capture_read_taken(struct capture *c, struct ahead_item *it,
+    struct content *out, bool *skipped, struct err *e) MUST_CHECK;
 
 /* --- capture_checkpoint ---------------------------------------------------- */
 

@@ -102,18 +102,29 @@ begin_whole(struct capture *c, const struct content *old)
 	c->whole_then = tally.new_bytes;
 }
 
-void
-capture_previous_tell(struct capture *c, const struct source_item *item)
+bool
+capture_previous_note(struct capture *c, struct content *out)
 {
 	OWNED(item_fini) struct item old = {0};
 	struct statecache_hit hit;
 	struct err e;
 
+	if (c->cache == NULL || !statecache_previous(c->cache, &hit) ||
+	    item_decode(&old, hit.encoded, hit.len_bytes, &e) != ERR_NONE)
+		return false;
+	*out = old.content;
+	old.content = (struct content){0};
+	return true;
+}
+
+void
+capture_previous_tell(struct capture *c, const struct source_item *item,
+    const struct content *noted)
+{
 	c->stores_whole = false;
-	if (c->cache != NULL && statecache_previous(c->cache, &hit) &&
-	    item_decode(&old, hit.encoded, hit.len_bytes, &e) == ERR_NONE) {
-		content_writer_previous(c->contents, &old.content);
-		begin_whole(c, &old.content);
+	if (noted != NULL) {
+		content_writer_previous(c->contents, noted);
+		begin_whole(c, noted);
 	} else if (may_be_in_tree(c, item))
 		tell_from_tree(c, &item->entry.path);
 }

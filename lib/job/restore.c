@@ -666,7 +666,10 @@ static enum err_code
 make_workers(struct restore *r, struct err *e)
 {
 	struct pipeline_stage stage = {run_batch, 0};
-	struct pipeline_plan plan = {&stage, 1, (void **)r->batches, 0, r};
+	struct pipeline_plan plan = {.stages = &stage,
+	    .stages_count = 1,
+	    .items = (void **)r->batches,
+	    .ctx = r};
 	unsigned wanted = r->shared.opt->workers;
 	enum err_code rc = ERR_NONE;
 

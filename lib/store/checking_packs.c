@@ -321,7 +321,10 @@ begin(struct packs *k, struct err *e)
 {
 	const struct check_options *opt = k->ck->opt;
 	struct pipeline_stage stage = {look, 0};
-	struct pipeline_plan plan = {&stage, 1, (void **)k->items, 0, k};
+	struct pipeline_plan plan = {.stages = &stage,
+	    .stages_count = 1,
+	    .items = (void **)k->items,
+	    .ctx = k};
 	unsigned wanted = opt->workers != 0 ? opt->workers : pipeline_cores();
 	enum err_code rc = ERR_NONE;
 

@@ -27,6 +27,7 @@ struct content_writer {
 	uint32_t fixed_bytes;
 	struct buf pending; /* of the chunk that has not ended */
 	bool held;          /* it has, but the file may still be inline */
+	bool ends;          /* what is being added is the file's last */
 	uint64_t total_bytes;
 	struct content_piece pieces[CONTENT_PIECES_MAX];
 	size_t pieces_count;       /* more than that: all are in the list */
@@ -95,7 +96,7 @@ void
 content_writer_reset(struct content_writer *cw)
 {
 	buf_clear(&cw->pending);
-	cw->held = false;
+	cw->held = cw->ends = false;
 	cw->total_bytes = 0;
 	cw->pieces_count = 0;
 	buf_clear(&cw->ahead);
@@ -139,6 +140,9 @@ content_writer_previous(struct content_writer *cw,
 {
 	struct err e;
 
+	if (cw->previous == NULL &&
+	    (previous == NULL || previous->pieces_count == 0))
+		return;
 	if (cw->previous == NULL &&
 	    previous_new(&cw->previous, cw->writer, &e) != ERR_NONE)
 		return;
@@ -245,9 +249,9 @@ scan(struct content_writer *cw, const uint8_t *bytes, size_t len_bytes,
 	return *cut ? left : len_bytes;
 }
 
-/* Of these bytes those up to the end of the current chunk. */
+/* Of these bytes those up to the end of the current chunk.  ends: with them. */
 static enum err_code
-step(struct content_writer *cw, const uint8_t *at, size_t len_bytes,
+step(struct content_writer *cw, const uint8_t *at, size_t len_bytes, bool ends,
     size_t *used_bytes, struct err *e)
 {
 	enum err_code rc;
@@ -258,6 +262,7 @@ step(struct content_writer *cw, const uint8_t *at, size_t len_bytes,
 	if (cw->held && (rc = pending_put(cw, e)) != ERR_NONE)
 		return rc;
 	n = *used_bytes = scan(cw, at, len_bytes, &cut);
+	cut = cut || (ends && n == len_bytes);
 	cw->total_bytes += n;
 	if (cut && cw->pending.len_bytes == 0 &&
 	    cw->total_bytes > CONTENT_INLINE_BYTES)
@@ -277,7 +282,7 @@ steps(struct content_writer *cw, const uint8_t *at, size_t len_bytes,
 	size_t n;
 
 	for (; len_bytes > 0 && rc == ERR_NONE; at += n, len_bytes -= n)
-		rc = step(cw, at, len_bytes, &n, e);
+		rc = step(cw, at, len_bytes, false, &n, e);
 	return rc;
 }
 
@@ -342,7 +347,7 @@ content_writer_add(struct content_writer *cw, const void *bytes,
 		expect(cw);
 		rc = cw->expected_bytes > 0
 		    ? expected_step(cw, at, len_bytes, &n, e)
-		    : step(cw, at, len_bytes, &n, e);
+		    : step(cw, at, len_bytes, cw->ends, &n, e);
 	}
 	return rc;
 }
@@ -402,4 +407,15 @@ content_writer_end(struct content_writer *cw, struct content *out,
 	*out = c;
 	memset(&c, 0, sizeof c);
 	return ERR_NONE;
+}
+
+enum err_code
+content_writer_last(struct content_writer *cw, const void *bytes,
+    size_t len_bytes, struct content *out, struct err *e)
+{
+	enum err_code rc;
+
+	cw->ends = true;
+	rc = content_writer_add(cw, bytes, len_bytes, e);
+	return rc == ERR_NONE ? content_writer_end(cw, out, e) : rc;
 }

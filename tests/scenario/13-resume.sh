@@ -10,27 +10,30 @@ data=/usr/include
 [ "$(find $data -type f | wc -l)" -gt 2000 ] || data=/usr/share
 "$B" -r repo init >/dev/null 2>&1
 
-# watched LOG command...: which files it opens to read, slowly.
+# watched LOG command...: which files it opens to read, slowly; LOG.n a thread.
 watched() {
 	log=$1; shift
-	exec strace -f -y -q -ttt -s 300 -o "$log" -e trace=openat,fdatasync \
+	exec strace -ff -y -q -ttt -s 300 -o "$log" -e trace=openat,fdatasync \
 	    -e inject=openat:delay_enter=800 "$@"
 }
 # Paths of regular files opened to be read; "before": those before the state
-# cache was last flushed, but for the one that was just being read.
+# cache was last flushed, but for as many as may have been read ahead.
 opened() {
 	python3 - "$1" "$2" <<'END'
-import re, sys
+import glob, re, sys
+AHEAD = 8 * 64
 pattern = re.compile(r'(\d+\.\d+) openat\(\d+<([^>]*)>, "((?:[^"\\]|\\.)*)", O_RDONLY\|[^)]*O_NONBLOCK[^)]*\) = \d')
 files, last = [], 0.0
-for line in open(sys.argv[1], errors="replace"):
+lines = [l for name in glob.glob(sys.argv[1] + ".*")
+         for l in open(name, errors="replace")]
+for line in lines:
     if "fdatasync(" in line:
-        last = float(line.split()[1])
+        last = max(last, float(line.split()[0]))
     m = pattern.search(line)
     if m:
         files.append((float(m[1]), m[2] + "/" + m[3]))
 if sys.argv[2] != "all":
-    files = [f for f in files if f[0] < last][:-1]
+    files = sorted(f for f in files if f[0] < last)[:-AHEAD]
 for when, path in files:
     print(path)
 END
@@ -43,7 +46,7 @@ checkpoints() { "$B" -r repo --json snapshots --all | grep -c '"checkpoint":true
 pid=$!
 remember $pid
 for i in $(seq 100); do
-	[ -e log1 ] && [ "$(grep -c 'fdatasync(' log1)" -ge 2 ] && break
+	[ "$(cat log1.* 2>/dev/null | grep -c 'fdatasync(')" -ge 2 ] && break
 	sleep 0.1
 done
 sleep 0.2
@@ -63,7 +66,7 @@ holds 'the first run came somewhere' test "$(wc -l <done1)" -gt 200
 (watched log2 "$B" -r repo --quiet backup --checkpoint 60 $data) >out2 2>err2 &
 pid=$!
 remember $pid
-sleep 2
+sleep 3
 kill -INT "$(traced $pid)"
 wait $pid
 is 'stopped: 130' $? 130

@@ -13,11 +13,14 @@
  *     a stage of several threads: what comes out does not depend on timing.
  * P2. The first failure of a stage stops all of them; take, put and drain give
  *     it from then on.  Items in flight are not run through further stages.
- * P3. After pipeline_free no thread is left and all items are the caller's.
+ * P3. With collect, items come back to the caller in the order they were put,
+ *     instead of becoming free by themselves.
+ * P4. After pipeline_free no thread is left and all items are the caller's.
  *
  * One thread calls these functions.  Stages' threads receive no signals.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <bascule/base/defs.h>
@@ -41,6 +44,7 @@ struct pipeline_plan {
 	void **items; /* copied; the items themselves are borrowed */
 	size_t items_count;
 	void *ctx; /* given to every stage */
+	bool collect;
 };
 
 struct pipeline;
@@ -62,7 +66,14 @@ enum err_code pipeline_put(struct pipeline *p, void *item,
 /* Give a taken item back unused. */
 void pipeline_untake(struct pipeline *p, void *item);
 
-/* Wait until every item put has passed the last stage. */
+/*
+ * With collect: wait for the oldest item put to pass the last stage.  It is
+ * taken again then: to be put or untaken.  *item NULL: none is under way.
+ */
+enum err_code pipeline_collect(struct pipeline *p, void **item,
+    struct err *e) MUST_CHECK;
+
+/* Without collect: wait until every item put has passed the last stage. */
 enum err_code pipeline_drain(struct pipeline *p, struct err *e) MUST_CHECK;
 
 /* Processors this process may run on; at least 1. */

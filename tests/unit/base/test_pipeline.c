@@ -165,6 +165,45 @@ START_TEST(an_item_given_back_unused_can_be_taken_again)
 }
 END_TEST
 
+START_TEST(collected_items_come_back_in_order)
+{
+	OWNED(pipeline_free) struct pipeline *p = NULL;
+	struct run r = {.fail_at = 501 + ITEMS};
+	struct pipeline_plan plan = {.stages = stages,
+	    .stages_count = 1,
+	    .items = r.pointers,
+	    .items_count = ITEMS,
+	    .ctx = &r,
+	    .collect = true};
+	struct err e = {0};
+	void *at;
+
+	for (size_t i = 0; i < ITEMS; i++)
+		r.pointers[i] = &r.items[i];
+	ck_assert_int_eq(pipeline_new(&p, &plan, &e), ERR_NONE);
+	ck_assert_int_eq(pipeline_collect(p, &at, &e), ERR_NONE);
+	ck_assert_ptr_null(at); /* none is under way */
+	ck_assert_int_eq(feed(p, 1, ITEMS, &e), ERR_NONE);
+	for (uint64_t n = 1; n <= 500; n++) {
+		struct item *it;
+
+		ck_assert_int_eq(pipeline_collect(p, &at, &e), ERR_NONE);
+		it = at;
+		ck_assert_uint_eq(it->number, n);
+		ck_assert_uint_eq(it->visits, 1);
+		it->number = n + ITEMS;
+		it->visits = 0;
+		ck_assert_int_eq(pipeline_put(p, it, &e), ERR_NONE);
+	}
+	ck_assert_int_eq(pipeline_collect(p, &at, &e), ERR_NONE);
+	((struct item *)at)->number = r.fail_at;
+	ck_assert_int_eq(pipeline_put(p, at, &e), ERR_NONE);
+	while (pipeline_collect(p, &at, &e) == ERR_NONE)
+		ck_assert_ptr_nonnull(at);
+	ck_assert_ptr_nonnull(strstr(e.text, "is bad"));
+}
+END_TEST
+
 START_TEST(no_memory_is_reported)
 {
 	for (int nth = 1;; nth++) {
@@ -195,6 +234,7 @@ suite_base_pipeline(void)
 	tcase_add_test(tc, a_failing_stage_stops_all_and_says_why);
 	tcase_add_test(tc, freeing_with_items_in_flight_joins);
 	tcase_add_test(tc, an_item_given_back_unused_can_be_taken_again);
+	tcase_add_test(tc, collected_items_come_back_in_order);
 	tcase_add_test(tc, no_memory_is_reported);
 	suite_add_tcase(s, tc);
 	return s;
