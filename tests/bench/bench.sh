@@ -11,6 +11,8 @@
 # For each set: first backup, unchanged, changed, restore, one file, list,
 # check, prune; the median of RUNS, the page cache warm for all; peak memory as
 # GNU time has it.  restic and borg: their own defaults but for borg's zstd,3.
+# D2 is also saved with a key that cannot read and a delta cache (the rows with
+# -cache); that is held to the same bytes.
 # Every row with a bar says whether it was met ("FAILS" if not): the bars are
 # ratios to a peer in this run, table.py has them.
 set -eu
@@ -137,6 +139,25 @@ run_bascule() {
 		measure bascule prune "$B" -r "$work/b" --quiet prune --keep-last 1
 	fi
 	rm -rf "$work/b"
+	[ "$set" != D2 ] || run_write_only
+}
+
+# A host whose key cannot read, and what it may keep for differences.
+run_write_only() {
+	bascule_new
+	"$B" -r "$work/b" key new --role write "$work/b.key.w" >/dev/null 2>&1
+	save="env BASCULE_KEY_FILE=$work/b.key.w $B -r $work/b --quiet backup
+	    --delta-cache 4GiB $work/src"
+	version "$set"
+	# shellcheck disable=SC2086
+	measure bascule first-cache $save
+	before=$(size "$work/b")
+	version "${set}b"
+	# shellcheck disable=SC2086
+	measure bascule changed-cache $save
+	echo "$set bascule new-cache $(($(size "$work/b") - before))" >>"$results"
+	version "$set"
+	rm -rf "$work/b" "$work/state"
 }
 
 run_restic() {

@@ -28,7 +28,8 @@ BARS = {
     ("D5", "restore"): [("restic", "restore", 1)],
     ("D5", "check-open"): [("restic", "check", 8)],
 }
-ROWS = ("first", "first-fast", "unchanged", "changed", "restore", "one-file",
+ROWS = ("first", "first-fast", "first-cache", "unchanged", "changed",
+        "changed-cache", "restore", "one-file",
         "list", "check-read", "check-open", "prune")
 MEMORY_MAX_KIB = 128 * 1024
 D3_NEW_BYTES_MAX = 6_000_000
@@ -75,7 +76,8 @@ def times(of, name):
         if ours is None:
             continue
         peers_row = {"check-read": "check", "check-open": "check",
-                     "first-fast": "first"}.get(row, row)
+                     "first-fast": "first", "first-cache": "first",
+                     "changed-cache": "changed"}.get(row, row)
         cells = [cell(ours)] + [cell(of.get((name, t, peers_row)))
                                 for t in ("restic", "borg", "tar")]
         if (name, "find", row) in of:
@@ -84,9 +86,10 @@ def times(of, name):
               "  " + judge(of, name, row, ours))
 
 
-def bytes_row(of, name, row, bar):
-    got = {t: of[name, t, row][0] for t in ("bascule", "restic", "borg", "tar")
-           if (name, t, row) in of}
+def bytes_row(of, name, row, bar, peers_row=None):
+    rows = {t: (name, t, row if t == "bascule" else peers_row or row)
+            for t in ("bascule", "restic", "borg", "tar")}
+    got = {t: of[k][0] for t, k in rows.items() if k in of}
     if "bascule" not in got:
         return
     peers = [v for t, v in got.items() if t in ("restic", "borg")]
@@ -108,6 +111,7 @@ def main():
         bytes_row(of, name, "stored", lambda least: least * (0.6 if name == "D5" else 1))
         bytes_row(of, name, "new-bytes",
                   lambda least: least / 3 if name == "D2" else D3_NEW_BYTES_MAX)
+        bytes_row(of, name, "new-cache", lambda least: least / 3, "new-bytes")
     grown = [k for k in of if "@" in k[0]]
     if grown:
         print("growth: set@scale, bascule's wall time, (processor time), peak memory")
