@@ -91,6 +91,8 @@ void cli_fini(struct cli *cli);
 /* Say that the command failed (text or a JSON line of type error, with its
  * hint), and return the exit code for the error. */
 int cli_fail(const struct cli *cli, const struct err *e);
+/* cli_fail's: if a disk is full, which one, and what helps. */
+void cli_room_hint(const struct cli *cli, struct err *e);
 /* The same where more is known than the error says: status is the exit code. */
 int cli_fail_as(const struct cli *cli, const struct err *e, int status);
 /* A wrong call: says it, points at --help, returns EXITCODE_USAGE. */

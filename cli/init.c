@@ -74,12 +74,13 @@ cli_key_files(struct cli_key_files *f, const struct secret *passphrase,
 	OWNED(keyring_free) struct keyring *escrow = NULL;
 	enum err_code rc = keyring_new_family(operations, &escrow, e);
 
-	if (rc == ERR_NONE)
-		rc = write_key(*operations, passphrase,
-		    buf_text(&f->operations), &f->operations_written, e);
+	/* Whoever finds an operations key has its escrow key as well. */
 	if (rc == ERR_NONE)
 		rc = write_key(escrow, passphrase, buf_text(&f->escrow),
 		    &f->escrow_written, e);
+	if (rc == ERR_NONE)
+		rc = write_key(*operations, passphrase,
+		    buf_text(&f->operations), &f->operations_written, e);
 	return rc;
 }
 
@@ -154,6 +155,10 @@ run(struct cli *cli)
 	    make(cli, &f, &wrapped, &e) == ERR_NONE)
 		return report(cli, &f, wrapped);
 	cli_key_files_undo(&f);
+	if (e.code == ERR_EXISTS && access(buf_text(&f.operations), F_OK) == 0)
+		(void)err_hint(&e,
+		    "if an init that was cut off made it, --existing-key goes "
+		    "on with it");
 	return cli_fail(cli, &e);
 }
 

@@ -21,7 +21,10 @@ lines_fd(const struct cli *cli)
 int
 cli_fail(const struct cli *cli, const struct err *why)
 {
-	return cli_fail_as(cli, why, (int)exitcode_of(why->code));
+	struct err e = *why;
+
+	cli_room_hint(cli, &e);
+	return cli_fail_as(cli, &e, (int)exitcode_of(e.code));
 }
 
 int

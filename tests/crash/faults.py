@@ -24,6 +24,10 @@ FAULTS = {
     "lost": ("lost", errno.EIO), "nomem": ("nomem", 0)}
 
 
+NEED_ROOM = {"write", "pwrite", "mkdir", "rename", "renameat", "renameat2", "fsync",
+             "syncfs", "linkat", "fallocate", "ftruncate", "symlinkat"}
+
+
 def words_of(done):
     text = done.stderr.decode(errors="replace")
     return text + " ".join(str(line.get("error", "")) + str(line.get("text", ""))
@@ -46,13 +50,13 @@ def wrong_end(ground, act, repo, fault, done, what):
         return f"half a read or write is no failure: {words_of(done)}"
     if not words_of(done).strip():
         return f"ended with {done.returncode} and says nothing"
-    changes_repo = f"{repo}/" in what and what.split()[1] in (
-        "write", "pwrite", "open", "mkdir", "renameat", "renameat2", "fsync",
-        "syncfs", "linkat")
-    if fault in ("full", "enospc") and changes_repo and done.returncode != 14 and \
-            what.split()[1] in ("write", "pwrite", "mkdir"):
-        return f"the disk is full, and it ended with {done.returncode}: " \
-               f"{words_of(done)}"
+    if fault in ("full", "enospc") and what.split()[1] in NEED_ROOM and \
+            " /dev/" not in what:
+        if done.returncode not in (14, 3):
+            return f"the disk is full, and it ended with {done.returncode}: " \
+                   f"{words_of(done)}"
+        if done.returncode == 14 and "the file system at '" not in words_of(done):
+            return f"it does not say what to do: {words_of(done)}"
     return None
 
 

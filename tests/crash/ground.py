@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -76,7 +77,9 @@ class Ground:
     # --- running
 
     def call(self, repo, words, state=None, shim=None, stdin=None):
-        env = dict(os.environ, BASCULE_KEY_FILE=self.key,
+        own = f"{os.path.dirname(repo)}/own.key"  # of an init, and after it
+        mine = words[0] == "init" and len(words) == 1 or os.path.exists(own)
+        env = dict(os.environ, BASCULE_KEY_FILE=own if mine else self.key,
                    BASCULE_STATE_DIR=state or f"{self.work}/state")
         for name, value in (shim or {}).items():
             env["SHIM_" + name] = str(value)
@@ -210,8 +213,25 @@ class Ground:
         made.backup, made.judge = act.words, pruned
         return made
 
+    def pin_act(self):
+        """A copy learns of one more writer."""
+        act, other = self.backup_act("pin", 2), f"{self.work}/other-key"
+        self.must(act.base, "key", "new", other)
+        shown = self.must(act.base, "key", "show", other).stdout
+        writer = re.search(rb"bascule-writer-[0-9a-f]+", shown).group().decode()
+        return Act("pin", ["key", "pin", writer], act.base, act.kept, act.src,
+                   act.state)
+
+    def init_act(self):
+        made = Act("init", ["init"])
+        made.src = f"{self.work}/init-src"
+        self.sources(made.src)
+        made.judge = made_anew
+        return made
+
     def acts(self, wanted):
-        made = {"first": lambda: self.backup_act("first", 0),
+        made = {"init": self.init_act, "pin": self.pin_act,
+                "first": lambda: self.backup_act("first", 0),
                 "changed": lambda: self.backup_act("changed", 2),
                 "merge": lambda: self.backup_act("merge", 7),
                 "serve": self.serve_act,
@@ -381,6 +401,28 @@ def pruned(ground, act, repo, state, wanted, thorough):
         wrong = ground.whole(repo, "a backup after it") or ground.restored(
             act, repo, acknowledged(done.stdout)[0], digest(act.src), "after it")
     return wrong
+
+
+def made_anew(ground, act, repo, state, wanted, thorough):
+    """An init that was cut off is begun again, or gone on with; what it made
+    is a repository like any other."""
+    own = f"{os.path.dirname(repo)}/own.key"
+    words = act.words
+    if os.path.exists(own):  # then its escrow key is there, too
+        if not os.path.exists(own + ".escrow"):
+            return "there is an operations key and no escrow key"
+        words = ["init", "--existing-key"]
+    elif os.path.exists(own + ".escrow"):
+        os.unlink(own + ".escrow")
+    if ground.call(repo, ["check"]).returncode != 0:
+        done = ground.call(repo, words, state=state)
+        if done.returncode != 0:
+            return f"{words}: {done.returncode} {done.stdout} {done.stderr}"
+    done = ground.call(repo, ["backup", "--dataset", "d", act.src], state=state)
+    if done.returncode != 0:
+        return f"a backup: {done.returncode} {done.stdout} {done.stderr}"
+    return ground.whole(repo, "a backup after it", "--open") or ground.restored(
+        act, repo, acknowledged(done.stdout)[0], digest(act.src), "after it")
 
 
 def stride(total, most):

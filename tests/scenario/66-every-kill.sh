@@ -1,5 +1,5 @@
 #!/bin/sh
-# SIGKILL just before each call that changes a repository: first backup, backup
+# SIGKILL just before each call that changes a repository: init, pin, first backup, backup
 # of changed files, one that merges segments, forget, both phases of prune, heal,
 # the far end of a replication.
 # MOST calls of each, spread evenly; 0 (make crash): every one, and torn writes.
@@ -11,7 +11,7 @@ MOST=${MOST:-5}
 [ "$MOST" = 0 ] && torn=--torn || torn=
 # shellcheck disable=SC2086
 campaign kill_each.py --most "$MOST" $torn \
-    --acts first,changed,merge,forget,condemn,free,heal-pack,heal-index,heal-format
+    --acts init,pin,first,changed,merge,forget,condemn,free,heal-pack,heal-index,heal-format
 if sshd_start "$PWD/ssh"; then
 	# shellcheck disable=SC2086
 	campaign kill_each.py --most "$MOST" $torn --acts serve --ssh "$PWD/ssh"

@@ -6,7 +6,7 @@ IN_MEMORY=1
 . "$(dirname "$0")/../support/crash.sh"
 MOST=${MOST:-7}
 if [ "$MOST" = 0 ]; then
-	campaign faults.py --acts first,changed,condemn,free,heal-pack
+	campaign faults.py --acts init,pin,first,changed,condemn,free,heal-pack
 else
 	campaign faults.py --most "$MOST" --acts changed
 	campaign faults.py --most 4 --acts condemn --faults eio,full,nomem
