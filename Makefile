@@ -31,7 +31,7 @@ Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
 .PHONY: all unit unit-tests model soak shim test demo deps floors symbols format format-check \
-    lengths fuzz fuzz-build valgrind bench torture crash fidelity install clean policy-doc
+    lengths fuzz fuzz-build valgrind bench bench-huge torture crash fidelity install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 # Everything the compiler needs is there, or the one line that installs it is
@@ -84,6 +84,12 @@ $(BUILD)/model: $(call obj,$(MODEL_SRC)) $(BUILD)/libbascule.a
 	$(call say,LINK)
 	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,\
 	    $(shell sh tools/wrapped.sh tests/model/*.c)) -o $@ $^ $(LIBS)
+
+# Ten million files that are on no disk, in 256 MiB.
+$(BUILD)/huge: $(call obj,tests/huge/huge.c) $(BUILD)/libbascule.a
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,\
+	    $(shell sh tools/wrapped.sh tests/huge/huge.c)) -o $@ $^ $(LIBS)
 
 # Between a program and the kernel, for the campaigns of tests/crash.
 shim: $(BUILD)/tests/crash/shim.so
@@ -171,6 +177,8 @@ fidelity: all
 bench: all
 	@sh tools/deps.sh install bench
 	@sh tests/bench/bench.sh
+bench-huge: $(BUILD)/huge
+	tests/huge/huge.sh $(BUILD)/huge
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
 	    $(DESTDIR)$(PREFIX)/share/doc/bascule/policies
