@@ -139,7 +139,7 @@ say_paths(struct checking *c, struct cli_repository *repo,
 
 static int
 say(struct cli *cli, const struct check_tally *t, const struct hurt_tally *hurt,
-    int64_t took_ns)
+    uint64_t closed_count, int64_t took_ns)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	char size[32], took[TEXT_UNIT_BYTES];
@@ -181,8 +181,67 @@ say(struct cli *cli, const struct check_tally *t, const struct hurt_tally *hurt,
 	wire_add_uint(v, "hurt_paths", hurt->paths_count);
 	wire_add_uint(v, "hurt_snapshots", hurt->snapshots_count);
 	wire_add_uint(v, "hurt_points", hurt->points_count);
+	wire_add_uint(v, "closed", closed_count);
 	wire_add_seconds(v, "seconds", took_ns);
 	return cli_line(cli, &v);
+}
+
+/* --- what is closed to a recipient ------------------------------------------ */
+
+struct closed {
+	struct cli *cli;
+	uint64_t shown_count;
+};
+
+#define SHOWN_MAX 1000 /* of them; the summary has their number */
+
+static void
+on_closed(void *ctx, const struct id *key_id, const struct id *recipient,
+    const char *object)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct closed *c = ctx;
+	char key[ID_HEX_BYTES], to[ID_HEX_BYTES];
+	struct err e;
+
+	if (c->shown_count++ >= SHOWN_MAX)
+		return;
+	id_hex(key_id, key);
+	id_hex(recipient, to);
+	if (!c->cli->json) {
+		printf("closed   session %.16s (%s) to recipient %.16s\n", key,
+		    object, to);
+		return;
+	}
+	if (wire_new(&v, "session", &e) != ERR_NONE)
+		return;
+	wire_add_text(v, "key", key);
+	wire_add_text(v, "recipient", to);
+	wire_add_text(v, "object", object);
+	(void)cli_line(c->cli, &v);
+}
+
+/*
+ * The recipients of the key in use must be able to open all of it: who cannot
+ * is told of, and what opens it to them.  It is no damage.
+ */
+static int
+list_closed(struct cli *cli, struct store *st, uint64_t *count)
+{
+	struct closed c = {.cli = cli};
+	struct grant_tally t;
+	struct err e;
+
+	if (grant_list_closed(st, on_closed, &c, &t, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	*count = t.closed_count;
+	if (t.closed_count > 0)
+		cli_warn(cli,
+		    "%" PRIu64 " of %" PRIu64 " sessions are closed to a "
+		    "recipient of this key; key add-recipient opens them, with "
+		    "a key that reads them",
+		    t.closed_count, t.keys_count);
+	return EXITCODE_DONE;
 }
 
 static int
@@ -193,10 +252,15 @@ check(struct cli *cli, struct cli_repository *repo, struct check_options *opt)
 	struct check_tally tally = {0};
 	struct hurt_tally hurt = {0};
 	struct cli_watch watch;
+	uint64_t closed_count = 0;
 	enum err_code rc;
 	struct err e;
-	int status;
+	int status = EXITCODE_DONE;
 
+	if (opt->depth == CHECK_OPEN)
+		status = list_closed(cli, repo->store, &closed_count);
+	if (status != EXITCODE_DONE)
+		return status;
 	opt->on_damage = on_damage;
 	opt->on_progress = on_progress;
 	opt->ctx = &c;
@@ -207,7 +271,8 @@ check(struct cli *cli, struct cli_repository *repo, struct check_options *opt)
 	cli_watch_end(&watch);
 	if (rc != ERR_NONE)
 		return cli_watch_failed(&watch, &e);
-	status = say(cli, &tally, &hurt, now_mono().ns - begun.ns);
+	status =
+	    say(cli, &tally, &hurt, closed_count, now_mono().ns - begun.ns);
 	return tally.damage_count > 0 ? EXITCODE_DAMAGE : status;
 }
 

@@ -19,25 +19,28 @@ cli_key_roles(unsigned roles, char out[CLI_ROLES_BYTES])
 }
 
 enum err_code
-cli_key_from(const struct cli *cli, struct keyring **out, struct buf *path,
-    struct err *e)
+cli_key_path(const struct cli *cli, struct buf *path, struct err *e)
 {
 	const char *from = cli_value(cli, "from");
 	const char *named = getenv("BASCULE_KEY_FILE");
-	enum err_code rc;
+
+	if (from != NULL)
+		return buf_add_text(path, from, e);
+	if (cli->repository != NULL || (named != NULL && *named != '\0'))
+		return cli_key_file(cli, path, e);
+	err_set(e, ERR_INPUT, "which key?");
+	return err_hint(e,
+	    "name its file (--from), in BASCULE_KEY_FILE, or its repository "
+	    "with -r");
+}
+
+enum err_code
+cli_key_from(const struct cli *cli, struct keyring **out, struct buf *path,
+    struct err *e)
+{
+	enum err_code rc = cli_key_path(cli, path, e);
 
 	*out = NULL;
-	if (from == NULL && cli->repository == NULL &&
-	    (named == NULL || *named == '\0')) {
-		err_set(e, ERR_INPUT, "from which key?");
-		return err_hint(e,
-		    "name its file with --from, in BASCULE_KEY_FILE, or its "
-		    "repository with -r");
-	}
-	if (from != NULL)
-		rc = buf_add_text(path, from, e);
-	else
-		rc = cli_key_file(cli, path, e);
 	return rc == ERR_NONE
 	    ? keys_load(out, buf_text(path), cli_passphrase_file(cli), e)
 	    : rc;

@@ -16,6 +16,10 @@ void cli_key_roles(unsigned roles, char out[CLI_ROLES_BYTES]);
 enum err_code cli_key_from(const struct cli *cli, struct keyring **out,
     struct buf *path, struct err *e) MUST_CHECK;
 
+/* The file alone. */
+enum err_code cli_key_path(const struct cli *cli, struct buf *path,
+    struct err *e) MUST_CHECK;
+
 /*
  * What wraps a new file: the passphrase in --passphrase-file, else in
  * BASCULE_PASSPHRASE_FILE; empty: nothing does.

@@ -12,10 +12,11 @@ enum err_code
 cli_key_file(const struct cli *cli, struct buf *out, struct err *e)
 {
 	const char *named = getenv("BASCULE_KEY_FILE");
-	size_t len = strlen(cli->repository);
+	size_t len;
 
 	if (named != NULL && *named != '\0')
 		return buf_add_text(out, named, e);
+	len = strlen(cli->repository);
 	while (len > 1 && cli->repository[len - 1] == '/')
 		len--;
 	return buf_printf(out, e, "%.*s.key", (int)len, cli->repository);

@@ -209,6 +209,14 @@ enum err_code recipients_unwrap(struct secret *out, const struct secret *own,
     const struct recipients_bind *bind, const void *stanza, size_t len_bytes,
     struct err *e) MUST_CHECK;
 
+/*
+ * The first stanza of a list (several, end to end) that is for own.  ERR_KEY:
+ * none is; ERR_CORRUPT: malformed, or ours is damaged.
+ */
+enum err_code recipients_unwrap_list(struct secret *out,
+    const struct secret *own, const struct recipients_bind *bind,
+    const void *list, size_t len_bytes, struct err *e) MUST_CHECK;
+
 /* What wraps one content key of one family. */
 struct recipients_key {
 	const uint8_t *family; /* RECIPIENTS_FAMILY_BYTES */
@@ -334,6 +342,22 @@ void keyring_free(struct keyring **k);
 enum err_code keyring_add_recipient(struct keyring *k,
     const struct recipients_public *pub, struct err *e) MUST_CHECK;
 
+/*
+ * What is sealed from now on is not for the recipient of that id.  What was
+ * stays open to it.  ERR_NOTFOUND; ERR_REFUSED: it is k itself, or one of the
+ * last two.
+ */
+enum err_code keyring_remove_recipient(struct keyring *k, const struct id *id,
+    struct err *e) MUST_CHECK;
+
+/*
+ * k learns the generations and recipients of from and forgets recipients that
+ * from does not name (never itself); its roles stay.  ERR_KEY: of another
+ * family; ERR_REFUSED: k has a generation that from lacks.
+ */
+enum err_code keyring_update(struct keyring *k, const struct keyring *from,
+    struct err *e) MUST_CHECK;
+
 /* A next generation of the domain's key: nothing new deduplicates with old. */
 enum err_code keyring_rotate(struct keyring *k, struct err *e) MUST_CHECK;
 
@@ -368,6 +392,25 @@ enum err_code keyring_subkey(const struct keyring *k, const struct id *domain,
 enum err_code keyring_id_key(const struct keyring *k, const struct id *domain,
     enum keyring_use use, struct hash_key **out, struct err *e) MUST_CHECK;
 
+/* The nth domain held, oldest first; NULL past the last. */
+const struct id *keyring_domain_nth(const struct keyring *k, size_t nth);
+
+/*
+ * Domain keys go to those who read by way of the repository, so that a key in
+ * a safe need not be fetched when the family rotates: append the nth domain's
+ * stanza for one recipient.
+ */
+enum err_code keyring_wrap_domain(const struct keyring *k, size_t nth,
+    const struct recipients_public *to, struct buf *list,
+    struct err *e) MUST_CHECK;
+/*
+ * As keyring_subkey of a domain whose key is in a list of such stanzas.
+ * ERR_KEY: not in one for k; ERR_CORRUPT.
+ */
+enum err_code keyring_subkey_wrapped(const struct keyring *k,
+    const struct id *domain, const void *list, size_t len_bytes,
+    enum keyring_use use, struct secret *out, struct err *e) MUST_CHECK;
+
 /* Borrowed until k changes or ends.  At least two. */
 const struct recipients_public *keyring_recipients(const struct keyring *k,
     size_t *count);
@@ -394,6 +437,13 @@ enum err_code keyring_new_content_key(const struct keyring *k,
 enum err_code keyring_unwrap(const struct keyring *k, const struct id *key_id,
     const void *list, size_t len_bytes, struct secret *content_key,
     struct err *e) MUST_CHECK;
+
+/*
+ * Which of k's recipients can open what this list wraps: opens[i] becomes true
+ * for those in it and is left alone for the others.  ERR_CORRUPT.
+ */
+enum err_code keyring_who_can_open(const struct keyring *k, const void *list,
+    size_t len_bytes, bool opens[RECIPIENTS_MAX], struct err *e) MUST_CHECK;
 
 /* Can everyone in k's recipients open what this list wraps?  ERR_CORRUPT. */
 enum err_code keyring_all_can_open(const struct keyring *k, const void *list,
@@ -442,6 +492,13 @@ enum err_code keyfile_read(const char *path, struct secret *file,
 
 /* Write it, mode 0600, whole or not at all.  ERR_EXISTS: never overwrites. */
 enum err_code keyfile_write(const char *path, const struct secret *file,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Put it in the place of the one that is there, whose owner and mode it gets;
+ * at every moment one of the two is there whole.  ERR_NOTFOUND.
+ */
+enum err_code keyfile_replace(const char *path, const struct secret *file,
     struct err *e) MUST_CHECK;
 
 /* Must a passphrase be asked for? */

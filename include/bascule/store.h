@@ -473,6 +473,45 @@ enum err_code point_list(struct point_list *out, struct store *st,
     struct err *e) MUST_CHECK;
 void point_list_fini(struct point_list *list);
 
+/* --- Recipients ----------------------------------------------------------- */
+
+struct grant_tally {
+	uint64_t keys_count;    /* content keys that were met */
+	uint64_t granted_count; /* wrapped to somebody more by this call */
+	uint64_t closed_count;  /* not open to all recipients, and left so */
+	uint64_t unread_count; /* packs and snapshots that could not be asked */
+};
+
+/*
+ * Make all that lies here open to all recipients of the store's keyring, which
+ * must read: their keys are wrapped again, in grants/, and no data is touched.
+ * Also the keys of its trust domains, so that a key in a safe need not be
+ * fetched when the family rotates.  Running it again does what is left to do.
+ */
+enum err_code grant_all(struct store *st, struct grant_tally *out,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Which content keys some recipient of the keyring cannot open, each with a
+ * file that shows it.  Needs no key that reads.
+ */
+typedef void grant_closed_fn(void *ctx, const struct id *key_id,
+    const struct id *recipient, const char *object);
+enum err_code grant_list_closed(struct store *st, grant_closed_fn *fn,
+    void *ctx, struct grant_tally *out, struct err *e) MUST_CHECK;
+
+/*
+ * Does the store's keyring still open what lies here?  A frame of every
+ * session is opened and its ids are derived again.  on_failed: what did not
+ * open, and why.
+ */
+struct grant_drill {
+	uint64_t sessions_count, opened_count, read_bytes;
+	uint64_t unread_count; /* packs and snapshots that could not be asked */
+};
+enum err_code grant_drill(struct store *st, store_damage_fn *on_failed,
+    void *ctx, struct grant_drill *out, struct err *e) MUST_CHECK;
+
 /* --- Reading ------------------------------------------------------------- */
 
 /* Where a chunk lies. */

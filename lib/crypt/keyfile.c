@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -106,10 +107,13 @@ place_open(const char *path, struct place *out, struct err *e)
 	return ERR_NONE;
 }
 
-/* The content, whole and on disk, under a name nobody else has. */
+/*
+ * The content, whole and on disk, under a name nobody else has; of the owner
+ * and mode of like, when that is not NULL.
+ */
 static enum err_code
-tmp_write(int dirfd, const char *tmp_name, const struct secret *file,
-    struct err *e)
+tmp_write(int dirfd, const char *tmp_name, const struct stat *like,
+    const struct secret *file, struct err *e)
 {
 	OWNED(fdio_close)
 	int fd = openat(dirfd, tmp_name,
@@ -118,7 +122,17 @@ tmp_write(int dirfd, const char *tmp_name, const struct secret *file,
 
 	if (fd == -1)
 		return err_sys(e, "cannot create a file");
-	rc = fdio_write(fd, file->bytes, file->len_bytes, e);
+	rc = ERR_NONE;
+	if (like != NULL &&
+	    (like->st_uid != geteuid() || like->st_gid != getegid()) &&
+	    fchown(fd, like->st_uid, like->st_gid) != 0)
+		rc = err_sys(e, "cannot give it to uid %u",
+		    (unsigned)like->st_uid);
+	if (rc == ERR_NONE && like != NULL &&
+	    fchmod(fd, like->st_mode & (S_IRUSR | S_IWUSR | S_IRGRP)) != 0)
+		rc = err_sys(e, "cannot set its mode");
+	if (rc == ERR_NONE)
+		rc = fdio_write(fd, file->bytes, file->len_bytes, e);
 	if (rc == ERR_NONE && fsync(fd) != 0)
 		rc = err_sys(e, "cannot flush it");
 	if (rc != ERR_NONE)
@@ -151,20 +165,29 @@ publish(const struct place *place, const char *tmp_name, struct err *e)
 	return rc;
 }
 
+/* A name for a temporary that nobody else has. */
+static void
+tmp_name_make(char out[TMP_NAME_BYTES])
+{
+	uint8_t random[8];
+
+	rand_bytes(random, sizeof random);
+	memcpy(out, ".key.", sizeof ".key.");
+	text_hex(random, sizeof random, out + strlen(out));
+}
+
 enum err_code
 keyfile_write(const char *path, const struct secret *file, struct err *e)
 {
-	char tmp_name[TMP_NAME_BYTES] = ".key.";
+	char tmp_name[TMP_NAME_BYTES];
 	struct place place;
-	uint8_t random[8];
 	enum err_code rc;
 
 	rc = place_open(path, &place, e);
 	if (rc != ERR_NONE)
 		return rc;
-	rand_bytes(random, sizeof random);
-	text_hex(random, sizeof random, tmp_name + strlen(tmp_name));
-	rc = tmp_write(place.dirfd, tmp_name, file, e);
+	tmp_name_make(tmp_name);
+	rc = tmp_write(place.dirfd, tmp_name, NULL, file, e);
 	if (rc == ERR_NONE)
 		rc = publish(&place, tmp_name, e);
 	if (rc == ERR_NONE && fsync(place.dirfd) != 0) {
@@ -175,4 +198,47 @@ keyfile_write(const char *path, const struct secret *file, struct err *e)
 	if (rc != ERR_NONE)
 		return err_wrap(e, "writing the key file '%s'", path);
 	return ERR_NONE;
+}
+
+/* After the rename it is too late to go back: then the new one is there. */
+static enum err_code
+put_in_place(const struct place *place, const struct secret *file,
+    struct err *e)
+{
+	char tmp_name[TMP_NAME_BYTES];
+	struct stat old;
+	enum err_code rc;
+
+	if (fstatat(place->dirfd, place->name, &old, 0) != 0)
+		return err_sys(e, "cannot look at it");
+	tmp_name_make(tmp_name);
+	rc = tmp_write(place->dirfd, tmp_name, &old, file, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (renameat(place->dirfd, tmp_name, place->dirfd, place->name) != 0) {
+		rc = err_sys(e, "cannot name it");
+		unlinkat(place->dirfd, tmp_name, 0);
+		return rc;
+	}
+	if (fsync(place->dirfd) != 0)
+		return err_sys(e, "cannot flush its directory");
+	return ERR_NONE;
+}
+
+enum err_code
+keyfile_replace(const char *path, const struct secret *file, struct err *e)
+{
+	OWNED(free_mem) char *real = realpath(path, NULL); /* links stay */
+	struct place place;
+	enum err_code rc;
+
+	if (real == NULL)
+		return err_sys(e, "cannot find the key file '%s'", path);
+	rc = place_open(real, &place, e);
+	if (rc != ERR_NONE)
+		return rc;
+	rc = put_in_place(&place, file, e);
+	fdio_close(&place.dirfd);
+	return rc == ERR_NONE ? rc
+			      : err_wrap(e, "writing the key file '%s'", path);
 }

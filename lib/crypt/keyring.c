@@ -5,6 +5,10 @@
 #include "container.h"
 #include "keyring_items.h"
 
+#define RECIPIENTS_MIN 2
+
+static const char domain_label[] = "bascule domain key wrap v1"; /* with NUL */
+
 static const char *const labels[KEYRING_USES] = {
     [KEYRING_ID_DATA] = "bascule id data v1",
     [KEYRING_ID_LEAF] = "bascule id leaf v1",
@@ -43,6 +47,80 @@ keyring_add_recipient(struct keyring *k, const struct recipients_public *pub,
 		    RECIPIENTS_MAX);
 	k->recipients[k->recipients_count++] = *pub;
 	return ERR_NONE;
+}
+
+enum err_code
+keyring_remove_recipient(struct keyring *k, const struct id *id, struct err *e)
+{
+	struct id each;
+	enum err_code rc;
+
+	for (size_t i = 0; i < k->recipients_count; i++) {
+		rc = recipients_id(&k->recipients[i], &each, e);
+		if (rc != ERR_NONE)
+			return rc;
+		if (!id_equal(&each, id))
+			continue;
+		if (keyring_can_read(k) &&
+		    memcmp(&k->reader_public, &k->recipients[i],
+			sizeof k->reader_public) == 0)
+			return err_set(e, ERR_REFUSED,
+			    "that recipient is this key itself: it would not "
+			    "read what it writes");
+		if (k->recipients_count <= RECIPIENTS_MIN) {
+			err_set(e, ERR_REFUSED,
+			    "at least %d recipients must stay", RECIPIENTS_MIN);
+			return err_hint(e, "add another one first");
+		}
+		memmove(&k->recipients[i], &k->recipients[i + 1],
+		    (--k->recipients_count - i) * sizeof k->recipients[0]);
+		return ERR_NONE;
+	}
+	return err_set(e, ERR_NOTFOUND, "there is no such recipient");
+}
+
+/* Is every generation of k one of from? */
+static bool
+generations_are_known(const struct keyring *k, const struct keyring *from)
+{
+	for (size_t i = 0; i < k->domains_count; i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < from->domains_count && !found; j++)
+			found = id_equal(&k->domains[i].name,
+			    &from->domains[j].name);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+enum err_code
+keyring_update(struct keyring *k, const struct keyring *from, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	if (memcmp(k->family, from->family, sizeof k->family) != 0)
+		return err_set(e, ERR_KEY, "the keys are of two families");
+	if (!generations_are_known(k, from)) {
+		err_set(e, ERR_REFUSED,
+		    "the key has a generation that the other one lacks");
+		return err_hint(e, "is it the other way round?");
+	}
+	for (size_t i = 0; i < k->domains_count; i++)
+		secret_fini(&k->domains[i].key);
+	k->domains_count = 0;
+	for (size_t i = 0; i < from->domains_count && rc == ERR_NONE; i++)
+		rc = keyring_items_add_domain(k, from->domains[i].generation,
+		    &from->domains[i].key, e);
+	if (rc != ERR_NONE)
+		return rc;
+	memcpy(k->recipients, from->recipients, sizeof k->recipients);
+	k->recipients_count = from->recipients_count;
+	if (!keyring_can_read(k))
+		return ERR_NONE;
+	rc = keyring_add_recipient(k, &k->reader_public, e);
+	return rc == ERR_EXISTS ? ERR_NONE : rc;
 }
 
 enum err_code
@@ -160,6 +238,68 @@ keyring_id_key(const struct keyring *k, const struct id *domain,
 	return rc != ERR_NONE ? rc : hash_key_new(out, &key, e);
 }
 
+const struct id *
+keyring_domain_nth(const struct keyring *k, size_t nth)
+{
+	return nth < k->domains_count ? &k->domains[nth].name : NULL;
+}
+
+/* info: the label and the family; aad: the domain's name. */
+struct domain_bind {
+	uint8_t info[sizeof domain_label + RECIPIENTS_FAMILY_BYTES];
+	struct recipients_bind bind;
+};
+
+static void
+domain_bind_make(struct domain_bind *b, const struct keyring *k,
+    const struct id *domain)
+{
+	memcpy(b->info, domain_label, sizeof domain_label);
+	memcpy(b->info + sizeof domain_label, k->family, sizeof k->family);
+	b->bind = (struct recipients_bind){b->info, sizeof b->info,
+	    domain->bytes, ID_BYTES};
+}
+
+enum err_code
+keyring_wrap_domain(const struct keyring *k, size_t nth,
+    const struct recipients_public *to, struct buf *list, struct err *e)
+{
+	const struct keyring_domain *d = &k->domains[nth];
+	struct domain_bind b;
+
+	ASSERT(nth < k->domains_count);
+	domain_bind_make(&b, k, &d->name);
+	return recipients_wrap(list, to, &b.bind, &d->key, e);
+}
+
+enum err_code
+keyring_subkey_wrapped(const struct keyring *k, const struct id *domain,
+    const void *list, size_t len_bytes, enum keyring_use use,
+    struct secret *out, struct err *e)
+{
+	OWNED(secret_fini) struct secret key = {0};
+	OWNED(secret_fini) struct secret name = {0};
+	struct domain_bind b;
+	enum err_code rc;
+
+	ASSERT((unsigned)use < KEYRING_USES);
+	secret_fini(out);
+	if (!keyring_can_read(k))
+		return err_set(e, ERR_KEY, "this key file cannot read backups");
+	domain_bind_make(&b, k, domain);
+	rc = recipients_unwrap_list(&key, &k->reader, &b.bind, list, len_bytes,
+	    e);
+	if (rc == ERR_NONE)
+		rc = hash_derive(&key, KEYRING_NAME_LABEL, ID_BYTES, &name, e);
+	if (rc != ERR_NONE)
+		return rc;
+	/* A name is made from its key alone: another key has another. */
+	if (memcmp(name.bytes, domain->bytes, ID_BYTES) != 0)
+		return err_set(e, ERR_CORRUPT,
+		    "a trust domain's key is not the one its name says");
+	return hash_derive(&key, labels[use], HASH_KEY_BYTES, out, e);
+}
+
 const struct recipients_public *
 keyring_recipients(const struct keyring *k, size_t *count)
 {
@@ -259,20 +399,36 @@ id_is_among(const struct id *id, const struct id *ids, size_t ids_count)
 }
 
 enum err_code
-keyring_all_can_open(const struct keyring *k, const void *list,
-    size_t len_bytes, bool *all, struct err *e)
+keyring_who_can_open(const struct keyring *k, const void *list,
+    size_t len_bytes, bool opens[RECIPIENTS_MAX], struct err *e)
 {
 	struct id ids[RECIPIENTS_MAX], id;
 	size_t ids_count;
 	enum err_code rc;
 
-	*all = false;
 	rc = recipients_list(list, len_bytes, ids, &ids_count, e);
 	for (size_t i = 0; i < k->recipients_count && rc == ERR_NONE; i++) {
 		rc = recipients_id(&k->recipients[i], &id, e);
-		if (rc == ERR_NONE && !id_is_among(&id, ids, ids_count))
-			return ERR_NONE;
+		if (rc == ERR_NONE && id_is_among(&id, ids, ids_count))
+			opens[i] = true;
 	}
-	*all = rc == ERR_NONE;
 	return rc;
+}
+
+enum err_code
+keyring_all_can_open(const struct keyring *k, const void *list,
+    size_t len_bytes, bool *all, struct err *e)
+{
+	bool opens[RECIPIENTS_MAX] = {false};
+	enum err_code rc;
+
+	*all = false;
+	rc = keyring_who_can_open(k, list, len_bytes, opens, e);
+	if (rc != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < k->recipients_count; i++)
+		if (!opens[i])
+			return ERR_NONE;
+	*all = true;
+	return ERR_NONE;
 }

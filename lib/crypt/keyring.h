@@ -4,6 +4,7 @@
 #include <bascule/crypt.h>
 
 #define KEYRING_DOMAINS_MAX 64
+#define KEYRING_NAME_LABEL  "bascule domain name v1"
 
 struct keyring_domain {
 	uint32_t generation;

@@ -21,7 +21,7 @@ keyring_items_add_domain(struct keyring *k, uint32_t generation,
 		    "a key file holds at most %d generations",
 		    KEYRING_DOMAINS_MAX);
 	d = &k->domains[k->domains_count];
-	rc = hash_derive(key, "bascule domain name v1", ID_BYTES, &name, e);
+	rc = hash_derive(key, KEYRING_NAME_LABEL, ID_BYTES, &name, e);
 	if (rc == ERR_NONE)
 		rc = secret_set(&d->key, key->bytes, key->len_bytes, e);
 	if (rc != ERR_NONE)

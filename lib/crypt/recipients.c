@@ -265,23 +265,32 @@ stanza_find(const void *list, size_t len_bytes, const struct id *mine,
 }
 
 enum err_code
+recipients_unwrap_list(struct secret *out, const struct secret *own,
+    const struct recipients_bind *bind, const void *list, size_t len_bytes,
+    struct err *e)
+{
+	struct stanza s;
+	struct id mine;
+	enum err_code rc;
+
+	secret_fini(out);
+	rc = own_id(own, &mine, e);
+	if (rc == ERR_NONE)
+		rc = stanza_find(list, len_bytes, &mine, &s, e);
+	return rc != ERR_NONE ? rc : stanza_open(out, own, bind, &s, e);
+}
+
+enum err_code
 recipients_unwrap_key(struct secret *content_key, const struct secret *own,
     const struct recipients_key *name, const void *list, size_t len_bytes,
     struct err *e)
 {
 	struct key_bind b;
-	struct stanza s;
-	struct id mine;
 	enum err_code rc;
 
-	secret_fini(content_key);
-	rc = own_id(own, &mine, e);
-	if (rc == ERR_NONE)
-		rc = stanza_find(list, len_bytes, &mine, &s, e);
-	if (rc != ERR_NONE)
-		return rc;
 	key_bind_make(&b, name);
-	rc = stanza_open(content_key, own, &b.bind, &s, e);
+	rc = recipients_unwrap_list(content_key, own, &b.bind, list, len_bytes,
+	    e);
 	if (rc == ERR_NONE)
 		rc = key_confirm(content_key, &name->key_id, e);
 	if (rc != ERR_NONE)

@@ -6,6 +6,7 @@
 #include <bascule/base/fdio.h>
 
 #include "format.h"
+#include "grants.h"
 #include "kept.h"
 #include "parts.h"
 #include "pin.h"
@@ -137,6 +138,8 @@ checking_run(struct checking *ck, struct err *e)
 		rc = pin_check_all(ck, e);
 	if (rc == ERR_NONE)
 		rc = kept_check(ck, e);
+	if (rc == ERR_NONE)
+		rc = grants_check_all(ck, e);
 	if (rc == ERR_NONE)
 		rc = checking_packs(ck, e);
 	if (rc == ERR_NONE)

@@ -481,8 +481,8 @@ open_to_all(struct store *st, uint32_t number)
 	struct err e = {0};
 
 	if ((*state & (PACK_OPEN_TO_ALL | PACK_NOT_OPEN)) == 0)
-		*state |= pack_all_can_open(st, &index_pack(st, number)->name,
-			      st->keyring, &e)
+		*state |=
+		    pack_all_can_open(st, &index_pack(st, number)->name, &e)
 		    ? PACK_OPEN_TO_ALL
 		    : PACK_NOT_OPEN;
 	return (*state & PACK_OPEN_TO_ALL) != 0;

@@ -1,4 +1,5 @@
 #include "pack.h"
+#include "grants.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -326,8 +327,7 @@ pack_footer_load(struct pack_footer *out, const struct pack *pk, struct err *e)
 }
 
 bool
-pack_all_can_open(struct store *st, const struct id *name,
-    const struct keyring *k, struct err *e)
+pack_all_can_open(struct store *st, const struct id *name, struct err *e)
 {
 	OWNED(pack_close) struct pack pk = {.fd = -1};
 	OWNED(pack_footer_fini) struct pack_footer f = {0};
@@ -339,12 +339,17 @@ pack_all_can_open(struct store *st, const struct id *name,
 	    pack_footer_load(&f, &pk, e) != ERR_NONE)
 		return false;
 	for (uint32_t i = 0; pack_footer_key(&f, i, &row); i++) {
-		bool all = false;
+		const struct grants_key key = {&row.key_id, row.stanzas,
+		    row.stanzas_bytes};
+		bool opens[RECIPIENTS_MAX] = {false};
+		size_t count;
 
-		if (keyring_all_can_open(k, row.stanzas, row.stanzas_bytes,
-			&all, e) != ERR_NONE ||
-		    !all)
+		if (grants_who_can_open(st, &key, opens, e) != ERR_NONE)
 			return false;
+		(void)keyring_recipients(st->keyring, &count);
+		for (size_t to = 0; to < count; to++)
+			if (!opens[to])
+				return false;
 	}
 	return true;
 }

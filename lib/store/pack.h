@@ -151,9 +151,8 @@ struct pack_key_row {
 bool pack_footer_key(const struct pack_footer *f, uint32_t ordinal,
     struct pack_key_row *out);
 
-/* Can all recipients of the keyring open every key of the pack? */
-bool pack_all_can_open(struct store *st, const struct id *name,
-    const struct keyring *k, struct err *e);
+/* Can all recipients of st's keyring open every key of the pack? */
+bool pack_all_can_open(struct store *st, const struct id *name, struct err *e);
 
 /*
  * The pack's own head, and each frame's: are they of the family, well formed

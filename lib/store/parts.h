@@ -25,6 +25,7 @@ enum head_kind {
 	HEAD_POINT,
 	HEAD_SESSION,
 	HEAD_HOLD = 9,
+	HEAD_GRANT = 10,
 	HEAD_PIN = 11,
 	HEAD_CONDEMNED,
 	HEAD_CLOCK,
@@ -44,6 +45,7 @@ enum err_code head_check(const uint8_t *bytes, size_t len_bytes,
 /* --- repo: the repository's directories and its lock --------------------- */
 
 struct index;
+struct grants;   /* grants.h */
 struct rooted;   /* rooted.h */
 struct suspects; /* hurt.h */
 
@@ -60,6 +62,7 @@ struct store {
 	int lock_fd;
 	bool locked;
 	struct index *index;
+	struct grants *grants;     /* of the keyring's; NULL: none */
 	struct rooted *rooted;     /* of what index says; made at first use */
 	struct reader *reader;     /* of store_get; made at first use */
 	struct suspects *suspects; /* what the last check found damaged */

@@ -5,6 +5,7 @@
 #include <bascule/base/le.h>
 
 #include "frame.h"
+#include "grants.h"
 #include "index.h"
 #include "pack_damage.h"
 #include "parts.h"
@@ -201,12 +202,13 @@ unwrap_key(struct reader *r, const struct pack *pk, const struct id *key_id,
 	if (i >= f.keys_count)
 		return err_set(e, ERR_CORRUPT,
 		    "the footer does not hold the frame's key");
-	rc = keyring_unwrap(r->store->keyring, key_id, row.stanzas,
-	    row.stanzas_bytes, &content_key, e);
+	rc = grants_unwrap(r->store,
+	    &(struct grants_key){key_id, row.stanzas, row.stanzas_bytes},
+	    &content_key, e);
 	if (rc == ERR_NONE)
 		rc = seal_key_new(&k->seal, &content_key, e);
 	for (int u = STORE_DATA; u <= STORE_LIST && rc == ERR_NONE; u++)
-		rc = keyring_id_key(r->store->keyring, &row.domain, uses[u],
+		rc = grants_id_key(r->store, &row.domain, uses[u],
 		    &k->id_keys[u], e);
 	return rc;
 }

@@ -1,4 +1,5 @@
 #include "snapfile.h"
+#include "grants.h"
 
 #include <bascule/base/le.h>
 #include <bascule/base/path.h>
@@ -376,7 +377,7 @@ snapfile_decode(struct snapshot *s, struct snapfile_sealed *sealed,
 
 enum err_code
 snapfile_open(struct snapshot *s, const struct snapfile_sealed *sealed,
-    const struct keyring *keyring, struct err *e)
+    const struct store *st, struct err *e)
 {
 	OWNED(secret_fini) struct secret content_key = {0};
 	OWNED(seal_key_free) struct seal_key *key = NULL;
@@ -389,8 +390,10 @@ snapfile_open(struct snapshot *s, const struct snapfile_sealed *sealed,
 	uint8_t *at;
 	enum err_code rc;
 
-	rc = keyring_unwrap(keyring, &sealed->key_id, sealed->stanzas,
-	    sealed->stanzas_bytes, &content_key, e);
+	rc = grants_unwrap(st,
+	    &(struct grants_key){&sealed->key_id, sealed->stanzas,
+		sealed->stanzas_bytes},
+	    &content_key, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if ((rc = seal_key_new(&key, &content_key, e)) != ERR_NONE)

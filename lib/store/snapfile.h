@@ -41,9 +41,9 @@ enum err_code snapfile_decode(struct snapshot *s,
     struct snapfile_sealed *sealed, const uint8_t *family, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 
-/* The details into *s.  ERR_KEY: not for this keyring. */
+/* The details into *s.  ERR_KEY: not for the store's keyring. */
 enum err_code snapfile_open(struct snapshot *s,
-    const struct snapfile_sealed *sealed, const struct keyring *keyring,
+    const struct snapfile_sealed *sealed, const struct store *st,
     struct err *e) MUST_CHECK;
 
 /* The plain details: separate for tests. */

@@ -38,7 +38,7 @@ snapfind_load(struct snapshot *out, struct store *st, int dir_fd,
 		return rc;
 	if (part == SNAPFIND_DETAILS && st->keyring != NULL &&
 	    keyring_can_read(st->keyring)) {
-		rc = snapfile_open(&s, &sealed, st->keyring, e);
+		rc = snapfile_open(&s, &sealed, st, e);
 		if (rc != ERR_NONE && rc != ERR_KEY)
 			return rc;
 	}

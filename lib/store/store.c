@@ -13,6 +13,7 @@
 
 #include "condemn.h"
 #include "format.h"
+#include "grants.h"
 #include "hurt.h"
 #include "index.h"
 #include "manifest.h"
@@ -162,6 +163,7 @@ forget(struct store *st)
 	rooted_free(&st->rooted);
 	hurt_forget(st);
 	index_free(&st->index);
+	grants_free(&st->grants);
 	fdio_close(&st->packs_fd);
 	fdio_close(&st->index_fd);
 	fdio_close(&st->snapshots_fd);
@@ -379,6 +381,8 @@ store_open(struct store **out, const char *path,
 		rc = open_parts(st, e);
 	if (rc == ERR_NONE)
 		rc = index_load(&st->index, st, e);
+	if (rc == ERR_NONE && st->keyring != NULL)
+		rc = grants_load(&st->grants, st, e);
 	if (rc != ERR_NONE)
 		return rc;
 	*out = TAKE(st);

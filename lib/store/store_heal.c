@@ -5,6 +5,7 @@
 
 #include <bascule/base/fdio.h>
 
+#include "grants.h"
 #include "heal.h"
 #include "index.h"
 #include "kept.h"
@@ -124,6 +125,8 @@ heal_packs(struct heal *h, struct err *e)
 		rc = heal_bases(h, e);
 	if (rc == ERR_NONE && h->tally->found_count > before)
 		rc = heal_records(h, e);
+	if (rc == ERR_NONE)
+		rc = grants_heal(h, e);
 	return rc;
 }
 

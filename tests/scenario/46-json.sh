@@ -25,9 +25,14 @@ said 0 'key new' spare
 said 0 'key show' repo.key
 said 0 'key new' --role write,read host.key
 said 0 'key pin' "$(sed -n 's/.*"writer_public":"\([^"]*\)".*/\1/p' .out)"
+said 0 'key add-recipient' host.key
+said 0 'key remove-recipient' "$(sed -n 's/.*"recipient":"\([^"]*\)".*/\1/p' .out)"
+said 0 'key rotate'
+said 0 'key update' host.key
 said 0 'key split' -k 2 -n 3 -o set repo.key.escrow
 said 0 'key combine' -o whole.key set.share-1 set.share-3
 said 0 backup --tag x data
+said 0 'key canary' set.share-2 set.share-3
 said 0 snapshots
 said 0 ls latest
 said 0 find 'raw*'
@@ -87,6 +92,6 @@ echo 'sites = 3;' >bad.conf
 expect 7 'problems in JSON' "$B" --json policy check bad.conf
 
 sed -n 's/^COMMAND(\(.*\))$/\1/p' "$TOP/cli/commands.def" | tr _ ' ' | sort >all
-is 'no command was left out' "$(sort -u done | comm -3 - all)" ''
+is 'no command was left out' "$(tr - ' ' <done | sort -u | comm -3 - all)" ''
 daemon_stop brent
 finish

@@ -70,6 +70,26 @@ expect 1 'a key file is never overwritten' "$B" key combine -o repo.key repo.key
 BASCULE_PASSPHRASE_FILE=pass expect 0 'wrapped at once' "$B" key combine -o wrapped repo.key.escrow.share-1 repo.key.escrow.share-2
 expect 12 '... is wrapped' "$B" key show wrapped
 
+# --- the drill: they still open it
+expect 0 'canary: two shares' "$B" -r repo key canary repo.key.escrow.share-3 repo.key.escrow.share-1
+says 'proved: it opens 1 of 1' 'recorded in'
+expect 0 '... the escrow key' "$B" -r repo --json key canary --key-file repo.key.escrow
+expect 12 '... one share' "$B" -r repo key canary repo.key.escrow.share-1
+"$B" -r foreign init >.out 2>&1
+expect 12 '... of another family' "$B" -r foreign key canary repo.key.escrow.share-1 repo.key.escrow.share-2
+expect 1 '... of nothing' "$B" -r foreign key canary; says 'nothing is proved'
+"$B" -r repo key new --role write host.key >.out 2>&1
+expect 12 '... a key that cannot read' "$B" -r repo key canary --key-file host.key
+"$B" key new --role read --from repo.key late.key >.out 2>&1
+expect 12 '... one it is closed to' "$B" -r repo key canary --key-file late.key
+says 'NOT PROVED' 'does not open'
+is '... each is on record, and its outcome' "$(sed -n 's/.*"proved":\([a-z]*\).*/\1/p' state/canary-* | tr '\n' ' ')" 'true true false '
+is '... the made key is nowhere' "$(grep -rl Bascule state | head -n 1)" ''
+for p in repo/packs/*/*; do
+	chmod u+w "$p"; printf x | dd of="$p" bs=1 seek=200 conv=notrunc 2>/dev/null
+done
+expect 12 '... damaged packs' "$B" -r repo key canary --key-file repo.key.escrow
+
 # --- docs/format/keys.md is enough to do it by hand
 cat >by_hand.py <<'EOF'
 import hashlib, struct, sys
