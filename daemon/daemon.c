@@ -17,6 +17,7 @@
 #define STOP_NS   (25 * NS_PER_S) /* for workers to end by themselves */
 #define KILL_NS   (3 * NS_PER_S)  /* ... and when they are killed */
 #define LOOK_NS   (2 * NS_PER_S)  /* at the posture */
+#define AGE_NS    (300 * NS_PER_S)
 #define REPAIR_NS (5 * NS_PER_S)  /* of a ledger that fails */
 #define HEAD_NS   (60 * NS_PER_S) /* so long a record is one site's word */
 
@@ -138,6 +139,19 @@ daemon_sign_head(struct daemon *d, struct mono now)
 		note_log(NOTE_ERROR, "%s", e.text);
 }
 
+/* Time passes for the repository, too.  Who cannot say so loses age only. */
+static void
+age_repository(struct daemon *d, struct mono now)
+{
+	struct err e;
+
+	if (d->aged.ns != 0 && now.ns - d->aged.ns < AGE_NS)
+		return;
+	d->aged = now;
+	if (survey_age(d->site->repository, &e) != ERR_NONE)
+		note_log(NOTE_WARNING, "%s", e.text);
+}
+
 static void
 look_around(struct daemon *d)
 {
@@ -146,6 +160,7 @@ look_around(struct daemon *d)
 	if (now.ns - d->looked.ns < LOOK_NS)
 		return;
 	d->looked = now;
+	age_repository(d, now);
 	daemon_sign_head(d, now);
 	register_look(d);
 	posture_look(d);

@@ -315,6 +315,7 @@ struct daemon {
 	char alarm_trouble[JOB_REASON_BYTES]; /* "": none */
 	int lock_fd;
 	struct mono looked; /* at the posture */
+	struct mono aged;   /* the repository */
 	struct utc judged;  /* tasks_look_back */
 	struct mono head_signed;
 	char *site_name; /* for the ledger, which outlives policies */

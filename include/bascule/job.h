@@ -279,6 +279,11 @@ struct survey_found {
 /* Needs no key. */
 enum err_code survey_since(const char *repository, const char *service,
     struct utc since, struct survey_found *out, struct err *e) MUST_CHECK;
+/*
+ * Let the clock of a repository see that time has passed (ages_look): every few
+ * minutes, so that no age is lost while nobody writes.
+ */
+enum err_code survey_age(const char *repository, struct err *e) MUST_CHECK;
 
 /* --- worker: the child's side of docs/protocol/worker.md --------------------- */
 

@@ -620,10 +620,16 @@ struct age {
 	struct id snapshot;
 	int64_t since_ns; /* of that clock */
 };
+struct age_series {
+	struct id series; /* the hash of its service and dataset */
+	uint64_t highest; /* number that a snapshot of it had here */
+};
 struct ages {
 	int64_t now_ns;
 	struct age *all; /* by snapshot */
 	size_t count;
+	struct age_series *series; /* in order */
+	size_t series_count;
 };
 enum err_code ages_read(struct ages *out, struct store *st,
     struct err *e) MUST_CHECK;
@@ -637,7 +643,7 @@ int64_t ages_of(const struct ages *a, const struct id *snapshot);
 void ages_sync(struct store *st);
 /*
  * One look at the clock of the repository at path: whoever runs for long does
- * that every few minutes, so that no age is lost.
+ * that every few minutes, so that no age is lost.  Waits for nobody: ERR_BUSY.
  */
 enum err_code ages_look(const char *path, struct err *e) MUST_CHECK;
 

@@ -31,3 +31,12 @@ survey_since(const char *repository, const char *service, struct utc since,
 		    (snapshots.snapshots[i].flags & SNAPSHOT_CHECKPOINT) == 0;
 	return ERR_NONE;
 }
+
+enum err_code
+survey_age(const char *repository, struct err *e)
+{
+	enum err_code rc = ages_look(repository, e);
+
+	/* Not yet made; or somebody is at work, who looks as well. */
+	return rc == ERR_NOTFOUND || rc == ERR_BUSY ? ERR_NONE : rc;
+}

@@ -13,10 +13,19 @@ void
 ages_fini(struct ages *a)
 {
 	free(a->all);
+	free(a->series);
 	memset(a, 0, sizeof(*a));
 }
 
 /* --- the file --------------------------------------------------------------- */
+
+static uint8_t *
+put_entry(uint8_t *at, const struct id *id, uint64_t value)
+{
+	memcpy(at, id->bytes, ID_BYTES);
+	le_put64(at + ID_BYTES, value);
+	return at + AGES_ENTRY_BYTES;
+}
 
 enum err_code
 ages_encode(struct buf *out, const struct ages *a,
@@ -27,36 +36,58 @@ ages_encode(struct buf *out, const struct ages *a,
 	enum err_code rc;
 
 	buf_clear(out);
-	rc = buf_extend(out, HEAD_BYTES + 8 + a->count * AGES_ENTRY_BYTES, &at,
-	    e);
+	rc = buf_extend(out,
+	    HEAD_BYTES + 16 + (a->count + a->series_count) * AGES_ENTRY_BYTES,
+	    &at, e);
 	if (rc != ERR_NONE)
 		return rc;
 	head_put(at, HEAD_AGES, family);
 	le_put64(at + HEAD_BYTES, a->count);
-	at += HEAD_BYTES + 8;
-	for (size_t i = 0; i < a->count; i++, at += AGES_ENTRY_BYTES) {
-		memcpy(at, a->all[i].snapshot.bytes, ID_BYTES);
-		le_put64(at + ID_BYTES, (uint64_t)a->all[i].since_ns);
-	}
+	le_put64(at + HEAD_BYTES + 8, a->series_count);
+	at += HEAD_BYTES + 16;
+	for (size_t i = 0; i < a->count; i++)
+		at = put_entry(at, &a->all[i].snapshot,
+		    (uint64_t)a->all[i].since_ns);
+	for (size_t i = 0; i < a->series_count; i++)
+		at = put_entry(at, &a->series[i].series, a->series[i].highest);
 	rc = hash_sha256(out->bytes, out->len_bytes, &hash, e);
 	return rc == ERR_NONE ? buf_add(out, hash.bytes, ID_BYTES, e) : rc;
 }
 
+static bool
+in_order(const uint8_t *at, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (memcmp(at + (i - 1) * AGES_ENTRY_BYTES,
+			at + i * AGES_ENTRY_BYTES, ID_BYTES) >= 0)
+			return false;
+	return true;
+}
+
 static enum err_code
-decode_entries(struct ages *out, const uint8_t *at, size_t count, struct err *e)
+decode_entries(struct ages *out, const uint8_t *at, size_t count,
+    size_t series_count, struct err *e)
 {
 	out->all = calloc(count + 1, sizeof(*out->all));
-	if (out->all == NULL)
+	out->series = calloc(series_count + 1, sizeof(*out->series));
+	if (out->all == NULL || out->series == NULL)
 		return err_nomem(e);
+	if (!in_order(at, count) ||
+	    !in_order(at + count * AGES_ENTRY_BYTES, series_count))
+		return err_set(e, ERR_CORRUPT, "is out of order");
 	for (size_t i = 0; i < count; i++, at += AGES_ENTRY_BYTES) {
-		struct age *a = &out->all[i];
+		struct age *a = &out->all[out->count++];
 
 		memcpy(a->snapshot.bytes, at, ID_BYTES);
 		a->since_ns = (int64_t)le_get64(at + ID_BYTES);
-		if (a->since_ns < 0 ||
-		    (i > 0 && id_compare(&a[-1].snapshot, &a->snapshot) >= 0))
+		if (a->since_ns < 0)
 			return err_set(e, ERR_CORRUPT, "makes no sense");
-		out->count++;
+	}
+	for (size_t i = 0; i < series_count; i++, at += AGES_ENTRY_BYTES) {
+		struct age_series *s = &out->series[out->series_count++];
+
+		memcpy(s->series.bytes, at, ID_BYTES);
+		s->highest = le_get64(at + ID_BYTES);
 	}
 	return ERR_NONE;
 }
@@ -67,12 +98,13 @@ ages_decode(struct ages *out, const uint8_t *family, const void *bytes,
 {
 	OWNED(ages_fini) struct ages a = {0};
 	const uint8_t *at = bytes;
-	uint64_t count;
+	uint64_t count, series_count;
 	struct id hash;
 	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
-	if (len_bytes < HEAD_BYTES + 8 + ID_BYTES || len_bytes > AGES_BYTES_MAX)
+	if (len_bytes < HEAD_BYTES + 16 + ID_BYTES ||
+	    len_bytes > AGES_BYTES_MAX)
 		return err_set(e, ERR_CORRUPT, "is %zu bytes long", len_bytes);
 	rc = hash_sha256(at, len_bytes - ID_BYTES, &hash, e);
 	if (rc == ERR_NONE &&
@@ -83,11 +115,13 @@ ages_decode(struct ages *out, const uint8_t *family, const void *bytes,
 	if (rc != ERR_NONE)
 		return rc;
 	count = le_get64(at + HEAD_BYTES);
-	if (count > AGES_COUNT_MAX ||
-	    len_bytes != HEAD_BYTES + 8 + count * AGES_ENTRY_BYTES + ID_BYTES)
-		return err_set(e, ERR_CORRUPT, "says it has %llu entries",
-		    (unsigned long long)count);
-	rc = decode_entries(&a, at + HEAD_BYTES + 8, count, e);
+	series_count = le_get64(at + HEAD_BYTES + 8);
+	if (count > AGES_COUNT_MAX || series_count > AGES_SERIES_MAX ||
+	    len_bytes !=
+		HEAD_BYTES + 16 + (count + series_count) * AGES_ENTRY_BYTES +
+		    ID_BYTES)
+		return err_set(e, ERR_CORRUPT, "is not of the size it says");
+	rc = decode_entries(&a, at + HEAD_BYTES + 16, count, series_count, e);
 	if (rc != ERR_NONE)
 		return rc;
 	*out = a;
@@ -206,17 +240,103 @@ begin(struct ages *a, struct store *st, struct err *e)
 			      : rc;
 }
 
+/* --- numbers ------------------------------------------------------------------ */
+
+static enum err_code
+name_series(struct id *out, const struct snapshot *s, struct err *e)
+{
+	OWNED(hash_free) struct hash *h = NULL;
+	enum err_code rc = hash_begin(&h, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	hash_add(h, s->service, strlen(s->service) + 1);
+	hash_add(h, s->dataset, strlen(s->dataset) + 1);
+	hash_end(h, out);
+	return ERR_NONE;
+}
+
+/* Where it is, or would be. */
+static size_t
+series_at(const struct ages *a, const struct id *series)
+{
+	size_t i = 0;
+
+	while (
+	    i < a->series_count && id_compare(&a->series[i].series, series) < 0)
+		i++;
+	return i;
+}
+
+static bool
+has_series(const struct ages *a, size_t at, const struct id *series)
+{
+	return at < a->series_count && id_equal(&a->series[at].series, series);
+}
+
+static enum err_code
+raise_highest(struct ages *a, const struct snapshot *s, struct err *e)
+{
+	struct age_series *more;
+	struct id series;
+	size_t at;
+	enum err_code rc = name_series(&series, s, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	at = series_at(a, &series);
+	if (!has_series(a, at, &series)) {
+		if (a->series_count == AGES_SERIES_MAX)
+			return ERR_NONE; /* the snapshots themselves tell */
+		more =
+		    reallocarray(a->series, a->series_count + 1, sizeof(*more));
+		if (more == NULL)
+			return err_nomem(e);
+		a->series = more;
+		memmove(&more[at + 1], &more[at],
+		    (a->series_count++ - at) * sizeof(*more));
+		more[at] = (struct age_series){series, 0};
+	}
+	if (a->series[at].highest < s->sequence)
+		a->series[at].highest = s->sequence;
+	return ERR_NONE;
+}
+
 enum err_code
-ages_add(struct store *st, const struct id *snapshot, struct err *e)
+ages_highest(uint64_t *out, struct store *st, const struct snapshot *s,
+    struct err *e)
+{
+	OWNED(ages_fini) struct ages a = {0};
+	struct id series;
+	size_t at;
+	enum err_code rc = load(&a, st, e);
+
+	*out = 0;
+	if (rc == ERR_NONE)
+		rc = name_series(&series, s, e);
+	if (rc != ERR_NONE)
+		return rc;
+	at = series_at(&a, &series);
+	if (has_series(&a, at, &series))
+		*out = a.series[at].highest;
+	return ERR_NONE;
+}
+
+/* --- what comes, and what went -------------------------------------------------- */
+
+enum err_code
+ages_add(struct store *st, const struct snapshot *s, struct err *e)
 {
 	OWNED(ages_fini) struct ages a = {0};
 	enum err_code rc = begin(&a, st, e);
 
 	for (size_t i = 0; rc == ERR_NONE && i < a.count; i++)
-		if (id_equal(&a.all[i].snapshot, snapshot))
+		if (id_equal(&a.all[i].snapshot, &s->id))
 			return ERR_NONE; /* it was here already */
 	if (rc == ERR_NONE)
-		rc = add(&a, snapshot, a.now_ns, e);
+		rc = add(&a, &s->id, a.now_ns, e);
+	if (rc == ERR_NONE)
+		rc = raise_highest(&a, s, e);
 	sort(&a);
 	return rc == ERR_NONE ? save(st, &a, e) : rc;
 }
@@ -250,6 +370,9 @@ sync_all(struct store *st, struct syncing *s, struct err *e)
 	if (rc == ERR_NONE)
 		rc = snapfind_each(&each, e);
 	sort(&s->is);
+	s->is.series = TAKE(s->was.series);
+	s->is.series_count = s->was.series_count;
+	s->was.series_count = 0;
 	if (rc == ERR_NONE &&
 	    (s->is.count != s->was.count ||
 		(s->is.count > 0 &&
@@ -279,7 +402,7 @@ look(struct store *st, struct err *e)
 {
 	OWNED(repo_unlock_owned) struct store *held = NULL;
 	int64_t age_ns;
-	enum err_code rc = repo_lock(st, e);
+	enum err_code rc = repo_try_lock(st, e);
 
 	if (rc != ERR_NONE)
 		return rc;

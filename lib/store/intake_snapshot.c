@@ -82,7 +82,7 @@ take(struct session *se, const struct snapshot *s, const void *bytes,
 		 !id_is_none(&known) && !losses_suspected(se->store), e)) !=
 		ERR_NONE ||
 	    (rc = pin_accept(se, s->writer_key, s->service, e)) != ERR_NONE ||
-	    (rc = ages_add(held, &s->id, e)) != ERR_NONE)
+	    (rc = ages_add(held, s, e)) != ERR_NONE)
 		return rc;
 	return publish(se, s, bytes, len_bytes, e);
 }

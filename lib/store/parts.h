@@ -76,6 +76,8 @@ struct store {
  * OWNED(repo_unlock_owned) struct store *held = st; ends a section.
  */
 enum err_code repo_lock(struct store *st, struct err *e) MUST_CHECK;
+/* For who must not wait: ERR_BUSY at once. */
+enum err_code repo_try_lock(struct store *st, struct err *e) MUST_CHECK;
 void repo_unlock(struct store *st);
 void repo_unlock_owned(struct store **st);
 

@@ -41,6 +41,20 @@ repo_lock(struct store *st, struct err *e)
 	return ERR_NONE;
 }
 
+enum err_code
+repo_try_lock(struct store *st, struct err *e)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	ASSERT(!st->locked);
+	if (fcntl(st->lock_fd, F_OFD_SETLK, &fl) != 0)
+		return errno == EAGAIN || errno == EACCES
+		    ? err_set(e, ERR_BUSY, "'%s/lock' is held", st->path)
+		    : err_sys(e, "cannot lock '%s/lock'", st->path);
+	st->locked = true;
+	return ERR_NONE;
+}
+
 void
 repo_unlock(struct store *st)
 {

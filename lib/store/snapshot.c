@@ -165,10 +165,13 @@ place(struct session *se, struct snapshot *s, struct id known[KNOWN_MAX],
 
 	*known_count = 0;
 	rc = snapshot_list_clear(&list, se->store, s->service, e);
+	if (rc == ERR_NONE)
+		rc = ages_highest(&s->sequence, se->store, s, e);
 	if (rc != ERR_NONE)
 		return rc;
 	memset(&s->predecessor, 0, sizeof s->predecessor);
-	s->sequence = 1;
+	/* A newest snapshot that was lost had its number, and a copy has it. */
+	s->sequence++;
 	for (size_t i = list.count; i > 0; i--) {
 		const struct snapshot *other = &list.snapshots[i - 1];
 		bool checkpoint = (other->flags & SNAPSHOT_CHECKPOINT) != 0;
@@ -202,7 +205,7 @@ publish(struct session *se, struct snapshot *s, struct err *e)
 		ERR_NONE ||
 	    (rc = hash_sha256(bytes.bytes, bytes.len_bytes, &s->id, e)) !=
 		ERR_NONE ||
-	    (rc = ages_add(se->store, &s->id, e)) != ERR_NONE)
+	    (rc = ages_add(se->store, s, e)) != ERR_NONE)
 		return rc;
 	f.dirfd = fd;
 	f.bytes = bytes.bytes;

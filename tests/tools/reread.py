@@ -335,13 +335,14 @@ def read_ages(repo, path):
     data = repo.file(path)
     ends_with_hash(data)
     r = repo.head(data, "ages")
-    count = r.u(8)
-    want(count <= 1048576, "its count")
-    names = []
-    for _ in range(count):
-        names.append(r.take(32))
-        want(r.u(8) < 1 << 63, "an age")
-    want(names == sorted(set(names)), "its order")
+    count, series = r.u(8), r.u(8)
+    want(count <= 1048576 and series <= 65536, "its counts")
+    for each, most in (count, 1 << 63), (series, 1 << 64):
+        names = []
+        for _ in range(each):
+            names.append(r.take(32))
+            want(r.u(8) < most, "an age")
+        want(names == sorted(set(names)), "its order")
     r.take(32)
     r.end()
 

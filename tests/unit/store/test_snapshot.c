@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bascule/base/fdio.h>
 #include <bascule/store.h>
 
 #include "../lib/store/parts.h"
@@ -307,6 +308,30 @@ START_TEST(a_checkpoint_is_nobodys_predecessor)
 }
 END_TEST
 
+/* Lost by a bad disk, or forgotten: a copy elsewhere may have it. */
+START_TEST(the_number_of_a_lost_snapshot_is_not_given_again)
+{
+	OWNED(snapshot_fini) struct snapshot s;
+	OWNED(fdio_close) int dir = -1;
+	struct err e = {0};
+	struct id root = plant(3, 1), lost;
+	char hex[ID_HEX_BYTES];
+
+	(void)commit("housing", "db", &root);
+	lost = commit("housing", "db", &root);
+	must(repo_open_dir(&dir, st->snapshots_fd, "housing", &e), &e);
+	ck_assert_int_eq(unlinkat(dir, id_hex(&lost, hex), 0), 0);
+	ages_sync(st);
+	fill(&s, "housing", "db", &root);
+	must(snapshot_commit(se, w, &s, &e), &e);
+	ck_assert_uint_eq(s.sequence, 3);
+	snapshot_fini(&s);
+	fill(&s, "housing", "other", &root); /* its own numbers */
+	must(snapshot_commit(se, w, &s, &e), &e);
+	ck_assert_uint_eq(s.sequence, 1);
+}
+END_TEST
+
 START_TEST(checkpoints_are_swept_but_for_those_kept)
 {
 	struct err e = {0};
@@ -534,6 +559,7 @@ suite_store_snapshot(void)
 	    the_clock_does_not_decide_what_is_latest_in_a_series);
 	tcase_add_test(tc, a_flipped_bit_is_reported_by_name_and_left_out);
 	tcase_add_test(tc, a_checkpoint_is_nobodys_predecessor);
+	tcase_add_test(tc, the_number_of_a_lost_snapshot_is_not_given_again);
 	tcase_add_test(tc, checkpoints_are_swept_but_for_those_kept);
 	tcase_add_test(tc, a_checkpoint_that_is_built_on_or_held_is_not_swept);
 	tcase_add_test(tc, a_point_takes_no_checkpoint);
