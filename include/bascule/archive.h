@@ -216,4 +216,50 @@ enum err_code arc_tar_reader_slurp(struct arc_tar_reader *r, struct buf *out,
 /* *r may be NULL. */
 void arc_tar_reader_close(struct arc_tar_reader **r);
 
+/* === reading any archive (arc_any) === */
+
+/*
+ * Whatever libarchive reads by itself: tar, cpio, zip, 7z and others, compressed
+ * or not.  Never a file that the archive names, nor a program.  What comes out
+ * is as hostile as the archive: names are for the caller to judge.
+ */
+struct arc_any;
+
+/* fd is borrowed; some formats need one that can seek. */
+enum err_code arc_any_open(struct arc_any **out, int fd,
+    struct err *e) MUST_CHECK;
+enum err_code arc_any_open_bytes(struct arc_any **out, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+void arc_any_close(struct arc_any **r);
+
+struct arc_any_member {
+	const char *name; /* as it stands there; borrowed until the next */
+	const char
+	    *link;    /* another member that it is a hard link to, or NULL */
+	bool refused; /* the entry makes no sense: *e says why */
+};
+/*
+ * The next member; entry gets all but its path (and extents: those come with
+ * the blocks).  ERR_NOTFOUND: the archive has ended.  ERR_INPUT: it is broken
+ * from here on, or none.
+ */
+enum err_code arc_any_next(struct arc_any *r, struct entry *entry,
+    struct arc_any_member *m, struct arc_warn warn, struct err *e) MUST_CHECK;
+
+struct arc_any_block {
+	const void *bytes; /* borrowed until the next call */
+	size_t len_bytes;
+	uint64_t
+	    offset_bytes; /* what lies before it and was not given: holes */
+	bool ended;
+};
+/* ERR_CORRUPT: this member's content is broken; ERR_INPUT: the archive. */
+enum err_code arc_any_read(struct arc_any *r, struct arc_any_block *out,
+    struct err *e) MUST_CHECK;
+
+/* How much of the archive was read. */
+uint64_t arc_any_taken_bytes(const struct arc_any *r);
+/* "GNU tar format", ...: after the first member. */
+const char *arc_any_format(const struct arc_any *r);
+
 #endif

@@ -242,6 +242,41 @@ struct export_result {
 enum err_code export_run(struct store *st, const struct export_options *opt,
     struct export_result *out, struct err *e) MUST_CHECK;
 
+/* --- import: any archive as a snapshot ---------------------------------------- */
+
+struct import_options {
+	int fd;           /* the archive, at its beginning */
+	const char *name; /* what people call it */
+	const char *service, *dataset;
+	const char *const *tags;
+	size_t tags_count;
+	const char *under; /* a path that everything is put below; NULL: none */
+	uint64_t
+	    max_bytes; /* of content; 0: 2000 times the archive, past 1 GiB */
+	uint64_t max_entries; /* 0: a hundred million */
+	uint64_t total_bytes; /* of the archive, for the progress; 0: unknown */
+	bool dry_run;
+	struct job_watch watch;
+};
+
+struct import_result {
+	struct id snapshot; /* zero after a dry run */
+	char format[64];    /* "GNU tar format" */
+	uint64_t files_count, dirs_count, others_count;
+	uint64_t bytes, new_bytes, stored_bytes;
+	uint64_t problems_count; /* > 0: the snapshot is partial */
+	int64_t took_ns;
+};
+
+/*
+ * ERR_INPUT: no archive, or broken: no snapshot is made.  ERR_REFUSED: over a
+ * limit.  ERR_NONE with problems_count > 0: names that lead out of the tree,
+ * that come twice, below what is no directory: they were left out and are in
+ * the snapshot's problems.
+ */
+enum err_code import_run(struct store *st, const struct import_options *opt,
+    struct import_result *out, struct err *e) MUST_CHECK;
+
 /* --- digests: what policies and plans are told apart by -------------------- */
 
 /* SHA-256 of policy_canonical: what both sites share. */

@@ -3,6 +3,9 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <bascule/base/le.h>
+#include <bascule/base/text.h>
+#include <grp.h>
+#include <pwd.h>
 #include <string.h>
 
 #define ACCESS_NAME    "system.posix_acl_access"
@@ -85,6 +88,34 @@ row_order(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* Whose it is: by number, or by a name that this machine knows. */
+static bool
+row_id(int tag, int id, const char *name, uint32_t *out)
+{
+	char room[4096];
+	struct passwd pw, *user = NULL;
+	struct group gr, *group = NULL;
+	uint64_t number;
+
+	*out = (uint32_t)id;
+	if (id != -1)
+		return true;
+	if (name == NULL || *name == '\0')
+		return false;
+	if (text_parse_u64(name, UINT32_MAX - 1, &number)) {
+		*out = (uint32_t)number;
+		return true;
+	}
+	if (tag == ARCHIVE_ENTRY_ACL_USER) {
+		getpwnam_r(name, &pw, room, sizeof room, &user);
+		*out = user != NULL ? user->pw_uid : NO_ID;
+	} else {
+		getgrnam_r(name, &gr, room, sizeof room, &group);
+		*out = group != NULL ? group->gr_gid : NO_ID;
+	}
+	return user != NULL || group != NULL;
+}
+
 /* How many of the type; SIZE_MAX: too many, or not of this kind. */
 static size_t
 rows_take(struct archive_entry *from, int type, struct row *rows)
@@ -103,8 +134,9 @@ rows_take(struct archive_entry *from, int type, struct row *rows)
 			i++;
 		if (i == COUNT_OF(tags) || count == ACL_ROWS_MAX)
 			return SIZE_MAX;
-		*r = (struct row){tags[i].kernel, (uint16_t)(perm & 7),
-		    tags[i].named ? (uint32_t)id : NO_ID};
+		*r = (struct row){tags[i].kernel, (uint16_t)(perm & 7), NO_ID};
+		if (tags[i].named && !row_id(tag, id, name, &r->id))
+			return SIZE_MAX;
 		count++;
 	}
 	qsort(rows, count, sizeof *rows, row_order);
@@ -121,7 +153,9 @@ list_take(struct entry *to, struct archive_entry *from, int type,
 	enum err_code rc;
 
 	if (count == SIZE_MAX)
-		return err_set(e, ERR_INPUT, "an ACL that is none of POSIX's");
+		return err_set(e, ERR_INPUT,
+		    "an ACL of somebody unknown here, or of a kind that is not "
+		    "POSIX's");
 	rc = le_add32(&value, ACL_VERSION, e);
 	for (size_t i = 0; rc == ERR_NONE && i < count; i++) {
 		rc = le_add16(&value, rows[i].tag, e);

@@ -14,10 +14,16 @@ struct arc_locale {
 };
 
 static inline void
+arc_locale_enter_as(struct arc_locale *l, const char *name)
+{
+	l->ours = newlocale(LC_CTYPE_MASK, name, (locale_t)0);
+	l->before = l->ours == (locale_t)0 ? (locale_t)0 : uselocale(l->ours);
+}
+
+static inline void
 arc_locale_enter(struct arc_locale *l)
 {
-	l->ours = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	l->before = l->ours == (locale_t)0 ? (locale_t)0 : uselocale(l->ours);
+	arc_locale_enter_as(l, "C.UTF-8");
 }
 
 static inline void

@@ -1,0 +1,223 @@
+/* bascule import: an archive somebody else made, as a snapshot. */
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/path.h>
+#include <bascule/base/text.h>
+#include <bascule/job.h>
+#include <bascule/wire.h>
+
+#include "repository.h"
+#include "watch.h"
+
+struct request {
+	struct import_options opt;
+	const char *tags[SNAPSHOT_TAGS_MAX];
+	struct buf dataset, under;
+};
+
+static void
+request_fini(struct request *r)
+{
+	if (r->opt.fd != STDIN_FILENO)
+		fdio_close(&r->opt.fd);
+	buf_fini(&r->dataset);
+	buf_fini(&r->under);
+}
+
+static enum err_code
+take_names(const struct cli *cli, struct request *r, struct err *e)
+{
+	const char *service = cli_value(cli, "service");
+	const char *dataset = cli_value(cli, "dataset");
+	const char *name = cli->operands[0];
+	enum err_code rc;
+
+	if (strcmp(name, "-") == 0)
+		name = "standard input";
+	r->opt.name = name;
+	r->opt.service = service != NULL ? service : "local";
+	rc = dataset != NULL ? buf_add_text(&r->dataset, dataset, e)
+			     : text_escape(&r->dataset, name, strlen(name), e);
+	r->opt.dataset = buf_text(&r->dataset);
+	if (rc == ERR_NONE &&
+	    (r->dataset.len_bytes == 0 ||
+		r->dataset.len_bytes >= STORE_DATASET_BYTES))
+		return err_set(e, ERR_INPUT,
+		    "a dataset's name has 1 to %d bytes; give --dataset",
+		    STORE_DATASET_BYTES - 1);
+	return rc;
+}
+
+static enum err_code
+take_under(const struct cli *cli, struct request *r, struct err *e)
+{
+	const char *path = cli_value(cli, "under");
+	size_t len;
+	enum err_code rc;
+
+	if (path == NULL)
+		return ERR_NONE;
+	while (*path == '/')
+		path++;
+	for (len = strlen(path); len > 0 && path[len - 1] == '/';)
+		len--;
+	rc = buf_add(&r->under, path, len, e);
+	if (rc == ERR_NONE && !path_is_valid(path, len))
+		return err_set(e, ERR_INPUT, "--under: '%.200s' is not a path",
+		    path);
+	r->opt.under = buf_text(&r->under);
+	return rc;
+}
+
+static enum err_code
+take_limits(const struct cli *cli, struct request *r, struct err *e)
+{
+	const char *size = cli_value(cli, "max-size");
+	const char *count = cli_value(cli, "max-entries");
+	const char *tag;
+
+	while ((tag = cli_value_nth(cli, "tag", r->opt.tags_count)) != NULL) {
+		if (r->opt.tags_count == SNAPSHOT_TAGS_MAX)
+			return err_set(e, ERR_INPUT, "over %d tags",
+			    SNAPSHOT_TAGS_MAX);
+		r->tags[r->opt.tags_count++] = tag;
+	}
+	r->opt.tags = r->tags;
+	if (count != NULL &&
+	    (!text_parse_u64(count, UINT64_MAX, &r->opt.max_entries) ||
+		r->opt.max_entries == 0))
+		return err_set(e, ERR_INPUT,
+		    "--max-entries takes a number, not '%.40s'", count);
+	return size == NULL ? ERR_NONE
+			    : text_parse_size(size, &r->opt.max_bytes, e);
+}
+
+static enum err_code
+open_archive(const struct cli *cli, struct request *r, struct err *e)
+{
+	struct stat st;
+
+	if (strcmp(cli->operands[0], "-") == 0)
+		r->opt.fd = STDIN_FILENO;
+	else
+		r->opt.fd =
+		    open(cli->operands[0], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (r->opt.fd == -1 || fstat(r->opt.fd, &st) == -1)
+		return err_sys(e, "cannot open '%s'", cli->operands[0]);
+	if (S_ISDIR(st.st_mode)) {
+		err_set(e, ERR_NOTFOUND, "'%s' is a directory, not an archive",
+		    cli->operands[0]);
+		return err_hint(e, "'bascule backup' saves directories");
+	}
+	if (S_ISREG(st.st_mode))
+		r->opt.total_bytes = (uint64_t)st.st_size;
+	return ERR_NONE;
+}
+
+static int
+say(struct cli *cli, const struct import_options *opt,
+    const struct import_result *r)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char hex[ID_HEX_BYTES], size[32], fresh[32], stored[32],
+	    took[TEXT_UNIT_BYTES];
+	struct err e;
+
+	id_hex(&r->snapshot, hex);
+	if (!cli->json) {
+		printf("%s %s: %s, %" PRIu64 " files, %s, %s new, %s stored, "
+		       "%s%s\n",
+		    opt->dry_run ? "would import" : "snapshot",
+		    opt->dry_run ? opt->dataset : hex, r->format,
+		    r->files_count, cli_size(cli, r->bytes, size),
+		    cli_size(cli, r->new_bytes, fresh),
+		    cli_size(cli, r->stored_bytes, stored),
+		    text_duration(r->took_ns, took),
+		    r->problems_count > 0 ? "; partial" : "");
+		return EXITCODE_DONE;
+	}
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	if (opt->dry_run)
+		wire_add_bool(v, "dry_run", true);
+	else
+		wire_add_text(v, "snapshot", hex);
+	wire_add_text(v, "format", r->format);
+	wire_add_text(v, "service", opt->service);
+	wire_add_text(v, "dataset", opt->dataset);
+	wire_add_uint(v, "files", r->files_count);
+	wire_add_uint(v, "directories", r->dirs_count);
+	wire_add_uint(v, "others", r->others_count);
+	wire_add_uint(v, "bytes", r->bytes);
+	wire_add_uint(v, "new_bytes", r->new_bytes);
+	wire_add_uint(v, "stored_bytes", r->stored_bytes);
+	wire_add_uint(v, "problems", r->problems_count);
+	wire_add_seconds(v, "seconds", r->took_ns);
+	return cli_line(cli, &v);
+}
+
+/* A broken archive is no wrong call, and over a limit is a guard's no. */
+static int
+import_failed(const struct cli_watch *watch, const struct cli *cli,
+    const struct err *e)
+{
+	if (e->code == ERR_INPUT)
+		return cli_fail_as(cli, e, EXITCODE_FAILED);
+	if (e->code == ERR_REFUSED)
+		return cli_fail_as(cli, e, EXITCODE_GUARD);
+	return cli_watch_failed(watch, e);
+}
+
+static int
+run(struct cli *cli)
+{
+	OWNED(cli_repository_close) struct cli_repository repo = {0};
+	OWNED(request_fini) struct request r = {.opt = {.fd = -1}};
+	struct import_result result;
+	struct cli_watch watch;
+	enum err_code rc;
+	struct err e;
+	int status;
+
+	r.opt.dry_run = cli_has(cli, "dry-run");
+	if (take_names(cli, &r, &e) != ERR_NONE ||
+	    take_under(cli, &r, &e) != ERR_NONE ||
+	    take_limits(cli, &r, &e) != ERR_NONE)
+		return e.code == ERR_INPUT ? cli_wrong_use(cli, "%s", e.text)
+					   : cli_fail(cli, &e);
+	if (open_archive(cli, &r, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	status = cli_repository_open(cli, STORE_WRITE, CLI_KEYS_NEEDED, &repo);
+	if (status != EXITCODE_DONE)
+		return status;
+	cli_watch_begin(&watch, cli, "importing", &r.opt.watch);
+	rc = import_run(repo.store, &r.opt, &result, &e);
+	cli_watch_end(&watch);
+	if (rc != ERR_NONE)
+		return import_failed(&watch, cli, &e);
+	status = say(cli, &r.opt, &result);
+	if (status == EXITCODE_DONE && result.problems_count > 0)
+		status = EXITCODE_PARTIAL;
+	return status;
+}
+
+static const struct cli_option options[] =
+    {{"service", 0, "NAME", "the service it belongs to (default: local)"},
+	{"dataset", 0, "NAME", "what it is called (default: the file's name)"},
+	{"under", 0, "PATH", "put everything below this path"},
+	{"max-size", 0, "SIZE",
+	    "what it may unpack to (default: 2000 times its size)"},
+	{"max-entries", 0, "COUNT", "how many entries it may have"},
+	{"tag", 0, "TAG", "a word to find it by; may be repeated"},
+	{"dry-run", 'n', NULL, "read it and say what is wrong, store nothing"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_import = {"import", "ARCHIVE",
+    "make a snapshot of a tar, cpio, zip, 7z or other archive", options, 1, 1,
+    run};

@@ -1,0 +1,90 @@
+#!/bin/sh
+# Archives of others become snapshots: equal in what their format holds, and
+# hostile ones lead nowhere.
+. "$(dirname "$0")/../support/scenario.sh"
+
+python3 "$TOOLS/zoo.py" zoo >made || { not_ok 'the zoo'; finish; }
+rm -rf zoo/many zoo/special/socket zoo/sparse/huge
+find zoo/times -name '*before' -exec touch -h -d '1960-01-01' {} +
+expect 0 'init' "$B" -r repo init
+expect 0 'a backup' "$B" -r repo backup zoo
+expect 0 'its export' "$B" -r repo export "latest:$PWD/zoo" -o zoo.tar
+expect 0 'imported' "$B" -r repo import zoo.tar
+expect 0 '... exported again' "$B" -r repo export latest:local/zoo.tar -o two.tar
+holds '... is the same, byte for byte' cmp -s zoo.tar two.tar
+expect 0 '... restored' "$B" -r repo restore latest:local/zoo.tar --to out
+touch -r zoo out
+same '... is what was saved' zoo out --holes
+rm -rf out
+bsdtar -C zoo --format pax -cf bsd.tar . 2>/dev/null
+expect 0 "bsdtar's" "$B" -r repo import --service bsd bsd.tar
+expect 0 '... restored' "$B" -r repo restore latest:bsd --to out
+touch -r zoo out
+same '... is what was saved' zoo out --holes
+rm -rf out plain
+cp -r zoo/sizes plain; echo x >plain/één; mkdir plain/sub; ln plain/text plain/sub/link
+find plain -exec touch -h -d 2020-02-02 {} +
+for kind in zip 7zip; do
+	bsdtar -C plain --format $kind -cf in.$kind .
+	expect 0 "$kind" "$B" -r repo import --service "$kind" in.$kind
+	expect 0 '... restored' "$B" -r repo restore "latest:$kind" --to out
+	(cd plain && find . -type f -exec sha256sum {} +) | sort >want
+	(cd out && find . -type f -exec sha256sum {} +) | sort >got
+	holds '... is what was there' cmp -s want got
+	rm -rf out
+done
+(cd plain && find . | LC_ALL=C sort | bsdcpio --quiet -o -H newc) >in.cpio 2>/dev/null
+expect 0 'cpio, from a pipe' sh -c '"$B" -r repo import - --service cpio <in.cpio'
+expect 0 '... restored' "$B" -r repo restore latest:cpio --to out
+(cd out && find . -type f -exec sha256sum {} +) | sort >got
+holds '... is what was there' cmp -s want got
+is '... links and all' "$(stat -c %h out/sub/link)" 2
+rm -rf out
+expect 0 'below a path, compressed, dry' sh -c 'gzip -c bsd.tar >bsd.tgz &&
+    "$B" -r repo import --dry-run --under /srv/x bsd.tgz'
+
+# Hostile ones.
+python3 - <<'END'
+import io, tarfile
+def make(name, *members):
+    with tarfile.open(name, "w") as t:
+        for n, kind, link, data in members:
+            m = tarfile.TarInfo(n)
+            m.type, m.linkname, m.size = kind, link, len(data)
+            t.addfile(m, io.BytesIO(data))
+F, S, L, D = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
+make("dots.tar", ("../up", F, "", b"x"), ("a/../../b", F, "", b"x"), ("good", F, "", b"x"))
+make("abs.tar", ("/etc/passwd", F, "", b"x"))
+make("link.tar", ("out", S, "/tmp", b""), ("out/evil", F, "", b"x"), ("good", F, "", b"x"))
+make("twice.tar", ("a", F, "", b"one"), ("a", F, "", b"two"), ("d/", D, "", b""), ("d/", D, "", b""))
+make("hard.tar", ("a", L, "/etc/passwd", b""), ("b", L, "../x", b""), ("c", L, "c", b""), ("good", F, "", b"x"))
+make("filedir.tar", ("a", F, "", b"x"), ("a/b", F, "", b"x"))
+END
+python3 - <<'END'
+import tarfile
+t = tarfile.TarInfo("bomb"); t.size = 40 << 30
+with open("head", "wb") as f: f.write(t.tobuf())
+END
+(cat head; head -c 1500000000 /dev/zero) | zstd -qc -3 >bomb.tar.zst
+hostile() { # name, problems, what is kept
+	expect 3 "$1" "$B" -r repo import --service "h$1" "$1.tar"
+	"$B" -r repo ls "latest:h$1" >.kept
+	is '... leaves' "$(tr '\n' ' ' <.kept)" "$2"
+}
+hostile dots '/good '
+hostile abs '/etc /etc/passwd '
+hostile link '/good /out '
+hostile twice '/a /d '
+is '... the last counts' "$("$B" -r repo cat latest:htwice a)" two
+hostile hard '/good '
+hostile filedir '/a '
+expect 15 'a bomb is refused' "$B" -r repo import bomb.tar.zst
+says 'max-size'
+expect 15 'too many entries' "$B" -r repo import --max-entries 3 zoo.tar
+expect 1 'no archive' "$B" -r repo import "$TOOLS/zoo.py"
+head -c 300000 zoo.tar >cut.tar
+expect 1 'half an archive' "$B" -r repo import --service half cut.tar
+expect 1 '... makes no snapshot' "$B" -r repo ls latest:half
+expect 1 'a directory' "$B" -r repo import plain
+expect 0 'check --open' "$B" -r repo check --open
+finish
