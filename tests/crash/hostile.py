@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""hostile.py BASCULE SHIM WORK [--cases N] [--seed S] [--slack MIB]
+"""hostile.py BASCULE SHIM WORK [--cases N] [--seed S] [--slack MIB] [--ssh DIR]
 
 Repositories that somebody forged who has no key: fields of packs, segments,
 MANIFEST, snapshots, pins, condemned files and format are changed, lengths and
 counts above all, and every hash, name and reference above is made right again.
 Each is given to the commands that read it.  None may end by a signal, hang,
 need more memory than on the sound repository and --slack, write anywhere but
-where it was told to, or, when it only looks, change the repository.
+where it was told to, or, when it only looks, change the repository.  With --ssh it is replicated, too: whatever
+is sent, the copy then checks clean, and holds nothing that the sound one has not.
 """
 import argparse
 import hashlib
@@ -225,6 +226,28 @@ def run(ground, repo, place, src, words):
         return child.returncode, usage.ru_maxrss >> 10, f.read()
 
 
+def replicated(ground, base, repo, place, src, limits):
+    """What is wrong with a forged one as the source of a replication."""
+    copy = f"{place}/out"
+    code, peak, text = run(ground, repo, place, src,
+                           ground.replicate_words(ground.bascule, copy))
+    if code not in EXITS or b"Sanitizer" in text or b"runtime error" in text:
+        return f"replicate ended with {code}: {text[-1500:]!r}"
+    if peak > limits["replicate"]:
+        return f"replicate needed {peak} MiB"
+    if not os.path.exists(f"{copy}/format"):
+        return None
+    code, _, text = run(ground, copy, place, src, ["check", "--read"])
+    if code != 0:
+        return f"the copy of it checks with {code}: {text[-1500:]!r}"
+    alien = {n for n in files_below(copy) if n.startswith("snapshots/")} - \
+        {n for n in files_below(base) if n.startswith("snapshots/")}
+    if alien:
+        return f"the copy was given {alien}"
+    shutil.rmtree(copy)
+    return None
+
+
 def case(ground, base, src, seed, limits):
     place = f"{ground.work}/case{seed}"
     repo, rng = f"{place}/repo", random.Random(seed)
@@ -249,6 +272,8 @@ def case(ground, base, src, seed, limits):
         extra = set(os.listdir(place)) - {"repo", "state", "out", "said"}
         if extra:
             wrong = f"{what} wrote {extra}"
+        if wrong is None and words is LOOKING[-1] and ground.ssh:
+            wrong = replicated(ground, base, repo, place, src, limits)
         if wrong is not None:
             break
     ground.result(wrong, f"seed {seed}, forged {kinds}")
@@ -263,12 +288,18 @@ def main():
     p.add_argument("--cases", type=int, default=500)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--slack", type=int, default=48)
+    p.add_argument("--ssh")
     args = p.parse_args()
-    ground = Ground(args.bascule, "", os.path.abspath(args.work), args.seed)
+    ground = Ground(args.bascule, "", os.path.abspath(args.work), args.seed,
+                    args.ssh)
     act = ground.collect_act("hostile", forgotten=2, rounds=1)
     limits, place = {}, f"{ground.work}/sound"
     os.makedirs(f"{place}/state")
     shutil.copytree(act.base, f"{place}/repo")
+    if ground.ssh:
+        _, peak, _ = run(ground, f"{place}/repo", place, act.src,
+                         ground.replicate_words(ground.bascule, f"{place}/copy"))
+        limits["replicate"] = peak + args.slack
     for words in LOOKING + CHANGING:
         code, peak, text = run(ground, f"{place}/repo", place, act.src, words)
         limits[" ".join(words)] = peak + args.slack

@@ -11,5 +11,13 @@ if [ "${MOST:-1}" = 0 ]; then
 	B=$TOP/build-address-undefined/bascule
 fi
 echo "# CASES=$CASES SEED=$SEED"
-campaign hostile.py --cases "$CASES" --seed "$SEED" --slack "$slack"
+. "$TOP/tests/support/sshd.sh"
+unset SSH_AUTH_SOCK
+if sshd_start "$PWD/ssh"; then
+	campaign hostile.py --cases "$CASES" --seed "$SEED" --slack "$slack" \
+	    --ssh "$PWD/ssh"
+	sshd_stop "$PWD/ssh"
+else
+	not_ok 'sshd does not start'
+fi
 finish
