@@ -9,6 +9,7 @@
 
 #include "../lib/store/condemn.h"
 #include "../lib/store/index.h"
+#include "../lib/store/pack.h"
 #include "support/fault.h"
 #include "support/must.h"
 #include "support/repo.h"
@@ -307,6 +308,36 @@ START_TEST(a_base_waits_for_the_differences_from_it)
 }
 END_TEST
 
+/* A pack that no segment names has nobody who relies on it. */
+START_TEST(a_stray_that_outlived_its_bases_is_no_damage)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(store_close) struct store *st = NULL;
+	struct check_options opt = {.depth = CHECK_OPEN, .on_damage = tell};
+	struct check_tally t = {0};
+	struct err e = {0};
+	struct id id;
+	struct place where;
+	char path[PACK_PATH_BYTES], name[192], copy[192];
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	id = put_difference(&a, true);
+	must(store_refresh(a.st, &e), &e);
+	must(store_locate(a.st, &id, &where, &e), &e);
+	pack_path(&index_pack(a.st, where.pack)->name, path);
+	snprintf(name, sizeof(name), "%s/packs/%s", r.path, path);
+	snprintf(copy, sizeof(copy), "%s/kept", r.dir);
+	ck_assert_int_eq(link(name, copy), 0);
+	at_work_end(&a);
+	collected(0); /* both go */
+	ck_assert_int_eq(rename(copy, name), 0);
+	st = repo_open(&r, STORE_READ);
+	must(store_check(st, &opt, &t, &e), &e);
+	ck_assert_uint_gt(t.frames_count, 0);
+	ck_assert_uint_eq(t.damage_count, 0);
+}
+END_TEST
+
 /* --- segments --------------------------------------------------------------------- */
 
 static const char stray[] =
@@ -352,6 +383,7 @@ suite_store_races(void)
 	    what_arrives_again_while_it_is_collected_stays_or_has_gone);
 	tcase_add_test(tc, who_is_told_of_a_pack_revives_it);
 	tcase_add_test(tc, a_base_waits_for_the_differences_from_it);
+	tcase_add_test(tc, a_stray_that_outlived_its_bases_is_no_damage);
 	tcase_add_test(tc, a_segment_of_no_list_stays_while_somebody_writes);
 	suite_add_tcase(s, tc);
 	return s;
