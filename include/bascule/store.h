@@ -204,6 +204,30 @@ enum err_code content_writer_end(struct content_writer *cw, struct content *out,
 /* content_writer_add of the last bytes, which are not copied, and the end. */
 enum err_code content_writer_last(struct content_writer *cw, const void *bytes,
     size_t len_bytes, struct content *out, struct err *e) MUST_CHECK;
+
+/*
+ * For other threads to do the naming: where in the content chunks of the
+ * earlier version should be found again, if it goes on as it does; each thread
+ * with a namer of its own; then content_writer_add with the names of what lies
+ * within these bytes, in order.
+ */
+struct content_name {
+	uint64_t at_bytes, len_bytes;
+	struct id id; /* content_writer_name's */
+};
+size_t content_writer_foresee(const struct content_writer *cw,
+    uint64_t at_bytes, uint64_t len_bytes, struct content_name *out,
+    size_t max);
+struct content_namer;
+enum err_code content_writer_namer(struct content_namer **out,
+    const struct content_writer *cw, struct err *e) MUST_CHECK;
+void content_writer_namer_free(struct content_namer **n);
+void content_writer_name(struct content_namer *n, struct content_name *name,
+    const void *bytes);
+enum err_code content_writer_add_named(struct content_writer *cw,
+    const void *bytes, size_t len_bytes, const struct content_name *names,
+    size_t names_count, struct err *e) MUST_CHECK;
+
 /* Forget the current file (it changed while it was read). */
 void content_writer_reset(struct content_writer *cw);
 

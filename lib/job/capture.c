@@ -13,6 +13,7 @@ static void
 capture_fini(struct capture *c)
 {
 	ahead_free(&c->ahead); /* first: threads use the source */
+	stream_free(&c->stream);
 	statecache_discard(&c->cache);
 	tree_writer_free(&c->tree);
 	content_writer_free(&c->contents);

@@ -10,6 +10,7 @@
 
 #include "ahead.h"
 #include "statecache.h"
+#include "stream.h"
 
 #define CAPTURE_READ_BYTES ((size_t)1 << 20)
 
@@ -18,7 +19,8 @@ struct capture {
 	const struct capture_options *opt;
 	struct capture_result *result;
 	struct source *source;
-	struct ahead *ahead; /* NULL: items are read where they are taken */
+	struct ahead *ahead;   /* NULL: items are read where they are taken */
+	struct stream *stream; /* made with the first large file */
 	struct session *session;
 	struct writer *writer;
 	struct content_writer *contents;

@@ -12,15 +12,53 @@ begin(struct capture *c, const struct ahead_item *it)
 	    it->has_previous ? &it->previous : NULL);
 }
 
-/* All of an open file into one content. */
+/* All of it, piece by piece. */
 static enum err_code
-read_content(struct capture *c, const struct ahead_item *it,
-    struct source_file *file, struct content *out, struct err *e)
+read_pieces(struct capture *c, struct err *e)
+{
+	struct stream_piece *p;
+	enum err_code rc;
+
+	for (;;) {
+		rc = stream_next(c->stream, &p, e);
+		if (rc != ERR_NONE || p == NULL)
+			return rc;
+		rc = content_writer_add_named(c->contents, p->bytes,
+		    p->len_bytes, p->names, p->names_count, e);
+		c->done_bytes += p->len_bytes;
+		if (rc == ERR_NONE && p->code != ERR_NONE) {
+			*e = p->why;
+			rc = p->code;
+		}
+		if (rc == ERR_NONE)
+			rc = capture_item_pulse(c, e);
+		if (rc != ERR_NONE)
+			return rc;
+	}
+}
+
+static enum err_code
+read_stream(struct capture *c, struct source_file *file, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	if (c->stream == NULL)
+		rc = stream_new(&c->stream, c->contents, e);
+	if (rc != ERR_NONE)
+		return rc;
+	stream_begin(c->stream, file);
+	rc = read_pieces(c, e);
+	stream_end(c->stream);
+	return rc;
+}
+
+/* A command is asked whether it is wanted while it is read: by this thread. */
+static enum err_code
+read_here(struct capture *c, struct source_file *file, struct err *e)
 {
 	struct source_run run;
 	enum err_code rc;
 
-	begin(c, it);
 	do {
 		rc = source_read(file, c->bytes, CAPTURE_READ_BYTES, &run, e);
 		if (rc != ERR_NONE)
@@ -30,9 +68,21 @@ read_content(struct capture *c, const struct ahead_item *it,
 		c->done_bytes += run.len_bytes;
 		if (rc == ERR_NONE)
 			rc = capture_item_pulse(c, e);
-		if (rc != ERR_NONE)
-			return rc;
-	} while (run.len_bytes > 0);
+	} while (rc == ERR_NONE && run.len_bytes > 0);
+	return rc;
+}
+
+/* All of an open file into one content. */
+static enum err_code
+read_content(struct capture *c, const struct ahead_item *it,
+    struct source_file *file, struct content *out, struct err *e)
+{
+	enum err_code rc;
+
+	begin(c, it);
+	rc = c->ahead == NULL ? read_here(c, file, e) : read_stream(c, file, e);
+	if (rc != ERR_NONE)
+		return rc;
 	rc = content_writer_end(c->contents, out, e);
 	capture_previous_end(c);
 	return rc;

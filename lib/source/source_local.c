@@ -20,6 +20,8 @@
  */
 #define SETTLE_NS (12 * NS_PER_MS)
 
+#define ASK_HOLES_BYTES 65536
+
 struct local_file {
 	struct source_file file; /* first */
 	int fd;
@@ -171,8 +173,10 @@ map_holes(struct entry *en, int fd, const struct statx *st, struct err *e)
 	off_t hole;
 	enum err_code rc;
 
-	/* Below one block there is a hole only where there are no blocks. */
-	if (en->size_bytes == 0 || (en->size_bytes < 512 && st->stx_blocks > 0))
+	/* Of a small file with a block for each byte nobody looks for holes. */
+	if (en->size_bytes == 0 ||
+	    (en->size_bytes < ASK_HOLES_BYTES &&
+		st->stx_blocks * 512 >= en->size_bytes))
 		return ERR_NONE;
 	hole = lseek(fd, 0, SEEK_HOLE);
 	if (hole < 0 || (uint64_t)hole >= en->size_bytes)

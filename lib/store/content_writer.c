@@ -37,6 +37,8 @@ struct content_writer {
 	struct buf ahead;          /* what may be the old chunk `expected` */
 	uint64_t expected_bytes;
 	struct id expected;
+	const struct content_name *names; /* of some of what is being added */
+	size_t names_count;
 	uint64_t since_bytes; /* new ones, since the last old chunk met */
 	uint64_t run_from_bytes, run_bytes; /* of these: changed chunks */
 };
@@ -101,6 +103,7 @@ content_writer_reset(struct content_writer *cw)
 	cw->pieces_count = 0;
 	buf_clear(&cw->ahead);
 	cw->expected_bytes = 0;
+	cw->names_count = 0;
 	cw->since_bytes = cw->run_from_bytes = cw->run_bytes = 0;
 	if (cw->previous != NULL)
 		previous_begin(cw->previous, NULL);
@@ -153,6 +156,23 @@ static bool
 is_known(const struct content_writer *cw)
 {
 	return cw->previous != NULL && previous_is_known(cw->previous);
+}
+
+/* The id of a chunk: somebody may have named it already. */
+static void
+name(struct content_writer *cw, uint64_t at_bytes, const void *bytes,
+    struct content_piece *piece)
+{
+	while (cw->names_count > 0 && cw->names->at_bytes < at_bytes) {
+		cw->names++;
+		cw->names_count--;
+	}
+	if (cw->names_count > 0 && cw->names->at_bytes == at_bytes &&
+	    cw->names->len_bytes == piece->len_bytes)
+		piece->id = cw->names->id;
+	else
+		writer_name(cw->writer, bytes, (size_t)piece->len_bytes,
+		    &piece->id);
 }
 
 /* The changed chunks put so far: what they are differences from. */
@@ -216,7 +236,7 @@ chunk_put(struct content_writer *cw, const void *bytes, size_t len_bytes,
 	enum err_code rc;
 
 	if (is_known(cw)) {
-		writer_name(cw->writer, bytes, len_bytes, &piece.id);
+		name(cw, cw->total_bytes - len_bytes, bytes, &piece);
 		rc = version_put(cw, &piece, bytes, e);
 	} else {
 		rc = writer_put(cw->writer, STORE_DATA, bytes, len_bytes, NULL,
@@ -294,7 +314,7 @@ expected_put(struct content_writer *cw, const uint8_t *at, struct err *e)
 	enum err_code rc;
 
 	cw->expected_bytes = 0;
-	writer_name(cw->writer, at, (size_t)piece.len_bytes, &piece.id);
+	name(cw, cw->total_bytes, at, &piece);
 	if (!id_equal(&piece.id, &cw->expected))
 		return steps(cw, at, (size_t)piece.len_bytes, e);
 	cw->total_bytes += piece.len_bytes;
@@ -350,6 +370,70 @@ content_writer_add(struct content_writer *cw, const void *bytes,
 		    : step(cw, at, len_bytes, cw->ends, &n, e);
 	}
 	return rc;
+}
+
+enum err_code
+content_writer_add_named(struct content_writer *cw, const void *bytes,
+    size_t len_bytes, const struct content_name *names, size_t names_count,
+    struct err *e)
+{
+	enum err_code rc;
+
+	cw->names = names;
+	cw->names_count = names_count;
+	rc = content_writer_add(cw, bytes, len_bytes, e);
+	cw->names_count = 0;
+	return rc;
+}
+
+size_t
+content_writer_foresee(const struct content_writer *cw, uint64_t at_bytes,
+    uint64_t len_bytes, struct content_name *out, size_t max)
+{
+	return is_known(cw) ? previous_foresee(cw->previous,
+				  cw->total_bytes - cw->pending.len_bytes,
+				  at_bytes, len_bytes, out, max)
+			    : 0;
+}
+
+struct content_namer {
+	struct hash_key *key;
+};
+
+enum err_code
+content_writer_namer(struct content_namer **out,
+    const struct content_writer *cw, struct err *e)
+{
+	OWNED(content_writer_namer_free)
+	struct content_namer *n = calloc(1, sizeof(*n));
+	enum err_code rc;
+
+	*out = NULL;
+	if (n == NULL)
+		return err_nomem(e);
+	rc = keyring_id_key(writer_session(cw->writer)->store->keyring, NULL,
+	    KEYRING_ID_DATA, &n->key, e);
+	if (rc != ERR_NONE)
+		return rc;
+	*out = TAKE(n);
+	return ERR_NONE;
+}
+
+void
+content_writer_namer_free(struct content_namer **np)
+{
+	struct content_namer *n = TAKE(*np);
+
+	if (n != NULL)
+		hash_key_free(&n->key);
+	free(n);
+}
+
+void
+content_writer_name(struct content_namer *n, struct content_name *name,
+    const void *bytes)
+{
+	hash_id(n->key, bytes, (size_t)name->len_bytes, &name->id);
 }
 
 /* The file ended within what might have been the expected chunk. */

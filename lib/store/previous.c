@@ -358,3 +358,27 @@ previous_between(struct previous *p, uint64_t from_bytes, uint64_t to_bytes,
 		to_bytes = p->gap_old_bytes;
 	return collect(p, base + from_bytes, base + to_bytes, out, max);
 }
+
+size_t
+previous_foresee(const struct previous *p, uint64_t next_bytes,
+    uint64_t at_bytes, uint64_t len_bytes, struct content_name *out, size_t max)
+{
+	/* Modulo 2^64: what was put in or taken out before moved all of it. */
+	uint64_t shift = next_bytes - (p->anchor_bytes + p->since_bytes);
+	size_t n = 0;
+
+	for (size_t i = at_offset(p, at_bytes - shift); i < p->count && n < max;
+	     i++) {
+		const struct old *o = &p->window[i];
+		uint64_t at = o->offset_bytes + shift;
+
+		if (at < at_bytes)
+			continue; /* it begins before them */
+		if (at - at_bytes > len_bytes ||
+		    o->piece.len_bytes > len_bytes - (at - at_bytes))
+			break;
+		out[n++] = (struct content_name){.at_bytes = at,
+		    .len_bytes = o->piece.len_bytes};
+	}
+	return n;
+}

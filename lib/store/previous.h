@@ -40,4 +40,12 @@ bool previous_meet(struct previous *p, const struct id *id, uint64_t len_bytes);
 size_t previous_between(struct previous *p, uint64_t from_bytes,
     uint64_t to_bytes, bool met, struct id *out, size_t max);
 
+/*
+ * Old chunks that should lie in these bytes of the new content, of which the
+ * next chunk begins at next_bytes.
+ */
+size_t previous_foresee(const struct previous *p, uint64_t next_bytes,
+    uint64_t at_bytes, uint64_t len_bytes, struct content_name *out,
+    size_t max);
+
 #endif

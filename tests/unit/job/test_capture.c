@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bascule/base/fdio.h>
+
 #include "support/fault.h"
 #include "support/repo.h"
 #include "support/tmpdir.h"
@@ -417,6 +419,62 @@ START_TEST(a_tree_from_the_state_cache_is_the_tree)
 }
 END_TEST
 
+#define LARGE_BYTES ((size_t)5 << 20)
+
+/* The same noise in each version, but for what is said. */
+static void
+put_large(size_t size_bytes, size_t inserted_at, size_t changed_at)
+{
+	OWNED(free_mem) uint8_t *bytes = malloc(size_bytes + 100);
+	OWNED(fdio_close)
+	int fd = openat(from.fd, "large", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	uint64_t x = 1;
+	size_t n = 0;
+
+	ck_assert_ptr_nonnull(bytes);
+	for (size_t i = 0; i < size_bytes; i++) {
+		x = x * UINT64_C(6364136223846793005) + 1442695040888963407U;
+		if (i == inserted_at)
+			for (int k = 0; k < 100; k++)
+				bytes[n++] = (uint8_t)k;
+		bytes[n++] = (uint8_t)(x >> 56) ^ (i == changed_at);
+	}
+	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
+}
+
+/* Read by threads, some of it named by them by guess: it must not show. */
+START_TEST(a_large_file_does_not_depend_on_its_earlier_version)
+{
+	static const size_t versions[][3] = {{LARGE_BYTES, SIZE_MAX, SIZE_MAX},
+	    {LARGE_BYTES, SIZE_MAX, LARGE_BYTES / 2},
+	    {LARGE_BYTES, LARGE_BYTES / 3, SIZE_MAX},
+	    {LARGE_BYTES / 2, SIZE_MAX, SIZE_MAX}, {LARGE_BYTES, SIZE_MAX, 0}};
+	struct capture_options opt = options();
+	struct capture_result with, without;
+	struct restore_result restored;
+	struct err e = {0};
+
+	for (size_t i = 0; i < COUNT_OF(versions); i++) {
+		char dataset[16];
+		struct id a, b;
+
+		put_large(versions[i][0], versions[i][1], versions[i][2]);
+		opt.dataset = "docs";
+		opt.state_dir = state.path;
+		ck_assert_int_eq(capture(&opt, &with, &e), ERR_NONE);
+		ck_assert(i == 0 || with.new_bytes < LARGE_BYTES / 4);
+		snprintf(dataset, sizeof(dataset), "fresh%zu", i);
+		opt.dataset = dataset;
+		opt.state_dir = NULL;
+		ck_assert_int_eq(capture(&opt, &without, &e), ERR_NONE);
+		a = root_of(&with.snapshot);
+		b = root_of(&without.snapshot);
+		ck_assert(id_equal(&a, &b));
+	}
+	ck_assert_int_eq(restore_latest(&restored, &e), ERR_NONE);
+}
+END_TEST
+
 /*
  * System calls of a second backup failing, the first ones each and later ones
  * ever more apart; each time in a fresh repository, or the calls would be more
@@ -783,6 +841,7 @@ suite_job_capture(void)
 	tcase_add_test(tc,
 	    any_failing_call_with_a_delta_cache_is_no_wrong_backup);
 	tcase_add_test(tc, a_tree_from_the_state_cache_is_the_tree);
+	tcase_add_test(tc, a_large_file_does_not_depend_on_its_earlier_version);
 	tcase_add_test(tc,
 	    any_failing_call_of_a_backup_loses_nothing_acknowledged);
 	suite_add_tcase(s, tc);
