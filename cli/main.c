@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bascule/base/nodump.h>
+
 #include "cli.h"
 
 extern const struct cli_command command_version;
@@ -93,6 +95,7 @@ main(int argc, char **argv)
 	OWNED(cli_fini) struct cli cli = {0};
 	int status;
 
+	nodump_set();
 	setlocale(LC_ALL, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
 	cli.terminal = isatty(STDERR_FILENO) == 1;

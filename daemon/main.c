@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <bascule/base/exitcode.h>
+#include <bascule/base/nodump.h>
 
 #include "daemon.h"
 
@@ -52,6 +53,7 @@ main(int argc, char **argv)
 	const char *path = NULL;
 	bool checks = false;
 
+	nodump_set();
 	if (argc == 2 && strcmp(argv[1], "--worker") == 0)
 		return worker_main();
 	for (int i = 1; i < argc; i++) {

@@ -46,8 +46,10 @@ struct job_watch {
 /* --- keys ------------------------------------------------------------------ */
 
 /*
- * The keyring in a key file.  passphrase_file NULL: the file must not be
- * wrapped (ERR_KEY says what to set).
+ * The keyring in a key file.  passphrase_file NULL: the service manager's
+ * credential bascule.passphrase is taken if there is one; else the file must
+ * not be wrapped.  ERR_KEY (it says what to set) also when the file is not
+ * there, damaged, or no key file.
  */
 enum err_code keys_load(struct keyring **out, const char *key_file,
     const char *passphrase_file, struct err *e) MUST_CHECK;

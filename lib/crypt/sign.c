@@ -9,8 +9,11 @@
 
 #define SEED_BYTES 32
 
+/*
+ * OpenSSL's own form of the key is made for each signature and wiped after it:
+ * it copies the seed into its ordinary heap, which no one locks.
+ */
 struct sign_key {
-	EVP_PKEY *pkey;
 	struct secret seed;
 	struct sign_public pub;
 };
@@ -22,15 +25,22 @@ sign_key_free(struct sign_key **keyp)
 
 	if (key == NULL)
 		return;
-	EVP_PKEY_free(key->pkey);
 	secret_fini(&key->seed);
 	free(key);
+}
+
+static EVP_PKEY *
+pkey_make(const struct secret *seed)
+{
+	return EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed->bytes,
+	    SEED_BYTES);
 }
 
 enum err_code
 sign_key_from(struct sign_key **out, const struct secret *seed, struct err *e)
 {
 	OWNED(sign_key_free) struct sign_key *key = NULL;
+	OWNED(fetch_free_pkey) EVP_PKEY *pkey = NULL;
 	size_t pub_bytes = SIGN_PUBLIC_BYTES;
 	enum err_code rc;
 
@@ -44,11 +54,9 @@ sign_key_from(struct sign_key **out, const struct secret *seed, struct err *e)
 	rc = secret_set(&key->seed, seed->bytes, SEED_BYTES, e);
 	if (rc != ERR_NONE)
 		return rc;
-	key->pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL,
-	    seed->bytes, SEED_BYTES);
-	if (key->pkey == NULL ||
-	    EVP_PKEY_get_raw_public_key(key->pkey, key->pub.bytes,
-		&pub_bytes) != 1)
+	pkey = pkey_make(seed);
+	if (pkey == NULL ||
+	    EVP_PKEY_get_raw_public_key(pkey, key->pub.bytes, &pub_bytes) != 1)
 		return fetch_failed(e, "load a signing key");
 	*out = TAKE(key);
 	return ERR_NONE;
@@ -96,6 +104,7 @@ enum err_code
 sign_make(const struct sign_key *key, const char *label, const void *bytes,
     size_t len_bytes, uint8_t signature[SIGN_BYTES], struct err *e)
 {
+	OWNED(fetch_free_pkey) EVP_PKEY *pkey = NULL;
 	OWNED(fetch_free_md_ctx) EVP_MD_CTX *ctx = NULL;
 	OWNED(buf_fini) struct buf message = {0};
 	size_t signature_bytes = SIGN_BYTES;
@@ -104,10 +113,11 @@ sign_make(const struct sign_key *key, const char *label, const void *bytes,
 	rc = message_make(&message, label, bytes, len_bytes, e);
 	if (rc != ERR_NONE)
 		return rc;
+	pkey = pkey_make(&key->seed);
 	ctx = EVP_MD_CTX_new();
-	if (ctx == NULL ||
-	    EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key->pkey,
-		NULL) != 1 ||
+	if (pkey == NULL || ctx == NULL ||
+	    EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, pkey, NULL) !=
+		1 ||
 	    EVP_DigestSign(ctx, signature, &signature_bytes, message.bytes,
 		message.len_bytes) != 1)
 		return fetch_failed(e, "sign");

@@ -3,7 +3,9 @@
 #include <bascule/job.h>
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bascule/base/fdio.h>
 #include <bascule/crypt.h>
@@ -69,12 +71,28 @@ not_usable(struct err *e)
 	return e->code;
 }
 
+/* The service manager's credential, when there is one: *path is its file. */
+static enum err_code
+find_credential(struct buf *path, struct err *e)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	enum err_code rc;
+
+	if (dir == NULL || *dir != '/')
+		return ERR_NONE;
+	rc = buf_printf(path, e, "%s/bascule.passphrase", dir);
+	if (rc == ERR_NONE && access(buf_text(path), F_OK) != 0)
+		buf_clear(path);
+	return rc;
+}
+
 enum err_code
 keys_load(struct keyring **out, const char *key_file,
     const char *passphrase_file, struct err *e)
 {
 	OWNED(secret_fini) struct secret file = {0};
 	OWNED(secret_fini) struct secret passphrase = {0};
+	OWNED(buf_fini) struct buf credential = {0};
 	enum err_code rc;
 
 	*out = NULL;
@@ -87,10 +105,18 @@ keys_load(struct keyring **out, const char *key_file,
 	if (rc != ERR_NONE)
 		return not_usable(e);
 	if (keyfile_is_wrapped(&file) && passphrase_file == NULL) {
+		rc = find_credential(&credential, e);
+		if (rc != ERR_NONE)
+			return rc;
+		if (credential.len_bytes > 0)
+			passphrase_file = buf_text(&credential);
+	}
+	if (keyfile_is_wrapped(&file) && passphrase_file == NULL) {
 		err_set(e, ERR_KEY,
 		    "the key file '%s' is wrapped with a passphrase", key_file);
 		return err_hint(e,
-		    "set BASCULE_PASSPHRASE_FILE to a file that holds it");
+		    "set BASCULE_PASSPHRASE_FILE to a file that holds it, or "
+		    "give the service the credential bascule.passphrase");
 	}
 	if (keyfile_is_wrapped(&file))
 		rc = keys_passphrase(&passphrase, passphrase_file, e);

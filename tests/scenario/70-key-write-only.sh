@@ -103,6 +103,9 @@ BASCULE_PASSPHRASE_FILE=other.pass; use wrapped '... with another'; says 'wrong 
 BASCULE_PASSPHRASE_FILE=empty.pass; use wrapped '... with an empty one'
 BASCULE_PASSPHRASE_FILE=none.pass; use wrapped '... with a file that is not there'; says 'none.pass'
 unset BASCULE_PASSPHRASE_FILE
+mkdir credentials && cp pass credentials/bascule.passphrase
+CREDENTIALS_DIRECTORY=$WORK/credentials expect 0 'a credential opens it' "$B" key show wrapped
+CREDENTIALS_DIRECTORY=$WORK/src expect 12 '... if it is there' "$B" key show wrapped
 expect 0 'a passphrase of its own' "$B" key new --role write --from repo.key --passphrase-file pass second
 BASCULE_PASSPHRASE_FILE=pass expect 0 '... opens it' "$B" key show second
 says 'by a passphrase'

@@ -127,6 +127,50 @@ START_TEST(any_failing_call_leaves_no_file_or_name_behind)
 }
 END_TEST
 
+START_TEST(one_that_is_replaced_keeps_its_mode_and_its_link)
+{
+	struct err e = {0};
+	char link[160];
+	struct stat st;
+
+	snprintf(link, sizeof link, "%s/link.key", td.path);
+	ck_assert_int_eq(keyfile_replace(path, &content, &e), ERR_NOTFOUND);
+	tmpdir_put(&td, "site.key", "the old key");
+	ck_assert_int_eq(chmod(path, 0640), 0);
+	ck_assert_int_eq(symlink("site.key", link), 0);
+	ck_assert_int_eq(keyfile_replace(link, &content, &e), ERR_NONE);
+	ck_assert(tmpdir_is(&td, "site.key", "the key"));
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0640);
+	ck_assert_int_eq(lstat(link, &st), 0);
+	ck_assert(S_ISLNK(st.st_mode));
+	ck_assert_int_eq(tmpdir_count(&td), 2);
+}
+END_TEST
+
+START_TEST(any_failing_call_leaves_the_old_key_or_the_new_one_whole)
+{
+	enum err_code rc;
+	struct err e = {0};
+	int nth;
+
+	for (nth = 1; nth < 50; nth++) {
+		tmpdir_put(&td, "site.key", "the old key");
+		fault_arm(nth, EIO);
+		rc = keyfile_replace(path, &content, &e);
+		if (!fault_fired())
+			break;
+		ck_assert_int_eq(rc, ERR_IO);
+		ck_assert_int_eq(tmpdir_count(&td), 1);
+		ck_assert(tmpdir_is(&td, "site.key", "the old key") ||
+		    tmpdir_is(&td, "site.key", "the key"));
+	}
+	ck_assert_int_ge(nth, 5); /* mode, write, fsync, rename, fsync */
+	ck_assert_int_eq(rc, ERR_NONE);
+	ck_assert(tmpdir_is(&td, "site.key", "the key"));
+}
+END_TEST
+
 START_TEST(a_file_system_without_exclusive_renames_gets_a_link)
 {
 	struct err e = {0};
@@ -174,6 +218,9 @@ suite_crypt_keyfile(void)
 	tcase_add_test(tc, what_cannot_be_a_key_file_is_not_read);
 	tcase_add_test(tc, a_path_without_a_directory_or_name_is_refused);
 	tcase_add_test(tc, any_failing_call_leaves_no_file_or_name_behind);
+	tcase_add_test(tc, one_that_is_replaced_keeps_its_mode_and_its_link);
+	tcase_add_test(tc,
+	    any_failing_call_leaves_the_old_key_or_the_new_one_whole);
 	tcase_add_test(tc, a_file_system_without_exclusive_renames_gets_a_link);
 	tcase_add_test(tc, making_a_family_survives_running_out_of_memory);
 	suite_add_tcase(s, tc);

@@ -299,6 +299,112 @@ START_TEST(a_member_holds_the_roles_it_was_made_for)
 }
 END_TEST
 
+START_TEST(a_recipient_goes_but_not_itself_nor_the_last_two)
+{
+	OWNED(keyring_free) struct keyring *k = NULL;
+	struct family f;
+	struct err e = {0};
+	struct id own, escrow;
+	size_t count;
+
+	family_make(&f);
+	ck_assert_int_eq(recipients_id(keyring_own_public(f.ops), &own, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(recipients_id(keyring_own_public(f.escrow), &escrow,
+			     &e),
+	    ERR_NONE);
+	ck_assert_int_eq(keyring_remove_recipient(f.ops, &own, &e),
+	    ERR_REFUSED);
+	ck_assert_int_eq(keyring_remove_recipient(f.ops, &escrow, &e),
+	    ERR_REFUSED);
+	ck_assert_int_eq(keyring_new_member(&k, f.ops, KEYRING_READ, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(keyring_add_recipient(f.ops, keyring_own_public(k),
+			     &e),
+	    ERR_NONE);
+	ck_assert_int_eq(keyring_remove_recipient(f.ops, &escrow, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(keyring_remove_recipient(f.ops, &escrow, &e),
+	    ERR_NOTFOUND);
+	(void)keyring_recipients(f.ops, &count);
+	ck_assert_uint_eq(count, 2);
+	family_end(&f);
+}
+END_TEST
+
+START_TEST(an_update_brings_generations_and_recipients_and_no_roles)
+{
+	OWNED(keyring_free) struct keyring *host = NULL;
+	OWNED(keyring_free) struct keyring *other = NULL;
+	OWNED(keyring_free) struct keyring *other_escrow = NULL;
+	struct sign_public writer;
+	struct family f;
+	struct err e = {0};
+	size_t count;
+
+	family_make(&f);
+	ck_assert_int_eq(keyring_new_writer(&host, f.ops, &e), ERR_NONE);
+	writer = *sign_key_public(keyring_writer(host));
+	ck_assert_int_eq(keyring_new_member(&other, f.ops, KEYRING_READ, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(keyring_add_recipient(f.ops, keyring_own_public(other),
+			     &e),
+	    ERR_NONE);
+	ck_assert_int_eq(keyring_rotate(f.ops, &e), ERR_NONE);
+	ck_assert_int_eq(keyring_update(host, f.ops, &e), ERR_NONE);
+	ck_assert(id_equal(keyring_domain(host), keyring_domain(f.ops)));
+	ck_assert_uint_eq(keyring_roles(host), KEYRING_WRITE);
+	ck_assert_mem_eq(sign_key_public(keyring_writer(host)), &writer,
+	    sizeof writer);
+	(void)keyring_recipients(host, &count);
+	ck_assert_uint_eq(count, 3);
+	ck_assert_int_eq(keyring_update(f.ops, f.escrow, &e), ERR_REFUSED);
+	keyring_free(&other);
+	ck_assert_int_eq(keyring_new_family(&other, &other_escrow, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(keyring_update(host, other, &e), ERR_KEY);
+	family_end(&f);
+}
+END_TEST
+
+START_TEST(a_generation_reaches_who_reads_by_its_stanza)
+{
+	OWNED(secret_fini) struct secret a = {0};
+	OWNED(secret_fini) struct secret b = {0};
+	OWNED(buf_fini) struct buf list = {0};
+	const struct id *domain;
+	struct family f;
+	struct err e = {0};
+
+	family_make(&f);
+	ck_assert_int_eq(keyring_rotate(f.ops, &e), ERR_NONE);
+	domain = keyring_domain(f.ops);
+	ck_assert(id_equal(domain, keyring_domain_nth(f.ops, 1)));
+	ck_assert_ptr_null(keyring_domain_nth(f.ops, 2));
+	ck_assert_int_eq(keyring_wrap_domain(f.ops, 1,
+			     keyring_own_public(f.escrow), &list, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(keyring_subkey(f.escrow, domain, KEYRING_ID_LEAF, &a,
+			     &e),
+	    ERR_KEY);
+	ck_assert_int_eq(keyring_subkey_wrapped(f.escrow, domain, list.bytes,
+			     list.len_bytes, KEYRING_ID_LEAF, &a, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(keyring_subkey(f.ops, domain, KEYRING_ID_LEAF, &b, &e),
+	    ERR_NONE);
+	ck_assert_mem_eq(a.bytes, b.bytes, HASH_KEY_BYTES);
+	ck_assert_int_eq(keyring_subkey_wrapped(f.ops, domain, list.bytes,
+			     list.len_bytes, KEYRING_ID_LEAF, &a, &e),
+	    ERR_KEY); /* not for it */
+	ck_assert_int_eq(keyring_subkey_wrapped(f.escrow,
+			     keyring_domain_nth(f.ops, 0), list.bytes,
+			     list.len_bytes, KEYRING_ID_LEAF, &a, &e),
+	    ERR_CORRUPT); /* of another domain */
+	ck_assert_ptr_null(a.bytes);
+	family_end(&f);
+}
+END_TEST
+
 START_TEST(a_recipient_added_later_cannot_open_what_was_before)
 {
 	OWNED(secret_fini) struct secret content = {0};
@@ -502,6 +608,10 @@ suite_crypt_keyring(void)
 	Suite *s = suite_create("crypt/keyring");
 	TCase *tc = tcase_create("keyring");
 
+	tcase_add_test(tc, a_recipient_goes_but_not_itself_nor_the_last_two);
+	tcase_add_test(tc,
+	    an_update_brings_generations_and_recipients_and_no_roles);
+	tcase_add_test(tc, a_generation_reaches_who_reads_by_its_stanza);
 	tcase_add_test(tc, a_member_holds_the_roles_it_was_made_for);
 	tcase_add_test(tc, a_file_written_from_the_document_alone_is_read);
 	tcase_add_test(tc, so_is_one_wrapped_by_a_passphrase);

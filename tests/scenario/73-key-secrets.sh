@@ -1,0 +1,70 @@
+#!/bin/sh
+# Secrets stay where they belong: planted values are searched for in arguments,
+# environments, state, logs, repositories and the memory of a process at work.
+. "$(dirname "$0")/../support/scenario.sh"
+
+ulimit -c unlimited 2>/dev/null # so that it is the program that leaves none
+mkdir src && seq 50000 >src/numbers
+"$B" -r repo init >.out 2>&1
+plant='planted passphrase 8d1c4f'
+(umask 077; printf '%s\n' "$plant" >pass)
+hex() { printf %s "$1" | od -An -tx1 | tr -d ' \n'; }
+secrets="$(python3 "$TOOLS/secrets.py" values repo.key repo.key.escrow) $(hex "$plant")"
+is 'there are secrets to look for' "$(echo $secrets | wc -w)" 7
+BASCULE_PASSPHRASE_FILE=pass "$B" key new --role write,read,admin --from repo.key wrapped >.out 2>&1
+
+# --- a backup at work, wrapped key and all: its command waits to be looked at
+cat >look <<'EOF'
+tr '\0' '\n' </proc/self/environ >child.environ
+cat /proc/self/limits >child.limits
+touch ready
+while [ ! -e go ]; do sleep 0.05; done
+echo done
+EOF
+for key in repo.key wrapped; do
+	rm -f ready go
+	BASCULE_KEY_FILE=$key BASCULE_PASSPHRASE_FILE=pass "$B" -r repo backup \
+	    --command -- sh look >log 2>&1 &
+	pid=$!
+	remember $pid
+	while [ ! -e ready ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+	for p in $pid $(cat /proc/$pid/task/*/children); do
+		tr '\0' ' ' </proc/$p/cmdline; cat /proc/$p/environ 2>/dev/null
+	done >seen 2>/dev/null
+	# shellcheck disable=SC2086
+	holds "$key: nothing in arguments and environments" python3 \
+	    "$TOOLS/secrets.py" files $secrets -- seen child.environ
+	fails '... the command is not told of key files' \
+	    grep -aq 'BASCULE_\(KEY\|PASS\)' child.environ
+	# shellcheck disable=SC2086
+	[ "$(id -u)" = 0 ] && [ "$(ulimit -l)" != 0 ] &&
+		holds '... in memory only where it is locked' python3 \
+		    "$TOOLS/secrets.py" memory $pid $secrets
+	is '... it leaves no core' "$(awk '/core file/ { print $5 }' /proc/$pid/limits)" 0
+	is '... nobody else may look into it' "$(stat -c %u /proc/$pid/environ)" 0
+	touch go
+	wait $pid
+	is '... it ended well' $? 0
+	# shellcheck disable=SC2086
+	holds '... nothing in logs, state, repository' python3 \
+	    "$TOOLS/secrets.py" files $secrets -- log state repo wrapped
+done
+
+# --- every key command says nothing of them
+export BASCULE_PASSPHRASE_FILE=pass
+for c in 'key show wrapped' '--json key show repo.key' \
+    '-r repo key split -k 2 -n 3' '-r repo key canary' '-r repo snapshots' \
+    '-r repo key add-recipient wrapped' '-r repo key rotate' \
+    '-r repo check --open' 'key combine -o found repo.key.escrow.share-1 repo.key.escrow.share-2'; do
+	# shellcheck disable=SC2086
+	expect 0 "$c" "$B" $c
+	cat .out .err >>said
+done
+BASCULE_PASSPHRASE_FILE=repo.key "$B" key show wrapped >>said 2>&1
+# shellcheck disable=SC2086
+holds 'nothing was said' python3 "$TOOLS/secrets.py" files $secrets -- said
+# shellcheck disable=SC2086
+holds 'nothing is in state, repository, shares' python3 "$TOOLS/secrets.py" \
+    files $secrets -- state repo home $(ls repo.key.escrow.share-*)
+fails 'and the search finds what is there' python3 "$TOOLS/secrets.py" files $secrets -- repo.key
+finish
