@@ -7,6 +7,7 @@
 
 #include "ageing.h"
 #include "collecting.h"
+#include "copyproof.h"
 #include "reserve.h"
 
 /*
@@ -21,6 +22,7 @@ collection_fini(struct collection *c)
 	roots_fini(&c->roots);
 	buf_fini(&c->alive);
 	condemn_list_fini(&c->condemned);
+	copyproof_free(&c->proof);
 	mark_fini(&c->mark);
 	free(c->fates);
 	free(c->unused);

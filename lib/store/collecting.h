@@ -28,6 +28,8 @@ struct stray {
 	enum fate fate;
 };
 
+struct copyproof; /* copyproof.h */
+
 struct collection {
 	struct store *store;
 	const struct collect_options *opt;
@@ -39,6 +41,7 @@ struct collection {
 	struct condemn_all condemned;
 	int64_t clock_ns;
 	struct mark mark;
+	struct copyproof *proof; /* NULL: nothing had to be read yet */
 	/* decided */
 	enum fate *fates; /* of each pack, by number */
 	uint64_t *unused; /* bytes that repacking it would free */
@@ -62,8 +65,8 @@ enum err_code verdict_run(struct collection *c, struct err *e) MUST_CHECK;
  */
 enum err_code verdict_spare_bases(struct collection *c,
     struct err *e) MUST_CHECK;
-/* Does another pack, which stays, hold what this copy holds? */
-bool verdict_is_served(const struct collection *c, const struct id *id,
+/* Does another pack, which stays, hold what this copy holds, and was it read? */
+bool verdict_is_safe(struct collection *c, const struct id *id,
     const struct index_copy *copy);
 
 /* Some were found damaged since: who relied on them needs others. */

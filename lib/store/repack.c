@@ -431,7 +431,7 @@ is_needed(struct repacking *r, uint32_t frame, uint32_t slot,
 
 	index_each(r->c->store, id, locate, &l);
 	return l.found && mark_is_live(&r->c->mark, l.copy.ordinal) &&
-	    !verdict_is_served(r->c, id, &l.copy);
+	    !verdict_is_safe(r->c, id, &l.copy);
 }
 
 static bool

@@ -5,6 +5,7 @@
 #include <bascule/base/fdio.h>
 
 #include "collecting.h"
+#include "copyproof.h"
 #include "index.h"
 #include "manifest.h"
 
@@ -19,6 +20,8 @@ is_condemned(const struct collection *c, uint32_t number)
 struct serving {
 	const struct collection *c;
 	const struct index_copy *copy;
+	struct collection *reads; /* NULL: it is enough that it is there */
+	const struct id *id;
 	bool served;
 };
 
@@ -29,16 +32,29 @@ serve(void *ctx, const struct index_copy *other)
 	struct store *st = s->c->store;
 	const enum fate fate = s->c->fates[other->number];
 
-	s->served |= other->number != s->copy->number &&
+	if (s->served)
+		return;
+	s->served = other->number != s->copy->number &&
 	    (fate == FATE_STAYS || fate == FATE_REVIVED) &&
 	    other->depth <= s->copy->depth &&
 	    (!index_pack(st, other->number)->foreign ||
 		index_pack(st, s->copy->number)->foreign) &&
-	    index_pack_present(st, other->number);
+	    index_pack_present(st, other->number) &&
+	    (s->reads == NULL || copyproof_is_good(s->reads, s->id, other));
 }
 
 bool
-verdict_is_served(const struct collection *c, const struct id *id,
+verdict_is_safe(struct collection *c, const struct id *id,
+    const struct index_copy *copy)
+{
+	struct serving s = {.c = c, .copy = copy, .reads = c, .id = id};
+
+	index_each(c->store, id, serve, &s);
+	return s.served;
+}
+
+static bool
+is_served(const struct collection *c, const struct id *id,
     const struct index_copy *copy)
 {
 	struct serving s = {.c = c, .copy = copy};
@@ -59,8 +75,35 @@ find_needed(void *ctx, const struct index_copy *copy)
 	    !mark_is_live(&c->mark, copy->ordinal) ||
 	    !index_record(c->store, copy->ordinal, &id, &again))
 		return;
-	if (!verdict_is_served(c, &id, copy))
+	if (!is_served(c, &id, copy))
 		c->fates[copy->number] = FATE_REVIVED;
+}
+
+/* About to go, with what only a copy that cannot be read has, too. */
+static void
+find_unsafe(void *ctx, const struct index_copy *copy)
+{
+	struct collection *c = ctx;
+	struct index_copy again;
+	struct id id;
+
+	if (c->fates[copy->number] == FATE_GOES &&
+	    mark_is_live(&c->mark, copy->ordinal) &&
+	    index_record(c->store, copy->ordinal, &id, &again) &&
+	    !verdict_is_safe(c, &id, copy))
+		c->fates[copy->number] = FATE_REVIVED;
+}
+
+/* What goes now goes for good: what stays in its place is read. */
+static void
+prove_going(struct collection *c)
+{
+	bool any = false;
+
+	for (uint32_t n = 0; n < c->mark.packs_count; n++)
+		any |= c->fates[n] == FATE_GOES && c->mark.packs[n].used;
+	if (any)
+		index_scan(c->store, find_unsafe, c);
 }
 
 void
@@ -109,15 +152,19 @@ judge_packs(struct collection *c, struct err *e)
 
 		t->packs_count++;
 		t->packs_bytes += ip->size_bytes;
-		if (c->fates[n] == FATE_REVIVED) {
-			t->revived_count++;
-			t->revived_bytes += ip->size_bytes;
-		} else if (c->fates[n] == FATE_WAITS) {
+		if (c->fates[n] == FATE_WAITS) {
 			c->fates[n] = fate_of(c,
 			    collect_condemned(c, &ip->name), ip->size_bytes);
-		} else if (!c->mark.packs[n].used)
+		} else if (c->fates[n] != FATE_REVIVED &&
+		    !c->mark.packs[n].used)
 			c->fates[n] = FATE_CONDEMNED;
 	}
+	prove_going(c);
+	for (uint32_t n = 0; n < count; n++)
+		if (c->fates[n] == FATE_REVIVED) {
+			t->revived_count++;
+			t->revived_bytes += index_pack(st, n)->size_bytes;
+		}
 	return ERR_NONE;
 }
 

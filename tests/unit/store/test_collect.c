@@ -739,6 +739,51 @@ START_TEST(packs_that_are_partly_used_are_repacked)
 }
 END_TEST
 
+/* The first frame of each pack of data that is not condemned. */
+static void
+bend_the_new_ones(void)
+{
+	OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+
+	for (uint32_t n = 0; n < index_packs_count(st); n++) {
+		const struct index_pack *ip = index_pack(st, n);
+		OWNED(fdio_close) int fd = -1;
+		char path[200], name[PACK_PATH_BYTES];
+		uint8_t byte;
+
+		if (ip->metadata || condemn_is(st, &ip->name))
+			continue;
+		snprintf(path, sizeof(path), "%s/packs/%s", r.path,
+		    pack_path(&ip->name, name));
+		ck_assert_int_eq(chmod(path, 0600), 0);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		ck_assert_int_eq(pread(fd, &byte, 1, 300), 1);
+		byte ^= 1;
+		ck_assert_int_eq(pwrite(fd, &byte, 1, 300), 1);
+	}
+}
+
+START_TEST(a_pack_does_not_go_for_a_copy_that_cannot_be_read)
+{
+	OWNED(at_work_end) struct at_work a = {0};
+	struct id both = back_up(1, 40), root, one;
+	struct collect_tally t;
+	struct err e = {0};
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	root = plant(a.w, 3, 1);
+	must(commit(&a, &root, &one, &e), &e);
+	at_work_end(&a);
+	must(forget(&both, &e), &e);
+	must(collect(COLLECT_UNDELETE_AGE_NS, 0, &t, &e), &e);
+	ck_assert_uint_gt(t.repacked_count, 0);
+	bend_the_new_ones();
+	t = collected(0);
+	ck_assert_uint_gt(t.revived_count, 0);
+	must_hold(3, 1);
+}
+END_TEST
+
 START_TEST(a_repacking_that_died_leaves_one_copy_in_the_end)
 {
 	OWNED(at_work_end) struct at_work a = {0};
@@ -1038,6 +1083,7 @@ suite_store_collect(void)
 	tcase_add_test(tc, a_page_from_elsewhere_does_not_speak_for_ours);
 	tcase_add_test(tc, what_nobody_committed_goes_too);
 	tcase_add_test(tc, packs_that_are_partly_used_are_repacked);
+	tcase_add_test(tc, a_pack_does_not_go_for_a_copy_that_cannot_be_read);
 	tcase_add_test(tc, a_repacking_that_died_leaves_one_copy_in_the_end);
 	tcase_add_test(tc, any_failing_call_loses_nothing_that_is_kept);
 	tcase_add_test(tc,
