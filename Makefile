@@ -9,7 +9,7 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wwrite-strings -Wvla -Wconversion -Wimplicit-fallthrough -Werror
 CFLAGS  ?= -O2 -g
 PKGS    := libssh2 libarchive libzstd libconfig openssl sqlite3 libuv jansson \
-           libgfshare
+           libgfshare fuse3
 BASE     = -std=gnu11 -D_GNU_SOURCE -Iinclude -MMD -MP $(WARN) \
            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
            -DBASCULE_VERSION='"$(VERSION)"' -pthread

@@ -8,7 +8,7 @@
 set -eu
 
 build="gcc libc6-dev make pkg-config libssh2-1-dev libarchive-dev libzstd-dev
-libconfig-dev libssl-dev libsqlite3-dev libuv1-dev libjansson-dev
+libconfig-dev libssl-dev libsqlite3-dev libuv1-dev libjansson-dev libfuse3-dev
 libgfshare-dev"
 demo="openssh-server openssh-client postgresql-15 tzdata"
 test="python3 check clang clang-format libclang-rt-14-dev valgrind acl attr

@@ -573,6 +573,13 @@ typedef enum err_code content_piece_fn(void *ctx,
     const struct content_piece *piece, uint64_t offset_bytes, struct err *e);
 enum err_code content_each(struct store *st, const struct content *c,
     content_piece_fn *fn, void *ctx, struct err *e) MUST_CHECK;
+/* The same for those chunks that have something of a range of the content. */
+struct content_range {
+	uint64_t offset_bytes, len_bytes; /* their sum does not wrap */
+};
+enum err_code content_each_in(struct store *st, const struct content *c,
+    const struct content_range *range, content_piece_fn *fn, void *ctx,
+    struct err *e) MUST_CHECK;
 
 /* --- Packs as wholes: replication, checking ------------------------------ */
 

@@ -53,3 +53,23 @@ content_each(struct store *st, const struct content *c, content_piece_fn *fn,
 	}
 	return rc;
 }
+
+enum err_code
+content_each_in(struct store *st, const struct content *c,
+    const struct content_range *range, content_piece_fn *fn, void *ctx,
+    struct err *e)
+{
+	uint64_t at = 0, end = range->offset_bytes + range->len_bytes;
+	enum err_code rc = ERR_NONE;
+
+	if (c->is_list)
+		return content_list_range(st, &c->pieces[0], range, fn, ctx, e);
+	for (size_t i = 0; i < c->pieces_count && rc == ERR_NONE; i++) {
+		uint64_t next = at + c->pieces[i].len_bytes;
+
+		if (next > range->offset_bytes && at < end)
+			rc = fn(ctx, &c->pieces[i], at, e);
+		at = next;
+	}
+	return rc;
+}

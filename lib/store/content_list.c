@@ -130,7 +130,15 @@ struct walk {
 	content_piece_fn *fn;
 	void *ctx;
 	uint64_t offset_bytes;
+	uint64_t from, end; /* what lies outside is passed over unread */
 };
+
+static bool
+is_outside(const struct walk *w, const struct content_piece *piece)
+{
+	return w->offset_bytes >= w->end ||
+	    w->offset_bytes + piece->len_bytes <= w->from;
+}
 
 /* Depth is bounded: each list's level is one less than its parent's. */
 static enum err_code
@@ -156,6 +164,10 @@ walk_list(struct walk *w, const struct content_piece *piece, int level,
 	if (rc != ERR_NONE)
 		return err_wrap(e, "chunk list %.12s", id_hex(&piece->id, hex));
 	for (size_t i = 0; i < list->count && rc == ERR_NONE; i++) {
+		if (is_outside(w, &list->children[i])) {
+			w->offset_bytes += list->children[i].len_bytes;
+			continue;
+		}
 		if (list->level > 0) {
 			rc = walk_list(w, &list->children[i],
 			    (int)list->level - 1, e);
@@ -171,7 +183,18 @@ enum err_code
 content_list_walk(struct store *st, const struct content_piece *root,
     content_piece_fn *fn, void *ctx, struct err *e)
 {
-	struct walk w = {st, fn, ctx, 0};
+	struct walk w = {st, fn, ctx, 0, 0, UINT64_MAX};
+
+	return walk_list(&w, root, -1, e);
+}
+
+enum err_code
+content_list_range(struct store *st, const struct content_piece *root,
+    const struct content_range *range, content_piece_fn *fn, void *ctx,
+    struct err *e)
+{
+	struct walk w = {st, fn, ctx, 0, range->offset_bytes,
+	    range->offset_bytes + range->len_bytes};
 
 	return walk_list(&w, root, -1, e);
 }

@@ -21,4 +21,9 @@ enum err_code content_list_walk(struct store *st,
     const struct content_piece *root, content_piece_fn *fn, void *ctx,
     struct err *e) MUST_CHECK;
 
+/* ... that have something of the range. */
+enum err_code content_list_range(struct store *st,
+    const struct content_piece *root, const struct content_range *range,
+    content_piece_fn *fn, void *ctx, struct err *e) MUST_CHECK;
+
 #endif

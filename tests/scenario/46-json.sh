@@ -42,6 +42,7 @@ said 0 check --open
 said 0 restore latest --to out --verify
 said 0 export latest -o data.tar
 said 0 import data.tar --dry-run
+said 1 mount latest nowhere
 said 2 replicate --to nowhere
 cp -a repo bent && chmod -R u+w bent
 for f in bent/packs/*/*; do printf x | dd of="$f" bs=1 seek=99 conv=notrunc 2>/dev/null; done

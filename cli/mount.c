@@ -1,0 +1,72 @@
+/* bascule mount: a snapshot to look around in. */
+
+#include <string.h>
+
+#include <bascule/base/text.h>
+#include <bascule/mount.h>
+#include <bascule/wire.h>
+
+#include "repository.h"
+
+static void
+on_ready(void *ctx)
+{
+	struct cli *cli = ctx;
+
+	if (cli->json || cli->quiet)
+		return;
+	printf("mounted on ");
+	cli_print_name(cli->operands[1], strlen(cli->operands[1]));
+	printf("; Ctrl-C or umount ends it\n");
+	fflush(stdout);
+}
+
+static void
+on_problem(void *ctx, const char *path, const char *reason)
+{
+	const struct cli *cli = ctx;
+	OWNED(buf_fini) struct buf name = {0};
+	struct err e;
+
+	if (path == NULL || *path == '\0' ||
+	    text_escape(&name, path, strlen(path), &e) != ERR_NONE)
+		cli_warn(cli, "%s", reason);
+	else
+		cli_warn(cli, "%s: %s", buf_text(&name), reason);
+}
+
+static int
+run(struct cli *cli)
+{
+	OWNED(cli_repository_close) struct cli_repository repo = {0};
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	OWNED(free_mem) char *subtree = NULL;
+	char name[32], hex[ID_HEX_BYTES];
+	struct mount_options opt = {.name = name,
+	    .others = cli_has(cli, "allow-other"),
+	    .ready = on_ready,
+	    .problem = on_problem,
+	    .ctx = cli};
+	struct err e;
+	int status =
+	    cli_repository_open(cli, STORE_READ, CLI_KEYS_NEEDED, &repo);
+
+	if (status != EXITCODE_DONE)
+		return status;
+	if (snapshot_find(&s, &subtree, repo.store, cli->operands[0], &e) !=
+	    ERR_NONE)
+		return cli_fail(cli, &e);
+	snprintf(name, sizeof name, "bascule:%.12s", id_hex(&s.id, hex));
+	opt.root = s.root;
+	opt.subtree = subtree;
+	return mount_run(repo.store, cli->operands[1], &opt, &e) == ERR_NONE
+	    ? EXITCODE_DONE
+	    : cli_fail(cli, &e);
+}
+
+static const struct cli_option options[] =
+    {{"allow-other", 0, NULL, "let other users look, as modes allow them"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_mount = {"mount", "SNAPSHOT DIRECTORY",
+    "look around in a snapshot as a read-only file system", options, 2, 2, run};

@@ -1,0 +1,63 @@
+#!/bin/sh
+# A mounted snapshot is what was saved, to an independent walker and to rsync;
+# it ends cleanly, also while somebody is in it.
+. "$(dirname "$0")/../support/scenario.sh"
+
+[ -w /dev/fuse ] && [ "$(id -u)" = 0 ] || { skip 'mount' 'no /dev/fuse here'; finish; }
+mounted() { grep -q " $WORK/$1 fuse.bascule ro,nosuid,nodev" /proc/mounts; }
+begin() { # snapshot, directory: $mount is its process
+	"$B" -r repo mount "$1" "$2" >.out 2>.err &
+	mount=$!
+	remember $mount
+	for _ in $(seq 100); do mounted "$2" && return; sleep 0.1; done
+	not_ok "it is mounted"; cat .err
+}
+ended() { # name, exit code
+	wait $mount
+	is "$1" $? "$2"
+	fails '... and is gone' mounted at
+}
+
+python3 "$TOOLS/zoo.py" zoo >made || { not_ok 'the zoo'; finish; }
+chattr -d -S -A zoo/attributes/flag-* 2>/dev/null # FUSE knows none of them
+mkdir at many && (cd many && seq 20000 | xargs touch)
+expect 0 'init' "$B" -r repo init
+expect 0 'a backup' "$B" -r repo backup zoo
+expect 0 'another' "$B" -r repo backup many
+begin "latest:local/zoo:$PWD/zoo" at
+same 'it is what was saved' zoo at --holes
+rsync -naHAXi --checksum --delete --exclude=/sparse/huge zoo/ at/ >rsync 2>&1
+is '... to rsync as well' "$(cat rsync)" ''
+is '... nothing can be written' "$(touch at/new 2>&1 | grep -c 'Read-only')" 1
+is '... a byte far into it' "$(dd if=at/sparse/huge bs=1 skip=34359738371 count=6 \
+    2>/dev/null)" island
+umount at
+ended 'unmounted by umount' 0
+
+begin latest:local/many at
+is 'a big directory lists whole' "$(ls "at$PWD/many" | sort -n | cksum)" \
+    "$(seq 20000 | cksum)"
+is '... each once' "$(find "at$PWD/many" -type f | wc -l)" 20000
+(cd "at$PWD" && exec sleep 60) &
+busy=$!
+remember $busy
+kill -TERM $mount
+ended 'ended by a signal while somebody is in it' 0
+kill $busy 2>/dev/null
+expect 1 'no such directory' "$B" -r repo mount latest:local/many nowhere
+expect 2 'a file is none' "$B" -r repo mount "latest:local/many:$PWD/many/1" at
+expect 1 'no FUSE here' unshare -m sh -c \
+    'mount -t tmpfs none /dev && exec "$@"' - "$B" -r repo mount latest:local/many at
+says 'no FUSE'
+
+# Damage is an error for who reads it, and a line for who mounted.
+find repo/packs -type f -size +1M | while read -r f; do
+	chmod u+w "$f"; printf XXXX | dd of="$f" bs=1 seek=500000 conv=notrunc
+done 2>/dev/null
+begin "latest:local/zoo:$PWD/zoo" at
+is 'what is damaged cannot be read' "$(find at/sizes -type f -exec cat {} + 2>&1 \
+    >/dev/null | grep -c 'Input/output error' | sed 's/^[1-9][0-9]*/some/')" some
+umount at
+ended 'it still ends well' 0
+is '... and said so' "$(grep -c 'pack' .err | sed 's/^[1-9][0-9]*/some/')" some
+finish
