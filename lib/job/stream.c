@@ -142,7 +142,8 @@ stream_begin(struct stream *s, struct source_file *file)
 {
 	s->file = file;
 	s->asked_bytes = 0;
-	s->ended = s->stops = false;
+	s->ended = false;
+	s->stops = false;
 }
 
 /* A piece ends where a chunk is expected to: few then lie in two. */
