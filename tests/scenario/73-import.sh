@@ -65,7 +65,7 @@ import tarfile
 t = tarfile.TarInfo("bomb"); t.size = 40 << 30
 with open("head", "wb") as f: f.write(t.tobuf())
 END
-(cat head; head -c 1500000000 /dev/zero) | zstd -qc -3 >bomb.tar.zst
+(cat head; head -c 1150000000 /dev/zero) | zstd -qc -3 >bomb.tar.zst
 hostile() { # name, problems, what is kept
 	expect 3 "$1" "$B" -r repo import --service "h$1" "$1.tar"
 	"$B" -r repo ls "latest:h$1" >.kept
@@ -78,8 +78,9 @@ hostile twice '/a /d '
 is '... the last counts' "$("$B" -r repo cat latest:htwice a)" two
 hostile hard '/good '
 hostile filedir '/a '
-expect 15 'a bomb is refused' "$B" -r repo import bomb.tar.zst
+expect 15 "a bomb is refused" "$B" -r repo import --dry-run bomb.tar.zst
 says 'max-size'
+expect 15 'more than was allowed' "$B" -r repo import --max-size 100KiB zoo.tar
 expect 15 'too many entries' "$B" -r repo import --max-entries 3 zoo.tar
 expect 1 'no archive' "$B" -r repo import "$TOOLS/zoo.py"
 head -c 300000 zoo.tar >cut.tar
