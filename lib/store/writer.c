@@ -26,7 +26,7 @@
 #define WORKERS_MAX        32
 #define WORKERS_DEFAULT    8 /* memory: each is worth about 10 MiB */
 #define BATCHES_PER_WORKER 2
-#define IDS_MAX            262144 /* put since the last flush: then flush */
+#define IDS_MAX            131072 /* put since the last flush: then flush */
 #define KEEP_MIN_BYTES     4096   /* smaller chunks are nobody's base */
 
 struct writer {
