@@ -53,6 +53,7 @@ enum err_code transport_over_fds(struct transport *out,
 struct replicate_tally {
 	uint64_t snapshots_count, snapshots_sent_count; /* here, and sent now */
 	uint64_t points_count, points_sent_count;
+	uint64_t grants_sent_count;
 	uint64_t packs_count, packs_sent_count; /* needed, and lacking there */
 	uint64_t pack_bytes;      /* of the packs that lack there */
 	uint64_t pack_sent_bytes; /* of these, sent so far */

@@ -519,6 +519,17 @@ enum err_code grant_all(struct store *st, struct grant_tally *out,
  * Which content keys some recipient of the keyring cannot open, each with a
  * file that shows it.  Needs no key that reads.
  */
+/* The files of grants/ by name, sorted; and one's bytes, for sending. */
+struct grant_files {
+	struct id *ids;
+	size_t count;
+};
+enum err_code grant_list(struct grant_files *out, struct store *st,
+    struct err *e) MUST_CHECK;
+void grant_files_fini(struct grant_files *g);
+enum err_code grant_bytes(struct store *st, const struct id *id,
+    struct buf *out, struct err *e) MUST_CHECK;
+
 typedef void grant_closed_fn(void *ctx, const struct id *key_id,
     const struct id *recipient, const char *object);
 enum err_code grant_list_closed(struct store *st, grant_closed_fn *fn,
@@ -628,6 +639,12 @@ enum err_code intake_flush(struct intake *in, struct err *e) MUST_CHECK;
 enum err_code intake_snapshot(struct intake *in, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 enum err_code intake_point(struct intake *in, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+/*
+ * Keys wrapped to recipients who came later.  Who sends them is not asked: a
+ * wrapped key opens nothing but what its name, a hash of it, says.
+ */
+enum err_code intake_grant(struct intake *in, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
 /* Take what this Ed25519 key signs, of any service, from now on. */
 enum err_code store_pin_writer(struct intake *in, const uint8_t key[32],

@@ -77,6 +77,29 @@ send_files(struct push *p, struct way *w, struct err *e)
 	return ERR_NONE;
 }
 
+static enum err_code
+bytes_of_grant(struct store *st, const char *service, const struct id *id,
+    struct buf *out, struct err *e)
+{
+	(void)service;
+	return grant_bytes(st, id, out, e);
+}
+
+enum err_code
+filesend_grants(struct push *p, struct err *e)
+{
+	struct way w = {
+	    .kind = RMSG_KIND_GRANT,
+	    .type = RMSG_GRANT,
+	    .name = "file of grants",
+	    .bytes = bytes_of_grant,
+	    .files = &p->grants,
+	    .done_count = &p->tally->grants_sent_count,
+	};
+
+	return send_files(p, &w, e);
+}
+
 enum err_code
 filesend_snapshots(struct push *p, struct err *e)
 {

@@ -48,11 +48,14 @@ offering_gather(struct push *p, struct err *e)
 {
 	OWNED(snapshot_list_fini) struct snapshot_list snapshots = {0};
 	OWNED(point_list_fini) struct point_list points = {0};
+	OWNED(grant_files_fini) struct grant_files grants = {0};
 
 	if (snapshot_list(&snapshots, p->store, p->opt->service, on_damage, p,
 		e) != ERR_NONE ||
 	    point_list(&points, p->store, p->opt->service, on_damage, p, e) !=
 		ERR_NONE ||
+	    grant_list(&grants, p->store, e) != ERR_NONE ||
+	    files_make(&p->grants, grants.count, e) != ERR_NONE ||
 	    files_make(&p->snapshots, snapshots.count, e) != ERR_NONE ||
 	    files_make(&p->points, points.count, e) != ERR_NONE)
 		return e->code;
@@ -65,6 +68,8 @@ offering_gather(struct push *p, struct err *e)
 	for (size_t i = 0; i < points.count; i++)
 		files_add(&p->points, &points.points[i].id,
 		    points.points[i].service);
+	for (size_t i = 0; i < grants.count; i++)
+		files_add(&p->grants, &grants.ids[i], "");
 	p->tally->snapshots_count = p->snapshots.count;
 	p->tally->points_count = p->points.count;
 	return ERR_NONE;
@@ -134,10 +139,9 @@ hear_want(struct push *p, struct push_files *f, size_t from, struct err *e)
 
 static enum err_code
 offer_rest(struct push *p, enum rmsg_kind kind, struct push_files *f,
-    struct err *e)
+    size_t from, struct err *e)
 {
-	for (size_t from = RMSG_OFFER_MAX; from < f->count;
-	     from += RMSG_OFFER_MAX)
+	for (; from < f->count; from += RMSG_OFFER_MAX)
 		if (offer(p, kind, f, from, e) != ERR_NONE ||
 		    hear_want(p, f, from, e) != ERR_NONE)
 			return e->code;
@@ -159,9 +163,15 @@ offering_greet(struct push *p, struct err *e)
 	    hear_want(p, &p->points, 0, e) != ERR_NONE)
 		return e->code;
 	p->tally->copy_created = p->welcome.created;
-	if (offer_rest(p, RMSG_KIND_SNAPSHOT, &p->snapshots, e) != ERR_NONE)
+	if (offer_rest(p, RMSG_KIND_SNAPSHOT, &p->snapshots, RMSG_OFFER_MAX,
+		e) != ERR_NONE ||
+	    offer_rest(p, RMSG_KIND_POINT, &p->points, RMSG_OFFER_MAX, e) !=
+		ERR_NONE)
 		return e->code;
-	return offer_rest(p, RMSG_KIND_POINT, &p->points, e);
+	/* Few repositories have any: they cost those a round trip. */
+	return (p->welcome.features & RMSG_GRANTS) == 0
+	    ? ERR_NONE
+	    : offer_rest(p, RMSG_KIND_GRANT, &p->grants, 0, e);
 }
 
 void
@@ -169,4 +179,5 @@ offering_fini(struct push *p)
 {
 	files_fini(&p->snapshots);
 	files_fini(&p->points);
+	files_fini(&p->grants);
 }

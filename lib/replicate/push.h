@@ -5,7 +5,7 @@
 
 #include "rlink.h"
 
-/* A snapshot or point to be offered. */
+/* A snapshot, point or file of grants (service: "") to be offered. */
 struct push_file {
 	struct id id;
 	char service[STORE_NAME_BYTES];
@@ -22,7 +22,7 @@ struct push {
 	const struct replicate_options *opt;
 	struct replicate_tally *tally;
 	struct rlink link;
-	struct push_files snapshots, points;
+	struct push_files snapshots, points, grants;
 	struct pack_list packs;
 	struct rmsg_welcome welcome;
 	/* packs sent, in order: which of `packs`; and what is not settled */
@@ -62,8 +62,9 @@ void offering_fini(struct push *p);
 /* ERR_NONE: they are durable there, or refused one by one. */
 enum err_code packsend_all(struct push *p, struct err *e) MUST_CHECK;
 
-/* --- filesend: snapshots, then points --------------------------------------------- */
+/* --- filesend: grants, snapshots, then points -------------------------------------- */
 
+enum err_code filesend_grants(struct push *p, struct err *e) MUST_CHECK;
 enum err_code filesend_snapshots(struct push *p, struct err *e) MUST_CHECK;
 enum err_code filesend_points(struct push *p, struct err *e) MUST_CHECK;
 

@@ -22,7 +22,7 @@ struct receiver {
 	/* since the session began */
 	uint64_t packs_count, settled_count;
 	uint64_t unsettled_bytes;
-	uint32_t files_count[RMSG_KIND_POINT + 1];
+	uint32_t files_count[RMSG_KIND_GRANT + 1];
 	uint64_t offered_count;
 	struct serve_tally tally;
 	struct buf reply;
@@ -379,6 +379,7 @@ take_ready(struct receiver *r, const struct rmsg *m, struct err *e)
 	case RMSG_FLUSH: return flush(r, e);
 	case RMSG_SNAPSHOT: return take_file(r, m, RMSG_KIND_SNAPSHOT, e);
 	case RMSG_POINT: return take_file(r, m, RMSG_KIND_POINT, e);
+	case RMSG_GRANT: return take_file(r, m, RMSG_KIND_GRANT, e);
 	case RMSG_BYE: return take_bye(r, e);
 	default: return out_of_turn(m, e);
 	}

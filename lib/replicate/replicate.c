@@ -10,7 +10,9 @@ take_leave(struct push *p, struct err *e)
 	struct rmsg m;
 
 	/* Nothing was sent: nobody's answer is worth a round trip. */
-	if (p->snapshots.wanted_count + p->points.wanted_count == 0) {
+	if (p->snapshots.wanted_count + p->points.wanted_count +
+		p->grants.wanted_count ==
+	    0) {
 		(void)!rlink_send(&p->link, RMSG_BYE, NULL, NULL, 0, &ignored);
 		return ERR_NONE;
 	}
@@ -24,6 +26,9 @@ run(struct push *p, struct err *e)
 {
 	if (offering_gather(p, e) != ERR_NONE ||
 	    offering_greet(p, e) != ERR_NONE)
+		return e->code;
+	/* First: what comes must be open to those who were let in. */
+	if (filesend_grants(p, e) != ERR_NONE)
 		return e->code;
 	if (p->snapshots.wanted_count > 0 && packsend_all(p, e) != ERR_NONE)
 		return e->code;

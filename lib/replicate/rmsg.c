@@ -26,7 +26,8 @@ rmsg_max(uint8_t type, size_t *max_bytes)
 		return true;
 	case RMSG_PACK: *max_bytes = 4; return true;
 	case RMSG_DATA: *max_bytes = RMSG_DATA_BYTES_MAX; return true;
-	case RMSG_SNAPSHOT: *max_bytes = RMSG_FILE_BYTES_MAX; return true;
+	case RMSG_SNAPSHOT:
+	case RMSG_GRANT: *max_bytes = RMSG_FILE_BYTES_MAX; return true;
 	case RMSG_POINT: *max_bytes = RMSG_POINT_BYTES_MAX; return true;
 	case RMSG_FLUSH:
 	case RMSG_BYE:
@@ -212,8 +213,8 @@ rmsg_take_offer(enum rmsg_kind *kind, const uint8_t **ids, size_t *count,
 	if (*count > RMSG_OFFER_MAX)
 		return malformed("OFFER", e);
 	*ids = le_take(&r, *count * ID_BYTES);
-	if (!le_done(&r) || zeros != 0 ||
-	    (k != RMSG_KIND_SNAPSHOT && k != RMSG_KIND_POINT))
+	if (!le_done(&r) || zeros != 0 || k < RMSG_KIND_SNAPSHOT ||
+	    k > RMSG_KIND_GRANT)
 		return malformed("OFFER", e);
 	*kind = (enum rmsg_kind)k;
 	return ERR_NONE;
@@ -346,7 +347,7 @@ rmsg_take_result(struct rmsg_result *out, const struct rmsg *m, struct err *e)
 	zeros = le_take16(&r);
 	out->ordinal = le_take32(&r);
 	if (r.bad || zeros != 0 || kind < RMSG_KIND_PACK ||
-	    kind > RMSG_KIND_POINT)
+	    kind > RMSG_KIND_GRANT)
 		return malformed("RESULT", e);
 	out->kind = (enum rmsg_kind)kind;
 	out->why.code = code_of(code);

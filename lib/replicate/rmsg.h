@@ -15,7 +15,8 @@
 #define RMSG_MAGIC           "BscServe"
 #define RMSG_MAGIC_BYTES     8
 #define RMSG_VERSION         1
-#define RMSG_FEATURES        UINT64_C(0)
+#define RMSG_GRANTS          UINT64_C(1) /* GRANT, and OFFER of kind 4 */
+#define RMSG_FEATURES        RMSG_GRANTS
 #define RMSG_OFFER_MAX       16384
 #define RMSG_PACKS_MAX       4096
 #define RMSG_PACK_ENTRY      40
@@ -41,6 +42,7 @@ enum rmsg_type {
 	RMSG_SNAPSHOT,
 	RMSG_POINT,
 	RMSG_BYE,
+	RMSG_GRANT,
 	RMSG_WELCOME = 129,
 	RMSG_WANT,
 	RMSG_SETTLED,
@@ -50,7 +52,12 @@ enum rmsg_type {
 	RMSG_FAREWELL
 };
 
-enum rmsg_kind { RMSG_KIND_PACK = 1, RMSG_KIND_SNAPSHOT, RMSG_KIND_POINT };
+enum rmsg_kind {
+	RMSG_KIND_PACK = 1,
+	RMSG_KIND_SNAPSHOT,
+	RMSG_KIND_POINT,
+	RMSG_KIND_GRANT
+};
 
 struct rmsg {
 	enum rmsg_type type;

@@ -14,6 +14,7 @@ struct shelf {
 	struct store *store;
 	struct intake *intake;
 	struct id_set snapshots, points;
+	struct grant_files grants;
 };
 
 enum err_code
@@ -39,6 +40,7 @@ shelf_free(struct shelf **sp)
 	store_close(&s->store);
 	free(s->snapshots.ids);
 	free(s->points.ids);
+	grant_files_fini(&s->grants);
 	free(s);
 }
 
@@ -142,7 +144,8 @@ sink_open(void *ctx, const struct rmsg_hello *h, bool *created, struct err *e)
 		    "an empty one will do");
 	}
 	if (intake_new(&s->intake, s->store, e) != ERR_NONE ||
-	    list_snapshots(s, e) != ERR_NONE || list_points(s, e) != ERR_NONE)
+	    list_snapshots(s, e) != ERR_NONE || list_points(s, e) != ERR_NONE ||
+	    grant_list(&s->grants, s->store, e) != ERR_NONE)
 		return err_wrap(e, "opening the copy '%s'", s->path);
 	return ERR_NONE;
 }
@@ -151,11 +154,13 @@ static bool
 sink_has(void *ctx, enum rmsg_kind kind, const struct id *id)
 {
 	struct shelf *s = ctx;
+	const struct id_set grants = {s->grants.ids, s->grants.count};
 
 	switch (kind) {
 	case RMSG_KIND_SNAPSHOT: return set_has(&s->snapshots, id);
 	case RMSG_KIND_POINT: return set_has(&s->points, id);
 	case RMSG_KIND_PACK: return store_has_pack(s->store, id);
+	case RMSG_KIND_GRANT: return set_has(&grants, id);
 	}
 	return false;
 }
@@ -205,12 +210,15 @@ sink_file(void *ctx, enum rmsg_kind kind, const void *bytes, size_t len_bytes,
     struct err *e)
 {
 	struct shelf *s = ctx;
+	enum err_code rc;
 
-	return said(s,
-	    kind == RMSG_KIND_SNAPSHOT
-		? intake_snapshot(s->intake, bytes, len_bytes, e)
-		: intake_point(s->intake, bytes, len_bytes, e),
-	    e);
+	if (kind == RMSG_KIND_SNAPSHOT)
+		rc = intake_snapshot(s->intake, bytes, len_bytes, e);
+	else if (kind == RMSG_KIND_POINT)
+		rc = intake_point(s->intake, bytes, len_bytes, e);
+	else
+		rc = intake_grant(s->intake, bytes, len_bytes, e);
+	return said(s, rc, e);
 }
 
 void

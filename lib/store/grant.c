@@ -416,3 +416,53 @@ grant_drill(struct store *st, store_damage_fn *on_failed, void *ctx,
 	out->unread_count = tally.unread_count;
 	return rc;
 }
+
+/* --- for copies ------------------------------------------------------------ */
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return id_compare(a, b);
+}
+
+void
+grant_files_fini(struct grant_files *g)
+{
+	free(g->ids);
+	memset(g, 0, sizeof *g);
+}
+
+enum err_code
+grant_list(struct grant_files *out, struct store *st, struct err *e)
+{
+	OWNED(repo_names_fini) struct repo_names n = {0};
+	OWNED(fdio_close) int fd = -1;
+	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "grants", e);
+
+	memset(out, 0, sizeof *out);
+	if (rc == ERR_NOTFOUND)
+		return ERR_NONE;
+	if (rc == ERR_NONE)
+		rc = repo_list(&n, fd, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "'%s/grants'", st->path);
+	out->ids = calloc(n.count + 1, sizeof *out->ids);
+	if (out->ids == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < n.count; i++)
+		if (id_parse(n.names[i], &out->ids[out->count]))
+			out->count++;
+	qsort(out->ids, out->count, sizeof *out->ids, compare_ids);
+	return ERR_NONE;
+}
+
+enum err_code
+grant_bytes(struct store *st, const struct id *id, struct buf *out,
+    struct err *e)
+{
+	OWNED(fdio_close) int fd = -1;
+	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "grants", e);
+
+	return rc == ERR_NONE ? snapfind_bytes(out, fd, id, GRANTS_BYTES_MAX, e)
+			      : rc;
+}

@@ -54,7 +54,7 @@ enum err_code grants_who_can_open(const struct store *st,
     struct err *e) MUST_CHECK;
 
 /* The codec: rows gather in a body, grants_encode makes it a file. */
-#define GRANTS_BYTES_MAX ((size_t)16 << 20)
+#define GRANTS_BYTES_MAX ((size_t)2 << 20)
 enum err_code grants_add(struct buf *body, enum grants_of of,
     const struct id *id, const struct buf *stanzas, struct err *e) MUST_CHECK;
 enum err_code grants_encode(struct buf *out,

@@ -66,6 +66,15 @@ for f in "$repo".key "$repo".key.escrow; do
 	! grep -rqF "$(sha256sum <"$f" | cut -c1-64)" "$copy" || fail 'a key'
 done
 
+# --- whoever is let in at home is let in at the copy
+third() { BASCULE_KEY_FILE=$work/third.key "$bascule" -r "$copy" "$@"; }
+expect 0 '' "$bascule" key new --role read --from "$repo.key" "$work/third.key"
+expect 12 '' third ls latest
+expect 0 '' "$bascule" -r "$repo" key add-recipient "$work/third.key"
+expect 0 'nothing to do' push
+expect 0 'rlink.c' third ls latest
+expect 0 '' third check --open
+
 # --- as a forced command, which alone decides what runs and where
 key=$(cat "$work/ssh/id_ed25519.pub")
 forced() {

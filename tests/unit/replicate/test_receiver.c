@@ -150,7 +150,8 @@ END_TEST
 
 START_TEST(versions_and_features_it_does_not_know_are_refused)
 {
-	ck_assert_int_eq(hello_of(_i == 0 ? 2 : 1, _i == 0 ? 0 : 1),
+	ck_assert_int_eq(hello_of(_i == 0 ? 2 : 1,
+			     _i == 0 ? 0 : RMSG_FEATURES + 1),
 	    ERR_TOONEW);
 	ck_assert(!fake.open && receiver_has_ended(r));
 }

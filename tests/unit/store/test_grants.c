@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "support/fault.h"
 #include "support/must.h"
@@ -219,6 +220,50 @@ START_TEST(any_failing_call_leaves_nothing_half_granted)
 }
 END_TEST
 
+/* The one file of grants/, which goes away. */
+static void
+take_away(struct buf *bytes)
+{
+	OWNED(store_close) struct store *st = open_with(NULL, STORE_READ);
+	OWNED(grant_files_fini) struct grant_files files = {0};
+	char path[300], hex[ID_HEX_BYTES];
+	struct err e = {0};
+
+	must(grant_list(&files, st, &e), &e);
+	ck_assert_uint_eq(files.count, 1);
+	must(grant_bytes(st, &files.ids[0], bytes, &e), &e);
+	snprintf(path, sizeof(path), "%s/grants/%s", r.path,
+	    id_hex(&files.ids[0], hex));
+	ck_assert_int_eq(unlink(path), 0);
+}
+
+START_TEST(a_copy_takes_in_grants_and_nothing_else)
+{
+	OWNED(buf_fini) struct buf bytes = {0};
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(intake_free) struct intake *in = NULL;
+	struct grant_tally t;
+	struct err e = {0};
+
+	ck_assert_int_eq(grant(&t), ERR_NONE);
+	take_away(&bytes);
+	ck_assert(!late_reads());
+	st = open_with(NULL, STORE_WRITE);
+	must(intake_new(&in, st, &e), &e);
+	ck_assert_int_eq(intake_grant(in, "BscJunk", 7, &e), ERR_CORRUPT);
+	ck_assert_int_eq(intake_grant(in, bytes.bytes, bytes.len_bytes - 1, &e),
+	    ERR_CORRUPT);
+	ck_assert(!late_reads());
+	must(intake_grant(in, bytes.bytes, bytes.len_bytes, &e), &e);
+	ck_assert(late_reads());
+	ck_assert_int_eq(intake_grant(in, bytes.bytes, bytes.len_bytes, &e),
+	    ERR_EXISTS);
+	bytes.bytes[HEAD_BYTES - 1] ^= 1; /* the family's last byte */
+	ck_assert_int_ne(intake_grant(in, bytes.bytes, bytes.len_bytes, &e),
+	    ERR_NONE);
+}
+END_TEST
+
 Suite *
 suite_store_grants(void)
 {
@@ -232,6 +277,7 @@ suite_store_grants(void)
 	tcase_add_test(tc, a_drill_opens_a_frame_of_each_session);
 	tcase_add_test(tc,
 	    a_new_generation_is_read_by_who_has_only_the_old_one);
+	tcase_add_test(tc, a_copy_takes_in_grants_and_nothing_else);
 	tcase_add_test(tc, any_failing_call_leaves_nothing_half_granted);
 	suite_add_tcase(s, tc);
 	return s;
