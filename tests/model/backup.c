@@ -228,12 +228,12 @@ sweep(struct backup *b)
 	}
 	rc = checkpoint_sweep(b->session, TRUTH_SERVICE, dataset, NULL, 0, &e);
 	for (size_t i = 0; i < count; i++) {
-		going[i]->going--;
 		/* What somebody holds or builds on stays as it is. */
 		if (rc == ERR_NONE && !is_there(b->store, going[i]))
 			going[i]->state = TRUTH_GONE;
 		else if (rc != ERR_NONE && going[i]->state == TRUTH_KEPT)
 			going[i]->state = TRUTH_OPEN;
+		going[i]->going--; /* last: others look while we do */
 	}
 	return went_on(rc, &e, "a sweep");
 }

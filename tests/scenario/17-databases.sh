@@ -55,8 +55,11 @@ sqlite3 bins.db "PRAGMA journal_mode = WAL; CREATE TABLE bins (id INTEGER PRIMAR
     street TEXT); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
     WHERE i < 20000) INSERT INTO bins SELECT i, 'street ' || i FROM n" >/dev/null
 # One transaction is open all the time: what is not committed is not kept.
-{ echo 'BEGIN; DELETE FROM bins WHERE id > 10;'; sleep 60; } | sqlite3 bins.db &
+mkfifo held
+sqlite3 bins.db <held &
 remember $!
+exec 9>held
+echo 'BEGIN; DELETE FROM bins WHERE id > 10;' >&9
 
 # --- a service of all of them
 

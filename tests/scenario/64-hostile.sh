@@ -32,10 +32,10 @@ untouched wrapped "$was"
 cp repo.key bent.key
 python3 -c 'd = bytearray(open("bent.key", "rb").read()); d[150] ^= 1
 open("bent.key", "wb").write(d)'
-expect 4 'a flipped bit in the key' env BASCULE_KEY_FILE=bent.key "$B" -r repo ls latest
+expect 12 'a flipped bit in the key' env BASCULE_KEY_FILE=bent.key "$B" -r repo ls latest
 says bent.key
 head -c 50 repo.key >short.key; chmod 600 short.key
-expect 4 'half a key file' env BASCULE_KEY_FILE=short.key "$B" -r repo ls latest
+expect 12 'half a key file' env BASCULE_KEY_FILE=short.key "$B" -r repo ls latest
 expect 12 'no key file' env BASCULE_KEY_FILE=none.key "$B" -r repo ls latest; says none.key
 
 printf 'open words' >open; chmod 644 open
