@@ -7,7 +7,7 @@ command -v strace >/dev/null || { skip 'resuming' 'no strace'; finish; exit; }
 
 # Files that were there long before: young ones are read again by rule.
 data=/usr/include
-[ "$(find $data -type f | wc -l)" -gt 2000 ] || data=/usr/share
+[ "$(find $data -type f | wc -l)" -gt 6000 ] || data=/usr/share
 "$B" -r repo init >/dev/null 2>&1
 
 # watched LOG command...: which files it opens to read, slowly; LOG.n a thread.
@@ -38,7 +38,12 @@ for when, path in files:
     print(path)
 END
 }
-traced() { set -- $(cat "/proc/$1/task/$1/children"); echo "${1:-0}"; }
+# SIGNAL PID: to what strace watches; nobody when that has ended (0 is us all).
+stop_traced() {
+	child=$(cat "/proc/$2/task/$2/children" 2>/dev/null)
+	[ -n "$child" ] || { not_ok "it ended before it was stopped"; return; }
+	kill "-$1" ${child%% *}
+}
 checkpoints() { "$B" -r repo --json snapshots --all | grep -c '"checkpoint":true'; }
 
 # --- killed
@@ -50,7 +55,7 @@ for i in $(seq 100); do
 	sleep 0.1
 done
 sleep 0.2
-kill -9 "$(traced $pid)"
+stop_traced 9 $pid
 wait $pid 2>/dev/null
 is 'one checkpoint is left' "$(checkpoints)" 1
 "$B" -r repo --json snapshots >list
@@ -67,7 +72,7 @@ holds 'the first run came somewhere' test "$(wc -l <done1)" -gt 200
 pid=$!
 remember $pid
 sleep 3
-kill -INT "$(traced $pid)"
+stop_traced INT $pid
 wait $pid
 is 'stopped: 130' $? 130
 holds 'it says that the next one goes on' grep -q 'goes on from there' err2
@@ -82,7 +87,7 @@ holds 'the second run went further' test "$(wc -l <done2)" -gt 20
 pid=$!
 remember $pid
 sleep 2
-kill -TERM "$(traced $pid)"
+stop_traced TERM $pid
 wait $pid
 is 'ended: 143' $? 143
 holds 'it says so, too' grep -q 'goes on from there' err4
