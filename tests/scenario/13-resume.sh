@@ -14,7 +14,7 @@ data=/usr/include
 watched() {
 	log=$1; shift
 	exec strace -ff -y -q -ttt -s 300 -o "$log" -e trace=openat,fdatasync \
-	    -e inject=openat:delay_enter=800 "$@"
+	    -e inject=openat:delay_enter=4000 "$@"
 }
 # Paths of regular files opened to be read; "before": those before the state
 # cache was last flushed, but for as many as may have been read ahead.
@@ -44,6 +44,13 @@ stop_traced() {
 	[ -n "$child" ] || { not_ok "it ended before it was stopped"; return; }
 	kill "-$1" ${child%% *}
 }
+# until_opened COUNT LOG: so many files were opened to be read.
+until_opened() {
+	for i in $(seq 200); do
+		[ "$(cat "$2".* 2>/dev/null | grep -c 'O_NONBLOCK')" -ge "$1" ] && return
+		sleep 0.1
+	done
+}
 checkpoints() { "$B" -r repo --json snapshots --all | grep -c '"checkpoint":true'; }
 
 # --- killed
@@ -71,7 +78,7 @@ holds 'the first run came somewhere' test "$(wc -l <done1)" -gt 200
 (watched log2 "$B" -r repo --quiet backup --checkpoint 60 $data) >out2 2>err2 &
 pid=$!
 remember $pid
-sleep 3
+until_opened 1500 log2
 stop_traced INT $pid
 wait $pid
 is 'stopped: 130' $? 130
@@ -86,7 +93,7 @@ holds 'the second run went further' test "$(wc -l <done2)" -gt 20
 (watched log4 "$B" -r repo --quiet backup --checkpoint 60 $data) >out4 2>err4 &
 pid=$!
 remember $pid
-sleep 2
+until_opened 1500 log4
 stop_traced TERM $pid
 wait $pid
 is 'ended: 143' $? 143
