@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
 
+PATH=$PATH:/usr/sbin # mariadbd
 # As root the servers run as somebody else; the tools are told to, too.
 account= as=
 if [ "$(id -u)" = 0 ]; then
@@ -27,9 +28,9 @@ maria_start() { # FOLDER
 	    --innodb-flush-log-at-trx-commit=0 >"$PWD/maria/log" 2>&1 &
 	maria=$!
 	remember $maria
-	wait_for 60 mariadb --no-defaults -S maria/socket -e 'SELECT 1'
+	wait_for 60 mariadb --no-defaults -u root -S maria/socket -e 'SELECT 1'
 }
-maria_sql() { mariadb --no-defaults -S maria/socket -N "$@"; }
+maria_sql() { mariadb --no-defaults -u root -S maria/socket -N "$@"; }
 trap 'pg_stop pg/data; pg_stop pg/again; scenario_end' EXIT
 
 # --- three servers with something in them, one of them never at rest
@@ -74,7 +75,7 @@ service = {
     { name = "cluster"; database = { kind = "postgresql-cluster";
         address = "$PWD/pg"; port = $port; user = "postgres"; $account }; },
     { name = "parking"; database = { kind = "mariadb"; name = "parking";
-        address = "$PWD/maria/socket"; }; },
+        address = "$PWD/maria/socket"; user = "root"; }; },
     { name = "bins"; chunking = "fixed 16KiB";
       database = { kind = "sqlite"; file = "$PWD/bins.db"; }; } );
 };
@@ -112,7 +113,7 @@ pg_stop pg/again
 want=$(maria_sql -e 'SELECT count(*), max(plate) FROM parking.permits')
 maria_sql -e 'DROP DATABASE parking'
 saved parking >dump
-holds 'mariadb takes the dump' mariadb --no-defaults -S maria/socket <dump
+holds 'mariadb takes the dump' mariadb --no-defaults -u root -S maria/socket <dump
 is 'the database answers as before' \
     "$(maria_sql -e 'SELECT count(*), max(plate) FROM parking.permits')" "$want"
 is '... its view too' "$(maria_sql -e 'SELECT count(*) FROM parking.some')" 99
