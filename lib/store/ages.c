@@ -99,19 +99,13 @@ ages_decode(struct ages *out, const uint8_t *family, const void *bytes,
 	OWNED(ages_fini) struct ages a = {0};
 	const uint8_t *at = bytes;
 	uint64_t count, series_count;
-	struct id hash;
 	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
 	if (len_bytes < HEAD_BYTES + 16 + ID_BYTES ||
 	    len_bytes > AGES_BYTES_MAX)
 		return err_set(e, ERR_CORRUPT, "is %zu bytes long", len_bytes);
-	rc = hash_sha256(at, len_bytes - ID_BYTES, &hash, e);
-	if (rc == ERR_NONE &&
-	    memcmp(hash.bytes, at + len_bytes - ID_BYTES, ID_BYTES) != 0)
-		rc = err_set(e, ERR_CORRUPT, "does not match its own hash");
-	if (rc == ERR_NONE)
-		rc = head_check(at, len_bytes, HEAD_AGES, family, e);
+	rc = head_check_hashed(at, len_bytes, HEAD_AGES, family, e);
 	if (rc != ERR_NONE)
 		return rc;
 	count = le_get64(at + HEAD_BYTES);

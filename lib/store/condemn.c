@@ -46,19 +46,13 @@ condemn_decode(struct condemn_view *out, const uint8_t *family,
 {
 	const uint8_t *at = bytes;
 	uint32_t what;
-	struct id hash;
 	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
 	if (len_bytes < HEAD_BYTES + 16 + ID_BYTES ||
 	    len_bytes > CONDEMN_FILE_MAX)
 		return err_set(e, ERR_CORRUPT, "is %zu bytes long", len_bytes);
-	rc = hash_sha256(at, len_bytes - ID_BYTES, &hash, e);
-	if (rc == ERR_NONE &&
-	    memcmp(hash.bytes, at + len_bytes - ID_BYTES, ID_BYTES) != 0)
-		rc = err_set(e, ERR_CORRUPT, "does not match its own hash");
-	if (rc == ERR_NONE)
-		rc = head_check(at, len_bytes, HEAD_CONDEMNED, family, e);
+	rc = head_check_hashed(at, len_bytes, HEAD_CONDEMNED, family, e);
 	if (rc != ERR_NONE)
 		return rc;
 	what = le_get32(at + 32);

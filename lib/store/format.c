@@ -116,19 +116,10 @@ format_decode(struct format *f, const void *bytes, size_t len_bytes,
     struct err *e)
 {
 	const uint8_t *at = bytes;
-	struct id hash;
 	enum err_code rc;
 
 	memset(f, 0, sizeof(*f));
-	if (len_bytes < HEAD_BYTES + ID_BYTES)
-		return err_set(e, ERR_CORRUPT, "is only %zu bytes long",
-		    len_bytes);
-	rc = hash_sha256(at, len_bytes - ID_BYTES, &hash, e);
-	if (rc != ERR_NONE)
-		return rc;
-	if (memcmp(hash.bytes, at + len_bytes - ID_BYTES, ID_BYTES) != 0)
-		return err_set(e, ERR_CORRUPT, "does not match its own hash");
-	rc = head_check(at, len_bytes, HEAD_FORMAT, NULL, e);
+	rc = head_check_hashed(at, len_bytes, HEAD_FORMAT, NULL, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (len_bytes != FORMAT_BYTES)

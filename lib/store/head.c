@@ -63,3 +63,21 @@ head_check(const uint8_t *bytes, size_t len_bytes, enum head_kind kind,
 		    "belongs to another repository family");
 	return ERR_NONE;
 }
+
+enum err_code
+head_check_hashed(const uint8_t *bytes, size_t len_bytes, enum head_kind kind,
+    const uint8_t *family, struct err *e)
+{
+	struct id hash;
+	enum err_code rc;
+
+	if (len_bytes < HEAD_BYTES + ID_BYTES)
+		return err_set(e, ERR_CORRUPT, "is only %zu bytes long",
+		    len_bytes);
+	rc = hash_sha256(bytes, len_bytes - ID_BYTES, &hash, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (memcmp(hash.bytes, bytes + len_bytes - ID_BYTES, ID_BYTES) != 0)
+		return err_set(e, ERR_CORRUPT, "does not match its own hash");
+	return head_check(bytes, len_bytes, kind, family, e);
+}

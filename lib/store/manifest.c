@@ -200,19 +200,13 @@ manifest_decode(struct manifest *out, const void *bytes, size_t len_bytes,
 {
 	const uint8_t *at = bytes;
 	struct le_reader r;
-	struct id hash;
 	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
 	if (len_bytes < HEAD_BYTES + 16 + ID_BYTES)
 		return err_set(e, ERR_CORRUPT, "is only %zu bytes long",
 		    len_bytes);
-	rc = hash_sha256(at, len_bytes - ID_BYTES, &hash, e);
-	if (rc != ERR_NONE)
-		return rc;
-	if (memcmp(hash.bytes, at + len_bytes - ID_BYTES, ID_BYTES) != 0)
-		return err_set(e, ERR_CORRUPT, "does not match its own hash");
-	rc = head_check(at, len_bytes, HEAD_MANIFEST, family, e);
+	rc = head_check_hashed(at, len_bytes, HEAD_MANIFEST, family, e);
 	if (rc != ERR_NONE)
 		return rc;
 	le_init(&r, at + HEAD_BYTES, len_bytes - HEAD_BYTES - ID_BYTES);

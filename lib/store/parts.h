@@ -41,6 +41,9 @@ void head_put(uint8_t at[HEAD_BYTES], enum head_kind kind,
  */
 enum err_code head_check(const uint8_t *bytes, size_t len_bytes,
     enum head_kind kind, const uint8_t *family, struct err *e) MUST_CHECK;
+/* The same of a file that ends with the SHA-256 of all before: that first. */
+enum err_code head_check_hashed(const uint8_t *bytes, size_t len_bytes,
+    enum head_kind kind, const uint8_t *family, struct err *e) MUST_CHECK;
 
 /* --- repo: the repository's directories and its lock --------------------- */
 
