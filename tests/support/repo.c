@@ -124,6 +124,12 @@ repo_end(struct store **st, struct session **se, struct writer **w)
 }
 
 void
+repo_work_end(struct repo_work *a)
+{
+	repo_end(&a->st, &a->se, &a->w);
+}
+
+void
 repo_noise(uint8_t *bytes, size_t len_bytes, uint64_t seed)
 {
 	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;

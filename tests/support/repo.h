@@ -34,6 +34,14 @@ void repo_begin(struct repo *r, struct store **st, struct session **se,
     struct writer **w);
 void repo_end(struct store **st, struct session **se, struct writer **w);
 
+/* The three of them, for OWNED(repo_work_end). */
+struct repo_work {
+	struct store *st;
+	struct session *se;
+	struct writer *w;
+};
+void repo_work_end(struct repo_work *a);
+
 /* Bytes that do not compress; the same for the same seed. */
 void repo_noise(uint8_t *bytes, size_t len_bytes, uint64_t seed);
 

@@ -33,18 +33,6 @@ teardown(void)
 	repo_remove(&r);
 }
 
-struct at_work {
-	struct store *st;
-	struct session *se;
-	struct writer *w;
-};
-
-static void
-at_work_end(struct at_work *a)
-{
-	repo_end(&a->st, &a->se, &a->w);
-}
-
 /* The nth chunk in its first version or its second, which differs a little. */
 static void
 chunk(uint8_t bytes[CHUNK_BYTES], uint64_t nth, bool second)
@@ -77,7 +65,7 @@ put(struct writer *w, uint64_t nth, bool second, bool as_difference)
 
 /* A snapshot of a file for each of the chunks. */
 static struct id
-commit(struct at_work *a, const struct id *chunks, size_t count)
+commit(struct repo_work *a, const struct id *chunks, size_t count)
 {
 	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
 	OWNED(snapshot_fini)
@@ -110,7 +98,7 @@ commit(struct at_work *a, const struct id *chunks, size_t count)
 static struct id
 back_up(bool second, bool as_difference)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct id chunks[CHUNKS];
 
 	repo_begin(&r, &a.st, &a.se, &a.w);
@@ -122,7 +110,7 @@ back_up(bool second, bool as_difference)
 static struct id
 id_of(uint64_t nth, bool second)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	uint8_t bytes[CHUNK_BYTES];
 	struct id id;
 
@@ -300,7 +288,7 @@ bend_first_copy(const struct id *id)
 
 START_TEST(a_damaged_copy_is_no_reason_to_drop_a_good_one)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	uint8_t bytes[CHUNK_BYTES];
 	struct id chunks[3], all;
 	struct err e = {0};
@@ -315,7 +303,7 @@ START_TEST(a_damaged_copy_is_no_reason_to_drop_a_good_one)
 	chunks[2] = put(a.w, 2, false, false);
 	all = commit(&a, chunks, 3);
 	(void)commit(&a, chunks, 1);
-	at_work_end(&a);
+	repo_work_end(&a);
 	bend_first_copy(&chunks[0]);
 	forget_and_collect(&all, true);
 	ck_assert(has(0, false));

@@ -37,19 +37,6 @@ teardown(void)
 	repo_remove(&r);
 }
 
-/* One writer at work. */
-struct at_work {
-	struct store *st;
-	struct session *se;
-	struct writer *w;
-};
-
-static void
-at_work_end(struct at_work *a)
-{
-	repo_end(&a->st, &a->se, &a->w);
-}
-
 static struct id
 plant(struct writer *w, uint64_t seed, size_t count)
 {
@@ -71,7 +58,7 @@ plant(struct writer *w, uint64_t seed, size_t count)
 }
 
 static enum err_code
-commit(struct at_work *a, const struct id *root, struct id *snapshot,
+commit(struct repo_work *a, const struct id *root, struct id *snapshot,
     struct err *e)
 {
 	OWNED(snapshot_fini)
@@ -91,7 +78,7 @@ commit(struct at_work *a, const struct id *root, struct id *snapshot,
 static struct id
 back_up(uint64_t seed, size_t count)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct err e = {0};
 	struct id root, id;
 
@@ -165,7 +152,7 @@ must_be_clean(void)
 static void
 must_hold(uint64_t seed, size_t count)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct writer_tally t;
 	struct id id;
 
@@ -260,7 +247,7 @@ END_TEST
 
 START_TEST(a_session_open_at_the_condemnation_is_waited_for)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct id first = back_up(1, 30), root, id;
 	struct collect_tally t;
 	struct err e = {0};
@@ -276,7 +263,7 @@ START_TEST(a_session_open_at_the_condemnation_is_waited_for)
 	ck_assert_uint_eq(t.freed_count, 0);
 	root = plant(a.w, 1, 30);
 	must(commit(&a, &root, &id, &e), &e);
-	at_work_end(&a);
+	repo_work_end(&a);
 	t = collected(0);
 	ck_assert_uint_le(t.freed_bytes, 4096); /* a page, at most */
 	must_be_clean();
@@ -286,7 +273,7 @@ END_TEST
 
 START_TEST(a_later_session_revives_what_it_relies_on)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct id first = back_up(1, 30), root, id;
 	struct collect_tally t;
 	struct writer_tally wt;
@@ -307,7 +294,7 @@ START_TEST(a_later_session_revives_what_it_relies_on)
 	ck_assert_uint_eq(t.freed_count, 0);
 	must(commit(&a, &root, &id, &e), &e);
 	ck_assert_uint_eq(condemned_count(), 0); /* revived by the commit */
-	at_work_end(&a);
+	repo_work_end(&a);
 	(void)collected(0);
 	must_be_clean();
 	must_hold(1, 30);
@@ -316,7 +303,7 @@ END_TEST
 
 START_TEST(what_is_beyond_revival_is_stored_again)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct id first = back_up(1, 30), root, id;
 	struct collect_tally t;
 	struct writer_tally wt;
@@ -331,7 +318,7 @@ START_TEST(what_is_beyond_revival_is_stored_again)
 	must(commit(&a, &root, &id, &e), &e);
 	writer_tally(a.w, &wt);
 	ck_assert_uint_ge(wt.new_chunks_count, 30);
-	at_work_end(&a);
+	repo_work_end(&a);
 	must_be_clean();
 	must_hold(1, 30);
 }
@@ -340,7 +327,7 @@ END_TEST
 /* What one session saw there may have gone when the next is opened. */
 START_TEST(a_store_that_stays_open_looks_again_in_its_next_session)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct id first = back_up(1, 30), root, id;
 	struct collect_tally t;
 	struct err e = {0};
@@ -356,7 +343,7 @@ START_TEST(a_store_that_stays_open_looks_again_in_its_next_session)
 	must(writer_new(&a.w, a.se, NULL, &e), &e);
 	root = plant(a.w, 1, 30);
 	must(commit(&a, &root, &id, &e), &e);
-	at_work_end(&a);
+	repo_work_end(&a);
 	must_be_clean();
 	must_hold(1, 30);
 }
@@ -388,7 +375,7 @@ END_TEST
 
 START_TEST(a_fenced_session_commits_nothing)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	OWNED(session_list_fini) struct session_list list = {0};
 	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
 	struct err e = {0};
@@ -414,7 +401,7 @@ END_TEST
 
 START_TEST(a_session_whose_file_somebody_removed_says_so)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct err e = {0};
 	struct id root, id;
 
@@ -449,7 +436,7 @@ END_TEST
 
 START_TEST(what_a_session_builds_on_cannot_be_forgotten)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct id first = back_up(1, 3), none = {{9}};
 	struct err e = {0};
 
@@ -457,7 +444,7 @@ START_TEST(what_a_session_builds_on_cannot_be_forgotten)
 	ck_assert_int_eq(session_pin(a.se, "housing", &none, &e), ERR_NOTFOUND);
 	must(session_pin(a.se, "housing", &first, &e), &e);
 	ck_assert_int_eq(forget(&first, &e), ERR_BUSY);
-	at_work_end(&a);
+	repo_work_end(&a);
 	must(forget(&first, &e), &e);
 	ck_assert_int_eq(forget(&first, &e), ERR_NONE); /* gone is gone */
 }
@@ -465,7 +452,7 @@ END_TEST
 
 START_TEST(what_a_session_builds_on_stays_also_when_it_cannot_be_read)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	OWNED(store_close) struct store *st = repo_open(&r, STORE_WRITE);
 	struct id first = back_up(1, 3);
 	struct forget_request rq = {.service = "housing",
@@ -485,7 +472,7 @@ START_TEST(what_a_session_builds_on_stays_also_when_it_cannot_be_read)
 	/* The number of pins is there, but not the pin. */
 	ck_assert_int_eq(ftruncate(a.se->fd, 60), 0);
 	ck_assert_int_ne(forget_run(st, &rq, &t, &e), ERR_NONE);
-	at_work_end(&a);
+	repo_work_end(&a);
 	must(forget_run(st, &rq, &t, &e), &e);
 	ck_assert_uint_eq(t.snapshots_count, 1);
 }
@@ -609,7 +596,7 @@ END_TEST
 static void
 push_empty_page(const struct id *page)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	OWNED(intake_free) struct intake *in = NULL;
 	OWNED(frame_coder_free) struct frame_coder *coder = NULL;
 	OWNED(pack_writer_free) struct pack_writer *pw = NULL;
@@ -684,7 +671,7 @@ START_TEST(what_nobody_committed_goes_too)
 
 	(void)back_up(1, 3);
 	{
-		OWNED(at_work_end) struct at_work a = {0};
+		OWNED(repo_work_end) struct repo_work a = {0};
 
 		repo_begin(&r, &a.st, &a.se, &a.w);
 		(void)repo_put(a.w, 500, FILE_BYTES);
@@ -714,7 +701,7 @@ END_TEST
 
 START_TEST(packs_that_are_partly_used_are_repacked)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct id both, root, one;
 	struct collect_tally t;
 	struct err e = {0};
@@ -723,7 +710,7 @@ START_TEST(packs_that_are_partly_used_are_repacked)
 	repo_begin(&r, &a.st, &a.se, &a.w);
 	root = plant(a.w, 3, 1); /* one chunk of a frame: resealed */
 	must(commit(&a, &root, &one, &e), &e);
-	at_work_end(&a);
+	repo_work_end(&a);
 	root = back_up(21, 15); /* whole frames: copied */
 	must(forget(&both, &e), &e);
 	must(collect(0, 0, &t, &e), &e);
@@ -765,7 +752,7 @@ bend_the_new_ones(void)
 
 START_TEST(a_pack_does_not_go_for_a_copy_that_cannot_be_read)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct id both = back_up(1, 40), root, one;
 	struct collect_tally t;
 	struct err e = {0};
@@ -773,7 +760,7 @@ START_TEST(a_pack_does_not_go_for_a_copy_that_cannot_be_read)
 	repo_begin(&r, &a.st, &a.se, &a.w);
 	root = plant(a.w, 3, 1);
 	must(commit(&a, &root, &one, &e), &e);
-	at_work_end(&a);
+	repo_work_end(&a);
 	must(forget(&both, &e), &e);
 	must(collect(COLLECT_UNDELETE_AGE_NS, 0, &t, &e), &e);
 	ck_assert_uint_gt(t.repacked_count, 0);
@@ -786,7 +773,7 @@ END_TEST
 
 START_TEST(a_repacking_that_died_leaves_one_copy_in_the_end)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct id both = back_up(1, 40), root, one;
 	struct collect_tally t;
 	struct err e = {0};
@@ -795,7 +782,7 @@ START_TEST(a_repacking_that_died_leaves_one_copy_in_the_end)
 	repo_begin(&r, &a.st, &a.se, &a.w);
 	root = plant(a.w, 3, 1);
 	must(commit(&a, &root, &one, &e), &e);
-	at_work_end(&a);
+	repo_work_end(&a);
 	must(forget(&both, &e), &e);
 	fail_with = EIO;
 	for (fail_at = 1; !done; fail_at += 5) {
@@ -849,7 +836,7 @@ START_TEST(a_failing_forget_leaves_no_point_without_its_snapshot)
 	bool done = false;
 
 	for (int nth = 1; !done; nth++) {
-		OWNED(at_work_end) struct at_work a = {0};
+		OWNED(repo_work_end) struct repo_work a = {0};
 		struct id gone = back_up(1000, 2);
 		struct point p = {.service = "housing", .snapshots_count = 1};
 		struct err e = {0};
@@ -857,7 +844,7 @@ START_TEST(a_failing_forget_leaves_no_point_without_its_snapshot)
 		repo_begin(&r, &a.st, &a.se, &a.w);
 		p.snapshots[0] = gone;
 		must(point_commit(a.se, &p, &e), &e);
-		at_work_end(&a);
+		repo_work_end(&a);
 		fail_at = nth;
 		fail_with = EIO;
 		(void)forget(&gone, &e);

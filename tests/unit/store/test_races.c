@@ -37,18 +37,6 @@ teardown(void)
 	repo_remove(&r);
 }
 
-struct at_work {
-	struct store *st;
-	struct session *se;
-	struct writer *w;
-};
-
-static void
-at_work_end(struct at_work *a)
-{
-	repo_end(&a->st, &a->se, &a->w);
-}
-
 static enum err_code
 collect(struct store *st, int64_t age_ns, struct err *e)
 {
@@ -111,7 +99,7 @@ static int puts_count;
 static void
 put_and_go(void)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	struct err e = {0};
 
 	if (is_locked(r.path)) {
@@ -154,7 +142,7 @@ static char copy_path[64];
 static void
 make_pack(void)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	OWNED(fdio_close) int fd = -1;
 	struct err e = {0};
 
@@ -264,7 +252,7 @@ END_TEST
 
 /* A chunk, and as a difference from it another. */
 static struct id
-put_difference(struct at_work *a, bool both)
+put_difference(struct repo_work *a, bool both)
 {
 	uint8_t bytes[CHUNK_BYTES];
 	struct id base, id;
@@ -292,12 +280,12 @@ put_difference(struct at_work *a, bool both)
 /* Only the difference was revived: then it waits anew, and its base with it. */
 START_TEST(a_base_waits_for_the_differences_from_it)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	OWNED(store_close) struct store *st = NULL;
 
 	repo_begin(&r, &a.st, &a.se, &a.w);
 	(void)put_difference(&a, true);
-	at_work_end(&a);
+	repo_work_end(&a);
 	collected(COLLECT_UNDELETE_AGE_NS); /* both are condemned */
 	repo_begin(&r, &a.st, &a.se, &a.w);
 	(void)put_difference(&a, false);
@@ -311,7 +299,7 @@ END_TEST
 /* A pack that no segment names has nobody who relies on it. */
 START_TEST(a_stray_that_outlived_its_bases_is_no_damage)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	OWNED(store_close) struct store *st = NULL;
 	struct check_options opt = {.depth = CHECK_OPEN, .on_damage = tell};
 	struct check_tally t = {0};
@@ -328,7 +316,7 @@ START_TEST(a_stray_that_outlived_its_bases_is_no_damage)
 	snprintf(name, sizeof(name), "%s/packs/%s", r.path, path);
 	snprintf(copy, sizeof(copy), "%s/kept", r.dir);
 	ck_assert_int_eq(link(name, copy), 0);
-	at_work_end(&a);
+	repo_work_end(&a);
 	collected(0); /* both go */
 	ck_assert_int_eq(rename(copy, name), 0);
 	st = repo_open(&r, STORE_READ);
@@ -355,7 +343,7 @@ stray_is_there(void)
 /* A writer may be about to list just that file. */
 START_TEST(a_segment_of_no_list_stays_while_somebody_writes)
 {
-	OWNED(at_work_end) struct at_work a = {0};
+	OWNED(repo_work_end) struct repo_work a = {0};
 	char path[160];
 
 	snprintf(path, sizeof(path), "%s/index/%s", r.path, stray);
@@ -364,7 +352,7 @@ START_TEST(a_segment_of_no_list_stays_while_somebody_writes)
 	repo_begin(&r, &a.st, &a.se, &a.w);
 	collected(0);
 	ck_assert(stray_is_there());
-	at_work_end(&a);
+	repo_work_end(&a);
 	collected(0);
 	ck_assert(!stray_is_there());
 }
