@@ -185,6 +185,15 @@ install: all
 	install -m 755 $(BUILD)/bascule $(DESTDIR)$(PREFIX)/bin/bascule
 	install -m 755 $(BUILD)/basculed $(DESTDIR)$(PREFIX)/sbin/basculed
 	cp -R policies/. $(DESTDIR)$(PREFIX)/share/doc/bascule/policies/
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BUILD)/bascule completion bash \
+	    >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/bascule
+	$(BUILD)/bascule completion zsh \
+	    >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bascule
+	$(BUILD)/bascule completion fish \
+	    >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/bascule.fish
 	install -m 644 README.md docs/schema/bascule.schema.json \
 	    $(DESTDIR)$(PREFIX)/share/doc/bascule/
 

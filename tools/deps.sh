@@ -13,7 +13,7 @@ libgfshare-dev"
 demo="openssh-server openssh-client postgresql-15 tzdata"
 test="python3 check clang clang-format libclang-rt-14-dev valgrind acl attr
 rsync strace sqlite3 zstd libarchive-tools xfsprogs btrfs-progs
-mariadb-server-core mariadb-client"
+mariadb-server-core mariadb-client zsh fish"
 bench="restic borgbackup rsync zstd postgresql-15 postgresql-contrib openssl
 python3 time"
 
