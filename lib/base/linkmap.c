@@ -1,5 +1,6 @@
 #include <bascule/base/linkmap.h>
 
+#include <bascule/base/rand.h>
 #include <string.h>
 
 #define FIRST_COUNT 256
@@ -11,14 +12,23 @@ linkmap_fini(struct linkmap *m)
 	memset(m, 0, sizeof *m);
 }
 
-/* Its slot, or the free one it belongs into.  Groups are hashes already. */
+static uint64_t
+hash_of(const struct linkmap *m, const uint8_t *group)
+{
+	uint64_t half[2];
+	unsigned __int128 product;
+
+	memcpy(half, group, sizeof half);
+	product =
+	    (unsigned __int128)(half[0] ^ m->key[0]) * (half[1] ^ m->key[1]);
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Its slot, or the free one it belongs into. */
 static struct linkmap_group *
 slot_of(const struct linkmap *m, const uint8_t *group)
 {
-	uint64_t at;
-
-	memcpy(&at, group, sizeof at);
-	for (;; at++) {
+	for (uint64_t at = hash_of(m, group);; at++) {
 		struct linkmap_group *s = &m->slots[at & (m->slots_count - 1)];
 
 		if (s->count == 0 ||
@@ -32,6 +42,7 @@ grow(struct linkmap *m, struct err *e)
 {
 	struct linkmap bigger = {.count = m->count};
 
+	rand_bytes(bigger.key, sizeof bigger.key);
 	bigger.slots_count =
 	    m->slots_count == 0 ? FIRST_COUNT : m->slots_count * 2;
 	bigger.slots = calloc(bigger.slots_count, sizeof *bigger.slots);

@@ -17,6 +17,7 @@ struct step {
 	struct buf high; /* and the last is this one, if has_high */
 	bool has_low, has_high;
 	uint64_t items_count, seen_count; /* promised, and met so far */
+	uint64_t first_nth;               /* of its first item */
 	struct buf last;                  /* path of the last cell */
 	bool begun;
 	bool loaded; /* body and refs are those of id */
@@ -163,6 +164,7 @@ child_push(struct cursor *c, const struct cell *cell, uint64_t items_count,
 		return rc;
 	s->has_high = true;
 	s->items_count = items_count;
+	s->first_nth = c->nth;
 	memcpy(id.bytes, cell->refs, ID_BYTES);
 	rc = step_load(c, s, up->pr.level == 1 ? STORE_LEAF : STORE_INNER, &id,
 	    e);
@@ -424,20 +426,67 @@ rewind_to(struct cursor *c, enum seeking how, struct err *e)
 	return ERR_NONE;
 }
 
+static int
+compare_seek(const struct cursor *c, const struct buf *path)
+{
+	return path_compare((const char *)path->bytes, path->len_bytes,
+	    (const char *)c->seek.bytes, c->seek.len_bytes);
+}
+
+/* Does all of the step's page lie before the place? */
+static bool
+is_passed(const struct cursor *c, const struct step *s, enum seeking how)
+{
+	if (how == SEEK_PATH)
+		return compare_seek(c, &s->high) < 0;
+	return c->seek_nth >= s->first_nth &&
+	    c->seek_nth - s->first_nth >= s->items_count;
+}
+
+/* Does the place lie before what was not given yet? */
+static bool
+is_over(const struct cursor *c, enum seeking how)
+{
+	const struct step *s = &c->steps[c->depth - 1];
+
+	return how == SEEK_PATH ? !s->begun || compare_seek(c, &s->last) >= 0
+				: c->seek_nth < c->nth;
+}
+
+/*
+ * Who looks up one after another what was just listed goes on from here; a scan
+ * from the root takes as long as a thousand such steps.
+ */
+static enum err_code
+go_to(struct cursor *c, enum seeking how, struct err *e)
+{
+	if (c->ended || c->held || c->waiting)
+		return rewind_to(c, how, e);
+	while (c->depth > 1 && is_passed(c, &c->steps[c->depth - 1], how)) {
+		const struct step *s = &c->steps[--c->depth];
+
+		c->nth = s->first_nth + s->items_count;
+	}
+	if (is_over(c, how))
+		return rewind_to(c, how, e);
+	c->seeking = how;
+	return ERR_NONE;
+}
+
 enum err_code
 cursor_seek(struct cursor *c, const char *path, size_t path_bytes,
     struct err *e)
 {
 	enum err_code rc = buf_set(&c->seek, path, path_bytes, e);
 
-	return rc == ERR_NONE ? rewind_to(c, SEEK_PATH, e) : rc;
+	return rc == ERR_NONE ? go_to(c, SEEK_PATH, e) : rc;
 }
 
 enum err_code
 cursor_seek_nth(struct cursor *c, uint64_t nth, struct err *e)
 {
 	c->seek_nth = nth;
-	return rewind_to(c, SEEK_NTH, e);
+	return go_to(c, SEEK_NTH, e);
 }
 
 uint64_t

@@ -38,9 +38,11 @@ begin latest:local/many at
 is 'a big directory lists whole' "$(ls "at$PWD/many" | sort -n | cksum)" \
     "$(seq 20000 | cksum)"
 is '... each once' "$(find "at$PWD/many" -type f | wc -l)" 20000
-(cd "at$PWD" && exec sleep 60) &
+mkfifo inside
+(cd "at$PWD" && echo >"$WORK/inside" && exec sleep 60) &
 busy=$!
 remember $busy
+read -r _ <inside
 kill -TERM $mount
 ended 'ended by a signal while somebody is in it' 0
 kill $busy 2>/dev/null

@@ -3,7 +3,8 @@
 
 /*
  * Groups of hard links (entry.h's link_group): which item came first, and how
- * many there are.  Some 32 bytes a group.
+ * many there are.  Some 32 bytes a group.  Who forges groups cannot know which
+ * of them meet in one slot.
  */
 
 #include <stddef.h>
@@ -24,6 +25,7 @@ struct linkmap {
 	struct linkmap_group *slots;
 	size_t slots_count; /* a power of two */
 	size_t count;
+	uint64_t key[2]; /* random, of this map */
 };
 
 void linkmap_fini(struct linkmap *m);

@@ -210,6 +210,33 @@ START_TEST(a_cursor_goes_anywhere_by_path_and_by_place)
 }
 END_TEST
 
+/* Onwards it need not begin at the root, and arrives at the same. */
+START_TEST(a_cursor_goes_on_from_where_it_is)
+{
+	static enum fate all[COUNT];
+	struct id root = plant(all);
+	OWNED(cursor_close) struct cursor *c = NULL;
+	struct items_random rand = {5};
+	const struct item *it;
+	struct err e = {0};
+
+	must(cursor_open(&c, st, &root, "", 0, &e), &e);
+	for (uint64_t most = 2; most < COUNT; most *= 3)
+		for (size_t i = 0; i < COUNT;
+		     i += (size_t)items_below(&rand, most)) {
+			if (items_below(&rand, 2) == 0)
+				must(cursor_seek_nth(c, i, &e), &e);
+			else
+				must(cursor_seek(c, paths[i], strlen(paths[i]),
+					 &e),
+				    &e);
+			must(cursor_next(c, &it, &e), &e);
+			ck_assert_str_eq(it->entry.path.bytes, paths[i]);
+			ck_assert_uint_eq(cursor_nth(c), i);
+		}
+}
+END_TEST
+
 START_TEST(a_page_that_is_not_entered_is_passed_over)
 {
 	static enum fate all[COUNT];
@@ -387,6 +414,7 @@ suite_store_treediff(void)
 	tcase_add_test(t, a_long_run_may_be_missing_from_either);
 	tcase_add_test(t, parts_of_a_tree_are_compared_under_any_two_paths);
 	tcase_add_test(t, a_cursor_goes_anywhere_by_path_and_by_place);
+	tcase_add_test(t, a_cursor_goes_on_from_where_it_is);
 	tcase_add_test(t, a_page_that_is_not_entered_is_passed_over);
 	tcase_add_test(t,
 	    what_another_tree_had_is_neither_given_nor_looked_at_again);
