@@ -24,7 +24,7 @@ TEST_SRC   := $(wildcard tests/unit/*/*.c tests/support/*.c)
 HEADERS    := $(wildcard include/bascule/*.h include/bascule/*/*.h lib/*/*.h)
 obj         = $(patsubst %.c,$(BUILD)/%.o,$(1))
 WRAPPED    := $(shell sh tools/wrapped.sh \
-    tests/support/fault.c tests/support/fault_process.c)
+    tests/support/fault.c tests/support/fault_process.c tests/support/chance.c)
 
 # A line a step; V=1 shows the commands.
 Q   := $(if $(V),,@)

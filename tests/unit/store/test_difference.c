@@ -191,9 +191,9 @@ START_TEST(changed_chunks_are_stored_as_differences)
 }
 END_TEST
 
-START_TEST(what_was_put_in_or_taken_out_does_not_shift_the_bases)
+START_TEST(what_was_put_in_does_not_shift_the_bases)
 {
-	OWNED(content_fini) struct content first, more, less;
+	OWNED(content_fini) struct content first, more;
 
 	(void)save(NULL, FILE_BYTES, ROOM_BYTES, &first);
 	memmove(bytes + 5000 + 333, bytes + 5000, FILE_BYTES - 5000);
@@ -202,10 +202,34 @@ START_TEST(what_was_put_in_or_taken_out_does_not_shift_the_bases)
 	ck_assert_uint_lt(save(&first, FILE_BYTES + 333, 30000, &more),
 	    SMALL_BYTES);
 	(void)read_back(&more);
-	memmove(bytes + 9000, bytes + 30000, FILE_BYTES + 333 - 30000);
-	ck_assert_uint_lt(save(&more, FILE_BYTES + 333 - 21000, 30000, &less),
-	    SMALL_BYTES);
-	(void)read_back(&less);
+}
+END_TEST
+
+/*
+ * The chunks behind what is taken out end in new places until one ends where an
+ * old one did.  While none has, nobody knows how far the bytes moved: so that
+ * little is stored is asked of some of several.
+ */
+START_TEST(what_was_taken_out_does_not_shift_the_bases)
+{
+	size_t len_bytes = FILE_BYTES, out_bytes = 21000, at = 9000;
+	OWNED(content_fini) struct content before;
+	unsigned small_count = 0;
+
+	(void)save(NULL, len_bytes, ROOM_BYTES, &before);
+	for (int i = 0; i < 8; i++, at += 25000) {
+		struct content after;
+		uint64_t stored;
+
+		len_bytes -= out_bytes;
+		memmove(bytes + at, bytes + at + out_bytes, len_bytes - at);
+		stored = save(&before, len_bytes, 30000, &after);
+		small_count += stored < 3500;
+		(void)read_back(&after);
+		content_fini(&before);
+		before = after;
+	}
+	ck_assert_uint_ge(small_count, 3);
 }
 END_TEST
 
@@ -680,8 +704,8 @@ suite_store_difference(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, changed_chunks_are_stored_as_differences);
-	tcase_add_test(tc,
-	    what_was_put_in_or_taken_out_does_not_shift_the_bases);
+	tcase_add_test(tc, what_was_put_in_does_not_shift_the_bases);
+	tcase_add_test(tc, what_was_taken_out_does_not_shift_the_bases);
 	tcase_add_test(tc,
 	    the_same_chunks_come_out_with_and_without_what_came_before);
 	tcase_add_test(tc, versions_upon_versions_never_lie_too_deep);
