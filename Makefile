@@ -194,6 +194,8 @@ install: all
 	    >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bascule
 	$(BUILD)/bascule completion fish \
 	    >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/bascule.fish
+	for page in man/*; do install -D -m 644 $$page \
+	    $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	install -m 644 README.md docs/schema/bascule.schema.json \
 	    $(DESTDIR)$(PREFIX)/share/doc/bascule/
 

@@ -9,7 +9,7 @@ logs=build/test-logs
 mkdir -p "$logs"
 rm -rf "$logs"/*
 jobs=$(nproc)
-: "${MAKE:=make}" "${FUZZ_SECONDS:=5}"
+: "${MAKE:=make}" "${FUZZ_SECONDS:=3}"
 STEPS=${STEPS:-house build unit model clang valgrind scenario fuzz}
 
 # What a log says of itself: check's lines, and "N passed, N failed".

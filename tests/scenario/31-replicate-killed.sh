@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 top=$PWD
 BUILD=${BUILD:-build}
 bascule=$top/$BUILD/bascule
-ROUNDS=${ROUNDS:-6}
+ROUNDS=${ROUNDS:-4}
 work=$(mktemp -d)
 . tests/support/sshd.sh
 mounted=
