@@ -356,7 +356,8 @@ run(struct cli *cli)
 	if (take_all(cli, &r, &e) != ERR_NONE)
 		return e.code == ERR_INPUT ? cli_wrong_use(cli, "%s", e.text)
 					   : cli_fail(cli, &e);
-	status = cli_repository_open(cli, STORE_WRITE, CLI_KEYS_NEEDED, &repo);
+	status = cli_repository_open(cli, STORE_WRITE,
+	    r.opt.dry_run ? CLI_KEYS_NEEDED : CLI_KEYS_WRITE, &repo);
 	if (status != EXITCODE_DONE)
 		return status;
 	cli_watch_begin(&watch, cli, "backing up", &r.opt.watch);

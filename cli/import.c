@@ -193,7 +193,8 @@ run(struct cli *cli)
 					   : cli_fail(cli, &e);
 	if (open_archive(cli, &r, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
-	status = cli_repository_open(cli, STORE_WRITE, CLI_KEYS_NEEDED, &repo);
+	status = cli_repository_open(cli, STORE_WRITE,
+	    r.opt.dry_run ? CLI_KEYS_NEEDED : CLI_KEYS_WRITE, &repo);
 	if (status != EXITCODE_DONE)
 		return status;
 	cli_watch_begin(&watch, cli, "importing", &r.opt.watch);

@@ -1,6 +1,7 @@
 /*
  * bascule key canary: do the shares, or the key in the safe, still open the
- * repository?  What came of it is kept with the other state of this machine.
+ * repository?  What came of it is kept with the other state of this machine,
+ * and told to the daemon, when there is one, for the ledger.
  */
 
 #include <errno.h>
@@ -17,6 +18,8 @@
 
 #include "key.h"
 
+#define ANSWER_TIMEOUT_MS 30000
+
 struct canary {
 	struct cli *cli;
 	struct keyring *keys;
@@ -24,6 +27,7 @@ struct canary {
 	struct grant_drill drill;
 	struct id recipient;
 	struct buf recorded; /* where */
+	char site[96];       /* whose ledger has it; "" */
 };
 
 static void
@@ -34,9 +38,16 @@ canary_fini(struct canary *c)
 	buf_fini(&c->recorded);
 }
 
+static const char *
+tried(struct canary *c)
+{
+	return c->key_path.len_bytes > 0 ? buf_text(&c->key_path)
+					 : "of these shares";
+}
+
 /* The key that is tried: of the shares, of --key-file, or the one in use. */
 static enum err_code
-take_key(struct canary *c, struct err *e)
+take_key(struct canary *c, const struct store *st, struct err *e)
 {
 	const struct cli *cli = c->cli;
 	const char *path = cli_value(cli, "key-file");
@@ -52,12 +63,17 @@ take_key(struct canary *c, struct err *e)
 			rc = keys_load(&c->keys, buf_text(&c->key_path),
 			    cli_passphrase_file(cli), e);
 	}
+	if (rc == ERR_NONE)
+		rc = cli_key_fits(st, c->keys, tried(c), e);
 	if (rc != ERR_NONE)
 		return rc;
-	if (!keyring_can_read(c->keys))
-		return err_set(e, ERR_KEY,
-		    "this key cannot read: it is none "
-		    "to escrow");
+	if (!keyring_can_read(c->keys)) {
+		err_set(e, ERR_KEY,
+		    "the key file '%s' cannot read: it is none to escrow",
+		    tried(c));
+		return err_hint(e,
+		    "try the escrow key (--key-file), or shares of it");
+	}
 	return recipients_id(keyring_own_public(c->keys), &c->recipient, e);
 }
 
@@ -109,6 +125,13 @@ describe(struct wire_value *v, const struct canary *c)
 	wire_add_uint(v, "shares", (uint64_t)c->cli->operands_count);
 	wire_add_uint(v, "sessions", c->drill.sessions_count);
 	wire_add_uint(v, "opened", c->drill.opened_count);
+	wire_add_uint(v, "unread", c->drill.unread_count);
+}
+
+static void
+describe_result(struct wire_value *v, const struct canary *c)
+{
+	describe(v, c);
 	wire_add_bool(v, "proved",
 	    c->drill.opened_count == c->drill.sessions_count &&
 		c->drill.unread_count == 0);
@@ -139,11 +162,50 @@ record(struct canary *c, struct err *e)
 	rc = wire_new(&v, "canary", e);
 	if (rc != ERR_NONE)
 		return rc;
-	describe(v, c);
+	describe_result(v, c);
 	rc = wire_send(fd, v, e);
 	if (rc == ERR_NONE && fsync(fd) != 0)
 		rc = err_sys(e, "cannot flush '%s'", buf_text(&c->recorded));
 	return rc;
+}
+
+/* The daemon's ledger has it, too: ERR_NOTFOUND when there is none here. */
+static enum err_code
+tell_daemon(struct canary *c, struct err *e)
+{
+	OWNED(wire_client_close) struct wire_client *client = NULL;
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_client_open(&client, c->cli->socket, e);
+
+	if (rc == ERR_NONE)
+		rc = wire_new(&v, NULL, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "cmd", "key canary");
+	describe(v, c);
+	wire_add_text(v, "repository", c->cli->repository);
+	rc = wire_client_ask(client, v, e);
+	wire_free(&v);
+	if (rc == ERR_NONE)
+		rc = wire_client_next(client, ANSWER_TIMEOUT_MS, &v, e);
+	if (rc != ERR_NONE || v == NULL)
+		return rc;
+	snprintf(c->site, sizeof(c->site), "%s",
+	    wire_take_text(v, "site", "?"));
+	return ERR_NONE;
+}
+
+static void
+tell(struct canary *c)
+{
+	struct err e = {0};
+	enum err_code rc = tell_daemon(c, &e);
+
+	if (rc == ERR_NOTFOUND)
+		cli_warn(c->cli,
+		    "no daemon answers here: no ledger knows of this drill");
+	else if (rc != ERR_NONE)
+		cli_warn(c->cli, "the daemon has not recorded it: %s", e.text);
 }
 
 static int
@@ -164,7 +226,9 @@ report(struct canary *c)
 	if (c->cli->json) {
 		if (wire_new(&v, "summary", &e) != ERR_NONE)
 			return cli_fail(c->cli, &e);
-		describe(v, c);
+		describe_result(v, c);
+		if (c->site[0] != '\0')
+			wire_add_text(v, "site", c->site);
 		return cli_line(c->cli, &v) == EXITCODE_DONE ? status
 							     : EXITCODE_FAILED;
 	}
@@ -177,6 +241,8 @@ report(struct canary *c)
 		cli_print_name(buf_text(&c->recorded), c->recorded.len_bytes);
 		putchar('\n');
 	}
+	if (c->site[0] != '\0')
+		printf("recorded in the ledger of site %s\n", c->site);
 	return status;
 }
 
@@ -193,10 +259,10 @@ run(struct cli *cli)
 	status = cli_repository_open(cli, STORE_READ, CLI_KEYS_NONE, &repo);
 	if (status != EXITCODE_DONE)
 		return status;
-	cli_repository_close(&repo);
-	if (take_key(&c, &e) != ERR_NONE || drill(&c, &e) != ERR_NONE ||
-	    record(&c, &e) != ERR_NONE)
+	if (take_key(&c, repo.store, &e) != ERR_NONE ||
+	    drill(&c, &e) != ERR_NONE || record(&c, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
+	tell(&c);
 	return report(&c);
 }
 

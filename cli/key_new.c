@@ -117,6 +117,8 @@ make(const struct cli *cli, struct store *st, struct made *m, struct err *e)
 	OWNED(buf_fini) struct buf path = {0};
 	enum err_code rc = cli_key_from(cli, &from, &path, e);
 
+	if (rc == ERR_NONE && st != NULL)
+		rc = cli_key_fits(st, from, buf_text(&path), e);
 	if (rc == ERR_NONE)
 		rc = cli_key_passphrase(cli, &passphrase, e);
 	if (rc == ERR_NONE)

@@ -71,8 +71,27 @@ write_all(struct splitting *s, const char *prefix, struct err *e)
 	return rc;
 }
 
+/* st: what the key must open, NULL when a file was named.  A key that cannot
+ * read is none to escrow. */
 static enum err_code
-split(const struct cli *cli, struct splitting *s, struct err *e)
+check_key(struct splitting *s, const struct store *st, const struct keyring *k,
+    struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	if (st != NULL)
+		rc = cli_key_fits(st, k, buf_text(&s->key_path), e);
+	if (rc != ERR_NONE || keyring_can_read(k))
+		return rc;
+	err_set(e, ERR_KEY,
+	    "the key file '%s' cannot read: its shares would restore nothing",
+	    buf_text(&s->key_path));
+	return err_hint(e, "split the escrow key, or the operations key");
+}
+
+static enum err_code
+split(const struct cli *cli, const struct store *st, struct splitting *s,
+    struct err *e)
 {
 	OWNED(keyring_free) struct keyring *k = NULL;
 	const char *prefix = cli_value(cli, "output");
@@ -81,6 +100,8 @@ split(const struct cli *cli, struct splitting *s, struct err *e)
 	if (rc == ERR_NONE)
 		rc = keys_load(&k, buf_text(&s->key_path),
 		    cli_passphrase_file(cli), e);
+	if (rc == ERR_NONE)
+		rc = check_key(s, st, k, e);
 	if (rc == ERR_NONE)
 		rc = shares_split(s->texts, k, s->threshold, s->count, e);
 	if (rc != ERR_NONE)
@@ -132,7 +153,9 @@ split_report(struct cli *cli, struct splitting *s)
 static int
 run_split(struct cli *cli)
 {
+	OWNED(cli_repository_close) struct cli_repository repo = {0};
 	OWNED(splitting_fini) struct splitting s = {0};
+	int status = EXITCODE_DONE;
 	const char *k = cli_value(cli, "threshold");
 	const char *n = cli_value(cli, "shares");
 	uint64_t threshold, count;
@@ -149,7 +172,12 @@ run_split(struct cli *cli)
 		return cli_wrong_use(cli, "which key? give its file, or -r");
 	s.threshold = (unsigned)threshold;
 	s.count = (unsigned)count;
-	if (split(cli, &s, &e) != ERR_NONE)
+	if (cli->operands_count == 0)
+		status =
+		    cli_repository_open(cli, STORE_READ, CLI_KEYS_NONE, &repo);
+	if (status != EXITCODE_DONE)
+		return status;
+	if (split(cli, repo.store, &s, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
 	return split_report(cli, &s);
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bascule/base/text.h>
 #include <bascule/job.h>
 
 enum err_code
@@ -51,10 +52,56 @@ cli_passphrase_file(const struct cli *cli)
 	return path;
 }
 
+enum err_code
+cli_key_fits(const struct store *st, const struct keyring *k, const char *path,
+    struct err *e)
+{
+	char family[TEXT_HEX_BYTES(RECIPIENTS_FAMILY_BYTES)];
+	char wanted[TEXT_HEX_BYTES(RECIPIENTS_FAMILY_BYTES)];
+
+	if (memcmp(keyring_family(k), store_family(st),
+		RECIPIENTS_FAMILY_BYTES) == 0)
+		return ERR_NONE;
+	err_set(e, ERR_KEY,
+	    "the key file '%s' is of another repository family (%s) than this "
+	    "repository (%s)",
+	    path, text_hex(keyring_family(k), RECIPIENTS_FAMILY_BYTES, family),
+	    text_hex(store_family(st), RECIPIENTS_FAMILY_BYTES, wanted));
+	return err_hint(e,
+	    "set BASCULE_KEY_FILE to the key made with this repository, or to "
+	    "its escrow key; key show prints a key file's family");
+}
+
+/* Is the key one that can do what it is wanted for? */
+static enum err_code
+check_role(const struct cli *cli, const struct keyring *k, enum cli_keys wanted,
+    const char *path, struct err *e)
+{
+	if (wanted == CLI_KEYS_NEEDED && !keyring_can_read(k)) {
+		err_set(e, ERR_KEY,
+		    "the key file '%s' may write and not read: '%s' needs one "
+		    "that reads",
+		    path, cli->command->name);
+		return err_hint(e,
+		    "set BASCULE_KEY_FILE to the operations key, the escrow "
+		    "key, or one made with key new --role read");
+	}
+	if (wanted == CLI_KEYS_WRITE && !keyring_can_write(k)) {
+		err_set(e, ERR_KEY,
+		    "the key file '%s' may not write: '%s' needs one that does",
+		    path, cli->command->name);
+		return err_hint(e,
+		    "set BASCULE_KEY_FILE to the operations key, or to one "
+		    "made with key new --role write");
+	}
+	return ERR_NONE;
+}
+
 static enum err_code
 open_keys(struct cli *cli, enum store_access how, enum cli_keys keys,
     struct cli_repository *out, struct err *e)
 {
+	const char *named = getenv("BASCULE_KEY_FILE");
 	OWNED(buf_fini) struct buf path = {0};
 	enum err_code rc;
 
@@ -63,20 +110,17 @@ open_keys(struct cli *cli, enum store_access how, enum cli_keys keys,
 	rc = cli_key_file(cli, &path, e);
 	if (rc != ERR_NONE)
 		return rc;
-	if (keys == CLI_KEYS_OPTIONAL && access(buf_text(&path), F_OK) != 0)
+	if (keys == CLI_KEYS_OPTIONAL && (named == NULL || *named == '\0') &&
+	    access(buf_text(&path), F_OK) != 0)
 		return ERR_NONE;
 	rc =
 	    keys_load(&out->keys, buf_text(&path), cli_passphrase_file(cli), e);
-	if (rc != ERR_NONE || how != STORE_READ || keys != CLI_KEYS_NEEDED ||
-	    keyring_can_read(out->keys))
-		return rc;
-	err_set(e, ERR_KEY,
-	    "the key file '%s' may write and not read: '%s' needs one that "
-	    "reads",
-	    buf_text(&path), cli->command->name);
-	return err_hint(e,
-	    "set BASCULE_KEY_FILE to the operations key, the escrow key, or "
-	    "one made with key new --role read");
+	if (rc == ERR_NONE)
+		rc = cli_key_fits(out->store, out->keys, buf_text(&path), e);
+	/* Who opens for writing and reads as well is judged by the store. */
+	if (rc == ERR_NONE && (how == STORE_READ || keys == CLI_KEYS_WRITE))
+		rc = check_role(cli, out->keys, keys, buf_text(&path), e);
+	return rc;
 }
 
 /* Something is there, or in its way, that can be no repository. */
@@ -109,9 +153,9 @@ cli_repository_open(struct cli *cli, enum store_access access,
 		    "mounted? 'bascule -r REPOSITORY init' makes a new one");
 		return cli_fail_as(cli, &e, EXITCODE_NO_REPOSITORY);
 	}
-	store_close(&out->store);
 	if (rc == ERR_NONE)
 		rc = open_keys(cli, access, keys, out, &e);
+	store_close(&out->store);
 	if (rc == ERR_NONE) {
 		opt.keyring = out->keys;
 		opt.network_fs_allowed = cli_has(cli, "network-fs");

@@ -10,8 +10,9 @@
 
 enum cli_keys {
 	CLI_KEYS_NONE,     /* works without any */
-	CLI_KEYS_OPTIONAL, /* better with */
-	CLI_KEYS_NEEDED    /* for reading: one that may read */
+	CLI_KEYS_OPTIONAL, /* better with; one that is named must be there */
+	CLI_KEYS_NEEDED,   /* for reading: one that may read */
+	CLI_KEYS_WRITE     /* one that may write */
 };
 
 struct cli_repository {
@@ -34,6 +35,10 @@ void cli_repository_close(struct cli_repository *r);
  */
 const struct keyring *cli_repository_keys(struct cli *cli,
     struct cli_repository *r);
+
+/* ERR_KEY: the key from that file is not of the repository's family. */
+enum err_code cli_key_fits(const struct store *st, const struct keyring *k,
+    const char *path, struct err *e) MUST_CHECK;
 
 /* Where the key of the repository lies unless BASCULE_KEY_FILE says. */
 enum err_code cli_key_file(const struct cli *cli, struct buf *out,

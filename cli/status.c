@@ -95,6 +95,14 @@ reply(struct live *l, const char *type, struct wire_value *v)
 	if (wire_take_uint(v, "links_down", 0) > 0)
 		printf("links down: %llu (see 'bascule links')\n",
 		    (unsigned long long)wire_take_uint(v, "links_down", 0));
+	if (!wire_has(v, "escrow_tried"))
+		puts("the escrow key was never tried: bascule -r REPOSITORY "
+		     "key canary");
+	else
+		printf("the escrow key was tried %s ago: %s\n",
+		    live_span(v, "escrow_age_seconds"),
+		    wire_take_bool(v, "escrow_proved", false) ? "proved"
+							      : "NOT PROVED");
 	if (p->text.len_bytes > 0)
 		printf("what is wrong, as seen from %s:\n%s\n",
 		    live_text(v, "site"), buf_text(&p->text));

@@ -70,6 +70,8 @@ end_status(struct client *c, uint64_t count, uint64_t behind, struct err *e)
 	if (d->alarm_trouble[0] != '\0')
 		wire_add_text(v, "alarm_trouble", d->alarm_trouble);
 	wire_add_text(v, "policy", d->digest);
+	if ((rc = api_keys_tell(d, v, e)) != ERR_NONE)
+		return rc;
 	wire_add_int(v, "exit", behind > 0 ? EXITCODE_BEHIND : EXITCODE_DONE);
 	client_last(c, &v);
 	return ERR_NONE;

@@ -46,6 +46,10 @@ enum err_code client_summary(struct wire_value **v, struct err *e) MUST_CHECK;
 size_t client_queued_bytes(const struct client *c);
 #define CLIENT_FULL_BYTES ((size_t)256 << 10)
 
+/* The newest escrow drill on record, as fields of the status; none, no fields. */
+enum err_code api_keys_tell(struct daemon *d, struct wire_value *v,
+    struct err *e) MUST_CHECK;
+
 /* The commands: each is a row, defined in the file of its group. */
 #define COMMAND(name) extern const struct api_command api_##name;
 #include "commands.def"

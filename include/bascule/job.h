@@ -321,6 +321,10 @@ enum err_code survey_since(const char *repository, const char *service,
  * minutes, so that no age is lost while nobody writes.
  */
 enum err_code survey_age(const char *repository, struct err *e) MUST_CHECK;
+/* The id of its family, in hex, as key show prints it. */
+#define SURVEY_FAMILY_SIZE (2 * STORE_FAMILY_BYTES + 1)
+enum err_code survey_family(const char *repository,
+    char out[SURVEY_FAMILY_SIZE], struct err *e) MUST_CHECK;
 
 /* --- worker: the child's side of docs/protocol/worker.md --------------------- */
 

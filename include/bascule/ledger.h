@@ -59,6 +59,11 @@ struct wire_value;  /* wire.h */
 #define LEDGER_STEP      "step"      /* of an exercise or failover */
 #define LEDGER_AUTHORITY "authority" /* at which site a service runs */
 #define LEDGER_ACCESS    "access" /* somebody asked for something that matters */
+#define LEDGER_CANARY    "canary" /* the escrow key was tried */
+
+/* The result of a canary. */
+#define LEDGER_CANARY_PROVED     "PROVED"
+#define LEDGER_CANARY_NOT_PROVED "NOT PROVED"
 
 /* --- drafts: records being written ------------------------------------------
  * Adding sticks at the first fault; ledger_append reports it.  All text is

@@ -536,6 +536,25 @@ enum err_code grant_list_closed(struct store *st, grant_closed_fn *fn,
     void *ctx, struct grant_tally *out, struct err *e) MUST_CHECK;
 
 /*
+ * Who opens what lies here, and under which generations of the trust domain's
+ * key it was named; each with how many content keys.  Needs no key.
+ */
+#define GRANT_HOLDERS_MAX 64
+struct grant_holder {
+	struct id id; /* of a recipient, or a domain's name */
+	uint64_t keys_count;
+};
+struct grant_holders {
+	struct grant_holder recipients[GRANT_HOLDERS_MAX];
+	struct grant_holder domains[GRANT_HOLDERS_MAX];
+	size_t recipients_count,
+	    domains_count;        /* those past the last: unsaid */
+	struct grant_tally tally; /* keys, and what is unread */
+};
+enum err_code grant_holders(struct grant_holders *out, struct store *st,
+    struct err *e) MUST_CHECK;
+
+/*
  * Does the store's keyring still open what lies here?  A frame of every
  * session is opened and its ids are derived again.  on_failed: what did not
  * open, and why.
@@ -649,6 +668,22 @@ enum err_code intake_grant(struct intake *in, const void *bytes,
 /* Take what this Ed25519 key signs, of any service, from now on. */
 enum err_code store_pin_writer(struct intake *in, const uint8_t key[32],
     struct err *e) MUST_CHECK;
+
+/* Whose snapshots are taken here, in the order of their keys. */
+struct store_pin {
+	uint8_t key[32];
+	struct utc since; /* ns 0: not known, as all of a damaged */
+	char service[STORE_NAME_BYTES]; /* where it was met; "": nowhere */
+	bool damaged;                   /* heal writes it again */
+};
+struct store_pin_list {
+	struct store *store;
+	struct store_pin *pins;
+	size_t count;
+};
+enum err_code store_pin_list(struct store_pin_list *out, struct store *st,
+    struct err *e) MUST_CHECK;
+void store_pin_list_fini(struct store_pin_list *p);
 /* The bytes of a snapshot's or point's file, for sending. */
 enum err_code store_snapshot_bytes(struct store *st, const char *service,
     const struct id *id, struct buf *out, struct err *e) MUST_CHECK;

@@ -226,7 +226,10 @@ remove_others(const struct handle *h, const struct entry *entry,
 	const char *end;
 
 	if (n < 0) {
-		if (!is_unsupported(errno))
+		/* A machine without /proc can list a file's only. */
+		bool unseen = h->kind == ARC_PATH && errno == ENOENT;
+
+		if (!is_unsupported(errno) && !unseen)
 			warn_sys(warn, &count, "listing attributes");
 		return count;
 	}
@@ -300,8 +303,10 @@ apply_times(const struct handle *h, const struct entry *entry,
 	unsigned count = 0;
 	/* An O_PATH descriptor is not enough for futimens. */
 	int rc = h->kind == ARC_OPEN ? futimens(h->fd, ts)
-				     : utimensat(AT_FDCWD, h->path, ts, 0);
+				     : utimensat(h->fd, "", ts, AT_EMPTY_PATH);
 
+	if (rc != 0 && h->kind == ARC_PATH) /* before Linux 5.8 */
+		rc = utimensat(AT_FDCWD, h->path, ts, 0);
 	if (rc != 0)
 		warn_sys(warn, &count, "setting the modification time");
 	return count;

@@ -253,10 +253,41 @@ wrapping_is_sane(const uint8_t *head)
 	return r >= 1 && work_bytes <= WORK_BYTES_MAX && p >= 1 && p <= P_MAX;
 }
 
+/* What lies there instead: nothing, the beginning of one, a share of one. */
 static enum err_code
-not_a_key_file(struct err *e)
+not_a_key_file(const struct secret *file, struct err *e)
 {
+	static const char share[] = "BASCULE-SHARE";
+
+	if (file->len_bytes == 0)
+		return err_set(e, ERR_CORRUPT, "the key file is empty");
+	if (memmem(file->bytes, file->len_bytes, share, strlen(share)) != NULL)
+		return err_set(e, ERR_CORRUPT,
+		    "this is a share of a key: key combine makes the key file "
+		    "of enough of them");
+	if (file->len_bytes < HEAD_BYTES + HASH_BYTES &&
+	    memcmp(file->bytes, magic,
+		file->len_bytes < sizeof magic ? file->len_bytes
+					       : sizeof magic) == 0)
+		return err_set(e, ERR_CORRUPT,
+		    "the key file is cut short: %zu bytes are left",
+		    file->len_bytes);
 	return err_set(e, ERR_CORRUPT, "not a key file of bascule");
+}
+
+/* Its length is a claim, too, but tells the likely accident from others. */
+static enum err_code
+damaged(const struct secret *file, struct err *e)
+{
+	size_t items_bytes = le_get32(file->bytes + AT_LENGTH);
+	size_t whole_bytes = HEAD_BYTES + items_bytes + HASH_BYTES;
+
+	if (items_bytes <= ITEMS_BYTES_MAX && file->len_bytes < whole_bytes)
+		return err_set(e, ERR_CORRUPT,
+		    "the key file is cut short: %zu of %zu bytes are left",
+		    file->len_bytes, whole_bytes);
+	return err_set(e, ERR_CORRUPT,
+	    "the key file is damaged: its hash does not match");
 }
 
 /* Everything that can be judged without the passphrase, in keys.md's order. */
@@ -268,18 +299,17 @@ head_check(const struct secret *file, enum container_kind kind, struct err *e)
 	struct id hash;
 	enum err_code rc;
 
-	if (file->len_bytes < HEAD_BYTES + HASH_BYTES ||
+	if (file->len_bytes == 0 || file->len_bytes < HEAD_BYTES + HASH_BYTES ||
 	    memcmp(head, magic, sizeof magic) != 0)
-		return not_a_key_file(e);
+		return not_a_key_file(file, e);
 	body_bytes = file->len_bytes - HASH_BYTES;
 	rc = hash_sha256(head, body_bytes, &hash, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (memcmp(hash.bytes, head + body_bytes, HASH_BYTES) != 0)
-		return err_set(e, ERR_CORRUPT,
-		    "the key file is damaged: its hash does not match");
+		return damaged(file, e);
 	if (le_get16(head + AT_KIND) != FILE_KIND)
-		return not_a_key_file(e);
+		return not_a_key_file(file, e);
 	if (le_get16(head + AT_VERSION) > FILE_VERSION ||
 	    head[AT_WRAPPING] > WRAPPING_SCRYPT)
 		return err_set(e, ERR_TOONEW,

@@ -29,8 +29,8 @@ static enum err_code
 mode_check(const char *path, const struct stat *st, struct err *e)
 {
 	if (!S_ISREG(st->st_mode))
-		return err_set(e, ERR_INPUT, "'%s' is not a regular file",
-		    path);
+		return err_set(e, ERR_INPUT,
+		    "the key file '%s' is not a regular file", path);
 	if (st->st_uid != geteuid() && st->st_uid != 0)
 		return err_set(e, ERR_KEY,
 		    "the key file '%s' belongs to somebody else (uid %u)", path,

@@ -2,6 +2,8 @@
 
 #include <bascule/job.h>
 
+#include <bascule/base/text.h>
+
 enum err_code
 survey_since(const char *repository, const char *service, struct utc since,
     struct survey_found *out, struct err *e)
@@ -39,4 +41,19 @@ survey_age(const char *repository, struct err *e)
 
 	/* Not yet made; or somebody is at work, who looks as well. */
 	return rc == ERR_NOTFOUND || rc == ERR_BUSY ? ERR_NONE : rc;
+}
+
+enum err_code
+survey_family(const char *repository, char out[SURVEY_FAMILY_SIZE],
+    struct err *e)
+{
+	struct store_options opt = {.access = STORE_READ,
+	    .network_fs_allowed = true};
+	OWNED(store_close) struct store *st = NULL;
+	enum err_code rc = store_open(&st, repository, &opt, e);
+
+	out[0] = '\0';
+	if (rc == ERR_NONE)
+		text_hex(store_family(st), STORE_FAMILY_BYTES, out);
+	return rc;
 }

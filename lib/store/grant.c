@@ -24,6 +24,7 @@ struct walk {
 	const struct pack *pack;
 	const struct pack_footer *footer;
 	uint32_t key; /* which of the footer's */
+	const struct id *domain;
 	struct snapshot *snapshot;
 	const struct snapfile_sealed *sealed;
 };
@@ -71,6 +72,7 @@ walk_pack(struct walk *w, const struct index_pack *ip, struct err *e)
 		w->pack = &pk;
 		w->footer = &f;
 		w->key = i;
+		w->domain = &row.domain;
 		rc = meet(w, &k, object, e);
 		w->pack = NULL;
 	}
@@ -104,6 +106,7 @@ walk_snapshot(void *ctx, int dir_fd, const char *service, const char *object,
 	    sealed.stanzas_bytes};
 	w->snapshot = &s;
 	w->sealed = &sealed;
+	w->domain = &sealed.domain;
 	return meet(w, &k, object, e);
 }
 
@@ -175,6 +178,96 @@ grant_list_closed(struct store *st, grant_closed_fn *fn, void *ctx,
 		return err_set(e, ERR_KEY,
 		    "whose recipients? that needs a key file");
 	return walk_run(&w, e);
+}
+
+/* --- who opens it ---------------------------------------------------------- */
+
+struct holding {
+	struct walk *walk;
+	const struct grants *grants;
+	struct grant_holders *out;
+};
+
+static void
+count_holder(struct grant_holder *all, size_t *count, const struct id *id)
+{
+	size_t i = 0;
+
+	while (i < *count && !id_equal(&all[i].id, id))
+		i++;
+	if (i == GRANT_HOLDERS_MAX)
+		return;
+	if (i == *count)
+		all[(*count)++] = (struct grant_holder){.id = *id};
+	all[i].keys_count++;
+}
+
+static bool
+is_among(const struct id *id, const struct id *ids, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (id_equal(id, &ids[i]))
+			return true;
+	return false;
+}
+
+/* The ids of one list, each once among those met before; a bad list has none. */
+static enum err_code
+add_recipients(struct id ids[GRANT_HOLDERS_MAX], size_t *count,
+    const void *list, size_t list_bytes, struct err *e)
+{
+	struct id more[RECIPIENTS_MAX];
+	size_t more_count;
+	enum err_code rc =
+	    recipients_list(list, list_bytes, more, &more_count, e);
+
+	if (rc != ERR_NONE)
+		return rc == ERR_CORRUPT ? ERR_NONE : rc;
+	for (size_t i = 0; i < more_count && *count < GRANT_HOLDERS_MAX; i++)
+		if (!is_among(&more[i], ids, *count))
+			ids[(*count)++] = more[i];
+	return ERR_NONE;
+}
+
+static enum err_code
+held_by(void *ctx, const struct grants_key *k, const char *object,
+    struct err *e)
+{
+	struct id ids[GRANT_HOLDERS_MAX];
+	struct holding *h = ctx;
+	struct grants_row row;
+	size_t count = 0;
+	enum err_code rc =
+	    add_recipients(ids, &count, k->list, k->list_bytes, e);
+
+	(void)object;
+	for (size_t nth = 0; rc == ERR_NONE &&
+	     grants_find(h->grants, GRANTS_CONTENT, k->key_id, nth, &row);
+	     nth++)
+		rc = add_recipients(ids, &count, row.stanzas, row.stanzas_bytes,
+		    e);
+	for (size_t i = 0; i < count; i++)
+		count_holder(h->out->recipients, &h->out->recipients_count,
+		    &ids[i]);
+	count_holder(h->out->domains, &h->out->domains_count, h->walk->domain);
+	return rc;
+}
+
+enum err_code
+grant_holders(struct grant_holders *out, struct store *st, struct err *e)
+{
+	OWNED(grants_free) struct grants *own = NULL;
+	struct holding h = {.out = out};
+	struct walk w = {.store = st,
+	    .fn = held_by,
+	    .ctx = &h,
+	    .tally = &out->tally};
+	enum err_code rc = grants_load(&own, st, e);
+
+	memset(out, 0, sizeof *out);
+	h.grants = own;
+	h.walk = &w;
+	return rc == ERR_NONE ? walk_run(&w, e) : rc;
 }
 
 /* --- granting -------------------------------------------------------------- */

@@ -24,4 +24,11 @@ enum err_code pin_accept(struct session *se,
 /* Every pin of keys/: whole, and of the key its name says? */
 enum err_code pin_check_all(struct checking *ck, struct err *e) MUST_CHECK;
 
+/* All of out->store's, added to out. */
+enum err_code pin_list(struct store_pin_list *out, struct err *e) MUST_CHECK;
+
+struct heal; /* heal.h */
+/* A damaged one is written again; one of a damaged name gets its own. */
+enum err_code pin_heal(struct heal *h, struct err *e) MUST_CHECK;
+
 #endif

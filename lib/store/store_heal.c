@@ -10,6 +10,7 @@
 #include "index.h"
 #include "kept.h"
 #include "losses.h"
+#include "pin.h"
 
 /* Packs that were found damaged, or are not there. */
 struct found {
@@ -127,6 +128,8 @@ heal_packs(struct heal *h, struct err *e)
 		rc = heal_records(h, e);
 	if (rc == ERR_NONE)
 		rc = grants_heal(h, e);
+	if (rc == ERR_NONE)
+		rc = pin_heal(h, e);
 	return rc;
 }
 

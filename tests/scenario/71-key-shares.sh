@@ -76,6 +76,9 @@ says 'proved: it opens 1 of 1' 'recorded in'
 expect 0 '... the escrow key' "$B" -r repo --json key canary --key-file repo.key.escrow
 expect 12 '... one share' "$B" -r repo key canary repo.key.escrow.share-1
 "$B" -r foreign init >.out 2>&1
+BASCULE_KEY_FILE=foreign.key expect 12 'shares of a foreign key' "$B" -r repo key split -k 2 -n 3
+says foreign.key family
+fails '... there are none' test -e foreign.key.escrow.share-1
 expect 12 '... of another family' "$B" -r foreign key canary repo.key.escrow.share-1 repo.key.escrow.share-2
 expect 1 '... of nothing' "$B" -r foreign key canary; says 'nothing is proved'
 "$B" -r repo key new --role write host.key >.out 2>&1

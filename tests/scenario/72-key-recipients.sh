@@ -100,6 +100,26 @@ expect 5 'heal takes it away' "$B" -r repo heal; says 'add-recipient'
 expect 0 '... and it is granted again' "$B" -r repo key add-recipient "$third"
 with third.key 0 '... to read everything' "$B" -r repo check --open
 
+# --- who opens what, and whose snapshots are taken: with a key, and without
+expect 0 'the repository is shown' "$B" -r repo key show
+says '^generation *1: ' '^generation *2: ' "^recipient *$escrow" 'met in local'
+own=$("$B" key show repo.key | sed -n 's/^ *\(bascule-writer-.*\)/\1/p')
+says "$own"
+BASCULE_KEY_FILE= expect 0 'in JSON' "$B" -r repo --json key show
+is '... all that is sealed opens to the key in the safe' "$(python3 -c '
+import json
+lines = [json.loads(l) for l in open(".out")]
+all = [l for l in lines if l["type"] == "summary"][0]["sessions"]
+print(*[l["sessions"] == all for l in lines if l["type"] == "recipient" and l["id"] == "'"$escrow"'"])')" True
+pin=$(ls repo/keys/writer-* | head -n 1)
+chmod u+w "$pin" && printf x | dd of="$pin" bs=1 seek=80 conv=notrunc 2>/dev/null
+expect 0 'a damaged pin is shown' "$B" -r repo key show; says DAMAGED heal
+expect 4 '... is not used' "$B" -r repo key pin "$("$B" -r repo key show |
+    grep -B 1 DAMAGED | sed -n 's/^ *\(bascule-writer\)/\1/p')"
+says 'heal'
+expect 5 '... and healed' "$B" -r repo heal
+expect 0 '... all is well' "$B" -r repo check
+
 # --- wrapped key files stay wrapped, their owner and mode stay
 (umask 077; echo passphrase >pass)
 export BASCULE_PASSPHRASE_FILE=pass

@@ -319,6 +319,74 @@ START_TEST(a_damaged_pin_is_named_and_stops_no_backup)
 }
 END_TEST
 
+/* What heal makes of keys/, which holds one pin: is it good again? */
+static void
+heal_pins(void)
+{
+	OWNED(store_close) struct store *healing = NULL;
+	OWNED(store_pin_list_fini) struct store_pin_list pins = {0};
+	struct store_options opt = {.access = STORE_HEAL};
+	struct heal_options how = {0};
+	struct heal_tally tally;
+	struct err e = {0};
+
+	must(store_open(&healing, r.path, &opt, &e), &e);
+	must(store_heal(healing, &how, &tally, &e), &e);
+	ck_assert_uint_eq(tally.found_count, 1);
+	ck_assert_uint_eq(tally.healed_count, 1);
+	ck_assert_uint_eq(tally.lost_count, 0);
+	must(store_pin_list(&pins, healing, &e), &e);
+	ck_assert_uint_eq(pins.count, 1);
+	ck_assert(!pins.pins[0].damaged);
+	ck_assert_mem_eq(pins.pins[0].key,
+	    sign_key_public(keyring_writer(r.operations))->bytes, 32);
+	ck_assert(check(healing, CHECK_NAMES, NULL) == 0);
+}
+
+START_TEST(a_damaged_pin_is_healed_by_its_name)
+{
+	struct id root = plant(3, 1);
+	char path[256], hex[65];
+	const struct sign_key *own = keyring_writer(r.operations);
+
+	(void)commit("housing", &root);
+	repo_end(&st, &se, &w);
+	snprintf(path, sizeof path, "%s/keys/writer-%s", r.path,
+	    text_hex(sign_key_public(own)->bytes, 32, hex));
+	for (off_t at = 0; at < 100; at += 13) {
+		uint8_t byte;
+		int fd;
+
+		(void)chmod(path, 0600);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+		byte ^= 4;
+		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+		close(fd);
+		heal_pins();
+	}
+	ck_assert_int_eq(truncate(path, 20), 0);
+	heal_pins();
+}
+END_TEST
+
+START_TEST(a_pin_of_another_name_gets_its_own_again)
+{
+	struct id root = plant(3, 1);
+	char path[256], other[256], hex[65];
+	const struct sign_key *own = keyring_writer(r.operations);
+
+	(void)commit("housing", &root);
+	repo_end(&st, &se, &w);
+	snprintf(path, sizeof path, "%s/keys/writer-%s", r.path,
+	    text_hex(sign_key_public(own)->bytes, 32, hex));
+	hex[63] = hex[63] == '0' ? '1' : '0';
+	snprintf(other, sizeof other, "%s/keys/writer-%s", r.path, hex);
+	ck_assert_int_eq(rename(path, other), 0);
+	heal_pins();
+}
+END_TEST
+
 START_TEST(a_cursor_stops_at_a_child_that_is_not_what_was_promised)
 {
 	struct id leaf = PUT(STORE_LEAF, "\0\1\0\1b\0\11" DIR_CORE, NULL, 0);
@@ -605,6 +673,8 @@ suite_store_closure(void)
 	tcase_add_test(tc,
 	    a_chunk_of_another_length_than_its_entry_says_is_seen_with_a_key);
 	tcase_add_test(tc, a_damaged_pin_is_named_and_stops_no_backup);
+	tcase_add_test(tc, a_damaged_pin_is_healed_by_its_name);
+	tcase_add_test(tc, a_pin_of_another_name_gets_its_own_again);
 	tcase_add_test(tc,
 	    a_cursor_stops_at_a_child_that_is_not_what_was_promised);
 	tcase_add_test(tc, what_is_of_the_wrong_kind_is_not_committed);
