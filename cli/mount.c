@@ -8,10 +8,22 @@
 
 #include "repository.h"
 
+struct look {
+	struct cli *cli;
+	struct buf said; /* last: who reads again and again hears it once */
+};
+
+static void
+look_fini(struct look *l)
+{
+	buf_fini(&l->said);
+}
+
 static void
 on_ready(void *ctx)
 {
-	struct cli *cli = ctx;
+	const struct look *l = ctx;
+	const struct cli *cli = l->cli;
 
 	if (cli->json || cli->quiet)
 		return;
@@ -24,15 +36,26 @@ on_ready(void *ctx)
 static void
 on_problem(void *ctx, const char *path, const char *reason)
 {
-	const struct cli *cli = ctx;
-	OWNED(buf_fini) struct buf name = {0};
+	struct look *l = ctx;
+	OWNED(buf_fini) struct buf line = {0};
+	enum err_code rc = ERR_NONE;
 	struct err e;
 
-	if (path == NULL || *path == '\0' ||
-	    text_escape(&name, path, strlen(path), &e) != ERR_NONE)
-		cli_warn(cli, "%s", reason);
-	else
-		cli_warn(cli, "%s: %s", buf_text(&name), reason);
+	if (path != NULL && *path != '\0') {
+		rc = text_escape(&line, path, strlen(path), &e);
+		if (rc == ERR_NONE)
+			rc = buf_add_text(&line, ": ", &e);
+	}
+	if (rc == ERR_NONE)
+		rc = buf_add_text(&line, reason, &e);
+	if (rc != ERR_NONE)
+		cli_warn(l->cli, "%s", reason);
+	else if (strcmp(buf_text(&l->said), buf_text(&line)) != 0) {
+		cli_warn(l->cli, "%s", buf_text(&line));
+		buf_fini(&l->said);
+		l->said = line;
+		line = (struct buf){0};
+	}
 }
 
 static int
@@ -41,12 +64,13 @@ run(struct cli *cli)
 	OWNED(cli_repository_close) struct cli_repository repo = {0};
 	OWNED(snapshot_fini) struct snapshot s = {0};
 	OWNED(free_mem) char *subtree = NULL;
+	OWNED(look_fini) struct look look = {.cli = cli};
 	char name[32], hex[ID_HEX_BYTES];
 	struct mount_options opt = {.name = name,
 	    .others = cli_has(cli, "allow-other"),
 	    .ready = on_ready,
 	    .problem = on_problem,
-	    .ctx = cli};
+	    .ctx = &look};
 	struct err e;
 	int status =
 	    cli_repository_open(cli, STORE_READ, CLI_KEYS_NEEDED, &repo);

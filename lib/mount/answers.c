@@ -198,8 +198,7 @@ read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
 		return;
 	}
 	l.at = (char *)room;
-	if (folders_list(&a->folders, ino, off, list_add, &l, &e) != ERR_NONE &&
-	    l.used == 0)
+	if (folders_list(&a->folders, ino, off, list_add, &l, &e) != ERR_NONE)
 		reply_failed(req, a, NULL, &e);
 	else
 		fuse_reply_buf(req, l.at, l.used);

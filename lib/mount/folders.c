@@ -75,7 +75,10 @@ seek_behind(struct folder *d, uint64_t nth, struct err *e)
 
 	if (rc == ERR_NONE)
 		rc = cursor_next(d->cursor, &it, e);
-	if (rc == ERR_NONE && it != NULL)
+	if (rc == ERR_NONE && it == NULL)
+		return err_set(e, ERR_CORRUPT,
+		    "there are fewer entries than it claims");
+	if (rc == ERR_NONE)
 		rc = buf_add(&d->seek, it->entry.path.bytes,
 		    it->entry.path.len_bytes, e);
 	return rc == ERR_NONE ? pass(d, e) : rc;
@@ -164,10 +167,12 @@ find(struct folders *f, uint64_t number, int64_t from, struct folder **out,
 					: turn(oldest, f->tree, number, e);
 }
 
+/* Leaves d where the next call is to go on. */
 static enum err_code
-list(struct folders *f, struct folder *d, int64_t *at, folders_member_fn *fn,
+list(struct folders *f, struct folder *d, int64_t at, folders_member_fn *fn,
     void *ctx, struct err *e)
 {
+	const int64_t from = at;
 	enum err_code rc = ERR_NONE;
 	struct stat st;
 
@@ -181,10 +186,15 @@ list(struct folders *f, struct folder *d, int64_t *at, folders_member_fn *fn,
 			if (rc != ERR_NONE || !fn(ctx, name, &st, NTH_AT(nth)))
 				break;
 		}
-		*at = NTH_AT(nth);
+		at = NTH_AT(nth);
 		rc = advance(d, e);
 	}
-	return rc;
+	if (rc != ERR_NONE && at == from)
+		return rc;
+	if (rc != ERR_NONE)
+		d->fault = *e;
+	d->at = at;
+	return ERR_NONE;
 }
 
 enum err_code
@@ -202,8 +212,11 @@ folders_list(struct folders *f, uint64_t number, int64_t from,
 	rc = find(f, number, from, &d, e);
 	if (rc == ERR_NONE && d->at != from)
 		rc = seek(d, from, e);
-	if (rc == ERR_NONE)
-		rc = list(f, d, &from, fn, ctx, e);
-	d->at = rc == ERR_NONE ? from : NOWHERE;
-	return rc;
+	else if (rc == ERR_NONE && d->fault.code != ERR_NONE) {
+		*e = d->fault;
+		rc = e->code;
+	}
+	d->at = NOWHERE;
+	d->fault.code = ERR_NONE;
+	return rc == ERR_NONE ? list(f, d, from, fn, ctx, e) : rc;
 }

@@ -19,7 +19,8 @@ struct folder {
 	struct buf seek;
 	const struct item *next; /* read, and not yet given */
 	int64_t at;              /* the kernel's place that next is for */
-	uint64_t used;           /* when: the least goes first */
+	struct err fault; /* met behind what was given, said at that place */
+	uint64_t used;    /* when: the least goes first */
 };
 
 struct folders {
@@ -37,7 +38,10 @@ void folders_fini(struct folders *f);
 typedef bool folders_member_fn(void *ctx, const char *name,
     const struct stat *st, int64_t next);
 
-/* The members of a directory from the place on, while fn wants them. */
+/*
+ * The members of a directory from the place on, while fn wants them.  A fault
+ * behind some that were given is the next call's.
+ */
 enum err_code folders_list(struct folders *f, uint64_t number, int64_t from,
     folders_member_fn *fn, void *ctx, struct err *e) MUST_CHECK;
 

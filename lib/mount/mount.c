@@ -29,6 +29,18 @@ check_place(const char *dir, struct err *e)
 	    "'modprobe fuse' may help; 'bascule restore' needs none");
 }
 
+/* libfuse has said why, on standard error. */
+static enum err_code
+cannot_mount(const char *dir, struct err *e)
+{
+	err_set(e, ERR_REFUSED, "cannot mount on '%s'", dir);
+	return geteuid() == 0
+	    ? e->code
+	    : err_hint(e,
+		  "others than root mount by fusermount3, of the package "
+		  "'fuse3'");
+}
+
 /* From the arguments that libfuse wants to the end of the mount. */
 static enum err_code
 serve(struct answers *a, const char *dir, struct fuse_args *args, struct err *e)
@@ -44,7 +56,7 @@ serve(struct answers *a, const char *dir, struct fuse_args *args, struct err *e)
 	if (fuse_set_signal_handlers(se) != 0)
 		rc = err_set(e, ERR_IO, "FUSE cannot take over signals");
 	if (rc == ERR_NONE && fuse_session_mount(se, dir) != 0)
-		rc = err_set(e, ERR_REFUSED, "cannot mount on '%s'", dir);
+		rc = cannot_mount(dir, e);
 	else if (rc == ERR_NONE) {
 		if (opt->ready != NULL)
 			opt->ready(opt->ctx);

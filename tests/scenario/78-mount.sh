@@ -46,6 +46,23 @@ read -r _ <inside
 kill -TERM $mount
 ended 'ended by a signal while somebody is in it' 0
 kill $busy 2>/dev/null
+
+# Killed it leaves a mount that is of no use and goes away when it is told to.
+begin latest:local/many at
+kill -9 $mount; wait $mount 2>/dev/null
+is 'after kill -9 nothing hangs' "$(ls at 2>&1 | grep -c 'not connected')" 1
+expect 1 '... what is there is no place for another' "$B" -r repo mount \
+    latest:local/many at
+says 'at'
+unmount=umount
+command -v fusermount3 >/dev/null && unmount='fusermount3 -u'
+# shellcheck disable=SC2086
+holds "... $unmount takes it away" $unmount at
+fails '... it is gone' mounted at
+begin latest:local/many at
+is '... and it can be mounted again' "$(ls "at$PWD/many" | wc -l)" 20000
+umount at
+ended '... and ends' 0
 expect 1 'no such directory' "$B" -r repo mount latest:local/many nowhere
 expect 2 'a file is none' "$B" -r repo mount "latest:local/many:$PWD/many/1" at
 expect 1 'no FUSE here' unshare -m sh -c \
