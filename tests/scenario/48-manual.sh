@@ -14,7 +14,7 @@ sed -n '/^commands:/,/^options/s/^  \([a-z].*\)/\1/p' help | sed 's/  .*//' | wh
 	set --
 	for word in $line; do
 		case $word in
-		[a-z]*\|* | *[!a-z-]*) break ;;
+		-* | *[!a-z-]*) break ;;
 		*) set -- "$@" "$word" ;;
 		esac
 	done
