@@ -90,6 +90,8 @@ struct reaching {
 	bool present; /* a copy's pack is there */
 	bool ours;    /* best is a page or list that was written here */
 	struct index_copy best;
+	uint32_t number; /* of the last pack that is there and has it */
+	bool twice;      /* several are */
 };
 
 /* What came from elsewhere is a claim: it names what it likes. */
@@ -111,11 +113,21 @@ reach_copy(void *ctx, const struct index_copy *copy)
 	r->mark->packs[copy->number].used = true;
 	if (!index_pack_present(r->mark->store, copy->number))
 		return;
+	r->twice |= r->present && r->number != copy->number;
+	r->number = copy->number;
 	r->present = true;
 	if (r->ours || copy->kind == STORE_DATA || is_foreign(r->mark, copy))
 		return;
 	r->ours = true;
 	r->best = *copy;
+}
+
+static void
+count_twice(void *ctx, const struct index_copy *copy)
+{
+	struct mark *m = ctx;
+
+	m->packs[copy->number].twice_count++;
 }
 
 static enum err_code
@@ -160,6 +172,8 @@ reach(struct marking *mk, const struct id *id, bool *found, struct err *e)
 	*found = r.present;
 	if (r.before || !r.present)
 		return ERR_NONE;
+	if (r.twice)
+		index_each(mk->mark->store, id, count_twice, mk->mark);
 	return r.ours ? push(&mk->next, &r.best, id, e)
 		      : push_foreign(mk, id, e);
 }

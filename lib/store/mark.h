@@ -18,6 +18,7 @@
 /* Of one pack, by its number. */
 struct mark_pack {
 	uint32_t records_count, live_count;
+	uint32_t twice_count;  /* of live ones: another pack has them, too */
 	uint32_t frames_count; /* at least: by the records */
 	bool used;             /* something in it is reached */
 	bool deltas;           /* it has frames with bases */

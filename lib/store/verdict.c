@@ -8,6 +8,7 @@
 #include "copyproof.h"
 #include "index.h"
 #include "manifest.h"
+#include "twins.h"
 
 /* --- packs of the index --------------------------------------------------------- */
 
@@ -40,7 +41,8 @@ serve(void *ctx, const struct index_copy *other)
 	    (!index_pack(st, other->number)->foreign ||
 		index_pack(st, s->copy->number)->foreign) &&
 	    index_pack_present(st, other->number) &&
-	    (s->reads == NULL || copyproof_is_good(s->reads, s->id, other));
+	    (s->reads == NULL ||
+		copyproof_is_good(s->reads, s->id, s->copy, other));
 }
 
 bool
@@ -79,31 +81,14 @@ find_needed(void *ctx, const struct index_copy *copy)
 		c->fates[copy->number] = FATE_REVIVED;
 }
 
-/* About to go, with what only a copy that cannot be read has, too. */
-static void
-find_unsafe(void *ctx, const struct index_copy *copy)
-{
-	struct collection *c = ctx;
-	struct index_copy again;
-	struct id id;
-
-	if (c->fates[copy->number] == FATE_GOES &&
-	    mark_is_live(&c->mark, copy->ordinal) &&
-	    index_record(c->store, copy->ordinal, &id, &again) &&
-	    !verdict_is_safe(c, &id, copy))
-		c->fates[copy->number] = FATE_REVIVED;
-}
-
 /* What goes now goes for good: what stays in its place is read. */
 static void
 prove_going(struct collection *c)
 {
-	bool any = false;
-
 	for (uint32_t n = 0; n < c->mark.packs_count; n++)
-		any |= c->fates[n] == FATE_GOES && c->mark.packs[n].used;
-	if (any)
-		index_scan(c->store, find_unsafe, c);
+		if (c->fates[n] == FATE_GOES && c->mark.packs[n].used &&
+		    !twins_are_safe(c, n))
+			c->fates[n] = FATE_REVIVED;
 }
 
 void
@@ -138,6 +123,7 @@ judge_packs(struct collection *c, struct err *e)
 	struct store *st = c->store;
 	const size_t count = index_packs_count(st);
 	struct collect_tally *t = c->tally;
+	enum err_code rc;
 
 	c->fates = calloc(count + 1, sizeof(*c->fates));
 	c->unused = calloc(count + 1, sizeof(*c->unused));
@@ -160,12 +146,13 @@ judge_packs(struct collection *c, struct err *e)
 			c->fates[n] = FATE_CONDEMNED;
 	}
 	prove_going(c);
+	rc = twins_condemn(c, e);
 	for (uint32_t n = 0; n < count; n++)
 		if (c->fates[n] == FATE_REVIVED) {
 			t->revived_count++;
 			t->revived_bytes += index_pack(st, n)->size_bytes;
 		}
-	return ERR_NONE;
+	return rc;
 }
 
 /* --- what no list names ----------------------------------------------------------- */
