@@ -110,6 +110,12 @@ enum err_code source_next(struct source *src, struct source_item *item,
 enum err_code source_open(struct source_item *item, struct source_file **out,
     struct arc_warn warn, struct err *e) MUST_CHECK;
 
+/*
+ * Does the item's file system live behind a network or another program, so that
+ * it has a clock of its own?  True also when that cannot be found out.
+ */
+bool source_is_remote(const struct source_item *item);
+
 /* A run of content and its place in the file. */
 struct source_run {
 	uint64_t offset_bytes;

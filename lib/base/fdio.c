@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define PIECE_BYTES ((size_t)64 << 10)
@@ -226,4 +227,29 @@ fdio_make_dirs(const char *path, mode_t mode, struct err *e)
 		if (end == '\0')
 			return ERR_NONE;
 	}
+}
+
+bool
+fdio_is_remote(int fd)
+{
+	/* statfs(2)'s f_type */
+	static const uint32_t types[] = {
+	    0x6969,     /* NFS */
+	    0x517b,     /* SMB */
+	    0xfe534d42, /* SMB2 */
+	    0xff534d42, /* CIFS */
+	    0x65735546, /* FUSE */
+	    0x01021997, /* 9P */
+	    0x5346414f, /* AFS */
+	    0x00c36400, /* CEPH */
+	    0x73757245, /* CODA */
+	};
+	struct statfs sf;
+
+	if (fstatfs(fd, &sf) != 0)
+		return false;
+	for (size_t i = 0; i < COUNT_OF(types); i++)
+		if ((uint32_t)sf.f_type == types[i])
+			return true;
+	return false;
 }

@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bascule/base/now.h>
 #include <bascule/base/pipeline.h>
+
+#include "fsclock.h"
 
 #define READERS_MAX 4 /* they wait for the disk more than they work */
 
@@ -96,7 +97,8 @@ read_item(struct ahead_item *it, struct buf *bytes)
 	uint64_t promised_bytes = it->item.entry.size_bytes;
 	size_t begin = bytes->len_bytes;
 
-	it->began_s = now_utc().ns / NS_PER_S;
+	const uint64_t dev = it->item.dev;
+
 	it->code = ERR_NONE;
 	do {
 		bytes->len_bytes = begin;
@@ -104,6 +106,8 @@ read_item(struct ahead_item *it, struct buf *bytes)
 		it->code = read_once(it, promised_bytes, bytes, &it->why);
 		it->attempts++;
 	} while (it->code == ERR_BUSY && it->attempts < AHEAD_ATTEMPTS);
+	if (it->item.dev != dev)
+		it->began_s = FSCLOCK_UNKNOWN; /* of another clock, then */
 }
 
 static void

@@ -35,11 +35,11 @@ struct ahead_item {
 	struct source_item item;
 	struct content previous; /* what the caller knows of it, if at all */
 	bool has_previous;
+	int64_t began_s; /* no later than the reading, by fsclock */
 	/* What became of it; of the last attempt, but for warnings. */
 	enum err_code code; /* as source_open, _read or _finish gave it */
 	struct err why;
 	unsigned attempts;
-	int64_t began_s;     /* when the first began */
 	struct buf warnings; /* about metadata: texts, each with its NUL */
 	bool is_left;        /* nothing was done */
 	/*

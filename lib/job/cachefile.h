@@ -13,15 +13,10 @@
 #include <bascule/base/le.h>
 #include <bascule/crypt.h>
 
-#define CACHE_MAGIC       "BscStat2"
-#define CACHE_MAGIC_BYTES 8
-#define CACHE_HEAD_BYTES  (CACHE_MAGIC_BYTES + ID_BYTES)
-#define CACHE_STAT_BYTES  (3 * 8 + 2 * 12)
-/* No file is of that device and inode: a record that says only what was. */
-#define CACHE_STAT_YOUNG                            \
-	{                                           \
-		[0 ... CACHE_STAT_BYTES - 1] = 0xff \
-	}
+#define CACHE_MAGIC        "BscStat2"
+#define CACHE_MAGIC_BYTES  8
+#define CACHE_HEAD_BYTES   (CACHE_MAGIC_BYTES + ID_BYTES)
+#define CACHE_STAT_BYTES   (3 * 8 + 2 * 12)
 #define CACHE_BLOCK_BYTES  (1 + 3 * 4 + 8 + 3 * ID_BYTES) /* its header */
 #define CACHE_POINT_BYTES  (1 + 2 * ID_BYTES)             /* checkpoint */
 #define CACHE_END_BYTES    (1 + 8 + 2 * ID_BYTES + 4)     /* then bits, sum */
@@ -142,7 +137,8 @@ void cacheout_fini(struct cacheout *co);
 struct cacherecord {
 	const char *path;
 	size_t path_bytes;
-	const uint8_t *stat; /* CACHE_STAT_BYTES; NULL: too young */
+	const uint8_t *stat; /* CACHE_STAT_BYTES */
+	bool young;          /* too young to be known by it */
 	const uint8_t *encoded;
 	size_t encoded_bytes;
 };

@@ -181,7 +181,8 @@ see_all(struct cachelayer *l, const struct id *key)
 	    cachefile_chain(&chain, head, sizeof head, &e) != ERR_NONE)
 		return false;
 	file_bytes = (uint64_t)st.st_size;
-	l->written_s = st.st_mtim.tv_sec;
+	/* By our own clock: who knows by which another's wrote it? */
+	l->written_s = fdio_is_remote(l->fd) ? INT64_MAX : st.st_mtim.tv_sec;
 	while (take(l, &tag, 1, at)) {
 		if (tag == CACHE_BLOCK) {
 			if (!see_block(l, &at, file_bytes, &chain))

@@ -110,11 +110,14 @@ put_table(struct cacheout *co, struct err *e)
 	return rc == ERR_NONE ? put(co, slots.bytes, slots.len_bytes, e) : rc;
 }
 
-/* Of a file that is empty, or too young, nothing is ever found again. */
+/*
+ * A file that is empty is not worth it; one that is too young has all its bits
+ * turned over, which makes no device's number.
+ */
 static bool
 is_findable(const uint8_t stat[CACHE_STAT_BYTES])
 {
-	return le_get64(stat + 16) != 0 && le_get64(stat + 16) != UINT64_MAX;
+	return le_get64(stat + 16) != 0 && le_get64(stat) >> 63 == 0;
 }
 
 /* The block's files, so that they are found when they have moved. */
@@ -219,8 +222,9 @@ static enum err_code
 add_stat(struct cacheout *co, const struct cacherecord *r, size_t shared,
     struct err *e)
 {
-	static const uint8_t young[CACHE_STAT_BYTES] = CACHE_STAT_YOUNG;
+	const uint8_t turned = r->young ? 0xff : 0;
 	struct buf *b = &co->stats;
+	uint8_t *at;
 	enum err_code rc = le_add_varint(b, shared, e);
 
 	if (rc == ERR_NONE)
@@ -228,9 +232,10 @@ add_stat(struct cacheout *co, const struct cacherecord *r, size_t shared,
 	if (rc == ERR_NONE)
 		rc = buf_add(b, r->path + shared, r->path_bytes - shared, e);
 	if (rc == ERR_NONE)
-		rc = buf_add(b, r->stat != NULL ? r->stat : young,
-		    CACHE_STAT_BYTES, e);
-	co->young |= r->stat == NULL;
+		rc = buf_extend(b, CACHE_STAT_BYTES, &at, e);
+	for (size_t i = 0; rc == ERR_NONE && i < CACHE_STAT_BYTES; i++)
+		at[i] = r->stat[i] ^ turned;
+	co->young |= r->young;
 	return rc == ERR_NONE ? le_add_varint(b, r->encoded_bytes, e) : rc;
 }
 

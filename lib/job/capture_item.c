@@ -221,7 +221,7 @@ take_output(struct capture *c, struct source_item *item, struct err *e)
 	struct ahead_item it = {.item = *item, /* borrowed */
 	    .is_left = true,
 	    .attempts = 1,
-	    .began_s = now_utc().ns / NS_PER_S};
+	    .began_s = FSCLOCK_UNKNOWN};
 	enum err_code rc = take_read(c, &it, e);
 
 	*item = it.item;
@@ -243,7 +243,8 @@ capture_item_drain(struct capture *c, struct err *e)
 }
 
 static enum err_code
-send_ahead(struct capture *c, struct source_item *item, struct err *e)
+send_ahead(struct capture *c, struct source_item *item,
+    const struct statecache_hit *hit, struct err *e)
 {
 	struct ahead_item *slot, *it;
 	struct source_item swap;
@@ -256,6 +257,9 @@ send_ahead(struct capture *c, struct source_item *item, struct err *e)
 	}
 	if (rc != ERR_NONE)
 		return rc;
+	slot->began_s = fsclock_now_s(&c->clock, item);
+	if (hit->seen && slot->began_s <= item->ctime_s + STATECACHE_SETTLED_S)
+		slot->began_s = item->ctime_s + STATECACHE_SETTLED_S + 1;
 	slot->has_previous = capture_previous_note(c, &slot->previous);
 	swap = slot->item; /* its memory is used again */
 	slot->item = *item;
@@ -397,6 +401,8 @@ capture_item_take(struct capture *c, struct source_item *item, struct err *e)
 	enum statecache_answer answer;
 	enum err_code rc = make_way(c, item, e);
 
+	if (item->kind == SOURCE_ENTRY && c->cache != NULL)
+		fsclock_see(&c->clock, item);
 	if (rc == ERR_NONE && item->kind == SOURCE_PROBLEM)
 		return capture_item_problem(c, &item->entry.path,
 		    item->problem.text, e);
@@ -415,7 +421,7 @@ capture_item_take(struct capture *c, struct source_item *item, struct err *e)
 			c->result->new_bytes += item->entry.size_bytes;
 	} else if (answer == STATECACHE_UNKNOWN) {
 		return c->ahead == NULL ? take_output(c, item, e)
-					: send_ahead(c, item, e);
+					: send_ahead(c, item, &hit, e);
 	} else
 		rc = take_unchanged(c, item, answer, &hit, e);
 	return rc == ERR_NONE ? pulse_sometimes(c, e) : rc;

@@ -9,6 +9,7 @@
 #include <bascule/source.h>
 
 #include "ahead.h"
+#include "fsclock.h"
 #include "statecache.h"
 #include "stream.h"
 
@@ -30,6 +31,7 @@ struct capture {
 	bool reads_all;             /* nothing in it is believed */
 	struct source_links *links;
 	struct hash_key *link_key;
+	struct fsclock clock;
 	struct snapshot snapshot;
 	struct buf encoded;
 	uint8_t *bytes; /* CAPTURE_READ_BYTES */

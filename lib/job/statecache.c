@@ -22,7 +22,6 @@
  * C3. What is believed is described by a snapshot that is there: its chunks
  *     are in the repository.
  */
-#define SETTLED_S      60 /* repository.md, rule 11 */
 #define NAME_BYTES     TEXT_HEX_BYTES(16)
 #define LAYERS_MAX     (2 + STATECACHE_PARTS_MAX)
 #define REWRITE_BYTES  ((uint64_t)1 << 20) /* a smaller difference may stay */
@@ -270,6 +269,20 @@ is_same(const struct cachelayer *l, const struct source_item *item)
 	return memcmp(stat, l->stat, sizeof stat) == 0;
 }
 
+/* The same when it was read then, but too young to be known by that. */
+static bool
+was_seen(const struct cachelayer *l, const struct source_item *item,
+    int64_t now_s)
+{
+	uint8_t stat[CACHE_STAT_BYTES];
+
+	put_stat(stat, item);
+	for (size_t i = 0; i < sizeof stat; i++)
+		if ((stat[i] ^ l->stat[i]) != 0xff)
+			return false;
+	return l->written_s < now_s - STATECACHE_SETTLED_S;
+}
+
 static bool
 is_at(const struct cachelayer *l, const struct entry_text *path)
 {
@@ -353,9 +366,12 @@ statecache_find(struct statecache *sc, const struct source_item *item,
 		if (found == NULL && is_same(l, item))
 			found = l;
 	}
-	if (found == NULL)
+	if (found == NULL) {
+		hit->seen = sc->previous != NULL &&
+		    was_seen(sc->previous, item, now_utc().ns / NS_PER_S);
 		return find_moved(sc, item, hit) ? STATECACHE_MOVED
 						 : STATECACHE_UNKNOWN;
+	}
 	if (between_pages && begins_page(found)) {
 		sc->run = found;
 		return hold(sc, hit);
@@ -423,7 +439,7 @@ statecache_replay(struct statecache *sc, struct statecache_held *held,
     bool *more, struct err *e)
 {
 	struct cachelayer *l = sc->run;
-	struct cacherecord r;
+	struct cacherecord r = {.young = false};
 
 	sc->broken = true;
 	if (sc->replayed == 0)
@@ -463,8 +479,9 @@ statecache_take_page(struct statecache *sc, struct err *e)
 static bool
 is_settled(const struct source_item *item, int64_t fs_now_s)
 {
-	return item->entry.mtime_s < fs_now_s - SETTLED_S &&
-	    item->ctime_s < fs_now_s - SETTLED_S;
+	return fs_now_s >= INT64_MIN + STATECACHE_SETTLED_S &&
+	    item->entry.mtime_s < fs_now_s - STATECACHE_SETTLED_S &&
+	    item->ctime_s < fs_now_s - STATECACHE_SETTLED_S;
 }
 
 enum err_code
@@ -473,11 +490,10 @@ statecache_add(struct statecache *sc, const struct source_item *item,
 {
 	uint8_t stat[CACHE_STAT_BYTES];
 	struct cacherecord r = {item->entry.path.bytes,
-	    item->entry.path.len_bytes, stat, encoded, len_bytes};
+	    item->entry.path.len_bytes, stat, !is_settled(item, fs_now_s),
+	    encoded, len_bytes};
 
 	put_stat(stat, item);
-	if (!is_settled(item, fs_now_s))
-		r.stat = NULL;
 	return cacheout_add(&sc->out, &r, e);
 }
 

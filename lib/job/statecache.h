@@ -25,6 +25,8 @@
 
 struct statecache;
 
+#define STATECACHE_SETTLED_S 60 /* docs/format/statecache.md */
+
 struct statecache_name {
 	const uint8_t *family; /* STORE_FAMILY_BYTES */
 	const char *service, *dataset;
@@ -56,6 +58,12 @@ struct statecache_hit {
 	   item at another path, with device, inode, size and times. */
 	const uint8_t *encoded;
 	size_t len_bytes;
+	/*
+	 * UNKNOWN: an earlier run, longer than that ago, read it when it was
+	 * just as it is now, but too young: its file system's clock has moved
+	 * on since.
+	 */
+	bool seen;
 	/* PAGE: it and those held are this page. */
 	struct id page;
 	uint64_t items_count;
@@ -106,7 +114,8 @@ enum err_code statecache_take_page(struct statecache *sc,
 
 /*
  * Remember this item.  fs_now_s: the file system's clock when its reading
- * began; an item too young by it is not found again as unchanged.
+ * began, or less (fsclock); an item too young by it is not found again as
+ * unchanged.
  */
 enum err_code statecache_add(struct statecache *sc,
     const struct source_item *item, const void *encoded, size_t len_bytes,

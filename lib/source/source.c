@@ -30,6 +30,14 @@ source_open(struct source_item *item, struct source_file **out,
 	return item->source->ops->open(item, out, warn, e);
 }
 
+bool
+source_is_remote(const struct source_item *item)
+{
+	const struct source_ops *ops = item->source->ops;
+
+	return ops->is_remote != NULL && ops->is_remote(item);
+}
+
 enum err_code
 source_read(struct source_file *file, void *bytes, size_t size_bytes,
     struct source_run *run, struct err *e)

@@ -13,7 +13,8 @@ struct source_ops {
 	    *next)(struct source *src, struct source_item *item, struct err *e);
 	enum err_code (*open)(struct source_item *item,
 	    struct source_file **out, struct arc_warn warn, struct err *e);
-	void (*release)(struct source_item *item); /* its dir */
+	bool (*is_remote)(const struct source_item *item); /* NULL: no */
+	void (*release)(struct source_item *item);         /* its dir */
 	void (*free)(struct source *src);
 };
 

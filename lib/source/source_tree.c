@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <bascule/base/fdio.h>
+
 #include "source_impl.h"
 #include "source_local.h"
 #include "source_pins.h"
@@ -247,25 +249,51 @@ tree_release(struct source_item *item)
 	source_dir_unref(&t->walk.dirs, &item->dir);
 }
 
+/* Its name in its directory. */
+static const char *
+item_name(const struct source_item *item, char out[PATH_NAME_MAX + 1])
+{
+	const struct entry_text *path = &item->entry.path;
+
+	if (item->name_bytes == 0)
+		return ".";
+	memcpy(out, path->bytes + path->len_bytes - item->name_bytes,
+	    item->name_bytes);
+	out[item->name_bytes] = '\0';
+	return out;
+}
+
+static bool
+tree_is_remote(const struct source_item *item)
+{
+	struct tree *t = (struct tree *)item->source;
+	OWNED(fdio_close) int fd = -1;
+	char name[PATH_NAME_MAX + 1];
+	int dir_fd;
+	struct err why;
+
+	if (source_dir_use(&t->walk.dirs, item->dir, &dir_fd, &why) != ERR_NONE)
+		return true;
+	fd = openat(dir_fd, item_name(item, name),
+	    O_PATH | O_CLOEXEC | (item->follow ? 0 : O_NOFOLLOW));
+	source_dir_unuse(&t->walk.dirs, item->dir);
+	return fd == -1 || fdio_is_remote(fd);
+}
+
 static enum err_code
 tree_open(struct source_item *item, struct source_file **out,
     struct arc_warn warn, struct err *e)
 {
 	struct tree *t = (struct tree *)item->source;
-	const struct entry_text *path = &item->entry.path;
-	char name[PATH_NAME_MAX + 1] = ".";
+	char name[PATH_NAME_MAX + 1];
 	int fd;
 	enum err_code rc;
 
-	if (item->name_bytes > 0) {
-		memcpy(name, path->bytes + path->len_bytes - item->name_bytes,
-		    item->name_bytes);
-		name[item->name_bytes] = '\0';
-	}
 	rc = source_dir_use(&t->walk.dirs, item->dir, &fd, e);
 	if (rc != ERR_NONE)
 		return rc;
-	rc = source_local_open(item, fd, name, &t->names, out, warn, e);
+	rc = source_local_open(item, fd, item_name(item, name), &t->names, out,
+	    warn, e);
 	source_dir_unuse(&t->walk.dirs, item->dir);
 	return rc;
 }
@@ -288,6 +316,7 @@ tree_free(struct source *src)
 static const struct source_ops tree_ops = {
     .next = tree_next,
     .open = tree_open,
+    .is_remote = tree_is_remote,
     .release = tree_release,
     .free = tree_free,
 };

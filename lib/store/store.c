@@ -224,31 +224,6 @@ store_create(const char *path, const uint8_t family[STORE_FAMILY_BYTES],
 
 /* --- Opening ------------------------------------------------------------- */
 
-/* statfs(2)'s f_type of what may lie behind a network or another program. */
-static bool
-is_network(int dirfd)
-{
-	static const uint32_t types[] = {
-	    0x6969,     /* NFS */
-	    0x517b,     /* SMB */
-	    0xfe534d42, /* SMB2 */
-	    0xff534d42, /* CIFS */
-	    0x65735546, /* FUSE */
-	    0x01021997, /* 9P */
-	    0x5346414f, /* AFS */
-	    0x00c36400, /* CEPH */
-	    0x73757245, /* CODA */
-	};
-	struct statfs sf;
-
-	if (fstatfs(dirfd, &sf) != 0)
-		return false;
-	for (size_t i = 0; i < COUNT_OF(types); i++)
-		if ((uint32_t)sf.f_type == types[i])
-			return true;
-	return false;
-}
-
 static enum err_code
 read_format(struct store *st, const char *name, struct format *f, struct err *e)
 {
@@ -329,7 +304,7 @@ static enum err_code
 check_place(const struct store *st, const struct store_options *opt,
     struct err *e)
 {
-	if (opt->network_fs_allowed || !is_network(st->dir_fd))
+	if (opt->network_fs_allowed || !fdio_is_remote(st->dir_fd))
 		return ERR_NONE;
 	err_set(e, ERR_REFUSED,
 	    "'%s' lies on a network or FUSE file system, which may lose what "

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 
 /* Threads of a pipeline count, too; with fault_arm_all, children as well. */
@@ -183,6 +184,28 @@ __wrap_renameat2(int ofd, const char *o, int nfd, const char *n, unsigned flags)
 	return fault_now() ? -1 : __real_renameat2(ofd, o, nfd, n, flags);
 }
 
+static bool is_remote;
+static int remote_lag_s;
+
+void
+fault_remote(bool on, int lag_s)
+{
+	is_remote = on;
+	remote_lag_s = lag_s;
+}
+
+int __real_fstatfs(int fd, struct statfs *sf);
+int __wrap_fstatfs(int fd, struct statfs *sf);
+int
+__wrap_fstatfs(int fd, struct statfs *sf)
+{
+	int rc = __real_fstatfs(fd, sf);
+
+	if (is_remote)
+		sf->f_type = 0x6969;
+	return rc;
+}
+
 int __real_statx(int fd, const char *name, int flags, unsigned mask,
     struct statx *st);
 int __wrap_statx(int fd, const char *name, int flags, unsigned mask,
@@ -191,7 +214,11 @@ int
 __wrap_statx(int fd, const char *name, int flags, unsigned mask,
     struct statx *st)
 {
-	return fault_reading() ? -1 : __real_statx(fd, name, flags, mask, st);
+	if (fault_reading() || __real_statx(fd, name, flags, mask, st) != 0)
+		return -1;
+	st->stx_mtime.tv_sec -= remote_lag_s;
+	st->stx_ctime.tv_sec -= remote_lag_s;
+	return 0;
 }
 
 ssize_t __real_getdents64(int fd, void *bytes, size_t len);

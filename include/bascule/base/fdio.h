@@ -6,6 +6,7 @@
  * continued.  Names in messages are the caller's affair: wrap them.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,6 +35,13 @@ enum err_code fdio_read(int fd, void *bytes, size_t len_bytes, size_t *got,
 /* Exactly len_bytes: ERR_CORRUPT when the file is shorter. */
 enum err_code fdio_pread(int fd, void *bytes, size_t len_bytes,
     uint64_t offset_bytes, struct err *e) MUST_CHECK;
+
+/*
+ * Does what fd is of (O_PATH will do) lie behind a network or another program:
+ * NFS, CIFS, FUSE and their like?  Then its clock is not ours, and what it says
+ * it has flushed may be lost.  False also when it cannot be asked.
+ */
+bool fdio_is_remote(int fd);
 
 /* Everything up to the end, at most max_bytes (else ERR_INPUT), into out. */
 enum err_code fdio_read_all(int fd, size_t max_bytes, struct buf *out,

@@ -48,7 +48,8 @@ make(size_t count)
 
 	must(cacheout_begin(&co, dir.fd, "cache", &key, &e), &e);
 	for (size_t i = 0; i < count; i++) {
-		struct cacherecord r = {path, 0, stat, (uint8_t *)item, 0};
+		struct cacherecord r = {path, 0, stat, false, (uint8_t *)item,
+		    0};
 
 		r.path_bytes =
 		    (size_t)snprintf(path, sizeof path, "d/%08zu", i);

@@ -149,6 +149,74 @@ START_TEST(a_young_file_is_read_again)
 }
 END_TEST
 
+/* As if the state cache had been written so long ago. */
+static void
+age_the_cache(time_t by_s)
+{
+	char pattern[100];
+	glob_t g;
+
+	snprintf(pattern, sizeof(pattern), "%s/cache/*", state.path);
+	ck_assert_int_eq(glob(pattern, 0, NULL, &g), 0);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		struct stat st;
+		struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}};
+
+		ck_assert_int_eq(stat(g.gl_pathv[i], &st), 0);
+		t[1].tv_sec = st.st_mtim.tv_sec - by_s;
+		ck_assert_int_eq(utimensat(AT_FDCWD, g.gl_pathv[i], t, 0), 0);
+	}
+	globfree(&g);
+}
+
+/* By a server's clock an hour behind ours what is new looks old. */
+START_TEST(a_young_file_of_a_slow_server_is_read_again)
+{
+	struct capture_result result;
+
+	fault_remote(true, 3600);
+	keys = r.operations;
+	{
+		struct capture_options opt = options();
+		OWNED(store_close) struct store *st = NULL;
+		struct store_options so = {STORE_WRITE, keys, true};
+		struct err e = {0};
+
+		for (int i = 0; i < 2; i++) {
+			ck_assert(store_open(&st, r.path, &so, &e) == ERR_NONE);
+			ck_assert(
+			    capture_run(st, &opt, &result, &e) == ERR_NONE);
+			store_close(&st);
+		}
+	}
+	fault_remote(false, 0);
+	ck_assert_uint_lt(result.unchanged_count, 4);
+}
+END_TEST
+
+/* It would be read for ever where nothing else ever changes. */
+START_TEST(what_was_seen_twice_with_a_minute_between_is_known)
+{
+	struct capture_result result;
+	uint64_t all_count;
+
+	backed_up(&result);
+	age_the_cache(61);
+	backed_up(&result);
+	ck_assert_uint_lt(result.unchanged_count, 4);
+	backed_up(&result);
+	all_count = result.unchanged_count;
+	ck_assert_uint_ge(all_count, 6);
+	tmpdir_put(&from, "one", "the FIRST file");
+	age_the_cache(61);
+	backed_up(&result); /* seen for the first time */
+	age_the_cache(30);
+	backed_up(&result); /* again, but too soon */
+	backed_up(&result);
+	ck_assert_uint_lt(result.unchanged_count, all_count);
+}
+END_TEST
+
 /* More second names than wait at once, in more directories. */
 START_TEST(files_of_many_names_are_one_file_again)
 {
@@ -839,6 +907,8 @@ suite_job_capture(void)
 	tcase_add_test(tc, what_was_captured_is_restored);
 	tcase_add_test(tc, the_same_again_stores_nothing);
 	tcase_add_test(tc, a_young_file_is_read_again);
+	tcase_add_test(tc, a_young_file_of_a_slow_server_is_read_again);
+	tcase_add_test(tc, what_was_seen_twice_with_a_minute_between_is_known);
 	tcase_add_test(tc, files_of_many_names_are_one_file_again);
 	tcase_add_test(tc, a_restore_that_cannot_be_flushed_has_failed);
 	tcase_add_test(tc, restoring_over_writes_only_what_differs);
