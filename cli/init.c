@@ -99,7 +99,8 @@ make(const struct cli *cli, struct cli_key_files *f, bool *wrapped,
 	*wrapped = passphrase.len_bytes > 0;
 	wrap = *wrapped ? &passphrase : NULL;
 	if (rc == ERR_NONE && cli_has(cli, "existing-key"))
-		rc = keys_load(&operations, buf_text(&f->operations), path, e);
+		rc =
+		    cli_key_load(cli, &operations, buf_text(&f->operations), e);
 	else if (rc == ERR_NONE)
 		rc = cli_key_files(f, wrap, &operations, e);
 	if (rc == ERR_NONE)

@@ -41,9 +41,7 @@ cli_key_from(const struct cli *cli, struct keyring **out, struct buf *path,
 	enum err_code rc = cli_key_path(cli, path, e);
 
 	*out = NULL;
-	return rc == ERR_NONE
-	    ? keys_load(out, buf_text(path), cli_passphrase_file(cli), e)
-	    : rc;
+	return rc == ERR_NONE ? cli_key_load(cli, out, buf_text(path), e) : rc;
 }
 
 enum err_code

@@ -60,8 +60,8 @@ take_key(struct canary *c, const struct store *st, struct err *e)
 		rc = path != NULL ? buf_add_text(&c->key_path, path, e)
 				  : cli_key_file(cli, &c->key_path, e);
 		if (rc == ERR_NONE)
-			rc = keys_load(&c->keys, buf_text(&c->key_path),
-			    cli_passphrase_file(cli), e);
+			rc = cli_key_load(cli, &c->keys, buf_text(&c->key_path),
+			    e);
 	}
 	if (rc == ERR_NONE)
 		rc = cli_key_fits(st, c->keys, tried(c), e);

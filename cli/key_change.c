@@ -36,7 +36,7 @@ changing_load(struct changing *c, const struct cli *cli, const char *path,
 {
 	OWNED(secret_fini) struct secret file = {0};
 	const char *passphrase = cli_passphrase_file(cli);
-	enum err_code rc = keys_load(&c->keys, path, passphrase, e);
+	enum err_code rc = cli_key_load(cli, &c->keys, path, e);
 
 	c->path = path;
 	if (rc == ERR_NONE)
@@ -185,7 +185,7 @@ recipient_of(const struct cli *cli, const char *text,
 
 	if (strncmp(text, "bascule-", strlen("bascule-")) == 0)
 		return recipients_parse(out, text, e);
-	rc = keys_load(&k, text, cli_passphrase_file(cli), e);
+	rc = cli_key_load(cli, &k, text, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (!keyring_can_read(k)) {
@@ -274,8 +274,7 @@ find_recipient(const struct cli *cli, const char *text, struct id *out,
 	else
 		rc = cli_key_path(cli, &path, e);
 	if (rc == ERR_NONE)
-		rc =
-		    keys_load(&k, buf_text(&path), cli_passphrase_file(cli), e);
+		rc = cli_key_load(cli, &k, buf_text(&path), e);
 	if (rc != ERR_NONE)
 		return rc;
 	all = keyring_recipients(k, &count);

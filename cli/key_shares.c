@@ -98,8 +98,7 @@ split(const struct cli *cli, const struct store *st, struct splitting *s,
 	enum err_code rc = split_file(cli, &s->key_path, e);
 
 	if (rc == ERR_NONE)
-		rc = keys_load(&k, buf_text(&s->key_path),
-		    cli_passphrase_file(cli), e);
+		rc = cli_key_load(cli, &k, buf_text(&s->key_path), e);
 	if (rc == ERR_NONE)
 		rc = check_key(s, st, k, e);
 	if (rc == ERR_NONE)

@@ -132,8 +132,7 @@ show_file(struct cli *cli)
 	    : cli_key_path(cli, &path, &e);
 
 	if (rc == ERR_NONE)
-		rc = keys_load(&k, s.path = buf_text(&path),
-		    cli_passphrase_file(cli), &e);
+		rc = cli_key_load(cli, &k, s.path = buf_text(&path), &e);
 	s.wrapped = rc == ERR_NONE &&
 	    keyfile_read(s.path, &file, &ignored) == ERR_NONE &&
 	    keyfile_is_wrapped(&file);

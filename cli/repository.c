@@ -53,6 +53,22 @@ cli_passphrase_file(const struct cli *cli)
 }
 
 enum err_code
+cli_key_load(const struct cli *cli, struct keyring **out, const char *path,
+    struct err *e)
+{
+	static bool was_told;
+	enum err_code rc = keys_load(out, path, cli_passphrase_file(cli), e);
+
+	if (rc != ERR_NONE || keyring_is_locked(*out) || was_told)
+		return rc;
+	was_told = true;
+	cli_warn(cli,
+	    "keys cannot be locked into memory and may be swapped out: raise "
+	    "the limit (ulimit -l)");
+	return rc;
+}
+
+enum err_code
 cli_key_fits(const struct store *st, const struct keyring *k, const char *path,
     struct err *e)
 {
@@ -113,8 +129,7 @@ open_keys(struct cli *cli, enum store_access how, enum cli_keys keys,
 	if (keys == CLI_KEYS_OPTIONAL && (named == NULL || *named == '\0') &&
 	    access(buf_text(&path), F_OK) != 0)
 		return ERR_NONE;
-	rc =
-	    keys_load(&out->keys, buf_text(&path), cli_passphrase_file(cli), e);
+	rc = cli_key_load(cli, &out->keys, buf_text(&path), e);
 	if (rc == ERR_NONE)
 		rc = cli_key_fits(out->store, out->keys, buf_text(&path), e);
 	/* Who opens for writing and reads as well is judged by the store. */

@@ -44,6 +44,13 @@ enum err_code cli_key_fits(const struct store *st, const struct keyring *k,
 enum err_code cli_key_file(const struct cli *cli, struct buf *out,
     struct err *e) MUST_CHECK;
 
+/*
+ * keys_load with the passphrase in BASCULE_PASSPHRASE_FILE.  Warns, once, when
+ * what was loaded could be swapped out.
+ */
+enum err_code cli_key_load(const struct cli *cli, struct keyring **out,
+    const char *path, struct err *e) MUST_CHECK;
+
 /* BASCULE_PASSPHRASE_FILE or NULL; warns when others may read it. */
 const char *cli_passphrase_file(const struct cli *cli);
 

@@ -457,6 +457,10 @@ daemon_run(const char *policy_path)
 		    "site '%s', %zu services, policy digest %.16s, socket %s",
 		    d.policy->site, d.policy->service_count, d.digest,
 		    d.policy->socket);
+		if (!keys_can_be_locked())
+			note_log(NOTE_WARNING,
+			    "keys cannot be locked into memory and may be "
+			    "swapped out: raise the limit (LimitMEMLOCK)");
 		loop_notify("READY=1");
 		exercise_resume(&d);
 		daemon_kick(&d);

@@ -69,6 +69,9 @@ enum err_code secret_random(struct secret *s, size_t len_bytes,
 /* Shorten, wiping the rest. */
 void secret_cut(struct secret *s, size_t len_bytes);
 
+/* False: it may be swapped out, as RLIMIT_MEMLOCK is small.  Empty ones are. */
+bool secret_is_locked(const struct secret *s);
+
 /* In a time that does not depend on the content. */
 bool secret_equal(const void *a, const void *b, size_t len_bytes);
 
@@ -378,6 +381,8 @@ const uint8_t *keyring_family(const struct keyring *k);
 unsigned keyring_roles(const struct keyring *k); /* of enum keyring_role */
 bool keyring_can_read(const struct keyring *k);
 bool keyring_can_write(const struct keyring *k);
+/* Does all that is secret in it lie in locked memory? */
+bool keyring_is_locked(const struct keyring *k);
 
 /*
  * The domain new data is written under.  Its name goes with what is written:

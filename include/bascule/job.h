@@ -54,6 +54,9 @@ struct job_watch {
 enum err_code keys_load(struct keyring **out, const char *key_file,
     const char *passphrase_file, struct err *e) MUST_CHECK;
 
+/* Can a key file's worth of memory be locked here? */
+bool keys_can_be_locked(void);
+
 /* The passphrase in a file of its own (its last newline does not count). */
 enum err_code keys_passphrase(struct secret *out, const char *path,
     struct err *e) MUST_CHECK;

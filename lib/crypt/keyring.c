@@ -4,6 +4,7 @@
 
 #include "container.h"
 #include "keyring_items.h"
+#include "sign.h"
 
 #define RECIPIENTS_MIN 2
 
@@ -178,6 +179,16 @@ bool
 keyring_can_read(const struct keyring *k)
 {
 	return k->reader.bytes != NULL;
+}
+
+bool
+keyring_is_locked(const struct keyring *k)
+{
+	for (size_t i = 0; i < k->domains_count; i++)
+		if (!secret_is_locked(&k->domains[i].key))
+			return false;
+	return secret_is_locked(&k->reader) && sign_key_is_locked(k->writer) &&
+	    sign_key_is_locked(k->admin);
 }
 
 bool

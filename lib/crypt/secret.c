@@ -19,21 +19,26 @@ pages_bytes(size_t len_bytes)
 
 /*
  * The mapping must be found again after secret_cut, so its first bytes say how
- * long it is and the secret's follow.
+ * long it is, and whether it is locked, and the secret's follow.
  */
+struct head {
+	size_t mapped_bytes;
+	bool is_locked;
+};
 #define HEAD_BYTES 16
+_Static_assert(sizeof(struct head) <= HEAD_BYTES, "what lies before a secret");
 
 void
 secret_fini(struct secret *s)
 {
+	struct head head;
 	uint8_t *base;
-	size_t mapped_bytes;
 
 	if (s->bytes != NULL) {
 		base = s->bytes - HEAD_BYTES;
-		memcpy(&mapped_bytes, base, sizeof mapped_bytes);
-		OPENSSL_cleanse(base, mapped_bytes);
-		munmap(base, mapped_bytes);
+		memcpy(&head, base, sizeof head);
+		OPENSSL_cleanse(base, head.mapped_bytes);
+		munmap(base, head.mapped_bytes);
 	}
 	s->bytes = NULL;
 	s->len_bytes = 0;
@@ -42,7 +47,7 @@ secret_fini(struct secret *s)
 enum err_code
 secret_init(struct secret *s, size_t len_bytes, struct err *e)
 {
-	size_t mapped_bytes;
+	struct head head = {0};
 	uint8_t *base;
 
 	secret_fini(s);
@@ -50,15 +55,15 @@ secret_init(struct secret *s, size_t len_bytes, struct err *e)
 		return err_set(e, ERR_INPUT,
 		    "a secret of %zu bytes is too long: at most %d", len_bytes,
 		    SECRET_BYTES_MAX);
-	mapped_bytes = pages_bytes(len_bytes + HEAD_BYTES);
-	base = mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE,
+	head.mapped_bytes = pages_bytes(len_bytes + HEAD_BYTES);
+	base = mmap(NULL, head.mapped_bytes, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (base == MAP_FAILED)
 		return err_nomem(e);
 	/* Best effort: a small RLIMIT_MEMLOCK must not stop a restore. */
-	(void)mlock(base, mapped_bytes);
-	(void)madvise(base, mapped_bytes, MADV_DONTDUMP);
-	memcpy(base, &mapped_bytes, sizeof mapped_bytes);
+	head.is_locked = mlock(base, head.mapped_bytes) == 0;
+	(void)madvise(base, head.mapped_bytes, MADV_DONTDUMP);
+	memcpy(base, &head, sizeof head);
 	s->bytes = base + HEAD_BYTES;
 	s->len_bytes = len_bytes;
 	return ERR_NONE;
@@ -100,6 +105,17 @@ secret_cut(struct secret *s, size_t len_bytes)
 	if (s->bytes != NULL)
 		OPENSSL_cleanse(s->bytes + len_bytes, s->len_bytes - len_bytes);
 	s->len_bytes = len_bytes;
+}
+
+bool
+secret_is_locked(const struct secret *s)
+{
+	struct head head;
+
+	if (s->bytes == NULL)
+		return true;
+	memcpy(&head, s->bytes - HEAD_BYTES, sizeof head);
+	return head.is_locked;
 }
 
 bool

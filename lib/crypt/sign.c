@@ -29,6 +29,12 @@ sign_key_free(struct sign_key **keyp)
 	free(key);
 }
 
+bool
+sign_key_is_locked(const struct sign_key *key)
+{
+	return key == NULL || secret_is_locked(&key->seed);
+}
+
 static EVP_PKEY *
 pkey_make(const struct secret *seed)
 {

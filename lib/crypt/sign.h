@@ -5,5 +5,7 @@
 
 /* Borrowed: for key files only. */
 const struct secret *sign_key_seed(const struct sign_key *key);
+/* True of NULL, too. */
+bool sign_key_is_locked(const struct sign_key *key);
 
 #endif

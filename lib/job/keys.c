@@ -132,3 +132,14 @@ keys_load(struct keyring **out, const char *key_file,
 	err_wrap(e, "opening key file '%s'", key_file);
 	return not_usable(e);
 }
+
+bool
+keys_can_be_locked(void)
+{
+	OWNED(secret_fini) struct secret probe = {0};
+	struct err ignored;
+
+	return secret_init(&probe, SECRET_BYTES_MAX / 2, &ignored) ==
+	    ERR_NONE &&
+	    secret_is_locked(&probe);
+}

@@ -469,7 +469,7 @@ worker_store_fini(struct worker_store *s)
 }
 
 enum err_code
-worker_store_open(struct worker_store *s, const struct worker *w,
+worker_store_open(struct worker_store *s, struct worker *w,
     enum store_access access, struct err *e)
 {
 	const char *path = worker_site(w)->repository;
@@ -479,6 +479,10 @@ worker_store_open(struct worker_store *s, const struct worker *w,
 
 	if (rc != ERR_NONE)
 		return rc;
+	if (!keyring_is_locked(s->keys))
+		worker_log(w, WORKER_WARNING,
+		    "keys cannot be locked into memory and may be swapped "
+		    "out: raise the service's limit (LimitMEMLOCK)");
 	opt.keyring = s->keys;
 	rc = store_open(&s->st, path, &opt, e);
 	return rc == ERR_NONE ? rc

@@ -93,7 +93,7 @@ struct worker_store {
 	struct store *st;
 };
 void worker_store_fini(struct worker_store *s);
-enum err_code worker_store_open(struct worker_store *s, const struct worker *w,
+enum err_code worker_store_open(struct worker_store *s, struct worker *w,
     enum store_access access, struct err *e) MUST_CHECK;
 
 /* --- kinds --- */

@@ -2,6 +2,7 @@
 # Secrets stay where they belong: planted values are searched for in arguments,
 # environments, state, logs, repositories and the memory of a process at work.
 . "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
 
 ulimit -c unlimited 2>/dev/null # so that it is the program that leaves none
 mkdir src && seq 50000 >src/numbers
@@ -49,6 +50,70 @@ for key in repo.key wrapped; do
 	holds '... nothing in logs, state, repository' python3 \
 	    "$TOOLS/secrets.py" files $secrets -- log state repo wrapped
 done
+
+# --- a daemon and its worker, whose key is wrapped
+site_new brent
+cp -p wrapped brent/key.wrapped
+rm -rf brent/repository && "$B" -r brent/repository init --existing-key --key-file repo.key >.out
+sed -i 's/key_file = "key"/key_file = "key.wrapped"/' brent/bascule.conf
+mkdir data && seq 1000 >data/numbers
+mkfifo hold # the command of the second dataset waits for it
+(umask 077; { shared_policy; service_policy housing 30m; } >shared.conf)
+export BASCULE_PASSPHRASE_FILE=$WORK/pass JOURNAL_STREAM=8:1
+holds 'a daemon' daemon_start brent
+daemon=$(cat brent/pid)
+at brent run housing >.out 2>&1
+at_work() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -aq "cat $WORK/hold "; }
+wait_for 20 at_work
+worker=$(at brent --json jobs | sed -n 's/.*"pid":\([0-9]*\).*/\1/p' | head -n 1)
+remember "$worker"
+is 'a worker is at work' "$(tr '\0' ' ' <"/proc/$worker/cmdline" | sed 's/.*basculed //')" '--worker '
+# shellcheck disable=SC2086
+for p in $daemon $worker $(cat /proc/$worker/task/*/children); do
+	tr '\0' ' ' </proc/$p/cmdline; tr '\0' '\n' </proc/$p/environ
+done >seen
+# shellcheck disable=SC2086
+holds 'nothing in arguments and environments of daemon, worker, command' \
+    python3 "$TOOLS/secrets.py" files $secrets -- seen
+for p in $(cat "/proc/$worker/task/"*/children); do
+	tr '\0' '\n' </proc/$p/environ
+done >child.environ
+fails '... the command is not told of key files' \
+    grep -aq 'BASCULE_\(KEY\|PASS\)\|CREDENTIALS' child.environ
+for p in $daemon $worker; do
+	is '... it leaves no core' "$(awk '/core file/ { print $5 }' "/proc/$p/limits")" 0
+	is '... nobody else may look into it' "$(stat -c %u "/proc/$p/environ")" 0
+done
+# shellcheck disable=SC2086
+[ "$(id -u)" = 0 ] && [ "$(ulimit -l)" != 0 ] &&
+	holds '... in memory of the worker only where it is locked' python3 \
+	    "$TOOLS/secrets.py" memory "$worker" $secrets
+echo go >hold
+wait_for 20 jobs_have brent '"state":"succeeded"'
+expect 0 'evidence of it' at brent evidence export -o pack
+zstd -dqc pack >pack.tar
+daemon_stop brent
+is 'the daemon ended well' $ended 0
+export BASCULE_PASSPHRASE_FILE=$WORK/repo.key # a slip: the wrong file
+holds 'a daemon with the wrong passphrase' daemon_start brent
+at brent run housing --kind verify --wait >.out 2>&1
+says 'wrong passphrase\|over 1024 bytes'
+daemon_stop brent
+unset BASCULE_PASSPHRASE_FILE JOURNAL_STREAM
+# shellcheck disable=SC2086
+holds 'nothing in its log, ledger, state, repository, evidence' python3 \
+    "$TOOLS/secrets.py" files $secrets -- brent/log brent/state brent/repository pack.tar .out .err
+is '... which are there' "$(($(wc -c <pack.tar) > 5000 && $(wc -c <brent/state/ledger.db) > 5000))" 1
+
+# --- where memory cannot be locked that is said once, and nothing is refused
+small() { prlimit --memlock=0 $drop "$@"; }
+[ "$(id -u)" = 0 ] && drop='setpriv --bounding-set -ipc_lock' || drop=
+if small true 2>/dev/null; then
+	expect 0 'no memory can be locked' small "$B" -r repo key add-recipient repo.key
+	is '... which is said once' "$(grep -c 'locked into memory' .err)" 1
+	expect 0 'it can' "$B" -r repo key add-recipient repo.key
+	fails '... and nothing is said' grep -q 'locked into memory' .err
+fi
 
 # --- every key command says nothing of them
 export BASCULE_PASSPHRASE_FILE=pass
