@@ -160,6 +160,7 @@ torture: all
 	ROUNDS=$${ROUNDS:-50} tests/scenario/61-daemon-kill.sh
 	ROUNDS=$${ROUNDS:-50} tests/scenario/65-prune-differences.sh
 	EVERY=1 tests/scenario/79-hostile-trees.sh
+	EVERY=1 tests/scenario/79-hostile-archives.sh
 	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh
 	HISTORIES=$${HISTORIES:-2000} sh tests/scenario/11-retention-second-opinion.sh
 	$(MAKE) crash

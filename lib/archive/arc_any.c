@@ -381,7 +381,8 @@ arc_any_read(struct arc_any *r, struct arc_any_block *out, struct err *e)
 	}
 	if (rc <= ARCHIVE_FATAL)
 		return fault(r, ERR_INPUT, e);
-	if (rc < ARCHIVE_WARN || offset < 0)
+	/* A warning here is a sum or a size that is not as said. */
+	if (rc != ARCHIVE_OK || offset < 0)
 		return fault(r, ERR_CORRUPT, e);
 	return ERR_NONE;
 }

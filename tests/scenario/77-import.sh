@@ -43,41 +43,13 @@ rm -rf out
 expect 0 'below a path, compressed, dry' sh -c 'gzip -c bsd.tar >bsd.tgz &&
     "$B" -r repo import --dry-run --under /srv/x bsd.tgz'
 
-# Hostile ones.
-python3 - <<'END'
-import io, tarfile
-def make(name, *members):
-    with tarfile.open(name, "w") as t:
-        for n, kind, link, data in members:
-            m = tarfile.TarInfo(n)
-            m.type, m.linkname, m.size = kind, link, len(data)
-            t.addfile(m, io.BytesIO(data))
-F, S, L, D = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
-make("dots.tar", ("../up", F, "", b"x"), ("a/../../b", F, "", b"x"), ("good", F, "", b"x"))
-make("abs.tar", ("/etc/passwd", F, "", b"x"))
-make("link.tar", ("out", S, "/tmp", b""), ("out/evil", F, "", b"x"), ("good", F, "", b"x"))
-make("twice.tar", ("a", F, "", b"one"), ("a", F, "", b"two"), ("d/", D, "", b""), ("d/", D, "", b""))
-make("hard.tar", ("a", L, "/etc/passwd", b""), ("b", L, "../x", b""), ("c", L, "c", b""), ("good", F, "", b"x"))
-make("filedir.tar", ("a", F, "", b"x"), ("a/b", F, "", b"x"))
-END
+# Too much (names and links: 79-hostile-archives).
 python3 - <<'END'
 import tarfile
 t = tarfile.TarInfo("bomb"); t.size = 40 << 30
 with open("head", "wb") as f: f.write(t.tobuf())
 END
 (cat head; head -c 1150000000 /dev/zero) | zstd -qc -3 >bomb.tar.zst
-hostile() { # name, problems, what is kept
-	expect 3 "$1" "$B" -r repo import --service "h$1" "$1.tar"
-	"$B" -r repo ls "latest:h$1" >.kept
-	is '... leaves' "$(tr '\n' ' ' <.kept)" "$2"
-}
-hostile dots '/good '
-hostile abs '/etc /etc/passwd '
-hostile link '/good /out '
-hostile twice '/a /d '
-is '... the last counts' "$("$B" -r repo cat latest:htwice a)" two
-hostile hard '/good '
-hostile filedir '/a '
 expect 15 "a bomb is refused" "$B" -r repo import --dry-run bomb.tar.zst
 says 'max-size'
 expect 15 'more than was allowed' "$B" -r repo import --max-size 100KiB zoo.tar
