@@ -8,15 +8,9 @@
 #define BOUND_BITS_MIN 9
 #define BOUND_BITS_MAX 23
 
-#define LEVEL_AUTO 3 /* with tables of AUTO_TABLE_LOG */
+#define LEVEL_AUTO 3 /* with another search, see below */
 #define LEVEL_FAST 1
 #define LEVEL_MAX  9
-
-/*
- * Tables that stay in the second-level cache (2 x 128 KiB): nearly the ratio of
- * level 3's own, nearly the speed of level 2 (README.md).
- */
-#define AUTO_TABLE_LOG 15
 
 /* Differences: README.md has the measurements. */
 #define WINDOW_LOG_MIN   10
@@ -36,10 +30,40 @@ struct frame_coder {
 	ZSTD_CCtx *cctx;
 	ZSTD_DCtx *dctx;
 	struct buf aad;
-	struct buf plain;  /* compressed without its bases, to compare */
-	struct buf raw;    /* a body, decompressed */
-	bool last_was_raw; /* the last frame that was tried did not compress */
+	struct buf plain; /* compressed without its bases, to compare */
+	struct buf raw;   /* a body, decompressed */
+	/* What the last frame of data came to, in thousandths of it. */
+	unsigned last_permille;
 };
+
+/*
+ * How `auto` looks for matches, by what the frame before came to: data comes in
+ * runs.  Tables of 2^15 stay in the second-level cache.  README.md has the
+ * measurements.
+ */
+struct search {
+	unsigned below_permille;
+	ZSTD_strategy strategy;
+	int table_log, match_bytes;
+};
+
+/* Of large files. */
+static const struct search large_search[] = {
+    {150, ZSTD_dfast, 15, 5}, /* text that repeats itself */
+    {200, ZSTD_fast, 16, 5},  /* tables */
+    {350, ZSTD_dfast, 15, 5},
+    {1001, ZSTD_fast, 16, 6}, /* programs, and what is packed already */
+};
+/* Of files this small in the mean, where there is more to do than compress. */
+#define SMALL_FILE_BYTES 65536
+static const struct search small_search[] = {
+    {150, ZSTD_dfast, 15, 5},
+    {1001, ZSTD_fast, 15, 7},
+};
+#define AUTO_WINDOW_LOG 21 /* a frame */
+/* Below, what zstd has for such a size, but with small tables. */
+#define SEARCH_MIN_BYTES ((size_t)256 << 10)
+#define AUTO_TABLE_LOG   15
 
 /* --- Reading ------------------------------------------------------------- */
 
@@ -165,6 +189,7 @@ frame_coder_new(struct frame_coder **out, struct err *e)
 	*out = NULL;
 	if (c == NULL)
 		return err_nomem(e);
+	c->last_permille = 500;
 	c->cctx = ZSTD_createCCtx();
 	c->dctx = ZSTD_createDCtx();
 	if (c->cctx == NULL || c->dctx == NULL)
@@ -218,6 +243,34 @@ level_of(const struct frame_plain *p)
 	return p->codec == WRITER_MAX ? LEVEL_MAX : LEVEL_AUTO;
 }
 
+static const struct search *
+search_of(const struct frame_coder *c, const struct frame_plain *p)
+{
+	const struct search *s = large_search;
+
+	if (le_get32(p->raw) > p->raw_bytes / SMALL_FILE_BYTES)
+		s = small_search;
+	while (c->last_permille >= s->below_permille)
+		s++;
+	return s;
+}
+
+static void
+set_search(struct frame_coder *c, const struct frame_plain *p)
+{
+	const struct search *s;
+
+	set(c, ZSTD_c_hashLog, AUTO_TABLE_LOG);
+	set(c, ZSTD_c_chainLog, AUTO_TABLE_LOG);
+	if (p->kind != STORE_DATA || p->raw_bytes < SEARCH_MIN_BYTES)
+		return;
+	s = search_of(c, p);
+	set(c, ZSTD_c_strategy, (int)s->strategy);
+	set(c, ZSTD_c_windowLog, AUTO_WINDOW_LOG);
+	set(c, ZSTD_c_hashLog, s->table_log);
+	set(c, ZSTD_c_minMatch, s->match_bytes);
+}
+
 static void
 begin_compress(struct frame_coder *c, const struct frame_plain *p)
 {
@@ -235,10 +288,8 @@ compress(struct frame_coder *c, const struct frame_plain *p,
 	size_t n;
 
 	begin_compress(c, p);
-	if (is_auto(p)) {
-		set(c, ZSTD_c_hashLog, AUTO_TABLE_LOG);
-		set(c, ZSTD_c_chainLog, AUTO_TABLE_LOG);
-	}
+	if (is_auto(p))
+		set_search(c, p);
 	n = ZSTD_compress2(c->cctx, to, room_bytes, from, from_bytes);
 	return ZSTD_isError(n) ? 0 : n;
 }
@@ -274,7 +325,7 @@ worth_trying(struct frame_coder *c, const struct frame_plain *p)
 {
 	if (p->codec == WRITER_OFF)
 		return false;
-	return !is_auto(p) || !c->last_was_raw ||
+	return !is_auto(p) || c->last_permille < 1000 ||
 	    p->raw_bytes < SAMPLE_MIN_BYTES || sample_pays(c, p);
 }
 
@@ -314,7 +365,9 @@ put_plain(struct frame_coder *c, const struct frame_plain *p, uint8_t *to,
 	if (worth_trying(c, p))
 		n = compress(c, p, p->raw, p->raw_bytes, to,
 		    worth_bytes(p->raw_bytes));
-	c->last_was_raw = n == 0;
+	if (p->kind == STORE_DATA && p->raw_bytes >= SAMPLE_MIN_BYTES)
+		c->last_permille =
+		    n > 0 ? (unsigned)(n * 1000 / p->raw_bytes) : 1000;
 	*codec = n > 0 ? FRAME_ZSTD : FRAME_RAW;
 	*text = n > 0 ? to : p->raw;
 	return n > 0 ? n : p->raw_bytes;
