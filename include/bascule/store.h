@@ -470,6 +470,7 @@ void snapshot_list_fini(struct snapshot_list *list);
 /*
  * What people write: an id's prefix, `latest`, `latest:SERVICE[/DATASET]`,
  * each with `:/sub/tree` behind it.  *subtree: the caller's, "" if none.
+ * ERR_CORRUPT: which is the latest cannot be said, for one cannot be read.
  */
 enum err_code snapshot_find(struct snapshot *out, char **subtree,
     struct store *st, const char *name, struct err *e) MUST_CHECK;
@@ -721,9 +722,9 @@ void ages_fini(struct ages *a);
 int64_t ages_of(const struct ages *a, const struct id *snapshot);
 /*
  * Note which snapshots are here, in a store for writing: the age of those that
- * were not known begins.  What cannot be noted only stays longer.
+ * were not known begins.  What finds no room to be noted only stays longer.
  */
-void ages_sync(struct store *st);
+enum err_code ages_sync(struct store *st, struct err *e) MUST_CHECK;
 /*
  * One look at the clock of the repository at path: whoever runs for long does
  * that every few minutes, so that no age is lost.  Waits for nobody: ERR_BUSY.

@@ -21,6 +21,8 @@ err_of_errno(int num)
 	case EROFS: return ERR_REFUSED;
 	case ENOSPC:
 	case EDQUOT: return ERR_NOSPACE;
+	case EMFILE:
+	case ENFILE:
 	case ENOMEM: return ERR_NOMEM;
 	default: return ERR_IO;
 	}

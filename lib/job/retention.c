@@ -189,7 +189,9 @@ retention_judge(struct retention *out, struct store *st,
 	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
-	ages_sync(st);
+	rc = ages_sync(st, e);
+	if (rc != ERR_NONE)
+		return rc;
 	rc = hold_list(&j.holds, st, e);
 	if (rc == ERR_NONE)
 		rc = ages_read(&j.ages, st, e);

@@ -376,19 +376,22 @@ sync_all(struct store *st, struct syncing *s, struct err *e)
 	return rc;
 }
 
-void
-ages_sync(struct store *st)
+enum err_code
+ages_sync(struct store *st, struct err *e)
 {
 	OWNED(repo_unlock_owned) struct store *held = NULL;
 	struct syncing s = {0};
-	struct err e;
+	enum err_code rc;
 
-	if (st->access != STORE_WRITE || repo_lock(st, &e) != ERR_NONE)
-		return;
+	if (st->access != STORE_WRITE)
+		return ERR_NONE;
+	if ((rc = repo_lock(st, e)) != ERR_NONE)
+		return rc;
 	held = st;
-	(void)!sync_all(st, &s, &e); /* what is not noted now is later */
+	rc = sync_all(st, &s, e);
 	ages_fini(&s.was);
 	ages_fini(&s.is);
+	return rc == ERR_NOSPACE ? ERR_NONE : rc; /* it is noted later */
 }
 
 static enum err_code

@@ -48,32 +48,44 @@ checking_progress(struct checking *ck, uint64_t more_bytes, struct err *e)
 }
 
 /* One of the two copies; *out: its bytes. */
-static void
-check_format(struct checking *ck, const char *name, struct buf *out)
+static enum err_code
+check_format(struct checking *ck, const char *name, struct buf *out,
+    struct err *e)
 {
 	struct format f;
 	struct err why = {0};
+	enum err_code rc =
+	    repo_slurp(out, ck->store->dir_fd, name, FORMAT_FILE_MAX, &why);
 
-	if (repo_slurp(out, ck->store->dir_fd, name, FORMAT_FILE_MAX, &why) !=
-		ERR_NONE ||
-	    format_decode(&f, out->bytes, out->len_bytes, &why) != ERR_NONE) {
+	if (rc == ERR_NONE)
+		rc = format_decode(&f, out->bytes, out->len_bytes, &why);
+	if (rc == ERR_NOMEM) {
+		*e = why;
+		return rc;
+	}
+	if (rc != ERR_NONE) {
 		checking_damage(ck, name, "%s", why.text);
 		buf_clear(out);
 	}
+	return ERR_NONE;
 }
 
-static void
-check_formats(struct checking *ck)
+static enum err_code
+check_formats(struct checking *ck, struct err *e)
 {
 	OWNED(buf_fini) struct buf first = {0};
 	OWNED(buf_fini) struct buf second = {0};
+	enum err_code rc = check_format(ck, "format", &first, e);
 
-	check_format(ck, "format", &first);
-	check_format(ck, "format.bak", &second);
+	if (rc == ERR_NONE)
+		rc = check_format(ck, "format.bak", &second, e);
+	if (rc != ERR_NONE)
+		return rc;
 	if (first.len_bytes > 0 && second.len_bytes > 0 &&
 	    (first.len_bytes != second.len_bytes ||
 		memcmp(first.bytes, second.bytes, first.len_bytes) != 0))
 		checking_damage(ck, "format.bak", "differs from format");
+	return ERR_NONE;
 }
 
 /*
@@ -113,7 +125,10 @@ check_sessions(struct checking *ck, struct err *e)
 			ck->store->family, &why) != ERR_NONE &&
 		    session_lives(ck->store->sessions_fd, n.names[i]))
 			checking_damage(ck, object, "%s", why.text);
-		rc = rc == ERR_NOMEM ? err_nomem(e) : ERR_NONE;
+		if (rc == ERR_NOMEM)
+			*e = why;
+		else
+			rc = ERR_NONE;
 	}
 	return rc;
 }
@@ -130,8 +145,9 @@ checking_run(struct checking *ck, struct err *e)
 		return err_set(e, ERR_KEY,
 		    "opening every frame of '%s' needs a key that may read",
 		    st->path);
-	check_formats(ck);
-	rc = checking_index(ck, e);
+	rc = check_formats(ck, e);
+	if (rc == ERR_NONE)
+		rc = checking_index(ck, e);
 	if (rc == ERR_NONE)
 		rc = check_sessions(ck, e);
 	if (rc == ERR_NONE)

@@ -63,8 +63,8 @@ checkpoint_sweep(struct session *se, const char *service, const char *dataset,
 		return rc;
 	held = se->store;
 	if ((rc = session_check(se, e)) != ERR_NONE ||
-	    (rc = snapshot_list_clear(&list, se->store, service, e)) !=
-		ERR_NONE)
+	    (rc = snapshot_list_clear(&list, se->store, service, NULL, NULL,
+		 e)) != ERR_NONE)
 		return rc;
 	/* A hold that cannot be read may hold any of them. */
 	if (list.count == 0 || hold_list(&holds, held, &bent) != ERR_NONE)

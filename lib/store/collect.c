@@ -341,8 +341,8 @@ act(struct collection *c, struct err *e)
 	    (rc = compact_run(c->session, e)) != ERR_NONE ||
 	    (rc = restock(c->store, e)) != ERR_NONE)
 		return rc;
-	ages_sync(c->store);
-	return store_refresh(c->store, e);
+	rc = ages_sync(c->store, e);
+	return rc == ERR_NONE ? store_refresh(c->store, e) : rc;
 }
 
 /* As it would be. */

@@ -57,8 +57,10 @@ walk_pack(struct walk *w, const struct index_pack *ip, struct err *e)
 	rc = pack_open(&pk, w->store->packs_fd, path, ip->size_bytes, &why);
 	if (rc == ERR_NONE)
 		rc = pack_footer_load(&f, &pk, &why);
-	if (rc == ERR_NOMEM)
-		return err_nomem(e);
+	if (rc == ERR_NOMEM) {
+		*e = why;
+		return rc;
+	}
 	if (rc != ERR_NONE) {
 		w->tally->unread_count++;
 		return ERR_NONE;
@@ -96,8 +98,10 @@ walk_snapshot(void *ctx, int dir_fd, const char *service, const char *object,
 	if (rc == ERR_NONE)
 		rc = snapfile_decode(&s, &sealed, w->store->family, bytes.bytes,
 		    bytes.len_bytes, &why);
-	if (rc == ERR_NOMEM)
-		return err_nomem(e);
+	if (rc == ERR_NOMEM) {
+		*e = why;
+		return rc;
+	}
 	if (rc != ERR_NONE) {
 		w->tally->unread_count += rc != ERR_NOTFOUND;
 		return ERR_NONE;
@@ -334,16 +338,20 @@ grant_key(void *ctx, const struct grants_key *k, const char *object,
 
 	(void)object;
 	rc = grants_who_can_open(g->store, k, opens, &why);
-	if (rc == ERR_NOMEM)
-		return err_nomem(e);
+	if (rc == ERR_NOMEM) {
+		*e = why;
+		return rc;
+	}
 	to = keyring_recipients(ring, &count);
 	for (size_t i = 0; i < count; i++) {
 		if (opens[i])
 			continue;
 		if (key.bytes == NULL) {
 			rc = grants_unwrap(g->store, k, &key, &why);
-			if (rc == ERR_NOMEM)
-				return err_nomem(e);
+			if (rc == ERR_NOMEM) {
+				*e = why;
+				return rc;
+			}
 			if (rc != ERR_NONE) { /* nor can we open it */
 				g->tally->closed_count++;
 				return ERR_NONE;
@@ -473,8 +481,10 @@ drill_key(void *ctx, const struct grants_key *k, const char *object,
 	rc = d->walk->pack != NULL
 	    ? drill_frame(d, &why)
 	    : snapfile_open(d->walk->snapshot, d->walk->sealed, d->store, &why);
-	if (rc == ERR_NOMEM)
-		return err_nomem(e);
+	if (rc == ERR_NOMEM) {
+		*e = why;
+		return rc;
+	}
 	d->out->opened_count += rc == ERR_NONE;
 	if (rc != ERR_NONE && d->on_failed != NULL)
 		d->on_failed(d->ctx, object, why.text);

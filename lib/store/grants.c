@@ -196,9 +196,7 @@ each_file(struct store *st, file_fn *fn, void *ctx, struct err *e)
 		    ? snapfind_bytes(&bytes, fd, &id, GRANTS_BYTES_MAX, &why)
 		    : err_set(&why, ERR_CORRUPT, "its name is no hash");
 
-		rc = found == ERR_NOMEM
-		    ? err_nomem(e)
-		    : fn(ctx, n.names[i], &bytes, found, &why, e);
+		rc = fn(ctx, n.names[i], &bytes, found, &why, e);
 	}
 	return rc == ERR_NONE ? rc : err_wrap(e, "'%s/grants'", st->path);
 }
@@ -217,7 +215,10 @@ load_one(void *ctx, const char *name, struct buf *bytes, enum err_code rc,
 	(void)name;
 	if (rc == ERR_NONE)
 		rc = grants_decode(&l->grants, l->store->family, bytes, why);
-	return rc == ERR_NOMEM ? err_nomem(e) : ERR_NONE;
+	if (rc != ERR_NOMEM)
+		return ERR_NONE;
+	*e = *why;
+	return rc;
 }
 
 enum err_code
@@ -247,8 +248,10 @@ check_one(void *ctx, const char *name, struct buf *bytes, enum err_code rc,
 	snprintf(object, sizeof object, "grants/%.64s", name);
 	if (rc == ERR_NONE)
 		rc = grants_decode(&g, ck->store->family, bytes, why);
-	if (rc == ERR_NOMEM)
-		return err_nomem(e);
+	if (rc == ERR_NOMEM) {
+		*e = *why;
+		return rc;
+	}
 	if (rc != ERR_NONE && rc != ERR_TOONEW && rc != ERR_NOTFOUND)
 		checking_damage(ck, object, "%s", why->text);
 	return ERR_NONE;
@@ -271,8 +274,10 @@ heal_one(void *ctx, const char *name, struct buf *bytes, enum err_code rc,
 
 	if (rc == ERR_NONE)
 		rc = grants_decode(&g, h->store->family, bytes, why);
-	if (rc == ERR_NOMEM)
-		return err_nomem(e);
+	if (rc == ERR_NOMEM) {
+		*e = *why;
+		return rc;
+	}
 	if (rc != ERR_CORRUPT)
 		return ERR_NONE;
 	snprintf(object, sizeof object, "grants/%.64s", name);

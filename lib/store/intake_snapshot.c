@@ -26,7 +26,7 @@ place(struct store *st, const struct snapshot *s, struct id *known,
 	enum err_code rc;
 
 	memset(known, 0, sizeof *known);
-	rc = snapshot_list_clear(&list, st, s->service, e);
+	rc = snapshot_list_clear(&list, st, s->service, NULL, NULL, e);
 	if (rc != ERR_NONE)
 		return rc;
 	for (size_t i = 0; i < list.count; i++) {

@@ -242,10 +242,14 @@ check_one(void *ctx, int dir_fd, const char *name,
 	char object[OBJECT_BYTES];
 	struct store_pin found;
 	struct err why = {0};
+	enum err_code rc = pin_look(&found, ck->store, dir_fd, key, &why);
 
-	(void)e;
+	if (rc == ERR_NOMEM) {
+		*e = why;
+		return rc;
+	}
 	snprintf(object, sizeof object, "keys/%s", name);
-	if (pin_look(&found, ck->store, dir_fd, key, &why) != ERR_NONE)
+	if (rc != ERR_NONE)
 		checking_damage(ck, object, "%s", why.text);
 	return ERR_NONE;
 }

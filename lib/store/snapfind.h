@@ -59,7 +59,8 @@ enum err_code snapfind_refuse_newer(struct store *st, struct err *e) MUST_CHECK;
 
 /* As snapshot_list (service may be NULL), but the details stay sealed. */
 enum err_code snapshot_list_clear(struct snapshot_list *out, struct store *st,
-    const char *service, struct err *e) MUST_CHECK;
+    const char *service, store_damage_fn *on_damage, void *ctx,
+    struct err *e) MUST_CHECK;
 
 /* By (epoch, sequence), then start, then id. */
 int snapfind_order(const struct snapshot *a, const struct snapshot *b);

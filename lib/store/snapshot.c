@@ -120,9 +120,12 @@ snapshot_list(struct snapshot_list *out, struct store *st, const char *service,
 
 enum err_code
 snapshot_list_clear(struct snapshot_list *out, struct store *st,
-    const char *service, struct err *e)
+    const char *service, store_damage_fn *on_damage, void *ctx, struct err *e)
 {
-	struct snapfind_each each = {.store = st, .service = service};
+	struct snapfind_each each = {.store = st,
+	    .service = service,
+	    .on_damage = on_damage,
+	    .ctx = ctx};
 
 	return list(out, &each, SNAPFIND_CLEAR, e);
 }
@@ -164,7 +167,7 @@ place(struct session *se, struct snapshot *s, struct id known[KNOWN_MAX],
 	enum err_code rc;
 
 	*known_count = 0;
-	rc = snapshot_list_clear(&list, se->store, s->service, e);
+	rc = snapshot_list_clear(&list, se->store, s->service, NULL, NULL, e);
 	if (rc == ERR_NONE)
 		rc = ages_highest(&s->sequence, se->store, s, e);
 	if (rc != ERR_NONE)

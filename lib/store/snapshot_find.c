@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "ages.h"
 #include "snapfile.h"
 #include "snapfind.h"
 
@@ -238,23 +239,101 @@ nothing(const struct wanted *want, struct err *e)
 	    want->service, want->dataset[0] == '\0' ? "" : "/", want->dataset);
 }
 
+/* --- what cannot be read ---------------------------------------------------- */
+
+/* "snapshots/SERVICE/ID" of each, one after the other, NUL-ended. */
+struct unread {
+	struct buf objects;
+	enum err_code rc; /* of noting them */
+	struct err *e;
+};
+
+static void
+unread_fini(struct unread *u)
+{
+	buf_fini(&u->objects);
+}
+
+static void
+on_unread(void *ctx, const char *object, const char *what)
+{
+	struct unread *u = ctx;
+	const char *name = strrchr(object, '/');
+	struct id id;
+
+	(void)what;
+	if (u->rc == ERR_NONE && name != NULL && id_parse(name + 1, &id))
+		u->rc = buf_add(&u->objects, object, strlen(object) + 1, u->e);
+}
+
+/* One that could be of a series that is asked for; NULL: there is none. */
+static const char *
+unread_of(struct unread *u, const struct wanted *want)
+{
+	const char *at = buf_text(&u->objects);
+	const char *end = at + u->objects.len_bytes;
+	size_t len = strlen(want->service);
+
+	for (; at < end; at += strlen(at) + 1) {
+		const char *service = at + strlen("snapshots/");
+
+		if (len == 0 ||
+		    (strncmp(service, want->service, len) == 0 &&
+			service[len] == '/'))
+			return at;
+	}
+	return NULL;
+}
+
+/*
+ * What is damaged may be newer than all that can be read.  Of one series the
+ * numbers say whether it is; else nobody is given something older unasked.
+ */
+static enum err_code
+check_latest(struct store *st, struct unread *u, const struct wanted *want,
+    const struct snapshot *found, struct err *e)
+{
+	const char *object = unread_of(u, want);
+	uint64_t highest = 0;
+	enum err_code rc = ERR_NONE;
+
+	if (object == NULL)
+		return ERR_NONE;
+	if (found != NULL && want->dataset[0] != '\0')
+		rc = ages_highest(&highest, st, found, e);
+	if (rc != ERR_NONE || (highest > 0 && found->sequence >= highest))
+		return rc;
+	err_set(e, ERR_CORRUPT,
+	    "which snapshot is the latest is not known: '%.120s' cannot be "
+	    "read",
+	    object);
+	return err_hint(e,
+	    "heal, or name one: 'bascule snapshots' lists what can be read");
+}
+
 enum err_code
 snapshot_find(struct snapshot *out, char **subtree, struct store *st,
     const char *name, struct err *e)
 {
 	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	OWNED(unread_fini) struct unread unread = {.e = e};
 	struct snapshot *found = NULL;
 	struct wanted want;
 	enum err_code rc;
 
 	memset(out, 0, sizeof *out);
 	*subtree = NULL;
-	if ((rc = snapshot_list_clear(&list, st, NULL, e)) != ERR_NONE ||
-	    (rc = parse(&want, name, &list, e)) != ERR_NONE)
+	rc = snapshot_list_clear(&list, st, NULL, on_unread, &unread, e);
+	if (rc == ERR_NONE)
+		rc = unread.rc;
+	if (rc == ERR_NONE)
+		rc = parse(&want, name, &list, e);
+	if (rc != ERR_NONE)
 		return rc;
-	if (want.latest)
+	if (want.latest) {
 		found = newest(&list, &want);
-	else
+		rc = check_latest(st, &unread, &want, found, e);
+	} else
 		rc = by_prefix(&found, &list, &want, name, e);
 	if (rc != ERR_NONE)
 		return rc;

@@ -114,8 +114,14 @@ put_files(struct store *st, const struct store_geometry *g, struct err *e)
 	    .len_bytes = sizeof(bytes)};
 	if (rc == ERR_NONE)
 		rc = put_file(st, &file, e);
+	if (rc != ERR_NONE)
+		return rc;
 	file.name = "format"; /* last: from here on it is a repository */
-	return rc == ERR_NONE ? put_file(st, &file, e) : rc;
+	rc = put_file(st, &file, e);
+	/* Whoever is told that it failed throws its keys away. */
+	if (rc != ERR_NONE)
+		(void)unlinkat(st->dir_fd, file.name, 0);
+	return rc;
 }
 
 static enum err_code

@@ -30,7 +30,8 @@ NEED_ROOM = {"write", "pwrite", "mkdir", "rename", "renameat", "renameat2", "fsy
 
 def words_of(done):
     text = done.stderr.decode(errors="replace")
-    return text + " ".join(str(line.get("error", "")) + str(line.get("text", ""))
+    return text + " ".join(str(line.get("error", "")) + str(line.get("text", "")) +
+                           str(line.get("object", "")) + str(line.get("hint", ""))
                            for line in said(done.stdout))
 
 
@@ -46,16 +47,21 @@ def wrong_end(ground, act, repo, fault, done, what):
         return None
     if done.returncode not in EXITS:
         return f"exit code {done.returncode} is in no table"
+    if done.returncode == 4 and (fault in ("eintr", "nomem", "short") or
+                                 fault == "emfile" and "open" in what.split()[1]):
+        return f"that is no damage: {done.stdout.decode()}"
     if fault == "short":
         return f"half a read or write is no failure: {words_of(done)}"
     if not words_of(done).strip():
         return f"ended with {done.returncode} and says nothing"
     if fault in ("full", "enospc") and what.split()[1] in NEED_ROOM and \
-            " /dev/" not in what:
+            f" {os.path.dirname(repo)}/" in what:
         if done.returncode not in (14, 3):
             return f"the disk is full, and it ended with {done.returncode}: " \
                    f"{words_of(done)}"
-        if done.returncode == 14 and "the file system at '" not in words_of(done):
+        named = f"'{os.path.dirname(repo)}/out" if "OUT" in act.words else \
+            "the file system at '"
+        if done.returncode == 14 and named not in words_of(done):
             return f"it does not say what to do: {words_of(done)}"
     return None
 
@@ -74,7 +80,7 @@ def one(ground, act, fault, n):
     wrong = wrong_end(ground, act, repo, fault, done, what)
     wanted = act.acknowledges(done.stdout, done.returncode == 0)
     if wrong is None and done.returncode == 3:  # not all of it, and it says so
-        wanted = act.kept
+        wanted = act.acknowledges(b"", False)
     if wrong is None:
         wrong = act.judge(ground, act, repo, state, wanted, n % THOROUGH_EVERY == 0)
     ground.result(wrong, f"{act.name}, {fault} at {what}")

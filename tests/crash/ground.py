@@ -38,6 +38,10 @@ def acknowledged(output):
             if line["type"] == "summary" and "snapshot" in line]
 
 
+def warned(output):
+    return any(line.get("warnings") for line in said(output))
+
+
 def files_below(folder):
     for top, _, names in os.walk(folder):
         for name in names:
@@ -52,6 +56,7 @@ class Act:
         self.name, self.words, self.base = name, words, base
         self.kept, self.src, self.state = kept or {}, src, state
         self.stdin = None
+        self.has_key = False  # a key file of its own, which it changes
         self.pushed = {}  # by a replication: what the whole of it acknowledges
         self.next = lambda ground, repo, state: ground.call(
             repo, self.words, state=state)
@@ -76,11 +81,14 @@ class Ground:
 
     # --- running
 
-    def call(self, repo, words, state=None, shim=None, stdin=None):
-        own = f"{os.path.dirname(repo)}/own.key"  # of an init, and after it
+    def call(self, repo, words, state=None, shim=None, stdin=None, key=None):
+        folder = os.path.dirname(repo)
+        own = f"{folder}/own.key"  # of an init, and after it; of who has one
         mine = words[0] == "init" and len(words) == 1 or os.path.exists(own)
-        env = dict(os.environ, BASCULE_KEY_FILE=own if mine else self.key,
+        env = dict(os.environ,
+                   BASCULE_KEY_FILE=key or (own if mine else self.key),
                    BASCULE_STATE_DIR=state or f"{self.work}/state")
+        words = [f"{folder}/out" if word == "OUT" else word for word in words]
         for name, value in (shim or {}).items():
             env["SHIM_" + name] = str(value)
         if shim:
@@ -229,6 +237,31 @@ class Ground:
         made.judge = made_anew
         return made
 
+    def key_act(self, name, *words):
+        """The key in use is changed, and what lies there is opened to it."""
+        act, third = self.backup_act(name, 2), f"{self.work}/third.key"
+        if not os.path.exists(third):
+            self.must(act.base, "key", "new", "--role", "read", "--from",
+                      self.key, third)
+        words = ["key", *(third if word == "THIRD" else word for word in words)]
+        made = Act(name, words, act.base, act.kept, act.src, act.state)
+        made.has_key, made.backup, made.judge = True, act.words, key_changed
+        made.readers = [f"{self.key}.escrow"] + [third] * (third in words)
+        return made
+
+    def reading_act(self, name, *words):
+        """One that only looks at the repository."""
+        act = self.backup_act(name, 3)
+        saved = act.kept[list(act.kept)[-1]]
+        words = [f"latest:{act.src}" if word == "LATEST" else word
+                 for word in words]
+        made = Act(name, words, act.base, act.kept, act.src, act.state)
+        made.acknowledges = lambda output, is_all: {"saved": saved} \
+            if is_all and not warned(output) else {}
+        made.judge = looked_at
+        self.write(f"{act.src}/big", 100, "after it")  # latest is not what is
+        return made
+
     def acts(self, wanted):
         made = {"init": self.init_act, "pin": self.pin_act,
                 "first": lambda: self.backup_act("first", 0),
@@ -240,7 +273,13 @@ class Ground:
                 "free": lambda: self.collect_act("free", forgotten=3, rounds=1),
                 "heal-pack": lambda: self.heal_act("heal-pack", bend_packs),
                 "heal-index": lambda: self.heal_act("heal-index", bend_index),
-                "heal-format": lambda: self.heal_act("heal-format", bend_format)}
+                "heal-format": lambda: self.heal_act("heal-format", bend_format),
+                "rotate": lambda: self.key_act("rotate", "rotate"),
+                "recipient": lambda: self.key_act("recipient", "add-recipient",
+                                                  "THIRD"),
+                "restore": lambda: self.reading_act("restore", "restore", "LATEST",
+                                                    "--to", "OUT"),
+                "check": lambda: self.reading_act("check", "check", "--open")}
         return [made[name]() for name in wanted]
 
     # --- judging
@@ -253,6 +292,8 @@ class Ground:
             shutil.copytree(act.base, f"{folder}/repo", symlinks=True)
         if act.state is not None:
             shutil.copytree(act.state, f"{folder}/state")
+        for end in ("", ".escrow") if act.has_key else ():
+            shutil.copy(self.key + end, f"{folder}/own.key{end}")
         return folder, f"{folder}/repo", f"{folder}/state"
 
     def whole(self, repo, when, depth="--read"):
@@ -267,9 +308,10 @@ class Ground:
         missing = set(wanted) - names
         return f"{when}: acknowledged and lost: {missing}" if missing else None
 
-    def restored(self, act, repo, snapshot, digest_wanted, when):
+    def restored(self, act, repo, snapshot, digest_wanted, when, key=None):
         out = f"{os.path.dirname(repo)}/out-{next(self.serial)}"
-        done = self.call(repo, ["restore", f"{snapshot}:{act.src}", "--to", out])
+        done = self.call(repo, ["restore", f"{snapshot}:{act.src}", "--to", out],
+                         key=key)
         if done.returncode != 0:
             return f"{when}: restore: {done.stdout.decode()} {done.stderr.decode()}"
         if digest(out) != digest_wanted:
@@ -401,6 +443,46 @@ def pruned(ground, act, repo, state, wanted, thorough):
         wrong = ground.whole(repo, "a backup after it") or ground.restored(
             act, repo, acknowledged(done.stdout)[0], digest(act.src), "after it")
     return wrong
+
+
+def key_changed(ground, act, repo, state, wanted, thorough):
+    """Whether the key is the old one or the new one, it opens all there is and
+    saves; after the next run so do those who only read."""
+    done = ground.call(repo, act.backup, state=state)
+    if done.returncode != 0:
+        return f"a backup after it: {done.returncode} {done.stdout} {done.stderr}"
+    between = {acknowledged(done.stdout)[0]: digest(act.src)}
+    wrong = ground.judged(act, repo, state, {**wanted, **between}, thorough)
+    if wrong is not None:
+        return wrong
+    done = ground.call(repo, act.backup, state=state)
+    if done.returncode != 0:
+        return f"the next backup: {done.returncode} {done.stdout} {done.stderr}"
+    last = {acknowledged(done.stdout)[0]: digest(act.src)}
+    every = {**act.kept, **between, **last} if thorough else {**between, **last}
+    for key in act.readers:
+        for snapshot, saved in every.items():
+            wrong = wrong or ground.restored(act, repo, snapshot, saved,
+                                             f"with {key}", key)
+    return wrong or ground.whole(repo, "at last")
+
+
+def looked_at(ground, act, repo, state, wanted, thorough):
+    """What only looks changes nothing; if it says all is done it is; done
+    again it ends well, over whatever was left."""
+    out = f"{os.path.dirname(repo)}/out"
+    if digest(repo) != digest(act.base):
+        return "it changed the repository"
+    is_restore = "OUT" in act.words
+    if is_restore and wanted and digest(out) != wanted["saved"]:
+        return "all is restored, it says, and it is not as it was saved"
+    done = ground.call(repo, act.words, state=state)
+    if done.returncode != 0:
+        return f"the next run: {done.returncode} {done.stdout} {done.stderr}"
+    saved = act.acknowledges(done.stdout, True)["saved"]
+    if is_restore and digest(out) != saved:
+        return "after the next run it is not as it was saved"
+    return None
 
 
 def made_anew(ground, act, repo, state, wanted, thorough):

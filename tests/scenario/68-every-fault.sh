@@ -9,6 +9,6 @@ if [ "$MOST" = 0 ]; then
 	campaign faults.py --acts init,pin,first,changed,condemn,free,heal-pack
 else
 	campaign faults.py --most "$MOST" --acts changed
-	campaign faults.py --most 4 --acts condemn --faults eio,full,nomem
+	campaign faults.py --most 4 --acts condemn --faults eio,full,nomem,lost
 fi
 finish

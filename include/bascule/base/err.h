@@ -32,7 +32,7 @@ enum err_code {
 	ERR_TOONEW,  /* another version's, a newer one's mostly; do not touch */
 	ERR_NOSPACE, /* disk or quota full */
 	ERR_IO,      /* the operating system or a peer failed us otherwise */
-	ERR_NOMEM,
+	ERR_NOMEM, /* memory ran out, or descriptors: nothing is amiss there */
 	ERR_CANCELLED /* the operator or a shutdown asked us to stop */
 };
 

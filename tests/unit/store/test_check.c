@@ -626,7 +626,35 @@ START_TEST(no_failed_write_or_flush_is_overlooked)
 }
 END_TEST
 
-/* Creation: whatever fails, creating again succeeds or says it exists. */
+/* What this machine has not enough of says nothing of the repository. */
+START_TEST(a_check_that_runs_out_of_memory_or_descriptors_names_no_damage)
+{
+	struct id snapshot;
+	struct err e = {0};
+	bool fired = true;
+
+	ck_assert_msg(back_up(1, CHUNKS, &snapshot, &e) == ERR_NONE, "%s",
+	    e.text);
+	for (int nth = 1; fired; nth += fault_step(3)) {
+		OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
+		struct damages d = {0};
+		struct check_options opt = {.depth = CHECK_OPEN,
+		    .on_damage = on_damage,
+		    .ctx = &d};
+		struct check_tally tally;
+		enum err_code rc;
+
+		fault_arm_all(nth, nth % 2 == 0 ? ENOMEM : EMFILE);
+		rc = store_check(st, &opt, &tally, &e);
+		fired = fault_fired();
+		ck_assert_msg(tally.damage_count == 0, "call %d: %s", nth,
+		    d.text);
+		ck_assert(rc == ERR_NONE || rc == ERR_NOMEM);
+	}
+}
+END_TEST
+
+/* Creation: whatever fails, there is no repository whose keys are thrown away. */
 START_TEST(a_creation_that_failed_can_be_done_again)
 {
 	for (int nth = 1;; nth++) {
@@ -641,8 +669,7 @@ START_TEST(a_creation_that_failed_can_be_done_again)
 		fired = fault_fired();
 		again =
 		    store_create(path, keyring_family(r.operations), NULL, &e);
-		ck_assert_msg(again == ERR_EXISTS ||
-			(rc != ERR_NONE && again == ERR_NONE),
+		ck_assert_msg(again == (rc == ERR_NONE ? ERR_EXISTS : ERR_NONE),
 		    "call %d: %s", nth, e.text);
 		if (!fired)
 			break;
@@ -659,6 +686,8 @@ suite_store_check(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_sound_repository_has_no_damage);
+	tcase_add_test(tc,
+	    a_check_that_runs_out_of_memory_or_descriptors_names_no_damage);
 	tcase_add_test(tc, one_flipped_bit_in_any_byte_is_found_and_named);
 	tcase_add_test(tc, a_flipped_footer_is_found_without_reading_the_pack);
 	tcase_add_test(tc, a_damaged_pack_is_pinpointed);

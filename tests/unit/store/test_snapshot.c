@@ -321,7 +321,7 @@ START_TEST(the_number_of_a_lost_snapshot_is_not_given_again)
 	lost = commit("housing", "db", &root);
 	must(repo_open_dir(&dir, st->snapshots_fd, "housing", &e), &e);
 	ck_assert_int_eq(unlinkat(dir, id_hex(&lost, hex), 0), 0);
-	ages_sync(st);
+	must(ages_sync(st, &e), &e);
 	fill(&s, "housing", "db", &root);
 	must(snapshot_commit(se, w, &s, &e), &e);
 	ck_assert_uint_eq(s.sequence, 3);
@@ -406,6 +406,48 @@ START_TEST(the_clock_does_not_decide_what_is_latest_in_a_series)
 	newest = commit("housing", "db", &root);
 	finds("latest:housing", &newest, "");
 	finds("latest", &newest, "");
+}
+END_TEST
+
+/* Its file: what is in it is overwritten, or with NULL it goes. */
+static void
+harm(const struct id *id, const char *with)
+{
+	OWNED(fdio_close) int dir = -1;
+	char hex[ID_HEX_BYTES];
+	struct err e = {0};
+
+	must(repo_open_dir(&dir, st->snapshots_fd, "housing", &e), &e);
+	ck_assert_int_eq(unlinkat(dir, id_hex(id, hex), 0), 0);
+	if (with != NULL) {
+		OWNED(fdio_close)
+		int fd = openat(dir, hex, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		must(fdio_write(fd, with, strlen(with), &e), &e);
+	}
+}
+
+START_TEST(nothing_older_is_called_the_latest_when_a_newer_one_is_damaged)
+{
+	struct id root = plant(3, 1), db[3], other;
+
+	other = commit("local", "x", &root);
+	for (int i = 0; i < 3; i++)
+		db[i] = commit("housing", "db", &root);
+	harm(&db[0], "x");
+	finds("latest:housing/db", &db[2], ""); /* its number is the last */
+	finds("latest:local", &other, "");
+	fails("latest", ERR_CORRUPT); /* that one's dataset is not known */
+	harm(&db[2], "x");
+	fails("latest:housing/db", ERR_CORRUPT);
+	fails("latest:housing/db:/x", ERR_CORRUPT);
+	fails("latest:housing", ERR_CORRUPT);
+	finds("latest:local/x", &other, "");
+	harm(&db[0], NULL);
+	fails("latest:housing/db", ERR_CORRUPT);
+	harm(&db[2], NULL); /* as heal does, and as one that is forgotten */
+	finds("latest:housing/db", &db[1], "");
+	finds("latest", &db[1], "");
 }
 END_TEST
 
@@ -557,6 +599,8 @@ suite_store_snapshot(void)
 	tcase_add_test(tc, a_checkpoint_is_never_the_latest);
 	tcase_add_test(tc,
 	    the_clock_does_not_decide_what_is_latest_in_a_series);
+	tcase_add_test(tc,
+	    nothing_older_is_called_the_latest_when_a_newer_one_is_damaged);
 	tcase_add_test(tc, a_flipped_bit_is_reported_by_name_and_left_out);
 	tcase_add_test(tc, a_checkpoint_is_nobodys_predecessor);
 	tcase_add_test(tc, the_number_of_a_lost_snapshot_is_not_given_again);
