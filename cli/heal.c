@@ -95,11 +95,12 @@ say(struct cli *cli, const struct heal_tally *t, bool dry_run, int64_t took_ns)
 }
 
 static int
-heal(struct cli *cli, struct store *st, bool dry_run)
+heal(struct cli *cli, struct store *st, bool dry_run, const struct id *aside)
 {
 	struct mono begun = now_mono();
 	struct healing h = {.damages = {cli, 0}};
 	struct heal_options opt = {.dry_run = dry_run,
+	    .aside = aside,
 	    .on_damage = on_damage,
 	    .on_healed = on_healed,
 	    .on_progress = on_progress,
@@ -126,15 +127,26 @@ run(struct cli *cli)
 {
 	OWNED(cli_repository_close) struct cli_repository repo = {0};
 	bool dry_run = cli_has(cli, "dry-run");
-	int status = cli_repository_open(cli, dry_run ? STORE_READ : STORE_HEAL,
+	const char *aside = cli_value(cli, "set-aside");
+	struct id pack;
+	int status;
+
+	if (aside != NULL && !id_parse(aside, &pack))
+		return cli_wrong_use(cli,
+		    "--set-aside wants a pack's name: 64 hex digits");
+	status = cli_repository_open(cli, dry_run ? STORE_READ : STORE_HEAL,
 	    CLI_KEYS_OPTIONAL, &repo);
 
-	return status != EXITCODE_DONE ? status
-				       : heal(cli, repo.store, dry_run);
+	return status != EXITCODE_DONE
+	    ? status
+	    : heal(cli, repo.store, dry_run, aside == NULL ? NULL : &pack);
 }
 
 static const struct cli_option options[] = {{"dry-run", 'n', NULL,
 						"only name what is damaged"},
+    {"set-aside", 0, "PACK",
+	"only move this pack, whose pages lie, to bad/; refused if anything "
+	"would be missing without it"},
     {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_heal = {"heal", "",

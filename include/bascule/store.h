@@ -950,6 +950,14 @@ enum err_code store_hurt_paths(struct store *st, const struct hurt_options *opt,
 
 struct heal_options {
 	bool dry_run; /* say what would be done; a store for reading will do */
+	/*
+	 * Nothing but this: take that pack out of the index and put it into
+	 * bad/, also though it is sound by its hash.  For one that came from
+	 * elsewhere and whose pages lie.  on_damage is told what would be
+	 * missing without it (lost_count); is there anything, it stays:
+	 * ERR_REFUSED.  ERR_NOTFOUND: the index lists no such pack.
+	 */
+	const struct id *aside;
 	store_damage_fn *on_damage; /* what was found */
 	store_damage_fn *on_healed; /* what was done about it */
 	bool (

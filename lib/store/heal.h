@@ -54,6 +54,15 @@ enum err_code heal_index(struct heal *h, struct err *e) MUST_CHECK;
 enum err_code heal_pack(struct heal *h, const struct id *name,
     struct err *e) MUST_CHECK;
 
+/* Under the lock: from now on the index does without it; its file moves. */
+enum err_code heal_pack_out(struct heal *h, const struct id *name,
+    struct err *e) MUST_CHECK;
+
+/* --- heal_aside ------------------------------------------------------------- */
+
+/* What struct heal_options says of aside. */
+enum err_code heal_aside(struct heal *h, struct err *e) MUST_CHECK;
+
 /* --- heal_bases ------------------------------------------------------------- */
 
 /*

@@ -208,20 +208,14 @@ rescue(struct salvage *s, const struct id *name, struct err *e)
 	return rc == ERR_NONE ? landing_flush(&s->landing, e) : rc;
 }
 
-/* Not present any more, for nobody. */
-static enum err_code
-remove_pack(struct heal *h, const struct id *name, struct err *e)
+enum err_code
+heal_pack_out(struct heal *h, const struct id *name, struct err *e)
 {
-	OWNED(repo_unlock_owned) struct store *held = NULL;
 	OWNED(manifest_fini) struct manifest m = {0};
 	OWNED(fdio_close) int fd = -1;
 	char hex[ID_HEX_BYTES], dir[3];
-	enum err_code rc = heal_lock(h, e);
+	enum err_code rc = manifest_read(&m, h->store, e);
 
-	if (rc != ERR_NONE)
-		return rc;
-	held = h->store;
-	rc = manifest_read(&m, h->store, e);
 	if (rc == ERR_NONE &&
 	    index_pack_number(h->store, name) < index_packs_count(h->store))
 		rc = manifest_remove(&m, name, 1, e);
@@ -234,6 +228,19 @@ remove_pack(struct heal *h, const struct id *name, struct err *e)
 	if (rc == ERR_NOTFOUND)
 		return ERR_NONE;
 	return rc == ERR_NONE ? heal_put_away(h, fd, hex, hex, e) : rc;
+}
+
+/* Not present any more, for nobody. */
+static enum err_code
+remove_pack(struct heal *h, const struct id *name, struct err *e)
+{
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	enum err_code rc = heal_lock(h, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	held = h->store;
+	return heal_pack_out(h, name, e);
 }
 
 static void

@@ -459,6 +459,17 @@ index_pack_present(struct store *st, uint32_t number)
 	return (*state & PACK_PRESENT) != 0;
 }
 
+void
+index_hide(struct store *st, uint32_t number)
+{
+	struct index *idx = st->index;
+
+	for (size_t i = 0; i < idx->segments_count; i++)
+		for (uint32_t p = 0; p < idx->segments[i].packs_count; p++)
+			if (idx->numbers[i][p] == number)
+				idx->numbers[i][p] = NUMBER_NONE;
+}
+
 bool
 index_present(struct store *st, const struct id *id)
 {

@@ -35,6 +35,9 @@ struct manifest_segment;
 enum err_code index_publish(struct session *se, struct segment_parts *parts,
     struct manifest_segment *out, struct err *e) MUST_CHECK;
 
+/* Until store_refresh: as if MANIFEST listed that pack as removed. */
+void index_hide(struct store *st, uint32_t number);
+
 /* Which number a pack has; packs_count when no listed segment names it. */
 size_t index_pack_number(const struct store *st, const struct id *name);
 

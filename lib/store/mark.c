@@ -178,20 +178,40 @@ reach(struct marking *mk, const struct id *id, bool *found, struct err *e)
 		      : push_foreign(mk, id, e);
 }
 
+/* A page that its hash vouches for, but nobody else. */
 static enum err_code
-missing(const struct mark *m, const struct id *id, const struct id *parent,
+hint_aside(const struct marking *mk, uint32_t number, struct err *e)
+{
+	const struct store *st = mk->mark->store;
+	char hex[ID_HEX_BYTES];
+
+	return err_hint(e,
+	    "that pack came from elsewhere and its page may lie: bascule -r "
+	    "'%s' heal --set-aside %s --dry-run shows what would be missing "
+	    "without it",
+	    st->path, id_hex(&index_pack(st, number)->name, hex));
+}
+
+/* parent: whose page was just read. */
+static enum err_code
+missing(const struct marking *mk, const struct id *id, const struct id *parent,
     struct err *e)
 {
-	char hex[ID_HEX_BYTES], parent_hex[ID_HEX_BYTES];
+	const struct store *st = mk->mark->store;
+	char hex[ID_HEX_BYTES], parent_hex[ID_HEX_BYTES], in[PACK_PATH_BYTES];
 
 	if (parent == NULL)
 		err_set(e, ERR_CORRUPT,
 		    "root page %.12s of a snapshot is not in '%s'",
-		    id_hex(id, hex), m->store->path);
+		    id_hex(id, hex), st->path);
 	else
-		err_set(e, ERR_CORRUPT, "%.12s, named by %.12s, is not in '%s'",
+		err_set(e, ERR_CORRUPT,
+		    "%.12s, named by %.12s in packs/%s, is not in '%s'",
 		    id_hex(id, hex), id_hex(parent, parent_hex),
-		    m->store->path);
+		    pack_path(&index_pack(st, mk->opened.number)->name, in),
+		    st->path);
+	if (parent != NULL && index_pack(st, mk->opened.number)->foreign)
+		return hint_aside(mk, mk->opened.number, e);
 	return err_hint(e,
 	    "nothing is collected where something is lost: bascule check "
 	    "names the snapshots; heal them or forget them first");
@@ -209,7 +229,7 @@ reach_all(struct marking *mk, const uint8_t *ids, size_t count,
 		memcpy(id.bytes, ids + i * ID_BYTES, ID_BYTES);
 		rc = reach(mk, &id, &found, e);
 		if (rc == ERR_NONE && !found)
-			rc = missing(mk->mark, &id, parent, e);
+			rc = missing(mk, &id, parent, e);
 		if (rc != ERR_NONE)
 			return rc;
 	}
@@ -246,6 +266,7 @@ read_page(struct marking *mk, const struct todo *t, struct frame_view *v,
 	struct store *st = mk->mark->store;
 	struct index_copy c;
 	struct err why;
+	char in[PACK_PATH_BYTES];
 	const bool was_foreign = index_pack(st, t->number)->foreign;
 	enum err_code rc = read_at(mk, t->number, t->frame, v, e);
 
@@ -261,7 +282,11 @@ read_page(struct marking *mk, const struct todo *t, struct frame_view *v,
 	if (rc == ERR_NONE || rc == ERR_NOMEM)
 		return rc;
 	e->code = ERR_CORRUPT;
-	err_wrap(e, "a page cannot be read, so what it keeps is not known");
+	err_wrap(e,
+	    "packs/%s: a page cannot be read, so what it keeps is not known",
+	    pack_path(&index_pack(st, t->number)->name, in));
+	if (was_foreign)
+		return hint_aside(mk, t->number, e);
 	return err_hint(e, "bascule check --read says more; heal it first");
 }
 

@@ -141,6 +141,8 @@ heal_all(struct heal *h, struct err *e)
 
 	if (rc == ERR_NONE)
 		rc = session_open_bare(&h->session, st, e);
+	if (rc == ERR_NONE && h->opt->aside != NULL)
+		return heal_aside(h, e);
 	if (rc == ERR_NONE)
 		rc = heal_format(h, e);
 	if (rc == ERR_NONE)
@@ -157,6 +159,19 @@ heal_all(struct heal *h, struct err *e)
 	return rc == ERR_NONE
 	    ? losses_note(st, h->session, h->tally->lost_count > 0, e)
 	    : rc;
+}
+
+/* As it would be. */
+static enum err_code
+pretend(struct heal *h, struct err *e)
+{
+	enum err_code rc;
+
+	if (h->opt->aside != NULL)
+		return heal_aside(h, e);
+	rc = look(h, CHECK_READ, on_damage, NULL, e);
+	h->tally->lost_count = h->tally->found_count;
+	return rc;
 }
 
 static void
@@ -178,9 +193,6 @@ store_heal(struct store *st, const struct heal_options *opt,
 	if (!opt->dry_run && st->access != STORE_HEAL)
 		return err_set(e, ERR_INPUT, "'%s' was not opened for healing",
 		    st->path);
-	rc = opt->dry_run ? look(&h, CHECK_READ, on_damage, NULL, e)
-			  : heal_all(&h, e);
-	if (rc == ERR_NONE && opt->dry_run)
-		out->lost_count = out->found_count;
+	rc = opt->dry_run ? pretend(&h, e) : heal_all(&h, e);
 	return rc == ERR_NONE ? rc : err_wrap(e, "healing '%s'", st->path);
 }

@@ -8,6 +8,7 @@
 #include <bascule/base/fdio.h>
 
 #include "../lib/store/condemn.h"
+#include "../lib/store/frame.h"
 #include "../lib/store/index.h"
 #include "../lib/store/pack.h"
 #include "support/must.h"
@@ -494,6 +495,174 @@ START_TEST(the_same_frames_from_elsewhere_are_needed_once)
 }
 END_TEST
 
+/* --- a page from elsewhere that lies ------------------------------------------- */
+
+/* As from another site: a page of that name that names what nobody has. */
+static void
+push_lie(struct intake *in, struct store *copy, const struct id *page)
+{
+	OWNED(repo_work_end) struct repo_work a = {0};
+	OWNED(frame_coder_free) struct frame_coder *coder = NULL;
+	OWNED(pack_writer_free) struct pack_writer *pw = NULL;
+	OWNED(buf_fini) struct buf frame = {0};
+	OWNED(buf_fini) struct buf footer = {0};
+	OWNED(buf_fini) struct buf bytes = {0};
+	const struct id nobody = {{0xee, 1}};
+	const uint8_t raw[12] = {1, 0, 0, 0, 4};
+	struct pack_done done = {.fd = -1};
+	struct frame_hash hash;
+	struct pack_piece piece = {.ids = page,
+	    .hash = &hash,
+	    .ids_count = 1,
+	    .kind = STORE_LEAF};
+	struct pack_key key = {0};
+	struct frame_plain p = {.kind = STORE_LEAF,
+	    .refs = nobody.bytes,
+	    .refs_count = 1,
+	    .raw = raw,
+	    .raw_bytes = sizeof(raw)};
+	struct err e = {0};
+
+	begin(&a, r.operations);
+	p.family = a.st->family;
+	key.key_id = *seal_key_id(a.se->key);
+	key.domain = *keyring_domain(a.st->keyring);
+	key.stanzas = a.se->stanzas.bytes;
+	key.stanzas_bytes = a.se->stanzas.len_bytes;
+	must(frame_coder_new(&coder, &e), &e);
+	must(frame_encode(coder, &p, a.se->key, &frame, &e), &e);
+	piece.bytes = frame.bytes;
+	piece.len_bytes = (uint32_t)frame.len_bytes;
+	must(frame_hash_make(&hash, frame.bytes, frame.len_bytes, &e), &e);
+	must(pack_writer_new(&pw, copy, "pushed", true, &e), &e);
+	must(pack_writer_add(pw, &piece, &e), &e);
+	must(pack_writer_end(&pw, &key, &footer, &done, &e), &e);
+	fdio_close(&done.fd);
+	done.fd = openat(copy->tmp_fd, done.temporary, O_RDONLY | O_CLOEXEC);
+	must(fdio_read_all(done.fd, 1 << 20, &bytes, &e), &e);
+	fdio_close(&done.fd);
+	ck_assert_int_eq(unlinkat(copy->tmp_fd, done.temporary, 0), 0);
+	must(intake_pack_begin(in, &done.name, bytes.len_bytes, &e), &e);
+	must(intake_pack_add(in, bytes.bytes, bytes.len_bytes, &e), &e);
+	must(intake_pack_end(in, &e), &e);
+	must(intake_flush(in, &e), &e);
+}
+
+static struct id
+first_root(struct store *st)
+{
+	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	struct err e = {0};
+
+	must(snapshot_list(&list, st, "housing", NULL, NULL, &e), &e);
+	ck_assert_uint_ge(list.count, 1);
+	return list.snapshots[0].root;
+}
+
+static struct store *
+open_copy(enum store_access access)
+{
+	struct store_options opt = {.access = access,
+	    .network_fs_allowed = true};
+	struct store *st;
+	struct err e = {0};
+	char path[100];
+
+	snprintf(path, sizeof(path), "%s/copy", r.dir);
+	must(store_open(&st, path, &opt, &e), &e);
+	return st;
+}
+
+/* The pack that the sentence names. */
+static struct id
+named_in(const struct err *e)
+{
+	const char *at = strstr(e->text, "--set-aside ");
+	char hex[ID_HEX_BYTES];
+	struct id id;
+
+	ck_assert_ptr_nonnull(at);
+	snprintf(hex, sizeof(hex), "%.64s", at + strlen("--set-aside "));
+	ck_assert(id_parse(hex, &id));
+	return id;
+}
+
+static enum err_code
+set_aside(const struct id *pack, bool dry_run, struct heal_tally *t,
+    struct err *e)
+{
+	OWNED(store_close)
+	struct store *st = open_copy(dry_run ? STORE_READ : STORE_HEAL);
+	struct heal_options opt = {.dry_run = dry_run, .aside = pack};
+
+	return store_heal(st, &opt, t, e);
+}
+
+START_TEST(a_pack_whose_pages_lie_can_be_set_aside)
+{
+	struct collect_options opt = {.undelete_age_ns = 0};
+	struct collect_tally t;
+	struct heal_tally ht;
+	struct err e = {0};
+	struct id liar;
+
+	back_up(r.operations, "first");
+	{
+		OWNED(store_close) struct store *copy = copy_of_it();
+		OWNED(intake_free) struct intake *in = NULL;
+		struct id root = first_root(copy);
+
+		must(intake_new(&in, copy, &e), &e);
+		push_lie(in, copy, &root);
+		intake_free(&in);
+		ck_assert_int_eq(collect_run(copy, &opt, &t, &e), ERR_CORRUPT);
+	}
+	liar = named_in(&e);
+	must(set_aside(&liar, true, &ht, &e), &e);
+	ck_assert_uint_eq(ht.found_count, 1);
+	ck_assert_uint_eq(ht.lost_count + ht.healed_count, 0);
+	{
+		OWNED(store_close) struct store *copy = open_copy(STORE_WRITE);
+
+		ck_assert_int_eq(collect_run(copy, &opt, &t, &e), ERR_CORRUPT);
+	}
+	must(set_aside(&liar, false, &ht, &e), &e);
+	ck_assert_uint_eq(ht.healed_count, 1);
+	ck_assert_uint_eq(ht.kept_count, 1);
+	{
+		OWNED(store_close) struct store *copy = open_copy(STORE_WRITE);
+
+		must(collect_run(copy, &opt, &t, &e), &e);
+		ck_assert_uint_eq(t.condemned_count + t.freed_count, 0);
+	}
+	ck_assert_int_eq(set_aside(&liar, false, &ht, &e), ERR_NOTFOUND);
+}
+END_TEST
+
+START_TEST(what_would_be_missed_is_not_set_aside)
+{
+	struct heal_tally ht;
+	struct err e = {0};
+	size_t count;
+
+	back_up(r.operations, "first");
+	{
+		OWNED(store_close) struct store *copy = copy_of_it();
+
+		count = index_packs_count(copy);
+	}
+	for (uint32_t n = 0; n < count; n++) {
+		OWNED(store_close) struct store *copy = open_copy(STORE_READ);
+		struct id pack = index_pack(copy, n)->name;
+
+		must(set_aside(&pack, true, &ht, &e), &e);
+		ck_assert_uint_gt(ht.lost_count, 0);
+		ck_assert_int_eq(set_aside(&pack, false, &ht, &e), ERR_REFUSED);
+		ck_assert(store_has_pack(copy, &pack));
+	}
+}
+END_TEST
+
 Suite *
 suite_store_twins(void)
 {
@@ -509,6 +678,8 @@ suite_store_twins(void)
 	tcase_add_test(tc, who_was_let_in_later_counts);
 	tcase_add_test(tc, what_came_from_elsewhere_does_not_make_its_like_go);
 	tcase_add_test(tc, the_same_frames_from_elsewhere_are_needed_once);
+	tcase_add_test(tc, a_pack_whose_pages_lie_can_be_set_aside);
+	tcase_add_test(tc, what_would_be_missed_is_not_set_aside);
 	suite_add_tcase(s, tc);
 	return s;
 }
