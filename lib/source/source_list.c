@@ -9,7 +9,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define GETDENTS_BYTES 65536
+/* On the stack: the allocator tidies up whenever 64 KiB are given back. */
+#define GETDENTS_BYTES 32768
 
 #define CACHEDIR_NAME "CACHEDIR.TAG"
 static const char cachedir_signature[] =
@@ -170,13 +171,11 @@ add_dents(struct lister *t, const uint8_t *bytes, size_t len, struct err *e)
 static enum err_code
 read_names(struct lister *t, struct err *e)
 {
-	uint8_t *bytes = malloc(GETDENTS_BYTES);
+	_Alignas(struct dirent64) uint8_t bytes[GETDENTS_BYTES];
 	enum err_code rc = ERR_NONE;
 
-	if (bytes == NULL)
-		return err_nomem(e);
 	while (rc == ERR_NONE) {
-		ssize_t n = getdents64(t->fd, bytes, GETDENTS_BYTES);
+		ssize_t n = getdents64(t->fd, bytes, sizeof(bytes));
 
 		if (n < 0)
 			rc = err_sys(e, "listing directory");
@@ -184,7 +183,6 @@ read_names(struct lister *t, struct err *e)
 			break;
 		rc = add_dents(t, bytes, (size_t)n, e);
 	}
-	free(bytes);
 	return rc;
 }
 
@@ -455,6 +453,25 @@ enter(struct lister *t, struct err *e)
 	return ERR_NONE;
 }
 
+/*
+ * The names behind u's: a unit of its own, which another thread may begin with
+ * while this one asks for u's records.
+ */
+static enum err_code
+offer_next(struct lister *t, struct walk_unit *u, struct err *e)
+{
+	if (t->l->count - u->first <= WALK_UNIT_COUNT)
+		return ERR_NONE;
+	u->next = calloc(1, sizeof(*u->next));
+	if (u->next == NULL)
+		return err_nomem(e);
+	u->next->listing = t->l;
+	u->next->first = u->first + WALK_UNIT_COUNT;
+	__atomic_add_fetch(&t->l->refs, 1, __ATOMIC_RELAXED);
+	source_walk_offer_next(t->w, u);
+	return ERR_NONE;
+}
+
 static enum err_code
 do_entered(struct lister *t, struct walk_unit *u, struct err *e)
 {
@@ -463,17 +480,11 @@ do_entered(struct lister *t, struct walk_unit *u, struct err *e)
 	if (rc == ERR_NONE && u->first == 0)
 		rc = list_names(t, u, e);
 	if (rc == ERR_NONE)
+		rc = offer_next(t, u, e);
+	if (rc == ERR_NONE)
 		rc = do_records(t, u, e);
 	free_mem(&t->path);
-	if (rc != ERR_NONE || u->first + u->count == t->l->count)
-		return rc;
-	u->next = calloc(1, sizeof(*u->next));
-	if (u->next == NULL)
-		return err_nomem(e);
-	u->next->listing = t->l;
-	u->next->first = u->first + u->count;
-	__atomic_add_fetch(&t->l->refs, 1, __ATOMIC_RELAXED);
-	return ERR_NONE;
+	return rc;
 }
 
 enum err_code

@@ -102,7 +102,17 @@ first_new_from(struct walk_unit *u)
 
 /* --- working (the lock is held on entry and on return) --- */
 
-/* What follows from u goes behind it. */
+/* Was the first new one behind u?  Then it may be one that now stands there. */
+static void
+first_new_again(struct walk *w, struct walk_unit *u,
+    const struct walk_unit *new_behind)
+{
+	/* Unless another thread's finds, before u, are the first. */
+	if (new_behind == w->first_new && u->behind != NULL)
+		w->first_new = first_new_from(u->behind);
+}
+
+/* The subdirectories go behind u, before its directory's next unit. */
 static void
 insert_found(struct walk *w, struct walk_unit *u)
 {
@@ -113,11 +123,24 @@ insert_found(struct walk *w, struct walk_unit *u)
 			insert_behind(w, at, u->records[i].sub);
 			at = u->records[i].sub;
 		}
-	if (u->next != NULL)
-		insert_behind(w, at, u->next);
-	/* Unless another thread's finds, before u, are the first. */
-	if (new_behind == w->first_new && u->behind != NULL)
-		w->first_new = first_new_from(u->behind);
+	first_new_again(w, u, new_behind);
+}
+
+void
+source_walk_offer_next(struct walk *w, struct walk_unit *u)
+{
+	struct walk_unit *new_behind;
+
+	pthread_mutex_lock(&w->lock);
+	new_behind = first_new_from(u->behind);
+	insert_behind(w, u, u->next);
+	first_new_again(w, u, new_behind);
+	/* Also the consumer, where it sleeps until u is done. */
+	if (w->wanted != NULL && next_work(w) != NULL)
+		pthread_cond_signal(&w->ready);
+	if (w->idle > 0 && next_work(w) != NULL)
+		pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
 }
 
 static void

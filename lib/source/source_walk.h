@@ -12,7 +12,9 @@
  *
  * K1. A unit goes NEW -> BUSY (by who takes it, under the lock) -> READY, and
  *     what follows from it (its subdirectories, then the directory's next
- *     unit) stands in the list behind it before it is READY.
+ *     unit) stands in the list behind it before it is READY.  The next unit
+ *     stands there as soon as the names are known: a large directory, too, is
+ *     work for all.
  * K2. Only the consumer takes units out, in order.
  * K3. Readers stop while WALK_AHEAD_UNITS stand READY or BUSY, or these have
  *     WALK_AHEAD_COUNT names: that bounds memory, and directories do not lose
@@ -116,6 +118,9 @@ void source_walk_unref(struct walk *w, struct walk_listing **l);
 
 /* Put the very first unit into the empty list. */
 void source_walk_push(struct walk *w, struct walk_unit *u);
+
+/* Of the thread that works on u: u->next may be begun with.  Takes the lock. */
+void source_walk_offer_next(struct walk *w, struct walk_unit *u);
 
 /* Take u, the front of the list, out of it when it is READY. */
 enum err_code source_walk_take(struct walk *w, struct walk_unit *u,
