@@ -74,28 +74,53 @@ add_postgresql(struct words *w, const struct policy_database *db)
 	add(w, "--checkpoint=fast");
 }
 
+/*
+ * One transaction shows one moment of tables that know transactions, of which
+ * InnoDB's are, and of no others: where there are such, they are locked while
+ * they are read, and that is said.  The server's own (mysql.*) do not count.
+ */
+static const char mariadb_script[] =
+    "set -e\n"
+    "name=$1; shift\n"
+    "if [ -n \"$name\" ]; then\n"
+    " one=--database=$name lock=--lock-tables what=\"'$name'\"\n"
+    " where='TABLE_SCHEMA = DATABASE()'\n"
+    "else\n"
+    " one=--batch lock=--lock-all-tables what='the server'\n"
+    " where=\"TABLE_SCHEMA NOT IN ('mysql', 'sys')\"\n"
+    "fi\n"
+    "found=$(mariadb \"$@\" \"$one\" --batch --skip-column-names --execute=\"\n"
+    "    SELECT COUNT(*), MIN(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, ', ', "
+    "ENGINE))\n"
+    "    FROM information_schema.TABLES\n"
+    "    WHERE TABLE_TYPE = 'BASE TABLE' AND $where AND ENGINE NOT IN (SELECT "
+    "ENGINE\n"
+    "        FROM information_schema.ENGINES WHERE TRANSACTIONS = 'YES')\")\n"
+    "case $found in\n"
+    "0*) how=--single-transaction ;;\n"
+    "*) how=$lock\n"
+    " echo \"tables that no transaction covers (how many, the first):\" \\\n"
+    "     $found: \"$what was locked while it was read\" >&2 ;;\n"
+    "esac\n"
+    "if [ -n \"$name\" ]; then set -- \"$@\" --databases -- \"$name\"\n"
+    "else set -- \"$@\" --all-databases; fi\n"
+    "exec mariadb-dump $how --quick --routines --events --triggers \\\n"
+    "    --hex-blob --skip-dump-date \"$@\"\n";
+
 static void
 add_mariadb(struct words *w, const struct policy_database *db)
 {
-	add(w, "mariadb-dump");
+	add(w, "sh");
+	add(w, "-c");
+	add(w, mariadb_script);
+	add(w, "mariadb-backup");
+	add(w, db->name);
 	if (*db->address != '\0')
 		add_option(w, *db->address == '/' ? "--socket" : "--host",
 		    db->address);
 	add_port(w, db);
 	if (*db->user != '\0')
 		add_option(w, "--user", db->user);
-	add(w, "--single-transaction");
-	add(w, "--quick");
-	add(w, "--routines");
-	add(w, "--events");
-	add(w, "--triggers");
-	add(w, "--hex-blob");
-	add(w, "--skip-dump-date");
-	add(w, *db->name != '\0' ? "--databases" : "--all-databases");
-	if (*db->name != '\0') {
-		add(w, "--");
-		add(w, db->name);
-	}
 }
 
 /*

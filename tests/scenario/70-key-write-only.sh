@@ -162,30 +162,4 @@ expect 0 'a passphrase of its own' "$B" key new --role write --from repo.key --p
 BASCULE_PASSPHRASE_FILE=pass expect 0 '... opens it' "$B" key show second
 says 'by a passphrase'
 
-# --- killed at each call that writes: whole, old or new, or not there
-killed=0
-calls=write,fsync,fchmod,rename,renameat,renameat2,linkat
-at_call() { # N command...
-	n=$1; shift
-	strace -qq -o trace -e trace=$calls \
-	    -e inject=$calls:signal=SIGKILL:when="$n" "$@" >.out 2>.err
-	[ $? = 137 ]
-}
-if command -v strace >/dev/null && strace -o trace true 2>/dev/null; then
-	"$B" key new --role read --from repo.key more.key >.out 2>&1
-	cp -p repo.key change.key
-	export BASCULE_KEY_FILE=change.key
-	for n in 1 2 3 4 5 6 7 8; do
-		rm -f made.key
-		at_call $n "$B" key new --role write made.key && killed=$((killed + 1))
-		[ ! -e made.key ] || "$B" key show made.key >.out 2>&1 ||
-			not_ok "killed at call $n: made.key is half there"
-		cp -p repo.key change.key
-		at_call $n "$B" key add-recipient more.key && killed=$((killed + 1))
-		"$B" key show change.key >.out 2>&1 ||
-			not_ok "killed at call $n: change.key is half there"
-	done
-	unset BASCULE_KEY_FILE
-	is 'killed at each call, no key file was half-written' "$((killed >= 6))" 1
-fi
 finish

@@ -60,6 +60,9 @@ is_argv(const struct policy_database *db, const char *wanted)
 START_TEST(a_database_is_kept_by_its_own_tool)
 {
 	struct policy_database db = {NOTHING, .kind = POLICY_POSTGRESQL};
+	struct policy_dataset d = {.name = "d"};
+	OWNED(policy_expand_free) char **argv = NULL;
+	struct err e = {0};
 
 	db.name = "--help";
 	is_argv(&db,
@@ -76,9 +79,17 @@ START_TEST(a_database_is_kept_by_its_own_tool)
 	    "--host=/run/postgresql --port=5433 --username=-x --pgdata=- "
 	    "--format=tar --wal-method=fetch --checkpoint=fast");
 	db = (struct policy_database){NOTHING, .kind = POLICY_MARIADB};
-	is_argv(&db,
-	    "mariadb-dump --single-transaction --quick --routines --events "
-	    "--triggers --hex-blob --skip-dump-date --all-databases");
+	db.address = "/run/mysqld/socket";
+	db.user = "backup";
+	d.database = db;
+	d.database.at.line = 1;
+	ck_assert_int_eq(policy_program(&argv, &d, &values, &e), ERR_NONE);
+	ck_assert_str_eq(argv[0], "sh");
+	ck_assert_str_eq(argv[1], "-c");
+	ck_assert_str_eq(argv[4], ""); /* all databases */
+	ck_assert_str_eq(argv[5], "--socket=/run/mysqld/socket");
+	ck_assert_str_eq(argv[6], "--user=backup");
+	ck_assert_ptr_null(argv[7]);
 }
 END_TEST
 
