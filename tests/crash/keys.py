@@ -34,12 +34,12 @@ ACTS = {
     "init": "-r made init --key-file made.key",
     "split": "key split -k 2 -n 3 -o made repo.key.escrow",
     "combine": "key combine -o made.key share-1 share-3",
-    "add": "-r repo key add-recipient third.key repo.key host.key",
+    "add": "-r repo key add-recipient fourth.key repo.key host.key",
     "remove": "key remove-recipient RECIPIENT repo.key host.key",
     "rotate": "-r repo key rotate",
     "update": "key update --from newer.key host.key repo.key",
 }
-KEYS = ("repo.key", "repo.key.escrow", "third.key", "host.key", "newer.key",
+KEYS = ("repo.key", "repo.key.escrow", "third.key", "fourth.key", "host.key", "newer.key",
         "made.key", "made.key.escrow")
 
 
@@ -84,6 +84,7 @@ class Keys:
         must("-r repo backup src")
         must("-r repo key new --role write host.key")
         must("key new --role read --from repo.key third.key")
+        must("key new --role read --from repo.key fourth.key")
         must("key add-recipient third.key host.key repo.key")
         must("-r repo backup src")
         shutil.copy(f"{self.base}/repo.key", f"{self.base}/newer.key")
