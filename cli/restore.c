@@ -28,42 +28,106 @@ take_overwrite(struct restore_options *opt, const char *text, struct err *e)
 	    "--overwrite takes never, differing or always, not '%.40s'", text);
 }
 
+static const char *const change_names[] = {"make", "alter", "replace",
+    "delete"};
+
+/* --dry-run: each entry that would change. */
+static void
+on_planned(void *ctx, enum restore_change change, const char *path)
+{
+	struct cli_watch *w = ctx;
+	struct cli *cli = w->cli;
+	const char *to = cli_value(cli, "to");
+	OWNED(wire_free) struct wire_value *v = NULL;
+	OWNED(buf_fini) struct buf full = {0}, shown = {0};
+	struct err e;
+
+	cli_progress_end(&w->progress);
+	if (cli->quiet || buf_printf(&full, &e, "%s/%s", to, path) != ERR_NONE)
+		return;
+	if (!cli->json) {
+		if (text_escape(&shown, buf_text(&full), full.len_bytes, &e) ==
+		    ERR_NONE)
+			printf("%-7s %s\n", change_names[change],
+			    buf_text(&shown));
+		return;
+	}
+	if (wire_new(&v, "change", &e) != ERR_NONE)
+		return;
+	wire_add_text(v, "change", change_names[change]);
+	wire_add_path(v, "path", buf_text(&full), full.len_bytes);
+	cli_line(cli, &v);
+}
+
+/* Where everything is now. */
+static void
+say_place(const struct cli *cli, const struct restore_result *r, bool dry_run)
+{
+	OWNED(free_mem) char *place = realpath(cli_value(cli, "to"), NULL);
+	OWNED(buf_fini) struct buf shown = {0};
+	struct err e;
+
+	if (!dry_run && place != NULL &&
+	    text_escape(&shown, place, strlen(place), &e) == ERR_NONE)
+		printf("%s is in %s\n",
+		    r->failed_count > 0 ? "what was restored" : "everything",
+		    buf_text(&shown));
+}
+
+static void
+say_text(const struct cli *cli, const struct restore_result *r, bool dry_run)
+{
+	char size[32], took[TEXT_UNIT_BYTES];
+
+	printf("%s %" PRIu64 " files, %" PRIu64 " directories, ",
+	    dry_run ? "would restore" : "restored", r->files_count,
+	    r->dirs_count);
+	if (r->others_count > 0)
+		printf("%" PRIu64 " others, ", r->others_count);
+	printf("%s in %s", cli_size(cli, r->bytes, size),
+	    text_duration(r->took_ns, took));
+	if (r->same_count > 0)
+		printf("; %" PRIu64 " were there already", r->same_count);
+	if (r->changed_count > 0)
+		printf("; %" PRIu64 " %s changed", r->changed_count,
+		    dry_run ? "would be" : "were");
+	if (r->cloned_count > 0)
+		printf("; %" PRIu64 " share blocks", r->cloned_count);
+	if (r->deleted_count > 0)
+		printf("; %" PRIu64 " others %s", r->deleted_count,
+		    dry_run ? "would be deleted" : "deleted");
+	if (r->warnings_count + r->failed_count + r->differ_count > 0)
+		printf("; %" PRIu64 " warnings, %" PRIu64
+		       " not restored, %" PRIu64 " differ",
+		    r->warnings_count, r->failed_count, r->differ_count);
+	putchar('\n');
+	say_place(cli, r, dry_run);
+}
+
 static int
 say(struct cli *cli, const struct restore_result *r, bool dry_run)
 {
+	OWNED(free_mem) char *place = realpath(cli_value(cli, "to"), NULL);
 	OWNED(wire_free) struct wire_value *v = NULL;
-	char size[32], took[TEXT_UNIT_BYTES];
 	struct err e;
 
 	if (!cli->json) {
-		printf("%s %" PRIu64 " files, %" PRIu64 " directories, %s in "
-		       "%s",
-		    dry_run ? "would restore" : "restored", r->files_count,
-		    r->dirs_count, cli_size(cli, r->bytes, size),
-		    text_duration(r->took_ns, took));
-		if (r->same_count > 0)
-			printf("; %" PRIu64 " were there already",
-			    r->same_count);
-		if (r->deleted_count > 0)
-			printf("; %" PRIu64 " others deleted",
-			    r->deleted_count);
-		if (r->warnings_count + r->failed_count + r->differ_count > 0)
-			printf("; %" PRIu64 " warnings, %" PRIu64
-			       " not restored, %" PRIu64 " differ",
-			    r->warnings_count, r->failed_count,
-			    r->differ_count);
-		putchar('\n');
+		say_text(cli, r, dry_run);
 		return EXITCODE_DONE;
 	}
 	if (wire_new(&v, "summary", &e) != ERR_NONE)
 		return cli_fail(cli, &e);
 	wire_add_bool(v, "dry_run", dry_run);
+	if (place != NULL)
+		wire_add_path(v, "place", place, strlen(place));
 	wire_add_uint(v, "files", r->files_count);
 	wire_add_uint(v, "directories", r->dirs_count);
 	wire_add_uint(v, "others", r->others_count);
 	wire_add_uint(v, "bytes", r->bytes);
 	wire_add_uint(v, "written_bytes", r->written_bytes);
 	wire_add_uint(v, "same", r->same_count);
+	wire_add_uint(v, "changed", r->changed_count);
+	wire_add_uint(v, "cloned", r->cloned_count);
 	wire_add_uint(v, "deleted", r->deleted_count);
 	wire_add_uint(v, "warnings", r->warnings_count);
 	wire_add_uint(v, "failed", r->failed_count);
@@ -91,7 +155,8 @@ restore(struct cli *cli, struct store *st, struct restore_options *opt)
 	if (status == EXITCODE_DONE && result.damaged_count > 0)
 		status = EXITCODE_DAMAGE;
 	if (status == EXITCODE_DONE &&
-	    result.failed_count + result.differ_count > 0)
+	    result.failed_count + result.differ_count + result.warnings_count >
+		0)
 		status = EXITCODE_PARTIAL;
 	return status;
 }
@@ -107,7 +172,8 @@ run(struct cli *cli)
 	    .paths = paths,
 	    .delete_others = cli_has(cli, "delete"),
 	    .verify = cli_has(cli, "verify"),
-	    .dry_run = cli_has(cli, "dry-run")};
+	    .dry_run = cli_has(cli, "dry-run"),
+	    .planned = on_planned};
 	const char *path;
 	struct err e;
 	int status;
@@ -129,6 +195,8 @@ run(struct cli *cli)
 		return cli_fail(cli, &e);
 	opt.root = s.root;
 	opt.subtree = subtree;
+	if (*subtree == '\0' && opt.paths_count == 0)
+		opt.total_bytes = s.bytes;
 	status = restore(cli, repo.store, &opt);
 	if ((s.flags & SNAPSHOT_CHECKPOINT) == 0)
 		return status;
@@ -143,9 +211,9 @@ static const struct cli_option options[] = {{"to", 0, "DIRECTORY",
     {"path", 0, "PATH", "only what is at or under it; may be repeated"},
     {"overwrite", 0, "WHEN",
 	"what exists: never, differing (the default) or always"},
-    {"delete", 0, NULL, "remove what the snapshot does not have"},
+    {"delete", 0, NULL, "remove what the snapshot does not have there"},
     {"verify", 0, NULL, "read everything again and compare"},
-    {"dry-run", 'n', NULL, "say what would be done, change nothing"},
+    {"dry-run", 'n', NULL, "list what would be done, change nothing"},
     {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_restore = {"restore", "SNAPSHOT",

@@ -76,6 +76,9 @@ enum {
 unsigned arc_meta_apply(int fd, enum arc_handle handle,
     const struct entry *entry, unsigned skip, struct arc_warn warn);
 
+/* Has it everything that arc_meta_apply would give it, and nothing more? */
+bool arc_meta_equals(int fd, enum arc_handle handle, const struct entry *entry);
+
 /* Do files made in this directory get attributes, ACLs or flags from it? */
 bool arc_meta_hands_down(int dir_fd);
 

@@ -182,6 +182,14 @@ enum restore_overwrite {
 	RESTORE_ALWAYS     /* everything is written again */
 };
 
+/* What a restore does to an entry of the target. */
+enum restore_change {
+	RESTORE_MAKE,    /* there is none */
+	RESTORE_ALTER,   /* its content or metadata differ */
+	RESTORE_REPLACE, /* something else has its name */
+	RESTORE_DELETE   /* the snapshot lacks it */
+};
+
 struct restore_options {
 	struct id root;      /* of the snapshot's tree */
 	const char *subtree; /* "": DIR/srv/a; else its content goes into DIR */
@@ -191,7 +199,12 @@ struct restore_options {
 	enum restore_overwrite overwrite;
 	bool delete_others; /* what the snapshot lacks, beneath what it has */
 	bool verify;        /* read everything again afterwards and compare */
-	bool dry_run;
+	bool dry_run;       /* compare and tell, change nothing */
+	/* With dry_run, each change; ctx is watch's; path is beneath `to`. */
+	void (
+	    *planned)(void *ctx, enum restore_change change, const char *path);
+	uint64_t
+	    total_bytes; /* of what is restored, for the progress; 0: unknown */
 	unsigned workers; /* 0: one a core */
 	struct job_watch watch;
 };
@@ -199,12 +212,14 @@ struct restore_options {
 struct restore_result {
 	uint64_t files_count, dirs_count, others_count;
 	uint64_t bytes, written_bytes;
-	uint64_t same_count; /* existed as they should be */
+	uint64_t same_count; /* existed as they should be, or were left alone */
+	uint64_t changed_count; /* existed otherwise */
+	uint64_t cloned_count;  /* share another restored file's blocks */
 	uint64_t deleted_count;
 	uint64_t warnings_count; /* metadata that could not be set */
 	uint64_t failed_count;   /* entries not restored */
 	uint64_t damaged_count; /* ... of these, for damage in the repository */
-	uint64_t differ_count;  /* found by verify */
+	uint64_t differ_count;  /* content or kind, found by verify */
 	int64_t took_ns;
 };
 

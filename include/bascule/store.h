@@ -599,6 +599,14 @@ void reader_free(struct reader **r);
 enum err_code reader_get(struct reader *r, const struct id *id,
     const uint8_t **bytes, size_t *len_bytes, struct err *e) MUST_CHECK;
 
+/*
+ * Are these bytes the chunk of that id?  Nothing of the repository is read.
+ * False also when the key that named it is not held (the chunk is of another
+ * generation or council): then only reader_get can tell.
+ */
+bool reader_names(struct reader *r, const struct id *id, const void *bytes,
+    size_t len_bytes);
+
 /* Calls fn for each chunk of a content, in order, lists resolved. */
 typedef enum err_code content_piece_fn(void *ctx,
     const struct content_piece *piece, uint64_t offset_bytes, struct err *e);

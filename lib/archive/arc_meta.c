@@ -330,6 +330,60 @@ apply_flags(const struct handle *h, const struct entry *entry,
 	return count;
 }
 
+/* --- comparing --- */
+
+static bool
+same_xattrs(const struct handle *h, const struct entry *entry)
+{
+	OWNED(entry_fini) struct entry has = {.type = entry->type};
+	struct arc_warn nobody = {NULL, NULL};
+	size_t others = 0;
+	struct err e;
+
+	if (read_xattrs(h, &has, nobody, &e) != ERR_NONE)
+		return false;
+	for (size_t i = 0; i < entry->xattr_count; i++) {
+		const struct entry_xattr *x = &entry->xattrs[i];
+		const struct entry_xattr *y = entry_find_xattr(&has, x->name);
+
+		if (y == NULL || x->value_bytes != y->value_bytes ||
+		    memcmp(x->value, y->value, x->value_bytes) != 0)
+			return false;
+	}
+	for (size_t i = 0; i < has.xattr_count; i++)
+		others += !is_security_module(has.xattrs[i].name) &&
+		    entry_find_xattr(entry, has.xattrs[i].name) == NULL;
+	return others == 0;
+}
+
+static bool
+same_flags(const struct handle *h, const struct entry *entry)
+{
+	int flags = 0;
+
+	if (h->kind != ARC_OPEN)
+		return true;
+	if (ioctl(h->fd, FS_IOC_GETFLAGS, &flags) != 0)
+		return entry->flags == 0;
+	return ((uint32_t)flags & ENTRY_FLAGS_MASK) == entry->flags;
+}
+
+bool
+arc_meta_equals(int fd, enum arc_handle handle, const struct entry *entry)
+{
+	struct handle h;
+	struct stat st;
+
+	handle_init(&h, fd, handle);
+	return fstat(fd, &st) == 0 && st.st_uid == entry->uid &&
+	    st.st_gid == entry->gid &&
+	    (entry->type == ENTRY_SYMLINK ||
+		(st.st_mode & 07777) == entry->mode) &&
+	    st.st_mtim.tv_sec == entry->mtime_s &&
+	    st.st_mtim.tv_nsec == (long)entry->mtime_ns &&
+	    same_flags(&h, entry) && same_xattrs(&h, entry);
+}
+
 unsigned
 arc_meta_apply(int fd, enum arc_handle handle, const struct entry *entry,
     unsigned skip, struct arc_warn warn)

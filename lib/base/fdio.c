@@ -22,8 +22,8 @@ fdio_close(int *fd)
 }
 
 /*
- * The same, a component at a time, where the kernel (or a container's or
- * valgrind's idea of it) has no openat2.
+ * The same, a component at a time: paths longer than the kernel takes, or where
+ * it (or a container's or valgrind's idea of it) has no openat2.
  */
 static int
 open_by_steps(int dirfd, const char *path, int flags, unsigned mode)
@@ -73,6 +73,8 @@ fdio_open_beneath(int dirfd, const char *path, int flags, unsigned mode)
 		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
 	int fd;
 
+	if (strlen(path) >= PATH_MAX)
+		return open_by_steps(dirfd, path, flags, mode);
 	/* EAGAIN: something was renamed while it was resolved. */
 	do
 		fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));

@@ -3,84 +3,29 @@
  * rest to workers in batches, in the order the content was stored.
  */
 
-#include "restore.h"
+#include "restore_walk.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
-#include <bascule/base/now.h>
-#include <bascule/base/pipeline.h>
-
-#define TASKS_MAX       512
-#define BATCH_BYTES_MAX ((uint64_t)4 << 20) /* eight frames or so */
-#define RUN_BYTES_MAX   ((uint64_t)8 << 20) /* of a file of many chunks */
-#define WORKERS_MAX     16
-#define BATCHES_MAX     (WORKERS_MAX * 3)
-
-struct batch {
-	struct restore_task tasks[TASKS_MAX];
-	size_t count;
-	uint64_t bytes;
-	struct buf told;
-};
-
-/* A directory of the path we are in. */
-struct level {
-	size_t path_bytes;       /* of its path in the snapshot */
-	struct restore_dir *dir; /* NULL: could not be made */
-};
-
-struct restore {
-	struct restore_shared shared;
-	struct restore_result *result;
-	struct pipeline *pipeline;
-	struct restore_tools tools[WORKERS_MAX];
-	struct restore_tools own; /* of the walk itself */
-	struct buf own_told;
-	unsigned workers_count;
-	struct batch *batches[BATCHES_MAX];
-	size_t batches_count;
-	struct batch *filling;             /* taken from the pipeline */
-	struct restore_plan *plan, *later; /* later: second names of files */
-	unsigned window_dirs_count, window_dirs_max;
-	unsigned later_dirs_count;
-	const struct restore_dir *later_dir; /* of the last one put there */
-	struct restore_disks disks;
-	struct restore_links *links;
-	int top_fd;
-	size_t strip_bytes; /* of every path: the subtree's own */
-	struct level *levels;
-	size_t levels_count, levels_size;
-	struct buf path; /* of the innermost level */
-};
 
 /* --- telling ---------------------------------------------------------------- */
 
 static void
 tell_all(struct restore *r, struct buf *told)
 {
-	const struct job_watch *w = &r->shared.opt->watch;
-	const char *at = (const char *)told->bytes;
-	const char *end = at + told->len_bytes;
-
-	while (at < end) {
-		const char *text = at + strlen(at) + 1;
-
-		if (w->problem != NULL)
-			w->problem(w->ctx, at, text);
-		at = text + strlen(text) + 1;
-	}
-	buf_clear(told);
+	restore_tell_all(r->shared.opt, told);
 }
 
-static enum err_code
-tell_progress(struct restore *r, struct err *e)
+enum err_code
+restore_say(struct restore *r, struct err *e)
 {
 	const struct job_watch *w = &r->shared.opt->watch;
 	struct job_progress p = {r->result->files_count,
-	    atomic_load(&r->shared.done_bytes), 0};
+	    atomic_load(&r->shared.done_bytes), r->shared.opt->total_bytes};
 	int fatal = atomic_load(&r->shared.fatal);
 
 	tell_all(r, &r->own_told);
@@ -109,9 +54,9 @@ run_batch(void *ctx, unsigned thread, void *item, struct err *e)
 		struct restore_task *task = &b->tasks[i];
 
 		if (task->big != NULL)
-			restore_file_run(t, task);
+			restore_big_run(t, task);
 		else if (t->verifying)
-			restore_file_verify(t, task);
+			restore_look_verify(t, task);
 		else
 			restore_file_make(t, task);
 		restore_file_end_task(t, task);
@@ -130,12 +75,12 @@ send(struct restore *r, struct err *e)
 	if (b == NULL)
 		return ERR_NONE;
 	rc = pipeline_put(r->pipeline, b, e);
-	return rc == ERR_NONE ? tell_progress(r, e) : rc;
+	return rc == ERR_NONE ? restore_say(r, e) : rc;
 }
 
 /* A place for one more task. */
-static enum err_code
-next_task(struct restore *r, uint64_t bytes, struct restore_task **task,
+enum err_code
+restore_next_task(struct restore *r, uint64_t bytes, struct restore_task **task,
     struct err *e)
 {
 	enum err_code rc = ERR_NONE;
@@ -173,8 +118,8 @@ ends_batch(const struct restore *r, const struct restore_ticket *before,
 }
 
 /* What a plan holds goes to the workers. */
-static enum err_code
-deal(struct restore *r, struct restore_plan *plan, struct err *e)
+enum err_code
+restore_deal(struct restore *r, struct restore_plan *plan, struct err *e)
 {
 	size_t count;
 	struct restore_ticket *t = restore_plan_take(plan, &count);
@@ -188,7 +133,7 @@ deal(struct restore *r, struct restore_plan *plan, struct err *e)
 		if (rc == ERR_NONE && i > 0 && ends_batch(r, &t[i - 1], &t[i]))
 			rc = send(r, e);
 		if (rc == ERR_NONE)
-			rc = next_task(r, t[i].bytes, &task, e);
+			rc = restore_next_task(r, t[i].bytes, &task, e);
 		if (rc == ERR_NONE)
 			*task = t[i].task;
 		else
@@ -200,7 +145,7 @@ deal(struct restore *r, struct restore_plan *plan, struct err *e)
 static enum err_code
 finish(struct restore *r, struct restore_plan *plan, struct err *e)
 {
-	enum err_code rc = deal(r, plan, e);
+	enum err_code rc = restore_deal(r, plan, e);
 
 	if (rc == ERR_NONE && (rc = send(r, e)) == ERR_NONE)
 		rc = pipeline_drain(r->pipeline, e);
@@ -208,8 +153,8 @@ finish(struct restore *r, struct restore_plan *plan, struct err *e)
 }
 
 /* All that was planned is made: files before their second names. */
-static enum err_code
-settle(struct restore *r, struct err *e)
+enum err_code
+restore_settle(struct restore *r, struct err *e)
 {
 	enum err_code rc = finish(r, r->plan, e);
 
@@ -219,388 +164,7 @@ settle(struct restore *r, struct err *e)
 	r->later_dir = NULL;
 	for (size_t i = 0; rc == ERR_NONE && i < r->batches_count; i++)
 		tell_all(r, &r->batches[i]->told);
-	return rc == ERR_NONE ? tell_progress(r, e) : rc;
-}
-
-/* --- directories ------------------------------------------------------------ */
-
-/* Path of an entry beneath the target. */
-static const char *
-beneath(const struct restore *r, const struct entry *entry)
-{
-	const char *path = entry->path.bytes + r->strip_bytes;
-
-	return *path == '/' ? path + 1 : path;
-}
-
-static void
-pop(struct restore *r)
-{
-	struct level *l = &r->levels[--r->levels_count];
-
-	restore_dir_drop(&r->own, &l->dir);
-}
-
-static enum err_code
-push(struct restore *r, const struct entry *entry, struct restore_dir **dir,
-    struct err *e)
-{
-	if (r->levels_count == r->levels_size) {
-		size_t size = r->levels_size * 2 + 16;
-		struct level *more = realloc(r->levels, size * sizeof(*more));
-
-		if (more == NULL)
-			return err_nomem(e);
-		r->levels = more;
-		r->levels_size = size;
-	}
-	r->levels[r->levels_count++] =
-	    (struct level){entry->path.len_bytes, TAKE(*dir)};
-	buf_clear(&r->path);
-	return buf_add(&r->path, entry->path.bytes, entry->path.len_bytes, e);
-}
-
-/* Leave the directories that path is not in. */
-static struct level *
-innermost(struct restore *r, const struct entry_text *path)
-{
-	while (r->levels_count > 1) {
-		struct level *l = &r->levels[r->levels_count - 1];
-
-		if (path->len_bytes > l->path_bytes &&
-		    path_is_under(path->bytes, path->len_bytes,
-			(const char *)r->path.bytes, l->path_bytes))
-			return l;
-		pop(r);
-	}
-	return &r->levels[0];
-}
-
-static enum err_code
-enter_dir(struct restore *r, struct level *parent, const struct entry *entry,
-    struct err *e)
-{
-	OWNED(free_mem) struct restore_dir *d = calloc(1, sizeof(*d));
-	bool existed;
-	enum err_code rc = ERR_NONE;
-	struct err why;
-
-	if (d == NULL)
-		return err_nomem(e);
-	d->fd = -1;
-	r->result->dirs_count++;
-	if (parent->dir == NULL ||
-	    restore_dir_open(&r->own, parent->dir->fd, restore_dir_name(entry),
-		&d->fd, &existed, &why) != ERR_NONE) {
-		struct restore_dir *none = NULL;
-
-		if (parent->dir != NULL)
-			restore_file_fault(&r->own, entry, &why);
-		else
-			atomic_fetch_add(&r->shared.failed_count, 1);
-		return push(r, entry, &none, e);
-	}
-	atomic_store(&d->users_count, 1);
-	r->window_dirs_count++;
-	d->has_metadata = !existed || r->shared.opt->overwrite != RESTORE_NEVER;
-	d->hands_down = existed || arc_meta_hands_down(d->fd);
-	if (existed && !r->own.verifying)
-		rc = restore_disks_add(&r->disks, d->fd, e);
-	if (rc == ERR_NONE)
-		rc = entry_copy(&d->entry, entry, e);
-	if (rc != ERR_NONE) {
-		fdio_close(&d->fd);
-		return rc;
-	}
-	return push(r, entry, &d, e);
-}
-
-/* --- files ------------------------------------------------------------------ */
-
-struct big_walk {
-	struct restore *r;
-	struct restore_big *big;
-	struct restore_task run; /* being gathered */
-	size_t size;
-	uint64_t bytes;
-};
-
-static enum err_code
-send_run(struct big_walk *w, struct err *e)
-{
-	struct restore_task *task;
-	enum err_code rc;
-
-	if (w->run.pieces_count == 0)
-		return ERR_NONE;
-	rc = next_task(w->r, w->bytes, &task, e);
-	if (rc != ERR_NONE)
-		return rc;
-	*task = w->run;
-	task->big = restore_file_use_big(w->big);
-	atomic_fetch_add(&w->big->runs_sent_count, 1);
-	w->run = (struct restore_task){0};
-	w->size = 0;
-	w->bytes = 0;
-	return ERR_NONE;
-}
-
-static enum err_code
-gather(void *ctx, const struct content_piece *piece, uint64_t offset,
-    struct err *e)
-{
-	struct big_walk *w = ctx;
-
-	if (w->run.pieces_count == w->size) {
-		size_t size = w->size * 2 + 32;
-		struct content_piece *more =
-		    realloc(w->run.pieces, size * sizeof(*more));
-
-		if (more == NULL)
-			return err_nomem(e);
-		w->run.pieces = more;
-		w->size = size;
-	}
-	if (w->run.pieces_count == 0)
-		w->run.offset_bytes = offset;
-	w->run.pieces[w->run.pieces_count++] = *piece;
-	w->bytes += piece->len_bytes;
-	return w->bytes >= RUN_BYTES_MAX ? send_run(w, e) : ERR_NONE;
-}
-
-/* A file of many chunks: several workers take runs of it. */
-static enum err_code
-restore_many(struct restore *r, struct restore_dir *dir, const struct item *it,
-    struct err *e)
-{
-	struct restore_big *big = calloc(1, sizeof(*big));
-	struct restore_task named = {.dir = dir, .big = big};
-	struct big_walk w = {.r = r, .big = big};
-	enum err_code rc;
-	struct err why;
-
-	if (big == NULL)
-		return err_nomem(e);
-	big->fd = -1;
-	atomic_store(&big->users_count, 1);
-	snprintf(named.name, sizeof(named.name), "%s",
-	    restore_dir_name(&it->entry));
-	snprintf(big->name, sizeof(big->name), "%s", named.name);
-	big->dir = restore_dir_use(dir);
-	rc = entry_copy(&big->entry, &it->entry, e);
-	if (rc == ERR_NONE && restore_file_begin_big(&r->own, &named, big)) {
-		rc = content_each(r->shared.st, &it->content, gather, &w, &why);
-		if (rc == ERR_NONE)
-			rc = send_run(&w, &why);
-		big->all_sent = rc == ERR_NONE;
-		if (rc == ERR_CORRUPT || rc == ERR_NOTFOUND) {
-			/* its list cannot be read: this file only */
-			atomic_store(&big->failed, true);
-			restore_file_fault(&r->own, &it->entry, &why);
-			rc = ERR_NONE;
-		} else if (rc != ERR_NONE)
-			*e = why;
-	}
-	free(w.run.pieces);
-	restore_file_drop_big(&r->own, &big);
-	return rc;
-}
-
-/*
- * A file with another name in the snapshot: *first is the one made before.  It
- * must be there when it gets another name, so those wait until many have come
- * together.
- */
-static enum err_code
-join_links(struct restore *r, const struct item *it, const char **first,
-    struct err *e)
-{
-	*first = NULL;
-	if (!it->entry.linked || r->own.verifying)
-		return ERR_NONE;
-	return restore_links_join(r->links, it->entry.link_group,
-	    beneath(r, &it->entry), first, e);
-}
-
-static enum err_code
-add_later(struct restore *r, const struct restore_dir *dir,
-    struct restore_task **task, struct err *e)
-{
-	enum err_code rc = ERR_NONE;
-
-	if (restore_plan_is_full(r->later) ||
-	    r->later_dirs_count >= r->window_dirs_max)
-		rc = settle(r, e);
-	r->later_dirs_count += dir != r->later_dir;
-	r->later_dir = dir;
-	*task = rc == ERR_NONE ? restore_plan_add(r->later, NULL, 0) : NULL;
-	return rc;
-}
-
-static enum err_code
-add_now(struct restore *r, const struct content *c, struct restore_task **task,
-    struct err *e)
-{
-	enum err_code rc = ERR_NONE;
-
-	*task = NULL;
-	if (restore_plan_is_full(r->plan) ||
-	    r->window_dirs_count >= r->window_dirs_max)
-		rc = deal(r, r->plan, e);
-	if (rc == ERR_NONE)
-		*task = restore_plan_add(r->plan, c, c->size_bytes);
-	return rc;
-}
-
-static enum err_code
-restore_item(struct restore *r, struct level *parent, const struct item *it,
-    struct err *e)
-{
-	struct restore_task *task;
-	const char *first;
-	enum err_code rc;
-
-	if (parent->dir == NULL) {
-		atomic_fetch_add(&r->shared.failed_count, 1);
-		return ERR_NONE;
-	}
-	rc = join_links(r, it, &first, e);
-	if (rc != ERR_NONE)
-		return rc;
-	if (it->content.is_list && first == NULL)
-		return restore_many(r, parent->dir, it, e);
-	rc = first != NULL ? add_later(r, parent->dir, &task, e)
-			   : add_now(r, &it->content, &task, e);
-	if (rc != ERR_NONE)
-		return rc;
-	task->dir = restore_dir_use(parent->dir);
-	task->link_to = first;
-	task->top_fd = r->top_fd;
-	snprintf(task->name, sizeof(task->name), "%s",
-	    restore_dir_name(&it->entry));
-	rc = entry_copy(&task->item.entry, &it->entry, e);
-	if (rc == ERR_NONE && first == NULL)
-		rc = content_copy(&task->item.content, &it->content, e);
-	return rc;
-}
-
-static void
-tally(struct restore_result *out, const struct entry *entry)
-{
-	if (entry->type != ENTRY_FILE) {
-		out->others_count++;
-		return;
-	}
-	out->files_count++;
-	out->bytes += entry->size_bytes;
-}
-
-static enum err_code
-walk_item(struct restore *r, const struct item *it, struct err *e)
-{
-	const struct entry *entry = &it->entry;
-	struct level *parent;
-
-	/* The subtree itself is the target; so is the root. */
-	if (entry->path.len_bytes <= r->strip_bytes &&
-	    entry->type == ENTRY_DIR) {
-		if (entry->path.len_bytes == 0 || r->levels_count == 0)
-			return ERR_NONE;
-		r->levels[0].dir->has_metadata =
-		    !r->shared.opt->dry_run && !r->own.verifying;
-		return entry_copy(&r->levels[0].dir->entry, entry, e);
-	}
-	if (r->shared.opt->dry_run) {
-		if (entry->type == ENTRY_DIR)
-			r->result->dirs_count++;
-		else
-			tally(r->result, entry);
-		return ERR_NONE;
-	}
-	parent = innermost(r, &entry->path);
-	if (entry->type == ENTRY_DIR)
-		return enter_dir(r, parent, entry, e);
-	tally(r->result, entry);
-	return restore_item(r, parent, it, e);
-}
-
-static enum err_code
-walk_cursor(struct restore *r, struct cursor *cursor, bool first_only,
-    struct err *e)
-{
-	const struct item *it;
-	enum err_code rc = ERR_NONE;
-
-	do {
-		rc = cursor_next(cursor, &it, e);
-		if (rc == ERR_NONE && it == NULL)
-			return ERR_NONE;
-		if (rc == ERR_NONE)
-			rc = walk_item(r, it, e);
-	} while (rc == ERR_NONE && !first_only);
-	return rc;
-}
-
-static enum err_code
-walk_at(struct restore *r, const char *path, size_t len, bool first_only,
-    struct err *e)
-{
-	OWNED(cursor_close) struct cursor *cursor = NULL;
-	enum err_code rc = cursor_open(&cursor, r->shared.st,
-	    &r->shared.opt->root, path, len, e);
-
-	return rc != ERR_NONE ? rc : walk_cursor(r, cursor, first_only, e);
-}
-
-/* One of the paths asked for, its parents first. */
-static enum err_code
-walk_path(struct restore *r, const char *path, struct err *e)
-{
-	OWNED(buf_fini) struct buf full = {0};
-	const size_t strip = r->strip_bytes;
-	enum err_code rc = buf_add_text(&full, r->shared.opt->subtree, e);
-	const char *text;
-
-	while (*path == '/')
-		path++;
-	if (rc == ERR_NONE && *path != '\0')
-		rc = buf_printf(&full, e, "%s%s", strip > 0 ? "/" : "", path);
-	while (full.len_bytes > strip && full.bytes[full.len_bytes - 1] == '/')
-		full.len_bytes--;
-	if (rc != ERR_NONE)
-		return rc;
-	text = buf_text(&full);
-	for (size_t i = strip + 1; rc == ERR_NONE && i < full.len_bytes; i++)
-		if (text[i] == '/' && i > strip)
-			rc = walk_at(r, text, i, true, e);
-	return rc != ERR_NONE ? rc : walk_at(r, text, full.len_bytes, false, e);
-}
-
-static int
-by_path(const void *a, const void *b)
-{
-	const char *const *x = a, *const *y = b;
-
-	return path_compare(*x, strlen(*x), *y, strlen(*y));
-}
-
-static enum err_code
-walk_all(struct restore *r, struct err *e)
-{
-	const struct restore_options *opt = r->shared.opt;
-	OWNED(free_mem) const char **paths = NULL;
-	enum err_code rc = ERR_NONE;
-
-	if (opt->paths_count == 0)
-		return walk_path(r, "", e);
-	paths = calloc(opt->paths_count, sizeof(*paths));
-	if (paths == NULL)
-		return err_nomem(e);
-	memcpy(paths, opt->paths, opt->paths_count * sizeof(*paths));
-	qsort(paths, opt->paths_count, sizeof(*paths), by_path);
-	for (size_t i = 0; rc == ERR_NONE && i < opt->paths_count; i++)
-		rc = walk_path(r, paths[i], e);
-	return rc;
+	return rc == ERR_NONE ? restore_say(r, e) : rc;
 }
 
 /* --- before and after ------------------------------------------------------- */
@@ -612,24 +176,26 @@ open_top(struct restore *r, struct err *e)
 	struct restore_dir *d;
 	enum err_code rc = ERR_NONE;
 
-	if (!r->own.verifying)
+	const bool dry = r->shared.opt->dry_run;
+
+	if (!r->own.verifying && !dry)
 		rc = fdio_make_dirs(to, 0777, e);
 	if (rc != ERR_NONE)
 		return rc;
 	r->top_fd = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r->top_fd == -1)
+	if (r->top_fd == -1 && !(dry && errno == ENOENT))
 		return err_sys(e, "cannot open '%s'", to);
-	if (!r->own.verifying)
+	if (!r->own.verifying && !dry)
 		rc = restore_disks_add(&r->disks, r->top_fd, e);
 	if (rc != ERR_NONE)
 		return rc;
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return err_nomem(e);
-	d->fd = fcntl(r->top_fd, F_DUPFD_CLOEXEC, 3);
+	d->fd = r->top_fd == -1 ? -1 : fcntl(r->top_fd, F_DUPFD_CLOEXEC, 3);
 	atomic_store(&d->users_count, 1);
 	r->levels = calloc(16, sizeof(*r->levels));
-	if (d->fd == -1 || r->levels == NULL) {
+	if ((d->fd == -1 && r->top_fd != -1) || r->levels == NULL) {
 		fdio_close(&d->fd);
 		free(d);
 		return err_nomem(e);
@@ -644,7 +210,7 @@ static void
 close_top(struct restore *r)
 {
 	while (r->levels_count > 0)
-		pop(r);
+		restore_walk_pop(r);
 	free(r->levels);
 	r->levels = NULL;
 	r->levels_size = 0;
@@ -660,6 +226,14 @@ make_tools(struct restore *r, struct restore_tools *t, struct err *e)
 	if (t->bytes == NULL)
 		return err_nomem(e);
 	return reader_new(&t->reader, r->shared.st, e);
+}
+
+static void
+end_tools(struct restore_tools *t)
+{
+	reader_free(&t->reader);
+	free(t->bytes);
+	t->bytes = NULL;
 }
 
 static enum err_code
@@ -706,9 +280,11 @@ restore_begin(struct restore *r, struct err *e)
 		rc = restore_plan_new(&r->plan, r->shared.st, e);
 	if (rc == ERR_NONE)
 		rc = restore_plan_new(&r->later, r->shared.st, e);
+	if (rc == ERR_NONE)
+		rc = make_tools(r, &r->own, e);
 	if (rc == ERR_NONE && !r->shared.opt->dry_run)
 		rc = make_workers(r, e);
-	return rc;
+	return rc == ERR_NONE ? restore_walk_check(r, e) : rc;
 }
 
 static void
@@ -727,10 +303,10 @@ restore_fini(struct restore *r)
 	restore_plan_free(&r->later, &r->own);
 	close_top(r);
 	restore_disks_fini(&r->disks);
-	for (unsigned i = 0; i < r->workers_count; i++) {
-		reader_free(&r->tools[i].reader);
-		free(r->tools[i].bytes);
-	}
+	for (unsigned i = 0; i < r->workers_count; i++)
+		end_tools(&r->tools[i]);
+	end_tools(&r->own);
+	pthread_mutex_destroy(&r->shared.names_lock);
 	restore_links_free(&r->links);
 	buf_fini(&r->own_told);
 	buf_fini(&r->path);
@@ -747,9 +323,9 @@ pass(struct restore *r, bool verifying, struct err *e)
 		r->tools[i].verifying = verifying;
 	rc = open_top(r, e);
 	if (rc == ERR_NONE)
-		rc = walk_all(r, e);
+		rc = restore_walk_all(r, e);
 	if (rc == ERR_NONE && !r->shared.opt->dry_run)
-		rc = settle(r, e);
+		rc = restore_settle(r, e);
 	close_top(r); /* the last directories get their metadata */
 	tell_all(r, &r->own_told);
 	return rc;
@@ -758,11 +334,34 @@ pass(struct restore *r, bool verifying, struct err *e)
 static enum err_code
 verify(struct restore *r, struct err *e)
 {
-	struct restore_result seen = *r->result;
+	struct restore_shared *s = &r->shared;
+	const struct restore_result seen = *r->result;
+	const uint64_t failed_count = atomic_load(&s->failed_count);
 	enum err_code rc = pass(r, true, e);
 
 	*r->result = seen; /* once is enough */
+	/* Directories that cannot be entered again. */
+	atomic_fetch_add(&s->differ_count,
+	    atomic_load(&s->failed_count) - failed_count);
+	atomic_store(&s->failed_count, failed_count);
 	return rc;
+}
+
+static void
+count_up(const struct restore *r, struct mono begun)
+{
+	const struct restore_shared *s = &r->shared;
+	struct restore_result *out = r->result;
+
+	out->written_bytes = atomic_load(&s->written_bytes);
+	out->same_count = atomic_load(&s->same_count);
+	out->changed_count = atomic_load(&s->changed_count);
+	out->cloned_count = atomic_load(&s->cloned_count);
+	out->warnings_count = atomic_load(&s->warnings_count);
+	out->failed_count = atomic_load(&s->failed_count);
+	out->differ_count = atomic_load(&s->differ_count);
+	out->damaged_count = atomic_load(&s->damage_count);
+	out->took_ns = now_mono().ns - begun.ns;
 }
 
 enum err_code
@@ -773,7 +372,8 @@ restore_run(struct store *st, const struct restore_options *opt,
 	struct restore r = {.shared = {.opt = opt,
 				.st = st,
 				.uid = geteuid(),
-				.gid = getegid()},
+				.gid = getegid(),
+				.names_lock = PTHREAD_MUTEX_INITIALIZER},
 	    .result = out};
 	struct mono begun = now_mono();
 	enum err_code rc;
@@ -781,22 +381,14 @@ restore_run(struct store *st, const struct restore_options *opt,
 	*out = (struct restore_result){0};
 	rc = restore_begin(&r, e);
 	if (rc == ERR_NONE && opt->delete_others)
-		rc = restore_others_delete(st, opt, &out->deleted_count, e);
-	if (rc == ERR_NONE && opt->dry_run)
-		rc = walk_all(&r, e);
-	else if (rc == ERR_NONE)
+		rc = restore_others_delete(&r.own, &out->deleted_count, e);
+	if (rc == ERR_NONE)
 		rc = pass(&r, false, e);
 	/* Also what was made before it was stopped. */
 	if (!opt->dry_run)
 		rc = restore_disks_flush(&r.disks, rc, e);
 	if (rc == ERR_NONE && opt->verify && !opt->dry_run)
 		rc = verify(&r, e);
-	out->written_bytes = atomic_load(&r.shared.written_bytes);
-	out->same_count = atomic_load(&r.shared.same_count);
-	out->warnings_count = atomic_load(&r.shared.warnings_count);
-	out->failed_count = atomic_load(&r.shared.failed_count);
-	out->differ_count = atomic_load(&r.shared.differ_count);
-	out->damaged_count = atomic_load(&r.shared.damage_count);
-	out->took_ns = now_mono().ns - begun.ns;
+	count_up(&r, begun);
 	return rc == ERR_NONE ? rc : err_wrap(e, "restoring to '%s'", opt->to);
 }

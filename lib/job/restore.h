@@ -7,18 +7,24 @@
  * directory gets its metadata from whoever is the last to need it.
  */
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <bascule/archive.h>
 #include <bascule/job.h>
 
+struct restore_names;
+
 /* A directory that is being filled: open as long as somebody needs it. */
 struct restore_dir {
-	int fd;
+	int fd;            /* -1: not there yet, and with dry_run it stays so */
+	bool fresh;        /* made by us: what is in it, we put there */
 	bool has_metadata; /* entry is given to it when it is full */
 	bool hands_down;   /* what is made in it may get something from it */
 	struct entry entry;
 	atomic_int users_count;
+	struct restore_names *names; /* when somebody asked for them */
+	atomic_int folds;            /* restore_names.c */
 };
 
 /* What all threads of one restore share. */
@@ -26,10 +32,12 @@ struct restore_shared {
 	const struct restore_options *opt;
 	struct store *st;
 	atomic_uint_fast64_t done_bytes, written_bytes, same_count,
-	    warnings_count, failed_count, differ_count, damage_count;
+	    changed_count, cloned_count, warnings_count, failed_count,
+	    differ_count, damage_count;
 	uid_t uid; /* whose what we make is at first */
 	gid_t gid;
 	atomic_int fatal; /* an enum err_code: going on makes no sense */
+	pthread_mutex_t names_lock; /* of the directories' names */
 };
 
 /*
@@ -40,15 +48,17 @@ struct restore_big {
 	struct entry entry;
 	struct restore_dir *dir; /* a use of it is held */
 	char name[PATH_NAME_MAX + 1];
-	int fd; /* -1: it could not be opened, or is not there */
-	bool existed;
-	bool all_sent; /* every run was handed out; set before our own drop */
+	int fd;         /* -1: it could not be opened, or is not there */
+	bool replaces;  /* something of its name was there */
+	bool existed;   /* and is brought into line */
+	bool has_shape; /* with the right size and holes */
+	bool has_meta;  /* and the right metadata */
+	bool stays;     /* nothing is to be done about it */
+	bool all_sent;  /* every run was handed out; set before our own drop */
 	atomic_int users_count;
 	atomic_uint runs_sent_count, runs_done_count;
 	atomic_bool differs, failed;
 };
-
-struct restore_big *restore_file_use_big(struct restore_big *b);
 
 /* One entry that a worker makes or compares; or, with big set, a run of the
  * chunks of one. */
@@ -70,23 +80,42 @@ struct restore_tools {
 	struct reader *reader;
 	bool verifying; /* nothing is written any more */
 	uint8_t *bytes; /* RESTORE_COMPARE_BYTES */
-	/* what to tell people: the main thread does; "path NUL text NUL"... */
+	/* what to tell people: the main thread does; a byte that says what it
+	 * is, then "path NUL text NUL" */
 	struct buf *told;
 };
 
 #define RESTORE_COMPARE_BYTES ((size_t)4 << 20)
 
+/* The first byte of what is told: a problem, or a plan's '0' + change. */
+#define RESTORE_TOLD_PROBLEM 'p'
+void restore_tell(struct restore_tools *t, const struct entry *entry,
+    const char *text);
+void restore_tell_plan(struct restore_tools *t, enum restore_change change,
+    const char *path);
+/*
+ * Apply the entry's metadata to fd and tell what could not be set.  skip: as
+ * arc_meta_apply's.
+ */
+void restore_tell_meta(struct restore_tools *t, int fd, enum arc_handle handle,
+    const struct entry *entry, unsigned skip);
+/* All that was gathered, by the main thread. */
+void restore_tell_all(const struct restore_options *opt, struct buf *told);
 /* A fault of one entry: counted, told, and the restore goes on. */
-void restore_file_fault(struct restore_tools *t, const struct entry *entry,
+void restore_tell_fault(struct restore_tools *t, const struct entry *entry,
     const struct err *why);
 
 struct restore_dir *restore_dir_use(struct restore_dir *d);
 /* The last one to drop it gives it its metadata: its members are all made. */
 void restore_dir_drop(struct restore_tools *t, struct restore_dir **d);
 
-/* Make it, or take the one that is there; *existed says which. */
-enum err_code restore_dir_open(struct restore_tools *t, int parent,
-    const char *name, int *fd, bool *existed, struct err *e) MUST_CHECK;
+/*
+ * Make it, or take the one that is there; d->fresh says which.  With dry_run
+ * d->fd is -1 when there is none.
+ */
+enum err_code restore_dir_open(struct restore_tools *t,
+    struct restore_dir *parent, const char *name, struct restore_dir *d,
+    struct err *e) MUST_CHECK;
 
 /* The last component of its path, within it. */
 const char *restore_dir_name(const struct entry *entry);
@@ -96,6 +125,51 @@ const char *restore_dir_name(const struct entry *entry);
  * may keep open.
  */
 unsigned restore_dir_window(unsigned holders_count);
+
+/* --- restore_pour: content ---------------------------------------------------- */
+
+/* Where the next byte of content goes, and what is done with it. */
+struct restore_pour {
+	struct restore_tools *tools;
+	const struct entry *entry;
+	int fd;
+	size_t extent;     /* of a sparse file: which run of data */
+	uint64_t at_bytes; /* of the content (or of the run), done */
+	bool compare;      /* look first, write what differs */
+	bool read_only;    /* write nothing: differs says */
+	bool differs;
+};
+/* Of files that are not big: no list of chunks has to be read. */
+enum err_code restore_pour_content(struct restore_pour *p,
+    const struct content *c, struct err *e) MUST_CHECK;
+enum err_code restore_pour_pieces(struct restore_pour *p,
+    const struct content_piece *pieces, size_t count, struct err *e) MUST_CHECK;
+/* Go to where byte offset of the content belongs. */
+void restore_pour_seek(struct restore_pour *p, uint64_t offset);
+/* Are its holes those of the entry?  True of an entry without a map. */
+bool restore_pour_holes_match(int fd, const struct entry *entry);
+
+/* --- restore_names: whether names are told apart ------------------------------- */
+
+/*
+ * A name that exists: is it there as it is written?  A file system that folds
+ * case or normalises Unicode finds another's.  ERR_EXISTS: it does.
+ */
+enum err_code restore_names_check(struct restore_tools *t,
+    struct restore_dir *d, const char *name, struct err *e) MUST_CHECK;
+void restore_names_free(struct restore_names **n);
+
+/* --- restore_node: links, devices and the like ---------------------------------- */
+
+enum err_code restore_node_make(struct restore_tools *t,
+    struct restore_task *task, bool exists, struct err *e) MUST_CHECK;
+/* Is it there as the entry says, its metadata apart? */
+bool restore_node_is_there(const struct restore_task *task);
+/* One more name for a file made before; no link is followed to either. */
+enum err_code restore_node_link(const struct restore_task *task, bool exists,
+    struct err *e) MUST_CHECK;
+/* Is it another name of that file already? */
+bool restore_node_is_linked(const struct restore_task *task);
 
 /* --- restore_disks: what was made is on disk when we say so ----------------- */
 
@@ -119,9 +193,11 @@ enum err_code restore_disks_flush(const struct restore_disks *d,
 
 /* --- restore_others: what the target has and the snapshot lacks ------------ */
 
-/* Remove it (with dry_run: only count it), beneath what is restored. */
-enum err_code restore_others_delete(struct store *st,
-    const struct restore_options *opt, uint64_t *count,
+/*
+ * Remove it (with dry_run: only tell), beneath what is restored.  What cannot be
+ * removed is told as a fault.
+ */
+enum err_code restore_others_delete(struct restore_tools *t, uint64_t *count,
     struct err *e) MUST_CHECK;
 
 /* --- restore_links: which files have more than one name -------------------- */
@@ -160,22 +236,51 @@ void restore_file_end_task(struct restore_tools *t, struct restore_task *task);
 
 /* Make (or, over what exists, bring into line) anything but a directory. */
 void restore_file_make(struct restore_tools *t, struct restore_task *task);
+/* Take away what is in the way of it: its own name, never an entry's content. */
+enum err_code restore_file_remove_old(const struct restore_task *task,
+    struct err *e) MUST_CHECK;
+/* A new, empty file of task's name; what was there is removed. */
+enum err_code restore_file_create(const struct restore_tools *t,
+    const struct restore_task *task, const struct entry *entry, int *fd,
+    struct err *e) MUST_CHECK;
+/* A regular file that is there, to be looked at; *fd -1: there is none. */
+struct stat;
+enum err_code restore_file_open_old(const struct restore_dir *dir,
+    const char *name, int *fd, struct stat *st, struct err *e) MUST_CHECK;
+/*
+ * The one that *fd is, for writing; *fd -1: it has to be made anew (it runs, or
+ * may not be written, or another has its name by now).
+ */
+enum err_code restore_file_open_again(const struct restore_dir *dir,
+    const char *name, int *fd, const struct stat *was,
+    struct err *e) MUST_CHECK;
 
-/* Open a file of many chunks for its runs.  False: told as a fault. */
-bool restore_file_begin_big(struct restore_tools *t,
-    const struct restore_task *task, struct restore_big *big);
-/* The run of task->big; then end the big one if nobody else needs it. */
-void restore_file_run(struct restore_tools *t, struct restore_task *task);
-void restore_file_drop_big(struct restore_tools *t, struct restore_big **big);
+/* --- restore_big: files of many chunks ------------------------------------------ */
+
+struct restore_big *restore_big_use(struct restore_big *b);
+/*
+ * Open it for its runs.  False: nothing is to be done about it (it stays as it
+ * is, or a fault was told).
+ */
+bool restore_big_begin(struct restore_tools *t, const struct restore_task *task,
+    struct restore_big *big, const struct content *c);
+/* The run of task->big. */
+void restore_big_run(struct restore_tools *t, struct restore_task *task);
+/* The last one to drop it ends it. */
+void restore_big_drop(struct restore_tools *t, struct restore_big **big);
+
+/* --- restore_look: nothing is changed -------------------------------------------- */
 
 /* Is it there as it should be?  Counts what differs. */
-void restore_file_verify(struct restore_tools *t, struct restore_task *task);
-
+void restore_look_verify(struct restore_tools *t, struct restore_task *task);
+/* Of what is told to have been set, is it so?  A warning if not. */
+void restore_look_meta(struct restore_tools *t, int fd, enum arc_handle handle,
+    const struct entry *entry);
 /*
- * Apply the entry's metadata to fd and tell what could not be set.  skip: as
- * arc_meta_apply's.
+ * What a restore would do about it: told as a plan, and counted.  beneath: its
+ * path in the target.
  */
-void restore_file_meta(struct restore_tools *t, int fd, enum arc_handle handle,
-    const struct entry *entry, unsigned skip);
+void restore_look_plan(struct restore_tools *t, struct restore_task *task,
+    const char *beneath);
 
 #endif

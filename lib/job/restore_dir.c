@@ -19,6 +19,16 @@ restore_dir_use(struct restore_dir *d)
 	return d;
 }
 
+static void
+end(struct restore_tools *t, const struct restore_dir *d)
+{
+	if (t->verifying)
+		restore_look_meta(t, d->fd, ARC_OPEN, &d->entry);
+	else if (!t->shared->opt->dry_run &&
+	    (d->fresh || !arc_meta_equals(d->fd, ARC_OPEN, &d->entry)))
+		restore_tell_meta(t, d->fd, ARC_OPEN, &d->entry, 0);
+}
+
 void
 restore_dir_drop(struct restore_tools *t, struct restore_dir **dp)
 {
@@ -26,35 +36,69 @@ restore_dir_drop(struct restore_tools *t, struct restore_dir **dp)
 
 	if (d == NULL || atomic_fetch_sub(&d->users_count, 1) > 1)
 		return;
-	if (d->has_metadata && !t->verifying)
-		restore_file_meta(t, d->fd, ARC_OPEN, &d->entry, 0);
+	if (d->has_metadata && d->fd != -1)
+		end(t, d);
 	fdio_close(&d->fd);
+	restore_names_free(&d->names);
 	entry_fini(&d->entry);
 	free(d);
 }
 
-enum err_code
-restore_dir_open(struct restore_tools *t, int parent, const char *name, int *fd,
-    bool *existed, struct err *e)
-{
-	const int flags =
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
+static const int open_flags =
+    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
 
-	*existed = false;
-	if (!t->verifying) {
-		*existed = mkdirat(parent, name, 0700) != 0;
-		if (*existed && errno != EEXIST)
+/* Something else has its name. */
+static enum err_code
+replace(const struct restore_dir *parent, const char *name,
+    struct restore_dir *d, struct err *e)
+{
+	if (unlinkat(parent->fd, name, 0) != 0)
+		return err_sys(e, "cannot replace what is there");
+	if (mkdirat(parent->fd, name, 0700) != 0)
+		return err_sys(e, "cannot make the directory");
+	d->fresh = true;
+	d->fd = openat(parent->fd, name, open_flags);
+	return d->fd == -1 ? err_sys(e, "cannot open the directory") : ERR_NONE;
+}
+
+/* Immutable ones let nothing be made in them; they are locked again later. */
+static enum err_code
+unlock(const struct restore_tools *t, const struct restore_dir *d,
+    struct err *e)
+{
+	if (d->fresh || t->shared->opt->overwrite == RESTORE_NEVER ||
+	    t->shared->opt->dry_run)
+		return ERR_NONE;
+	return arc_meta_unlock(d->fd, e);
+}
+
+enum err_code
+restore_dir_open(struct restore_tools *t, struct restore_dir *parent,
+    const char *name, struct restore_dir *d, struct err *e)
+{
+	const bool looks = t->verifying || t->shared->opt->dry_run;
+	struct err ignored; /* what it forbids will be told */
+	enum err_code rc = ERR_NONE;
+
+	d->fd = -1;
+	if (!looks) {
+		d->fresh = mkdirat(parent->fd, name, 0700) == 0;
+		if (!d->fresh && errno != EEXIST)
 			return err_sys(e, "cannot make the directory");
+		if (!d->fresh)
+			rc = restore_names_check(t, parent, name, e);
+		if (rc != ERR_NONE)
+			return rc;
 	}
-	*fd = openat(parent, name, flags);
-	if (*fd == -1 && (errno == ENOTDIR || errno == ELOOP) &&
-	    !t->verifying && t->shared->opt->overwrite != RESTORE_NEVER &&
-	    unlinkat(parent, name, 0) == 0 &&
-	    mkdirat(parent, name, 0700) == 0) {
-		*existed = false;
-		*fd = openat(parent, name, flags);
-	}
-	return *fd == -1 ? err_sys(e, "cannot open the directory") : ERR_NONE;
+	d->fd = openat(parent->fd, name, open_flags);
+	if (d->fd == -1 && (errno == ENOTDIR || errno == ELOOP) && !looks &&
+	    t->shared->opt->overwrite != RESTORE_NEVER)
+		return replace(parent, name, d, e);
+	if (d->fd == -1)
+		return err_sys(e, "cannot open the directory");
+	if (!looks && unlock(t, d, &ignored) != ERR_NONE)
+		return ERR_NONE;
+	return ERR_NONE;
 }
 
 const char *

@@ -7,8 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
@@ -18,6 +18,7 @@
 struct others {
 	struct store *st;
 	const struct restore_options *opt;
+	int top_fd;        /* what is walked and what is deleted in are one */
 	struct buf doomed; /* paths beneath the target, each NUL-ended */
 	uint64_t count;
 };
@@ -26,6 +27,7 @@ static void
 others_fini(struct others *o)
 {
 	buf_fini(&o->doomed);
+	fdio_close(&o->top_fd);
 }
 
 /* The snapshot's path of what lies at `path` in the target. */
@@ -109,7 +111,6 @@ compare(struct others *o, struct source *src, struct side *s, size_t strip,
 			rc = catch_up(s, (const char *)path.bytes,
 			    path.len_bytes, &has, e);
 		if (rc == ERR_NONE && !has) {
-			o->count++;
 			rc = buf_add(&o->doomed, below, len, e);
 			if (rc == ERR_NONE)
 				rc = buf_add_byte(&o->doomed, '\0', e);
@@ -120,23 +121,41 @@ compare(struct others *o, struct source *src, struct side *s, size_t strip,
 	return rc == ERR_NOTFOUND ? ERR_NONE : rc;
 }
 
+/* What must not be emptied by a slip of the pen. */
+static enum err_code
+refuse(const struct others *o, const struct side *s, struct err *e)
+{
+	struct stat top, root;
+
+	if (fstat(o->top_fd, &top) != 0 || stat("/", &root) != 0)
+		return err_sys(e, "cannot look at it");
+	if (top.st_dev == root.st_dev && top.st_ino == root.st_ino)
+		return err_set(e, ERR_REFUSED,
+		    "deleting what a snapshot lacks from '/' is refused");
+	if (s->item == NULL || s->item->entry.type != ENTRY_DIR)
+		return err_set(e, ERR_REFUSED,
+		    "deleting what '/%.200s' lacks is refused: it is not a "
+		    "directory",
+		    o->opt->subtree);
+	return ERR_NONE;
+}
+
 static enum err_code
 find_doomed(struct others *o, struct err *e)
 {
-	OWNED(free_mem) char *to = realpath(o->opt->to, NULL);
 	OWNED(source_free) struct source *src = NULL;
+	OWNED(cursor_close) struct cursor *cursor = NULL;
+	char to[64];
 	const char *roots[1] = {to};
 	struct source_tree_options tree = {.roots = roots, .root_count = 1};
 	struct side s = {0};
-	OWNED(cursor_close) struct cursor *cursor = NULL;
 	enum err_code rc;
 
-	if (to == NULL)
+	o->top_fd = open(o->opt->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (o->top_fd == -1)
 		return errno == ENOENT ? ERR_NONE
-				       : err_sys(e, "cannot look at it");
-	if (strcmp(to, "/") == 0)
-		return err_set(e, ERR_REFUSED,
-		    "deleting what a snapshot lacks from '/' is refused");
+				       : err_sys(e, "cannot open it");
+	snprintf(to, sizeof(to), "/proc/self/fd/%d", o->top_fd);
 	rc = source_tree_new(&src, &tree, e);
 	if (rc == ERR_NONE)
 		rc = cursor_open(&cursor, o->st, &o->opt->root, o->opt->subtree,
@@ -144,62 +163,81 @@ find_doomed(struct others *o, struct err *e)
 	s.cursor = cursor;
 	if (rc == ERR_NONE)
 		rc = cursor_next(cursor, &s.item, e);
+	if (rc == ERR_NONE)
+		rc = refuse(o, &s, e);
 	return rc != ERR_NONE ? rc : compare(o, src, &s, strlen(to) - 1, e);
-}
-
-static int
-open_parent(int top_fd, const char *path, size_t len)
-{
-	char parent[PATH_MAX];
-
-	if (len >= sizeof(parent)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(parent, path, len);
-	parent[len] = '\0';
-	return fdio_open_beneath(top_fd, len == 0 ? "." : parent,
-	    O_RDONLY | O_DIRECTORY, 0);
 }
 
 static enum err_code
 remove_one(int top_fd, const char *path, struct err *e)
 {
-	size_t len = path_parent(path, strlen(path));
-	OWNED(fdio_close) int fd = open_parent(top_fd, path, len);
+	const size_t len = path_parent(path, strlen(path));
+	OWNED(free_mem)
+	char *parent = strndup(len == 0 ? "." : path, len == 0 ? 1 : len);
+	OWNED(fdio_close) int fd = -1;
 	const char *name = path + len + (len > 0);
 
+	if (parent == NULL)
+		return err_nomem(e);
+	fd = fdio_open_beneath(top_fd, parent, O_RDONLY | O_DIRECTORY, 0);
 	if (fd != -1 &&
-	    (unlinkat(fd, name, 0) == 0 ||
+	    (unlinkat(fd, name, 0) == 0 || errno == ENOENT ||
 		(errno == EISDIR && unlinkat(fd, name, AT_REMOVEDIR) == 0)))
 		return ERR_NONE;
-	return err_sys(e, "cannot delete '%s'", path);
+	return err_sys(e, "cannot delete it");
+}
+
+/* The deepest first. */
+static void
+remove_doomed(struct restore_tools *t, struct others *o)
+{
+	const char *begin = (const char *)o->doomed.bytes;
+	const char *at = begin + o->doomed.len_bytes - 1; /* the last NUL */
+
+	while (at > begin) {
+		const char *path = at;
+		struct entry named = {0};
+		struct err why;
+
+		while (path > begin && path[-1] != '\0')
+			path--;
+		if (remove_one(o->top_fd, path, &why) == ERR_NONE) {
+			o->count++;
+		} else {
+			named.path.bytes = (char *)(uintptr_t)path;
+			restore_tell_fault(t, &named, &why);
+		}
+		at = path - 1;
+	}
+}
+
+static void
+tell_doomed(struct restore_tools *t, struct others *o)
+{
+	const char *at = (const char *)o->doomed.bytes;
+	const char *end = at + o->doomed.len_bytes;
+
+	for (; at < end; at += strlen(at) + 1) {
+		o->count++;
+		restore_tell_plan(t, RESTORE_DELETE, at);
+	}
 }
 
 enum err_code
-restore_others_delete(struct store *st, const struct restore_options *opt,
-    uint64_t *count, struct err *e)
+restore_others_delete(struct restore_tools *t, uint64_t *count, struct err *e)
 {
-	OWNED(others_fini) struct others o = {.st = st, .opt = opt};
-	OWNED(fdio_close) int top_fd = -1;
-	const char *at, *begin;
+	OWNED(others_fini)
+	struct others o = {.st = t->shared->st,
+	    .opt = t->shared->opt,
+	    .top_fd = -1};
 	enum err_code rc = find_doomed(&o, e);
 
-	*count = o.count;
-	if (rc != ERR_NONE || o.count == 0 || opt->dry_run)
-		return rc;
-	top_fd = open(opt->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (top_fd == -1)
-		return err_sys(e, "cannot open '%s'", opt->to);
-	begin = (const char *)o.doomed.bytes;
-	at = begin + o.doomed.len_bytes - 1; /* the NUL of the last one */
-	while (rc == ERR_NONE && at > begin) {
-		const char *name = at;
-
-		while (name > begin && name[-1] != '\0')
-			name--;
-		rc = remove_one(top_fd, name, e);
-		at = name - 1;
+	if (rc == ERR_NONE && o.doomed.len_bytes > 0) {
+		if (o.opt->dry_run)
+			tell_doomed(t, &o);
+		else
+			remove_doomed(t, &o);
 	}
+	*count = o.count;
 	return rc;
 }

@@ -24,6 +24,7 @@
 #define FRAMES_BYTES ((size_t)16 << 20)
 #define PACKS_MAX    16
 #define KEYS_MAX     64
+#define NAMES_MAX    16
 #define OPENS_MAX    4096
 #define ANY_DEPTH    (FRAME_DEPTH_MAX + 1)
 
@@ -65,6 +66,9 @@ struct reader {
 	size_t frames_bytes, frames_bytes_max;
 	struct open_pack packs[PACKS_MAX];
 	struct opened_key keys[KEYS_MAX];
+	struct hash_key *data_names[NAMES_MAX]; /* of the keyring's domains */
+	size_t data_names_count;
+	bool has_data_names;
 };
 
 static void
@@ -139,6 +143,8 @@ reader_free(struct reader **rp)
 		pack_forget(&r->packs[i]);
 	for (size_t i = 0; i < KEYS_MAX; i++)
 		key_forget(&r->keys[i]);
+	for (size_t i = 0; i < r->data_names_count; i++)
+		hash_key_free(&r->data_names[i]);
 	frame_coder_free(&r->coder);
 	buf_fini(&r->sealed);
 	buf_fini(&r->text);
@@ -627,6 +633,40 @@ reader_get(struct reader *r, const struct id *id, const uint8_t **bytes,
 	*bytes = c.bytes;
 	*len_bytes = c.len_bytes;
 	return rc;
+}
+
+/* The current domain first: most of what is asked about was written under it. */
+static void
+make_data_names(struct reader *r)
+{
+	const struct keyring *ring = r->store->keyring;
+	size_t held = 0;
+	struct err ignored; /* then the repository is asked instead */
+
+	r->has_data_names = true;
+	while (ring != NULL && keyring_domain_nth(ring, held) != NULL)
+		held++;
+	while (held > 0 && r->data_names_count < NAMES_MAX)
+		if (grants_id_key(r->store, keyring_domain_nth(ring, --held),
+			KEYRING_ID_DATA, &r->data_names[r->data_names_count],
+			&ignored) == ERR_NONE)
+			r->data_names_count++;
+}
+
+bool
+reader_names(struct reader *r, const struct id *id, const void *bytes,
+    size_t len_bytes)
+{
+	struct id named;
+
+	if (!r->has_data_names)
+		make_data_names(r);
+	for (size_t i = 0; i < r->data_names_count; i++) {
+		hash_id(r->data_names[i], bytes, len_bytes, &named);
+		if (id_equal(&named, id))
+			return true;
+	}
+	return false;
 }
 
 enum err_code

@@ -20,6 +20,7 @@ void fdio_close(int *fd);
 /*
  * openat(2) that never leaves dirfd and follows no symbolic link in any place
  * (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS); O_CLOEXEC is added.
+ * The path may be longer than PATH_MAX.
  * -1 with errno set, as openat: ELOOP for a link, EXDEV for a way out.
  */
 int fdio_open_beneath(int dirfd, const char *path, int flags, unsigned mode);

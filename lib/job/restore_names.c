@@ -1,0 +1,170 @@
+/*
+ * Whether a file system tells the snapshot's names apart.  Some take `A` for
+ * `a`, or a composed letter for its parts: what exists there may be another
+ * entry's file, which must not be taken for this one's.
+ *
+ * Asked only about names that exist.  In a directory that we made that is
+ * reason enough to look; in one that was there, a name that is not ASCII is, or
+ * that the directory also finds under a name of the other case.
+ */
+
+#include "restore.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FOLDS_UNKNOWN, FOLDS_NOT, FOLDS_CASE };
+
+#define NAMES_BYTES_MAX ((size_t)1 << 30)
+
+struct restore_names {
+	struct buf bytes; /* each NUL-ended */
+	const char **sorted;
+	size_t count;
+};
+
+void
+restore_names_free(struct restore_names **np)
+{
+	struct restore_names *n = TAKE(*np);
+
+	if (n == NULL)
+		return;
+	buf_fini(&n->bytes);
+	free(n->sorted);
+	free(n);
+}
+
+static int
+by_bytes(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+static enum err_code
+sort_names(struct restore_names *n, struct err *e)
+{
+	const char *at = (const char *)n->bytes.bytes;
+
+	n->sorted = calloc(n->count + 1, sizeof(*n->sorted));
+	if (n->sorted == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < n->count; i++, at += strlen(at) + 1)
+		n->sorted[i] = at;
+	if (n->count > 1)
+		qsort(n->sorted, n->count, sizeof(*n->sorted), by_bytes);
+	return ERR_NONE;
+}
+
+static enum err_code
+read_names(struct restore_names *n, int dirfd, struct err *e)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+	const struct dirent *d;
+	enum err_code rc = ERR_NONE;
+
+	if (dir == NULL) {
+		rc = err_sys(e, "cannot list the directory");
+		if (fd != -1)
+			close(fd);
+		return rc;
+	}
+	n->bytes.max_bytes = NAMES_BYTES_MAX;
+	while (rc == ERR_NONE && (d = readdir(dir)) != NULL) {
+		rc = buf_add(&n->bytes, d->d_name, strlen(d->d_name) + 1, e);
+		n->count++;
+	}
+	closedir(dir);
+	return rc != ERR_NONE ? rc : sort_names(n, e);
+}
+
+/* The first letter in the other case; false: it has none. */
+static bool
+other_case(const char *name, char out[PATH_NAME_MAX + 1])
+{
+	snprintf(out, PATH_NAME_MAX + 1, "%s", name);
+	for (char *c = out; *c != '\0'; c++) {
+		const int byte = (unsigned char)*c;
+
+		if (byte >= 0x80 || isalpha(byte) == 0)
+			continue;
+		*c = (char)(islower(byte) ? toupper(byte) : tolower(byte));
+		return true;
+	}
+	return false;
+}
+
+static bool
+folds_case(struct restore_dir *d, const char *name)
+{
+	int known = atomic_load(&d->folds);
+	char other[PATH_NAME_MAX + 1];
+	struct stat a, b;
+
+	if (known == FOLDS_UNKNOWN && other_case(name, other)) {
+		known = fstatat(d->fd, other, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+			fstatat(d->fd, name, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+			a.st_ino == b.st_ino && a.st_dev == b.st_dev
+		    ? FOLDS_CASE
+		    : FOLDS_NOT;
+		atomic_store(&d->folds, known);
+	}
+	return known == FOLDS_CASE;
+}
+
+static bool
+is_ascii(const char *name)
+{
+	while (*name != '\0' && (unsigned char)*name < 0x80)
+		name++;
+	return *name == '\0';
+}
+
+/* One directory's names are read once, whoever asks first. */
+static enum err_code
+names_of(struct restore_tools *t, struct restore_dir *d,
+    const struct restore_names **out, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	pthread_mutex_lock(&t->shared->names_lock);
+	if (d->names == NULL) {
+		struct restore_names *n = calloc(1, sizeof(*n));
+
+		rc = n == NULL ? err_nomem(e) : read_names(n, d->fd, e);
+		if (rc == ERR_NONE)
+			d->names = n;
+		else
+			restore_names_free(&n);
+	}
+	*out = d->names;
+	pthread_mutex_unlock(&t->shared->names_lock);
+	return rc;
+}
+
+enum err_code
+restore_names_check(struct restore_tools *t, struct restore_dir *d,
+    const char *name, struct err *e)
+{
+	const struct restore_names *n;
+	enum err_code rc;
+
+	if (!d->fresh && is_ascii(name) && !folds_case(d, name))
+		return ERR_NONE;
+	rc = names_of(t, d, &n, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (bsearch(&name, n->sorted, n->count, sizeof(*n->sorted), by_bytes) !=
+	    NULL)
+		return ERR_NONE;
+	return err_set(e, ERR_EXISTS,
+	    "this file system takes its name for another's that is there: "
+	    "restore one of the two elsewhere with --path");
+}
