@@ -76,7 +76,7 @@ read_exclude_file(struct request *r, struct buf *text, const char *path,
 		next = strchr(at, '\n');
 		if (next != NULL)
 			*next++ = '\0';
-		if (*at != '\0' && *at != '#')
+		if (at[strspn(at, " ")] != '\0' && *at != '#')
 			rc = add_exclude(r, at, e);
 	}
 	return rc;

@@ -157,6 +157,20 @@ plain_length(const uint8_t *at, size_t len)
 	return n;
 }
 
+/*
+ * Terminals obey C1 controls too; line separators and marks that turn the
+ * direction of writing around make a name look like another.
+ */
+static bool
+is_obeyed(const uint8_t *at, size_t n)
+{
+	if (n == 2)
+		return at[0] == 0xc2 && at[1] < 0xa0;
+	return n == 3 && at[0] == 0xe2 &&
+	    ((at[1] == 0x80 && at[2] >= 0xa8 && at[2] <= 0xae) ||
+		(at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
+}
+
 enum err_code
 text_escape(struct buf *out, const char *bytes, size_t len_bytes, struct err *e)
 {
@@ -168,8 +182,8 @@ text_escape(struct buf *out, const char *bytes, size_t len_bytes, struct err *e)
 
 		if (plain == 0)
 			n = utf8_length(at, len_bytes);
-		if (plain == 0 && n == 2 && at[0] == 0xc2 && at[1] < 0xa0)
-			n = 0; /* C1 controls: terminals obey them too */
+		if (plain == 0 && is_obeyed(at, n))
+			n = 0;
 		if (plain > 0 || n > 1)
 			rc = buf_add(out, at, n, e);
 		else if (at[0] == '\n' || at[0] == '\t' || at[0] == '\\')

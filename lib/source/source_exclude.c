@@ -133,10 +133,15 @@ part_match(struct span p, struct span name)
 
 /* --- whole paths --- */
 
+/* "**"; more stars are no more than that. */
 static bool
 is_span(struct span part)
 {
-	return part.len_bytes == 2 && memcmp(part.at, "**", 2) == 0;
+	size_t stars = 0;
+
+	while (stars < part.len_bytes && part.at[stars] == '*')
+		stars++;
+	return stars > 1 && stars == part.len_bytes;
 }
 
 /* The component that begins at `at`. */
@@ -252,6 +257,21 @@ split(struct pattern *p, const char *text, size_t len)
 	return NULL;
 }
 
+/* Spaces at the end are not part of a pattern, unless "\\ " says so. */
+static size_t
+without_spaces(const char *text)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; text[i] != '\0'; i++) {
+		if (text[i] == '\\' && text[i + 1] != '\0')
+			len = ++i + 1;
+		else if (text[i] != ' ')
+			len = i + 1;
+	}
+	return len;
+}
+
 static enum err_code
 read_pattern(struct pattern *p, const char *text, struct err *e)
 {
@@ -266,7 +286,7 @@ read_pattern(struct pattern *p, const char *text, struct err *e)
 	text = p->text;
 	p->takes_back = text[0] == '!';
 	text += p->takes_back;
-	len = strlen(text);
+	len = without_spaces(text);
 	if (len > 1 && text[len - 1] == '/') {
 		p->dir_only = true;
 		len--;

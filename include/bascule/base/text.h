@@ -30,8 +30,8 @@ enum err_code text_unbase64(struct buf *out, const char *text,
 bool text_is_utf8(const char *bytes, size_t len_bytes);
 
 /*
- * A name for people: control bytes, '\\' and bytes that are not UTF-8 become
- * \n, \t, \\ or \xNN.  Never raw: a terminal obeys what it is sent.
+ * A name for people: control bytes, what turns the direction of writing around,
+ * '\\' and bytes that are not UTF-8 become \n, \t, \\ or \xNN.  Never raw: a terminal obeys what it is sent.
  */
 enum err_code text_escape(struct buf *out, const char *bytes, size_t len_bytes,
     struct err *e) MUST_CHECK;

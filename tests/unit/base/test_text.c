@@ -129,6 +129,18 @@ START_TEST(a_directory_sorts_before_its_members_and_they_before_the_next)
 }
 END_TEST
 
+START_TEST(what_turns_writing_around_is_escaped)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	const char *name = "\xe2\x80\xae" "gnp.exe\xe2\x81\xa6\xe2\x80\xa6";
+	struct err e;
+
+	ck_assert(text_escape(&b, name, strlen(name), &e) == ERR_NONE);
+	ck_assert_str_eq(buf_text(&b),
+	    "\\xe2\\x80\\xaegnp.exe\\xe2\\x81\\xa6\xe2\x80\xa6");
+}
+END_TEST
+
 START_TEST(what_a_program_said_is_escaped_once)
 {
 	static const char said[] = "one \"two\"\n\tthree\033[31m \xff\xc2\x85";
@@ -164,6 +176,7 @@ suite_base_text(void)
 	tcase_add_test(tc, a_terminal_never_sees_raw_bytes);
 	tcase_add_test(tc, base64_comes_back);
 	tcase_add_test(tc, what_a_program_said_is_escaped_once);
+	tcase_add_test(tc, what_turns_writing_around_is_escaped);
 	tcase_add_test(tc, a_varint_has_one_spelling);
 	tcase_add_test(tc,
 	    a_directory_sorts_before_its_members_and_they_before_the_next);

@@ -31,6 +31,12 @@ START_TEST(patterns_mean_what_gitignore_says)
 		bool excluded;
 	} cases[] = {
 	    {"*.tmp", "a.tmp", true},
+	    {"*.tmp  ", "a.tmp", true},
+	    {"a\\ ", "a ", true},
+	    {"a\\  ", "a ", true},
+	    {"a\\ ", "a", false},
+	    {"***/b", "x/y/b", true},
+	    {"a/***", "a/x/y", true},
 	    {"*.tmp", "x/y/a.tmp", true},
 	    {"*.tmp", "a.tmp2", false},
 	    {"cache/", "cache/", true},
