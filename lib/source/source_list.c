@@ -324,8 +324,8 @@ descend(struct lister *t, const struct walk_pin *pin, bool excluded,
 	bool is_root = pin != NULL && pin->is_root;
 	/* One bound to another place of the same device is not this tree's. */
 	bool mounted = (r->st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-	bool other_fs = t->w->one_file_system && !is_root &&
-	    (mounted || dev != t->l->dev);
+	bool other_fs =
+	    t->w->one_file_system && !is_root && (mounted || dev != t->l->dev);
 
 	sub->pin = pin;
 	sub->whole = is_root || (t->l->whole && !excluded && !other_fs);

@@ -4,7 +4,7 @@
 # stands in the way is replaced, or named.  FILES=100000 is the long form.
 IN_MEMORY=1
 . "$(dirname "$0")/../support/scenario.sh"
-FILES=${FILES:-20000}
+FILES=${FILES:-5000}
 
 unmount() { umount -l "$WORK/disk" 2>/dev/null; scenario_end; }
 trap unmount EXIT

@@ -4,7 +4,7 @@
 # ENTRIES=1000000 is the long form.
 IN_MEMORY=1
 . "$(dirname "$0")/../support/scenario.sh"
-ENTRIES=${ENTRIES:-20000}
+ENTRIES=${ENTRIES:-5000}
 expect 0 'init' "$B" -r repo init
 
 # --- deep

@@ -132,7 +132,8 @@ END_TEST
 START_TEST(what_turns_writing_around_is_escaped)
 {
 	OWNED(buf_fini) struct buf b = {0};
-	const char *name = "\xe2\x80\xae" "gnp.exe\xe2\x81\xa6\xe2\x80\xa6";
+	const char *name = "\xe2\x80\xae"
+			   "gnp.exe\xe2\x81\xa6\xe2\x80\xa6";
 	struct err e;
 
 	ck_assert(text_escape(&b, name, strlen(name), &e) == ERR_NONE);
