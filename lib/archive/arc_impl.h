@@ -7,17 +7,20 @@
  * says: a locale for the calling thread, put back afterwards.
  */
 
+#include <errno.h>
 #include <locale.h>
 
 struct arc_locale {
 	locale_t ours, before;
 };
 
+/* ... and whether a name it cannot spell is want of memory, asks errno. */
 static inline void
 arc_locale_enter_as(struct arc_locale *l, const char *name)
 {
 	l->ours = newlocale(LC_CTYPE_MASK, name, (locale_t)0);
 	l->before = l->ours == (locale_t)0 ? (locale_t)0 : uselocale(l->ours);
+	errno = 0;
 }
 
 static inline void

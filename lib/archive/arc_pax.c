@@ -1,8 +1,6 @@
-#include <archive.h>
-#include <archive_entry.h>
-#include <bascule/archive.h>
+#include "arc_out.h"
+
 #include <bascule/base/text.h>
-#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -14,45 +12,14 @@
 #define NAME_WITH_EQ "its name has a '=', which a pax archive cannot hold"
 
 struct arc_pax {
-	struct archive *a;
-	struct archive_entry *entry;
-	arc_sink_fn *sink;
-	void *sink_arg;
-	struct err sink_err; /* what the sink said, for libarchive cannot */
-	uint8_t *zeros;      /* for holes, which libarchive counts off */
+	struct arc_out out;
+	uint8_t *zeros; /* for holes, which libarchive counts off */
 	struct buf name;
 	/* of the member being written */
 	const struct entry *member; /* borrowed until its content is complete */
 	size_t extent;
 	uint64_t in_extent_bytes, at_bytes, left_bytes;
 };
-
-/* libarchive's last words, or the sink's when it was the sink. */
-static enum err_code
-failed(struct arc_pax *w, const char *doing, struct err *e)
-{
-	const char *text = archive_error_string(w->a);
-
-	if (w->sink_err.code != ERR_NONE) {
-		*e = w->sink_err;
-		return err_wrap(e, "%s", doing);
-	}
-	return err_set(e, archive_errno(w->a) == ENOMEM ? ERR_NOMEM : ERR_IO,
-	    "%s: %s", doing, text == NULL ? "unknown fault" : text);
-}
-
-static la_ssize_t
-on_write(struct archive *a, void *arg, const void *bytes, size_t len_bytes)
-{
-	struct arc_pax *w = arg;
-
-	if (w->sink_err.code != ERR_NONE ||
-	    w->sink(w->sink_arg, bytes, len_bytes, &w->sink_err) != ERR_NONE) {
-		archive_set_error(a, EIO, "the sink failed");
-		return -1;
-	}
-	return (la_ssize_t)len_bytes;
-}
 
 void
 arc_pax_discard(struct arc_pax **wp)
@@ -61,11 +28,7 @@ arc_pax_discard(struct arc_pax **wp)
 
 	if (w == NULL)
 		return;
-	if (w->a != NULL) {
-		archive_write_fail(w->a); /* else it would write the end */
-		archive_write_free(w->a);
-	}
-	archive_entry_free(w->entry);
+	arc_out_fini(&w->out, w->left_bytes);
 	if (w->zeros != NULL)
 		munmap(w->zeros, ZEROS_BYTES);
 	buf_fini(&w->name);
@@ -76,28 +39,21 @@ static enum err_code
 set_up(struct arc_pax *w, int level, enum arc_pax_spelling spelling,
     struct err *e)
 {
-	char text[8];
+	struct archive *a = w->out.a;
+	enum err_code rc;
 
 	/* One spelling of each attribute: the one everybody reads. */
-	if (archive_write_set_format_pax(w->a) != ARCHIVE_OK ||
-	    (spelling == ARC_PAX_RAW &&
-		archive_write_set_format_option(w->a, "pax", "hdrcharset",
-		    "BINARY") != ARCHIVE_OK) ||
-	    archive_write_set_format_option(w->a, "pax", "xattrheader",
-		"SCHILY") != ARCHIVE_OK)
-		return failed(w, "beginning a tar file", e);
-	snprintf(text, sizeof text, "%d", level);
-	if (level > 0 &&
-	    (archive_write_add_filter_zstd(w->a) != ARCHIVE_OK ||
-		archive_write_set_filter_option(w->a, "zstd",
-		    "compression-level", text) != ARCHIVE_OK))
-		return failed(w, "beginning a compressed tar file", e);
-	if (level > 0)
-		archive_write_set_bytes_in_last_block(w->a, 1);
-	if (archive_write_open2(w->a, w, NULL, on_write, NULL, NULL) !=
-	    ARCHIVE_OK)
-		return failed(w, "beginning a tar file", e);
-	return ERR_NONE;
+	rc = arc_out_said(&w->out,
+	    archive_write_set_format_pax(a) == ARCHIVE_OK &&
+		(spelling != ARC_PAX_RAW ||
+		    archive_write_set_format_option(a, "pax", "hdrcharset",
+			"BINARY") == ARCHIVE_OK) &&
+		archive_write_set_format_option(a, "pax", "xattrheader",
+		    "SCHILY") == ARCHIVE_OK &&
+		(level == 0 ||
+		    archive_write_set_bytes_in_last_block(a, 1) == ARCHIVE_OK),
+	    "choosing the format", e);
+	return rc == ERR_NONE ? arc_out_begin(&w->out, level, e) : rc;
 }
 
 enum err_code
@@ -111,20 +67,17 @@ arc_pax_open(struct arc_pax **out, arc_sink_fn *sink, void *sink_arg, int level,
 	*out = NULL;
 	if (w == NULL)
 		return err_nomem(e);
-	w->sink = sink;
-	w->sink_arg = sink_arg;
 	zeros = mmap(NULL, ZEROS_BYTES, PROT_READ,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (zeros == MAP_FAILED)
 		return err_nomem(e);
 	w->zeros = zeros;
-	if ((w->a = archive_write_new()) == NULL ||
-	    (w->entry = archive_entry_new()) == NULL)
-		return err_nomem(e);
-	if ((rc = set_up(w, level, spelling, e)) != ERR_NONE)
-		return rc;
-	*out = TAKE(w);
-	return ERR_NONE;
+	rc = arc_out_init(&w->out, sink, sink_arg, e);
+	if (rc == ERR_NONE)
+		rc = set_up(w, level, spelling, e);
+	if (rc == ERR_NONE)
+		*out = TAKE(w);
+	return rc;
 }
 
 /* --- names ------------------------------------------------------------------ */
@@ -286,25 +239,25 @@ write_header(struct arc_pax *w, const struct entry *from, const char *link,
 	int rc;
 
 	arc_locale_enter(&l);
-	archive_entry_clear(w->entry);
-	archive_entry_copy_pathname(w->entry, name);
-	put_type(w->entry, from);
-	put_owner(w->entry, from);
-	put_mtime(w->entry, from, warn);
-	put_xattrs(w->entry, from, warn);
+	archive_entry_clear(w->out.entry);
+	archive_entry_copy_pathname(w->out.entry, name);
+	put_type(w->out.entry, from);
+	put_owner(w->out.entry, from);
+	put_mtime(w->out.entry, from, warn);
+	put_xattrs(w->out.entry, from, warn);
 	if (from->flags != 0)
-		archive_entry_set_fflags(w->entry, from->flags, 0);
+		archive_entry_set_fflags(w->out.entry, from->flags, 0);
 	if (link != NULL) {
-		archive_entry_set_size(w->entry, 0);
-		archive_entry_copy_hardlink(w->entry, link);
+		archive_entry_set_size(w->out.entry, 0);
+		archive_entry_copy_hardlink(w->out.entry, link);
 	} else if (from->sparse)
-		put_extents(w->entry, from);
-	rc = archive_write_header(w->a, w->entry);
+		put_extents(w->out.entry, from);
+	rc = archive_write_header(w->out.a, w->out.entry);
 	/* Names that are not UTF-8 go in as their bytes, with a warning. */
 	if (rc == ARCHIVE_WARN && is_plain(name) && is_plain(link) &&
 	    is_plain(from->target.bytes) && is_plain(from->user.bytes) &&
 	    is_plain(from->group.bytes) && warn.fn != NULL)
-		warn.fn(warn.arg, ERR_INPUT, archive_error_string(w->a));
+		warn.fn(warn.arg, ERR_INPUT, archive_error_string(w->out.a));
 	arc_locale_leave(&l);
 	return rc;
 }
@@ -324,8 +277,11 @@ arc_pax_begin(struct arc_pax *w, const struct entry *entry,
 	    e);
 	if (rc != ERR_NONE)
 		return rc;
-	if (write_header(w, entry, names->link, warn) < ARCHIVE_WARN)
-		return failed(w, "writing a member's header", e);
+	rc = arc_out_said(&w->out,
+	    write_header(w, entry, names->link, warn) >= ARCHIVE_WARN,
+	    "writing a member's header", e);
+	if (rc != ERR_NONE)
+		return rc;
 	w->member = entry;
 	w->extent = 0;
 	w->in_extent_bytes = w->at_bytes = 0;
@@ -340,17 +296,19 @@ arc_pax_begin(struct arc_pax *w, const struct entry *entry,
 static enum err_code
 put(struct arc_pax *w, const void *bytes, uint64_t len_bytes, struct err *e)
 {
-	la_ssize_t n;
+	enum err_code rc;
 
 	if (len_bytes > w->left_bytes)
 		return err_set(e, ERR_CORRUPT,
 		    "more bytes than the member was to have");
 	if (len_bytes == 0)
 		return ERR_NONE;
-	n = archive_write_data(w->a, bytes, (size_t)len_bytes);
-	if (n < 0)
-		return failed(w, "writing a member", e);
 	/* It takes no more when nothing but a hole is left. */
+	rc = arc_out_said(&w->out,
+	    archive_write_data(w->out.a, bytes, (size_t)len_bytes) >= 0,
+	    "writing a member", e);
+	if (rc != ERR_NONE)
+		return rc;
 	w->left_bytes -= len_bytes;
 	w->at_bytes += len_bytes;
 	return ERR_NONE;
@@ -431,7 +389,5 @@ arc_pax_finish(struct arc_pax **wp, struct err *e)
 {
 	OWNED(arc_pax_discard) struct arc_pax *w = TAKE(*wp);
 
-	if (archive_write_close(w->a) != ARCHIVE_OK)
-		return failed(w, "ending a tar file", e);
-	return ERR_NONE;
+	return arc_out_finish(&w->out, e);
 }

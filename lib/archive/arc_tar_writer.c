@@ -1,66 +1,25 @@
-#include <archive.h>
-#include <archive_entry.h>
-#include <bascule/archive.h>
-#include <errno.h>
+#include "arc_out.h"
+
 #include <string.h>
 
 #include "arc_impl.h"
 
 struct arc_tar_writer {
-	struct archive *a;
-	struct archive_entry *entry;
-	arc_sink_fn *sink;
-	void *sink_arg;
-	struct err sink_err; /* what the sink said, for libarchive cannot */
+	struct arc_out out;
 	struct utc when;
 	uint64_t left_bytes; /* of the member being written */
 };
 
-/* libarchive's last words, or the sink's when it was the sink. */
-static enum err_code
-failed(struct arc_tar_writer *w, const char *doing, struct err *e)
-{
-	const char *text = archive_error_string(w->a);
-
-	if (w->sink_err.code != ERR_NONE) {
-		*e = w->sink_err;
-		return err_wrap(e, "%s", doing);
-	}
-	return err_set(e, archive_errno(w->a) == ENOMEM ? ERR_NOMEM : ERR_IO,
-	    "%s: %s", doing, text == NULL ? "unknown fault" : text);
-}
-
-static la_ssize_t
-on_write(struct archive *a, void *arg, const void *bytes, size_t len_bytes)
-{
-	struct arc_tar_writer *w = arg;
-
-	if (w->sink_err.code != ERR_NONE ||
-	    w->sink(w->sink_arg, bytes, len_bytes, &w->sink_err) != ERR_NONE) {
-		archive_set_error(a, EIO, "the sink failed");
-		return -1;
-	}
-	return (la_ssize_t)len_bytes;
-}
-
 static enum err_code
 set_up(struct arc_tar_writer *w, int level, struct err *e)
 {
-	char text[8];
+	struct archive *a = w->out.a;
+	enum err_code rc = arc_out_said(&w->out,
+	    archive_write_set_format_pax_restricted(a) == ARCHIVE_OK &&
+		archive_write_set_bytes_in_last_block(a, 1) == ARCHIVE_OK,
+	    "choosing the format", e);
 
-	if (archive_write_set_format_pax_restricted(w->a) != ARCHIVE_OK ||
-	    archive_write_set_bytes_in_last_block(w->a, 1) != ARCHIVE_OK)
-		return failed(w, "beginning a tar file", e);
-	snprintf(text, sizeof(text), "%d", level);
-	if (level > 0 &&
-	    (archive_write_add_filter_zstd(w->a) != ARCHIVE_OK ||
-		archive_write_set_filter_option(w->a, "zstd",
-		    "compression-level", text) != ARCHIVE_OK))
-		return failed(w, "beginning a compressed tar file", e);
-	if (archive_write_open2(w->a, w, NULL, on_write, NULL, NULL) !=
-	    ARCHIVE_OK)
-		return failed(w, "beginning a tar file", e);
-	return ERR_NONE;
+	return rc == ERR_NONE ? arc_out_begin(&w->out, level, e) : rc;
 }
 
 enum err_code
@@ -77,17 +36,13 @@ arc_tar_writer_open(struct arc_tar_writer **out, arc_sink_fn *sink,
 	w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		return err_nomem(e);
-	w->sink = sink;
-	w->sink_arg = sink_arg;
 	w->when = when;
-	w->a = archive_write_new();
-	w->entry = archive_entry_new();
-	if (w->a == NULL || w->entry == NULL)
-		return err_nomem(e);
-	if ((rc = set_up(w, level, e)) != ERR_NONE)
-		return rc;
-	*out = TAKE(w);
-	return ERR_NONE;
+	rc = arc_out_init(&w->out, sink, sink_arg, e);
+	if (rc == ERR_NONE)
+		rc = set_up(w, level, e);
+	if (rc == ERR_NONE)
+		*out = TAKE(w);
+	return rc;
 }
 
 static int64_t
@@ -103,13 +58,13 @@ write_header(struct arc_tar_writer *w, const char *name, uint64_t size_bytes)
 	int rc;
 
 	arc_locale_enter(&l);
-	archive_entry_clear(w->entry);
-	archive_entry_set_pathname(w->entry, name);
-	archive_entry_set_filetype(w->entry, AE_IFREG);
-	archive_entry_set_perm(w->entry, 0644);
-	archive_entry_set_size(w->entry, (la_int64_t)size_bytes);
-	archive_entry_set_mtime(w->entry, floor_s(w->when), 0);
-	rc = archive_write_header(w->a, w->entry);
+	archive_entry_clear(w->out.entry);
+	archive_entry_set_pathname(w->out.entry, name);
+	archive_entry_set_filetype(w->out.entry, AE_IFREG);
+	archive_entry_set_perm(w->out.entry, 0644);
+	archive_entry_set_size(w->out.entry, (la_int64_t)size_bytes);
+	archive_entry_set_mtime(w->out.entry, floor_s(w->when), 0);
+	rc = archive_write_header(w->out.a, w->out.entry);
 	arc_locale_leave(&l);
 	return rc;
 }
@@ -129,10 +84,10 @@ arc_tar_writer_begin(struct arc_tar_writer *w, const char *name,
 		    "the member before '%s' lacks %ju bytes", name,
 		    (uintmax_t)w->left_bytes);
 	/* ARCHIVE_WARN: the name is no UTF-8 and goes in as its bytes. */
-	if (write_header(w, name, size_bytes) < ARCHIVE_WARN) {
-		failed(w, "writing a member's header", e);
+	if (arc_out_said(&w->out,
+		write_header(w, name, size_bytes) >= ARCHIVE_WARN,
+		"writing a member's header", e) != ERR_NONE)
 		return err_wrap(e, "'%s'", name);
-	}
 	w->left_bytes = size_bytes;
 	return ERR_NONE;
 }
@@ -142,17 +97,19 @@ arc_tar_writer_write(struct arc_tar_writer *w, const void *bytes,
     size_t len_bytes, struct err *e)
 {
 	la_ssize_t n;
+	enum err_code rc;
 
 	if (len_bytes > w->left_bytes)
 		return err_set(e, ERR_INPUT,
 		    "more bytes than the member was to have");
 	if (len_bytes == 0)
 		return ERR_NONE;
-	n = archive_write_data(w->a, bytes, len_bytes);
-	if (n < 0 || (size_t)n != len_bytes)
-		return failed(w, "writing a member", e);
-	w->left_bytes -= len_bytes;
-	return ERR_NONE;
+	n = archive_write_data(w->out.a, bytes, len_bytes);
+	rc = arc_out_said(&w->out, n >= 0 && (size_t)n == len_bytes,
+	    "writing a member", e);
+	if (rc == ERR_NONE)
+		w->left_bytes -= len_bytes;
+	return rc;
 }
 
 enum err_code
@@ -173,19 +130,7 @@ arc_tar_writer_finish(struct arc_tar_writer **w, struct err *e)
 	if (old->left_bytes > 0)
 		return err_set(e, ERR_INPUT, "the last member lacks %ju bytes",
 		    (uintmax_t)old->left_bytes);
-	if (archive_write_close(old->a) != ARCHIVE_OK)
-		return failed(old, "ending a tar file", e);
-	return ERR_NONE;
-}
-
-static enum err_code
-sink_nothing(void *arg, const void *bytes, size_t len_bytes, struct err *e)
-{
-	(void)arg;
-	(void)bytes;
-	(void)len_bytes;
-	(void)e;
-	return ERR_NONE;
+	return arc_out_finish(&old->out, e);
 }
 
 void
@@ -195,10 +140,6 @@ arc_tar_writer_discard(struct arc_tar_writer **w)
 
 	if (old == NULL)
 		return;
-	old->sink = sink_nothing; /* freeing an open archive closes it */
-	if (old->a != NULL)
-		(void)archive_write_free(old->a);
-	if (old->entry != NULL)
-		archive_entry_free(old->entry);
+	arc_out_fini(&old->out, old->left_bytes);
 	free(old);
 }

@@ -25,8 +25,8 @@ struct export
 	struct cursor *firsts; /* finds first members of links again */
 	struct linkmap links;
 	size_t skip_bytes; /* of each path: the subtree's */
-	const struct entry *entry;
 	struct buf name, link;
+	struct buf barred; /* what is below this is left out; "": nothing */
 	uint64_t content_bytes;
 	bool looking; /* at the names only, before anything is written */
 	enum arc_pax_spelling spelling;
@@ -41,6 +41,7 @@ export_fini(struct export *x)
 	linkmap_fini(&x->links);
 	buf_fini(&x->name);
 	buf_fini(&x->link);
+	buf_fini(&x->barred);
 }
 
 static void
@@ -160,6 +161,31 @@ tally(struct export *x, const struct entry *entry, bool linked)
 		x->out->others_count++;
 }
 
+/*
+ * No archive says that something stands below a link or a file, which only a
+ * forged snapshot does: unpacked it would be somewhere else.
+ */
+static bool
+is_barred(struct export *x, const struct entry_text *path)
+{
+	if (x->barred.len_bytes == 0 ||
+	    !path_is_under(path->bytes, path->len_bytes, buf_text(&x->barred),
+		x->barred.len_bytes))
+		return false;
+	x->out->warnings_count++;
+	note(x, "it stands below what is no directory: left out");
+	return true;
+}
+
+static enum err_code
+bar(struct export *x, const struct entry *entry, struct err *e)
+{
+	buf_clear(&x->barred);
+	return entry->type == ENTRY_DIR || entry->path.len_bytes == 0
+	    ? ERR_NONE
+	    : buf_add(&x->barred, entry->path.bytes, entry->path.len_bytes, e);
+}
+
 static enum err_code
 export_item(struct export *x, const struct item *it, uint64_t nth,
     struct err *e)
@@ -169,6 +195,10 @@ export_item(struct export *x, const struct item *it, uint64_t nth,
 	bool linked = false;
 	enum err_code rc = set_name(x, &x->name, &it->entry.path, e);
 
+	if (rc == ERR_NONE && is_barred(x, &it->entry.path))
+		return ERR_NONE;
+	if (rc == ERR_NONE)
+		rc = bar(x, &it->entry, e);
 	if (rc == ERR_NONE)
 		rc = find_link(x, it, nth, &linked, e);
 	if (rc != ERR_NONE)
@@ -304,6 +334,7 @@ export_run(struct store *st, const struct export_options *opt,
 	enum err_code rc;
 
 	*out = (struct export_result){0};
+	x.barred.max_bytes = PATH_BYTES_MAX;
 	x.looking = true;
 	rc = export_all(&x, e);
 	x.looking = false;

@@ -1,35 +1,39 @@
 #!/bin/sh
 # An export is an archive that GNU tar, bsdtar and Python read alike, whatever
-# the locale: the zoo through each of them, and back again.
+# the locale: the zoo through each of them, and back again.  EVERY=1: the zoo of
+# three file systems.
 . "$(dirname "$0")/../support/scenario.sh"
 
-python3 "$TOOLS/zoo.py" zoo >made || { not_ok 'the zoo'; finish; }
-rm -rf zoo/many zoo/special/socket # said below
-find zoo/times -name '*before' -exec touch -h -d '1960-01-01' {} +
-touch -d '2001-01-01' zoo # bsdtar leaves the target's own time alone
-chattr -d -S -A zoo/attributes/flag-* 2>/dev/null # GNU tar knows no flags
+# zoo FOLDER: what a tar can hold of it (the rest is said below).
+zoo() {
+	python3 "$TOOLS/zoo.py" "$1" >made || { not_ok 'the zoo'; finish; }
+	rm -rf "$1/many" "$1/special/socket"
+	find "$1/times" -name '*before' -exec touch -h -d '1960-01-01' {} +
+	touch -d '2001-01-01' "$1" # bsdtar leaves the target's own time alone
+	chattr -d -S -A "$1"/attributes/flag-* 2>/dev/null # GNU tar knows none
+}
+# read_by_three FOLDER SAVED: the archive zoo.tar, unpacked in FOLDER.
+read_by_three() {
+	mkdir "$1/gnu" "$1/bsd"
+	tar -C "$1/gnu" --numeric-owner --acls --xattrs '--xattrs-include=*' \
+	    -xpf zoo.tar 2>.err || { not_ok 'GNU tar'; tail -n 3 .err; }
+	same 'GNU tar reads what was saved' "$2" "$1/gnu" --holes
+	bsdtar -C "$1/bsd" --numeric-owner --acls --xattrs --fflags -xpf zoo.tar \
+	    2>.err || { not_ok 'bsdtar'; tail -n 3 .err; }
+	touch -d '2001-01-01' "$1/bsd"
+	same '... bsdtar' "$2" "$1/bsd" --holes
+	holds "... and Python's tarfile" python3 "$TOOLS/tar_opinion.py" zoo.tar "$2"
+	rm -rf "$1/gnu" "$1/bsd"
+}
+
+zoo zoo
 expect 0 'init' "$B" -r repo init
 expect 0 'a backup' "$B" -r repo backup zoo
 expect 0 'an export, under LC_ALL=C' env LC_ALL=C "$B" -r repo export \
     "latest:$PWD/zoo" -o zoo.tar
 is '... says nothing' "$(cat .err)" ''
 is '... takes no room for holes' "$(($(stat -c %s zoo.tar) < 60000000))" 1
-
-mkdir gnu bsd
-tar -C gnu --numeric-owner --acls --xattrs '--xattrs-include=*' -xpf zoo.tar \
-    2>.err || { not_ok 'GNU tar'; tail -n 3 .err; }
-same 'GNU tar reads what was saved' zoo gnu --holes
-touch -d '2001-01-01' bsd
-bsdtar -C bsd --numeric-owner --acls --xattrs --fflags -xpf zoo.tar 2>.err ||
-    { not_ok 'bsdtar'; tail -n 3 .err; }
-touch -d '2001-01-01' bsd
-same '... bsdtar' zoo bsd --holes
-if python3 "$TOOLS/tar_opinion.py" zoo.tar zoo >.out 2>&1; then
-	ok "... and Python's tarfile"
-else
-	not_ok "... and Python's tarfile"; head -n 5 .out
-fi
-rm -rf gnu bsd
+read_by_three . zoo
 
 expect 0 'compressed' "$B" -r repo export "latest:$PWD/zoo" -o zoo.tar.zst
 is '... the same inside' "$(zstd -dcq zoo.tar.zst | tar -tvf - 2>/dev/null |
@@ -40,6 +44,35 @@ expect 0 'a part of it' "$B" -r repo export latest -o part.tar \
     --path "$PWD/zoo/links" --path "$PWD/zoo/sizes/text"
 is '... under its whole name' "$(tar -tf part.tar | grep -v /links/)" \
     "${PWD#/}/zoo/sizes/text"
+
+# Its likes on other file systems, where they can be made (EVERY=1: on each).
+unmount() {
+	umount -l "$WORK/disk" 2>/dev/null
+	scenario_end
+}
+on_disk() { # name, what makes it
+	fs=$1; shift
+	truncate -s 400M disk.img && mkdir -p disk
+	if ! { "$@" disk.img && mount -o loop disk.img disk; } >fs.log 2>&1; then
+		skip "$fs" "$(tail -n 1 fs.log)"
+		return
+	fi
+	zoo disk/zoo
+	expect 0 "a backup from $fs" "$B" -r repo backup --dataset "$fs" disk/zoo
+	expect 0 "its export" env LC_ALL=C "$B" -r repo export \
+	    "latest:local/$fs:$PWD/disk/zoo" -o zoo.tar
+	is '... says nothing' "$(cat .err)" ''
+	read_by_three disk disk/zoo
+	umount disk
+}
+if [ "$(id -u)" = 0 ]; then
+	trap unmount EXIT
+	[ -z "${EVERY:-}" ] || on_disk ext4 mkfs.ext4 -q -b 4096 -O inline_data
+	[ -z "${EVERY:-}" ] || on_disk btrfs mkfs.btrfs -q -f
+	on_disk xfs mkfs.xfs -q -f
+else
+	skip 'other file systems' 'not root'
+fi
 
 # Only plain names: no tar has anything to say about it.
 mkdir plain && echo x >plain/été && ln plain/été plain/two && : >plain/empty
