@@ -1,6 +1,6 @@
 /*
- * bascule key add-recipient | remove-recipient | rotate | update: key files
- * that change.  With -r the repository learns of it too: nothing of its data is
+ * bascule key add-recipient | remove-recipient | rotate | update | passphrase:
+ * key files that change.  With -r the repository learns of it too: nothing of its data is
  * written again.
  */
 
@@ -390,6 +390,53 @@ run_update(struct cli *cli)
 	return report(cli, &c, &tally, NULL);
 }
 
+/* --- passphrase ------------------------------------------------------------- */
+
+static enum err_code
+wrap_anew(const struct cli *cli, const char *path,
+    const struct secret *passphrase, struct err *e)
+{
+	OWNED(changing_fini) struct changing one = {0};
+	enum err_code rc = changing_load(&one, cli, path, e);
+
+	secret_fini(&one.passphrase);
+	if (rc == ERR_NONE && passphrase->len_bytes > 0)
+		rc = secret_set(&one.passphrase, passphrase->bytes,
+		    passphrase->len_bytes, e);
+	if (rc == ERR_NONE)
+		rc = changing_save(&one, e);
+	return rc == ERR_NONE ? rc : err_wrap(e, "key file '%s'", path);
+}
+
+static int
+run_passphrase(struct cli *cli)
+{
+	OWNED(secret_fini) struct secret passphrase = {0};
+	const char *to = cli_value(cli, "passphrase-file");
+	struct grant_tally tally = {0};
+	struct change c = {0};
+	struct err e = {0};
+
+	if ((to != NULL) == cli_has(cli, "remove"))
+		return cli_wrong_use(cli,
+		    "the new passphrase (--passphrase-file FILE), or none "
+		    "(--remove)?");
+	if (to != NULL && keys_passphrase(&passphrase, to, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	for (int i = 0; i < cli->operands_count; i++) {
+		if (wrap_anew(cli, cli->operands[i], &passphrase, &e) !=
+		    ERR_NONE)
+			return cli_fail(cli, &e);
+		c.changed_count++;
+	}
+	if (to == NULL)
+		cli_warn(cli,
+		    "no passphrase protects it now: keep it where only its "
+		    "machine can read it");
+	cli->repository = NULL; /* it has no part in this */
+	return report(cli, &c, &tally, NULL);
+}
+
 /* --- the table --------------------------------------------------------------- */
 
 const struct cli_command command_key_add_recipient = {"key add-recipient",
@@ -414,3 +461,13 @@ static const struct cli_option update_options[] = {CLI_KEY_FROM,
 const struct cli_command command_key_update = {"key update", "KEYFILE...",
     "give key files the generations and recipients of the key they came from",
     update_options, 1, CLI_ANY, run_update};
+
+static const struct cli_option passphrase_options[] =
+    {{"passphrase-file", 0, "FILE", "the new passphrase is in this file"},
+	{"remove", 0, NULL, "none from now on"}, {NULL, 0, NULL, NULL}};
+const struct cli_command command_key_passphrase = {"key passphrase",
+    "KEYFILE...",
+    "wrap key files with another passphrase, or with none; the one they have "
+    "is "
+    "in BASCULE_PASSPHRASE_FILE",
+    passphrase_options, 1, CLI_ANY, run_passphrase};

@@ -37,10 +37,11 @@ ACTS = {
     "add": "-r repo key add-recipient fourth.key repo.key host.key",
     "remove": "key remove-recipient RECIPIENT repo.key host.key",
     "rotate": "-r repo key rotate",
+    "passphrase": "key passphrase --passphrase-file pass repo.key third.key",
     "update": "key update --from newer.key host.key repo.key",
 }
-KEYS = ("repo.key", "repo.key.escrow", "third.key", "fourth.key", "host.key", "newer.key",
-        "made.key", "made.key.escrow")
+KEYS = ("repo.key", "repo.key.escrow", "third.key", "fourth.key", "host.key",
+        "newer.key", "made.key", "made.key.escrow")
 
 
 class Keys:
@@ -126,7 +127,8 @@ class Keys:
     def repository(self, folder, when):
         for words, key in (("check --read", "repo.key"), ("check --open", "repo.key"),
                            ("check --open", "repo.key.escrow")):
-            done = self.run(folder, f"-r repo {words}", BASCULE_KEY_FILE=key)
+            done = self.run(folder, f"-r repo {words}", BASCULE_KEY_FILE=key,
+                            BASCULE_PASSPHRASE_FILE="pass")
             if done.returncode != 0:
                 return f"{when}: {words} with {key}: {done.returncode} {done.stderr}"
         return None
@@ -155,7 +157,8 @@ class Keys:
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
-        done = self.run(folder, self.words(act))
+        done = self.run(folder, self.words(act), **(
+            {"BASCULE_PASSPHRASE_FILE": "pass"} if act == "passphrase" else {}))
         # what was done already: no such recipient any more
         fine = done.returncode == 0 or act == "remove" and done.returncode == 1
         return None if fine else f"again: {done.returncode} {done.stderr}"

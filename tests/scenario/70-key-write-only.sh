@@ -74,7 +74,7 @@ while read -r c; do
 	    evidence* | failover* | approve* | refuse* | hold* | report* | \
 	    bridge* | box* | ledger* | actions* | exceptions* | policy* | \
 	    'key new'* | 'key show'* | 'key pin'* | 'key remove-recipient'* | \
-	    'key update'* | 'key combine'* | completion* | version*) ;;
+	    'key update'* | 'key passphrase'* | 'key combine'* | completion* | version*) ;;
 	*) not_ok "does '$c' read? nobody has tried it here" ;;
 	esac
 done <commands

@@ -130,5 +130,23 @@ unset BASCULE_PASSPHRASE_FILE
 is '... of its mode, behind its link' "$(stat -c '%a %F' wrapped link)" '640 regular file
 777 symbolic link'
 expect 12 '... stays wrapped' "$B" key show wrapped
+# --- another passphrase, and none
+(umask 077; echo another >pass2)
+cp wrapped before
+BASCULE_PASSPHRASE_FILE=pass2 expect 12 'not without the one it has' "$B" key passphrase --passphrase-file pass2 wrapped
+expect 2 'which?' "$B" key passphrase wrapped
+is '... nothing was changed' "$(cmp wrapped before && echo same)" same
+BASCULE_PASSPHRASE_FILE=pass expect 0 'another passphrase' "$B" key passphrase --passphrase-file pass2 wrapped
+BASCULE_PASSPHRASE_FILE=pass expect 12 '... the old one opens it no more' "$B" key show wrapped
+BASCULE_PASSPHRASE_FILE=pass2 expect 0 '... the new one does' "$B" key show wrapped
+shown=$(grep -v '^wrapped' .out)
+BASCULE_PASSPHRASE_FILE=pass2 expect 0 'none' "$B" key passphrase --remove wrapped
+says 'no passphrase'
+expect 0 '... it is open' "$B" key show wrapped
+is '... and the key it was' "$(grep -v '^wrapped' .out)" "$shown"
+is '... of its mode' "$(stat -c %a wrapped)" 640
+expect 0 'one again' "$B" key passphrase --passphrase-file pass wrapped
+expect 12 '... closed' "$B" key show wrapped
+
 is 'nothing is left half-written' "$(ls -A | grep -c '^\.key')" 0
 finish
