@@ -16,7 +16,7 @@ checking_index_segment(struct store *st, const struct manifest_segment *ms,
 	    id_hex(&ms->name, hex), st->family, e);
 
 	if (rc == ERR_NONE)
-		rc = hash_sha256(s.map, s.size_bytes, &hash, e);
+		rc = segment_hash(&s, &hash, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (!id_equal(&hash, &ms->name))

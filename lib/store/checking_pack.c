@@ -158,13 +158,13 @@ count_unknown(const struct checking_pack *p, size_t number,
 	for (uint32_t c = 0; c < f->chunks_count; c++) {
 		struct index_copy copy;
 		struct id id;
-		unsigned nth = 0;
+		struct index_walk w = {0};
 		bool there = false;
 
 		memcpy(id.bytes,
 		    p->footer.ids + ((size_t)f->first_chunk + c) * ID_BYTES,
 		    ID_BYTES);
-		while (!there && index_find(st, &id, nth++, &copy))
+		while (!there && index_next(st, &id, &w, &copy))
 			there = copy.number == number &&
 			    copy.frame == ordinal && copy.slot == c &&
 			    copy.kind == f->kind;

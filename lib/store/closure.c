@@ -100,7 +100,7 @@ copy_find(struct store *st, const struct id *id,
 	struct index_copy c;
 	unsigned found = 0;
 
-	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++) {
+	for (struct index_walk w = {0}; index_next(st, id, &w, &c);) {
 		if (!index_pack_present(st, c.number) ||
 		    (base_of != NULL && c.depth >= base_of->depth))
 			continue;

@@ -284,6 +284,7 @@ sentence(struct collection *c, struct err *e)
 	if ((rc = session_check(c->session, e)) != ERR_NONE ||
 	    (rc = session_names_alive(&alive, held, c->session, e)) !=
 		ERR_NONE ||
+	    (rc = index_was_readable(held, e)) != ERR_NONE ||
 	    (rc = gather_fate(c, FATE_REVIVED, &revived, e)) != ERR_NONE ||
 	    (rc = condemn_remove(held, (const struct id *)revived.bytes,
 		 revived.len_bytes / ID_BYTES, e)) != ERR_NONE ||

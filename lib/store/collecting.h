@@ -70,7 +70,8 @@ bool verdict_is_safe(struct collection *c, const struct id *id,
     const struct index_copy *copy);
 
 /* Some were found damaged since: who relied on them needs others. */
-void verdict_reconsider(struct collection *c);
+enum err_code verdict_reconsider(struct collection *c,
+    struct err *e) MUST_CHECK;
 
 /* Which packs to copy, and how much that frees: FATE_REPACKED, unused. */
 enum err_code repack_choose(struct collection *c, struct err *e) MUST_CHECK;

@@ -24,22 +24,31 @@ struct compaction {
 	size_t pairs_count;
 };
 
-/* How many records of removed packs it holds. */
+/* How many records of removed packs it holds; 0, too, when it cannot be read. */
 static uint64_t
 count_dead(const struct segment *s, const struct manifest *m)
 {
-	struct segment_record r;
-	struct segment_pack sp;
+	OWNED(segment_scan_fini) struct segment_scan scan = {.segment = s};
+	OWNED(free_mem)
+	bool *removed = calloc((size_t)s->packs_count + 1, sizeof(*removed));
+	const uint8_t *at;
 	uint64_t dead = 0;
 	bool any = false;
+	struct err e;
 
-	for (uint32_t i = 0; i < s->packs_count && !any; i++) {
+	for (uint32_t i = 0; removed != NULL && i < s->packs_count; i++) {
+		struct segment_pack sp;
+
 		segment_pack(s, i, &sp);
-		any = manifest_is_removed(m, &sp.name);
+		removed[i] = manifest_is_removed(m, &sp.name);
+		any |= removed[i];
 	}
-	for (uint64_t at = 0; any && segment_record(s, at, &r); at++) {
-		segment_pack(s, r.pack, &sp);
-		dead += manifest_is_removed(m, &sp.name);
+	while (any && segment_scan_next(&scan, &at, &e) == ERR_NONE &&
+	    at != NULL) {
+		struct segment_record r;
+
+		segment_record_get(at, &r);
+		dead += r.pack < s->packs_count && removed[r.pack];
 	}
 	return dead;
 }
@@ -68,18 +77,15 @@ static enum err_code
 rewrite(struct compaction *c, const struct manifest *m,
     const struct manifest_segment *ms, struct err *e)
 {
-	OWNED(merge_fini) struct merge merge = {0};
 	struct merge_choice one = {.count = 1};
 	struct pair *p = &c->pairs[c->pairs_count];
 	enum err_code rc;
 
 	one.segments[0] = *ms;
-	rc = merge_build(&merge, c->session->store, m, &one, e);
+	p->old = *ms;
+	rc = merge_run(c->session, m, &one, &p->fresh, e);
 	if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT)
 		return ERR_NONE;
-	*p = (struct pair){.old = *ms};
-	if (rc == ERR_NONE && merge.parts.records_count > 0)
-		rc = index_publish(c->session, &merge.parts, &p->fresh, e);
 	if (rc == ERR_NONE)
 		c->pairs_count++;
 	return rc;

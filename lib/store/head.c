@@ -5,13 +5,15 @@
 #include <bascule/base/le.h>
 
 /*
- * Of what is written and read, the only one.  Version 1 of these two was never
+ * Of what is written and read, the only one.  Version 1 of these was never
  * released (docs/format/repository.md).
  */
 static uint16_t
 version_of(enum head_kind kind)
 {
-	return kind == HEAD_FORMAT || kind == HEAD_PACK ? 2 : 1;
+	return kind == HEAD_FORMAT || kind == HEAD_PACK || kind == HEAD_SEGMENT
+	    ? 2
+	    : 1;
 }
 
 static const uint8_t magic[8] = {0x42, 0x61, 0x73, 0x63, 0x75, 0x6c, 0x65,

@@ -21,10 +21,11 @@ unrooted_fini(struct unrooted *u)
 }
 
 static void
-note_delta(void *ctx, const struct index_copy *copy)
+note_delta(void *ctx, const struct id *id, const struct index_copy *copy)
 {
 	struct unrooted *u = ctx;
 
+	(void)id;
 	u->deltas[copy->number] |= copy->depth > 0;
 }
 
@@ -51,14 +52,14 @@ count_pack(struct unrooted *u, uint32_t number, struct err *e)
 static enum err_code
 count_frames(struct unrooted *u, struct err *e)
 {
-	enum err_code rc = ERR_NONE;
+	enum err_code rc;
 
 	u->packs_count = index_packs_count(u->store);
 	u->frames_count = calloc(u->packs_count + 1, sizeof(*u->frames_count));
 	u->deltas = calloc(u->packs_count + 1, sizeof(*u->deltas));
 	if (u->frames_count == NULL || u->deltas == NULL)
 		return err_nomem(e);
-	index_scan(u->store, note_delta, u);
+	rc = index_scan(u->store, note_delta, u, e);
 	for (uint32_t n = 0; rc == ERR_NONE && n < u->packs_count; n++)
 		if (u->deltas[n] && index_pack_present(u->store, n))
 			rc = count_pack(u, n, e);

@@ -109,7 +109,7 @@ gather_origins(struct rebuild *b, struct err *e)
 		if (!id_parse(n.names[i], &name) ||
 		    segment_open(&s, st->index_fd, n.names[i], st->family,
 			&why) != ERR_NONE ||
-		    hash_sha256(s.map, s.size_bytes, &hash, &why) != ERR_NONE ||
+		    segment_hash(&s, &hash, &why) != ERR_NONE ||
 		    !id_equal(&hash, &name))
 			continue;
 		rc = add_origins(b, &s, is_listed(b, &name), e);

@@ -1,6 +1,7 @@
 #include "index.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,7 +9,6 @@
 
 #include "condemn.h"
 #include "manifest.h"
-#include "merge.h"
 #include "pack.h"
 #include "rooted.h"
 
@@ -33,6 +33,7 @@ struct index {
 	uint8_t *states;
 	size_t packs_count;
 	struct err damage;
+	_Atomic bool unread; /* a record could not be read */
 };
 
 void
@@ -128,10 +129,13 @@ gather_packs(struct index *idx, struct err *e)
 	all_packs(idx, idx->packs);
 	if (count > 0)
 		qsort(idx->packs, count, sizeof(*idx->packs), compare_packs);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		if (kept == 0 ||
 		    !id_equal(&idx->packs[kept - 1].name, &idx->packs[i].name))
 			idx->packs[kept++] = idx->packs[i];
+		/* The same bytes were written here, too. */
+		idx->packs[kept - 1].foreign &= idx->packs[i].foreign;
+	}
 	idx->packs_count = kept;
 	return ERR_NONE;
 }
@@ -307,73 +311,95 @@ copy_of(const struct index *idx, size_t segment, uint64_t at,
 }
 
 bool
-index_find(const struct store *st, const struct id *id, unsigned nth,
+index_next(const struct store *st, const struct id *id, struct index_walk *w,
     struct index_copy *out)
 {
-	const struct index *idx = st->index;
+	struct index *idx = st->index;
 
 	/* The newest segments first: what is wanted is mostly young. */
-	for (size_t i = idx->segments_count; i-- > 0;) {
+	for (; w->segment < idx->segments_count; w->segment++, w->at = 0) {
+		const size_t i = idx->segments_count - 1 - w->segment;
 		const struct segment *s = &idx->segments[i];
-		uint64_t at = segment_find(s, id);
 		struct segment_record r;
 
-		for (; segment_record(s, at, &r) && id_equal(&r.id, id); at++) {
+		for (; segment_find(s, id, &w->at, &r, &idx->unread); w->at++) {
 			if (idx->numbers[i][r.pack] == NUMBER_NONE)
 				continue;
-			if (nth-- > 0)
-				continue;
-			*out = copy_of(idx, i, at, &r);
+			*out = copy_of(idx, i, w->at++, &r);
 			return true;
 		}
 	}
 	return false;
 }
 
+bool
+index_find(const struct store *st, const struct id *id, unsigned nth,
+    struct index_copy *out)
+{
+	struct index_walk w = {0};
+	bool found = index_next(st, id, &w, out);
+
+	while (found && nth-- > 0)
+		found = index_next(st, id, &w, out);
+	return found;
+}
+
 size_t
 index_each(const struct store *st, const struct id *id, index_copy_fn *fn,
     void *ctx)
 {
-	const struct index *idx = st->index;
+	struct index_copy c;
 	size_t count = 0;
 
-	for (size_t i = idx->segments_count; i-- > 0;) {
-		const struct segment *s = &idx->segments[i];
-		uint64_t at = segment_find(s, id);
-		struct segment_record r;
-
-		for (; segment_record(s, at, &r) && id_equal(&r.id, id); at++) {
-			struct index_copy c;
-
-			if (idx->numbers[i][r.pack] == NUMBER_NONE)
-				continue;
-			c = copy_of(idx, i, at, &r);
-			fn(ctx, &c);
-			count++;
-		}
-	}
+	for (struct index_walk w = {0}; index_next(st, id, &w, &c); count++)
+		fn(ctx, &c);
 	return count;
 }
 
-void
-index_scan(const struct store *st, index_copy_fn *fn, void *ctx)
+static enum err_code
+scan_segment(const struct index *idx, size_t i, index_record_fn *fn, void *ctx,
+    struct err *e)
 {
-	const struct index *idx = st->index;
+	OWNED(segment_scan_fini)
+	struct segment_scan scan = {.segment = &idx->segments[i]};
+	const uint8_t *at;
+	enum err_code rc;
 
-	for (size_t i = 0; i < idx->segments_count; i++) {
-		const struct segment *s = &idx->segments[i];
+	while (
+	    (rc = segment_scan_next(&scan, &at, e)) == ERR_NONE && at != NULL) {
 		struct segment_record r;
+		struct index_copy c;
 
-		for (uint64_t at = 0; at < s->records_count; at++) {
-			struct index_copy c;
-
-			if (!segment_record(s, at, &r) ||
-			    idx->numbers[i][r.pack] == NUMBER_NONE)
-				continue;
-			c = copy_of(idx, i, at, &r);
-			fn(ctx, &c);
-		}
+		segment_record_get(at, &r);
+		if (r.pack >= idx->segments[i].packs_count ||
+		    idx->numbers[i][r.pack] == NUMBER_NONE)
+			continue;
+		c = copy_of(idx, i, scan.next - 1, &r);
+		fn(ctx, &r.id, &c);
 	}
+	return rc;
+}
+
+enum err_code
+index_scan(const struct store *st, index_record_fn *fn, void *ctx,
+    struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < st->index->segments_count; i++)
+		rc = scan_segment(st->index, i, fn, ctx, e);
+	return rc == ERR_NONE
+	    ? rc
+	    : err_wrap(e, "reading the index of '%s'", st->path);
+}
+
+enum err_code
+index_was_readable(const struct store *st, struct err *e)
+{
+	if (!atomic_load(&st->index->unread))
+		return ERR_NONE;
+	return err_set(e, ERR_IO, "the index of '%s' could not be read",
+	    st->path);
 }
 
 enum err_code
@@ -389,8 +415,7 @@ index_verify(const struct store *st, struct err *e)
 		const struct id *name = &idx->manifest.segments[i].name;
 		struct id hash;
 		char hex[ID_HEX_BYTES];
-		enum err_code rc = hash_sha256(idx->segments[i].map,
-		    idx->segments[i].size_bytes, &hash, e);
+		enum err_code rc = segment_hash(&idx->segments[i], &hash, e);
 
 		if (rc == ERR_NONE && !id_equal(&hash, name))
 			rc = err_set(e, ERR_CORRUPT,
@@ -406,25 +431,6 @@ uint64_t
 index_records_count(const struct store *st)
 {
 	return st->index->firsts[st->index->segments_count];
-}
-
-bool
-index_record(const struct store *st, uint64_t ordinal, struct id *id,
-    struct index_copy *out)
-{
-	const struct index *idx = st->index;
-	struct segment_record r;
-	size_t i = 0;
-
-	while (i < idx->segments_count && ordinal >= idx->firsts[i + 1])
-		i++;
-	if (i == idx->segments_count ||
-	    !segment_record(&idx->segments[i], ordinal - idx->firsts[i], &r) ||
-	    idx->numbers[i][r.pack] == NUMBER_NONE)
-		return false;
-	*id = r.id;
-	*out = copy_of(idx, i, ordinal - idx->firsts[i], &r);
-	return true;
 }
 
 size_t
@@ -475,7 +481,7 @@ index_present(struct store *st, const struct id *id)
 {
 	struct index_copy c;
 
-	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
+	for (struct index_walk w = {0}; index_next(st, id, &w, &c);)
 		if (index_pack_present(st, c.number))
 			return true;
 	return false;
@@ -516,7 +522,7 @@ find_usable(struct store *st, const struct id *id, bool condemned,
 	struct index_copy c;
 	bool any = false;
 
-	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
+	for (struct index_walk w = {0}; index_next(st, id, &w, &c);)
 		if ((!any || c.depth < out->depth) && copy_usable(st, &c) &&
 		    condemn_has(st, &index_pack(st, c.number)->name) ==
 			condemned) {
@@ -548,7 +554,7 @@ index_usable(struct store *st, const struct id *id)
 {
 	struct index_copy c;
 
-	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++)
+	for (struct index_walk w = {0}; index_next(st, id, &w, &c);)
 		if (copy_usable(st, &c) &&
 		    !condemn_has(st, &index_pack(st, c.number)->name))
 			return true;
@@ -559,215 +565,4 @@ bool
 index_usable_copy(struct store *st, const struct id *id, struct index_copy *out)
 {
 	return find_usable(st, id, false, out) || revive_copy(st, id, out);
-}
-
-enum err_code
-index_publish(struct session *se, struct segment_parts *parts,
-    struct manifest_segment *out, struct err *e)
-{
-	OWNED(buf_fini) struct buf b = {.max_bytes = SIZE_MAX / 2};
-	struct repo_file f = {.dirfd = se->store->index_fd, .what = "index"};
-	enum err_code rc = segment_encode(parts, se->store->family, &b, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	f.bytes = b.bytes;
-	f.len_bytes = b.len_bytes;
-	out->size_bytes = b.len_bytes;
-	out->records_count = parts->records_count;
-	rc = repo_publish_hashed(se, &f, &out->name, e);
-	return rc == ERR_EXISTS ? ERR_NONE : rc;
-}
-
-/*
- * What MANIFEST should list beside own, and what instead of it.  Merging is
- * done before the lock is taken: nobody waits for it.
- */
-struct change {
-	struct manifest_segment own;
-	struct manifest_segment merged; /* records_count 0: nothing merged */
-	struct merge_choice inputs;     /* what merged stands for */
-};
-
-/* What comes again counts again (an intake's pack; a writer's is new). */
-static void
-take_back(struct manifest *m, const struct segment_parts *parts)
-{
-	for (size_t i = 0; i < parts->packs_count; i++)
-		manifest_unremove(m, &parts->packs[i].name);
-}
-
-static enum err_code
-prepare_merge(struct session *se, const struct segment_parts *parts,
-    struct change *c, struct err *e)
-{
-	OWNED(manifest_fini) struct manifest m = {0};
-	OWNED(merge_fini) struct merge merge = {0};
-	enum err_code rc = manifest_read(&m, se->store, e);
-
-	take_back(&m, parts);
-	if (rc == ERR_NONE)
-		rc = manifest_add(&m, &c->own, e);
-	if (rc != ERR_NONE || !merge_choose(&m, &c->inputs))
-		return rc;
-	rc = merge_build(&merge, se->store, &m, &c->inputs, e);
-	if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT) {
-		/* Merged by another just now, or damaged: as it was, then. */
-		c->inputs.count = 0;
-		return ERR_NONE;
-	}
-	return rc == ERR_NONE ? index_publish(se, &merge.parts, &c->merged, e)
-			      : rc;
-}
-
-static size_t
-listed_at(const struct manifest *m, const struct id *name)
-{
-	size_t i = 0;
-
-	while (i < m->segments_count && !id_equal(&m->segments[i].name, name))
-		i++;
-	return i;
-}
-
-/* Are all the inputs still listed, so that merged may stand for them? */
-static bool
-may_replace(const struct manifest *m, const struct change *c)
-{
-	for (size_t i = 0; i < c->inputs.count; i++)
-		if (!id_equal(&c->inputs.segments[i].name, &c->own.name) &&
-		    listed_at(m, &c->inputs.segments[i].name) ==
-			m->segments_count)
-			return false;
-	return c->merged.records_count > 0;
-}
-
-static enum err_code
-apply(struct manifest *m, const struct change *c, bool replace, struct err *e)
-{
-	bool own_merged = false;
-	enum err_code rc = ERR_NONE;
-
-	for (size_t i = 0; replace && i < c->inputs.count; i++) {
-		size_t at = listed_at(m, &c->inputs.segments[i].name);
-
-		own_merged |=
-		    id_equal(&c->inputs.segments[i].name, &c->own.name);
-		if (at == m->segments_count)
-			continue;
-		m->segments_count--;
-		memmove(&m->segments[at], &m->segments[at + 1],
-		    (m->segments_count - at) * sizeof(*m->segments));
-	}
-	if (replace && listed_at(m, &c->merged.name) == m->segments_count)
-		rc = manifest_add(m, &c->merged, e);
-	if (rc == ERR_NONE && !own_merged &&
-	    listed_at(m, &c->own.name) == m->segments_count)
-		rc = manifest_add(m, &c->own, e);
-	return rc;
-}
-
-/*
- * MANIFEST without them is durable.  Who reads the old one finds a file gone
- * and looks again (index_load); one that stays costs space only.
- */
-static void
-remove_merged(struct store *st, const struct change *c)
-{
-	for (size_t i = 0; i < c->inputs.count; i++) {
-		char hex[ID_HEX_BYTES];
-
-		if (!id_equal(&c->inputs.segments[i].name, &c->merged.name))
-			(void)unlinkat(st->index_fd,
-			    id_hex(&c->inputs.segments[i].name, hex), 0);
-	}
-}
-
-/*
- * Inside the lock: what becomes live must be there (a collection may have been
- * faster than an intake that brought again what it had condemned), and is
- * condemned no more.
- */
-static enum err_code
-claim_packs(struct store *st, const struct segment_parts *parts, struct err *e)
-{
-	for (size_t i = 0; i < parts->packs_count; i++) {
-		const struct segment_pack *sp = &parts->packs[i];
-		char path[PACK_PATH_BYTES];
-		struct stat sb;
-		enum err_code rc;
-
-		if (fstatat(st->packs_fd, pack_path(&sp->name, path), &sb,
-			AT_SYMLINK_NOFOLLOW) != 0 ||
-		    (uint64_t)sb.st_size != sp->size_bytes)
-			return err_set(e, ERR_BUSY,
-			    "'%s/packs/%s' was taken away while it was saved",
-			    st->path, path);
-		if (!condemn_is(st, &sp->name))
-			continue;
-		rc = condemn_remove(st, &sp->name, 1, e);
-		if (rc != ERR_NONE)
-			return rc;
-	}
-	return ERR_NONE;
-}
-
-static bool
-is_there(const struct store *st, const struct manifest_segment *ms)
-{
-	char hex[ID_HEX_BYTES];
-	struct stat sb;
-
-	return fstatat(st->index_fd, id_hex(&ms->name, hex), &sb,
-		   AT_SYMLINK_NOFOLLOW) == 0 &&
-	    (uint64_t)sb.st_size == ms->size_bytes;
-}
-
-/*
- * Inside the lock.  A file that was there already may have been taken away
- * since: another writer had it listed and merges it, or a collection finds that
- * nobody lists it.  Then it is written once more.
- */
-static enum err_code
-claim_own(struct session *se, struct segment_parts *parts, struct change *c,
-    struct err *e)
-{
-	return is_there(se->store, &c->own)
-	    ? ERR_NONE
-	    : index_publish(se, parts, &c->own, e);
-}
-
-enum err_code
-index_commit(struct session *se, struct segment_parts *parts, struct err *e)
-{
-	OWNED(manifest_fini) struct manifest m = {0};
-	OWNED(repo_unlock_owned) struct store *held = NULL;
-	struct change c = {0};
-	bool replace;
-	enum err_code rc = index_publish(se, parts, &c.own, e);
-
-	if (rc == ERR_NONE)
-		rc = prepare_merge(se, parts, &c, e);
-	if (rc == ERR_NONE)
-		rc = repo_lock(se->store, e);
-	if (rc != ERR_NONE)
-		return rc;
-	held = se->store;
-	rc = session_check(se, e);
-	if (rc == ERR_NONE)
-		rc = claim_packs(se->store, parts, e);
-	if (rc == ERR_NONE)
-		rc = claim_own(se, parts, &c, e);
-	if (rc == ERR_NONE)
-		rc = manifest_read(&m, se->store, e);
-	if (rc != ERR_NONE)
-		return rc;
-	replace = may_replace(&m, &c) && is_there(held, &c.merged);
-	take_back(&m, parts);
-	rc = apply(&m, &c, replace, e);
-	if (rc == ERR_NONE)
-		rc = manifest_replace(&m, se, e);
-	if (rc == ERR_NONE && replace)
-		remove_merged(se->store, &c);
-	return rc;
 }

@@ -30,11 +30,6 @@ bool index_usable(struct store *st, const struct id *id);
 enum err_code index_commit(struct session *se, struct segment_parts *parts,
     struct err *e) MUST_CHECK;
 
-/* Write a segment that is not yet live.  *out: what MANIFEST would list. */
-struct manifest_segment;
-enum err_code index_publish(struct session *se, struct segment_parts *parts,
-    struct manifest_segment *out, struct err *e) MUST_CHECK;
-
 /* Until store_refresh: as if MANIFEST listed that pack as removed. */
 void index_hide(struct store *st, uint32_t number);
 

@@ -155,8 +155,8 @@ push_foreign(struct marking *mk, const struct id *id, struct err *e)
 	struct index_copy c;
 	enum err_code rc = ERR_NONE;
 
-	for (unsigned nth = 0; rc == ERR_NONE && index_find(st, id, nth, &c);
-	     nth++)
+	for (struct index_walk w = {0};
+	     rc == ERR_NONE && index_next(st, id, &w, &c);)
 		if (c.kind != STORE_DATA && index_pack_present(st, c.number))
 			rc = push(&mk->next, &c, id, e);
 	return rc;
@@ -412,11 +412,12 @@ expand_packs(struct marking *mk, bool *changed, struct err *e)
 /* --- all of it -------------------------------------------------------------------- */
 
 static void
-count_record(void *ctx, const struct index_copy *copy)
+count_record(void *ctx, const struct id *id, const struct index_copy *copy)
 {
 	struct mark *m = ctx;
 	struct mark_pack *p = &m->packs[copy->number];
 
+	(void)id;
 	p->records_count++;
 	p->deltas |= copy->depth > 0;
 	if (copy->frame >= p->frames_count)
@@ -424,10 +425,11 @@ count_record(void *ctx, const struct index_copy *copy)
 }
 
 static void
-count_live(void *ctx, const struct index_copy *copy)
+count_live(void *ctx, const struct id *id, const struct index_copy *copy)
 {
 	struct mark *m = ctx;
 
+	(void)id;
 	m->packs[copy->number].live_count += mark_is_live(m, copy->ordinal);
 }
 
@@ -443,8 +445,7 @@ begin(struct mark *m, struct err *e)
 	m->live = calloc(index_records_count(m->store) / 8 + 1, 1);
 	if (m->packs == NULL || m->live == NULL)
 		return err_nomem(e);
-	index_scan(m->store, count_record, m);
-	return ERR_NONE;
+	return index_scan(m->store, count_record, m, e);
 }
 
 enum err_code
@@ -463,6 +464,6 @@ mark_run(struct mark *m, const struct roots *roots, struct err *e)
 			rc = expand_packs(&mk, &changed, e);
 	}
 	if (rc == ERR_NONE)
-		index_scan(m->store, count_live, m);
-	return rc;
+		rc = index_scan(m->store, count_live, m, e);
+	return rc == ERR_NONE ? index_was_readable(m->store, e) : rc;
 }

@@ -2,16 +2,17 @@
 #define STORE_MERGE_H
 
 /*
- * Many small segments become one, in tiers: a look-up asks every segment, so
- * their number must grow with the logarithm of the chunks, not with the runs.
+ * Many segments become one, in tiers: a look-up asks every segment, so their
+ * number must grow with the logarithm of the chunks, not with the runs.  They
+ * are read and written in order, some hundred KiB at a time: memory grows with
+ * the packs, and a byte for four records.
  */
 
 #include "manifest.h"
 #include "segment.h"
 
-#define MERGE_FANOUT      8
-#define MERGE_INPUTS_MAX  64
-#define MERGE_RECORDS_MAX 524288 /* merged in memory: 24 MiB, thrice */
+#define MERGE_FANOUT     8
+#define MERGE_INPUTS_MAX 64
 
 struct merge_choice {
 	struct manifest_segment segments[MERGE_INPUTS_MAX];
@@ -21,19 +22,16 @@ struct merge_choice {
 /* The smallest tier with enough segments in it; false: nothing to do. */
 bool merge_choose(const struct manifest *m, struct merge_choice *out);
 
-struct merge {
-	struct segment_parts parts;
-	struct segment_pack *packs;
-	struct buf records;
-};
-void merge_fini(struct merge *m);
+/* Is there room for what they make, while they are still there? */
+bool merge_has_room(const struct store *st, const struct merge_choice *choice);
 
 /*
- * All records of the chosen segments but of packs that m has removed.
- * ERR_NOTFOUND: one is gone.
+ * All records of the chosen segments but of packs that m has removed, as a
+ * segment that is not yet live; out->records_count 0: none was left, and none
+ * is written.  ERR_NOTFOUND: one is gone; ERR_CORRUPT: one is damaged.
  */
-enum err_code merge_build(struct merge *out, struct store *st,
-    const struct manifest *m, const struct merge_choice *choice,
+enum err_code merge_run(struct session *se, const struct manifest *m,
+    const struct merge_choice *choice, struct manifest_segment *out,
     struct err *e) MUST_CHECK;
 
 #endif

@@ -105,6 +105,13 @@ enum err_code repo_publish_hashed(struct session *se, struct repo_file *f,
     struct id *name, struct err *e) MUST_CHECK;
 
 /*
+ * The same of a file that was written to tmp/TMP through fd, too large to be
+ * held: f->bytes is NULL.  It is renamed or unlinked.
+ */
+enum err_code repo_publish_written(struct session *se, const char *tmp, int fd,
+    struct repo_file *f, const struct id *name, struct err *e) MUST_CHECK;
+
+/*
  * For the files without a hash for a name, under the lock: written to tmp/tmp,
  * put in the place of the old one.
  */
@@ -126,6 +133,10 @@ enum err_code repo_make_dir(int *out, int dirfd, const char *name,
 /* A regular file for reading; *size_bytes may be NULL. */
 enum err_code repo_open_file(int *fd, uint64_t *size_bytes, int dirfd,
     const char *name, struct err *e) MUST_CHECK;
+
+/* SHA-256 of a file's first size_bytes, in pieces.  ERR_CORRUPT: shorter. */
+enum err_code repo_hash_file(int fd, uint64_t size_bytes, struct id *out,
+    struct err *e) MUST_CHECK;
 
 /* The whole of a regular file, replacing what out held. */
 enum err_code repo_slurp(struct buf *out, int dirfd, const char *name,
@@ -200,7 +211,7 @@ bool index_present(struct store *st, const struct id *id);
  * until store_refresh.
  */
 struct index_copy {
-	uint64_t ordinal; /* of its record; see index_record */
+	uint64_t ordinal; /* of its record */
 	uint32_t number;  /* of its pack */
 	uint32_t frame;
 	uint16_t slot;
@@ -208,25 +219,42 @@ struct index_copy {
 };
 bool index_find(const struct store *st, const struct id *id, unsigned nth,
     struct index_copy *out);
+/*
+ * The same, one after the other:
+ *
+ *	for (struct index_walk w = {0}; index_next(st, id, &w, &c);)
+ */
+struct index_walk {
+	size_t segment; /* how many were passed */
+	uint64_t at;
+};
+bool index_next(const struct store *st, const struct id *id,
+    struct index_walk *w, struct index_copy *out);
 
 /*
- * Records over all listed segments have ordinals below index_records_count
- * until store_refresh.  False: it does not count (its pack was removed, or it
- * makes no sense).
+ * Records over all listed segments have ordinals below that, until
+ * store_refresh.
  */
 uint64_t index_records_count(const struct store *st);
-bool index_record(const struct store *st, uint64_t ordinal, struct id *id,
-    struct index_copy *out);
 
 /* Calls fn for each copy of id; how many there are. */
 typedef void index_copy_fn(void *ctx, const struct index_copy *copy);
 size_t index_each(const struct store *st, const struct id *id,
     index_copy_fn *fn, void *ctx);
 /* Calls fn for every record that counts, by ordinal. */
-void index_scan(const struct store *st, index_copy_fn *fn, void *ctx);
+typedef void index_record_fn(void *ctx, const struct id *id,
+    const struct index_copy *copy);
+enum err_code index_scan(const struct store *st, index_record_fn *fn, void *ctx,
+    struct err *e) MUST_CHECK;
 
 /* Every listed segment's bytes against its name.  ERR_CORRUPT. */
 enum err_code index_verify(const struct store *st, struct err *e) MUST_CHECK;
+/*
+ * Has no look-up failed for want of a record that could not be read?  Who
+ * decides by what is not found asks afterwards.  ERR_IO.
+ */
+enum err_code index_was_readable(const struct store *st,
+    struct err *e) MUST_CHECK;
 
 struct index_pack {
 	struct id name;

@@ -565,7 +565,8 @@ get(struct reader *r, const struct wanted *w, struct chunk *out, struct err *e)
 		return err_set(e, ERR_KEY,
 		    "reading from '%s' needs a key that may read",
 		    r->store->path);
-	for (unsigned nth = 0; index_find(r->store, w->id, nth, &c); nth++) {
+	for (struct index_walk at = {0};
+	     index_next(r->store, w->id, &at, &c);) {
 		if (c.depth >= w->depth_limit)
 			continue;
 		if (get_copy(r, w, &c, out, e) == ERR_NONE)
@@ -818,7 +819,7 @@ reader_refs(struct store *st, const struct id *id, enum store_kind *kind,
 	buf_clear(refs);
 	if (st->reader == NULL && reader_new(&st->reader, st, e) != ERR_NONE)
 		return e->code;
-	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++) {
+	for (struct index_walk w = {0}; index_next(st, id, &w, &c);) {
 		if (refs_of_copy(st->reader, &c, kind, refs, e) == ERR_NONE)
 			return ERR_NONE;
 		if (first.code == ERR_NONE)

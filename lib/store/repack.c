@@ -40,11 +40,12 @@ counting_fini(struct counting *k)
 }
 
 static void
-count_frame(void *ctx, const struct index_copy *copy)
+count_frame(void *ctx, const struct id *id, const struct index_copy *copy)
 {
 	struct counting *k = ctx;
 	struct frame_count *f = k->frames[copy->number];
 
+	(void)id;
 	if (f == NULL)
 		return;
 	if (copy->frame >= k->c->mark.packs[copy->number].frames_count) {
@@ -73,7 +74,8 @@ count_frames(struct counting *k,
 		if (k->frames[n] == NULL)
 			return err_nomem(e);
 	}
-	index_scan(c->store, count_frame, k);
+	if (index_scan(c->store, count_frame, k, e) != ERR_NONE)
+		return e->code;
 	if (!k->beyond)
 		return ERR_NONE;
 	err_set(e, ERR_CORRUPT,
@@ -693,7 +695,7 @@ repack_run(struct collection *c, struct err *e)
 	if (rc == ERR_NONE)
 		rc = flush_landings(r, 1, e);
 	if (rc == ERR_NONE && c->tally->damaged_count > 0)
-		verdict_reconsider(c);
+		rc = verdict_reconsider(c, e);
 	for (uint32_t n = 0; rc == ERR_NONE && n < c->mark.packs_count; n++)
 		if (is_to_be_repacked(c, n))
 			c->fates[n] = FATE_CONDEMNED;

@@ -11,9 +11,10 @@
 
 #include <bascule/base/fdio.h>
 
-#define LOCK_WAIT_NS  (30 * NS_PER_S)
-#define LOCK_PAUSE_NS (5 * NS_PER_MS)
-#define NAMES_MAX     ((size_t)16 << 20)
+#define LOCK_WAIT_NS    (30 * NS_PER_S)
+#define LOCK_PAUSE_NS   (5 * NS_PER_MS)
+#define NAMES_MAX       ((size_t)16 << 20)
+#define HASH_STEP_BYTES ((size_t)256 << 10)
 
 enum err_code
 repo_lock(struct store *st, struct err *e)
@@ -149,18 +150,62 @@ repo_slurp(struct buf *out, int dirfd, const char *name, size_t max_bytes,
 	return rc == ERR_NONE ? ERR_NONE : err_wrap(e, "reading '%s'", name);
 }
 
+enum err_code
+repo_hash_file(int fd, uint64_t size_bytes, struct id *out, struct err *e)
+{
+	OWNED(hash_free) struct hash *h = NULL;
+	OWNED(free_mem) uint8_t *bytes = calloc(HASH_STEP_BYTES, 1);
+	enum err_code rc = bytes == NULL ? err_nomem(e) : hash_begin(&h, e);
+
+	for (uint64_t at = 0; rc == ERR_NONE && at < size_bytes;) {
+		const uint64_t left = size_bytes - at;
+		const size_t n =
+		    left < HASH_STEP_BYTES ? (size_t)left : HASH_STEP_BYTES;
+
+		rc = fdio_pread(fd, bytes, n, at, e);
+		if (rc == ERR_NONE)
+			hash_add(h, bytes, n);
+		at += n;
+	}
+	if (rc == ERR_NONE)
+		hash_end(h, out);
+	return rc;
+}
+
+/* The file under the final name against ours, or against its name. */
+static enum err_code
+look_published(const struct repo_file *f, bool *same, struct err *e)
+{
+	OWNED(buf_fini) struct buf there = {0};
+	OWNED(fdio_close) int fd = -1;
+	struct id name, hash;
+	uint64_t size;
+	enum err_code rc;
+
+	if (f->bytes != NULL) {
+		rc = repo_slurp(&there, f->dirfd, f->name, f->len_bytes, e);
+		*same = rc == ERR_NONE && there.len_bytes == f->len_bytes &&
+		    memcmp(there.bytes, f->bytes, f->len_bytes) == 0;
+		return rc;
+	}
+	rc = repo_open_file(&fd, &size, f->dirfd, f->name, e);
+	if (rc == ERR_NONE)
+		rc = repo_hash_file(fd, size, &hash, e);
+	*same = rc == ERR_NONE && id_parse(f->name, &name) &&
+	    id_equal(&name, &hash);
+	return rc;
+}
+
 /* Whether the file under the final name holds just these bytes. */
 static enum err_code
 compare_published(const struct repo_file *f, struct err *e)
 {
-	OWNED(buf_fini) struct buf there = {0};
-	enum err_code rc =
-	    repo_slurp(&there, f->dirfd, f->name, f->len_bytes, e);
+	bool same = false;
+	enum err_code rc = look_published(f, &same, e);
 
 	if (rc != ERR_NONE && rc != ERR_CORRUPT)
 		return err_wrap(e, "comparing '%s/%s'", f->what, f->name);
-	if (rc == ERR_CORRUPT || there.len_bytes != f->len_bytes ||
-	    memcmp(there.bytes, f->bytes, f->len_bytes) != 0)
+	if (!same)
 		return err_set(e, ERR_CORRUPT,
 		    "'%s/%s' exists with other content: it is damaged", f->what,
 		    f->name);
@@ -219,6 +264,20 @@ publish_temporary(struct store *st, const char *tmp, const struct repo_file *f,
 	return ERR_NONE;
 }
 
+/* In vain when it was renamed. */
+static enum err_code
+end_temporary(struct store *st, const char *tmp, const struct repo_file *f,
+    enum err_code rc, struct err *e)
+{
+	if (rc == ERR_NONE)
+		return ERR_NONE;
+	unlinkat(st->tmp_fd, tmp, 0);
+	if (rc == ERR_EXISTS)
+		return rc;
+	return err_wrap(e, "saving '%s/%s' in '%s'", f->what, f->name,
+	    st->path);
+}
+
 enum err_code
 repo_publish(struct session *se, const struct repo_file *f, struct err *e)
 {
@@ -230,13 +289,25 @@ repo_publish(struct session *se, const struct repo_file *f, struct err *e)
 	rc = write_temporary(st, tmp, 0400, f, e);
 	if (rc == ERR_NONE)
 		rc = publish_temporary(st, tmp, f, false, e);
+	return end_temporary(st, tmp, f, rc, e);
+}
+
+enum err_code
+repo_publish_written(struct session *se, const char *tmp, int fd,
+    struct repo_file *f, const struct id *name, struct err *e)
+{
+	struct store *st = se->store;
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = ERR_NONE;
+
+	f->name = id_hex(name, hex);
+	if (fsync(fd) != 0)
+		rc = err_sys(e, "cannot flush 'tmp/%s'", tmp);
 	if (rc == ERR_NONE)
-		return ERR_NONE;
-	unlinkat(st->tmp_fd, tmp, 0); /* in vain when it was renamed */
-	if (rc == ERR_EXISTS)
-		return rc;
-	return err_wrap(e, "saving '%s/%s' in '%s'", f->what, f->name,
-	    st->path);
+		rc = publish_temporary(st, tmp, f, false, e);
+	rc = end_temporary(st, tmp, f, rc, e);
+	f->name = NULL;
+	return rc;
 }
 
 enum err_code

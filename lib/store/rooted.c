@@ -58,8 +58,8 @@ look_base(struct store *st, const struct id *base, uint8_t depth, bool *rooted,
 	enum err_code rc = ERR_NONE;
 
 	*rooted = false;
-	for (unsigned nth = 0;
-	     rc == ERR_NONE && !*rooted && index_find(st, base, nth, &c); nth++)
+	for (struct index_walk w = {0};
+	     rc == ERR_NONE && !*rooted && index_next(st, base, &w, &c);)
 		if (c.kind == STORE_DATA && c.depth < depth &&
 		    index_pack_present(st, c.number))
 			rc = look(st, &c, rooted, e);

@@ -1,6 +1,6 @@
 #include "segment.h"
 
-#include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -9,7 +9,8 @@
 #include <bascule/base/le.h>
 
 #define FIXED_BYTES      (HEAD_BYTES + 16)
-#define PER_FANOUT_COUNT 8 /* records that one fan-out entry should lead to */
+#define PER_FANOUT_COUNT 16   /* records that a fan-out entry may lead to */
+#define SEARCH_COUNT     1024 /* so many are not gone through one by one */
 
 void
 segment_record_put(uint8_t at[SEGMENT_RECORD_BYTES],
@@ -36,9 +37,8 @@ segment_record_get(const uint8_t at[SEGMENT_RECORD_BYTES],
 	r->depth = at[43];
 }
 
-/* By id, then pack, then frame, then slot. */
-static int
-compare_records(const void *va, const void *vb)
+int
+segment_record_compare(const void *va, const void *vb)
 {
 	const uint8_t *a = va, *b = vb;
 	int order = memcmp(a, b, ID_BYTES);
@@ -52,116 +52,80 @@ compare_records(const void *va, const void *vb)
 	return order;
 }
 
-/* The top bits of an id as a number; bits 0 to 16. */
+/* The top bits of an id as a number. */
 static uint32_t
 top_bits(const uint8_t *id, unsigned bits)
 {
-	uint32_t top = (uint32_t)id[0] << 8 | id[1];
+	uint32_t top =
+	    (uint32_t)id[0] << 16 | (uint32_t)id[1] << 8 | (uint32_t)id[2];
 
-	return top >> (16 - bits);
+	return top >> (SEGMENT_FANOUT_MAX - bits);
 }
 
-static unsigned
-choose_fanout(uint64_t records_count)
+/* --- layout --------------------------------------------------------------- */
+
+void
+segment_shape(struct segment_shape *out, uint32_t packs_count,
+    uint64_t records_count)
 {
+	size_t at = FIXED_BYTES + (size_t)packs_count * SEGMENT_PACK_BYTES;
 	unsigned bits = 0;
 
 	while (bits < SEGMENT_FANOUT_MAX &&
 	    records_count >> bits > PER_FANOUT_COUNT)
 		bits++;
-	return bits;
+	out->packs_count = packs_count;
+	out->records_count = records_count;
+	out->fanout_bits = bits;
+	out->records_at = at;
+	at += records_count * SEGMENT_RECORD_BYTES;
+	out->prints_at = at;
+	at += records_count * SEGMENT_PRINT_BYTES;
+	out->fanout_at = (at + 3) & ~(size_t)3;
+	out->size_bytes = out->fanout_at + (((size_t)1 << bits) + 1) * 4;
 }
 
-static size_t
-records_offset(uint64_t packs_count, unsigned bits)
+void
+segment_put_begin(uint8_t *at, const struct segment_shape *shape,
+    const uint8_t family[STORE_FAMILY_BYTES], const struct segment_pack *packs)
 {
-	size_t at = FIXED_BYTES + packs_count * SEGMENT_PACK_BYTES +
-	    (((size_t)1 << bits) + 1) * 4;
-
-	return (at + 15) & ~(size_t)15;
-}
-
-static void
-put_fanout(uint8_t *at, unsigned bits, const uint8_t *records, size_t count)
-{
-	size_t i = 0;
-
-	for (uint32_t top = 0; top < (uint32_t)1 << bits; top++) {
-		while (i < count &&
-		    top_bits(records + i * SEGMENT_RECORD_BYTES, bits) < top)
-			i++;
-		le_put32(at + (size_t)top * 4, (uint32_t)i);
-	}
-	le_put32(at + ((size_t)4 << bits), (uint32_t)count);
-}
-
-/* In order, each once; how many are left. */
-static size_t
-sort_records(uint8_t *records, size_t count)
-{
-	size_t kept = 0;
-
-	if (count > 0)
-		qsort(records, count, SEGMENT_RECORD_BYTES, compare_records);
-	for (size_t i = 0; i < count; i++) {
-		const uint8_t *at = records + i * SEGMENT_RECORD_BYTES;
-		uint8_t *last = records + kept * SEGMENT_RECORD_BYTES;
-
-		if (kept > 0 &&
-		    compare_records(last - SEGMENT_RECORD_BYTES, at) == 0)
-			continue;
-		if (last != at)
-			memcpy(last, at, SEGMENT_RECORD_BYTES);
-		kept++;
-	}
-	return kept;
-}
-
-enum err_code
-segment_encode(struct segment_parts *p,
-    const uint8_t family[STORE_FAMILY_BYTES], struct buf *out, struct err *e)
-{
-	uint8_t *at, *fanout;
-	unsigned bits;
-	size_t start;
-	enum err_code rc;
-
-	if (p->packs_count > SEGMENT_PACKS_MAX || p->records_count > UINT32_MAX)
-		return err_set(e, ERR_INPUT, "too many records for a segment");
-	p->records_count = sort_records(p->records, p->records_count);
-	bits = choose_fanout(p->records_count);
-	start = records_offset(p->packs_count, bits);
-	buf_clear(out);
-	rc = buf_extend(out, start + p->records_count * SEGMENT_RECORD_BYTES,
-	    &at, e);
-	if (rc != ERR_NONE)
-		return rc;
-	memset(at, 0, start);
+	memset(at, 0, FIXED_BYTES);
 	head_put(at, HEAD_SEGMENT, family);
-	le_put32(at + 32, (uint32_t)p->packs_count);
-	at[36] = (uint8_t)bits;
-	le_put64(at + 40, p->records_count);
-	for (size_t i = 0; i < p->packs_count; i++) {
-		uint8_t *pk = at + FIXED_BYTES + i * SEGMENT_PACK_BYTES;
+	le_put32(at + 32, shape->packs_count);
+	at[36] = (uint8_t)shape->fanout_bits;
+	le_put64(at + 40, shape->records_count);
+	for (uint32_t i = 0; i < shape->packs_count; i++) {
+		uint8_t *pk = at + FIXED_BYTES + (size_t)i * SEGMENT_PACK_BYTES;
 
-		memcpy(pk, p->packs[i].name.bytes, ID_BYTES);
-		le_put64(pk + 32, p->packs[i].size_bytes);
-		le_put64(pk + 40, p->packs[i].flags);
+		memcpy(pk, packs[i].name.bytes, ID_BYTES);
+		le_put64(pk + 32, packs[i].size_bytes);
+		le_put64(pk + 40, packs[i].flags);
 	}
-	fanout = at + FIXED_BYTES + p->packs_count * SEGMENT_PACK_BYTES;
-	put_fanout(fanout, bits, p->records, p->records_count);
-	if (p->records_count > 0)
-		memcpy(at + start, p->records,
-		    p->records_count * SEGMENT_RECORD_BYTES);
-	return ERR_NONE;
 }
+
+void
+segment_fanout_add(struct segment_fanout *f, const uint8_t *id,
+    uint64_t ordinal)
+{
+	for (uint32_t top = top_bits(id, f->bits); f->next <= top; f->next++)
+		le_put32(f->at + (size_t)f->next * 4, (uint32_t)ordinal);
+}
+
+void
+segment_fanout_end(struct segment_fanout *f, uint64_t records_count)
+{
+	for (; f->next <= (uint32_t)1 << f->bits; f->next++)
+		le_put32(f->at + (size_t)f->next * 4, (uint32_t)records_count);
+}
+
+/* --- opening -------------------------------------------------------------- */
 
 enum err_code
 segment_parse(struct segment *out, const void *bytes, size_t len_bytes,
     const uint8_t *family, struct err *e)
 {
 	const uint8_t *at = bytes;
-	size_t start;
+	struct segment_shape shape;
 	enum err_code rc =
 	    head_check(bytes, len_bytes, HEAD_SEGMENT, family, e);
 
@@ -177,18 +141,21 @@ segment_parse(struct segment *out, const void *bytes, size_t len_bytes,
 	out->fanout_bits = at[36];
 	out->records_count = le_get64(at + 40);
 	if (out->packs_count > SEGMENT_PACKS_MAX ||
-	    out->records_count > UINT32_MAX ||
-	    out->fanout_bits > SEGMENT_FANOUT_MAX)
+	    out->records_count > SEGMENT_RECORDS_MAX)
 		return err_set(e, ERR_CORRUPT, "has counts out of all bounds");
-	start = records_offset(out->packs_count, out->fanout_bits);
-	if (len_bytes != start + out->records_count * SEGMENT_RECORD_BYTES)
+	segment_shape(&shape, out->packs_count, out->records_count);
+	if (out->fanout_bits != shape.fanout_bits)
+		return err_set(e, ERR_CORRUPT,
+		    "has a fan-out of %u bits where its records make %u",
+		    out->fanout_bits, shape.fanout_bits);
+	if (len_bytes != shape.size_bytes)
 		return err_set(e, ERR_CORRUPT,
 		    "is %zu bytes long where its counts make %zu", len_bytes,
-		    start + (size_t)out->records_count * SEGMENT_RECORD_BYTES);
+		    shape.size_bytes);
 	out->packs = at + FIXED_BYTES;
-	out->fanout =
-	    out->packs + (size_t)out->packs_count * SEGMENT_PACK_BYTES;
-	out->records = at + start;
+	out->records = at + shape.records_at;
+	out->prints = at + shape.prints_at;
+	out->fanout = at + shape.fanout_at;
 	return ERR_NONE;
 }
 
@@ -234,6 +201,11 @@ segment_open(struct segment *out, int dirfd, const char *name,
 		return rc;
 	}
 	out->mapped = true;
+	if (out->records_count * SEGMENT_RECORD_BYTES > SEGMENT_MAPPED_BYTES) {
+		out->apart = true;
+		out->fd = fd;
+		fd = -1;
+	}
 	return ERR_NONE;
 }
 
@@ -242,42 +214,102 @@ segment_fini(struct segment *s)
 {
 	if (s->mapped)
 		munmap((void *)(uintptr_t)s->map, s->size_bytes);
+	if (s->apart)
+		fdio_close(&s->fd);
 	memset(s, 0, sizeof(*s));
 }
 
-uint64_t
-segment_find(const struct segment *s, const struct id *id)
+enum err_code
+segment_hash(const struct segment *s, struct id *out, struct err *e)
 {
-	size_t top = top_bits(id->bytes, s->fanout_bits);
-	uint64_t low = le_get32(s->fanout + top * 4);
-	uint64_t high = le_get32(s->fanout + top * 4 + 4);
-	const uint64_t end = high;
+	return s->apart ? repo_hash_file(s->fd, s->size_bytes, out, e)
+			: hash_sha256(s->map, s->size_bytes, out, e);
+}
 
-	if (high > s->records_count || low > high)
-		return s->records_count;
+/* --- looking up ----------------------------------------------------------- */
+
+/* The records from at on; out of bounds is the caller's affair. */
+static enum err_code
+read_records(const struct segment *s, uint64_t at, uint64_t count,
+    uint8_t *bytes, struct err *e)
+{
+	const uint8_t *from = s->records + at * SEGMENT_RECORD_BYTES;
+
+	if (s->apart)
+		return fdio_pread(s->fd, bytes, count * SEGMENT_RECORD_BYTES,
+		    (uint64_t)(from - s->map), e);
+	memcpy(bytes, from, count * SEGMENT_RECORD_BYTES);
+	return ERR_NONE;
+}
+
+static bool
+read_one(const struct segment *s, uint64_t at,
+    uint8_t bytes[SEGMENT_RECORD_BYTES], _Atomic bool *failed)
+{
+	struct err e;
+
+	if (read_records(s, at, 1, bytes, &e) == ERR_NONE)
+		return true;
+	if (failed != NULL)
+		atomic_store(failed, true);
+	return false;
+}
+
+/*
+ * The first in [low, high) that is not below id.  Few ids share a fan-out
+ * entry, unless somebody wants look-ups to be slow.
+ */
+static uint64_t
+search(const struct segment *s, const struct id *id, uint64_t low,
+    uint64_t high, _Atomic bool *failed)
+{
+	uint8_t bytes[SEGMENT_RECORD_BYTES];
+
 	while (low < high) {
 		uint64_t mid = low + (high - low) / 2;
 
-		if (memcmp(s->records + mid * SEGMENT_RECORD_BYTES, id->bytes,
-			ID_BYTES) < 0)
+		if (!read_one(s, mid, bytes, failed))
+			break;
+		if (memcmp(bytes, id->bytes, ID_BYTES) < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	if (low < end &&
-	    memcmp(s->records + low * SEGMENT_RECORD_BYTES, id->bytes,
-		ID_BYTES) == 0)
-		return low;
-	return s->records_count;
+	return low;
 }
 
 bool
-segment_record(const struct segment *s, uint64_t at, struct segment_record *out)
+segment_find(const struct segment *s, const struct id *id, uint64_t *at,
+    struct segment_record *out, _Atomic bool *failed)
 {
-	if (at >= s->records_count)
+	const uint8_t *entry =
+	    s->fanout + (size_t)top_bits(id->bytes, s->fanout_bits) * 4;
+	const uint8_t *print = segment_print(id->bytes);
+	uint64_t i = le_get32(entry);
+	const uint64_t high = le_get32(entry + 4);
+
+	if (high > s->records_count || i > high)
 		return false;
-	segment_record_get(s->records + at * SEGMENT_RECORD_BYTES, out);
-	return out->pack < s->packs_count;
+	if (high - i > SEARCH_COUNT)
+		i = search(s, id, i, high, failed);
+	for (i = i < *at ? *at : i; i < high; i++) {
+		const uint8_t *has = s->prints + i * SEGMENT_PRINT_BYTES;
+		uint8_t bytes[SEGMENT_RECORD_BYTES];
+		int order;
+
+		if (has[0] != print[0] || has[1] != print[1] ||
+		    !read_one(s, i, bytes, failed))
+			continue;
+		order = memcmp(bytes, id->bytes, ID_BYTES);
+		if (order > 0)
+			break;
+		segment_record_get(bytes, out);
+		if (order < 0 || out->pack >= s->packs_count)
+			continue;
+		*at = i;
+		return true;
+	}
+	return false;
 }
 
 void
@@ -292,54 +324,141 @@ segment_pack(const struct segment *s, uint32_t ordinal,
 	out->flags = le_get64(at + 40);
 }
 
-static enum err_code
-verify_fanout(const struct segment *s, struct err *e)
-{
-	uint64_t at = 0;
+/* --- all of it ------------------------------------------------------------ */
 
-	for (size_t top = 0; top < (size_t)1 << s->fanout_bits; top++) {
-		while (at < s->records_count &&
-		    top_bits(s->records + at * SEGMENT_RECORD_BYTES,
-			s->fanout_bits) < top)
-			at++;
-		if (le_get32(s->fanout + top * 4) != at)
-			return err_set(e, ERR_CORRUPT,
-			    "fan-out entry %zu is wrong", top);
+#define SCAN_COUNT 4096 /* records at a time */
+
+void
+segment_scan_fini(struct segment_scan *scan)
+{
+	free(scan->bytes);
+	scan->bytes = NULL;
+}
+
+static enum err_code
+scan_more(struct segment_scan *scan, struct err *e)
+{
+	const struct segment *s = scan->segment;
+	uint64_t left = s->records_count - scan->next;
+
+	if (scan->bytes == NULL)
+		scan->bytes = calloc(SCAN_COUNT, SEGMENT_RECORD_BYTES);
+	if (scan->bytes == NULL)
+		return err_nomem(e);
+	scan->first = scan->next;
+	scan->count = left < SCAN_COUNT ? left : SCAN_COUNT;
+	return read_records(s, scan->first, scan->count, scan->bytes, e);
+}
+
+enum err_code
+segment_scan_next(struct segment_scan *scan, const uint8_t **record,
+    struct err *e)
+{
+	enum err_code rc;
+
+	*record = NULL;
+	if (scan->next == scan->segment->records_count)
+		return ERR_NONE;
+	if (scan->next == scan->first + scan->count) {
+		rc = scan_more(scan, e);
+		if (rc != ERR_NONE)
+			return rc;
 	}
-	if (le_get32(s->fanout + ((size_t)4 << s->fanout_bits)) !=
-	    s->records_count)
-		return err_set(e, ERR_CORRUPT,
-		    "the last fan-out entry is wrong");
+	*record =
+	    scan->bytes + (scan->next++ - scan->first) * SEGMENT_RECORD_BYTES;
 	return ERR_NONE;
+}
+
+static enum err_code
+verify_packs(const struct segment *s, struct err *e)
+{
+	if (s->map[37] != 0 || s->map[38] != 0 || s->map[39] != 0)
+		return err_set(e, ERR_CORRUPT, "has bits set in its reserve");
+	for (uint32_t i = 1; i < s->packs_count; i++) {
+		const uint8_t *at = s->packs + (size_t)i * SEGMENT_PACK_BYTES;
+
+		if (memcmp(at - SEGMENT_PACK_BYTES, at, ID_BYTES) >= 0)
+			return err_set(e, ERR_CORRUPT,
+			    "pack %u is out of order", i);
+	}
+	return ERR_NONE;
+}
+
+static bool
+makes_sense(const struct segment *s, const uint8_t *at)
+{
+	return le_get32(at + 32) < s->packs_count && le_get32(at + 44) == 0 &&
+	    at[42] >= STORE_DATA && at[42] <= STORE_RECORDS;
+}
+
+/* A record against the one before it and the columns. */
+static enum err_code
+verify_record(const struct segment *s, uint64_t i, const uint8_t *last,
+    const uint8_t *at, struct err *e)
+{
+	const char *what = NULL;
+
+	if (!makes_sense(s, at))
+		what = "makes no sense";
+	else if (i > 0 && segment_record_compare(last, at) >= 0)
+		what = "is out of order";
+	else if (memcmp(s->prints + i * SEGMENT_PRINT_BYTES, segment_print(at),
+		     SEGMENT_PRINT_BYTES) != 0)
+		what = "has another fingerprint";
+	if (what == NULL)
+		return ERR_NONE;
+	return err_set(e, ERR_CORRUPT, "record %llu %s", (unsigned long long)i,
+	    what);
+}
+
+/* Entries *top and on that should say i, up to that of its id (NULL: all). */
+static enum err_code
+verify_fanout(const struct segment *s, size_t *top, const uint8_t *id,
+    uint64_t i, struct err *e)
+{
+	const size_t last = id == NULL ? (size_t)1 << s->fanout_bits
+				       : top_bits(id, s->fanout_bits);
+
+	for (; *top <= last; ++*top)
+		if (le_get32(s->fanout + *top * 4) != i)
+			return err_set(e, ERR_CORRUPT,
+			    "fan-out entry %zu is wrong", *top);
+	return ERR_NONE;
+}
+
+static enum err_code
+verify_records(const struct segment *s, struct err *e)
+{
+	OWNED(segment_scan_fini) struct segment_scan scan = {.segment = s};
+	uint8_t last[SEGMENT_RECORD_BYTES] = {0};
+	const uint8_t *at;
+	size_t top = 0;
+	uint64_t i = 0;
+	enum err_code rc;
+
+	while (
+	    (rc = segment_scan_next(&scan, &at, e)) == ERR_NONE && at != NULL) {
+		rc = verify_record(s, i, last, at, e);
+		if (rc == ERR_NONE)
+			rc = verify_fanout(s, &top, at, i, e);
+		if (rc != ERR_NONE)
+			return rc;
+		memcpy(last, at, sizeof(last));
+		i++;
+	}
+	return rc == ERR_NONE ? verify_fanout(s, &top, NULL, i, e) : rc;
 }
 
 enum err_code
 segment_verify(const struct segment *s, struct err *e)
 {
-	const uint8_t *last = NULL;
 	const uint8_t *fill =
-	    s->fanout + (((size_t)1 << s->fanout_bits) + 1) * 4;
+	    s->prints + s->records_count * SEGMENT_PRINT_BYTES;
+	enum err_code rc = verify_packs(s, e);
 
-	if (s->map[37] != 0 || s->map[38] != 0 || s->map[39] != 0)
-		return err_set(e, ERR_CORRUPT, "has bits set in its reserve");
-	for (; fill < s->records; fill++)
+	for (; rc == ERR_NONE && fill < s->fanout; fill++)
 		if (*fill != 0)
-			return err_set(e, ERR_CORRUPT,
+			rc = err_set(e, ERR_CORRUPT,
 			    "has bits set in its padding");
-	for (uint64_t i = 0; i < s->records_count; i++) {
-		const uint8_t *at = s->records + i * SEGMENT_RECORD_BYTES;
-
-		if (le_get32(at + 32) >= s->packs_count ||
-		    le_get32(at + 44) != 0 || at[42] < STORE_DATA ||
-		    at[42] > STORE_RECORDS)
-			return err_set(e, ERR_CORRUPT,
-			    "record %llu makes no sense",
-			    (unsigned long long)i);
-		if (last != NULL && compare_records(last, at) >= 0)
-			return err_set(e, ERR_CORRUPT,
-			    "record %llu is out of order",
-			    (unsigned long long)i);
-		last = at;
-	}
-	return verify_fanout(s, e);
+	return rc == ERR_NONE ? verify_records(s, e) : rc;
 }

@@ -457,7 +457,7 @@ store_locate(struct store *st, const struct id *id, struct place *out,
 	struct index_copy c;
 	char hex[ID_HEX_BYTES];
 
-	for (unsigned nth = 0; index_find(st, id, nth, &c); nth++) {
+	for (struct index_walk w = {0}; index_next(st, id, &w, &c);) {
 		if (!index_pack_present(st, c.number))
 			continue;
 		*out = (struct place){.pack = c.number,

@@ -67,17 +67,12 @@ is_served(const struct collection *c, const struct id *id,
 
 /* A condemned pack with the only copy of something that is reached. */
 static void
-find_needed(void *ctx, const struct index_copy *copy)
+find_needed(void *ctx, const struct id *id, const struct index_copy *copy)
 {
 	struct collection *c = ctx;
-	struct index_copy again;
-	struct id id;
 
-	if (!is_condemned(c, copy->number) ||
-	    !mark_is_live(&c->mark, copy->ordinal) ||
-	    !index_record(c->store, copy->ordinal, &id, &again))
-		return;
-	if (!is_served(c, &id, copy))
+	if (is_condemned(c, copy->number) &&
+	    mark_is_live(&c->mark, copy->ordinal) && !is_served(c, id, copy))
 		c->fates[copy->number] = FATE_REVIVED;
 }
 
@@ -91,10 +86,10 @@ prove_going(struct collection *c)
 			c->fates[n] = FATE_REVIVED;
 }
 
-void
-verdict_reconsider(struct collection *c)
+enum err_code
+verdict_reconsider(struct collection *c, struct err *e)
 {
-	index_scan(c->store, find_needed, c);
+	return index_scan(c->store, find_needed, c, e);
 }
 
 /* Condemned before: may it go by now? */
@@ -132,7 +127,9 @@ judge_packs(struct collection *c, struct err *e)
 	for (uint32_t n = 0; n < count; n++)
 		if (collect_condemned(c, &index_pack(st, n)->name) != NULL)
 			c->fates[n] = FATE_WAITS;
-	index_scan(st, find_needed, c);
+	rc = index_scan(st, find_needed, c, e);
+	if (rc != ERR_NONE)
+		return rc;
 	for (uint32_t n = 0; n < count; n++) {
 		const struct index_pack *ip = index_pack(st, n);
 
@@ -352,5 +349,5 @@ verdict_spare_bases(struct collection *c, struct err *e)
 		if (rc != ERR_NONE)
 			return rc;
 	}
-	return rc;
+	return index_was_readable(c->store, e);
 }

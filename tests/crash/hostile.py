@@ -151,13 +151,16 @@ class Forger:
     def segment(self):
         name = self.rng.choice([n for n in self.names("index") if "MANIFEST" not in n])
         data = self.read(name)
-        packs, bits = struct.unpack_from("<IB", data, 32)
-        fan = 48 + 48 * packs
-        records = (fan + 4 * ((1 << bits) + 1) + 15) // 16 * 16
+        packs, bits, count = struct.unpack_from("<IB3xQ", data, 32)
+        records = 48 + 48 * packs
+        prints = records + 48 * count
+        fan = (prints + 2 * count + 3) // 4 * 4
         fields = [(32, 4), (36, 1), (40, 8), (80, 8), (88, 8), (fan, 4),
                   (fan + 4, 4), (fan + 4 * (1 << bits), 4)]
-        for r in range(records, len(data) - 47, 48)[:40]:
-            fields += [(r + 32, 4), (r + 36, 4), (r + 40, 2), (r + 42, 1), (r + 43, 1)]
+        for i in range(count)[:40]:
+            r = records + 48 * i
+            fields += [(prints + 2 * i, 2), (r + 32, 4), (r + 36, 4),
+                       (r + 40, 2), (r + 42, 1), (r + 43, 1)]
         self.change(data, [f for f in fields if f[0] + f[1] <= len(data)], len(data))
         self.renamed_segment(name, data)
 

@@ -113,7 +113,24 @@ __wrap_source_open(struct source_item *item, struct source_file **out,
 	return ERR_NONE;
 }
 
+#define WORDS_COUNT 4096
+#define WORD_BYTES  8
+
 /* Words, so that it compresses as text does. */
+static char words[WORDS_COUNT][WORD_BYTES];
+
+static void
+make_words(void)
+{
+	for (uint64_t word = 0; word < WORDS_COUNT; word++) {
+		char text[WORD_BYTES + 1];
+
+		snprintf(text, sizeof(text), "%07llx ",
+		    (unsigned long long)(mixed(word) & 0xfffffff));
+		memcpy(words[word], text, WORD_BYTES);
+	}
+}
+
 enum err_code __wrap_source_read(struct source_file *f, void *bytes,
     size_t size_bytes, struct source_run *run, struct err *e);
 enum err_code
@@ -127,14 +144,12 @@ __wrap_source_read(struct source_file *f, void *bytes, size_t size_bytes,
 	(void)e;
 	run->offset_bytes = f->at;
 	run->len_bytes = n;
-	for (size_t i = 0; i < n; i += 8) {
-		const uint64_t word = mixed(f->number * 131 + f->at + i) % 4096;
-		char text[24];
+	for (size_t i = 0; i < n; i += WORD_BYTES) {
+		const size_t left_here = n - i;
+		const uint64_t word = mixed(f->number * 131 + f->at + i);
 
-		snprintf(text, sizeof(text), "%07llx",
-		    (unsigned long long)(mixed(word) & 0xfffffff));
-		text[7] = ' ';
-		memcpy(at + i, text, n - i < 8 ? n - i : 8);
+		memcpy(at + i, words[word % WORDS_COUNT],
+		    left_here < WORD_BYTES ? left_here : WORD_BYTES);
 	}
 	f->at += n;
 	return ERR_NONE;
@@ -214,6 +229,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 	files_count = strtoull(argv[2], NULL, 10);
+	make_words();
 	snprintf(path, sizeof(path), "%s/repository", argv[1]);
 	snprintf(state, sizeof(state), "%s/state", argv[1]);
 	if (keyring_new_family(&k, &escrow, &e) != ERR_NONE ||

@@ -42,7 +42,7 @@ for which in repository-v2; do
 	expect 0 "$which: and all opens" "$B" -r $which check --open
 done
 
-for kind in format pack; do
+for kind in format pack segment; do
 	rm -rf older
 	cp -a $which older
 	cp $which.key older.key

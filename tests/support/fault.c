@@ -308,6 +308,14 @@ __wrap_pread(int fd, void *bytes, size_t len, off_t at)
 	return fault_reading() ? -1 : __real_pread(fd, bytes, len, at);
 }
 
+ssize_t __real_pwrite(int fd, const void *bytes, size_t len, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t at);
+ssize_t
+__wrap_pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+	return fault_deep() ? -1 : __real_pwrite(fd, bytes, len, at);
+}
+
 int __real_openat(int fd, const char *name, int flags, ...);
 int __wrap_openat(int fd, const char *name, int flags, ...);
 int

@@ -6,6 +6,7 @@ hashes, footers, frames, marks, the index and what it says of the packs,
 snapshots and points as far as they are in the clear.  Prints what is wrong, a
 line each with the file's name first, and exits 1; else says what it read.
 """
+import bisect
 import hashlib
 import os
 import re
@@ -16,7 +17,7 @@ MAGIC = b"Bascule\n"
 KIND = {"format": 1, "pack": 2, "segment": 3, "manifest": 4, "snapshot": 5,
         "point": 6, "hold": 9, "pin": 11, "condemned": 12, "clock": 13,
         "ages": 14}
-VERSION = {"format": 2, "pack": 2}  # of the others 1
+VERSION = {"format": 2, "pack": 2, "segment": 2}  # of the others 1
 BLOCK = 65536
 
 
@@ -197,18 +198,23 @@ def read_segment(repo, path, name):
     named_by_hash(data, name)
     r = repo.head(data, "segment")
     packs, bits = r.u(4), r.u(1)
-    want(bits <= 16 and r.take(3) == bytes(3), "its fan-out")
+    want(r.take(3) == bytes(3), "its reserve")
     count = r.u(8)
+    want(bits == min(24, next(f for f in range(64) if count >> f <= 16)),
+         "its fan-out")
     rows = [(r.take(32).hex(), r.u(8), r.u(8)) for _ in range(packs)]
-    fan = [r.u(4) for _ in range((1 << bits) + 1)]
-    want(not any(r.take(-r.at % 16)), "its padding")
+    want(all(a[0] < b[0] for a, b in zip(rows, rows[1:])), "its packs' order")
     records = [struct.unpack("<32sIIHBBI", r.take(48)) for _ in range(count)]
+    want(r.take(2 * count) == b"".join(rec[0][4:6] for rec in records),
+         "its fingerprints")
+    want(not any(r.take(-r.at % 4)), "its padding")
+    fan = [r.u(4) for _ in range((1 << bits) + 1)]
     r.end()
     keys = [(rec[0], rec[1], rec[2]) for rec in records]
     want(keys == sorted(keys), "its order")
     tops = [int.from_bytes(k[0][:4], "big") >> (32 - bits) if bits else 0
             for k in keys]
-    want(fan == [sum(t < i for t in tops) for i in range((1 << bits) + 1)],
+    want(fan == [bisect.bisect_left(tops, i) for i in range((1 << bits) + 1)],
          "its fan-out table")
     for pack, size, flags in rows:
         if pack in repo.removed:

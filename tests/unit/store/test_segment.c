@@ -53,7 +53,7 @@ build(struct buf *out, size_t count, bool twice)
 
 START_TEST(every_record_is_found_and_nothing_else)
 {
-	static const size_t counts[] = {0, 1, 7, 100, 5000};
+	static const size_t counts[] = {0, 1, 7, 100, 5000, 30000};
 
 	for (size_t c = 0; c < COUNT_OF(counts); c++) {
 		OWNED(buf_fini) struct buf b = {0};
@@ -68,8 +68,8 @@ START_TEST(every_record_is_found_and_nothing_else)
 		ck_assert_int_eq(segment_verify(&s, &e), ERR_NONE);
 		for (size_t i = 0; i < counts[c] + 50; i++) {
 			struct id id = name(100 + i);
-			bool there =
-			    segment_record(&s, segment_find(&s, &id), &r);
+			uint64_t at = 0;
+			bool there = segment_find(&s, &id, &at, &r, NULL);
 
 			if (there != (i < counts[c]) ||
 			    (there && (!id_equal(&r.id, &id) || r.frame != i)))
@@ -86,17 +86,20 @@ START_TEST(an_id_may_have_several_records_but_each_once)
 	struct segment_record r;
 	struct id id = name(104);
 	struct err e = {0};
-	uint64_t at;
+	uint64_t at = 0;
 
 	build(&b, 20, true);
 	ck_assert_int_eq(segment_parse(&s, b.bytes, b.len_bytes, family, &e),
 	    ERR_NONE);
-	at = segment_find(&s, &id);
-	ck_assert(segment_record(&s, at, &r) && id_equal(&r.id, &id));
+	ck_assert(segment_find(&s, &id, &at, &r, NULL));
+	ck_assert(id_equal(&r.id, &id));
 	ck_assert_uint_eq(r.pack, 0);
-	ck_assert(segment_record(&s, at + 1, &r) && id_equal(&r.id, &id));
+	at++;
+	ck_assert(segment_find(&s, &id, &at, &r, NULL));
+	ck_assert(id_equal(&r.id, &id));
 	ck_assert_uint_eq(r.pack, 1);
-	ck_assert(!segment_record(&s, at + 2, &r) || !id_equal(&r.id, &id));
+	at++;
+	ck_assert(!segment_find(&s, &id, &at, &r, NULL));
 }
 END_TEST
 
@@ -121,12 +124,65 @@ START_TEST(any_cut_or_changed_segment_stays_in_bounds)
 			for (size_t k = 0; k < 60; k++) {
 				struct id id = name(100 + k);
 				struct segment_record r;
+				uint64_t at = 0;
 
 				/* ASan looks */
-				(void)segment_record(&s, segment_find(&s, &id),
-				    &r);
+				(void)segment_find(&s, &id, &at, &r, NULL);
 			}
 		b.bytes[i] ^= 0xff;
+	}
+}
+END_TEST
+
+START_TEST(a_changed_column_is_damage)
+{
+	static const size_t counts[] = {1, 60, 1001};
+
+	for (size_t c = 0; c < COUNT_OF(counts); c++) {
+		OWNED(buf_fini) struct buf b = {0};
+		struct segment s;
+		struct err e = {0};
+
+		build(&b, counts[c], false);
+		ck_assert_int_eq(segment_parse(&s, b.bytes, b.len_bytes, family,
+				     &e),
+		    ERR_NONE);
+		for (size_t i = (size_t)(s.prints - b.bytes); i < b.len_bytes;
+		     i++) {
+			b.bytes[i] ^= 1;
+			if (segment_verify(&s, &e) != ERR_CORRUPT)
+				ck_abort_msg("byte %zu may be changed", i);
+			b.bytes[i] ^= 1;
+		}
+		ck_assert_int_eq(segment_verify(&s, &e), ERR_NONE);
+	}
+}
+END_TEST
+
+/* What a forger does to make look-ups slow makes none of them wrong. */
+START_TEST(a_wide_fan_out_entry_is_searched)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	struct segment s;
+	struct segment_record r;
+	struct err e = {0};
+
+	build(&b, 5000, true);
+	ck_assert_int_eq(segment_parse(&s, b.bytes, b.len_bytes, family, &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(s.fanout_bits, 10);
+	for (size_t top = 0; top <= (size_t)1 << s.fanout_bits; top++)
+		le_put32(b.bytes + (s.fanout - b.bytes) + top * 4,
+		    top % 2 == 0 ? 0 : 10000);
+	for (size_t i = 0; i < 5000; i++) {
+		struct id id = name(100 + i);
+		unsigned found = 0;
+
+		for (uint64_t at = 0; segment_find(&s, &id, &at, &r, NULL);
+		     at++)
+			found += id_equal(&r.id, &id) && r.frame == i;
+		/* the tenth bit: from 0 to 10000, or from there to 0 */
+		ck_assert_uint_eq(found, (id.bytes[1] & 0x40) == 0 ? 2 : 0);
 	}
 }
 END_TEST
@@ -226,6 +282,8 @@ suite_store_segment(void)
 	tcase_add_test(tc, every_record_is_found_and_nothing_else);
 	tcase_add_test(tc, an_id_may_have_several_records_but_each_once);
 	tcase_add_test(tc, any_cut_or_changed_segment_stays_in_bounds);
+	tcase_add_test(tc, a_changed_column_is_damage);
+	tcase_add_test(tc, a_wide_fan_out_entry_is_searched);
 	tcase_add_test(tc, a_manifest_comes_back_and_damage_is_not_believed);
 	tcase_add_test(tc, a_newer_format_is_too_new_only_when_it_is_whole);
 	suite_add_tcase(s, tc);
