@@ -1,6 +1,7 @@
 /* The kinds of jobs, and what follows from them. */
 
 #include "daemon.h"
+#include "lastcommon.h"
 
 #include <string.h>
 
@@ -371,6 +372,7 @@ verify_event(struct job *j, const char *type, struct wire_value *ev)
 struct keeping {
 	struct wire_value *verified, *held;
 	size_t verified_count, held_count;
+	struct lastcommon common;
 };
 
 /* What retention must know of the newest of each sort. */
@@ -406,7 +408,8 @@ note_keeping(void *ctx, const struct ledger_point *p, struct err *e)
 	if (p->verified_level != NULL && *p->verified_level != '\0' &&
 	    k->verified_count++ < KEEPING_MAX)
 		add_snapshots(k->verified, p->snapshots);
-	if (p->held && k->held_count++ < KEEPING_MAX)
+	if ((p->sites != NULL && lastcommon_is(&k->common, p->sites)) ||
+	    (p->held && k->held_count++ < KEEPING_MAX))
 		add_snapshots(k->held, p->snapshots);
 	return ERR_NONE;
 }
@@ -419,7 +422,8 @@ prune_prepare(struct job *j, struct wire_value *spec, struct err *e)
 	struct ledger_point_filter f = {.service = j->service,
 	    .at_site = j->d->policy->site,
 	    .complete = true};
-	struct keeping k = {0};
+	struct keeping k = {
+	    .common = {j->d->policy, j->d->policy->site, {false}}};
 	enum err_code rc = wire_new_list(&verified, e);
 
 	if (rc == ERR_NONE)

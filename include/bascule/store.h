@@ -784,13 +784,6 @@ void hold_list_fini(struct hold_list *list);
 /* ERR_NOTFOUND. */
 enum err_code hold_release(struct store *st, const struct id *id,
     struct err *e) MUST_CHECK;
-/*
- * Place h, then release the others with its why, service and label: a cursor
- * moves on.
- */
-enum err_code hold_move(struct store *st, struct hold *h,
-    struct err *e) MUST_CHECK;
-
 /* --- What snapshots take --------------------------------------------------- */
 
 struct usage_options {

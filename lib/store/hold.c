@@ -155,29 +155,3 @@ hold_release(struct store *st, const struct id *id, struct err *e)
 		    st->path);
 	return release(st, id, e);
 }
-
-static bool
-is_the_same(const struct hold *a, const struct hold *b)
-{
-	return a->why == b->why && strcmp(a->service, b->service) == 0 &&
-	    strcmp(a->label, b->label) == 0;
-}
-
-enum err_code
-hold_move(struct store *st, struct hold *h, struct err *e)
-{
-	OWNED(hold_list_fini) struct hold_list list = {0};
-	enum err_code rc = hold_place(st, h, e);
-
-	if (rc == ERR_NONE)
-		rc = hold_list(&list, st, e);
-	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++) {
-		const struct hold *old = &list.holds[i];
-
-		if (!id_equal(&old->id, &h->id) && is_the_same(old, h))
-			rc = release(st, &old->id, e);
-		if (rc == ERR_NOTFOUND)
-			rc = ERR_NONE;
-	}
-	return rc;
-}

@@ -8,7 +8,7 @@ unset SSH_AUTH_SOCK
 MOST=${MOST:-5} SEED=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
 echo "# MOST=$MOST SEED=$SEED"
 campaign states.py --most "$MOST" --seed "$SEED" \
-    --acts pin,first,changed,merge,forget,condemn,free,heal-pack,heal-index,heal-format
+    --acts pin,first,changed,merge,forget,condemn,free,heal-pack,heal-index,heal-format,rotate,recipient
 if sshd_start "$PWD/ssh"; then
 	campaign states.py --most "$MOST" --seed "$SEED" --acts serve --ssh "$PWD/ssh"
 	sshd_stop "$PWD/ssh"

@@ -160,16 +160,38 @@ __wrap_write(int fd, const void *bytes, size_t len)
 	return fault_now() ? -1 : __real_write(fd, bytes, len);
 }
 
+static fault_listener *listener;
+
+void
+fault_listen(fault_listener *fn)
+{
+	listener = fn;
+}
+
+/* What the listener makes of it; true: it is to fail. */
+static bool
+is_stopped(const char *call, int fd, const char *name)
+{
+	int num = listener == NULL ? 0 : listener(call, fd, name);
+
+	if (num != 0)
+		errno = num;
+	return num != 0;
+}
+
 int
 __wrap_fsync(int fd)
 {
-	return fault_now() ? -1 : __real_fsync(fd);
+	return fault_now() || is_stopped("fsync", fd, "") ? -1
+							  : __real_fsync(fd);
 }
 
 int
 __wrap_renameat(int ofd, const char *o, int nfd, const char *n)
 {
-	return fault_now() ? -1 : __real_renameat(ofd, o, nfd, n);
+	return fault_now() || is_stopped("renameat", nfd, n)
+	    ? -1
+	    : __real_renameat(ofd, o, nfd, n);
 }
 
 void *
@@ -346,7 +368,9 @@ int __wrap_unlinkat(int fd, const char *name, int flags);
 int
 __wrap_unlinkat(int fd, const char *name, int flags)
 {
-	return fault_deep() ? -1 : __real_unlinkat(fd, name, flags);
+	return fault_deep() || is_stopped("unlinkat", fd, name)
+	    ? -1
+	    : __real_unlinkat(fd, name, flags);
 }
 
 int __real_syncfs(int fd);

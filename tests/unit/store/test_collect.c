@@ -488,6 +488,7 @@ START_TEST(what_is_held_stays_until_it_is_released)
 	    .label = "southwark",
 	    .reason = "the copy at southwark has it",
 	    .snapshots_count = 1};
+	struct id before;
 	struct err e = {0};
 
 	st = repo_open(&r, STORE_WRITE);
@@ -495,9 +496,11 @@ START_TEST(what_is_held_stays_until_it_is_released)
 	must(hold_place(st, &h, &e), &e);
 	ck_assert_int_eq(forget(&first, &e), ERR_REFUSED);
 	ck_assert_ptr_nonnull(strstr(e.text, "southwark"));
-	/* A cursor moves on. */
+	/* A cursor moves on: first the next is held, then that is let go. */
+	before = h.id;
 	h.snapshots[0] = second;
-	must(hold_move(st, &h, &e), &e);
+	must(hold_place(st, &h, &e), &e);
+	must(hold_release(st, &before, &e), &e);
 	must(hold_list(&list, st, &e), &e);
 	ck_assert_uint_eq(list.count, 1);
 	ck_assert(id_equal(&list.holds[0].snapshots[0], &second));
@@ -831,6 +834,69 @@ START_TEST(any_failing_call_loses_nothing_that_is_kept)
 }
 END_TEST
 
+static bool is_renamed, is_flushed;
+static size_t unlinked_count;
+
+static bool
+is_index(int fd)
+{
+	char link[40], path[200];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len < 0 ? 0 : len] = '\0';
+	return len > 6 && strcmp(path + len - 6, "/index") == 0;
+}
+
+/* MANIFEST gets its name, and then the machine cannot say that it is kept. */
+static int
+lose_the_list(const char *call, int fd, const char *name)
+{
+	if (strcmp(call, "renameat") == 0)
+		is_renamed |= strcmp(name, "MANIFEST") == 0;
+	return is_renamed && strcmp(call, "fsync") == 0 && is_index(fd) ? EIO
+									: 0;
+}
+
+/* P1: no pack goes before the list without it is on the disk. */
+static int
+watch_the_list(const char *call, int fd, const char *name)
+{
+	if (strcmp(call, "fsync") == 0)
+		is_flushed |= is_index(fd);
+	if (strcmp(call, "unlinkat") == 0 &&
+	    strlen(name) == PACK_PATH_BYTES - 1) {
+		unlinked_count++;
+		ck_assert(is_flushed);
+	}
+	return 0;
+}
+
+START_TEST(what_another_collection_took_off_the_list_goes_when_that_is_durable)
+{
+	struct id gone;
+	struct collect_tally t;
+	struct err e = {0};
+
+	(void)back_up(1, 6);
+	gone = back_up(1000, 6);
+	must(forget(&gone, &e), &e);
+	is_renamed = is_flushed = false;
+	unlinked_count = 0;
+	fault_listen(lose_the_list);
+	ck_assert_int_eq(collect(0, 100000, &t, &e), ERR_IO);
+	fault_listen(NULL);
+	ck_assert(is_renamed);
+	fault_listen(watch_the_list);
+	t = collected(0);
+	fault_listen(NULL);
+	ck_assert_uint_gt(unlinked_count, 0);
+	ck_assert_uint_eq(t.freed_count, unlinked_count);
+	must_hold(1, 6);
+}
+END_TEST
+
 START_TEST(a_failing_forget_leaves_no_point_without_its_snapshot)
 {
 	bool done = false;
@@ -1073,6 +1139,8 @@ suite_store_collect(void)
 	tcase_add_test(tc, a_pack_does_not_go_for_a_copy_that_cannot_be_read);
 	tcase_add_test(tc, a_repacking_that_died_leaves_one_copy_in_the_end);
 	tcase_add_test(tc, any_failing_call_loses_nothing_that_is_kept);
+	tcase_add_test(tc,
+	    what_another_collection_took_off_the_list_goes_when_that_is_durable);
 	tcase_add_test(tc,
 	    a_failing_forget_leaves_no_point_without_its_snapshot);
 	tcase_add_test(tc, age_is_never_more_than_the_time_that_passed);
