@@ -203,6 +203,8 @@ run(struct cli *cli)
 	struct search s = {.cli = cli, .pattern = cli->operands[0]};
 	int status;
 
+	if (*s.pattern == '\0')
+		return cli_wrong_use(cli, "an empty pattern matches nothing");
 	if (cli->operands_count > 1 && cli_has(cli, "service"))
 		return cli_wrong_use(cli, "a snapshot or --service, not both");
 	status = cli_repository_open(cli, STORE_READ, CLI_KEYS_NEEDED, &repo);

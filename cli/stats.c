@@ -266,13 +266,19 @@ say(struct stats *s)
 
 	if (s->cli->json)
 		return print_json(s);
+	if (s->groups_count == 0) {
+		fprintf(stderr, "bascule: there are no snapshots%s%s\n",
+		    cli_has(s->cli, "service") ? " of " : "",
+		    cli_has(s->cli, "service") ? cli_value(s->cli, "service")
+					       : "");
+		return EXITCODE_DONE;
+	}
 	if (print_services(s, &e) != ERR_NONE ||
 	    (cli_has(s->cli, "snapshots") &&
 		print_snapshots(s, &e) != ERR_NONE))
 		return cli_fail(s->cli, &e);
-	if (s->groups_count > 0)
-		printf("\nthe repository's packs: %s\n",
-		    cli_size(s->cli, s->all.tally.packs_bytes, packs));
+	printf("\nthe repository's packs: %s\n",
+	    cli_size(s->cli, s->all.tally.packs_bytes, packs));
 	return EXITCODE_DONE;
 }
 

@@ -75,6 +75,8 @@ holds '... exactly' sh -c 'python3 "$1" --path-b64 "$2" <.out' - \
     "$TOOLS/json_lines.py" "$PWD/src/$(printf 'raw-\377')"
 expect 0 'nothing' "$B" -r repo find 'no such thing'
 says 'nothing matches'
+expect 2 'an empty pattern' "$B" -r repo find ''
+expect 1 'below what is not there' "$B" -r repo find '*' latest:/none
 
 # stats: random bytes are there once, whatever refers to them.
 cp src/noise src/copy
@@ -82,6 +84,10 @@ expect 0 'a third backup' "$B" -r repo backup src
 expect 0 'a second service' "$B" -r repo backup --service other src/zeros
 expect 0 'stats' "$B" -r repo stats --snapshots
 says '^local  *3 ' '^other  *1 ' '^all  *4 '
+expect 0 'stats of a service that is not there' "$B" -r repo stats --service none
+says 'no snapshots of none'
+expect 0 'stats in exact bytes' "$B" -r repo --bytes stats --service other
+says '^other  *1  *300000 '
 expect 0 'stats in JSON' "$B" -r repo --json stats
 python3 - <<'END' >.checked 2>&1 && ok '... adds up' || { not_ok '... adds up'; cat .checked; }
 import json
