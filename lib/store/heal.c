@@ -1,4 +1,5 @@
 #include "heal.h"
+#include "index.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +62,17 @@ heal_lock(struct heal *h, struct err *e)
 	if (rc == ERR_NONE)
 		held = NULL; /* the caller ends it */
 	return rc;
+}
+
+enum err_code
+heal_refresh(struct heal *h, struct err *e)
+{
+	enum err_code rc = store_refresh(h->store, e);
+
+	if (rc != ERR_NONE || index_damage(h->store) == NULL)
+		return rc;
+	*e = *index_damage(h->store);
+	return e->code;
 }
 
 /* How a file gets its name in bad/. */

@@ -26,6 +26,12 @@ void heal_done(struct heal *h, const char *object, const char *fmt, ...)
 enum err_code heal_lock(struct heal *h, struct err *e) MUST_CHECK;
 
 /*
+ * store_refresh once heal_index has been: what cannot be read of the index now
+ * may pass, and what it holds is not lost.  Nothing is taken away for it.
+ */
+enum err_code heal_refresh(struct heal *h, struct err *e) MUST_CHECK;
+
+/*
  * Out of the way, durably: dirfd's name into bad/ under `as` (with a number
  * behind it when that is taken).  One that is gone is no failure.
  */

@@ -279,9 +279,17 @@ add_pack(struct rebuild *b, const struct id *name, bool known, bool foreign,
 		rc = pack_footer_load(&f, &pk, e);
 	if (rc == ERR_NONE)
 		rc = pack_check_heads(&pk, &f, st->family, e);
-	if (rc == ERR_CORRUPT || rc == ERR_IO || rc == ERR_NOTFOUND ||
+	if (rc == ERR_CORRUPT || rc == ERR_NOTFOUND ||
 	    (rc == ERR_NONE && f.frames_count == 0))
 		return ERR_NONE; /* it will be found damaged */
+	/* It may pass; what is left out now nobody looks for any more. */
+	if (rc == ERR_IO) {
+		err_wrap(e, "'%s/packs'", st->path);
+		return err_hint(e,
+		    "if it can never be read again, move '%s' away and heal "
+		    "again: what only it held is lost then",
+		    path);
+	}
 	if (rc != ERR_NONE)
 		return rc;
 	if (b->packs_count == b->packs_room) {

@@ -299,11 +299,11 @@ heal_pack(struct heal *h, const struct id *name, struct err *e)
 	}
 	rc = rc == ERR_NONE ? rescue(&s, name, e) : ERR_NONE;
 	if (rc == ERR_NONE)
-		rc = store_refresh(h->store, e);
+		rc = heal_refresh(h, e);
 	if (rc == ERR_NONE && !s.renewed)
 		rc = remove_pack(h, name, e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "healing %s", object);
 	tell(&s, object);
-	return store_refresh(h->store, e);
+	return heal_refresh(h, e);
 }

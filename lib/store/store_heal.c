@@ -150,7 +150,7 @@ heal_all(struct heal *h, struct err *e)
 	if (rc == ERR_NONE)
 		rc = heal_index(h, e);
 	if (rc == ERR_NONE)
-		rc = store_refresh(st, e);
+		rc = heal_refresh(h, e);
 	if (rc == ERR_NONE)
 		rc = heal_packs(h, e);
 	/* What it comes to: is anything that is named still missing? */

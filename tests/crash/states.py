@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""states.py BASCULE SHIM WORK [--acts A,B] [--most N]
+"""states.py BASCULE SHIM WORK [--acts A,B] [--most N] [--part K/N]
 
 What a power cut can leave.  The shim records what an act does to the files of a
 repository; at each flush, at what is said to the caller and at the end this
@@ -18,7 +18,7 @@ import argparse
 import os
 import shutil
 
-from ground import Ground
+from ground import Ground, part
 
 THOROUGH_EVERY = 6
 
@@ -197,7 +197,7 @@ def states_of(base, log, act):
     return list(seen.values())
 
 
-def campaign(ground, act, most):
+def campaign(ground, act, most, which):
     folder, repo, state = ground.fresh(act, act.name)
     os.makedirs(repo, exist_ok=True)
     base, log = as_it_is(repo), f"{folder}/log"
@@ -206,7 +206,7 @@ def campaign(ground, act, most):
     if done.returncode not in act.ends:
         ground.result(f"ended with {done.returncode}: {done.stdout}", act.name)
         return
-    states = states_of(base, log, act)
+    states = part(states_of(base, log, act), which)
     chosen = states if most == 0 else ground.rng.sample(states, min(most, len(states)))
     if states[-1] not in chosen:
         chosen.append(states[-1])  # what is flushed when it is over
@@ -235,13 +235,14 @@ def main():
         p.add_argument(name)
     p.add_argument("--acts", default="first,changed,merge")
     p.add_argument("--most", type=int, default=0)
+    p.add_argument("--part", default="1/1", help="K/N: every Nth from the Kth")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--ssh")
     args = p.parse_args()
     ground = Ground(args.bascule, args.shim, os.path.abspath(args.work), args.seed,
                     args.ssh)
     for act in ground.acts(args.acts.split(",")):
-        campaign(ground, act, args.most)
+        campaign(ground, act, args.most, args.part)
     ground.end()
 
 
