@@ -193,7 +193,7 @@ GROUP(holder_group, "holder", policy_holder, holder_settings,
 
 static const struct policy_setting escrow_settings[] = {
     {"threshold", TYPE_COUNT, AT(policy_escrow, threshold), .fallback = "2",
-	.min = 2, .max = 255, .help = "so many shares open the key",
+	.min = 2, .max = 16, .help = "so many shares open the key",
 	.example = "2"},
     {"holders", LIST(policy_escrow, holders, holder_count, holder_group),
 	.help = "who keeps a share; no failure domain may hold what is needed, "
