@@ -1,7 +1,7 @@
 #!/bin/sh
 # huge.sh PROGRAM: FILES files (ten million) backed up within LIMIT_MIB (256) of
 # memory, page cache and all, where a control group can be had.
-# DIR is where the repository goes: some 3 GB for ten million.
+# DIR is where repository and state go: some 4 GB for ten million.
 set -u
 program=$1
 FILES=${FILES:-10000000} LIMIT_MIB=${LIMIT_MIB:-256}
