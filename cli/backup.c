@@ -11,6 +11,7 @@
 #include <bascule/job.h>
 #include <bascule/wire.h>
 
+#include "made.h"
 #include "repository.h"
 #include "watch.h"
 
@@ -199,21 +200,6 @@ take_delta_cache(struct capture_options *opt, const char *text, struct err *e)
 	return rc;
 }
 
-static enum err_code
-take_tags(const struct cli *cli, struct request *r, struct err *e)
-{
-	const char *tag;
-
-	while ((tag = cli_value_nth(cli, "tag", r->opt.tags_count)) != NULL) {
-		if (r->opt.tags_count == SNAPSHOT_TAGS_MAX)
-			return err_set(e, ERR_INPUT, "over %d tags",
-			    SNAPSHOT_TAGS_MAX);
-		r->tags[r->opt.tags_count++] = tag;
-	}
-	r->opt.tags = r->tags;
-	return ERR_NONE;
-}
-
 /* The dataset's name: as given, else the first path (or the program). */
 static enum err_code
 take_dataset(const struct cli *cli, struct request *r, struct err *e)
@@ -236,13 +222,7 @@ take_dataset(const struct cli *cli, struct request *r, struct err *e)
 		rc = text_escape(&r->dataset, first, len, e);
 	}
 	r->opt.dataset = buf_text(&r->dataset);
-	if (rc == ERR_NONE &&
-	    (r->dataset.len_bytes == 0 ||
-		r->dataset.len_bytes >= STORE_DATASET_BYTES))
-		return err_set(e, ERR_INPUT,
-		    "a dataset's name has 1 to %d bytes; give --dataset",
-		    STORE_DATASET_BYTES - 1);
-	return rc;
+	return rc == ERR_NONE ? cli_made_dataset(&r->dataset, e) : rc;
 }
 
 static enum err_code
@@ -271,7 +251,8 @@ take_all(const struct cli *cli, struct request *r, struct err *e)
 	if (rc == ERR_NONE)
 		rc = take_delta_cache(opt, cli_value(cli, "delta-cache"), e);
 	if (rc == ERR_NONE)
-		rc = take_tags(cli, r, e);
+		rc = cli_made_tags(cli, r->tags, &opt->tags_count, e);
+	opt->tags = r->tags;
 	if (rc == ERR_NONE)
 		rc = take_dataset(cli, r, e);
 	if (rc == ERR_NONE)
@@ -298,43 +279,31 @@ say(struct cli *cli, const struct capture_options *opt,
     const struct capture_result *r)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
-	char hex[TEXT_HEX_BYTES(ID_BYTES)], size[32], fresh[32], stored[32],
-	    took[TEXT_UNIT_BYTES];
+	const struct cli_made m = {.would = "would back up",
+	    .service = opt->service,
+	    .dataset = opt->dataset,
+	    .dry_run = opt->dry_run,
+	    .snapshot = r->snapshot,
+	    .files_count = r->files_count,
+	    .dirs_count = r->dirs_count,
+	    .others_count = r->others_count,
+	    .bytes = r->bytes,
+	    .new_bytes = r->new_bytes,
+	    .stored_bytes = r->stored_bytes,
+	    .problems_count = r->problems_count,
+	    .took_ns = r->took_ns};
 	struct err e;
 
-	text_hex(r->snapshot.bytes, ID_BYTES, hex);
 	if (!cli->json) {
-		printf("%s %s: %llu files, %s, %s new, %s stored, %s%s\n",
-		    opt->dry_run ? "would back up" : "snapshot",
-		    opt->dry_run ? opt->dataset : hex,
-		    (unsigned long long)r->files_count,
-		    cli_size(cli, r->bytes, size),
-		    cli_size(cli, r->new_bytes, fresh),
-		    cli_size(cli, r->stored_bytes, stored),
-		    text_duration(r->took_ns, took),
-		    r->problems_count > 0 ? "; partial" : "");
+		cli_made_print(cli, &m);
 		if (r->undiffed_bytes >= UNDIFFED_TOLD_BYTES)
 			say_undiffed(cli, r);
 		return EXITCODE_DONE;
 	}
-	if (wire_new(&v, "summary", &e) != ERR_NONE)
+	if (cli_made_new(&v, &m, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
-	if (opt->dry_run)
-		wire_add_bool(v, "dry_run", true);
-	else
-		wire_add_text(v, "snapshot", hex);
-	wire_add_text(v, "service", opt->service);
-	wire_add_text(v, "dataset", opt->dataset);
-	wire_add_uint(v, "files", r->files_count);
-	wire_add_uint(v, "directories", r->dirs_count);
-	wire_add_uint(v, "others", r->others_count);
 	wire_add_uint(v, "unchanged", r->unchanged_count);
-	wire_add_uint(v, "bytes", r->bytes);
-	wire_add_uint(v, "new_bytes", r->new_bytes);
-	wire_add_uint(v, "stored_bytes", r->stored_bytes);
 	wire_add_uint(v, "undiffed_bytes", r->undiffed_bytes);
-	wire_add_uint(v, "problems", r->problems_count);
-	wire_add_seconds(v, "seconds", r->took_ns);
 	return cli_line(cli, &v);
 }
 

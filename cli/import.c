@@ -12,6 +12,7 @@
 #include <bascule/job.h>
 #include <bascule/wire.h>
 
+#include "made.h"
 #include "repository.h"
 #include "watch.h"
 
@@ -45,13 +46,7 @@ take_names(const struct cli *cli, struct request *r, struct err *e)
 	rc = dataset != NULL ? buf_add_text(&r->dataset, dataset, e)
 			     : text_escape(&r->dataset, name, strlen(name), e);
 	r->opt.dataset = buf_text(&r->dataset);
-	if (rc == ERR_NONE &&
-	    (r->dataset.len_bytes == 0 ||
-		r->dataset.len_bytes >= STORE_DATASET_BYTES))
-		return err_set(e, ERR_INPUT,
-		    "a dataset's name has 1 to %d bytes; give --dataset",
-		    STORE_DATASET_BYTES - 1);
-	return rc;
+	return rc == ERR_NONE ? cli_made_dataset(&r->dataset, e) : rc;
 }
 
 static enum err_code
@@ -80,14 +75,9 @@ take_limits(const struct cli *cli, struct request *r, struct err *e)
 {
 	const char *size = cli_value(cli, "max-size");
 	const char *count = cli_value(cli, "max-entries");
-	const char *tag;
 
-	while ((tag = cli_value_nth(cli, "tag", r->opt.tags_count)) != NULL) {
-		if (r->opt.tags_count == SNAPSHOT_TAGS_MAX)
-			return err_set(e, ERR_INPUT, "over %d tags",
-			    SNAPSHOT_TAGS_MAX);
-		r->tags[r->opt.tags_count++] = tag;
-	}
+	if (cli_made_tags(cli, r->tags, &r->opt.tags_count, e) != ERR_NONE)
+		return e->code;
 	r->opt.tags = r->tags;
 	if (count != NULL &&
 	    (!text_parse_u64(count, UINT64_MAX, &r->opt.max_entries) ||
@@ -125,41 +115,28 @@ say(struct cli *cli, const struct import_options *opt,
     const struct import_result *r)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
-	char hex[ID_HEX_BYTES], size[32], fresh[32], stored[32],
-	    took[TEXT_UNIT_BYTES];
+	const struct cli_made m = {.would = "would import",
+	    .format = r->format,
+	    .service = opt->service,
+	    .dataset = opt->dataset,
+	    .dry_run = opt->dry_run,
+	    .snapshot = r->snapshot,
+	    .files_count = r->files_count,
+	    .dirs_count = r->dirs_count,
+	    .others_count = r->others_count,
+	    .bytes = r->bytes,
+	    .new_bytes = r->new_bytes,
+	    .stored_bytes = r->stored_bytes,
+	    .problems_count = r->problems_count,
+	    .took_ns = r->took_ns};
 	struct err e;
 
-	id_hex(&r->snapshot, hex);
 	if (!cli->json) {
-		printf("%s %s: %s, %" PRIu64 " files, %s, %s new, %s stored, "
-		       "%s%s\n",
-		    opt->dry_run ? "would import" : "snapshot",
-		    opt->dry_run ? opt->dataset : hex, r->format,
-		    r->files_count, cli_size(cli, r->bytes, size),
-		    cli_size(cli, r->new_bytes, fresh),
-		    cli_size(cli, r->stored_bytes, stored),
-		    text_duration(r->took_ns, took),
-		    r->problems_count > 0 ? "; partial" : "");
+		cli_made_print(cli, &m);
 		return EXITCODE_DONE;
 	}
-	if (wire_new(&v, "summary", &e) != ERR_NONE)
-		return cli_fail(cli, &e);
-	if (opt->dry_run)
-		wire_add_bool(v, "dry_run", true);
-	else
-		wire_add_text(v, "snapshot", hex);
-	wire_add_text(v, "format", r->format);
-	wire_add_text(v, "service", opt->service);
-	wire_add_text(v, "dataset", opt->dataset);
-	wire_add_uint(v, "files", r->files_count);
-	wire_add_uint(v, "directories", r->dirs_count);
-	wire_add_uint(v, "others", r->others_count);
-	wire_add_uint(v, "bytes", r->bytes);
-	wire_add_uint(v, "new_bytes", r->new_bytes);
-	wire_add_uint(v, "stored_bytes", r->stored_bytes);
-	wire_add_uint(v, "problems", r->problems_count);
-	wire_add_seconds(v, "seconds", r->took_ns);
-	return cli_line(cli, &v);
+	return cli_made_new(&v, &m, &e) == ERR_NONE ? cli_line(cli, &v)
+						    : cli_fail(cli, &e);
 }
 
 /* A broken archive is no wrong call, and over a limit is a guard's no. */
