@@ -281,6 +281,8 @@ restore_begin(struct restore *r, struct err *e)
 	if (rc == ERR_NONE)
 		rc = restore_plan_new(&r->later, r->shared.st, e);
 	if (rc == ERR_NONE)
+		rc = restore_clone_new(&r->shared.clones, e);
+	if (rc == ERR_NONE)
 		rc = make_tools(r, &r->own, e);
 	if (rc == ERR_NONE && !r->shared.opt->dry_run)
 		rc = make_workers(r, e);
@@ -306,6 +308,7 @@ restore_fini(struct restore *r)
 	for (unsigned i = 0; i < r->workers_count; i++)
 		end_tools(&r->tools[i]);
 	end_tools(&r->own);
+	restore_clone_free(&r->shared.clones);
 	pthread_mutex_destroy(&r->shared.names_lock);
 	restore_links_free(&r->links);
 	buf_fini(&r->own_told);

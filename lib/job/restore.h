@@ -14,6 +14,7 @@
 #include <bascule/job.h>
 
 struct restore_names;
+struct restore_clones;
 
 /* A directory that is being filled: open as long as somebody needs it. */
 struct restore_dir {
@@ -37,7 +38,9 @@ struct restore_shared {
 	uid_t uid; /* whose what we make is at first */
 	gid_t gid;
 	atomic_int fatal; /* an enum err_code: going on makes no sense */
-	pthread_mutex_t names_lock; /* of the directories' names */
+	pthread_mutex_t names_lock; /* of the directories' names, and clones */
+	struct restore_clones *clones;
+	atomic_bool cannot_clone; /* this file system has none */
 };
 
 /*
@@ -65,6 +68,7 @@ struct restore_big {
 struct restore_task {
 	struct item item;
 	struct restore_dir *dir; /* a use of it is held */
+	size_t strip_bytes;      /* of its path: what is above the target */
 	const char *link_to;     /* another name of this file, beneath top_fd */
 	int top_fd;
 	char name[PATH_NAME_MAX + 1];
@@ -148,6 +152,22 @@ enum err_code restore_pour_pieces(struct restore_pour *p,
 void restore_pour_seek(struct restore_pour *p, uint64_t offset);
 /* Are its holes those of the entry?  True of an entry without a map. */
 bool restore_pour_holes_match(int fd, const struct entry *entry);
+
+/* --- restore_clone: equal files share their blocks ----------------------------- */
+
+struct restore_clones;
+enum err_code restore_clone_new(struct restore_clones **out,
+    struct err *e) MUST_CHECK;
+void restore_clone_free(struct restore_clones **c);
+/* This file is whole: others may begin as clones of it. */
+void restore_clone_remember(struct restore_tools *t, const struct entry *entry,
+    const struct content *c, const char *beneath);
+/*
+ * Make the new, empty fd a clone of one that should be the same; it has to be
+ * compared.  False: there is none, or it cannot be done.
+ */
+bool restore_clone_try(struct restore_tools *t, const struct entry *entry,
+    const struct content *c, int top_fd, int fd);
 
 /* --- restore_names: whether names are told apart ------------------------------- */
 

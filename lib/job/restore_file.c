@@ -30,10 +30,16 @@ fill_new(struct restore_tools *t, struct restore_task *task, int fd,
 {
 	const struct entry *entry = &task->item.entry;
 	struct restore_pour p = {.tools = t, .entry = entry, .fd = fd};
+	enum err_code rc;
 
+	p.compare =
+	    restore_clone_try(t, entry, &task->item.content, task->top_fd, fd);
 	if (entry->sparse && ftruncate(fd, (off_t)entry->size_bytes) != 0)
 		return err_sys(e, "cannot set the size");
-	return restore_pour_content(&p, &task->item.content, e);
+	rc = restore_pour_content(&p, &task->item.content, e);
+	if (rc == ERR_NONE && p.compare && !p.differs)
+		atomic_fetch_add(&t->shared->cloned_count, 1);
+	return rc;
 }
 
 /* An immutable file is the snapshot's to replace: its name is in it. */
@@ -108,14 +114,18 @@ static enum err_code
 end_new(struct restore_tools *t, struct restore_task *task, int fd,
     struct err *e)
 {
+	const struct entry *entry = &task->item.entry;
 	enum err_code rc = fill_new(t, task, fd, e);
 
-	if (rc == ERR_NONE)
-		restore_tell_meta(t, fd, ARC_OPEN, &task->item.entry,
-		    task->dir->hands_down ? 0 : ARC_FRESH);
-	else
+	if (rc != ERR_NONE) {
 		(void)unlinkat(task->dir->fd, task->name, 0);
-	return rc;
+		return rc;
+	}
+	restore_clone_remember(t, entry, &task->item.content,
+	    entry->path.bytes + task->strip_bytes);
+	restore_tell_meta(t, fd, ARC_OPEN, entry,
+	    task->dir->hands_down ? 0 : ARC_FRESH);
+	return ERR_NONE;
 }
 
 /* Most files are new: one call makes them and says that they are. */

@@ -286,6 +286,8 @@ fill_task(struct restore *r, struct restore_task *task,
 
 	task->dir = restore_dir_use(parent->dir);
 	task->top_fd = r->top_fd;
+	task->strip_bytes =
+	    (size_t)(beneath(r, &it->entry) - it->entry.path.bytes);
 	snprintf(task->name, sizeof(task->name), "%s",
 	    restore_dir_name(&it->entry));
 	rc = entry_copy(&task->item.entry, &it->entry, e);

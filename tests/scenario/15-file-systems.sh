@@ -37,9 +37,20 @@ for fs in $mounted; do
 	python3 "$TOOLS/zoo.py" "$fs/zoo" >made || not_ok "a zoo on $fs"
 	sed "s/^/# $fs: /" made
 	expect 0 "a backup from $fs" "$B" -r repo backup --dataset "$fs" "$fs/zoo"
-	expect 0 "... restored onto $fs" "$B" -r repo restore \
+	expect 0 "... restored onto $fs" "$B" -r repo --json restore \
 	    "latest:$PWD/$fs/zoo" --to "$fs/back" --verify
 	same '... the same' "$fs/zoo" "$fs/back" --holes
+	cloned=$(sed -n 's/.*"cloned":\([0-9]*\).*/\1/p' .out)
+	case $fs in
+	ext4) is '... every file with blocks of its own' "$cloned" 0 ;;
+	*)	is '... equal files share theirs' "$((cloned > 0))" 1
+		sync "$fs/back/sizes/twin-1"
+		holds '... as the file system sees it' sh -c \
+		    'filefrag -v "$1" | grep -q shared' sh "$fs/back/sizes/twin-1"
+		printf Y | dd of="$fs/back/sizes/twin-1" bs=1 conv=notrunc 2>/dev/null
+		holds '... until one is written to' cmp -s "$fs/zoo/sizes/twin-2" \
+		    "$fs/back/sizes/twin-2" ;;
+	esac
 	rm -rf "$fs/back"
 done
 
