@@ -36,6 +36,7 @@ expect 0 'init' "$B" -r repo init
 for fs in $mounted; do
 	python3 "$TOOLS/zoo.py" "$fs/zoo" >made || not_ok "a zoo on $fs"
 	sed "s/^/# $fs: /" made
+	for i in 3 4 5 6 7 8; do cp "$fs/zoo/sizes/twin-1" "$fs/zoo/sizes/twin-$i"; done
 	expect 0 "a backup from $fs" "$B" -r repo backup --dataset "$fs" "$fs/zoo"
 	expect 0 "... restored onto $fs" "$B" -r repo --json restore \
 	    "latest:$PWD/$fs/zoo" --to "$fs/back" --verify
@@ -44,9 +45,9 @@ for fs in $mounted; do
 	case $fs in
 	ext4) is '... every file with blocks of its own' "$cloned" 0 ;;
 	*)	is '... equal files share theirs' "$((cloned > 0))" 1
-		sync "$fs/back/sizes/twin-1"
+		sync "$fs/back/sizes/"twin-*
 		holds '... as the file system sees it' sh -c \
-		    'filefrag -v "$1" | grep -q shared' sh "$fs/back/sizes/twin-1"
+		    'filefrag -v "$1"/twin-* | grep -q shared' sh "$fs/back/sizes"
 		printf Y | dd of="$fs/back/sizes/twin-1" bs=1 conv=notrunc 2>/dev/null
 		holds '... until one is written to' cmp -s "$fs/zoo/sizes/twin-2" \
 		    "$fs/back/sizes/twin-2" ;;
