@@ -7,7 +7,7 @@
 
 #include "fsclock.h"
 
-#define READERS_MAX 4 /* they wait for the disk more than they work */
+#define READERS_MAX 6 /* they wait for the disk more than they work */
 
 struct batch {
 	struct ahead_item items[AHEAD_ITEMS];
@@ -145,7 +145,7 @@ start(struct ahead *a, struct err *e)
 {
 	unsigned cores = pipeline_cores();
 	struct pipeline_stage stage = {.run = read_stage,
-	    .threads_count = cores < READERS_MAX ? cores + 1 : READERS_MAX};
+	    .threads_count = 3 * cores < READERS_MAX ? 3 * cores : READERS_MAX};
 	void *items[AHEAD_BATCHES];
 	struct pipeline_plan plan = {.stages = &stage,
 	    .stages_count = 1,

@@ -22,6 +22,10 @@
 
 #define ASK_HOLES_BYTES 65536
 
+/* Of a file read by pieces this large the disk is told what comes next. */
+#define AHEAD_PIECE_BYTES 262144
+#define AHEAD_BYTES       (4 * UINT64_C(1048576))
+
 struct local_file {
 	struct source_file file; /* first */
 	int fd;
@@ -30,6 +34,7 @@ struct local_file {
 	struct entry_extent *extents;
 	size_t extent_count, extent_index;
 	uint64_t at_bytes, end_bytes; /* of the present extent */
+	uint64_t asked_bytes;         /* the disk was told up to here */
 };
 
 /* --- the item --- */
@@ -204,6 +209,21 @@ next_extent(struct local_file *f)
 	return true;
 }
 
+/* What was told is not told again; holes cost nothing. */
+static void
+ask_ahead(struct local_file *f)
+{
+	uint64_t from = f->asked_bytes, to = f->at_bytes + AHEAD_BYTES;
+
+	if (from < f->at_bytes)
+		from = f->at_bytes;
+	if (f->at_bytes == f->end_bytes || to - from < AHEAD_BYTES / 2)
+		return;
+	(void)posix_fadvise(f->fd, (off_t)from, (off_t)(to - from),
+	    POSIX_FADV_WILLNEED);
+	f->asked_bytes = to;
+}
+
 static enum err_code
 local_read(struct source_file *file, void *bytes, size_t size_bytes,
     struct source_run *run, struct err *e)
@@ -225,6 +245,8 @@ local_read(struct source_file *file, void *bytes, size_t size_bytes,
 	run->offset_bytes = f->at_bytes;
 	run->len_bytes = (size_t)n;
 	f->at_bytes += (uint64_t)n;
+	if (n >= AHEAD_PIECE_BYTES)
+		ask_ahead(f);
 	if (n == 0) { /* it shrank: source_finish will say so */
 		f->at_bytes = f->end_bytes;
 		f->extent_index = f->extent_count;
