@@ -176,7 +176,14 @@ cli_repository_open(struct cli *cli, enum store_access access,
 		opt.network_fs_allowed = cli_has(cli, "network-fs");
 		rc = store_open(&out->store, cli->repository, &opt, &e);
 	}
-	return rc == ERR_NONE ? EXITCODE_DONE : cli_fail(cli, &e);
+	if (rc != ERR_NONE)
+		return cli_fail(cli, &e);
+	if (access == STORE_READ && store_is_degraded(out->store, &e))
+		cli_warn(cli,
+		    "%s; 'bascule check' says what is damaged, 'bascule heal' "
+		    "mends it",
+		    e.text);
+	return EXITCODE_DONE;
 }
 
 const struct keyring *

@@ -79,8 +79,12 @@ const uint8_t *store_family(const struct store *st);
 /* As given to store_open: borrowed, NULL for a keyless one. */
 const struct keyring *store_keyring(const struct store *st);
 const struct store_geometry *store_geometry(const struct store *st);
-/* format had to be read from format.bak. */
-bool store_is_degraded(const struct store *st);
+/*
+ * Is something damaged that reading does without?  *why says what: `format`,
+ * for which format.bak serves, or part of the index, for which what the packs
+ * say of themselves does.
+ */
+bool store_is_degraded(const struct store *st, struct err *why);
 /* Look at MANIFEST again: another process may have committed since. */
 enum err_code store_refresh(struct store *st, struct err *e) MUST_CHECK;
 

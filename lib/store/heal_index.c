@@ -4,16 +4,15 @@
 #include <bascule/base/fdio.h>
 
 #include "checking_pack.h"
+#include "footers.h"
 #include "heal.h"
 #include "index.h"
 #include "manifest.h"
 
 /*
- * What the good segments do not name comes from the packs' own footers, in
- * segments of at most RECORDS_MAX records.  All under the lock: while the index
- * is damaged nobody can write anyhow.
+ * What the good segments do not name comes from the packs' own footers.  All
+ * under the lock: while the index is damaged nobody can write anyhow.
  */
-#define RECORDS_MAX 262144
 
 /* A pack that some whole index file speaks of, listed or not. */
 struct origin {
@@ -30,9 +29,6 @@ struct rebuild {
 	size_t lost_count;
 	struct origin *origins; /* sorted by pack once they are all there */
 	size_t origins_count, origins_room;
-	struct segment_pack *packs; /* of the segment being made */
-	size_t packs_count, packs_room;
-	struct buf records;
 	struct reader *reader; /* NULL: no key to look with */
 	struct hash *hash;
 	uint64_t added_count;
@@ -44,8 +40,6 @@ rebuild_fini(struct rebuild *b)
 	manifest_fini(&b->manifest);
 	free(b->lost);
 	free(b->origins);
-	free(b->packs);
-	buf_fini(&b->records);
 	reader_free(&b->reader);
 	hash_free(&b->hash);
 }
@@ -205,27 +199,21 @@ read_manifest(struct rebuild *b, struct err *e)
 /* --- what the packs say -------------------------------------------------------- */
 
 static enum err_code
-end_segment(struct rebuild *b, struct err *e)
+put_segment(void *ctx, struct segment_parts *parts, struct err *e)
 {
+	struct rebuild *b = ctx;
 	struct session *se = b->heal->session;
-	struct segment_parts parts = {.packs = b->packs,
-	    .packs_count = b->packs_count,
-	    .records = b->records.bytes,
-	    .records_count = b->records.len_bytes / SEGMENT_RECORD_BYTES};
 	OWNED(buf_fini) struct buf bytes = {.max_bytes = SIZE_MAX / 2};
 	struct repo_file f = {.dirfd = se->store->index_fd, .what = "index"};
 	struct manifest_segment ms;
-	enum err_code rc;
+	enum err_code rc = segment_encode(parts, se->store->family, &bytes, e);
 
-	if (b->packs_count == 0)
-		return ERR_NONE;
-	rc = segment_encode(&parts, se->store->family, &bytes, e);
 	if (rc != ERR_NONE)
 		return rc;
 	f.bytes = bytes.bytes;
 	f.len_bytes = bytes.len_bytes;
 	ms.size_bytes = bytes.len_bytes;
-	ms.records_count = parts.records_count;
+	ms.records_count = parts->records_count;
 	rc = repo_publish_hashed(se, &f, &ms.name, e);
 	if (rc == ERR_CORRUPT) {
 		/* The damaged one itself: it has just this name. */
@@ -236,8 +224,6 @@ end_segment(struct rebuild *b, struct err *e)
 		if (rc == ERR_NONE)
 			rc = repo_publish_hashed(se, &f, &ms.name, e);
 	}
-	b->packs_count = 0;
-	buf_clear(&b->records);
 	return rc == ERR_NONE || rc == ERR_EXISTS
 	    ? manifest_add(&b->manifest, &ms, e)
 	    : rc;
@@ -263,95 +249,32 @@ opens(struct rebuild *b, const struct id *name)
 	return good;
 }
 
-static enum err_code
-add_pack(struct rebuild *b, const struct id *name, bool known, bool foreign,
-    struct err *e)
+static bool
+is_wanted(void *ctx, const struct id *pack)
 {
-	struct store *st = b->heal->store;
-	OWNED(pack_close) struct pack pk = {.fd = -1};
-	OWNED(pack_footer_fini) struct pack_footer f = {0};
-	struct pack_frame first;
-	char path[PACK_PATH_BYTES];
-	enum err_code rc =
-	    pack_open(&pk, st->packs_fd, pack_path(name, path), 0, e);
+	const struct rebuild *b = ctx;
+	bool known, covered, foreign;
 
-	if (rc == ERR_NONE)
-		rc = pack_footer_load(&f, &pk, e);
-	if (rc == ERR_NONE)
-		rc = pack_check_heads(&pk, &f, st->family, e);
-	if (rc == ERR_CORRUPT || rc == ERR_NOTFOUND ||
-	    (rc == ERR_NONE && f.frames_count == 0))
-		return ERR_NONE; /* it will be found damaged */
-	/* It may pass; what is left out now nobody looks for any more. */
-	if (rc == ERR_IO) {
-		err_wrap(e, "'%s/packs'", st->path);
-		return err_hint(e,
-		    "if it can never be read again, move '%s' away and heal "
-		    "again: what only it held is lost then",
-		    path);
-	}
-	if (rc != ERR_NONE)
-		return rc;
-	if (b->packs_count == b->packs_room) {
-		size_t room = b->packs_room * 2 + 16;
-		struct segment_pack *more =
-		    reallocarray(b->packs, room, sizeof(*more));
-
-		if (more == NULL)
-			return err_nomem(e);
-		b->packs = more;
-		b->packs_room = room;
-	}
-	rc = pack_footer_records(&f, (uint32_t)b->packs_count, &b->records, e);
-	if (rc != ERR_NONE)
-		return rc;
-	pack_footer_frame(&f, 0, &first);
-	if (!known)
-		foreign = !opens(b, name);
-	b->packs[b->packs_count++] = (struct segment_pack){.name = *name,
-	    .size_bytes = pk.size_bytes,
-	    .flags = (first.kind != STORE_DATA ? SEGMENT_METADATA : 0) |
-		(foreign ? SEGMENT_FOREIGN : 0)};
-	b->added_count++;
-	return b->records.len_bytes / SEGMENT_RECORD_BYTES >= RECORDS_MAX
-	    ? end_segment(b, e)
-	    : ERR_NONE;
+	look_up(b, pack, &known, &covered, &foreign);
+	return !covered && !manifest_is_removed(&b->manifest, pack);
 }
 
-static enum err_code
-add_dir(struct rebuild *b, const char *dir, struct err *e)
+static bool
+is_foreign(void *ctx, const struct id *pack)
 {
-	OWNED(repo_names_fini) struct repo_names n = {0};
-	OWNED(fdio_close) int fd = -1;
-	enum err_code rc = repo_open_dir(&fd, b->heal->store->packs_fd, dir, e);
+	struct rebuild *b = ctx;
+	bool known, covered, foreign;
 
-	if (rc == ERR_NONE)
-		rc = repo_list(&n, fd, e);
-	for (size_t i = 0; rc == ERR_NONE && i < n.count; i++) {
-		bool known, covered, foreign;
-		struct id name;
-
-		if (!id_parse(n.names[i], &name) ||
-		    strncmp(n.names[i], dir, 2) != 0 ||
-		    manifest_is_removed(&b->manifest, &name))
-			continue;
-		look_up(b, &name, &known, &covered, &foreign);
-		if (!covered)
-			rc = add_pack(b, &name, known, foreign, e);
-	}
-	return rc;
+	look_up(b, pack, &known, &covered, &foreign);
+	return known ? foreign : !opens(b, pack);
 }
 
 static enum err_code
 add_packs(struct rebuild *b, struct err *e)
 {
-	OWNED(repo_names_fini) struct repo_names dirs = {0};
-	enum err_code rc = repo_list(&dirs, b->heal->store->packs_fd, e);
+	struct footers_use use = {is_wanted, is_foreign, put_segment, false, b};
 
-	for (size_t i = 0; rc == ERR_NONE && i < dirs.count; i++)
-		if (strlen(dirs.names[i]) == 2)
-			rc = add_dir(b, dirs.names[i], e);
-	return rc == ERR_NONE ? end_segment(b, e) : rc;
+	return footers_gather(b->heal->store, &use, &b->added_count, e);
 }
 
 /* --- all of it ------------------------------------------------------------------ */
@@ -362,7 +285,6 @@ make_tools(struct rebuild *b, struct err *e)
 	struct store *st = b->heal->store;
 	enum err_code rc = hash_begin(&b->hash, e);
 
-	b->records.max_bytes = SIZE_MAX / 4;
 	if (rc == ERR_NONE && st->keyring != NULL &&
 	    keyring_can_read(st->keyring))
 		rc = reader_new(&b->reader, st, e);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "condemn.h"
+#include "footers.h"
 #include "manifest.h"
 #include "pack.h"
 #include "rooted.h"
@@ -28,6 +29,8 @@ struct index {
 	uint32_t **numbers; /* of each segment's packs */
 	uint64_t *firsts;   /* each segment's first record's ordinal */
 	size_t segments_count;
+	struct buf *salvaged; /* segments that are in no file */
+	size_t salvaged_count;
 	struct manifest manifest; /* as it was read */
 	struct index_pack *packs; /* sorted by name */
 	uint8_t *states;
@@ -48,6 +51,9 @@ index_free(struct index **idxp)
 		if (idx->numbers != NULL)
 			free(idx->numbers[i]);
 	}
+	for (size_t i = 0; i < idx->salvaged_count; i++)
+		buf_fini(&idx->salvaged[i]);
+	free(idx->salvaged);
 	free(idx->segments);
 	free(idx->numbers);
 	free(idx->firsts);
@@ -78,10 +84,10 @@ compare_packs(const void *va, const void *vb)
 	return id_compare(&a->name, &b->name);
 }
 
-size_t
-index_pack_number(const struct store *st, const struct id *name)
+/* Which number a pack has; packs_count: none. */
+static size_t
+number_of(const struct index *idx, const struct id *name)
 {
-	const struct index *idx = st->index;
 	struct index_pack key = {.name = *name};
 	const struct index_pack *at = NULL;
 
@@ -89,6 +95,12 @@ index_pack_number(const struct store *st, const struct id *name)
 		at = bsearch(&key, idx->packs, idx->packs_count,
 		    sizeof(*idx->packs), compare_packs);
 	return at == NULL ? idx->packs_count : (size_t)(at - idx->packs);
+}
+
+size_t
+index_pack_number(const struct store *st, const struct id *name)
+{
+	return number_of(st->index, name);
 }
 
 static size_t
@@ -122,6 +134,8 @@ gather_packs(struct index *idx, struct err *e)
 {
 	size_t count = all_packs(idx, NULL), kept = 0;
 
+	free(idx->packs);
+	free(idx->states);
 	idx->packs = calloc(count + 1, sizeof(*idx->packs));
 	idx->states = calloc(count + 1, 1);
 	if (idx->packs == NULL || idx->states == NULL)
@@ -141,10 +155,8 @@ gather_packs(struct index *idx, struct err *e)
 }
 
 static enum err_code
-number_packs(struct store *st, struct err *e)
+number_packs(struct index *idx, struct err *e)
 {
-	struct index *idx = st->index;
-
 	idx->numbers = calloc(idx->segments_count + 1, sizeof(*idx->numbers));
 	idx->firsts = calloc(idx->segments_count + 1, sizeof(*idx->firsts));
 	if (idx->numbers == NULL || idx->firsts == NULL)
@@ -164,7 +176,7 @@ number_packs(struct store *st, struct err *e)
 			idx->numbers[i][p] =
 			    manifest_is_removed(&idx->manifest, &sp.name)
 			    ? NUMBER_NONE
-			    : (uint32_t)index_pack_number(st, &sp.name);
+			    : (uint32_t)number_of(idx, &sp.name);
 		}
 	}
 	return ERR_NONE;
@@ -251,6 +263,73 @@ load_once(struct index **out, struct store *st, uint64_t *generation,
 	return rc;
 }
 
+/* --- a damaged index: what the packs say of themselves --------------------- */
+
+struct salvage {
+	struct index *index;
+	const uint8_t *family;
+};
+
+static bool
+salvage_wants(void *ctx, const struct id *pack)
+{
+	const struct index *idx = ((struct salvage *)ctx)->index;
+
+	return number_of(idx, pack) == idx->packs_count &&
+	    !manifest_is_removed(&idx->manifest, pack);
+}
+
+/* It matters to writers only. */
+static bool
+is_foreign(void *ctx, const struct id *pack)
+{
+	(void)ctx;
+	(void)pack;
+	return false;
+}
+
+static enum err_code
+salvage_take(void *ctx, struct segment_parts *parts, struct err *e)
+{
+	struct salvage *s = ctx;
+	struct index *idx = s->index;
+	struct segment *segments;
+	struct buf *bufs;
+	enum err_code rc;
+
+	bufs =
+	    reallocarray(idx->salvaged, idx->salvaged_count + 1, sizeof(*bufs));
+	if (bufs == NULL)
+		return err_nomem(e);
+	idx->salvaged = bufs;
+	bufs += idx->salvaged_count++;
+	*bufs = (struct buf){.max_bytes = SIZE_MAX / 2};
+	segments = reallocarray(idx->segments, idx->segments_count + 1,
+	    sizeof(*segments));
+	if (segments == NULL)
+		return err_nomem(e);
+	idx->segments = segments;
+	rc = segment_encode(parts, s->family, bufs, e);
+	if (rc == ERR_NONE)
+		rc = segment_parse(&segments[idx->segments_count], bufs->bytes,
+		    bufs->len_bytes, s->family, e);
+	if (rc == ERR_NONE)
+		idx->segments_count++;
+	return rc;
+}
+
+static enum err_code
+salvage(struct index *idx, struct store *st, struct err *e)
+{
+	struct salvage s = {idx, st->family};
+	struct footers_use use = {salvage_wants, is_foreign, salvage_take, true,
+	    &s};
+	uint64_t count;
+	enum err_code rc = footers_gather(st, &use, &count, e);
+
+	return rc == ERR_NONE && count > 0 ? gather_packs(idx, e) : rc;
+}
+
 enum err_code
 index_load(struct index **out, struct store *st, struct err *e)
 {
@@ -270,13 +349,11 @@ index_load(struct index **out, struct store *st, struct err *e)
 	}
 	if (rc == ERR_NONE)
 		rc = gather_packs(idx, e);
-	if (rc == ERR_NONE) {
-		struct index *old = st->index;
-
-		st->index = idx;
-		rc = number_packs(st, e);
-		st->index = old;
-	}
+	if (rc == ERR_NONE && idx->damage.code != ERR_NONE &&
+	    st->access == STORE_READ)
+		rc = salvage(idx, st, e);
+	if (rc == ERR_NONE)
+		rc = number_packs(idx, e);
 	if (rc == ERR_NONE)
 		*out = TAKE(idx);
 	return rc;

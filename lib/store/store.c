@@ -402,9 +402,14 @@ store_geometry(const struct store *st)
 }
 
 bool
-store_is_degraded(const struct store *st)
+store_is_degraded(const struct store *st, struct err *why)
 {
-	return st->degraded;
+	if (index_damage(st) != NULL)
+		*why = *index_damage(st);
+	else if (st->degraded)
+		err_set(why, ERR_CORRUPT,
+		    "'%s/format' is damaged: format.bak serves", st->path);
+	return index_damage(st) != NULL || st->degraded;
 }
 
 enum err_code

@@ -66,6 +66,24 @@ same() { holds "$1" diff -r "$2" "$3"; }
 fresh; flip repo/index/MANIFEST; healed 'a bent MANIFEST'
 holds 'the bent one is kept' test -s repo/bad/MANIFEST
 fresh; rm repo/index/MANIFEST; healed 'a deleted MANIFEST'
+
+# --- where nothing can be healed, it is read all the same
+for what in MANIFEST "$(basename "$(segment)")"; do
+	fresh
+	rm "repo/index/$what"
+	chmod -R a-w repo
+	rm -rf back
+	expect 0 "restored without index/$what" \
+	    "$B" -r repo restore latest --to back
+	says "bascule heal"
+	same '... all of it' src "back$WORK/src"
+	expect 4 '... check says so' "$B" -r repo check
+	says "damage: index/MANIFEST\|damage: index/$what"
+	fails '... and nothing that cannot be restored' \
+	    grep -q 'restored whole' .err
+	expect 4 '... nothing is written to it' "$B" -r repo backup src
+	chmod -R u+w repo
+done
 fresh; flip "$(segment)"; healed 'a bent segment'
 fresh; rm "$(segment)"; healed 'a deleted segment'
 fresh; rm -f repo/index/*; healed 'an index that is gone altogether'

@@ -512,7 +512,7 @@ START_TEST(format_bak_serves_for_reading_only)
 
 	flip(fd, 10, 1); /* the version: damage, never "too new" */
 	ck_assert_int_eq(store_open(&st, r.path, &opt, &e), ERR_NONE);
-	ck_assert(store_is_degraded(st));
+	ck_assert(store_is_degraded(st, &e));
 	store_close(&st);
 	opt.access = STORE_WRITE;
 	ck_assert_int_eq(store_open(&st, r.path, &opt, &e), ERR_CORRUPT);
