@@ -15,7 +15,7 @@ expect 2 '... in JSON' "$B" --json seek -x
 holds '... an error and a summary' json error:code=input,exit=2 summary:exit=2
 expect 2 '... that wants help' "$B" frobnicate --help
 expect 2 'half a command' "$B" policy; says 'policy check' 'policy explain'
-expect 0 '... with --help' "$B" key --help; says 'key show FILE'
+expect 0 '... with --help' "$B" key --help; says 'key show \[FILE\]'
 fails '... of its own only' grep -q restore .out
 expect 2 'an unknown option' "$B" -r repo ls --nonsense latest
 says "'ls' has no option" 'bascule ls --help'
