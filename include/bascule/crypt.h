@@ -3,9 +3,8 @@
 
 /*
  * Keys and what is done with them: secret, hash, seal, recipients, sign,
- * keyring, shares, keyfile.  Everything is computed by OpenSSL 3 (but for
- * hash_ids, where two at a time are faster: README.md); this is the one module
- * that includes it.
+ * keyring, shares, keyfile.  Everything is computed by OpenSSL 3; this is the one
+ * module that includes it.
  *
  * C1. Secret bytes live in struct secret, or inside a seal_key, hash_key,
  *     sign_key or keyring, and are wiped when those end.
@@ -107,9 +106,6 @@ enum err_code hash_key_clone(struct hash_key **out, const struct hash_key *from,
     struct err *e) MUST_CHECK;
 void hash_key_free(struct hash_key **key);
 void hash_id(struct hash_key *key, const void *bytes, size_t len_bytes,
-    struct id *out);
-/* The ids of many texts, out[i] of texts[i]: faster than one by one. */
-void hash_ids(struct hash_key *key, const struct iovec *texts, size_t count,
     struct id *out);
 /* The id of the parts' concatenation. */
 void hash_id_parts(struct hash_key *key, const struct iovec *parts,

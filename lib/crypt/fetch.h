@@ -10,7 +10,6 @@
 
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
-#include <stdbool.h>
 
 #include <bascule/base/err.h>
 
@@ -20,7 +19,6 @@ struct fetch {
 	EVP_CIPHER *aes256_gcm;
 	EVP_KDF *hkdf;
 	EVP_KDF *scrypt;
-	bool lanes; /* lanes.h may be used: it gave what OpenSSL gives */
 };
 
 /* ERR_IO: this OpenSSL lacks one of them. */

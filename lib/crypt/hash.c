@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "fetch.h"
-#include "lanes.h"
 
-#define BLOCK_BYTES      LANES_BLOCK_BYTES
+#define BLOCK_BYTES      64 /* of SHA-256 */
 #define KEY_BYTES_MIN    16
 #define DERIVE_BYTES_MAX (255 * HASH_BYTES)
 
@@ -109,25 +108,18 @@ struct hash_key {
 	struct hash *h;
 	uint8_t inner_pad[BLOCK_BYTES];
 	uint8_t outer_pad[BLOCK_BYTES];
-	bool has_lanes; /* for many ids at once */
-	struct lanes_key lanes;
 };
 
 static enum err_code
 key_alloc(struct hash_key **out, struct err *e)
 {
 	OWNED(hash_key_free) struct hash_key *key = NULL;
-	const struct fetch *f;
 	enum err_code rc;
 
 	*out = NULL;
-	rc = fetch_get(&f, e);
-	if (rc != ERR_NONE)
-		return rc;
 	key = calloc(1, sizeof *key);
 	if (key == NULL)
 		return err_nomem(e);
-	key->has_lanes = f->lanes;
 	rc = hash_begin(&key->h, e);
 	if (rc != ERR_NONE)
 		return rc;
@@ -153,9 +145,6 @@ hash_key_new(struct hash_key **out, const struct secret *key, struct err *e)
 		(*out)->inner_pad[i] = byte ^ 0x36;
 		(*out)->outer_pad[i] = byte ^ 0x5c;
 	}
-	if ((*out)->has_lanes)
-		lanes_key_init(&(*out)->lanes, (*out)->inner_pad,
-		    (*out)->outer_pad);
 	return ERR_NONE;
 }
 
@@ -170,7 +159,6 @@ hash_key_clone(struct hash_key **out, const struct hash_key *from,
 		return rc;
 	memcpy((*out)->inner_pad, from->inner_pad, BLOCK_BYTES);
 	memcpy((*out)->outer_pad, from->outer_pad, BLOCK_BYTES);
-	(*out)->lanes = from->lanes;
 	return ERR_NONE;
 }
 
@@ -208,18 +196,6 @@ hash_id_parts(struct hash_key *key, const struct iovec *parts,
 	hash_add(key->h, key->outer_pad, BLOCK_BYTES);
 	hash_add(key->h, inner.bytes, ID_BYTES);
 	hash_end(key->h, out);
-}
-
-void
-hash_ids(struct hash_key *key, const struct iovec *texts, size_t count,
-    struct id *out)
-{
-	if (key->has_lanes && count > 1) {
-		lanes_ids(&key->lanes, texts, count, out);
-		return;
-	}
-	for (size_t i = 0; i < count; i++)
-		hash_id(key, texts[i].iov_base, texts[i].iov_len, &out[i]);
 }
 
 enum err_code

@@ -707,46 +707,24 @@ refs_of_copy(struct reader *r, const struct index_copy *c,
 	return buf_add(refs, v.refs, (size_t)v.refs_count * ID_BYTES, e);
 }
 
-/* Chunks whose ids are derived at once. */
-#define DERIVED_MAX 256
-
-static void
-derive_all(const struct naming *by, const struct iovec *texts, size_t count,
-    struct id *ids)
-{
-	if (by->kind == STORE_DATA)
-		hash_ids(by->key, texts, count, ids);
-	else /* alone in its frame */
-		derive(by, texts[0].iov_base, texts[0].iov_len, &ids[0]);
-}
-
 /* The ids of an opened frame's chunks against the footer's. */
 static enum err_code
 check_chunks(const struct naming *by, const struct frame_chunks *c,
     const uint8_t *ids, struct buf *lengths, struct err *e)
 {
-	struct iovec texts[DERIVED_MAX];
-	struct id again[DERIVED_MAX];
 	const uint8_t *at = c->bytes;
 	enum err_code rc = ERR_NONE;
-	uint32_t count = 0;
 
 	for (uint32_t i = 0; rc == ERR_NONE && i < c->count; i++) {
-		texts[count].iov_base = (void *)(uintptr_t)at;
-		texts[count].iov_len = frame_chunk_bytes(c, i);
-		at += texts[count].iov_len;
-		rc = le_add32(lengths, (uint32_t)texts[count].iov_len, e);
-		if (++count < DERIVED_MAX && i + 1 < c->count)
-			continue;
-		derive_all(by, texts, count, again);
-		for (uint32_t n = 0; n < count && rc == ERR_NONE; n++)
-			if (memcmp(again[n].bytes, ids + (size_t)n * ID_BYTES,
-				ID_BYTES) != 0)
-				rc = err_set(e, ERR_CORRUPT,
-				    "chunk %u in it is not what its id says",
-				    i + 1 - count + n);
-		ids += (size_t)count * ID_BYTES;
-		count = 0;
+		const uint32_t len = frame_chunk_bytes(c, i);
+		struct id id;
+
+		derive(by, at, len, &id);
+		if (memcmp(id.bytes, ids + (size_t)i * ID_BYTES, ID_BYTES) != 0)
+			return err_set(e, ERR_CORRUPT,
+			    "chunk %u in it is not what its id says", i);
+		at += len;
+		rc = le_add32(lengths, len, e);
 	}
 	return rc;
 }

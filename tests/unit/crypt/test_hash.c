@@ -83,39 +83,6 @@ START_TEST(keyed_ids_are_hmac_of_rfc_4231)
 }
 END_TEST
 
-/* Around every border of a block, and of lengths that never meet. */
-START_TEST(many_ids_are_the_ids_one_by_one)
-{
-	enum { COUNT = 300 };
-	OWNED(hash_key_free) struct hash_key *key = NULL, *clone = NULL;
-	OWNED(secret_fini) struct secret bytes = {0};
-	static uint8_t text[COUNT + 5000];
-	struct iovec texts[COUNT];
-	struct id many[COUNT], one;
-	struct err e = {0};
-
-	for (size_t i = 0; i < sizeof text; i++)
-		text[i] = (uint8_t)(i * 31 + i / 251);
-	for (size_t i = 0; i < COUNT; i++) {
-		texts[i].iov_base = text + i;
-		texts[i].iov_len = i % 7 == 3 ? 5000 - i : i;
-	}
-	ck_assert_int_eq(secret_set(&bytes, text, 32, &e), ERR_NONE);
-	ck_assert_int_eq(hash_key_new(&key, &bytes, &e), ERR_NONE);
-	ck_assert_int_eq(hash_key_clone(&clone, key, &e), ERR_NONE);
-	for (size_t count = 0; count <= COUNT; count += count < 5 ? 1 : 59) {
-		memset(many, 0, sizeof many);
-		hash_ids(count % 2 == 0 ? key : clone, texts, count, many);
-		for (size_t i = 0; i < count; i++) {
-			hash_id(key, texts[i].iov_base, texts[i].iov_len, &one);
-			ck_assert(id_equal(&many[i], &one));
-		}
-		for (size_t i = count; i < COUNT; i++)
-			ck_assert(id_is_none(&many[i]));
-	}
-}
-END_TEST
-
 START_TEST(hash_keys_of_a_length_that_makes_no_sense_are_refused)
 {
 	OWNED(hash_key_free) struct hash_key *key = NULL;
@@ -190,7 +157,6 @@ suite_crypt_hash(void)
 	tcase_add_test(tc, sha256_is_sha256_however_it_is_fed);
 	tcase_add_test(tc, a_peek_does_not_end_the_hash);
 	tcase_add_test(tc, keyed_ids_are_hmac_of_rfc_4231);
-	tcase_add_test(tc, many_ids_are_the_ids_one_by_one);
 	tcase_add_test(tc,
 	    hash_keys_of_a_length_that_makes_no_sense_are_refused);
 	tcase_add_test(tc, subkeys_are_hkdf_of_rfc_5869);
