@@ -23,6 +23,8 @@ said 0 version
 said 0 init
 said 0 'key new' spare
 said 0 'key show' repo.key
+(umask 77; echo another one >phrase)
+said 0 'key passphrase' --passphrase-file phrase spare
 said 0 'key new' --role write,read host.key
 said 0 'key pin' "$(sed -n 's/.*"writer_public":"\([^"]*\)".*/\1/p' .out)"
 said 0 'key add-recipient' host.key
@@ -90,6 +92,7 @@ said 0 'policy show' brent
 said 0 'policy diff'
 said 0 'policy explain' rpo
 said 0 'policy reference'
+said 2 completion tcsh
 echo 'sites = 3;' >bad.conf
 expect 7 'problems in JSON' "$B" --json policy check bad.conf
 
