@@ -22,6 +22,9 @@ make_fs() {
 	    >>"$fs.log" 2>&1 || return 1
 	mounted="$mounted $fs"
 }
+# Room that a file system took ahead of writes counts as data until it is given
+# back: XFS does that in its own time, or when it is unmounted.
+settle() { umount "$1" && mount -o loop "$1.img" "$1"; }
 # A file system that this kernel or this container cannot mount is skipped.
 for fs in ext4 xfs btrfs; do
 	case $fs in
@@ -37,11 +40,13 @@ for fs in $mounted; do
 	python3 "$TOOLS/zoo.py" "$fs/zoo" >made || not_ok "a zoo on $fs"
 	sed "s/^/# $fs: /" made
 	for i in 3 4 5 6 7 8; do cp "$fs/zoo/sizes/twin-1" "$fs/zoo/sizes/twin-$i"; done
+	holds "... settled" settle "$fs"
 	expect 0 "a backup from $fs" "$B" -r repo backup --dataset "$fs" "$fs/zoo"
 	expect 0 "... restored onto $fs" "$B" -r repo --json restore \
 	    "latest:$PWD/$fs/zoo" --to "$fs/back" --verify
-	same '... the same' "$fs/zoo" "$fs/back" --holes
 	cloned=$(sed -n 's/.*"cloned":\([0-9]*\).*/\1/p' .out)
+	holds "... settled" settle "$fs"
+	same '... the same' "$fs/zoo" "$fs/back" --holes
 	case $fs in
 	ext4) is '... every file with blocks of its own' "$cloned" 0 ;;
 	*)	is '... equal files share theirs' "$((cloned > 0))" 1
