@@ -93,6 +93,9 @@ enum err_code hash_begin(struct hash **out, struct err *e) MUST_CHECK;
 void hash_free(struct hash **h);
 void hash_add(struct hash *h, const void *bytes, size_t len_bytes);
 void hash_end(struct hash *h, struct id *out);
+/* Of a file's first len_bytes; ERR_CORRUPT when it is shorter. */
+enum err_code hash_file(int fd, uint64_t len_bytes, struct id *out,
+    struct err *e) MUST_CHECK;
 /* The hash of what was added so far; adding may go on. */
 enum err_code hash_peek(const struct hash *h, struct id *out,
     struct err *e) MUST_CHECK;

@@ -2,11 +2,15 @@
 
 #include <openssl/core_names.h>
 #include <openssl/kdf.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <bascule/base/fdio.h>
 
 #include "fetch.h"
 
 #define BLOCK_BYTES      64 /* of SHA-256 */
+#define FILE_STEP_BYTES  ((size_t)256 << 10)
 #define KEY_BYTES_MIN    16
 #define DERIVE_BYTES_MAX (255 * HASH_BYTES)
 
@@ -86,6 +90,28 @@ hash_end(struct hash *h, struct id *out)
 {
 	ASSERT(EVP_DigestFinal_ex(h->ctx, out->bytes, NULL) == 1);
 	restart(h);
+}
+
+enum err_code
+hash_file(int fd, uint64_t len_bytes, struct id *out, struct err *e)
+{
+	OWNED(hash_free) struct hash *h = NULL;
+	OWNED(free_mem) uint8_t *bytes = malloc(FILE_STEP_BYTES);
+	enum err_code rc = bytes == NULL ? err_nomem(e) : hash_begin(&h, e);
+
+	for (uint64_t at = 0; rc == ERR_NONE && at < len_bytes;) {
+		const uint64_t left = len_bytes - at;
+		const size_t n =
+		    left < FILE_STEP_BYTES ? (size_t)left : FILE_STEP_BYTES;
+
+		rc = fdio_pread(fd, bytes, n, at, e);
+		if (rc == ERR_NONE)
+			hash_add(h, bytes, n);
+		at += n;
+	}
+	if (rc == ERR_NONE)
+		hash_end(h, out);
+	return rc;
 }
 
 enum err_code

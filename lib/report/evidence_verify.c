@@ -495,28 +495,6 @@ evidence_verify_members(const void *bytes, size_t len_bytes,
 }
 
 static enum err_code
-hash_front(int fd, uint64_t len_bytes, struct id *out, struct err *e)
-{
-	OWNED(hash_free) struct hash *h = NULL;
-	uint8_t bytes[CHUNK_BYTES];
-	enum err_code rc = hash_begin(&h, e);
-
-	for (uint64_t at = 0; rc == ERR_NONE && at < len_bytes;) {
-		size_t n = len_bytes - at < sizeof(bytes)
-		    ? (size_t)(len_bytes - at)
-		    : sizeof(bytes);
-
-		rc = fdio_pread(fd, bytes, n, at, e);
-		if (rc == ERR_NONE)
-			hash_add(h, bytes, n);
-		at += n;
-	}
-	if (rc == ERR_NONE)
-		hash_end(h, out);
-	return rc;
-}
-
-static enum err_code
 check_seal(struct pack *p, uint64_t size_bytes, struct err *e)
 {
 	uint8_t seal[EVIDENCE_SEAL_BYTES];
@@ -529,7 +507,7 @@ check_seal(struct pack *p, uint64_t size_bytes, struct err *e)
 	front = size_bytes - sizeof(seal);
 	rc = fdio_pread(p->fd, seal, sizeof(seal), front, e);
 	if (rc == ERR_NONE)
-		rc = hash_front(p->fd, front, &hash, e);
+		rc = hash_file(p->fd, front, &hash, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (memcmp(seal, EVIDENCE_SEAL_FRAME, 4) != 0 ||

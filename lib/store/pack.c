@@ -71,29 +71,6 @@ read_tail(struct pack *pk, struct err *e)
 	return ERR_NONE;
 }
 
-static enum err_code
-hash_of(const struct pack *pk, struct id *out, struct err *e)
-{
-	OWNED(hash_free) struct hash *h = NULL;
-	OWNED(free_mem) uint8_t *bytes = malloc(PIECE_BYTES);
-	enum err_code rc = hash_begin(&h, e);
-
-	if (bytes == NULL)
-		return err_nomem(e);
-	for (uint64_t at = 0; rc == ERR_NONE && at < pk->size_bytes;) {
-		uint64_t left = pk->size_bytes - at;
-		size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-
-		rc = fdio_pread(pk->fd, bytes, n, at, e);
-		if (rc == ERR_NONE)
-			hash_add(h, bytes, n);
-		at += n;
-	}
-	if (rc == ERR_NONE)
-		hash_end(h, out);
-	return rc;
-}
-
 /*
  * A head that says it is newer is believed when the file hashes to its name,
  * and not by itself: that may be a flipped bit, and the frames behind it whole.
@@ -111,7 +88,8 @@ refuse_newer(const struct pack *pk, const char *path, struct err *e)
 	    fdio_pread(pk->fd, head, HEAD_BYTES, 0, e) != ERR_NONE ||
 	    head_check(head, HEAD_BYTES, HEAD_PACK, NULL, &newer) !=
 		ERR_TOONEW ||
-	    hash_of(pk, &hash, e) != ERR_NONE || !id_equal(&hash, &name))
+	    hash_file(pk->fd, pk->size_bytes, &hash, e) != ERR_NONE ||
+	    !id_equal(&hash, &name))
 		return ERR_NONE; /* whatever it is, it will show */
 	*e = newer;
 	return err_wrap(e, "'%s'", path);

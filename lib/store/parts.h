@@ -134,10 +134,6 @@ enum err_code repo_make_dir(int *out, int dirfd, const char *name,
 enum err_code repo_open_file(int *fd, uint64_t *size_bytes, int dirfd,
     const char *name, struct err *e) MUST_CHECK;
 
-/* SHA-256 of a file's first size_bytes, in pieces.  ERR_CORRUPT: shorter. */
-enum err_code repo_hash_file(int fd, uint64_t size_bytes, struct id *out,
-    struct err *e) MUST_CHECK;
-
 /* The whole of a regular file, replacing what out held. */
 enum err_code repo_slurp(struct buf *out, int dirfd, const char *name,
     size_t max_bytes, struct err *e) MUST_CHECK;

@@ -11,10 +11,9 @@
 
 #include <bascule/base/fdio.h>
 
-#define LOCK_WAIT_NS    (30 * NS_PER_S)
-#define LOCK_PAUSE_NS   (5 * NS_PER_MS)
-#define NAMES_MAX       ((size_t)16 << 20)
-#define HASH_STEP_BYTES ((size_t)256 << 10)
+#define LOCK_WAIT_NS  (30 * NS_PER_S)
+#define LOCK_PAUSE_NS (5 * NS_PER_MS)
+#define NAMES_MAX     ((size_t)16 << 20)
 
 enum err_code
 repo_lock(struct store *st, struct err *e)
@@ -150,28 +149,6 @@ repo_slurp(struct buf *out, int dirfd, const char *name, size_t max_bytes,
 	return rc == ERR_NONE ? ERR_NONE : err_wrap(e, "reading '%s'", name);
 }
 
-enum err_code
-repo_hash_file(int fd, uint64_t size_bytes, struct id *out, struct err *e)
-{
-	OWNED(hash_free) struct hash *h = NULL;
-	OWNED(free_mem) uint8_t *bytes = calloc(HASH_STEP_BYTES, 1);
-	enum err_code rc = bytes == NULL ? err_nomem(e) : hash_begin(&h, e);
-
-	for (uint64_t at = 0; rc == ERR_NONE && at < size_bytes;) {
-		const uint64_t left = size_bytes - at;
-		const size_t n =
-		    left < HASH_STEP_BYTES ? (size_t)left : HASH_STEP_BYTES;
-
-		rc = fdio_pread(fd, bytes, n, at, e);
-		if (rc == ERR_NONE)
-			hash_add(h, bytes, n);
-		at += n;
-	}
-	if (rc == ERR_NONE)
-		hash_end(h, out);
-	return rc;
-}
-
 /* The file under the final name against ours, or against its name. */
 static enum err_code
 look_published(const struct repo_file *f, bool *same, struct err *e)
@@ -190,7 +167,7 @@ look_published(const struct repo_file *f, bool *same, struct err *e)
 	}
 	rc = repo_open_file(&fd, &size, f->dirfd, f->name, e);
 	if (rc == ERR_NONE)
-		rc = repo_hash_file(fd, size, &hash, e);
+		rc = hash_file(fd, size, &hash, e);
 	*same = rc == ERR_NONE && id_parse(f->name, &name) &&
 	    id_equal(&name, &hash);
 	return rc;

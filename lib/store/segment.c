@@ -222,7 +222,7 @@ segment_fini(struct segment *s)
 enum err_code
 segment_hash(const struct segment *s, struct id *out, struct err *e)
 {
-	return s->apart ? repo_hash_file(s->fd, s->size_bytes, out, e)
+	return s->apart ? hash_file(s->fd, s->size_bytes, out, e)
 			: hash_sha256(s->map, s->size_bytes, out, e);
 }
 

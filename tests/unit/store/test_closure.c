@@ -290,6 +290,21 @@ START_TEST(a_chunk_of_another_length_than_its_entry_says_is_seen_with_a_key)
 }
 END_TEST
 
+/* One bit of a file. */
+static void
+flip(const char *path, off_t at)
+{
+	uint8_t byte;
+	int fd;
+
+	(void)chmod(path, 0600);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+	byte ^= 4;
+	ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+	close(fd);
+}
+
 START_TEST(a_damaged_pin_is_named_and_stops_no_backup)
 {
 	struct id root = plant(3, 1);
@@ -300,20 +315,11 @@ START_TEST(a_damaged_pin_is_named_and_stops_no_backup)
 	snprintf(path, sizeof path, "%s/keys/writer-%s", r.path,
 	    text_hex(sign_key_public(own)->bytes, 32, hex));
 	for (off_t at = 0; at < 100; at += 33) {
-		uint8_t byte;
-		int fd;
-
-		(void)chmod(path, 0600);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
-		byte ^= 4;
-		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+		flip(path, at);
 		ck_assert(check(st, CHECK_NAMES, NULL) == 1);
 		ck_assert(was_told(NULL, "keys/writer-"));
 		(void)commit("housing", &root);
-		byte ^= 4;
-		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
-		close(fd);
+		flip(path, at); /* back */
 	}
 	ck_assert(check(st, CHECK_NAMES, NULL) == 0);
 }
@@ -354,15 +360,7 @@ START_TEST(a_damaged_pin_is_healed_by_its_name)
 	snprintf(path, sizeof path, "%s/keys/writer-%s", r.path,
 	    text_hex(sign_key_public(own)->bytes, 32, hex));
 	for (off_t at = 0; at < 100; at += 13) {
-		uint8_t byte;
-		int fd;
-
-		(void)chmod(path, 0600);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
-		byte ^= 4;
-		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
-		close(fd);
+		flip(path, at);
 		heal_pins();
 	}
 	ck_assert_int_eq(truncate(path, 20), 0);
