@@ -9,7 +9,6 @@
 
 #define COUNTS_BYTES 16
 #define KEY_ROW_MIN  (2 * ID_BYTES + 4)
-#define PIECE_BYTES  65536 /* a read */
 
 const char *
 pack_path(const struct id *name, char out[PACK_PATH_BYTES])
