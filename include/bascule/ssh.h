@@ -2,7 +2,7 @@
 #define BASCULE_SSH_H
 
 /*
- * SSH to another host: a checked connection, and commands run over it.
+ * SSH to another host: a checked connection, and over it commands or files.
  *
  * S1. Nothing is sent to a host whose key is not pinned: no user name, no
  *     key, no command.  There is no "trust it this once".
@@ -19,6 +19,8 @@
  *	sshconn_open(&conn, &(struct sshconn_options){...}, e)
  *	sshexec_open(&cmd, conn, argv, e)
  *	sshexec_write / _read / _send_eof / _finish
+ *
+ * or files, below: sshsftp, sshpath, sshdir, sshfile.
  *
  * One thread at a time per connection.  A connection that is lost is
  * ERR_TIMEOUT (try later) and never a SIGPIPE; a command that ends too early
@@ -184,5 +186,193 @@ const char *sshexec_stderr(struct sshexec *x);
 
 /* Drop the channel; a command still running sees its input and output end. */
 void sshexec_close(struct sshexec **x);
+
+/* --- files there: SFTP ------------------------------------------------------ */
+
+/*
+ * The SFTP protocol (version 3) is spoken here by hand over one channel of the
+ * connection: every request has a number, so any number of files, listings and
+ * questions may be under way at once on one session, their answers sorted
+ * apart.  What begins (`_begin`) sends and does not wait; what asks (`_read`,
+ * `_next`, `_wait`) waits.  Begin a few ahead, ask in order: that hides the
+ * round trips.  SSHSFTP_UNDER_WAY_MAX requests at once are the bound.
+ *
+ *	OWNED(sshsftp_close) struct sshsftp *s = NULL;
+ *	OWNED(sshdir_close) struct sshdir *dir = NULL;
+ *	OWNED(sshfile_close) struct sshfile *f = NULL;
+ *	sshsftp_open(&s, conn, e)
+ *	sshdir_begin(&dir, s, "/srv", e), then sshdir_next until !*more
+ *	sshfile_begin_read(&f, s, "/srv/a", 0, 0, e), then sshfile_read
+ *
+ * S4. The server is hostile: a message that is too long, unasked for, or tells
+ *     more than was asked ends the session (ERR_IO, "breaks the protocol").
+ *     What it says of names, sizes and kinds is a claim all the same.
+ * S5. Close files and listings before their session: the session's end leaves
+ *     them dead (every call ERR_IO), never dangling.
+ *
+ * Codes of every call: ERR_TIMEOUT the connection is gone or silent (another
+ * time), ERR_CANCELLED, ERR_NOTFOUND no such file, ERR_REFUSED permission,
+ * ERR_NOSPACE where the server says so (OpenSSH's does not: ERR_IO "failure"),
+ * ERR_IO otherwise.  Texts have the path, escaped, and the host.
+ *
+ * A path is sent as it is: absolute, or from the account's first directory; at
+ * most SSH_PATH_BYTES_MAX.
+ */
+
+#define SSHSFTP_UNDER_WAY_MAX 4096
+#define SSHDIR_NAME_BYTES_MAX 1024
+/* A listing longer than this is not read to its end: ERR_IO. */
+#define SSHDIR_ENTRIES_MAX     (UINT64_C(1) << 24)
+#define SSHFILE_WINDOW_DEFAULT ((size_t)4 << 20)
+
+struct sshsftp;
+
+/* Start the far host's sftp subsystem; the connection is its own until _close. */
+enum err_code sshsftp_open(struct sshsftp **out, struct sshconn *conn,
+    struct err *e) MUST_CHECK;
+void sshsftp_close(struct sshsftp **s);
+
+/* "user@host:port"; borrowed from the connection. */
+const char *sshsftp_name(const struct sshsftp *s);
+
+/* What the server said it can do beyond version 3. */
+enum sshsftp_extension {
+	SSHSFTP_FSYNC,        /* fsync@openssh.com */
+	SSHSFTP_POSIX_RENAME, /* posix-rename@openssh.com: may overwrite */
+	SSHSFTP_HARDLINK,     /* hardlink@openssh.com */
+	SSHSFTP_STATVFS,      /* statvfs@openssh.com */
+	SSHSFTP_LIMITS        /* limits@openssh.com: pieces beyond 32 KiB */
+};
+bool sshsftp_offers(const struct sshsftp *s, enum sshsftp_extension what);
+
+/* What a server tells of a file; the have bits say what of it was told. */
+struct sshattr {
+	bool has_size, has_owner, has_mode, has_times;
+	uint64_t size_bytes;
+	uint32_t uid, gid;
+	uint32_t mode;             /* as in st_mode: S_ISREG and so on */
+	uint32_t atime_s, mtime_s; /* whole seconds, 1970 to 2106 */
+};
+
+/* --- files there: asking and changing by path ------------------------------- */
+
+enum sshpath_question { SSHPATH_LSTAT, SSHPATH_STAT, SSHPATH_READLINK };
+
+/* One question under way. */
+struct sshpath;
+
+enum err_code sshpath_begin(struct sshpath **out, struct sshsftp *s,
+    enum sshpath_question what, const char *path, struct err *e) MUST_CHECK;
+/*
+ * Its answer.  attr for the stats, target (no NUL is in it; at most
+ * SSH_PATH_BYTES_MAX) for readlink; the other may be NULL.
+ */
+enum err_code sshpath_wait(struct sshpath *p, struct sshattr *attr,
+    struct buf *target, struct err *e) MUST_CHECK;
+void sshpath_close(struct sshpath **p);
+
+/* The same in one call; and the absolute path of path. */
+enum err_code sshpath_lstat(struct sshsftp *s, const char *path,
+    struct sshattr *attr, struct err *e) MUST_CHECK;
+enum err_code sshpath_stat(struct sshsftp *s, const char *path,
+    struct sshattr *attr, struct err *e) MUST_CHECK;
+enum err_code sshpath_readlink(struct sshsftp *s, const char *path,
+    struct buf *target, struct err *e) MUST_CHECK;
+enum err_code sshpath_realpath(struct sshsftp *s, const char *path,
+    struct buf *absolute, struct err *e) MUST_CHECK;
+
+/* ERR_EXISTS: a directory of that name is there. */
+enum err_code sshpath_mkdir(struct sshsftp *s, const char *path, uint32_t mode,
+    struct err *e) MUST_CHECK;
+enum err_code sshpath_unlink(struct sshsftp *s, const char *path,
+    struct err *e) MUST_CHECK;
+enum err_code sshpath_rmdir(struct sshsftp *s, const char *path,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Give a file another name, never in the place of another: ERR_EXISTS.  As
+ * version 3 promises it; OpenSSH's server does it with link and unlink where
+ * the file system has links.
+ */
+enum err_code sshpath_rename(struct sshsftp *s, const char *from,
+    const char *to, struct err *e) MUST_CHECK;
+/*
+ * The same in the place of whatever has the name, in one step.  ERR_INPUT
+ * without SSHSFTP_POSIX_RENAME.
+ */
+enum err_code sshpath_replace(struct sshsftp *s, const char *from,
+    const char *to, struct err *e) MUST_CHECK;
+
+struct sshspace {
+	uint64_t total_bytes;
+	uint64_t free_bytes; /* for who is not root there */
+};
+/* ERR_INPUT without SSHSFTP_STATVFS. */
+enum err_code sshpath_space(struct sshsftp *s, const char *path,
+    struct sshspace *space, struct err *e) MUST_CHECK;
+
+/* --- files there: listing a directory --------------------------------------- */
+
+struct sshdir;
+
+struct sshdirent {
+	const char *name; /* NUL-ended; borrowed until the next call */
+	size_t name_bytes;
+	struct sshattr attr; /* as lstat tells it */
+};
+
+enum err_code sshdir_begin(struct sshdir **out, struct sshsftp *s,
+    const char *path, struct err *e) MUST_CHECK;
+/*
+ * The next entry, in the server's order; *more is false after the last.  "."
+ * and ".." are left out.  Any byte but '/' and NUL may be in a name, as on
+ * disk.  ERR_CORRUPT: a name no file can have (empty, with '/' or NUL, beyond
+ * SSHDIR_NAME_BYTES_MAX): the server lies, believe nothing of this listing.
+ */
+enum err_code sshdir_next(struct sshdir *dir, struct sshdirent *entry,
+    bool *more, struct err *e) MUST_CHECK;
+void sshdir_close(struct sshdir **dir);
+
+/* --- files there: reading and writing --------------------------------------- */
+
+struct sshfile;
+
+/*
+ * Read from offset_bytes on, the next window_bytes (0: the default) asked for
+ * ahead: what is held in memory of one file at most.  Pass about the size of a
+ * small file, so that nothing is asked for behind its end.
+ */
+enum err_code sshfile_begin_read(struct sshfile **out, struct sshsftp *s,
+    const char *path, uint64_t offset_bytes, size_t window_bytes,
+    struct err *e) MUST_CHECK;
+/* At least one byte; *got is 0 at the end of the file. */
+enum err_code sshfile_read(struct sshfile *f, void *bytes, size_t max_bytes,
+    size_t *got, struct err *e) MUST_CHECK;
+
+/* Make a new file to write: ERR_EXISTS, and nothing there is opened. */
+enum err_code sshfile_create(struct sshfile **out, struct sshsftp *s,
+    const char *path, uint32_t mode, struct err *e) MUST_CHECK;
+/* One that is there, to go on writing; not truncated. */
+enum err_code sshfile_open_write(struct sshfile **out, struct sshsftp *s,
+    const char *path, struct err *e) MUST_CHECK;
+/*
+ * All of bytes at an offset.  Returns when they are sent, not when they are
+ * answered for: best in pieces of 1 MiB.  A failure of an earlier write comes
+ * from the next call.
+ */
+enum err_code sshfile_write(struct sshfile *f, uint64_t offset_bytes,
+    const void *bytes, size_t len_bytes, struct err *e) MUST_CHECK;
+/* Wait until the server has answered for everything written. */
+enum err_code sshfile_flush(struct sshfile *f, struct err *e) MUST_CHECK;
+/* Flush, and have it on disk there.  ERR_INPUT without SSHSFTP_FSYNC. */
+enum err_code sshfile_sync(struct sshfile *f, struct err *e) MUST_CHECK;
+/* What the server tells of the open file. */
+enum err_code sshfile_attr(struct sshfile *f, struct sshattr *attr,
+    struct err *e) MUST_CHECK;
+
+/* Flush, close, and hear that the server could. */
+enum err_code sshfile_finish(struct sshfile *f, struct err *e) MUST_CHECK;
+/* Let go of it without waiting; what was not flushed may be lost. */
+void sshfile_close(struct sshfile **f);
 
 #endif
