@@ -61,7 +61,16 @@ struct replicate_tally {
 	uint64_t received_bytes;  /* all that came back */
 	uint64_t refused_count;   /* objects the far side did not take */
 	uint64_t damaged_count;   /* objects here that cannot be sent */
-	bool copy_created;        /* there was no copy before */
+	/*
+	 * Of pack_bytes, what was not sent: there already from a transfer that
+	 * was cut, or as frames of other packs.
+	 */
+	uint64_t resumed_bytes, composed_bytes;
+	uint64_t again_bytes;  /* sent twice: what was there was no good */
+	int64_t round_trip_ns; /* of the first answer; 0: not measured */
+	unsigned lanes_count;  /* connections that carried packs */
+	const char *link;      /* as the options named it */
+	bool copy_created;     /* there was no copy before */
 };
 
 /* One object that was refused there or is damaged here. */
@@ -74,8 +83,17 @@ struct replicate_options {
 	const char *service;                /* NULL: all */
 	replicate_problem_fn *on_problem;   /* may be NULL */
 	replicate_progress_fn *on_progress; /* a few times a second at most */
+	/*
+	 * May be NULL.  Called before bytes_count bytes (at most 64 KiB) go out:
+	 * it may sleep, for a budget, and ERR_CANCELLED ends the push.  From the
+	 * thread of whichever connection sends, several at once; the other two
+	 * are never called by two threads at a time.
+	 */
+	enum err_code (*pace)(void *ctx, size_t bytes_count, struct err *e);
 	void *ctx;
 	const volatile sig_atomic_t *cancel; /* may be NULL */
+	const char *link;   /* for the tally: which link this is; NULL */
+	unsigned lanes_max; /* connections; 0: as many as seem to help */
 };
 
 /*

@@ -161,7 +161,7 @@ reach_push(struct store *st, const struct replicate_target *to,
 	struct transport t = {read_far, write_far, &r};
 	enum err_code rc;
 
-	memset(out, 0, sizeof(*out));
+	*out = (struct replicate_tally){.link = opt->link};
 	rc = reach_open(&r, to, opt, e);
 	if (rc == ERR_NONE) {
 		rc = replicate_push(st, &t, opt, out, e);

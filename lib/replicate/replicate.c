@@ -46,8 +46,10 @@ replicate_push(struct store *st, const struct transport *t,
 	struct push p = {.store = st, .opt = opt, .tally = out};
 	enum err_code rc;
 
-	memset(out, 0, sizeof(*out));
+	*out = (struct replicate_tally){.link = opt->link};
 	rlink_init(&p.link, t);
+	p.link.pace = opt->pace;
+	p.link.pace_ctx = opt->ctx;
 	p.heard = now_mono();
 	rc = run(&p, e);
 	/* Nonsense on the wire is the far side's fault, not our caller's. */

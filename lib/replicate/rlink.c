@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define READ_BYTES ((size_t)128 << 10)
+#define PACE_BYTES ((size_t)64 << 10)
 
 void
 rlink_init(struct rlink *l, const struct transport *t)
@@ -38,6 +39,24 @@ put_together(struct buf *out, enum rmsg_type type, const struct buf *head,
 	return len_bytes > 0 ? buf_add(out, bytes, len_bytes, e) : ERR_NONE;
 }
 
+/* In small pieces where somebody meters them: no long silence, no bursts. */
+static enum err_code
+write_out(struct rlink *l, const uint8_t *bytes, size_t len_bytes,
+    struct err *e)
+{
+	while (l->pace != NULL && len_bytes > 0) {
+		size_t n = len_bytes < PACE_BYTES ? len_bytes : PACE_BYTES;
+
+		if (l->pace(l->pace_ctx, n, e) != ERR_NONE ||
+		    l->t.write(l->t.ctx, bytes, n, e) != ERR_NONE)
+			return e->code;
+		bytes += n;
+		len_bytes -= n;
+	}
+	return len_bytes > 0 ? l->t.write(l->t.ctx, bytes, len_bytes, e)
+			     : ERR_NONE;
+}
+
 enum err_code
 rlink_send(struct rlink *l, enum rmsg_type type, const struct buf *head,
     const void *bytes, size_t len_bytes, struct err *e)
@@ -47,7 +66,7 @@ rlink_send(struct rlink *l, enum rmsg_type type, const struct buf *head,
 	pthread_mutex_lock(&l->lock);
 	rc = put_together(&l->out, type, head, bytes, len_bytes, e);
 	if (rc == ERR_NONE)
-		rc = l->t.write(l->t.ctx, l->out.bytes, l->out.len_bytes, e);
+		rc = write_out(l, l->out.bytes, l->out.len_bytes, e);
 	if (rc == ERR_NONE) {
 		l->sent_bytes += l->out.len_bytes;
 		l->sent = now_mono();

@@ -16,6 +16,9 @@ struct rlink {
 	pthread_mutex_t lock;
 	uint64_t sent_bytes;
 	uint64_t received_bytes; /* the reader's */
+	/* As in struct replicate_options; NULL: none */
+	enum err_code (*pace)(void *ctx, size_t bytes_count, struct err *e);
+	void *pace_ctx;
 };
 
 void rlink_init(struct rlink *l, const struct transport *t);

@@ -306,6 +306,47 @@ START_TEST(only_what_lacks_is_sent)
 }
 END_TEST
 
+struct meter {
+	uint64_t bytes_count;
+	uint64_t stop_after_bytes; /* 0: never */
+};
+
+static enum err_code
+meter(void *ctx, size_t bytes_count, struct err *why)
+{
+	struct meter *m = ctx;
+
+	ck_assert_uint_le(bytes_count, 64 << 10);
+	m->bytes_count += bytes_count;
+	if (m->stop_after_bytes != 0 && m->bytes_count > m->stop_after_bytes)
+		return err_set(why, ERR_CANCELLED, "enough");
+	return ERR_NONE;
+}
+
+START_TEST(every_byte_that_goes_out_is_metered_and_may_be_stopped)
+{
+	struct meter m = {0};
+	struct replicate_options opt = {.pace = meter, .ctx = &m, .link = "a"};
+	OWNED(store_close) struct store *st = NULL;
+	struct far far;
+
+	backup_in("housing", 1, 0, 400);
+	st = repo_open(&near, STORE_READ);
+	far_start(&far, copy, 0, 0);
+	m.stop_after_bytes = 300000;
+	ck_assert_int_eq(replicate_push(st, &far.plain, &opt, &tally, &e),
+	    ERR_CANCELLED);
+	far_end(&far);
+	m = (struct meter){0};
+	far_start(&far, copy, 0, 0);
+	must(replicate_push(st, &far.plain, &opt, &tally, &e));
+	ck_assert_int_eq(far_end(&far), ERR_NONE);
+	ck_assert_uint_eq(m.bytes_count, tally.sent_bytes);
+	ck_assert_str_eq(tally.link, "a");
+	check_copy(1, 1);
+}
+END_TEST
+
 START_TEST(one_service_alone_can_be_sent)
 {
 	struct far far;
@@ -576,6 +617,8 @@ suite_replicate_replicate(void)
 	tcase_add_test(tc, a_missing_copy_is_made_and_holds_everything);
 	tcase_add_test(tc, nothing_to_do_costs_one_round_trip);
 	tcase_add_test(tc, only_what_lacks_is_sent);
+	tcase_add_test(tc,
+	    every_byte_that_goes_out_is_metered_and_may_be_stopped);
 	tcase_add_test(tc, one_service_alone_can_be_sent);
 	tcase_add_test(tc, an_empty_repository_makes_an_empty_copy);
 	tcase_add_test(tc, a_copy_of_another_repository_is_refused);
