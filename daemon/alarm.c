@@ -139,35 +139,50 @@ add_run(struct daemon *d, const struct policy_alert *a, struct wire_value *v,
 	return ERR_NONE;
 }
 
-void
-alarm_raise(struct daemon *d, enum policy_alert_on on, const char *service,
-    bool is_bad, const char *text)
+static void
+tell(struct daemon *d, const struct alarm_what *what, const char *state)
 {
-	static const char *const names[] = {"rpo", "peer", "damage", "exercise",
-	    "backup", "replicate", "verify", "link", "policy", "failover",
-	    "space"};
-
 	for (size_t i = 0; i < d->policy->alert_count; i++) {
 		const struct policy_alert *a = &d->policy->alerts[i];
 		OWNED(wire_free) struct wire_value *v = NULL;
 		struct err e;
 		enum err_code rc;
 
-		if ((a->on & (1u << on)) == 0 || a->run.count == 0)
+		if ((a->on & (1u << what->on)) == 0 || a->run.count == 0)
 			continue;
 		rc = wire_new(&v, "alarm", &e);
 		if (rc == ERR_NONE) {
-			wire_add_text(v, "on", names[on]);
+			wire_add_text(v, "on", policy_schema_alert(what->on));
 			wire_add_text(v, "site", d->policy->site);
-			wire_add_text(v, "service", service);
-			wire_add_bool(v, "raised", is_bad);
-			wire_add_text(v, "text", text);
+			wire_add_text(v, "service", what->service);
+			wire_add_text(v, "subject", what->subject);
+			wire_add_bool(v, "raised",
+			    strcmp(state, "raised") == 0);
+			wire_add_text(v, "text", what->text);
 			rc = add_run(d, a, v, &e);
 		}
 		if (rc != ERR_NONE)
 			note_log(NOTE_ERROR, "an alarm is not sent: %s",
 			    e.text);
 	}
+}
+
+void
+alarm_raise(struct daemon *d, const struct alarm_what *what)
+{
+	tell(d, what, "raised");
+}
+
+void
+alarm_clear(struct daemon *d, enum policy_alert_on on, const char *service,
+    const char *subject, const char *text)
+{
+	struct alarm_what what = {.on = on,
+	    .service = service,
+	    .subject = subject,
+	    .text = text};
+
+	tell(d, &what, "cleared");
 }
 
 void

@@ -37,6 +37,7 @@
 #include <bascule/policy.h>
 #include <bascule/wire.h>
 
+#include "alarm.h"
 #include "schedule.h"
 
 struct client;
@@ -480,13 +481,6 @@ void api_deafen(struct daemon *d);
 void api_job_changed(struct daemon *d, struct job *j);
 void api_ledger_grew(struct daemon *d);
 const struct api_command *api_table_find(const char *name);
-
-/* --- alarm.c ---------------------------------------------------------------------------------------- */
-
-/* Run what the policy wants to be run; is_bad false: it is over. */
-void alarm_raise(struct daemon *d, enum policy_alert_on on, const char *service,
-    bool is_bad, const char *text);
-void alarm_stop(struct daemon *d);
 
 /* --- register.c: at which site each service runs ----------------------------------------------------- */
 

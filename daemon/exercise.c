@@ -591,12 +591,18 @@ after(struct job *j)
 	struct own *o = own_of(j);
 	char text[JOB_REASON_BYTES + 96];
 	struct err e;
-	bool bad = j->state == JOB_FAILED;
 
 	if (o == NULL)
 		return;
 	snprintf(text, sizeof(text), "exercise %s: %s", j->id, j->reason);
-	alarm_raise(j->d, POLICY_ON_EXERCISE, j->service, bad, text);
+	if (j->state == JOB_FAILED)
+		alarm_raise(j->d,
+		    &(struct alarm_what){.on = POLICY_ON_EXERCISE,
+			.level = ALARM_WARNING,
+			.service = j->service,
+			.text = text});
+	else if (j->state == JOB_SUCCEEDED && !o->is_cleanup)
+		alarm_clear(j->d, POLICY_ON_EXERCISE, j->service, NULL, text);
 	/* A result is under a head at once: nobody changes it unseen. */
 	if (ledger_sign_head(j->d->ledger, NULL, &e) != ERR_NONE)
 		complain(j, &e);

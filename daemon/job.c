@@ -574,36 +574,6 @@ log_end(const struct job *j)
 	    j->reason);
 }
 
-/* What became of it at the end, to whom it may concern. */
-static void
-alarm_end(const struct job *j)
-{
-	enum policy_alert_on on;
-	char text[JOB_REASON_BYTES + 128];
-
-	if (j->state != JOB_FAILED && j->state != JOB_PARTIAL)
-		return;
-	switch (j->kind->schedule) {
-	case SCHEDULE_BACKUP: on = POLICY_ON_BACKUP; break;
-	case SCHEDULE_REPLICATE: on = POLICY_ON_REPLICATE; break;
-	case SCHEDULE_VERIFY:
-		on = j->exit_status == EXITCODE_DAMAGE ? POLICY_ON_DAMAGE
-						       : POLICY_ON_VERIFY;
-		break;
-	case SCHEDULE_PRUNE:
-		on = j->exit_status == EXITCODE_DAMAGE ? POLICY_ON_DAMAGE
-						       : POLICY_ON_SPACE;
-		break;
-	default:
-		return; /* an exercise raises its own; surveys show in status */
-	}
-	if (j->exit_status == EXITCODE_NO_SPACE)
-		on = POLICY_ON_SPACE;
-	snprintf(text, sizeof(text), "%s %s %s: %s", j->kind->name, j->id,
-	    job_state_name(j->state), j->reason);
-	alarm_raise(j->d, on, j->service, true, text);
-}
-
 static void
 finish(struct job *j)
 {
@@ -643,7 +613,7 @@ job_ended(struct job *j, struct wire_value *result, const char *died)
 	if (again)
 		job_touch(j);
 	else {
-		alarm_end(j);
+		alarmjobs_ended(j);
 		finish(j);
 	}
 	daemon_kick(d);

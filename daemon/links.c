@@ -51,6 +51,21 @@ links_is_silent(const struct daemon *d, const char *site)
 	    down > 0;
 }
 
+static void
+tell(const struct watched *w, enum policy_alert_on on, const char *subject,
+    bool is_good, const char *text)
+{
+	struct alarm_what what = {.on = on,
+	    .level = on == POLICY_ON_PEER ? ALARM_CRITICAL : ALARM_WARNING,
+	    .subject = subject,
+	    .text = text};
+
+	if (is_good)
+		alarm_clear(w->d, on, NULL, subject, text);
+	else
+		alarm_raise(w->d, &what);
+}
+
 /* A link is one thing; that nothing of the other site answers is another. */
 static void
 alarm(const struct watched *w)
@@ -62,18 +77,18 @@ alarm(const struct watched *w)
 	snprintf(text, sizeof(text), "link '%s' to '%s' is %s%s%s",
 	    w->link->name, w->other->name, linkstate_name(w->state.is),
 	    w->reason[0] != '\0' ? ": " : "", w->reason);
-	alarm_raise(w->d, POLICY_ON_LINK, NULL, !up, text);
+	tell(w, POLICY_ON_LINK, w->link->name, up, text);
 	if (ways > up) /* before this change there was a way, too */
 		return;
 	snprintf(text, sizeof(text),
 	    up ? "site '%s' answers again"
 	       : "site '%s' is silent on every link",
 	    w->other->name);
-	alarm_raise(w->d, POLICY_ON_PEER, NULL, !up, text);
+	tell(w, POLICY_ON_PEER, w->other->name, up, text);
 }
 
 static void
-note_change(struct watched *w, enum linkstate_is was)
+note_change(struct watched *w)
 {
 	OWNED(draft_free) struct draft *d = NULL;
 	const char *state = linkstate_name(w->state.is);
@@ -93,8 +108,7 @@ note_change(struct watched *w, enum linkstate_is was)
 	}
 	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
-	if (was != LINKSTATE_UNKNOWN || w->state.is == LINKSTATE_DOWN)
-		alarm(w);
+	alarm(w); /* one may stand from before a restart */
 	if (w->state.is == LINKSTATE_UP) {
 		schedule_hurry(w->d->schedule, SCHEDULE_REPLICATE, now_mono());
 		daemon_kick(w->d);
@@ -107,7 +121,6 @@ probed(void *ctx, const struct loop_dial_result *r)
 	struct watched *w = ctx;
 	struct linkstate_rule rule = {w->link->probe.down_after_count,
 	    w->link->probe.up_after_count};
-	enum linkstate_is was = w->state.is;
 	struct utc now = now_utc();
 
 	snprintf(w->reason, sizeof(w->reason), "%s", r->reason);
@@ -117,7 +130,7 @@ probed(void *ctx, const struct loop_dial_result *r)
 	}
 	loop_dial_free(&w->dial);
 	if (linkstate_next(&w->state, &rule, r->answered, now))
-		note_change(w, was);
+		note_change(w);
 	loop_timer_set(w->timer, w->link->probe.every_ns);
 }
 

@@ -379,9 +379,36 @@ note_change(struct daemon *d, struct daemon_service *s, enum posture_rpo was)
 	}
 	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
-	alarm_raise(d, POLICY_ON_RPO, s->policy->name,
-	    s->state > POSTURE_AT_RISK,
-	    posture_name((enum posture_rpo)s->state));
+}
+
+static void
+alarm(struct daemon *d, const struct daemon_service *s)
+{
+	struct alarm_what what = {.on = POLICY_ON_RPO,
+	    .level =
+		s->state == POSTURE_AT_RISK ? ALARM_WARNING : ALARM_CRITICAL,
+	    .service = s->policy->name};
+	char text[ERR_TEXT_BYTES], target[TEXT_UNIT_BYTES], at[NOW_TEXT_BYTES];
+
+	text_duration(s->policy->rpo_ns, target);
+	if (s->state == POSTURE_OK) {
+		snprintf(text, sizeof(text), "RPO OK: a point of %s is here",
+		    now_text(s->good_at, at));
+		alarm_clear(d, POLICY_ON_RPO, s->policy->name, NULL, text);
+		return;
+	}
+	if (s->good_at.ns == 0) {
+		what.level = ALARM_WARNING; /* never yet */
+		snprintf(text, sizeof(text),
+		    "RPO %s: there is no complete point here",
+		    posture_name((enum posture_rpo)s->state));
+	} else
+		snprintf(text, sizeof(text),
+		    "RPO %s: the newest point here is of %s, the target is %s",
+		    posture_name((enum posture_rpo)s->state),
+		    now_text(s->good_at, at), target);
+	what.text = text;
+	alarm_raise(d, &what);
 }
 
 void
@@ -400,5 +427,6 @@ posture_look(struct daemon *d)
 		s->state_since = now_utc();
 		if (was != now)
 			note_change(d, s, was);
+		alarm(d, s);
 	}
 }

@@ -273,6 +273,8 @@ reload_run(struct daemon *d, struct err *e)
 		note_log(NOTE_INFO, "the policy is loaded again, digest %.16s",
 		    d->digest);
 		reload_note_loaded(d);
+		alarm_clear(d, POLICY_ON_POLICY, NULL, NULL,
+		    "the policy is loaded again");
 	} else {
 		if (problems.len_bytes > 0)
 			fputs(buf_text(&problems), stderr);
@@ -280,7 +282,10 @@ reload_run(struct daemon *d, struct err *e)
 		    "the policy is not loaded, the one in force stays: %s",
 		    e->text);
 		note_result(d, "refused", e->text);
-		alarm_raise(d, POLICY_ON_POLICY, NULL, true, e->text);
+		alarm_raise(d,
+		    &(struct alarm_what){.on = POLICY_ON_POLICY,
+			.level = ALARM_WARNING,
+			.text = e->text});
 	}
 	loop_notify("READY=1");
 	daemon_kick(d);

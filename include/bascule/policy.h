@@ -149,14 +149,20 @@ enum policy_alert_on {
 	POLICY_ON_LINK,
 	POLICY_ON_POLICY,
 	POLICY_ON_FAILOVER,
-	POLICY_ON_SPACE
+	POLICY_ON_SPACE,
+	POLICY_ON_CLOCK,
+	POLICY_ON_SUSPECT,    /* a source turned to noise or went backwards */
+	POLICY_ON_DIVERGENCE, /* two copies that should agree do not */
+	POLICY_ON_COUNT
 };
+/* "rpo", ...: as the setting `on` is written. */
+const char *policy_schema_alert(enum policy_alert_on on);
 
 struct policy_alert {
 	struct policy_at at;
 	uint32_t on; /* bits: 1 << enum policy_alert_on */
 	struct policy_texts run;
-	int64_t timeout_ns;
+	int64_t timeout_ns, repeat_ns;
 	uint32_t retries;
 };
 

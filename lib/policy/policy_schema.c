@@ -220,7 +220,15 @@ GROUP(role_group, "role", policy_role_rule, role_settings,
 
 static const char *const alert_kinds[] = {"rpo", "peer", "damage", "exercise",
     "backup", "replicate", "verify", "link", "policy", "failover", "space",
-    NULL};
+    "clock", "suspect", "divergence", NULL};
+_Static_assert(COUNT_OF(alert_kinds) == POLICY_ON_COUNT + 1, "one each");
+
+const char *
+policy_schema_alert(enum policy_alert_on on)
+{
+	return alert_kinds[on];
+}
+
 static const struct policy_setting alert_settings[] = {
     {"on", TYPE_FLAGS, AT(policy_alert, on), .choices = alert_kinds, NEED,
 	.help = "what raises it", .example = "[ \"rpo\", \"peer\" ]"},
@@ -232,7 +240,15 @@ static const struct policy_setting alert_settings[] = {
 	.example = "\"30s\""},
     {"retries", TYPE_COUNT, AT(policy_alert, retries), .fallback = "5",
 	.min = 0, .max = 100,
-	.help = "how often it is tried again when it fails", .example = "5"},
+	.help = "so many failures more and the alarm counts as not delivered, "
+		"which is recorded and shown; it is still tried, every ten "
+		"minutes at least",
+	.example = "5"},
+    {"repeat", TYPE_DURATION, AT(policy_alert, repeat_ns), .fallback = "1h",
+	.min = 0, .max = 30 * DAY,
+	.help = "an alarm that nobody acknowledges is told again after so "
+		"long; 0s: never",
+	.example = "\"1h\""},
 };
 GROUP(alert_group, "alert", policy_alert, alert_settings, "Whom to tell.");
 

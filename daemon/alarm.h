@@ -1,0 +1,59 @@
+#ifndef DAEMON_ALARM_H
+#define DAEMON_ALARM_H
+
+/*
+ * Alarms: something is wrong, until it is no longer.
+ *
+ *	alarm_raise(d, &(struct alarm_what){.on = POLICY_ON_SUSPECT,
+ *	    .level = ALARM_CRITICAL, .service = "housing",
+ *	    .subject = "documents", .text = "..."});
+ *	...
+ *	alarm_clear(d, POLICY_ON_SUSPECT, "housing", "documents", "...");
+ *
+ * Kind, service and subject together name an alarm: raising one that stands
+ * says the same thing again and tells nobody twice; one that became worse is
+ * told anew.  Everything is recorded, shown by `bascule status`, told to the
+ * journal and to the policy's programs, and repeated until somebody
+ * acknowledges it.
+ *
+ * Called from the daemon's loop, at any time after the ledger is open.  What
+ * cannot be recorded is said in the daemon's log.
+ */
+
+#include <stdbool.h>
+
+#include <bascule/policy.h>
+
+struct daemon;
+
+enum alarm_level {
+	ALARM_NOTICE,  /* somebody should know */
+	ALARM_WARNING, /* it will be bad if nobody does anything */
+	ALARM_CRITICAL /* it is bad */
+};
+
+struct alarm_what {
+	enum policy_alert_on on;
+	enum alarm_level level;
+	const char *service; /* NULL: none */
+	const char *subject; /* a site, link, dataset, ...; NULL: none */
+	const char *text;    /* a sentence for people, lower case */
+	bool moment;         /* it happened: nothing ends it but being
+	                        acknowledged; alarm_clear is never called */
+};
+
+void alarm_raise(struct daemon *d, const struct alarm_what *what);
+/* The condition has ended, says text.  Where none stands nothing happens. */
+void alarm_clear(struct daemon *d, enum policy_alert_on on, const char *service,
+    const char *subject, const char *text);
+/* At the end of the daemon: what is being told is dropped; the next start
+ * tells it. */
+void alarm_stop(struct daemon *d);
+
+/* --- alarmjobs.c: what a job's end says ------------------------------------ */
+
+struct job;
+/* After its outcome is durable: raise and clear what follows from it. */
+void alarmjobs_ended(const struct job *j);
+
+#endif
