@@ -7,7 +7,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wwrite-strings -Wvla -Wconversion -Wimplicit-fallthrough -Werror
-CFLAGS  ?= -O2 -g
+CFLAGS  ?= $(if $(SAN),-O1 -g1,-O2 -g)
 PKGS    := libssh2 libarchive libzstd libconfig openssl sqlite3 libuv jansson \
            libgfshare fuse3
 BASE     = -std=gnu11 -D_GNU_SOURCE -Iinclude -MMD -MP $(WARN) \
@@ -76,6 +76,8 @@ $(BUILD)/unit-tests: $(call obj,$(TEST_SRC)) $(BUILD)/tests/suites.o \
 	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ \
 	    $(shell pkg-config --libs check) $(LIBS)
 $(BUILD)/tests/%.o: BASE += -Itests -I.
+# Half of what a build for the tests would take is optimising the tests.
+$(BUILD)/tests/unit/%.o $(BUILD)/tests/support/%.o: CFLAGS = -O0 -g1
 
 # The store against a simple model of it: tests/model/README.md.
 MODEL_SRC := $(wildcard tests/model/*.c)
@@ -116,7 +118,7 @@ FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(FUZZ_BUILD)/%)
 FUZZ_SECONDS ?= 60
 fuzz-build:
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) SAN=address,undefined \
-	    CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzzers
+	    CFLAGS='-O1 -g1 -fsanitize=fuzzer-no-link' fuzzers
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)
 $(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_BUILD)/libbascule.a

@@ -157,7 +157,7 @@ open_layers(struct statecache *sc)
 	if (open_layer(sc, BASE, ""))
 		(void)open_layer(sc, DELTA, ".d");
 	for (int i = 0; i < STATECACHE_PARTS_MAX; i++) {
-		char suffix[8];
+		char suffix[16];
 
 		snprintf(suffix, sizeof suffix, ".p%d", i);
 		(void)open_layer(sc, PART, suffix);
