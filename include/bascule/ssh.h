@@ -207,8 +207,8 @@ void sshexec_close(struct sshexec **x);
  * S4. The server is hostile: a message that is too long, unasked for, or tells
  *     more than was asked ends the session (ERR_IO, "breaks the protocol").
  *     What it says of names, sizes and kinds is a claim all the same.
- * S5. Close files and listings before their session: the session's end leaves
- *     them dead (every call ERR_IO), never dangling.
+ * S5. Files, listings and questions are closed before their session, or it
+ *     aborts; closing never waits.
  *
  * Codes of every call: ERR_TIMEOUT the connection is gone or silent (another
  * time), ERR_CANCELLED, ERR_NOTFOUND no such file, ERR_REFUSED permission,
