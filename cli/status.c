@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alarms.h"
 #include "live.h"
 #include "past.h"
 #include "when.h"
@@ -76,6 +77,25 @@ show_service(struct live *l, struct wire_value *v)
 	    live_span(v, "rto_seconds"));
 }
 
+/* What is wrong stands first, above everything. */
+static void
+show_alarm(struct live *l, struct wire_value *v)
+{
+	bool raised = wire_take_bool(v, "raised", true);
+	const char *colour = raised ? "\033[31m" : "";
+
+	printf("%sALARM %s%s  %s  %s %s  %s since %s: %s%s%s%s\n",
+	    l->cli->colour ? colour : "", live_text(v, "alarm"),
+	    l->cli->colour && raised ? "\033[0m" : "", live_text(v, "level"),
+	    live_text(v, "on"), alarms_about(v), raised ? "stands" : "was",
+	    live_time(v, "since"), live_text(v, "text"),
+	    raised ? "" : " (over, not acknowledged)",
+	    wire_take_bool(v, "acknowledged", false) ? ", seen by " : "",
+	    wire_take_bool(v, "acknowledged", false) ? live_text(v, "by") : "");
+	if (wire_has(v, "undelivered"))
+		printf("  %s COULD NOT BE DELIVERED\n", live_text(v, "alarm"));
+}
+
 static void
 reply(struct live *l, const char *type, struct wire_value *v)
 {
@@ -83,6 +103,10 @@ reply(struct live *l, const char *type, struct wire_value *v)
 
 	if (strcmp(type, "service") == 0) {
 		show_service(l, v);
+		return;
+	}
+	if (strcmp(type, "alarm") == 0) {
+		show_alarm(l, v);
 		return;
 	}
 	if (strcmp(type, "summary") != 0)

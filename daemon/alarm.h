@@ -22,9 +22,13 @@
 
 #include <stdbool.h>
 
+#include <bascule/base/err.h>
 #include <bascule/policy.h>
 
 struct daemon;
+struct draft_actor;
+
+#define ALARM_TROUBLE_BYTES 512
 
 enum alarm_level {
 	ALARM_NOTICE,  /* somebody should know */
@@ -46,6 +50,23 @@ void alarm_raise(struct daemon *d, const struct alarm_what *what);
 /* The condition has ended, says text.  Where none stands nothing happens. */
 void alarm_clear(struct daemon *d, enum policy_alert_on on, const char *service,
     const char *subject, const char *text);
+/*
+ * Somebody has seen it; durable when it returns ERR_NONE.  ERR_NOTFOUND: no
+ * such alarm; ERR_EXISTS: somebody had before.
+ */
+enum err_code alarm_acknowledge(struct daemon *d, uint64_t number,
+    const char *reason, const struct draft_actor *actor,
+    struct err *e) MUST_CHECK;
+
+/* What was recorded before this start; before anything is raised. */
+enum err_code alarm_start(struct daemon *d, struct err *e) MUST_CHECK;
+/* Another policy is in force. */
+void alarm_reload(struct daemon *d);
+/* Now and then: record what could not be. */
+void alarm_look(struct daemon *d);
+/* A program that tells alarms fails: which and why; "". */
+const char *alarm_trouble(const struct daemon *d,
+    char out[ALARM_TROUBLE_BYTES]);
 /* At the end of the daemon: what is being told is dropped; the next start
  * tells it. */
 void alarm_stop(struct daemon *d);

@@ -54,8 +54,10 @@ const struct api_command api_ping = {"ping", CLIENT_READERS, run_ping};
 /* --- status --------------------------------------------------------------- */
 
 static enum err_code
-end_status(struct client *c, uint64_t count, uint64_t behind, struct err *e)
+end_status(struct client *c, uint64_t count, uint64_t behind, uint64_t alarms,
+    struct err *e)
 {
+	char trouble[ALARM_TROUBLE_BYTES];
 	struct daemon *d = client_daemon(c);
 	OWNED(wire_free) struct wire_value *v = NULL;
 	enum err_code rc = client_summary(&v, e);
@@ -67,8 +69,9 @@ end_status(struct client *c, uint64_t count, uint64_t behind, struct err *e)
 	wire_add_uint(v, "behind", behind);
 	wire_add_uint(v, "links_down", links_down_count(d));
 	wire_add_bool(v, "ledger_writable", !d->ledger_broken);
-	if (d->alarm_trouble[0] != '\0')
-		wire_add_text(v, "alarm_trouble", d->alarm_trouble);
+	wire_add_uint(v, "alarms", alarms);
+	if (*alarm_trouble(d, trouble) != '\0')
+		wire_add_text(v, "alarm_trouble", trouble);
 	wire_add_text(v, "policy", d->digest);
 	if ((rc = api_keys_tell(d, v, e)) != ERR_NONE)
 		return rc;
@@ -82,11 +85,13 @@ run_status(struct client *c, struct wire_value *request, struct err *e)
 {
 	struct daemon *d = client_daemon(c);
 	const char *name = wire_take_text(request, "service", NULL);
-	uint64_t count = 0, behind = 0;
+	uint64_t count = 0, behind = 0, alarms = 0;
 	enum err_code rc = client_asked(request, e);
 
 	if (rc == ERR_NONE && name != NULL && daemon_service(d, name) == NULL)
 		return no_service(name, e);
+	if (rc == ERR_NONE) /* what is wrong comes first */
+		rc = api_alarms_tell(c, name, &alarms, e);
 	for (size_t i = 0; rc == ERR_NONE && i < d->policy->service_count;
 	     i++) {
 		OWNED(wire_free) struct wire_value *v = NULL;
@@ -102,7 +107,7 @@ run_status(struct client *c, struct wire_value *request, struct err *e)
 		behind += is_behind;
 		client_reply(c, &v);
 	}
-	return rc != ERR_NONE ? rc : end_status(c, count, behind, e);
+	return rc != ERR_NONE ? rc : end_status(c, count, behind, alarms, e);
 }
 const struct api_command api_status = {"status", CLIENT_READERS, run_status};
 

@@ -50,6 +50,11 @@ size_t client_queued_bytes(const struct client *c);
 enum err_code api_keys_tell(struct daemon *d, struct wire_value *v,
     struct err *e) MUST_CHECK;
 
+/* The alarms there are, the worst first; of a service: its own and those of no
+ * service. */
+enum err_code api_alarms_tell(struct client *c, const char *service,
+    uint64_t *count, struct err *e) MUST_CHECK;
+
 /* The commands: each is a row, defined in the file of its group. */
 #define COMMAND(name) extern const struct api_command api_##name;
 #include "commands.def"

@@ -164,6 +164,7 @@ look_around(struct daemon *d)
 	daemon_sign_head(d, now);
 	register_look(d);
 	posture_look(d);
+	alarm_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)
 		if (now.ns >= d->services[i].replicate_not_before.ns)
 			daemon_replicate(d, &d->services[i], "behind");
@@ -301,6 +302,8 @@ begin(struct daemon *d, struct err *e)
 		rc = tasks_look_back(d, e);
 	if (rc == ERR_NONE)
 		rc = note_state(d, "started", e);
+	if (rc == ERR_NONE)
+		rc = alarm_start(d, e);
 	if (rc == ERR_NONE)
 		rc = register_settle(d, d->policy, d->digest, d->services, e);
 	if (rc == ERR_NONE)

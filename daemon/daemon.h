@@ -312,8 +312,7 @@ struct daemon {
 	struct loop_timer *grew; /* the ledger did: tell who follows */
 	struct loop_signal *signals[3];
 	struct loop_timer *patience; /* while stopping */
-	struct alarm_run *alarms;
-	char alarm_trouble[JOB_REASON_BYTES]; /* "": none */
+	struct alarms *alarms;
 	int lock_fd;
 	struct mono looked; /* at the posture */
 	struct mono aged;   /* the repository */

@@ -239,6 +239,7 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 	rc = new_schedule(d, e);
 	if (rc == ERR_NONE)
 		rc = links_start(d, e);
+	alarm_reload(d);
 	if (rc == ERR_NONE)
 		rc = watcher_start(d, e);
 	if (rc != ERR_NONE) {

@@ -58,6 +58,7 @@ struct wire_value;  /* wire.h */
 #define LEDGER_EXERCISE  "exercise"  /* run is the exercise's id */
 #define LEDGER_STEP      "step"      /* of an exercise or failover */
 #define LEDGER_AUTHORITY "authority" /* at which site a service runs */
+#define LEDGER_ALARM     "alarm"     /* something is wrong, or no longer */
 #define LEDGER_ACCESS    "access" /* somebody asked for something that matters */
 #define LEDGER_CANARY    "canary" /* the escrow key was tried */
 

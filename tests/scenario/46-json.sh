@@ -70,6 +70,8 @@ said 0 run files --wait
 job=$(field job)
 at brent run files --kind verify --wait >.out
 said 0 status files
+said 0 alarms --all
+said 0 'alarms ack' A1 --reason seen
 said 0 services
 said 0 sites
 said 0 links
