@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <bascule/replicate.h>
@@ -9,6 +10,24 @@
 #include "stop.h"
 
 #define SILENCE_NS (600 * NS_PER_S) /* docs/protocol/store-serve.md */
+
+/*
+ * Before the first byte of the peer is read.  The log is opened before, as
+ * nothing can be connected to afterwards; what goes to standard error is the
+ * peer's to read.
+ */
+static void
+confine(const char *path)
+{
+	char text[CONFINE_TEXT_BYTES];
+	unsigned got;
+
+	openlog("bascule", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	got = confine_to(path);
+	syslog((got & CONFINE_FILES) != 0 ? LOG_INFO : LOG_WARNING,
+	    "store serve for '%s' is confined in: %s", path,
+	    confine_text(got, text));
+}
 
 static int
 serve(struct cli *cli)
@@ -32,6 +51,8 @@ serve(struct cli *cli)
 			    "to be allowed");
 		opt.allow |= SERVE_PUT;
 	}
+	if ((opt.allow & SERVE_PUT) != 0)
+		confine(cli->repository);
 	if (transport_over_fds(&t, &fds, &e) != ERR_NONE ||
 	    serve_run(cli->repository, &t, &opt, &tally, &e) != ERR_NONE)
 		return cli_stop_failed(cli, &e);

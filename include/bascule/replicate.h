@@ -156,4 +156,26 @@ enum err_code serve_run(const char *path, const struct transport *t,
     const struct serve_options *opt, struct serve_tally *out,
     struct err *e) MUST_CHECK;
 
+/* --- confinement ------------------------------------------------------------------- */
+
+/*
+ * What a process gives up that is about to hear a hostile peer: for the rest of
+ * its life, and before it begins a thread.  Files: nothing but the copy at path
+ * (made, if it is not there), in which nothing that was published is written
+ * to, and no snapshot or point can be removed; of the system what libraries
+ * read.  Network: no connection, no listening.  Calls: no program is begun, no
+ * socket made, no other process looked into, nothing of the machine changed.
+ * Never more privileges than now.
+ */
+enum confine_what {
+	CONFINE_FILES = 1,
+	CONFINE_NETWORK = 2,
+	CONFINE_CALLS = 4,
+};
+/* What could be had of these: a kernel may lack any of them. */
+unsigned confine_to(const char *path);
+/* In words, in out or constant. */
+#define CONFINE_TEXT_BYTES 80
+const char *confine_text(unsigned got, char out[CONFINE_TEXT_BYTES]);
+
 #endif
