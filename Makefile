@@ -198,6 +198,12 @@ install: all
 	    >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bascule
 	$(BUILD)/bascule completion fish \
 	    >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/bascule.fish
+	for unit in daemon/systemd/*.service; do \
+	    sed 's,@BINDIR@,$(PREFIX)/bin,; s,@SBINDIR@,$(PREFIX)/sbin,' $$unit | \
+	    install -D -m 644 /dev/stdin \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
+	install -D -m 644 daemon/systemd/bascule.sysusers \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/bascule.conf
 	for page in man/*; do install -D -m 644 $$page \
 	    $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	install -m 644 README.md docs/schema/bascule.schema.json \

@@ -181,6 +181,7 @@ tick(void *ctx)
 
 	if (d->stopping)
 		return;
+	loop_notify("WATCHDOG=1"); /* what still ticks still decides */
 	d->kicked = false;
 	if (d->ledger_broken)
 		try_ledger(d);

@@ -173,7 +173,7 @@ void loop_stat_free(struct loop_stat **s);
 /* --- readiness --------------------------------------------------------------- */
 
 /*
- * "READY=1", "STOPPING=1", "STATUS=...": to the socket that NOTIFY_SOCKET
+ * "READY=1", "STOPPING=1", "WATCHDOG=1": to the socket that NOTIFY_SOCKET
  * names.  Without one, nothing happens.
  */
 void loop_notify(const char *text);
