@@ -84,6 +84,8 @@ struct job_kind {
 	 * what the result says.  The outcome is written after this.
 	 */
 	void (*finish)(struct job *j, struct wire_value *result);
+	/* Fields of its outcome, after finish. */
+	void (*conclude)(const struct job *j, struct draft *d);
 	/* After the outcome is durable: what follows from it. */
 	void (*after)(struct job *j);
 	/*
@@ -101,7 +103,8 @@ const struct job_kind *job_kind_find(const char *name);
 enum job_state {
 	JOB_QUEUED,
 	JOB_RUNNING,
-	JOB_WAITING, /* running, and for a person: an ask is open */
+	JOB_WAITING, /* running, and for a person (an ask is open); or not
+	                running, and for a link */
 	JOB_RETRYING,
 	JOB_SUCCEEDED,
 	JOB_PARTIAL,
@@ -424,16 +427,29 @@ enum err_code recover_run(struct daemon *d, struct err *e) MUST_CHECK;
 
 /* --- links.c ------------------------------------------------------------------------------ */
 
+/* Also after a reload: what was known of links that stay is kept. */
 enum err_code links_start(struct daemon *d, struct err *e) MUST_CHECK;
 void links_stop(struct daemon *d);
-/* The routes to a site, best first: a list for a worker's spec. */
-enum err_code links_routes(const struct daemon *d, const char *site,
-    struct wire_value **out, struct err *e) MUST_CHECK;
 /* One "link" message each. */
 void links_tell(const struct daemon *d, struct client *c);
 size_t links_down_count(const struct daemon *d);
 /* Nothing of that site answers, on any link. */
 bool links_is_silent(const struct daemon *d, const char *site);
+
+/* --- transfers.c: replications and the links they use ---------------------------------------- */
+
+/* A replication starts: its route into the worker's spec, if there is one. */
+enum err_code transfers_begin(struct job *j, struct wire_value *spec,
+    struct err *e) MUST_CHECK;
+/* As job_kind.on_event. */
+bool transfers_event(struct job *j, const char *type, struct wire_value *ev);
+/* Its worker has ended; died "": with a last word. */
+void transfers_ended(struct job *j, const char *died);
+/* What went over which link, as fields of its outcome. */
+void transfers_conclude(const struct job *j, struct draft *d);
+void transfers_forget(const struct job *j);
+/* One that does not run: does it wait for a link? */
+void transfers_look(struct job *j);
 
 /* --- watcher.c: points that appear in this site's repository -------------------------------- */
 

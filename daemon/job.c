@@ -275,6 +275,8 @@ note_ended(struct job *j, struct wire_value *result)
 		draft_text(d, "link", wire_take_text(result, "link", ""));
 	}
 	draft_text(d, "snapshot", j->snapshot);
+	if (j->kind->conclude != NULL)
+		j->kind->conclude(j, d);
 	if (note_outcome(j->d, j->intent, d, &e) == ERR_NONE) {
 		j->intent[0] = '\0';
 		return;
@@ -397,6 +399,7 @@ job_ask(struct daemon *d, struct job_request *r, struct job **out,
 	link_job(d, j);
 	if (out != NULL)
 		*out = j;
+	transfers_look(j);
 	job_touch(j);
 	j = NULL;
 	daemon_kick(d);
@@ -428,6 +431,7 @@ job_fired(struct daemon *d, const struct schedule_action *a, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	link_job(d, j);
+	transfers_look(j);
 	job_touch(j);
 	j = NULL;
 	return ERR_NONE;
@@ -558,7 +562,7 @@ judge(struct job *j, struct wire_value *result, const char *died)
 		if (j->cancel_why[0] != '\0')
 			memcpy(j->reason, j->cancel_why, sizeof(j->reason));
 	}
-	j->state = job_state_is_end(s) ? s : JOB_FAILED;
+	j->state = job_state_is_end(s) || s == JOB_WAITING ? s : JOB_FAILED;
 }
 
 static void
@@ -587,6 +591,16 @@ finish(struct job *j)
 	daemon_job_gone(d);
 }
 
+static enum schedule_end
+how_it_ended(const struct job *j)
+{
+	if (j->d->stopping)
+		return SCHEDULE_ENDED;
+	return j->state == JOB_WAITING ? SCHEDULE_WAITS
+	    : j->state == JOB_FAILED   ? SCHEDULE_FAILED
+				       : SCHEDULE_ENDED;
+}
+
 void
 job_ended(struct job *j, struct wire_value *result, const char *died)
 {
@@ -598,11 +612,12 @@ job_ended(struct job *j, struct wire_value *result, const char *died)
 	judge(j, result, died);
 	if (j->kind->finish != NULL)
 		j->kind->finish(j, result);
-	again = schedule_ended(d->schedule, j->number,
-	    j->state == JOB_FAILED && !d->stopping ? SCHEDULE_FAILED
-						   : SCHEDULE_ENDED,
+	again = schedule_ended(d->schedule, j->number, how_it_ended(j),
 	    now_mono(), &wait_ns);
-	if (again)
+	if (!again && j->state == JOB_WAITING) { /* somebody waits for it */
+		j->state = JOB_FAILED;
+		j->exit_status = EXITCODE_TRY_AGAIN;
+	} else if (again && j->state != JOB_WAITING)
 		j->state = JOB_RETRYING;
 	j->ended = now_utc();
 	note_ended(j, result);
@@ -610,9 +625,10 @@ job_ended(struct job *j, struct wire_value *result, const char *died)
 		log_end(j);
 	if (j->kind->after != NULL)
 		j->kind->after(j);
-	if (again)
+	if (again) {
+		transfers_look(j);
 		job_touch(j);
-	else {
+	} else {
 		alarmjobs_ended(j);
 		finish(j);
 	}

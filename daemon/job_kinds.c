@@ -141,10 +141,8 @@ free_own(void **own)
 static enum err_code
 replicate_prepare(struct job *j, struct wire_value *spec, struct err *e)
 {
-	OWNED(wire_free) struct wire_value *routes = NULL;
 	struct daemon_service *s = daemon_service(j->d, j->service);
 	struct replicate_own *own = j->own;
-	enum err_code rc;
 
 	if (own == NULL) {
 		own = j->own = calloc(1, sizeof(*own));
@@ -153,23 +151,13 @@ replicate_prepare(struct job *j, struct wire_value *spec, struct err *e)
 	if (own == NULL)
 		return err_nomem(e);
 	own->newest = s != NULL ? s->good_at : (struct utc){0};
-	rc = links_routes(j->d, j->site, &routes, e);
-	if (rc == ERR_NONE)
-		wire_add(spec, "routes", &routes);
-	return rc;
+	return transfers_begin(j, spec, e);
 }
 
-static bool
-replicate_event(struct job *j, const char *type, struct wire_value *ev)
+static void
+replicate_finish(struct job *j, struct wire_value *result)
 {
-	const char *error = wire_take_text(ev, "error", NULL);
-
-	if (strcmp(type, "route") != 0)
-		return false;
-	job_log(j, "%s: over link %s%s%s", error == NULL ? "info" : "warning",
-	    wire_take_text(ev, "link", "-"), error == NULL ? "" : ": ",
-	    error == NULL ? "" : error);
-	return true;
+	transfers_ended(j, result == NULL ? "the worker died" : "");
 }
 
 struct arrived {
@@ -253,6 +241,7 @@ replicate_after(struct job *j)
 	struct err e;
 	enum err_code rc;
 
+	transfers_forget(j);
 	if (job_state_is_end(j->state) && j->state != JOB_SUCCEEDED)
 		let_rest(j);
 	if (j->state != JOB_SUCCEEDED || own == NULL)
@@ -523,7 +512,9 @@ static const struct job_kind kinds[] = {
 	.ledger_type = LEDGER_JOB,
 	.schedule = SCHEDULE_REPLICATE,
 	.prepare = replicate_prepare,
-	.on_event = replicate_event,
+	.on_event = transfers_event,
+	.finish = replicate_finish,
+	.conclude = transfers_conclude,
 	.after = replicate_after},
     {.name = "verify",
 	.ledger_type = LEDGER_JOB,

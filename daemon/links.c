@@ -1,28 +1,10 @@
-/* Probes of the links, and which way a transfer should take. */
+/* Probes of the links, and what becomes of their state. */
 
-#include "daemon.h"
+#include "links.h"
 
 #include <string.h>
 
-#include "linkstate.h"
-
-struct watched {
-	struct daemon *d;
-	const struct policy_link *link;
-	const struct policy_site *other;
-	const char *address;
-	struct linkstate state;
-	struct loop_timer *timer;
-	struct loop_dial *dial;
-	int64_t took_ns; /* of the last answer */
-	struct utc answered;
-	char reason[128];
-};
-
-struct links {
-	struct watched *items;
-	size_t count;
-};
+/* --- asking --------------------------------------------------------------- */
 
 /* How many links to a site are up, of those whose state is known. */
 static size_t
@@ -31,13 +13,14 @@ ways_to(const struct daemon *d, const struct policy_site *site, size_t *down)
 	size_t up = 0;
 
 	*down = 0;
-	for (size_t i = 0; d->links != NULL && i < d->links->count; i++) {
-		const struct watched *w = &d->links->items[i];
+	for (size_t i = 0; d->links != NULL && i < d->links->chooser.link_count;
+	     i++) {
+		enum linkstate_is is = d->links->chooser.links[i].state.is;
 
-		if (w->other != site)
+		if (d->links->items[i].other != site)
 			continue;
-		up += w->state.is == LINKSTATE_UP;
-		*down += w->state.is == LINKSTATE_DOWN;
+		up += is == LINKSTATE_UP;
+		*down += is == LINKSTATE_DOWN;
 	}
 	return up;
 }
@@ -51,6 +34,63 @@ links_is_silent(const struct daemon *d, const char *site)
 	    down > 0;
 }
 
+bool
+links_has_way(const struct daemon *d, const char *site)
+{
+	const struct policy_site *s = policy_find_site(d->policy, site);
+
+	return d->links != NULL && s != NULL &&
+	    chooser_pick(&d->links->chooser, (size_t)(s - d->policy->sites)) !=
+	    CHOOSER_NONE;
+}
+
+const char *
+links_why_none(const struct daemon *d, const char *site,
+    char out[JOB_REASON_BYTES])
+{
+	const struct policy_site *s = policy_find_site(d->policy, site);
+	size_t used = (size_t)snprintf(out, JOB_REASON_BYTES,
+	    "no link to site '%s' is up:", site);
+
+	for (size_t i = 0; d->links != NULL && i < d->links->chooser.link_count;
+	     i++) {
+		const struct watched *w = &d->links->items[i];
+		const struct linkstate *l = &d->links->chooser.links[i].state;
+		char at[NOW_TEXT_BYTES];
+
+		if (w->other != s || used >= JOB_REASON_BYTES)
+			continue;
+		used += (size_t)snprintf(out + used, JOB_REASON_BYTES - used,
+		    " '%s' is %s since %s;", w->name, linkstate_name(l->is),
+		    now_text((struct utc){l->since.ns / NS_PER_S * NS_PER_S},
+			at));
+	}
+	if (used >= JOB_REASON_BYTES)
+		used = JOB_REASON_BYTES - 1;
+	if (used > 0)
+		out[used - 1] = '\0'; /* the last sign */
+	return out;
+}
+
+struct chooser_now
+links_clock(void)
+{
+	return (struct chooser_now){now_utc(), now_mono()};
+}
+
+size_t
+links_down_count(const struct daemon *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; d->links != NULL && i < d->links->chooser.link_count;
+	     i++)
+		n += d->links->chooser.links[i].state.is == LINKSTATE_DOWN;
+	return n;
+}
+
+/* --- changes -------------------------------------------------------------- */
+
 static void
 tell(const struct watched *w, enum policy_alert_on on, const char *subject,
     bool is_good, const char *text)
@@ -61,23 +101,24 @@ tell(const struct watched *w, enum policy_alert_on on, const char *subject,
 	    .text = text};
 
 	if (is_good)
-		alarm_clear(w->d, on, NULL, subject, text);
+		alarm_clear(w->links->d, on, NULL, subject, text);
 	else
-		alarm_raise(w->d, &what);
+		alarm_raise(w->links->d, &what);
 }
 
 /* A link is one thing; that nothing of the other site answers is another. */
 static void
 alarm(const struct watched *w)
 {
-	bool up = w->state.is == LINKSTATE_UP;
-	size_t down, ways = ways_to(w->d, w->other, &down);
+	enum linkstate_is is = w->links->chooser.links[w->index].state.is;
+	bool up = is == LINKSTATE_UP;
+	size_t down, ways = ways_to(w->links->d, w->other, &down);
 	char text[512];
 
-	snprintf(text, sizeof(text), "link '%s' to '%s' is %s%s%s",
-	    w->link->name, w->other->name, linkstate_name(w->state.is),
-	    w->reason[0] != '\0' ? ": " : "", w->reason);
-	tell(w, POLICY_ON_LINK, w->link->name, up, text);
+	snprintf(text, sizeof(text), "link '%s' to '%s' is %s%s%s", w->name,
+	    w->other->name, linkstate_name(is),
+	    w->probed[0] != '\0' ? ": " : "", w->probed);
+	tell(w, POLICY_ON_LINK, w->name, up, text);
 	if (ways > up) /* before this change there was a way, too */
 		return;
 	snprintf(text, sizeof(text),
@@ -87,51 +128,95 @@ alarm(const struct watched *w)
 	tell(w, POLICY_ON_PEER, w->other->name, up, text);
 }
 
-static void
-note_change(struct watched *w)
+void
+links_changed(struct watched *w, enum linkstate_is was)
 {
 	OWNED(draft_free) struct draft *d = NULL;
-	const char *state = linkstate_name(w->state.is);
+	struct daemon *dm = w->links->d;
+	enum linkstate_is is = w->links->chooser.links[w->index].state.is;
+	const char *state = linkstate_name(is);
 	struct err e;
 	enum err_code rc;
 
-	note_log(w->state.is == LINKSTATE_UP ? NOTE_INFO : NOTE_WARNING,
-	    "link '%s' to '%s' is %s%s%s", w->link->name, w->other->name, state,
-	    w->reason[0] != '\0' ? ": " : "", w->reason);
-	rc = note_draft(&d, w->d, NULL, LEDGER_LINK, &e);
+	note_log(is == LINKSTATE_UP ? NOTE_INFO : NOTE_WARNING,
+	    "link '%s' to '%s' is %s (was %s)%s%s", w->name, w->other->name,
+	    state, linkstate_name(was), w->probed[0] != '\0' ? ": " : "",
+	    w->probed);
+	rc = note_draft(&d, dm, NULL, LEDGER_LINK, &e);
 	if (rc == ERR_NONE) {
-		draft_text(d, "link", w->link->name);
+		draft_text(d, "link", w->name);
 		draft_text(d, "state", state);
 		draft_text(d, "to_site", w->other->name);
-		draft_text(d, "reason", w->reason);
-		rc = note_event(w->d, d, &e);
+		draft_text(d, "reason", w->probed);
+		rc = note_event(dm, d, &e);
 	}
 	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
 	alarm(w); /* one may stand from before a restart */
-	if (w->state.is == LINKSTATE_UP) {
-		schedule_hurry(w->d->schedule, SCHEDULE_REPLICATE, now_mono());
-		daemon_kick(w->d);
+	transfers_hold(dm);
+	if (is == LINKSTATE_UP) {
+		schedule_hurry(dm->schedule, SCHEDULE_REPLICATE, now_mono());
+		daemon_kick(dm);
 	}
 }
+
+void
+links_failed(struct watched *w, const char *error)
+{
+	snprintf(w->error, sizeof(w->error), "%s", error);
+	w->failed = now_utc();
+}
+
+void
+links_happened(struct links *ls, const struct chooser_event *ev)
+{
+	size_t n = chooser_next(&ls->chooser, ev, links_clock(), ls->actions);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct chooser_action *a = &ls->actions[i];
+
+		if (a->verb == CHOOSER_CHANGED)
+			links_changed(&ls->items[a->link], a->was);
+		else
+			transfers_do(ls, a);
+	}
+	if (n > 0)
+		transfers_deal(ls);
+}
+
+void
+links_judge(struct watched *w, struct utc now)
+{
+	if (w->link == NULL)
+		return;
+	/* The edge was worked out; a clock that was set is noticed, too. */
+	if (w->judged.ns != 0 && now.ns >= w->judged.ns &&
+	    now.ns - w->judged.ns < 3600 * NS_PER_S &&
+	    (w->until.ns == 0 || now.ns < w->until.ns))
+		return;
+	w->judged = now;
+	w->rate = budget_rate(w->link, now);
+	if (!budget_until(w->link, now, &w->until))
+		w->until = (struct utc){0};
+}
+
+/* --- probes ---------------------------------------------------------------- */
 
 static void
 probed(void *ctx, const struct loop_dial_result *r)
 {
 	struct watched *w = ctx;
-	struct linkstate_rule rule = {w->link->probe.down_after_count,
-	    w->link->probe.up_after_count};
-	struct utc now = now_utc();
+	struct chooser_event ev = {.what = CHOOSER_PROBED,
+	    .link = w->index,
+	    .answered = r->answered,
+	    .round_trip_ns = r->took_ns};
 
-	snprintf(w->reason, sizeof(w->reason), "%s", r->reason);
-	if (r->answered) {
-		w->took_ns = r->took_ns;
-		w->answered = now;
-	}
+	snprintf(w->probed, sizeof(w->probed), "%s", r->reason);
+	if (!r->answered)
+		links_failed(w, r->reason);
 	loop_dial_free(&w->dial);
-	if (linkstate_next(&w->state, &rule, r->answered, now))
-		note_change(w);
 	loop_timer_set(w->timer, w->link->probe.every_ns);
+	links_happened(w->links, &ev);
 }
 
 static void
@@ -140,13 +225,15 @@ probe(void *ctx)
 	struct watched *w = ctx;
 	struct err e;
 
-	if (loop_dial_start(&w->dial, w->d->loop, w->address,
+	if (loop_dial_start(&w->dial, w->links->d->loop, w->address,
 		w->other->hosts[0].port, "SSH-", w->link->probe.timeout_ns,
 		probed, w, &e) == ERR_NONE)
 		return;
-	note_log(NOTE_ERROR, "link '%s': %s", w->link->name, e.text);
+	note_log(NOTE_ERROR, "link '%s': %s", w->name, e.text);
 	loop_timer_set(w->timer, w->link->probe.every_ns);
 }
+
+/* --- starting ------------------------------------------------------------- */
 
 static const struct policy_site *
 other_end(const struct daemon *d, const struct policy_link *l)
@@ -164,155 +251,151 @@ other_end(const struct daemon *d, const struct policy_link *l)
 				     : NULL;
 }
 
-static enum err_code
-watch(struct daemon *d, const struct policy_link *l, struct err *e)
+static struct watched *
+add(struct links *ls, const char *name, const struct policy_site *other,
+    const char *address)
 {
-	const struct policy_site *other = other_end(d, l);
-	const char *address =
-	    other == NULL ? NULL : policy_find_address(l, other->name);
-	struct watched *w = &d->links->items[d->links->count];
-	enum err_code rc;
+	struct chooser *c = &ls->chooser;
+	struct watched *w = &ls->items[c->link_count];
 
-	if (address == NULL || other->host_count == 0)
-		return ERR_NONE;
-	*w = (struct watched){.d = d,
-	    .link = l,
+	*w = (struct watched){.links = ls,
+	    .index = c->link_count,
 	    .other = other,
 	    .address = address};
-	w->state.since = now_utc();
-	rc = loop_timer_new(&w->timer, d->loop, probe, w, e);
-	if (rc != ERR_NONE)
-		return rc;
-	d->links->count++;
-	loop_timer_set(w->timer, 0);
-	return ERR_NONE;
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	c->links[c->link_count++] =
+	    (struct chooser_link){.site =
+				      (size_t)(other - ls->d->policy->sites),
+		.state.since = now_utc()};
+	return w;
 }
 
+static enum err_code
+watch(struct links *ls, const struct policy_link *l, struct err *e)
+{
+	const struct policy_site *other = other_end(ls->d, l);
+	const char *address =
+	    other == NULL ? NULL : policy_find_address(l, other->name);
+	struct chooser_link *cl;
+	struct watched *w;
+	enum err_code rc;
+
+	if (address == NULL || other->host_count == 0 ||
+	    ls->chooser.link_count == CHOOSER_LINKS_MAX)
+		return ERR_NONE;
+	w = add(ls, l->name, other, address);
+	w->link = l;
+	cl = &ls->chooser.links[w->index];
+	cl->preference = l->preference;
+	cl->rule = (struct linkstate_rule){l->probe.down_after_count,
+	    l->probe.up_after_count};
+	links_judge(w, now_utc());
+	rc = loop_timer_new(&w->timer, ls->d->loop, probe, w, e);
+	if (rc == ERR_NONE)
+		loop_timer_set(w->timer, 0);
+	return rc;
+}
+
+/* A site to which no link is written is reached at its host's address, and
+ * nobody probes it. */
+static void
+add_direct(struct links *ls, const struct policy_site *site)
+{
+	for (size_t i = 0; i < ls->chooser.link_count; i++)
+		if (ls->items[i].other == site)
+			return;
+	if (site->host_count == 0 || site == ls->d->site ||
+	    ls->chooser.link_count == CHOOSER_LINKS_MAX)
+		return;
+	add(ls, "direct", site, site->hosts[0].address);
+	ls->chooser.links[ls->chooser.link_count - 1].is_unprobed = true;
+}
+
+static void
+links_free(struct links **lsp)
+{
+	struct links *ls = TAKE(*lsp);
+
+	if (ls == NULL)
+		return;
+	for (size_t i = 0; ls->items != NULL && i < ls->chooser.link_count;
+	     i++) {
+		loop_dial_free(&ls->items[i].dial);
+		loop_timer_free(&ls->items[i].timer);
+	}
+	loop_timer_free(&ls->deal);
+	transfers_free(ls);
+	free(ls->items);
+	free(ls);
+}
+
+static enum err_code
+make(struct links **out, struct daemon *d, struct err *e)
+{
+	OWNED(links_free) struct links *ls = calloc(1, sizeof(*ls));
+	enum err_code rc;
+
+	if (ls == NULL)
+		return err_nomem(e);
+	ls->d = d;
+	ls->items = calloc(CHOOSER_LINKS_MAX, sizeof(*ls->items));
+	if (ls->items == NULL)
+		return err_nomem(e);
+	rc = loop_timer_new(&ls->deal, d->loop, transfers_deal, ls, e);
+	for (size_t i = 0; rc == ERR_NONE && i < d->policy->link_count; i++)
+		rc = watch(ls, &d->policy->links[i], e);
+	for (size_t i = 0; rc == ERR_NONE && i < d->policy->site_count; i++)
+		add_direct(ls, &d->policy->sites[i]);
+	if (rc == ERR_NONE)
+		*out = TAKE(ls);
+	return rc;
+}
+
+/* What was known of a link of the same name is still true. */
+static void
+inherit(struct links *ls, const struct links *old)
+{
+	for (size_t i = 0; i < ls->chooser.link_count; i++)
+		for (size_t k = 0; k < old->chooser.link_count; k++) {
+			struct chooser_link *l = &ls->chooser.links[i];
+			struct chooser_link was = old->chooser.links[k];
+
+			if (strcmp(ls->items[i].name, old->items[k].name) != 0)
+				continue;
+			was.site = l->site;
+			was.preference = l->preference;
+			was.rule = l->rule;
+			was.is_unprobed = l->is_unprobed;
+			*l = was;
+			memcpy(ls->items[i].error, old->items[k].error,
+			    sizeof(ls->items[i].error));
+			ls->items[i].failed = old->items[k].failed;
+			memcpy(ls->items[i].probed, old->items[k].probed,
+			    sizeof(ls->items[i].probed));
+		}
+}
+
+/* The old ones name the policy that goes: nothing of it is looked at. */
 enum err_code
 links_start(struct daemon *d, struct err *e)
 {
-	enum err_code rc = ERR_NONE;
+	OWNED(links_free) struct links *old = TAKE(d->links);
+	enum err_code rc = make(&d->links, d, e);
 
-	d->links = calloc(1, sizeof(*d->links));
-	if (d->links == NULL)
-		return err_nomem(e);
-	d->links->items =
-	    calloc(d->policy->link_count + 1, sizeof(*d->links->items));
-	if (d->links->items == NULL)
-		return err_nomem(e);
-	for (size_t i = 0; rc == ERR_NONE && i < d->policy->link_count; i++)
-		rc = watch(d, &d->policy->links[i], e);
-	return rc;
+	if (rc != ERR_NONE)
+		return rc;
+	if (old != NULL) {
+		inherit(d->links, old);
+		d->links->transfers = TAKE(old->transfers);
+		d->links->last_id = old->last_id;
+		transfers_resettle(d->links);
+	}
+	transfers_hold(d);
+	return ERR_NONE;
 }
 
 void
 links_stop(struct daemon *d)
 {
-	if (d->links == NULL)
-		return;
-	for (size_t i = 0; i < d->links->count; i++) {
-		loop_dial_free(&d->links->items[i].dial);
-		loop_timer_free(&d->links->items[i].timer);
-	}
-	free(d->links->items);
-	free(d->links);
-	d->links = NULL;
-}
-
-size_t
-links_down_count(const struct daemon *d)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; d->links != NULL && i < d->links->count; i++)
-		n += d->links->items[i].state.is == LINKSTATE_DOWN;
-	return n;
-}
-
-/* --- the way to take -------------------------------------------------------- */
-
-static enum err_code
-add_route(struct wire_value *list, const char *link, const char *address,
-    struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = wire_new(&v, NULL, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(v, "link", link);
-	wire_add_text(v, "address", address);
-	wire_add(list, NULL, &v);
-	return ERR_NONE;
-}
-
-/* Up ones by preference; then the others: a probe may be wrong. */
-static bool
-goes_before(const struct watched *a, const struct watched *b)
-{
-	bool a_down = a->state.is == LINKSTATE_DOWN;
-	bool b_down = b->state.is == LINKSTATE_DOWN;
-
-	if (a_down != b_down)
-		return b_down;
-	return a->link->preference < b->link->preference;
-}
-
-enum err_code
-links_routes(const struct daemon *d, const char *site, struct wire_value **out,
-    struct err *e)
-{
-	OWNED(wire_free) struct wire_value *list = NULL;
-	const struct policy_site *to = policy_find_site(d->policy, site);
-	const struct watched *last = NULL;
-	enum err_code rc = wire_new_list(&list, e);
-
-	*out = NULL;
-	while (rc == ERR_NONE) {
-		const struct watched *best = NULL;
-
-		for (size_t i = 0; i < d->links->count; i++) {
-			const struct watched *w = &d->links->items[i];
-
-			if (w->other == to &&
-			    (last == NULL || goes_before(last, w)) &&
-			    (best == NULL || goes_before(w, best)))
-				best = w;
-		}
-		if (best == NULL)
-			break;
-		rc = add_route(list, best->link->name, best->address, e);
-		last = best;
-	}
-	if (rc == ERR_NONE && last == NULL && to != NULL && to->host_count > 0)
-		rc = add_route(list, "direct", to->hosts[0].address, e);
-	if (rc == ERR_NONE)
-		*out = TAKE(list);
-	return rc;
-}
-
-void
-links_tell(const struct daemon *d, struct client *c)
-{
-	for (size_t i = 0; d->links != NULL && i < d->links->count; i++) {
-		const struct watched *w = &d->links->items[i];
-		OWNED(wire_free) struct wire_value *v = NULL;
-		struct err e;
-
-		if (wire_new(&v, "link", &e) != ERR_NONE)
-			return;
-		wire_add_text(v, "link", w->link->name);
-		wire_add_text(v, "title", w->link->title);
-		wire_add_text(v, "to_site", w->other->name);
-		wire_add_text(v, "address", w->address);
-		wire_add_text(v, "state", linkstate_name(w->state.is));
-		wire_add_utc(v, "since", w->state.since);
-		wire_add_uint(v, "preference", w->link->preference);
-		if (w->answered.ns != 0) {
-			wire_add_utc(v, "answered", w->answered);
-			wire_add_int(v, "round_trip_ns", w->took_ns);
-		}
-		wire_add_text(v, "reason", w->reason);
-		client_reply(c, &v);
-	}
+	links_free(&d->links);
 }

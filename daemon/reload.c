@@ -233,7 +233,6 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 	enum err_code rc;
 
 	(void)old; /* what is stopped here still names it */
-	links_stop(d);
 	watcher_stop(d);
 	take(d, f);
 	rc = new_schedule(d, e);

@@ -10,6 +10,7 @@ struct task {
 	/* the first firing after judged, worked out when it is asked for */
 	struct utc next;
 	bool next_is_known, has_next;
+	bool is_held; /* SC5 */
 };
 
 /* Something that waits for its turn, or runs. */
@@ -250,6 +251,11 @@ schedule_ended(struct schedule *s, uint64_t job, enum schedule_end how,
 		remove_item(s, it);
 		return false;
 	}
+	if (how == SCHEDULE_WAITS) {
+		it->attempt--;
+		it->not_before = now;
+		return true;
+	}
 	*wait_ns = backoff(it);
 	it->not_before.ns = now.ns + *wait_ns;
 	return true;
@@ -433,6 +439,27 @@ judge(struct schedule *s, size_t task, struct utc now, struct mono mono,
 
 /* --- whose turn ----------------------------------------------------------- */
 
+void
+schedule_hold(struct schedule *s, enum schedule_kind kind, const char *link,
+    bool is_held)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->tasks[i].t.kind == kind &&
+		    strcmp(s->tasks[i].t.link, link) == 0)
+			s->tasks[i].is_held = is_held;
+}
+
+bool
+schedule_is_held(const struct schedule *s, enum schedule_kind kind,
+    const char *link)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->tasks[i].is_held && s->tasks[i].t.kind == kind &&
+		    strcmp(s->tasks[i].t.link, link) == 0)
+			return true;
+	return false;
+}
+
 static bool
 has_room(const struct schedule *s, const struct item *it)
 {
@@ -473,6 +500,8 @@ most_urgent(struct schedule *s, struct utc now, struct mono mono)
 	for (struct item *it = s->items; it != NULL; it = it->next) {
 		if (it->running || it->not_before.ns > mono.ns ||
 		    (best != NULL && slack(it, now) >= slack(best, now)))
+			continue;
+		if (it->retries > 0 && schedule_is_held(s, it->kind, it->link))
 			continue;
 		if (has_room(s, it))
 			best = it;

@@ -14,6 +14,8 @@
  *      backups for a year).
  * SC4. What waits starts in the order of urgency: what will break its RPO first,
  *      or broke it worst, goes first.
+ * SC5. What would go over a link that is held does not start, unless somebody
+ *      waits for its end; nothing is counted against it.
  */
 
 #include <stdbool.h>
@@ -114,10 +116,14 @@ struct schedule_ask {
 enum err_code schedule_ask(struct schedule *s, const struct schedule_ask *ask,
     struct mono mono, uint64_t *job, struct err *e) MUST_CHECK;
 
-enum schedule_end { SCHEDULE_ENDED, SCHEDULE_FAILED };
+enum schedule_end {
+	SCHEDULE_ENDED,
+	SCHEDULE_FAILED,
+	SCHEDULE_WAITS /* it found no way: the attempt does not count */
+};
 /*
- * A started job has ended.  True: it failed and will be started again, with the
- * next attempt, *wait_ns from now.  False: it is over.
+ * A started job has ended.  True: it will be started again, *wait_ns from now,
+ * or when its link is held no more (SC5).  False: it is over.
  */
 bool schedule_ended(struct schedule *s, uint64_t job, enum schedule_end how,
     struct mono now, int64_t *wait_ns);
@@ -133,6 +139,12 @@ void schedule_set_judged(struct schedule *s, size_t task, struct utc judged);
 /* What waits for its next attempt need not wait longer (a link is back). */
 void schedule_hurry(struct schedule *s, enum schedule_kind kind,
     struct mono now);
+
+/* Nothing of this kind starts over this link, until it is held no more. */
+void schedule_hold(struct schedule *s, enum schedule_kind kind,
+    const char *link, bool is_held);
+bool schedule_is_held(const struct schedule *s, enum schedule_kind kind,
+    const char *link);
 
 /* The task has a new point: what is urgent changes. */
 void schedule_good(struct schedule *s, size_t task, struct utc good);

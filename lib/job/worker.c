@@ -53,6 +53,7 @@ struct worker {
 	uint64_t last_seq;
 	char doing[96];
 	char partial[512]; /* why; "": it is not */
+	bool waits;
 	struct mono progress_at;
 };
 
@@ -247,6 +248,12 @@ worker_partial(struct worker *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(w->partial, sizeof(w->partial), fmt, ap);
 	va_end(ap);
+}
+
+void
+worker_waits(struct worker *w)
+{
+	w->waits = true;
 }
 
 /* --- threads -------------------------------------------------------------- */
@@ -620,6 +627,7 @@ say_result(struct worker *w, struct wire_value **result, enum err_code rc,
     const struct err *why)
 {
 	const char *state = rc == ERR_CANCELLED ? "cancelled"
+	    : rc != ERR_NONE && w->waits        ? "waiting"
 	    : rc != ERR_NONE                    ? "failed"
 	    : w->partial[0] != '\0'             ? "partial"
 						: "succeeded";

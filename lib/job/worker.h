@@ -60,6 +60,8 @@ void worker_log(struct worker *w, enum worker_level level, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 /* The result will be "partial"; the first reason stands. */
 void worker_partial(struct worker *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* It cannot go on now: when it fails, that is called "waiting". */
+void worker_waits(struct worker *w);
 /* As job_watch.progress and .problem: ctx is the worker. */
 bool worker_on_progress(void *ctx, const struct job_progress *p);
 void worker_on_problem(void *ctx, const char *path, const char *reason);

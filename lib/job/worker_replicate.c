@@ -1,26 +1,225 @@
 /*
- * Replicate: bring a service's copy at another site up to date, over the first
- * route that works.  What a broken route had moved is there already: the next
- * one goes on.
+ * Replicate: bring a service's copy at another site up to date, over the link
+ * that the daemon says.  A leg is what goes over one link without a break; what
+ * a leg has moved is there already, and the next one goes on.
+ *
+ *	leg --breaks--> ask --route--> leg
+ *	 |  --told to move-------------^
+ *	 |                 ask --wait or fail--> end
+ *	 '--done, or no link's fault--> end
+ *
+ * Threads: the job's own, which pushes; a listener for what the daemon says
+ * meanwhile; and the lanes of the push, which call on_pace.
  */
 
 #include "worker.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include <bascule/replicate.h>
 
-#define URL_BYTES 1024
+#include "pacer.h"
+
+#define URL_BYTES     1024
+#define LINK_BYTES    65 /* as the policy limits names */
+#define ADDRESS_BYTES 256
+#define ANSWER_NS     (60 * NS_PER_S) /* for the daemon to name a route */
+#define LISTEN_NS     (NS_PER_S / 5)  /* until a cancel is noticed */
+#define STALL_NS      (15 * NS_PER_S) /* nothing moves: the link is no good */
+#define CARRIED_NS    (NS_PER_S / 4)
+
+enum then { THEN_GO, THEN_WAIT, THEN_FAIL };
+
+struct route {
+	char link[LINK_BYTES], address[ADDRESS_BYTES];
+	enum then then;
+};
 
 struct push {
 	struct worker *w;
 	const struct policy_site *to;
 	struct replicate_target target;
 	char url[URL_BYTES];
-	struct replicate_tally tally; /* of the last try */
+	struct replicate_tally tally; /* of the last leg */
 	uint64_t sent_bytes;          /* of all */
-	const char *link;             /* that it went over */
+	uint64_t again_bytes;
+	struct pacer pacer;
+	volatile sig_atomic_t stop; /* the leg under way */
+	struct route at;            /* where the leg is */
+	uint64_t passed_before;     /* by the pacer, before this leg */
+	/* the listener's, under the lock */
+	pthread_t listener;
+	bool listens;
+	pthread_mutex_t lock;
+	pthread_cond_t told;
+	bool over, has_next;
+	struct route next;
+	struct mono carried_at;
 };
+
+/* --- what the daemon says --------------------------------------------------- */
+
+static void
+take_route(struct push *p, struct wire_value *line)
+{
+	const char *then = wire_take_text(line, "then", "");
+
+	snprintf(p->next.link, sizeof(p->next.link), "%s",
+	    wire_take_text(line, "route", ""));
+	snprintf(p->next.address, sizeof(p->next.address), "%s",
+	    wire_take_text(line, "address", ""));
+	p->next.then = p->next.link[0] != '\0' ? THEN_GO
+	    : strcmp(then, "wait") == 0        ? THEN_WAIT
+					       : THEN_FAIL;
+	p->has_next = true;
+	p->stop = 1;
+	pthread_cond_broadcast(&p->told);
+}
+
+static void *
+listener_main(void *ctx)
+{
+	struct push *p = ctx;
+	bool over = false;
+
+	while (!over) {
+		OWNED(wire_free)
+		struct wire_value *line = worker_next(p->w, LISTEN_NS);
+
+		pthread_mutex_lock(&p->lock);
+		over = p->over;
+		if (line != NULL && wire_has(line, "route"))
+			take_route(p, line);
+		if (worker_is_cancelled(p->w)) {
+			p->stop = 1;
+			over = true;
+			pthread_cond_broadcast(&p->told);
+		}
+		pthread_mutex_unlock(&p->lock);
+		if (line != NULL && wire_has(line, "rate_bytes_per_s"))
+			pacer_set(&p->pacer,
+			    wire_take_uint(line, "rate_bytes_per_s", 0));
+	}
+	return NULL;
+}
+
+static enum err_code
+start_listener(struct push *p, struct err *e)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->told, &attr);
+	pthread_condattr_destroy(&attr);
+	pacer_init(&p->pacer, &p->stop);
+	p->listens = pthread_create(&p->listener, NULL, listener_main, p) == 0;
+	return p->listens ? ERR_NONE : err_nomem(e);
+}
+
+static void
+push_fini(struct push *p)
+{
+	if (p->listens) {
+		pthread_mutex_lock(&p->lock);
+		p->over = true;
+		pthread_mutex_unlock(&p->lock);
+		pthread_join(p->listener, NULL);
+		pacer_fini(&p->pacer);
+		pthread_cond_destroy(&p->told);
+		pthread_mutex_destroy(&p->lock);
+	}
+}
+
+/* The next route, if one was named; a leg that begins is not stopped by it. */
+static bool
+take_next(struct push *p, struct route *out)
+{
+	bool has;
+
+	pthread_mutex_lock(&p->lock);
+	has = p->has_next;
+	if (has)
+		*out = p->next;
+	p->has_next = false;
+	p->stop = worker_is_cancelled(p->w);
+	pthread_mutex_unlock(&p->lock);
+	return has;
+}
+
+static bool
+await_next(struct push *p, struct route *out)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ANSWER_NS / NS_PER_S;
+	pthread_mutex_lock(&p->lock);
+	while (!p->has_next && !worker_is_cancelled(p->w) &&
+	    pthread_cond_timedwait(&p->told, &p->lock, &until) == 0)
+		;
+	pthread_mutex_unlock(&p->lock);
+	return take_next(p, out);
+}
+
+/* --- what it says ------------------------------------------------------------ */
+
+static uint64_t
+leg_bytes(struct push *p)
+{
+	return pacer_passed(&p->pacer) - p->passed_before;
+}
+
+static enum err_code
+tell_carried(struct push *p, const char *error, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, "carried", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "link", p->at.link);
+	wire_add_uint(v, "bytes", leg_bytes(p));
+	if (error != NULL) {
+		wire_add_bool(v, "end", true);
+		wire_add_text(v, "error", error);
+	}
+	return worker_send(p->w, &v, e);
+}
+
+static enum err_code
+tell_broke(struct push *p, const struct err *why, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, "broke", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "link", p->at.link);
+	wire_add_text(v, "error", why->text);
+	return worker_send(p->w, &v, e);
+}
+
+/* From the push's lanes. */
+static enum err_code
+on_pace(void *ctx, size_t bytes_count, struct err *e)
+{
+	struct push *p = ctx;
+	enum err_code rc = pacer_pass(&p->pacer, bytes_count, e);
+	struct mono now = now_mono();
+	bool due;
+
+	if (rc != ERR_NONE)
+		return rc;
+	pthread_mutex_lock(&p->lock);
+	due = now.ns - p->carried_at.ns >= CARRIED_NS;
+	if (due)
+		p->carried_at = now;
+	pthread_mutex_unlock(&p->lock);
+	return due ? tell_carried(p, NULL, e) : ERR_NONE;
+}
 
 static void
 on_progress(void *ctx, const struct replicate_tally *t)
@@ -29,7 +228,7 @@ on_progress(void *ctx, const struct replicate_tally *t)
 	struct job_progress pr = {t->packs_sent_count, t->pack_sent_bytes,
 	    t->pack_bytes};
 
-	worker_progress(p->w, &pr, p->link);
+	worker_progress(p->w, &pr, p->at.link);
 }
 
 static void
@@ -40,19 +239,7 @@ on_problem(void *ctx, const char *object, const struct err *why)
 	worker_log(p->w, WORKER_WARNING, "%s: %s", object, why->text);
 }
 
-static enum err_code
-tell_route(struct push *p, const struct err *why, struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = wire_new(&v, "route", e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(v, "link", p->link);
-	if (why != NULL)
-		wire_add_text(v, "error", why->text);
-	return worker_send(p->w, &v, e);
-}
+/* --- legs ---------------------------------------------------------------------- */
 
 static enum err_code
 set_target(struct push *p, struct err *e)
@@ -77,7 +264,8 @@ set_target(struct push *p, struct err *e)
 	    .host_keys_count = h->host_keys.count,
 	    .identity = *worker_policy(p->w)->identity != '\0'
 		? worker_policy(p->w)->identity
-		: NULL};
+		: NULL,
+	    .timeout_ns = STALL_NS};
 	return ERR_NONE;
 }
 
@@ -88,48 +276,92 @@ is_of_the_way(enum err_code rc)
 	return rc == ERR_TIMEOUT || rc == ERR_IO || rc == ERR_NOTFOUND;
 }
 
+/* One leg, and its end told; *e is what ended it. */
 static enum err_code
-try_routes(struct push *p, struct store *st, struct wire_value *routes,
-    struct err *e)
+run_leg(struct push *p, struct store *st, struct err *e)
 {
 	struct replicate_options opt = {.service = worker_service(p->w)->name,
 	    .on_problem = on_problem,
 	    .on_progress = on_progress,
+	    .pace = on_pace,
 	    .ctx = p,
-	    .cancel = worker_cancel(p->w)};
-	size_t count = routes == NULL ? 0 : wire_count(routes);
-	enum err_code rc = err_set(e, ERR_TIMEOUT, "no link to site '%s'",
-	    worker_target(p->w));
+	    .cancel = &p->stop,
+	    .link = p->at.link};
+	struct err why;
+	enum err_code rc, said;
 
-	for (size_t i = 0; i < count; i++) {
-		struct wire_value *r = wire_at_object(routes, i);
-		struct err why;
-		enum err_code said;
-
-		p->link = wire_need_text(r, "link");
-		p->target.address = wire_need_text(r, "address");
-		rc = reach_push(st, &p->target, &opt, &p->tally, e);
-		p->sent_bytes += p->tally.sent_bytes;
-		said = tell_route(p, rc == ERR_NONE ? NULL : e, &why);
-		if (said != ERR_NONE) {
-			*e = why;
-			return said;
-		}
-		if (rc == ERR_NONE || !is_of_the_way(rc) ||
-		    worker_is_cancelled(p->w))
-			break;
-		worker_log(p->w, WORKER_WARNING, "link '%s': %s", p->link,
-		    e->text);
-	}
-	return rc;
+	worker_log(p->w, WORKER_INFO, "over link %s", p->at.link);
+	p->target.address = p->at.address;
+	p->passed_before = pacer_passed(&p->pacer);
+	rc = reach_push(st, &p->target, &opt, &p->tally, e);
+	p->sent_bytes += leg_bytes(p);
+	p->again_bytes += p->tally.again_bytes;
+	said = tell_carried(p,
+	    rc == ERR_NONE || rc == ERR_CANCELLED ? "" : e->text, &why);
+	if (said == ERR_NONE)
+		return rc;
+	*e = why;
+	return said;
 }
+
+static enum err_code
+no_way(struct push *p, const struct route *r, struct err *e)
+{
+	if (r->then == THEN_WAIT) {
+		worker_waits(p->w);
+		return err_set(e, ERR_TIMEOUT, "no link to site '%s' is up",
+		    worker_target(p->w));
+	}
+	return e->code;
+}
+
+/* Legs, until everything is there or there is no way. */
+static enum err_code
+go(struct push *p, struct store *st, struct err *e)
+{
+	struct route next = p->at;
+
+	err_set(e, ERR_TIMEOUT, "no link to site '%s'", worker_target(p->w));
+	for (;;) {
+		struct err why;
+		enum err_code rc;
+
+		if (next.then != THEN_GO)
+			return no_way(p, &next, e);
+		p->at = next;
+		rc = run_leg(p, st, e);
+		if (rc == ERR_NONE || worker_is_cancelled(p->w))
+			return rc;
+		if (take_next(p, &next)) {
+			if (next.then == THEN_GO)
+				worker_log(p->w, WORKER_INFO,
+				    "moving from link %s to %s", p->at.link,
+				    next.link);
+			continue;
+		}
+		if (!is_of_the_way(rc))
+			return rc;
+		worker_log(p->w, WORKER_WARNING, "link '%s': %s", p->at.link,
+		    e->text);
+		rc = tell_broke(p, e, &why);
+		if (rc != ERR_NONE) {
+			*e = why;
+			return rc;
+		}
+		if (!await_next(p, &next))
+			return e->code;
+	}
+}
+
+/* --- the kind -------------------------------------------------------------------- */
 
 static void
 add_tally(const struct push *p, struct wire_value *result)
 {
-	wire_add_text(result, "link", p->link);
+	wire_add_text(result, "link", p->at.link);
 	wire_add_uint(result, "bytes", p->tally.pack_bytes);
 	wire_add_uint(result, "sent_bytes", p->sent_bytes);
+	wire_add_uint(result, "again_bytes", p->again_bytes);
 	wire_add_uint(result, "new_bytes", p->tally.pack_sent_bytes);
 	wire_add_uint(result, "snapshots_sent", p->tally.snapshots_sent_count);
 	wire_add_uint(result, "points_sent", p->tally.points_sent_count);
@@ -139,16 +371,16 @@ static enum err_code
 run(struct worker *w, struct wire_value *result, struct err *e)
 {
 	OWNED(worker_store_fini) struct worker_store at = {0};
-	struct push p = {.w = w, .link = ""};
-	struct wire_value *routes = wire_take_list(worker_spec(w), "routes");
+	OWNED(push_fini) struct push p = {.w = w};
+	struct wire_value *spec = worker_spec(w);
+	uint64_t rate = wire_take_uint(spec, "rate_bytes_per_s", 0);
 	enum err_code rc;
 
-	for (size_t i = 0; routes != NULL && i < wire_count(routes); i++) {
-		struct wire_value *r = wire_at_object(routes, i);
-
-		wire_need_text(r, "link");
-		wire_need_text(r, "address");
-	}
+	snprintf(p.at.link, sizeof(p.at.link), "%s",
+	    wire_take_text(spec, "link", ""));
+	snprintf(p.at.address, sizeof(p.at.address), "%s",
+	    wire_take_text(spec, "address", ""));
+	p.at.then = p.at.link[0] != '\0' ? THEN_GO : THEN_WAIT;
 	rc = worker_asked(w, e);
 	if (rc != ERR_NONE)
 		return rc;
@@ -158,9 +390,13 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	p.to = policy_find_site(worker_policy(w), worker_target(w));
 	rc = set_target(&p, e);
 	if (rc == ERR_NONE)
-		rc = worker_store_open(&at, w, STORE_READ, e);
+		rc = start_listener(&p, e);
+	if (rc != ERR_NONE)
+		return rc;
+	pacer_set(&p.pacer, rate);
+	rc = worker_store_open(&at, w, STORE_READ, e);
 	if (rc == ERR_NONE)
-		rc = try_routes(&p, at.st, routes, e);
+		rc = go(&p, at.st, e);
 	add_tally(&p, result);
 	if (rc == ERR_NONE && p.tally.refused_count + p.tally.damaged_count > 0)
 		worker_partial(w,

@@ -70,16 +70,18 @@ wait_for 20 sh -c "'$B' --socket brent/socket links | grep -q ' down '"
 expect 0 'a dead link is noticed' at brent links
 says 'down'
 expect 0 'a backup goes on without it' at brent run files --wait
-wait_for 20 jobs_have brent '"kind":"replicate".*"state":"retrying"'
-holds 'the replication is tried again' \
-    jobs_have brent '"kind":"replicate".*"state":"retrying"'
+wait_for 20 jobs_have brent '"kind":"replicate".*"state":"waiting"'
+holds 'the replication waits, and says for what' jobs_have brent \
+    '"kind":"replicate".*"state":"waiting".*virgin. is down since'
 at brent events --type link >.out
 says 'down' 'up'
 sshd_start "$SSHD" 127.0.2.1 "$PORT"
 wait_for 40 sh -c \
     "[ \$('$B' --socket southwark/socket points files | grep -c complete) -ge 2 ]"
 is 'the link comes back and the standby catches up' \
-    "$(at southwark points files | grep -c complete)" 2
+    "$(at southwark points files | grep -c complete | sed 's/[2-9]/more/')" more
+wait_for 20 jobs_have brent '"kind":"replicate".*"state":"succeeded".*"attempt":1'
+fails 'waiting was no failed attempt' jobs_have brent '"attempt":[2-9]'
 
 daemon_stop southwark
 is 'southwark ends cleanly' "$ended" 0
