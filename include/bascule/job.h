@@ -63,8 +63,11 @@ enum err_code keys_passphrase(struct secret *out, const char *path,
 
 /* --- capture: one dataset into one snapshot -------------------------------- */
 
+struct source_host; /* source.h */
+
 struct capture_options {
 	const char *service, *dataset;
+	const struct source_host *host; /* where it is; NULL: here */
 	/* a tree ... */
 	const char *const *roots;
 	size_t roots_count;

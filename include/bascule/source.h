@@ -37,6 +37,7 @@
  *		}
  */
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -185,6 +186,25 @@ struct source_tree_options {
 enum err_code source_tree_new(struct source **out,
     const struct source_tree_options *options, struct err *e) MUST_CHECK;
 
+/* === another machine, over SSH === */
+
+/*
+ * How to reach it, and whom to believe to be it.  Nothing of ours need be
+ * installed there: a tree needs SFTP, a hook a POSIX shell.
+ */
+struct source_host {
+	const char *name;    /* the policy's: for people */
+	const char *address; /* numeric, or a name */
+	uint16_t port;       /* 0: 22 */
+	const char *user;
+	const char *const *host_keys; /* fingerprints: ssh.h, hostpins */
+	size_t host_keys_count;
+	const char *identity; /* key file; NULL: ask the agent */
+	int64_t timeout_ns;   /* of silence; 0: SSH_TIMEOUT_DEFAULT_NS */
+	/* NULL, or: everything ends with ERR_CANCELLED soon after not 0. */
+	const volatile sig_atomic_t *cancel;
+};
+
 /* === the output of a command (source_command) === */
 
 #define SOURCE_ARGV_COUNT_MAX   1024
@@ -195,8 +215,16 @@ enum err_code source_tree_new(struct source **out,
  * /dev/null, only PATH, HOME and LANG of our environment and those given here.
  * When it ends, what it left running in its group is killed: a server that is
  * to stay makes a session of its own, as daemons do.
+ *
+ * On another host it is run by the account's shell, as its environment has it,
+ * with its words quoted and nothing added (env, where given, by env(1)).  When
+ * it is given up its input and output are closed, which ends it at its next
+ * write: SSH as servers speak it has no more.  ERR_TIMEOUT also when the
+ * connection is lost.
  */
 struct source_program {
+	/* NULL: here.  Borrowed until the source that has it is freed. */
+	const struct source_host *host;
 	const char *const *argv; /* NULL-ended; argv[0] is sought in PATH */
 	const char *const *env;  /* NULL-ended "NAME=value", or NULL */
 	int64_t timeout_ns;      /* 0: none */
@@ -264,6 +292,45 @@ enum err_code source_run_check(const struct source_outcome *outcome,
 /* Its last words on stderr as one line; empty when there were none. */
 enum err_code source_run_said(struct buf *out,
     const struct source_outcome *outcome, struct err *e) MUST_CHECK;
+
+/* === a hook that is run whatever happens (source_guard) === */
+
+/*
+ * A process that waits, where the hook is to be run, for our word or for our
+ * end: killed, crashed, cut off, the hook is run all the same, by it.
+ *
+ * G1. After source_guard_new the hook is run exactly once, unless the guard
+ *     itself dies: at source_guard_run, or when our end of the pipe (of the
+ *     connection) is closed, by whatever.
+ * G2. Nobody waits for the guard of a process that has died; it ends by itself,
+ *     the hook's time limit included.
+ *
+ * It is a POSIX shell, here and on another host, in a session of its own.
+ */
+struct source_guard;
+
+/*
+ * program: its hook; its timeout_ns (0: none) holds for the guard, too, in
+ * whole seconds; is_wanted and said are not asked.  ERR_IO, ERR_TIMEOUT,
+ * ERR_NOTFOUND: there is no guard, and the hook was not run.
+ */
+enum err_code source_guard_new(struct source_guard **out,
+    const struct source_program *program, struct err *e) MUST_CHECK;
+
+/*
+ * Now and then while the hook is held back: answers what a far host asks of an
+ * idle connection.  Not ERR_NONE: the guard is gone, so that its hook was run
+ * already, or never will be.
+ */
+enum err_code source_guard_tend(struct source_guard *g,
+    struct err *e) MUST_CHECK;
+
+/* Run the hook and wait, as source_run; *g is gone afterwards. */
+enum err_code source_guard_run(struct source_guard **g, size_t output_bytes_max,
+    struct source_outcome *out, struct err *e) MUST_CHECK;
+
+/* The hook is run, and nobody hears how it went.  *g may be NULL. */
+void source_guard_drop(struct source_guard **g);
 
 /* === names of one file (source_links) === */
 

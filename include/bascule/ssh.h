@@ -166,6 +166,14 @@ enum err_code sshexec_write(struct sshexec *x, const void *bytes,
 enum err_code sshexec_read(struct sshexec *x, void *bytes, size_t max_bytes,
     size_t *got, struct err *e) MUST_CHECK;
 
+/*
+ * As sshexec_read, for a command that may be silent for hours: ERR_BUSY when
+ * nothing came within wait_ns, which is no fault and no end.  A peer that is
+ * dead is still noticed, by TCP, when a keepalive is not acknowledged.
+ */
+enum err_code sshexec_read_within(struct sshexec *x, void *bytes,
+    size_t max_bytes, int64_t wait_ns, size_t *got, struct err *e) MUST_CHECK;
+
 /* No more input will come. */
 enum err_code sshexec_send_eof(struct sshexec *x, struct err *e) MUST_CHECK;
 
@@ -181,8 +189,18 @@ struct sshexit {
 enum err_code sshexec_finish(struct sshexec *x, struct sshexit *exit,
     struct err *e) MUST_CHECK;
 
+/*
+ * The same for one that takes its time: ERR_BUSY while it has not ended, then
+ * ask again.  Send the end of its input first if it waits for that.
+ */
+enum err_code sshexec_end_within(struct sshexec *x, int64_t wait_ns,
+    struct sshexit *exit, struct err *e) MUST_CHECK;
+
 /* The last SSH_STDERR_BYTES_MAX of its standard error, escaped for people. */
 const char *sshexec_stderr(struct sshexec *x);
+/* ... and as it came, behind what out holds. */
+enum err_code sshexec_tail(struct sshexec *x, struct buf *out,
+    struct err *e) MUST_CHECK;
 
 /* Drop the channel; a command still running sees its input and output end. */
 void sshexec_close(struct sshexec **x);

@@ -78,7 +78,8 @@ static enum err_code
 open_source(struct capture *c, struct err *e)
 {
 	const struct capture_options *opt = c->opt;
-	struct source_program program = {.argv = opt->command,
+	struct source_program program = {.host = opt->host,
+	    .argv = opt->command,
 	    .timeout_ns = opt->command_timeout_ns,
 	    .is_wanted = is_wanted,
 	    .said = said,
@@ -96,6 +97,10 @@ open_source(struct capture *c, struct err *e)
 
 	if (capture_is_command(c))
 		return source_command_new(&c->source, &program, path, e);
+	if (opt->host != NULL)
+		return err_set(e, ERR_INPUT,
+		    "a tree on host '%s' cannot be read so far",
+		    opt->host->name);
 	return source_tree_new(&c->source, &tree, e);
 }
 
@@ -191,7 +196,10 @@ describe(struct capture *c, struct err *e)
 	char host[256] = "unknown";
 	enum err_code rc;
 
-	gethostname(host, sizeof(host) - 1);
+	if (opt->host != NULL)
+		snprintf(host, sizeof(host), "%s", opt->host->name);
+	else
+		gethostname(host, sizeof(host) - 1);
 	snprintf(s->service, sizeof(s->service), "%s", opt->service);
 	snprintf(s->dataset, sizeof(s->dataset), "%s", opt->dataset);
 	memcpy(s->group, opt->group, sizeof(s->group));

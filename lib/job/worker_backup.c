@@ -13,7 +13,9 @@
 #include <bascule/base/rand.h>
 #include <bascule/source.h>
 
-#define HOOK_OUTPUT_BYTES   4096
+#include "worker_far.h"
+#include "worker_quiesce.h"
+
 #define UNDIFFED_TOLD_BYTES ((uint64_t)1 << 20)
 
 struct backup {
@@ -22,65 +24,12 @@ struct backup {
 	struct wire_value *result;
 	struct worker_store at;
 	struct point point;
+	struct worker_quiesce *quiesced; /* NULL: not */
 	uint64_t files_count, bytes, new_bytes;
 	size_t failed_count, partial_count;
 	enum err_code first_code; /* of the first dataset that failed */
 	struct err first;
 };
-
-/* --- hooks ---------------------------------------------------------------- */
-
-static enum err_code
-is_here(const struct backup *b, const char *host, const char *what,
-    struct err *e)
-{
-	const struct policy_site *site = worker_site(b->w);
-
-	if (*host == '\0' ||
-	    (site->host_count > 0 && strcmp(site->hosts[0].name, host) == 0))
-		return ERR_NONE;
-	return err_set(e, ERR_INPUT,
-	    "%s is on host '%s', and only this site's own machine can be "
-	    "backed up from so far",
-	    what, host);
-}
-
-static enum err_code
-run_hook(const struct policy_texts *argv, int64_t timeout_ns, const char *name,
-    struct err *e)
-{
-	OWNED(source_outcome_fini) struct source_outcome out = {0};
-	struct source_program program = {.argv = argv->items,
-	    .timeout_ns = timeout_ns};
-	enum err_code rc = source_run(&program, HOOK_OUTPUT_BYTES, &out, e);
-
-	return rc != ERR_NONE ? rc : source_run_check(&out, name, e);
-}
-
-static enum err_code
-quiesce(struct backup *b, struct err *e)
-{
-	const struct policy_quiesce *q = &b->service->quiesce;
-	enum err_code rc;
-
-	if (q->before.count == 0)
-		return ERR_NONE;
-	rc = is_here(b, q->host, "quiesce", e);
-	if (rc == ERR_NONE)
-		rc = run_hook(&q->before, q->timeout_ns, "quiesce.before", e);
-	return rc;
-}
-
-/* Also after a failed `before`: half quiesced is quiesced. */
-static enum err_code
-release(struct backup *b, struct err *e)
-{
-	const struct policy_quiesce *q = &b->service->quiesce;
-
-	if (q->after.count == 0)
-		return ERR_NONE;
-	return run_hook(&q->after, q->timeout_ns, "quiesce.after", e);
-}
 
 /* --- a dataset ------------------------------------------------------------ */
 
@@ -93,6 +42,24 @@ codec_of(enum policy_compression c)
 	case POLICY_COMPRESS_MAX: return WRITER_MAX;
 	default: return WRITER_AUTO;
 	}
+}
+
+/* Whatever is done, it is told of by who does it: often. */
+static bool
+on_progress(void *ctx, const struct job_progress *p)
+{
+	struct backup *b = ctx;
+
+	worker_quiesce_tend(b->quiesced);
+	return worker_on_progress(b->w, p);
+}
+
+static void
+on_problem(void *ctx, const char *path, const char *reason)
+{
+	struct backup *b = ctx;
+
+	worker_on_problem(b->w, path, reason);
 }
 
 static enum err_code
@@ -122,9 +89,13 @@ capture(struct backup *b, const struct policy_dataset *d,
 	    .state_dir = worker_policy(b->w)->state,
 	    .delta_cache_bytes = worker_policy(b->w)->delta_cache.size_bytes,
 	    .delta_cache_keep_ns = worker_policy(b->w)->delta_cache.keep_ns,
-	    .watch = {b->w, worker_on_progress, worker_on_problem},
+	    .watch = {b, on_progress, on_problem},
 	};
-	enum err_code rc = is_here(b, d->host, "the dataset", e);
+	struct source_host host;
+	bool here;
+	enum err_code rc = worker_far_host(&host, &here, b->w, d->host, e);
+
+	opt.host = here ? NULL : &host;
 
 	if (d->chunk_fixed_bytes > 0)
 		opt.chunking = CHUNKING_FIXED;
@@ -285,11 +256,13 @@ static enum err_code
 capture_all(struct backup *b, struct err *e)
 {
 	struct err why;
-	enum err_code rc = quiesce(b, e), after;
+	enum err_code rc =
+	    worker_quiesce_begin(&b->quiesced, b->w, b->service, e);
+	enum err_code after;
 
 	if (rc == ERR_NONE)
 		rc = all_datasets(b, e);
-	after = release(b, &why);
+	after = worker_quiesce_end(&b->quiesced, &why);
 	if (after != ERR_NONE)
 		worker_log(b->w, WORKER_ERROR, "%s", why.text);
 	if (rc != ERR_NONE)

@@ -4,6 +4,7 @@
  */
 
 #include "worker.h"
+#include "worker_quiesce.h"
 
 static void
 on_damage(void *ctx, const char *object, const char *what)
@@ -74,6 +75,7 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	if (worker_service(w) == NULL ||
 	    !text_parse_u64(known, UINT64_MAX, &after))
 		return err_set(e, ERR_INPUT, "a survey is of a service");
+	worker_quiesce_recover(w, worker_service(w));
 	rc = store_open(&st, worker_site(w)->repository, &opt, e);
 	if (rc == ERR_NOTFOUND) { /* for the daemon to judge */
 		wire_add_text(result, "absent", e->text);

@@ -364,7 +364,9 @@ static const struct policy_setting quiesce_settings[] = {
 	    "run before the datasets are read; its failure fails the backup",
 	.example = "[ \"housingctl\", \"pause\" ]"},
     {"after", TYPE_TEXTS, .element = TYPE_TEXT, WORDS,
-	AT(policy_quiesce, after), .help = "run afterwards, whatever happened",
+	AT(policy_quiesce, after),
+	.help = "run afterwards, whatever happened, also when the backup is "
+		"killed; then perhaps twice",
 	.example = "[ \"housingctl\", \"resume\" ]"},
     {"on", TYPE_NAME, AT(policy_quiesce, host),
 	.help = "the host to run them on; empty: the machine Bascule runs on",

@@ -11,10 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "source_farchild.h"
+
 #define GRACE_MS 2000 /* between asking to end and making it */
 #define ASK_MS   200  /* between asking whether it is still wanted */
 
 struct source_child {
+	struct source_farchild *far; /* NULL: it is here, and so is the rest */
+	int in_fd;                   /* -1: it has no input */
 	pid_t pid; /* of the program and its group; 0: waited for */
 	int pid_fd;
 	int out_fd, err_fd;
@@ -90,16 +94,30 @@ envp_make(struct envp *v, const char *const *env, struct err *e)
 	return ERR_NONE;
 }
 
-static int
-set_actions(posix_spawn_file_actions_t *fa, int out_fd, int err_fd)
+/* Of the pipes: what the program gets of them. */
+struct ends {
+	int in_fd, out_fd, err_fd; /* in_fd -1: /dev/null */
+};
+
+static void
+ends_fini(struct ends *s)
 {
-	int num =
-	    posix_spawn_file_actions_addopen(fa, 0, "/dev/null", O_RDONLY, 0);
+	fdio_close(&s->in_fd);
+	fdio_close(&s->out_fd);
+	fdio_close(&s->err_fd);
+}
+
+static int
+set_actions(posix_spawn_file_actions_t *fa, const struct ends *s)
+{
+	int num = s->in_fd == -1
+	    ? posix_spawn_file_actions_addopen(fa, 0, "/dev/null", O_RDONLY, 0)
+	    : posix_spawn_file_actions_adddup2(fa, s->in_fd, 0);
 
 	if (num == 0)
-		num = posix_spawn_file_actions_adddup2(fa, out_fd, 1);
+		num = posix_spawn_file_actions_adddup2(fa, s->out_fd, 1);
 	if (num == 0)
-		num = posix_spawn_file_actions_adddup2(fa, err_fd, 2);
+		num = posix_spawn_file_actions_adddup2(fa, s->err_fd, 2);
 	/* Also what some library opened without O_CLOEXEC. */
 	if (num == 0)
 		num = posix_spawn_file_actions_addclosefrom_np(fa, 3);
@@ -107,16 +125,17 @@ set_actions(posix_spawn_file_actions_t *fa, int out_fd, int err_fd)
 }
 
 static int
-set_attributes(posix_spawnattr_t *at)
+set_attributes(posix_spawnattr_t *at, const struct ends *s)
 {
+	short group =
+	    s->in_fd == -1 ? POSIX_SPAWN_SETPGROUP : POSIX_SPAWN_SETSID;
 	sigset_t none, all;
 	int num;
 
 	sigemptyset(&none);
 	sigfillset(&all);
 	num = posix_spawnattr_setflags(at,
-	    POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-		POSIX_SPAWN_SETSIGDEF);
+	    (short)(group | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
 	if (num == 0)
 		num = posix_spawnattr_setpgroup(at, 0);
 	if (num == 0)
@@ -127,8 +146,8 @@ set_attributes(posix_spawnattr_t *at)
 }
 
 static int
-spawn(pid_t *pid, const char *const *argv, const char *const *envp, int out_fd,
-    int err_fd)
+spawn(pid_t *pid, const char *const *argv, const char *const *envp,
+    const struct ends *s)
 {
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t at;
@@ -140,8 +159,8 @@ spawn(pid_t *pid, const char *const *argv, const char *const *envp, int out_fd,
 		posix_spawn_file_actions_destroy(&fa);
 		return num;
 	}
-	if ((num = set_actions(&fa, out_fd, err_fd)) == 0 &&
-	    (num = set_attributes(&at)) == 0)
+	if ((num = set_actions(&fa, s)) == 0 &&
+	    (num = set_attributes(&at, s)) == 0)
 		num = posix_spawnp(pid, argv[0], &fa, &at,
 		    (char *const *)(uintptr_t)argv,
 		    (char *const *)(uintptr_t)envp);
@@ -151,29 +170,44 @@ spawn(pid_t *pid, const char *const *argv, const char *const *envp, int out_fd,
 }
 
 static enum err_code
-start(struct source_child *c, const struct source_program *p, struct err *e)
+make_pipes(struct source_child *c, struct ends *s, bool fed, struct err *e)
 {
-	OWNED(fdio_close) int out_fd = -1;
-	OWNED(fdio_close) int err_fd = -1;
-	OWNED(envp_fini) struct envp env = {0};
-	int fds[2], num;
-	enum err_code rc;
+	int fds[2];
 
-	if ((rc = envp_make(&env, p->env, e)) != ERR_NONE)
-		return rc;
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return err_sys(e, "making a pipe");
 	c->out_fd = fds[0];
-	out_fd = fds[1];
+	s->out_fd = fds[1];
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return err_sys(e, "making a pipe");
 	c->err_fd = fds[0];
-	err_fd = fds[1];
+	s->err_fd = fds[1];
+	if (fed) {
+		if (pipe2(fds, O_CLOEXEC) != 0)
+			return err_sys(e, "making a pipe");
+		s->in_fd = fds[0];
+		c->in_fd = fds[1];
+	}
 	/* Fewer, larger reads; not worth a failure. */
 	(void)fcntl(c->out_fd, F_SETPIPE_SZ, 1 << 20);
 	if (fcntl(c->err_fd, F_SETFL, O_NONBLOCK) != 0)
 		return err_sys(e, "making a pipe");
-	num = spawn(&c->pid, p->argv, env.all, out_fd, err_fd);
+	return ERR_NONE;
+}
+
+static enum err_code
+start_here(struct source_child *c, const struct source_program *p, bool fed,
+    struct err *e)
+{
+	OWNED(ends_fini) struct ends s = {-1, -1, -1};
+	OWNED(envp_fini) struct envp env = {0};
+	enum err_code rc;
+	int num;
+
+	if ((rc = envp_make(&env, p->env, e)) != ERR_NONE ||
+	    (rc = make_pipes(c, &s, fed, e)) != ERR_NONE)
+		return rc;
+	num = spawn(&c->pid, p->argv, env.all, &s);
 	if (num != 0) {
 		c->pid = 0;
 		errno = num;
@@ -185,9 +219,9 @@ start(struct source_child *c, const struct source_program *p, struct err *e)
 	return ERR_NONE;
 }
 
-enum err_code
-source_child_start(struct source_child **out,
-    const struct source_program *program, struct err *e)
+static enum err_code
+start(struct source_child **out, const struct source_program *program, bool fed,
+    struct err *e)
 {
 	OWNED(source_child_free) struct source_child *c = NULL;
 	size_t count = 0;
@@ -203,18 +237,45 @@ source_child_start(struct source_child **out,
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return err_nomem(e);
-	c->pid_fd = c->out_fd = c->err_fd = -1;
+	c->in_fd = c->pid_fd = c->out_fd = c->err_fd = -1;
 	snprintf(c->name, sizeof(c->name), "%s", program->argv[0]);
 	c->is_wanted = program->is_wanted;
 	c->ctx = program->ctx;
 	c->started = now_mono();
-	if (program->timeout_ns > 0 &&
-	    program->timeout_ns < INT64_MAX - c->started.ns)
-		c->deadline.ns = c->started.ns + program->timeout_ns;
-	if ((rc = start(c, program, e)) != ERR_NONE)
+	source_child_wind(c, program->timeout_ns);
+	rc = program->host != NULL
+	    ? source_farchild_start(&c->far, program, fed, e)
+	    : start_here(c, program, fed, e);
+	if (rc != ERR_NONE)
 		return rc;
 	*out = TAKE(c);
 	return ERR_NONE;
+}
+
+enum err_code
+source_child_start(struct source_child **out,
+    const struct source_program *program, struct err *e)
+{
+	return start(out, program, false, e);
+}
+
+enum err_code
+source_child_start_fed(struct source_child **out,
+    const struct source_program *program, struct err *e)
+{
+	return start(out, program, true, e);
+}
+
+void
+source_child_wind(struct source_child *c, int64_t timeout_ns)
+{
+	struct mono now = now_mono();
+
+	c->deadline.ns = timeout_ns > 0 && timeout_ns < INT64_MAX - now.ns
+	    ? now.ns + timeout_ns
+	    : 0;
+	if (c->far != NULL)
+		source_farchild_wind(c->far, timeout_ns);
 }
 
 /* --- reading --- */
@@ -312,6 +373,8 @@ source_child_read(struct source_child *c, enum source_child_end end,
 	ssize_t n;
 
 	*got = 0;
+	if (c->far != NULL)
+		return source_farchild_read(c->far, bytes, size_bytes, got, e);
 	if (c->out_fd < 0)
 		return ERR_NONE;
 	rc = wait_for(c, c->out_fd, other, &first, e);
@@ -326,6 +389,32 @@ source_child_read(struct source_child *c, enum source_child_end end,
 		fdio_close(&c->out_fd);
 	*got = (size_t)n;
 	return ERR_NONE;
+}
+
+/* --- while it waits for a word --- */
+
+enum err_code
+source_child_tend(struct source_child *c, struct err *e)
+{
+	struct pollfd p = {.fd = c->pid_fd, .events = POLLIN};
+
+	if (c->far != NULL)
+		return source_farchild_tend(c->far, e);
+	drain_stderr(c);
+	return poll(&p, 1, 0) == 1 ? err_set(e, ERR_IO, "it ended too early")
+				   : ERR_NONE;
+}
+
+enum err_code
+source_child_tell(struct source_child *c, const char *text, struct err *e)
+{
+	enum err_code rc;
+
+	if (c->far != NULL)
+		return source_farchild_tell(c->far, text, e);
+	rc = fdio_write(c->in_fd, text, strlen(text), e);
+	fdio_close(&c->in_fd);
+	return rc == ERR_NONE ? rc : err_wrap(e, "telling '%s'", c->name);
 }
 
 /* --- ending --- */
@@ -405,6 +494,8 @@ source_child_wait(struct source_child *c, struct source_outcome *out,
 	struct err second = {0};
 	bool first;
 
+	if (c->far != NULL)
+		return source_farchild_wait(c->far, out, e);
 	fdio_close(&c->out_fd); /* it gets SIGPIPE if it still writes */
 	if (c->pid != 0)
 		rc = wait_for(c, c->pid_fd, -1, &first, e);
@@ -435,6 +526,8 @@ source_child_free(struct source_child **c)
 
 	if (old == NULL)
 		return;
+	source_farchild_free(&old->far);
+	fdio_close(&old->in_fd);
 	fdio_close(&old->out_fd);
 	end_group(old);
 	if (old->pid != 0 && !reap(old))
@@ -442,4 +535,12 @@ source_child_free(struct source_child **c)
 	fdio_close(&old->err_fd);
 	fdio_close(&old->pid_fd);
 	free(old);
+}
+
+void
+source_child_leave(struct source_child **c)
+{
+	if (*c != NULL)
+		(*c)->pid = 0; /* of a far one the connection is closed */
+	source_child_free(c);
 }

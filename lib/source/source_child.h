@@ -14,11 +14,29 @@
 #include <bascule/base/now.h>
 #include <bascule/source.h>
 
+/* Here, or on another host (source_farchild): the same functions. */
 struct source_child;
 
 /* ERR_NOTFOUND, ERR_REFUSED: it cannot be started; ERR_INPUT: bad argv. */
 enum err_code source_child_start(struct source_child **out,
     const struct source_program *program, struct err *e) MUST_CHECK;
+
+/*
+ * The same with a stdin to write to, and in a session of its own, so that who
+ * kills our group does not kill it.
+ */
+enum err_code source_child_start_fed(struct source_child **out,
+    const struct source_program *program, struct err *e) MUST_CHECK;
+/* Write text to its stdin, and close that. */
+enum err_code source_child_tell(struct source_child *c, const char *text,
+    struct err *e) MUST_CHECK;
+/* Never waits: ERR_IO when it has ended, ERR_TIMEOUT when it is cut off. */
+enum err_code source_child_tend(struct source_child *c,
+    struct err *e) MUST_CHECK;
+/* Its time begins anew. */
+void source_child_wind(struct source_child *c, int64_t timeout_ns);
+/* Close its stdin and leave it to itself: it is not killed, nor waited for. */
+void source_child_leave(struct source_child **c);
 
 enum source_child_end {
 	SOURCE_CHILD_EOF, /* when everybody has closed stdout */

@@ -204,6 +204,7 @@ copy_program(struct command *c, const struct source_program *p, struct err *e)
 		rc = words_copy(&c->env, p->env, e);
 	c->program.argv = (const char *const *)c->argv;
 	c->program.env = (const char *const *)c->env;
+	c->program.host = p->host;
 	c->program.timeout_ns = p->timeout_ns;
 	c->program.is_wanted = p->is_wanted;
 	c->program.said = p->said;

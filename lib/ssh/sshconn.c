@@ -35,12 +35,11 @@ sshconn_deadline(const struct sshconn *c)
 	return (struct mono){now_mono().ns + c->timeout_ns};
 }
 
-enum err_code
-sshconn_wait(struct sshconn *c, struct mono deadline, struct err *e)
+static enum err_code
+wait_until(struct sshconn *c, struct mono until, struct err *e)
 {
 	int way = libssh2_session_block_directions(c->session), next_s = 0;
 	short events = 0;
-	enum err_code rc;
 
 	if ((way & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0)
 		events |= POLLOUT;
@@ -48,12 +47,29 @@ sshconn_wait(struct sshconn *c, struct mono deadline, struct err *e)
 		events |= POLLIN;
 	if ((events & POLLOUT) == 0)
 		(void)libssh2_keepalive_send(c->session, &next_s);
-	rc = dial_wait(c->fd, events, deadline, c->cancel, e);
+	return dial_wait(c->fd, events, until, c->cancel, e);
+}
+
+enum err_code
+sshconn_wait(struct sshconn *c, struct mono deadline, struct err *e)
+{
+	enum err_code rc = wait_until(c, deadline, e);
+
 	if (rc != ERR_NONE)
 		c->lost = true; /* half a message may be under way */
 	if (rc == ERR_TIMEOUT)
 		err_set(e, rc, "'%s' has not answered for %.0f seconds",
 		    c->name, (double)c->timeout_ns / (double)NS_PER_S);
+	return rc;
+}
+
+enum err_code
+sshconn_linger(struct sshconn *c, struct mono until, struct err *e)
+{
+	enum err_code rc = wait_until(c, until, e);
+
+	if (rc != ERR_NONE && rc != ERR_TIMEOUT)
+		c->lost = true;
 	return rc;
 }
 

@@ -32,6 +32,13 @@ enum err_code sshconn_wait(struct sshconn *c, struct mono deadline,
     struct err *e) MUST_CHECK;
 
 /*
+ * As sshconn_wait, where nothing need come: ERR_TIMEOUT is no fault, and the
+ * same call of libssh2 may be made again later.
+ */
+enum err_code sshconn_linger(struct sshconn *c, struct mono until,
+    struct err *e) MUST_CHECK;
+
+/*
  * libssh2 said rc, which is neither success nor EAGAIN, while doing what:
  * ERR_TIMEOUT when the connection is gone, ERR_IO otherwise.
  */

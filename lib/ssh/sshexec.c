@@ -41,10 +41,9 @@ drain_stderr(struct sshexec *x)
 		tail_add(x, bytes, (size_t)n);
 }
 
-const char *
-sshexec_stderr(struct sshexec *x)
+enum err_code
+sshexec_tail(struct sshexec *x, struct buf *out, struct err *e)
 {
-	struct err ignored = {0};
 	uint64_t total = x->tail_total_bytes;
 	size_t len =
 	    total < SSH_STDERR_BYTES_MAX ? (size_t)total : SSH_STDERR_BYTES_MAX;
@@ -52,11 +51,25 @@ sshexec_stderr(struct sshexec *x)
 
 	for (size_t i = 0; i < len; i++)
 		straight[i] = x->tail[(total - len + i) % SSH_STDERR_BYTES_MAX];
-	while (
-	    len > 0 && (straight[len - 1] == '\n' || straight[len - 1] == '\r'))
-		len--;
+	return buf_add(out, straight, len, e);
+}
+
+const char *
+sshexec_stderr(struct sshexec *x)
+{
+	OWNED(buf_fini) struct buf raw = {0};
+	struct err ignored = {0};
+	const char *at;
+	size_t len;
+
 	buf_clear(&x->tail_text);
-	if (text_escape(&x->tail_text, straight, len, &ignored) != ERR_NONE)
+	if (sshexec_tail(x, &raw, &ignored) != ERR_NONE)
+		return buf_text(&x->tail_text);
+	at = buf_text(&raw);
+	len = raw.len_bytes;
+	while (len > 0 && (at[len - 1] == '\n' || at[len - 1] == '\r'))
+		len--;
+	if (text_escape(&x->tail_text, at, len, &ignored) != ERR_NONE)
 		buf_clear(&x->tail_text);
 	return buf_text(&x->tail_text);
 }
@@ -200,15 +213,17 @@ sshexec_write(struct sshexec *x, const void *bytes, size_t len_bytes,
 	return ERR_NONE;
 }
 
-enum err_code
-sshexec_read(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
-    struct err *e)
+/*
+ * What is there, if anything: *more when it has to be waited for.  Both streams
+ * were asked then, in that order, since anything last came.
+ */
+static enum err_code
+take_output(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
+    bool *more, struct err *e)
 {
-	struct mono deadline = sshconn_deadline(x->conn);
-	bool drained = false;
-
 	*got = 0;
-	for (;;) {
+	*more = false;
+	for (bool drained = false;; drained = true) {
 		ssize_t n = libssh2_channel_read(x->channel, bytes, max_bytes);
 
 		if (n > 0) {
@@ -219,11 +234,48 @@ sshexec_read(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
 			return ERR_NONE;
 		if (n < 0 && n != LIBSSH2_ERROR_EAGAIN)
 			return sshconn_fail(x->conn, n, "reading from", e);
-		if (n == 0 || !drained)
-			drain_stderr(x);
-		else if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
+		if (n < 0 && drained) {
+			*more = true;
+			return ERR_NONE;
+		}
+		drain_stderr(x);
+	}
+}
+
+enum err_code
+sshexec_read(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
+    struct err *e)
+{
+	struct mono deadline = sshconn_deadline(x->conn);
+	bool more;
+	enum err_code rc;
+
+	for (;;) {
+		rc = take_output(x, bytes, max_bytes, got, &more, e);
+		if (rc != ERR_NONE || !more)
+			return rc;
+		if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
 			return err_wrap(e, "waiting for the command");
-		drained = !drained;
+	}
+}
+
+enum err_code
+sshexec_read_within(struct sshexec *x, void *bytes, size_t max_bytes,
+    int64_t wait_ns, size_t *got, struct err *e)
+{
+	struct mono until = {now_mono().ns + wait_ns};
+	bool more;
+	enum err_code rc;
+
+	for (;;) {
+		rc = take_output(x, bytes, max_bytes, got, &more, e);
+		if (rc != ERR_NONE || !more)
+			return rc;
+		rc = sshconn_linger(x->conn, until, e);
+		if (rc == ERR_TIMEOUT)
+			return err_set(e, ERR_BUSY, "it has said nothing yet");
+		if (rc != ERR_NONE)
+			return err_wrap(e, "waiting for the command");
 	}
 }
 
@@ -301,4 +353,34 @@ sshexec_finish(struct sshexec *x, struct sshexit *out, struct err *e)
 	if (rc == ERR_NONE)
 		rc = close_channel(x, e);
 	return rc != ERR_NONE ? rc : take_exit(x, out, e);
+}
+
+enum err_code
+sshexec_end_within(struct sshexec *x, int64_t wait_ns, struct sshexit *out,
+    struct err *e)
+{
+	struct mono until = {now_mono().ns + wait_ns};
+	char discard[DISCARD_BYTES];
+	size_t got = 1;
+	enum err_code rc = ERR_NONE;
+	int num;
+
+	*out = (struct sshexit){.status = -1};
+	while (rc == ERR_NONE && got > 0)
+		rc = sshexec_read_within(x, discard, sizeof(discard),
+		    until.ns - now_mono().ns, &got, e);
+	if (rc != ERR_NONE)
+		return rc;
+	/* The host closes when it has told how it ended: not before it. */
+	while ((num = libssh2_channel_wait_closed(x->channel)) != 0) {
+		if (num != LIBSSH2_ERROR_EAGAIN)
+			return sshconn_fail(x->conn, num, "waiting for", e);
+		rc = sshconn_linger(x->conn, until, e);
+		if (rc == ERR_TIMEOUT)
+			return err_set(e, ERR_BUSY, "it has not ended yet");
+		if (rc != ERR_NONE)
+			return err_wrap(e, "waiting for the command's end");
+	}
+	drain_stderr(x);
+	return take_exit(x, out, e);
 }

@@ -61,3 +61,21 @@ farhost_pid(struct farhost *h)
 {
 	return atoi(tmpdir_get(&h->dir, "sshd.pid"));
 }
+
+const char *
+farhost_fingerprint(struct farhost *h)
+{
+	static char text[64];
+	char command[256];
+
+	snprintf(command, sizeof(command),
+	    "cd '%s' && ssh-keygen -lf host_ed25519.pub | cut -d' ' -f2 "
+	    ">fingerprint",
+	    h->dir.path);
+	ck_assert_int_eq(farhost_run(
+			     (const char *const[]){"sh", "-c", command, NULL}),
+	    0);
+	snprintf(text, sizeof(text), "%s", tmpdir_get(&h->dir, "fingerprint"));
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}

@@ -20,6 +20,9 @@ void farhost_stop(struct farhost *h);
 /* The sshd's own process: for tests that stop or kill it. */
 int farhost_pid(struct farhost *h);
 
+/* Of its Ed25519 key: "SHA256:...", until the next call. */
+const char *farhost_fingerprint(struct farhost *h);
+
 /* Run a program of argv and wait; its exit status. */
 int farhost_run(const char *const argv[]);
 
