@@ -78,74 +78,118 @@ send(struct restore *r, struct err *e)
 	return rc == ERR_NONE ? restore_say(r, e) : rc;
 }
 
-/* A place for one more task. */
-enum err_code
-restore_next_task(struct restore *r, uint64_t bytes, struct restore_task **task,
-    struct err *e)
+static enum err_code
+make_room(struct batch *b, struct err *e)
+{
+	const size_t size = b->size * 2 + 64;
+	struct restore_task *more;
+
+	if (b->count < b->size)
+		return ERR_NONE;
+	more = realloc(b->tasks, size * sizeof(*more));
+	if (more == NULL)
+		return err_nomem(e);
+	b->tasks = more;
+	b->size = size;
+	return ERR_NONE;
+}
+
+/* r->filling has a place for one more task. */
+static enum err_code
+next_task(struct restore *r, struct err *e)
 {
 	enum err_code rc = ERR_NONE;
 	void *item;
 
-	*task = NULL;
-	if (r->filling != NULL &&
-	    (r->filling->count == TASKS_MAX ||
-		r->filling->bytes + bytes > BATCH_BYTES_MAX))
-		rc = send(r, e);
-	if (rc == ERR_NONE && r->filling == NULL) {
+	if (r->filling == NULL) {
 		rc = pipeline_take(r->pipeline, &item, e);
-		if (rc == ERR_NONE) {
-			r->filling = item;
-			tell_all(r, &r->filling->told);
-		}
+		if (rc != ERR_NONE)
+			return rc;
+		r->filling = item;
+		tell_all(r, &r->filling->told);
 	}
-	if (rc != ERR_NONE)
+	return make_room(r->filling, e);
+}
+
+/* Would it go beyond so many? */
+static bool
+is_beyond(const struct restore *r, uint64_t bytes, size_t tasks_max,
+    uint64_t bytes_max)
+{
+	return r->filling != NULL &&
+	    (r->filling->count >= tasks_max ||
+		r->filling->bytes + bytes > bytes_max);
+}
+
+static enum err_code
+put_task(struct restore *r, struct restore_task *task, uint64_t bytes,
+    struct err *e)
+{
+	enum err_code rc = next_task(r, e);
+
+	if (rc != ERR_NONE) {
+		restore_file_end_task(&r->own, task);
 		return rc;
-	*task = &r->filling->tasks[r->filling->count++];
+	}
+	r->filling->tasks[r->filling->count++] = *task;
 	r->filling->bytes += bytes;
+	*task = (struct restore_task){0};
 	return ERR_NONE;
 }
 
-/* What begins a frame begins a batch, if the one before it is large enough. */
+enum err_code
+restore_send_task(struct restore *r, struct restore_task *task, uint64_t bytes,
+    struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	if (is_beyond(r, bytes, TASKS_MAX, BATCH_BYTES_MAX))
+		rc = send(r, e);
+	if (rc == ERR_NONE)
+		return put_task(r, task, bytes, e);
+	restore_file_end_task(&r->own, task);
+	return rc;
+}
+
 static bool
 ends_batch(const struct restore *r, const struct restore_ticket *before,
     const struct restore_ticket *now)
 {
-	return r->filling != NULL &&
-	    (r->filling->bytes >= BATCH_BYTES_MAX / 2 ||
-		r->filling->count >= TASKS_MAX / 2) &&
-	    (before->place.pack != now->place.pack ||
-		before->place.frame != now->place.frame);
+	return restore_plan_is_border(before, now)
+	    ? is_beyond(r, 0, TASKS_MAX / 2, BATCH_BYTES_MAX / 2)
+	    : is_beyond(r, now->bytes, FRAME_TASKS_MAX, FRAME_BYTES_MAX);
 }
 
-/* What a plan holds goes to the workers. */
-enum err_code
-restore_deal(struct restore *r, struct restore_plan *plan, struct err *e)
+static enum err_code
+deal(struct restore *r, struct restore_plan *plan, bool more, struct err *e)
 {
 	size_t count;
-	struct restore_ticket *t = restore_plan_take(plan, &count);
+	struct restore_ticket *t = restore_plan_take(plan, more, &count);
 	enum err_code rc = ERR_NONE;
 
 	if (plan == r->plan)
-		r->window_dirs_count = 0;
+		r->window_dirs_count = restore_plan_dirs_count(plan);
 	for (size_t i = 0; i < count; i++) {
-		struct restore_task *task;
-
 		if (rc == ERR_NONE && i > 0 && ends_batch(r, &t[i - 1], &t[i]))
 			rc = send(r, e);
 		if (rc == ERR_NONE)
-			rc = restore_next_task(r, t[i].bytes, &task, e);
-		if (rc == ERR_NONE)
-			*task = t[i].task;
+			rc = put_task(r, &t[i].task, t[i].bytes, e);
 		else
 			restore_file_end_task(&r->own, &t[i].task);
 	}
 	return rc;
 }
 
+enum err_code
+restore_deal(struct restore *r, struct restore_plan *plan, struct err *e)
+{
+	return deal(r, plan, true, e);
+}
+
 static enum err_code
 finish(struct restore *r, struct restore_plan *plan, struct err *e)
 {
-	enum err_code rc = restore_deal(r, plan, e);
+	enum err_code rc = deal(r, plan, false, e);
 
 	if (rc == ERR_NONE && (rc = send(r, e)) == ERR_NONE)
 		rc = pipeline_drain(r->pipeline, e);
@@ -299,6 +343,7 @@ restore_fini(struct restore *r)
 		for (size_t k = 0; k < b->count; k++)
 			restore_file_end_task(&r->own, &b->tasks[k]);
 		buf_fini(&b->told);
+		free(b->tasks);
 		free(b);
 	}
 	restore_plan_free(&r->plan, &r->own);

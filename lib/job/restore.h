@@ -71,7 +71,7 @@ struct restore_task {
 	size_t strip_bytes;      /* of its path: what is above the target */
 	const char *link_to;     /* another name of this file, beneath top_fd */
 	int top_fd;
-	char name[PATH_NAME_MAX + 1];
+	const char *name; /* within its directory; of the item, or of big */
 	struct restore_big *big;
 	uint64_t offset_bytes;        /* where in the content the run begins */
 	struct content_piece *pieces; /* owned */
@@ -236,8 +236,10 @@ enum err_code restore_links_join(struct restore_links *l,
 struct restore_ticket {
 	struct restore_task task;
 	struct place place; /* of its first chunk, or as the one before it */
+	struct place end;   /* of its last one */
 	uint64_t bytes;
 	size_t walked; /* which one it was */
+	bool held;     /* until the next window */
 };
 
 struct restore_plan;
@@ -246,10 +248,20 @@ enum err_code restore_plan_new(struct restore_plan **out, struct store *st,
 void restore_plan_free(struct restore_plan **p, struct restore_tools *t);
 bool restore_plan_is_full(const struct restore_plan *p);
 /* A task to be filled in; the plan is not full.  c NULL: it has no content. */
-struct restore_task *restore_plan_add(struct restore_plan *p,
-    const struct content *c, uint64_t bytes);
-/* All tickets in order; their tasks are the caller's, the plan is empty. */
-struct restore_ticket *restore_plan_take(struct restore_plan *p, size_t *count);
+enum err_code restore_plan_add(struct restore_plan *p, const struct content *c,
+    uint64_t bytes, struct restore_task **task, struct err *e) MUST_CHECK;
+/*
+ * The tickets in order, until the next is added; their tasks are the caller's.
+ * more: the walk goes on; then those of the frame it is in are kept, if they are
+ * less than half of all, so that they come with what else lies in it.
+ */
+struct restore_ticket *restore_plan_take(struct restore_plan *p, bool more,
+    size_t *count);
+/* How many directories those that are kept are in, or more. */
+unsigned restore_plan_dirs_count(const struct restore_plan *p);
+/* Does what comes after it begin in another frame? */
+bool restore_plan_is_border(const struct restore_ticket *before,
+    const struct restore_ticket *now);
 
 /* Give up what a task holds. */
 void restore_file_end_task(struct restore_tools *t, struct restore_task *task);

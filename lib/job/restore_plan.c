@@ -8,15 +8,15 @@
 
 #include <string.h>
 
-#define TICKETS_MAX 4096
+#define TICKETS_MAX 16384 /* twice what a frame may well hold */
 #define BYTES_MAX   ((uint64_t)64 << 20)
 
 struct restore_plan {
 	struct store *store;
-	struct restore_ticket *tickets; /* TICKETS_MAX */
-	size_t count;
+	struct restore_ticket *tickets; /* the taken ones, then count */
+	size_t taken, count, size;
 	uint64_t bytes;
-	struct place last;
+	struct place last; /* where the walk is */
 };
 
 enum err_code
@@ -28,12 +28,8 @@ restore_plan_new(struct restore_plan **out, struct store *st, struct err *e)
 	if (p == NULL)
 		return err_nomem(e);
 	p->store = st;
-	p->tickets = calloc(TICKETS_MAX, sizeof(*p->tickets));
 	*out = p;
-	if (p->tickets != NULL)
-		return ERR_NONE;
-	restore_plan_free(out, NULL);
-	return err_nomem(e);
+	return ERR_NONE;
 }
 
 void
@@ -44,7 +40,7 @@ restore_plan_free(struct restore_plan **pp, struct restore_tools *t)
 	if (p == NULL)
 		return;
 	for (size_t i = 0; i < p->count; i++)
-		restore_file_end_task(t, &p->tickets[i].task);
+		restore_file_end_task(t, &p->tickets[p->taken + i].task);
 	free(p->tickets);
 	free(p);
 }
@@ -55,43 +51,148 @@ restore_plan_is_full(const struct restore_plan *p)
 	return p->count == TICKETS_MAX || p->bytes >= BYTES_MAX;
 }
 
-struct restore_task *
-restore_plan_add(struct restore_plan *p, const struct content *c,
-    uint64_t bytes)
+/* What was taken is the caller's: its place is free. */
+static void
+close_up(struct restore_plan *p)
 {
-	struct restore_ticket *t = &p->tickets[p->count];
-	struct err ignored; /* the worker will say what is wrong */
+	if (p->taken > 0 && p->count > 0)
+		memmove(p->tickets, p->tickets + p->taken,
+		    p->count * sizeof(*p->tickets));
+	p->taken = 0;
+}
 
+static enum err_code
+make_room(struct restore_plan *p, struct err *e)
+{
+	size_t size = p->size * 2 + 512;
+	struct restore_ticket *more;
+
+	close_up(p);
+	if (p->count < p->size)
+		return ERR_NONE;
+	more = realloc(p->tickets, size * sizeof(*more));
+	if (more == NULL)
+		return err_nomem(e);
+	p->tickets = more;
+	p->size = size;
+	return ERR_NONE;
+}
+
+/* A worker will say what is wrong. */
+static void
+locate(struct restore_plan *p, const struct content_piece *piece,
+    struct place *out)
+{
+	struct err ignored;
+
+	if (store_locate(p->store, &piece->id, out, &ignored) != ERR_NONE)
+		*out = p->last;
+}
+
+enum err_code
+restore_plan_add(struct restore_plan *p, const struct content *c,
+    uint64_t bytes, struct restore_task **task, struct err *e)
+{
+	const size_t pieces_count = c != NULL ? c->pieces_count : 0;
+	struct restore_ticket *t;
+	enum err_code rc;
+
+	*task = NULL;
 	ASSERT(!restore_plan_is_full(p));
-	if (c != NULL && c->pieces_count > 0)
-		(void)!store_locate(p->store, &c->pieces[0].id, &p->last,
-		    &ignored);
-	*t = (struct restore_ticket){.place = p->last,
-	    .bytes = bytes,
-	    .walked = p->count++};
+	rc = make_room(p, e);
+	if (rc != ERR_NONE)
+		return rc;
+	t = &p->tickets[p->count];
+	*t = (struct restore_ticket){.bytes = bytes, .walked = p->count++};
+	if (pieces_count > 0)
+		locate(p, &c->pieces[0], &p->last);
+	t->place = p->last;
+	if (pieces_count > 1)
+		locate(p, &c->pieces[pieces_count - 1], &p->last);
+	t->end = p->last;
 	p->bytes += bytes;
-	return &t->task;
+	*task = &t->task;
+	return ERR_NONE;
+}
+
+static int
+compare(const struct place *a, const struct place *b)
+{
+	if (a->pack != b->pack)
+		return a->pack < b->pack ? -1 : 1;
+	return a->frame < b->frame ? -1 : a->frame > b->frame;
 }
 
 static int
 order(const void *va, const void *vb)
 {
 	const struct restore_ticket *a = va, *b = vb;
+	const int places = compare(&a->place, &b->place);
 
-	if (a->place.pack != b->place.pack)
-		return a->place.pack < b->place.pack ? -1 : 1;
-	if (a->place.frame != b->place.frame)
-		return a->place.frame < b->place.frame ? -1 : 1;
-	return a->walked < b->walked ? -1 : a->walked > b->walked;
+	if (a->held != b->held)
+		return a->held ? 1 : -1;
+	return places != 0 ? places
+			   : (a->walked > b->walked) - (a->walked < b->walked);
+}
+
+bool
+restore_plan_is_border(const struct restore_ticket *before,
+    const struct restore_ticket *now)
+{
+	return compare(&before->end, &now->place) != 0;
+}
+
+/* Those of the frame that the walk is in are held, unless they are too many. */
+static size_t
+hold(struct restore_plan *p)
+{
+	uint64_t bytes = 0;
+	size_t held = 0;
+
+	for (size_t i = 0; i < p->count; i++) {
+		struct restore_ticket *t = &p->tickets[i];
+
+		t->held = compare(&t->end, &p->last) == 0;
+		held += t->held;
+		bytes += t->held ? t->bytes : 0;
+	}
+	if (held <= p->count / 2 && held <= TICKETS_MAX / 2 &&
+	    bytes <= BYTES_MAX / 2)
+		return held;
+	for (size_t i = 0; i < p->count; i++)
+		p->tickets[i].held = false;
+	return 0;
 }
 
 struct restore_ticket *
-restore_plan_take(struct restore_plan *p, size_t *count)
+restore_plan_take(struct restore_plan *p, bool more, size_t *count)
 {
+	size_t held;
+
+	close_up(p);
+	held = more ? hold(p) : 0;
 	if (p->count > 1)
 		qsort(p->tickets, p->count, sizeof(*p->tickets), order);
-	*count = p->count;
-	p->count = 0;
+	p->taken = *count = p->count - held;
+	p->count = held;
 	p->bytes = 0;
+	for (size_t i = 0; i < held; i++) {
+		struct restore_ticket *t = &p->tickets[p->taken + i];
+
+		p->bytes += t->bytes;
+		t->walked = i;
+		t->held = false;
+	}
 	return p->tickets;
+}
+
+unsigned
+restore_plan_dirs_count(const struct restore_plan *p)
+{
+	const struct restore_ticket *t = p->tickets + p->taken;
+	unsigned count = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		count += i == 0 || t[i].task.dir != t[i - 1].task.dir;
+	return count;
 }

@@ -141,26 +141,36 @@ struct big_walk {
 	struct restore_task run; /* being gathered */
 	size_t size;
 	uint64_t bytes;
+	struct id last; /* chunk of the run */
 };
 
 static enum err_code
 send_run(struct big_walk *w, struct err *e)
 {
-	struct restore_task *task;
-	enum err_code rc;
+	const uint64_t bytes = w->bytes;
 
 	if (w->run.pieces_count == 0)
 		return ERR_NONE;
-	rc = restore_next_task(w->r, w->bytes, &task, e);
-	if (rc != ERR_NONE)
-		return rc;
-	*task = w->run;
-	task->big = restore_big_use(w->big);
+	w->run.big = restore_big_use(w->big);
 	atomic_fetch_add(&w->big->runs_sent_count, 1);
-	w->run = (struct restore_task){0};
 	w->size = 0;
 	w->bytes = 0;
-	return ERR_NONE;
+	return restore_send_task(w->r, &w->run, bytes, e);
+}
+
+/* Long enough, and the next chunk begins another frame. */
+static bool
+ends_run(const struct big_walk *w, const struct content_piece *next)
+{
+	struct store *st = w->r->shared.st;
+	struct place a, b;
+	struct err ignored; /* the worker will say what is wrong */
+
+	if (w->bytes < RUN_BYTES_MAX || w->bytes >= 2 * RUN_BYTES_MAX)
+		return w->bytes >= RUN_BYTES_MAX;
+	return store_locate(st, &w->last, &a, &ignored) != ERR_NONE ||
+	    store_locate(st, &next->id, &b, &ignored) != ERR_NONE ||
+	    a.pack != b.pack || a.frame != b.frame;
 }
 
 static enum err_code
@@ -168,7 +178,10 @@ gather(void *ctx, const struct content_piece *piece, uint64_t offset,
     struct err *e)
 {
 	struct big_walk *w = ctx;
+	enum err_code rc;
 
+	if (ends_run(w, piece) && (rc = send_run(w, e)) != ERR_NONE)
+		return rc;
 	if (w->run.pieces_count == w->size) {
 		size_t size = w->size * 2 + 32;
 		struct content_piece *more =
@@ -183,7 +196,8 @@ gather(void *ctx, const struct content_piece *piece, uint64_t offset,
 		w->run.offset_bytes = offset;
 	w->run.pieces[w->run.pieces_count++] = *piece;
 	w->bytes += piece->len_bytes;
-	return w->bytes >= RUN_BYTES_MAX ? send_run(w, e) : ERR_NONE;
+	w->last = piece->id;
+	return ERR_NONE;
 }
 
 /* A file of many chunks: several workers take runs of it. */
@@ -201,9 +215,9 @@ restore_many(struct restore *r, struct restore_dir *dir, const struct item *it,
 		return err_nomem(e);
 	big->fd = -1;
 	atomic_store(&big->users_count, 1);
-	snprintf(named.name, sizeof(named.name), "%s",
+	snprintf(big->name, sizeof(big->name), "%s",
 	    restore_dir_name(&it->entry));
-	snprintf(big->name, sizeof(big->name), "%s", named.name);
+	named.name = big->name;
 	big->dir = restore_dir_use(dir);
 	rc = entry_copy(&big->entry, &it->entry, e);
 	if (rc == ERR_NONE &&
@@ -259,8 +273,8 @@ add_later(struct restore *r, const struct restore_dir *dir,
 		rc = restore_settle(r, e);
 	r->later_dirs_count += dir != r->later_dir;
 	r->later_dir = dir;
-	*task = rc == ERR_NONE ? restore_plan_add(r->later, NULL, 0) : NULL;
-	return rc;
+	return rc != ERR_NONE ? rc
+			      : restore_plan_add(r->later, NULL, 0, task, e);
 }
 
 static enum err_code
@@ -269,13 +283,12 @@ add_now(struct restore *r, const struct content *c, struct restore_task **task,
 {
 	enum err_code rc = ERR_NONE;
 
-	*task = NULL;
 	if (restore_plan_is_full(r->plan) ||
 	    r->window_dirs_count >= r->window_dirs_max)
 		rc = restore_deal(r, r->plan, e);
-	if (rc == ERR_NONE)
-		*task = restore_plan_add(r->plan, c, c->size_bytes);
-	return rc;
+	return rc != ERR_NONE
+	    ? rc
+	    : restore_plan_add(r->plan, c, c->size_bytes, task, e);
 }
 
 static enum err_code
@@ -288,9 +301,9 @@ fill_task(struct restore *r, struct restore_task *task,
 	task->top_fd = r->top_fd;
 	task->strip_bytes =
 	    (size_t)(beneath(r, &it->entry) - it->entry.path.bytes);
-	snprintf(task->name, sizeof(task->name), "%s",
-	    restore_dir_name(&it->entry));
 	rc = entry_copy(&task->item.entry, &it->entry, e);
+	if (rc == ERR_NONE)
+		task->name = restore_dir_name(&task->item.entry);
 	/* A list is of no use to workers: they are given runs of it. */
 	if (rc == ERR_NONE && (!it->content.is_list || r->shared.opt->dry_run))
 		rc = content_copy(&task->item.content, &it->content, e);

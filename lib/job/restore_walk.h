@@ -13,15 +13,22 @@
 
 #include "restore.h"
 
+/*
+ * A batch ends where a frame does, so that one worker reads and opens it, once
+ * it has half of the first two.  Within a frame it goes on to the last two: of
+ * one frame that is all, unless many files share few chunks.
+ */
 #define TASKS_MAX       512
-#define BATCH_BYTES_MAX ((uint64_t)4 << 20) /* eight frames or so */
+#define BATCH_BYTES_MAX ((uint64_t)4 << 20)
+#define FRAME_TASKS_MAX 8192
+#define FRAME_BYTES_MAX ((uint64_t)32 << 20)
 #define RUN_BYTES_MAX   ((uint64_t)8 << 20) /* of a file of many chunks */
 #define WORKERS_MAX     16
 #define BATCHES_MAX     (WORKERS_MAX * 3)
 
 struct batch {
-	struct restore_task tasks[TASKS_MAX];
-	size_t count;
+	struct restore_task *tasks;
+	size_t count, size;
 	uint64_t bytes;
 	struct buf told;
 };
@@ -56,10 +63,10 @@ struct restore {
 	struct buf path; /* of the innermost level */
 };
 
-/* A place for one more task of so many bytes. */
-enum err_code restore_next_task(struct restore *r, uint64_t bytes,
-    struct restore_task **task, struct err *e) MUST_CHECK;
-/* What a plan holds goes to the workers. */
+/* Give the task to the workers, or end it. */
+enum err_code restore_send_task(struct restore *r, struct restore_task *task,
+    uint64_t bytes, struct err *e) MUST_CHECK;
+/* What a plan holds goes to the workers; more is to come. */
 enum err_code restore_deal(struct restore *r, struct restore_plan *plan,
     struct err *e) MUST_CHECK;
 /* All that was planned is made: files before their second names. */

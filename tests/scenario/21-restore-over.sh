@@ -26,9 +26,11 @@ for i in range(count):
         f.write(rng.randbytes(rng.randrange(300, 3000)))
 END
 cat >calls.py <<'END'
-# What a trace says was read of the repository's data, and what was changed.
-import fileinput, re, sys
+# What a trace says was read of the repository's data, and what was changed; and
+# how much of a frame's size or more was read more than once.
+import collections, fileinput, os, re, sys
 read, changed, written = 0, set(), 0
+places = collections.Counter()
 for line in fileinput.input(sys.argv[1:], errors="replace"):
     m = re.match(r"(\w+)\((.*)\) += (-?\d+)", line)
     if not m or m[3].startswith("-") or "_GETFLAGS" in m[2]:
@@ -36,13 +38,19 @@ for line in fileinput.input(sys.argv[1:], errors="replace"):
     call, args, result = m.groups()
     if call == "pread64" and "/packs/" in args:
         read += int(result)
+        if int(result) > 500000:
+            pack, at = re.search(r"<(/[^>]*)>.*, (\d+)$", args).groups()
+            # A footer, at its end, is read by each thread for the key.
+            if int(at) + int(result) + 1000 < os.path.getsize(pack):
+                places[pack, at, int(result)] += 1
     if call == "pread64" or "/packs/" in args or "/state/" in args:
         continue
     path = re.search(r"(/to/[^>\"]*)", args)
     if path:
         changed.add(path[1])
         written += int(result) if call == "pwrite64" else 0
-print(read, len(changed), written)
+again = sum((n - 1) * at[2] for at, n in places.items())
+print(read, len(changed), written, len(places), again)
 END
 python3 many.py "$FILES"
 expect 0 "a backup of $FILES small files" "$B" -r repo backup src
@@ -55,8 +63,9 @@ traced() { # name, then what is read, how many changed, how much written
 	# shellcheck disable=SC2046
 	set -- $(python3 calls.py trace.*)
 	rm trace.*
-	read_bytes=$1 changed=$2 written=$3
+	read_bytes=$1 changed=$2 written=$3 frames=$4 again=$5
 	echo "# of $data bytes of packs $read_bytes read; $changed changed, $written bytes written"
+	is "... each of $frames frames is read once" "$again" 0
 }
 if strace -o /dev/null true 2>/dev/null; then
 	traced 'again, over it'
@@ -70,6 +79,7 @@ if strace -o /dev/null true 2>/dev/null; then
 	traced 'one file of a hundred differs'
 	is '... and those are changed' "$changed" "$n"
 	holds '... by a block each' test "$written" -le $((n * 4096))
+	holds '... of the repository its pages and each frame once' test "$read_bytes" -le $((data + pages))
 	same '... as they were' src to
 
 	# A hundred together: what is fetched are the frames they lie in.
