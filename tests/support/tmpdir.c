@@ -24,12 +24,24 @@ tmpdir_name(char *path, size_t size, bool in_memory)
 		abort();
 }
 
+static void
+make(struct tmpdir *td, bool in_memory)
+{
+	tmpdir_name(td->path, sizeof(td->path), in_memory);
+	td->fd = open(td->path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	assert(td->fd != -1);
+}
+
 void
 tmpdir_make(struct tmpdir *td)
 {
-	tmpdir_name(td->path, sizeof(td->path), false);
-	td->fd = open(td->path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	assert(td->fd != -1);
+	make(td, false);
+}
+
+void
+tmpdir_make_in_memory(struct tmpdir *td)
+{
+	make(td, true);
 }
 
 static bool

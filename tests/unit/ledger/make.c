@@ -11,7 +11,7 @@ make_setup(struct make *m)
 	struct err e = {0};
 
 	memset(m, 0, sizeof(*m));
-	tmpdir_make(&m->td);
+	tmpdir_make_in_memory(&m->td);
 	snprintf(m->path, sizeof(m->path), "%s/ledger.db", m->td.path);
 	ck_assert_int_eq(sign_key_new(&m->key, &e), ERR_NONE);
 	m->options.site = "brent";
