@@ -2,8 +2,24 @@
 
 #include <bascule/base/fdio.h>
 
+#include "jump.h"
 #include "pin.h"
 #include "pointfind.h"
+
+static enum err_code
+place(struct store *st, const struct point *p, struct err *e)
+{
+	OWNED(point_list_fini) struct point_list list = {0};
+	struct jump highest = {0};
+	enum err_code rc = point_list(&list, st, p->service, NULL, NULL, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < list.count; i++)
+		jump_seen(&highest, list.points[i].epoch,
+		    list.points[i].sequence);
+	return jump_check(&highest, p->epoch, p->sequence, e);
+}
 
 static enum err_code
 take(struct session *se, const struct point *p, const void *bytes,
@@ -21,6 +37,7 @@ take(struct session *se, const struct point *p, const void *bytes,
 		return rc;
 	held = se->store;
 	if ((rc = session_check(se, e)) != ERR_NONE ||
+	    (rc = place(se->store, p, e)) != ERR_NONE ||
 	    (rc = pointfind_complete(se->store, p, e)) != ERR_NONE ||
 	    (rc = pin_accept(se, p->writer_key, p->service, e)) != ERR_NONE ||
 	    (rc = repo_make_dir(&fd, se->store->points_fd, p->service, e)) !=

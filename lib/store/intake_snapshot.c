@@ -4,6 +4,7 @@
 
 #include "ages.h"
 #include "closure.h"
+#include "jump.h"
 #include "losses.h"
 #include "pin.h"
 #include "snapfile.h"
@@ -14,15 +15,13 @@
  * looked at and what is made visible are under one lock.
  */
 
-#define SEQUENCE_JUMP_MAX 1000000 /* more is no backup's doing */
-
 /* Its place in the series here: what is known to be whole below it. */
 static enum err_code
 place(struct store *st, const struct snapshot *s, struct id *known,
     struct err *e)
 {
 	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
-	uint64_t highest = 0;
+	struct jump highest = {0};
 	enum err_code rc;
 
 	memset(known, 0, sizeof *known);
@@ -35,15 +34,9 @@ place(struct store *st, const struct snapshot *s, struct id *known,
 		if (strcmp(other->dataset, s->dataset) != 0)
 			continue;
 		*known = other->root;
-		if (other->sequence > highest)
-			highest = other->sequence;
+		jump_seen(&highest, other->epoch, other->sequence);
 	}
-	if (s->sequence > highest && s->sequence - highest > SEQUENCE_JUMP_MAX)
-		return err_set(e, ERR_REFUSED,
-		    "its number %llu is far beyond the %llu that is here",
-		    (unsigned long long)s->sequence,
-		    (unsigned long long)highest);
-	return ERR_NONE;
+	return jump_check(&highest, s->epoch, s->sequence, e);
 }
 
 static enum err_code

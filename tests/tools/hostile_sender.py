@@ -1,0 +1,452 @@
+#!/usr/bin/env python3
+"""hostile_sender.py BASCULE RESIGN REPOSITORY KEYS STRANGER WORK: a sender that lies.
+
+It speaks docs/protocol/store-serve.md to `bascule store serve --allow put`, made
+from that page and without a line of Bascule's code.  First it is honest and
+makes a copy of REPOSITORY; then, scene by scene, it says what no sender says.
+After each scene everything that was kept is there as it was, nothing has become
+visible that the scene was not entitled to, and the receiver has ended by itself
+in less than MEMORY_MIB.  KEYS is a writer's key file that was stolen, STRANGER
+one of another family, RESIGN tests/tools/resign.c.
+"""
+import hashlib
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+
+MEMORY_MIB, TIMEOUT_S = 64, 60
+(HELLO, OFFER, PACKS, PACK, DATA, FLUSH, SNAPSHOT, POINT, BYE,
+ GRANT) = range(1, 11)
+WELCOME, WANT, SETTLED, RESULT, WORKING, FAIL, FAREWELL = range(129, 136)
+DONE, EXISTS = 0, 2
+KEPT = ("packs", "snapshots", "points", "grants", "keys", "holds")
+SNAP_LABEL, POINT_LABEL = "bascule snapshot v1", "bascule point v1"
+MAX32, MAX64 = (1 << 32) - 1, (1 << 64) - 1
+
+BASCULE, RESIGN, REPO, KEYS, STRANGER, WORK = sys.argv[1:7]
+COPY = os.path.join(WORK, "copy")
+passed = failed = 0
+
+
+def ok(what, good, more=""):
+    global passed, failed
+    if good:
+        passed += 1
+    else:
+        failed += 1
+        print(f"not ok {what}: {more}")
+
+
+def sha(data):
+    return hashlib.sha256(data).digest()
+
+
+def slurp(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def files(root):
+    for at, _, names in os.walk(root):
+        for name in names:
+            yield os.path.join(at, name)
+
+
+# --- what is said ---------------------------------------------------------------
+def msg(kind, payload=b"", length=None, reserved=0):
+    length = len(payload) if length is None else length
+    return struct.pack("<IB", length, kind) + reserved.to_bytes(3, "little") + payload
+
+
+def hello(version=1, required=0, features=1, family=None, magic=b"BscServe",
+          geometry=(65536, 131072, 524288, 32 << 20, 2 << 20), reserved=0, tail=bytes(3)):
+    return msg(HELLO, magic + struct.pack("<HHIQQ", version, reserved, 0, features, required)
+               + (family or FAMILY) + struct.pack("<IIIIIB", *geometry, 0) + tail)
+
+
+def offer(kind, ids, count=None):
+    return msg(OFFER, struct.pack("<B3xI", kind, len(ids) if count is None else count)
+               + b"".join(ids))
+
+
+def packs(entries, count=None):
+    return msg(PACKS, struct.pack("<II", len(entries) if count is None else count, 0)
+               + b"".join(name + struct.pack("<Q", size & MAX64) for name, size in entries))
+
+
+def pack(ordinal, data, step=1 << 20):
+    return msg(PACK, struct.pack("<I", ordinal)) + b"".join(
+        msg(DATA, data[i:i + step]) for i in range(0, len(data), step))
+
+
+def sent(*bodies):
+    """Packs of any bytes, each under its own hash."""
+    return packs([(sha(b), len(b)) for b in bodies]) + b"".join(
+        pack(i, b) for i, b in enumerate(bodies)) + msg(FLUSH)
+
+
+# --- who hears it ---------------------------------------------------------------
+class Answer:
+    def __init__(self, out, code, memory_kib):
+        self.code, self.memory_kib, self.msgs, at = code, memory_kib, [], 0
+        while at + 8 <= len(out):
+            n, kind = struct.unpack_from("<IB", out, at)
+            self.msgs.append((kind, out[at + 8:at + 8 + n]))
+            at += 8 + n
+
+    def of(self, kind):
+        return [p for k, p in self.msgs if k == kind]
+
+    def results(self, kind):
+        return [p[1] for p in self.of(RESULT) if p[0] == kind]
+
+    def text(self):
+        return "; ".join(p[4:].decode(errors="replace") for p in self.of(FAIL)) + \
+            " " + "; ".join(p[8:].decode(errors="replace") for p in self.of(RESULT)[:3])
+
+
+def serve(stream, copy=None, allow="put"):
+    """The whole stream, then its end; what came back."""
+    child = subprocess.Popen([BASCULE, "-r", copy or COPY, "store", "serve", "--allow", allow],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
+    parts = [stream] if isinstance(stream, bytes) else stream
+    memory, out = 0, []
+    reader = threading.Thread(target=lambda: out.append(child.stdout.read()))
+    reader.start()
+    try:
+        for part in parts:
+            child.stdin.write(part)
+        child.stdin.flush()
+        with open(f"/proc/{child.pid}/status") as f:
+            memory = max([int(x.split()[1]) for x in f if x.startswith("VmHWM")] + [0])
+        child.stdin.close()
+    except (BrokenPipeError, FileNotFoundError):
+        pass
+    try:
+        code = child.wait(TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        code = "it hangs"
+    reader.join()
+    return Answer(out[0], code, memory)
+
+
+def kept(copy):
+    """What a copy shows to others, and whether it is as it was."""
+    return {os.path.relpath(p, copy): (os.lstat(p).st_ino, os.lstat(p).st_size,
+                                       os.lstat(p).st_mtime_ns)
+            for part in KEPT for p in files(os.path.join(copy, part))}
+
+
+def scene(name, stream, new=(), ends=True, greeting=True):
+    """new: the parts in which something may have appeared; ends: with FAIL."""
+    before = kept(COPY)
+    a = serve([hello(), stream] if greeting and isinstance(stream, bytes) else stream)
+    after = kept(COPY)
+    ok(f"{name}: it ends by itself", isinstance(a.code, int) and a.code >= 0, a.code)
+    ok(f"{name}: nothing is gone or changed", all(after.get(p) == s for p, s in before.items()),
+       [p for p, s in before.items() if after.get(p) != s][:3])
+    more = [p for p in after if p not in before and p.split("/")[0] not in new]
+    ok(f"{name}: nothing has appeared", not more, more[:3])
+    ok(f"{name}: memory", a.memory_kib < MEMORY_MIB << 10, f"{a.memory_kib} KiB")
+    if ends:
+        ok(f"{name}: it is told why, and that is the end", len(a.of(FAIL)) == 1 and
+           a.msgs[-1][0] == FAIL and a.code != 0, (a.code, a.msgs[-3:]))
+    return a
+
+
+def refused(name, stream, kind, new=()):
+    """Single objects are refused with a RESULT; the session goes on to its BYE."""
+    a = scene(name, stream + msg(BYE), new, ends=False)
+    ok(f"{name}: refused", a.results(kind) and all(r not in (DONE, EXISTS)
+                                                   for r in a.results(kind)),
+       (a.results(kind), a.text()))
+    ok(f"{name}: and the session goes on", len(a.of(FAREWELL)) == 1, a.text())
+    return a
+
+
+# --- files that lie -------------------------------------------------------------
+def resigned(data, label, keys=None):
+    return subprocess.run([RESIGN, keys or KEYS, label], input=data, stdout=subprocess.PIPE,
+                          check=True).stdout
+
+
+class Snapshot:
+    """A snapshot's file in its parts; made again with some of them changed."""
+
+    def __init__(self, data):
+        self.fixed = bytearray(data[:184 + 32])   # head ... writer key
+        at = len(self.fixed)
+        n, = struct.unpack_from("<I", data, at)
+        self.service = data[at + 4:at + 4 + n]
+        self.rest = data[at + 4 + n:]
+
+    def made(self, keys=None, label=SNAP_LABEL, sign=True, **change):
+        fixed, service = bytearray(self.fixed), change.pop("service", self.service)
+        where = {"flags": (32, "<I"), "reserved": (36, "<I"), "epoch": (40, "<Q"),
+                 "sequence": (48, "<Q"), "started": (56, "<q"), "ended": (64, "<q")}
+        for name, value in change.items():
+            if name in where:
+                struct.pack_into(where[name][1], fixed, where[name][0], value)
+            else:
+                at = {"root": 72, "predecessor": 104, "domain": 152, "writer": 184}[name]
+                fixed[at:at + 32] = value
+        data = bytes(fixed) + struct.pack("<I", len(service)) + service + self.rest
+        return resigned(data, label, keys) if sign else data
+
+
+def snap(data):
+    return msg(SNAPSHOT, data)
+
+
+def footer_of(data):
+    size, = struct.unpack_from("<I", data, len(data) - 36)
+    return data[:len(data) - 36 - size], bytearray(data[len(data) - 36 - size:-36])
+
+
+def with_footer(frames, footer):
+    return frames + bytes(footer) + struct.pack("<I", len(footer)) + sha(bytes(footer))
+
+
+def ids_of(footer):
+    frames, chunks = struct.unpack_from("<II", footer)
+    at = 16 + 56 * frames
+    return at, [bytes(footer[at + 32 * i:at + 32 * i + 32]) for i in range(chunks)]
+
+
+def index_kinds(data):
+    _, footer = footer_of(data)
+    return footer[16 + 52]
+
+
+def point(snapshots, epoch=0, sequence=1, service=None, count=None, reserved=0, keys=None,
+          label=POINT_LABEL):
+    """A recovery point's file."""
+    service = LAST.service if service is None else service
+    return resigned(
+        b"Bascule\n" + struct.pack("<HHI", 6, 1, 0) + FAMILY +
+        struct.pack("<IIQQq", len(snapshots) if count is None else count, reserved, epoch,
+                    sequence, 1) + GROUP + WRITER +
+        struct.pack("<I", len(service)) + service + b"".join(snapshots) + bytes(64),
+        label, keys)
+
+
+# --- honest first ---------------------------------------------------------------
+FAMILY = slurp(os.path.join(REPO, "format"))[16:32]
+ALL = sorted((slurp(p) for p in files(os.path.join(REPO, "packs"))), key=index_kinds)
+SNAPS = sorted((slurp(p) for p in files(os.path.join(REPO, "snapshots"))),
+               key=lambda d: struct.unpack_from("<QQ", d, 40))
+LAST = Snapshot(SNAPS[-1])
+SEQUENCE, = struct.unpack_from("<Q", LAST.fixed, 48)
+GROUP, WRITER = bytes(LAST.fixed[136:152]), bytes(LAST.fixed[184:216])
+POINTS = [point([sha(SNAPS[-1])])]
+DATA_PACKS = [p for p in ALL if index_kinds(p) == 1]
+
+
+def whole():
+    return sent(*ALL) + b"".join(map(snap, SNAPS)) + \
+        b"".join(msg(POINT, p) for p in POINTS) + msg(BYE)
+
+
+def honest():
+    """Cut at odd places, then whole, then once more."""
+    stream = hello() + offer(2, [sha(s) for s in SNAPS]) + whole()
+    for share in (1, 9, 40, 70, 95):
+        a = serve(stream[:len(stream) * share // 100])
+        ok(f"cut at {share} %: it ends", isinstance(a.code, int) and a.code > 0, a.code)
+        ok(f"cut at {share} %: no snapshot without what it needs",
+           not any(p.startswith("snapshots") for p in kept(COPY)) or share == 95, kept(COPY))
+    # What is there is not asked for: sent all the same, it is not taken.
+    wants = serve(hello() + packs([(sha(p), len(p)) for p in ALL]) + msg(BYE)).of(WANT)[0]
+    missing = [p for i, p in enumerate(ALL) if wants[4 + i // 8] >> i % 8 & 1]
+    a = serve(hello() + sent(*missing) + whole()[len(sent(*ALL)):])
+    ok("an honest sender is served", a.code == 0 and len(a.of(FAREWELL)) == 1, a.text())
+    ok("and all of it is there", all(r in (DONE, EXISTS) for r in a.results(2) + a.results(3)),
+       a.text())
+    replay = hello() + b"".join(map(snap, SNAPS)) + b"".join(msg(POINT, p) for p in POINTS)
+    before = kept(COPY)
+    a = serve(replay + msg(BYE))
+    ok("a replay is nothing new", set(a.results(2) + a.results(3)) <= {EXISTS} and
+       kept(COPY) == before, a.results(2))
+
+
+# --- what is not in the protocol --------------------------------------------------
+def malformed():
+    for name, data in (("no words", os.urandom(4096)), ("HTTP", b"GET / HTTP/1.1\r\n" * 20),
+                       ("a shell", b"rm -rf /\nexit\n" * 9), ("SSH", b"SSH-2.0-x\r\n" * 9)):
+        scene(name, [data], greeting=False)
+    for name, how in (("magic", {"magic": b"BscServf"}), ("version", {"version": 9}),
+                      ("version 0", {"version": 0}), ("feature", {"required": 1 << 63}),
+                      ("reserved", {"reserved": 1}), ("family", {"family": bytes(16)}),
+                      ("tail", {"tail": b"\0\0\1"})):
+        scene(f"hello, another {name}", [hello(**how) + whole()], greeting=False)
+    empty = os.path.join(WORK, "empty")
+    for name, geometry in (("no chunks", (0, 0, 0, 0, 0)), ("huge", (MAX32,) * 5),
+                           ("upside down", (524288, 131072, 65536, 32 << 20, 2 << 20))):
+        a = serve(hello(geometry=geometry) + msg(BYE), empty)
+        ok(f"a copy of {name}: refused", len(a.of(FAIL)) == 1 and a.code > 0, a.msgs)
+        ok(f"a copy of {name}: not made", not os.path.exists(empty + "/format"))
+        shutil.rmtree(empty, ignore_errors=True)
+    scene("no hello", [packs([])], greeting=False)
+    scene("hello twice", hello())
+    for kind in (0, 64, WELCOME, 255):
+        scene(f"message {kind}", msg(kind))
+    for kind in (OFFER, PACKS, PACK, DATA, FLUSH, SNAPSHOT, POINT, BYE, GRANT):
+        scene(f"message {kind} of 4 GiB", msg(kind, length=MAX32) + bytes(100000))
+    scene("reserved bytes of a head", msg(FLUSH, reserved=1))
+    scene("FLUSH with words", msg(FLUSH, b"now"))
+    for kind in (0, 1, 9, 255):
+        scene(f"an offer of kind {kind}", offer(kind, [bytes(32)]))
+    for count in (0, 2, 1 << 30, MAX32):
+        scene(f"an offer that says {count}", offer(2, [bytes(32)], count))
+        scene(f"packs that say {count}", packs([(bytes(32), 1000)], count))
+    for size in (0, (64 << 20) + 1, 1 << 31, 1 << 63, MAX64):
+        scene(f"a pack of {size} bytes", packs([(bytes(32), size)]))
+    name = os.urandom(32)
+    one = packs([(name, 1000)])
+    scene("a pack that was not offered", msg(PACK, bytes(4)))
+    scene("a pack beyond the list", one + msg(PACK, struct.pack("<I", MAX32)))
+    scene("a pack twice", one + pack(0, bytes(1000)) + msg(PACK, bytes(4)))
+    scene("a pack that is here", packs([(sha(ALL[0]), len(ALL[0]))]) + pack(0, ALL[0]))
+    scene("data of nothing", msg(DATA, b"x"))
+    scene("data without bytes", one + msg(PACK, bytes(4)) + msg(DATA))
+    scene("more data than it said", one + msg(PACK, bytes(4)) + msg(DATA, bytes(1001)))
+    scene("something else instead of data", one + msg(PACK, bytes(4)) + snap(SNAPS[0]))
+    a = serve(hello() + whole(), allow="nothing")
+    ok("nothing may be put where nothing is allowed", a.code == 2, a.code)
+
+
+# --- packs that lie ---------------------------------------------------------------
+def lying_packs():
+    junk = os.urandom(200000)
+    refused("noise", sent(junk), 1)
+    refused("another's name", packs([(os.urandom(32), len(junk))]) + pack(0, junk) + msg(FLUSH), 1)
+    real = DATA_PACKS[0]
+    bent = bytearray(real)
+    bent[len(bent) // 2] ^= 1
+    refused("a bent one under the old name", packs([(os.urandom(32), len(real))]) +
+            pack(0, bytes(bent)) + msg(FLUSH), 1)
+    frames, footer = footer_of(real)
+    for what, at, value in (("frames", 0, 1 << 31), ("chunks", 4, MAX32), ("keys", 8, MAX32),
+                            ("marks", 12, MAX32), ("an offset", 16 + 32, MAX64 >> 1),
+                            ("a length", 16 + 40, MAX32), ("a first chunk", 16 + 44, 7),
+                            ("a kind", 16 + 52, 2), ("a depth", 16 + 53, 4),
+                            ("a key", 16 + 54, 999)):
+        lie = bytearray(footer)
+        size = {"an offset": 8, "a kind": 1, "a depth": 1, "a key": 2}.get(what, 4)
+        lie[at:at + size] = (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
+        refused(f"a footer that lies about {what}", sent(with_footer(frames, lie)), 1)
+    for length in (0, 5, MAX32, len(real)):
+        refused(f"a footer of {length} bytes", sent(real[:-36] + struct.pack("<I", length) +
+                                                    real[-32:]), 1)
+    refused("a pack of another family", sent(real[:16] + bytes(16) + real[32:]), 1)
+    # Its frames are in order and it says they hold what another pack's do: a
+    # claim, which nobody without the key can judge.  It is taken, and believed
+    # by nobody: what it shadows is still found, before and after a collection.
+    victim = ids_of(footer_of(DATA_PACKS[-1])[1])[1]
+    at, own = ids_of(footer)
+    for i in range(min(len(own), len(victim))):
+        footer[at + 32 * i:at + 32 * i + 32] = victim[i]
+    a = scene("ids that are another pack's", sent(with_footer(frames, footer)) + msg(BYE),
+              new=("packs",), ends=False)
+    ok("ids that are another pack's: settled", len(a.of(FAREWELL)) == 1, a.text())
+
+
+# --- snapshots and points that lie --------------------------------------------------
+def lying_snapshots():
+    chunk = ids_of(footer_of(DATA_PACKS[0])[1])[1][0]
+    stranger = subprocess.run([RESIGN, STRANGER], stdout=subprocess.PIPE, check=True).stdout
+    for what, how in (
+            ("number 2^63", {"sequence": 1 << 63}), ("the last number", {"sequence": MAX64}),
+            ("a number far ahead", {"sequence": SEQUENCE + 1000001}),
+            ("number 0", {"sequence": 0}), ("the last epoch", {"epoch": MAX64}),
+            ("a root that is not here", {"root": os.urandom(32), "sequence": SEQUENCE + 1}),
+            ("no root", {"root": bytes(32), "sequence": SEQUENCE + 1}),
+            ("a chunk as its root", {"root": chunk, "sequence": SEQUENCE + 1}),
+            ("unknown flags", {"flags": 1 << 31, "sequence": SEQUENCE + 1}),
+            ("reserved bytes", {"reserved": 1, "sequence": SEQUENCE + 1})):
+        refused(f"a snapshot of {what}", snap(LAST.made(**how)), 2)
+    for name in (b"", b".", b"..", b"../evil", b"../../../../tmp/evil", b"/tmp/evil", b"a/b",
+                 b"a\0b", b"Files", b"-rf", b".hidden", b"x" * 65, b"x" * 4000, b"\xff\xfe",
+                 b"a\nb"):
+        refused(f"a service of {name[:24]!r}", snap(LAST.made(service=name,
+                                                             sequence=SEQUENCE + 1)), 2)
+    refused("a stranger's", snap(LAST.made(keys=STRANGER, writer=stranger,
+                                           sequence=SEQUENCE + 1)), 2)
+    refused("a stranger's in our name", snap(LAST.made(keys=STRANGER,
+                                                       sequence=SEQUENCE + 1)), 2)
+    refused("a point's signature", snap(LAST.made(label=POINT_LABEL, sequence=SEQUENCE + 1)), 2)
+    refused("not signed again", snap(LAST.made(sign=False, sequence=SEQUENCE + 1)), 2)
+    for cut in (0, 1, 31, 100, len(SNAPS[-1]) - 1):
+        refused(f"{cut} bytes of one", snap(SNAPS[-1][:cut]), 2)
+    refused("one and more", snap(SNAPS[-1] + b"x"), 2)
+    refused("2 MiB of noise", snap(os.urandom(2 << 20)), 2)
+    scene("a byte more than 2 MiB", snap(bytes((2 << 20) + 1)))
+    last = sha(SNAPS[-1])
+    for what, how in (
+            ("number 2^63", {"sequence": 1 << 63}), ("the last number", {"sequence": MAX64}),
+            ("number 0", {"sequence": 0}), ("the last epoch", {"epoch": MAX64, "sequence": 2}),
+            ("no snapshots", {"count": 0, "sequence": 2}),
+            ("a few too many", {"count": 65, "sequence": 2}),
+            ("all there are", {"count": MAX32, "sequence": 2}),
+            ("reserved bytes", {"reserved": 1, "sequence": 2}),
+            ("a stranger", {"keys": STRANGER, "sequence": 2}),
+            ("a snapshot's signature", {"label": SNAP_LABEL, "sequence": 2}),
+            ("a service outside", {"service": b"../evil", "sequence": 2}),
+            ("another service", {"service": b"another", "sequence": 2})):
+        refused(f"a point of {what}", msg(POINT, point([last], **how)), 3)
+    refused("a point of what is not here", msg(POINT, point([os.urandom(32)], sequence=2)), 3)
+    refused("a point of one twice", msg(POINT, point([last, last], sequence=2)), 3)
+    refused("a point of noise", msg(POINT, os.urandom(4096)), 3)
+    refused("grants of noise", msg(GRANT, os.urandom(2 << 20)), 4)
+    refused("grants of nothing", msg(GRANT), 4)
+
+
+def clocks():
+    """Times are what a sender says they are: none makes anything else go."""
+    for n, (what, when) in enumerate((("1970", 0), ("1677", -(1 << 63)),
+                                      ("2262", (1 << 63) - 1))):
+        scene(f"a snapshot of {what}", snap(LAST.made(
+            sequence=SEQUENCE + 1 + n, started=when, ended=when,
+            predecessor=sha(SNAPS[-1]))) + msg(BYE), new=("snapshots",), ends=False)
+
+
+# --- without end -----------------------------------------------------------------
+def endless():
+    def stream(part, count):
+        yield hello()
+        for _ in range(count):
+            yield part
+
+    many = [os.urandom(32) for _ in range(16384)]
+    scene("offers without end", stream(offer(2, many), 140), greeting=False)
+    scene("lists of packs without end", stream(packs([(i, 1000) for i in many[:4096]]), 100),
+          ends=False, greeting=False)
+    scene("FLUSH without end", stream(msg(FLUSH) * 1000, 10), ends=False, greeting=False)
+    big = 32 << 20
+    slow = packs([(os.urandom(32), big)]) + msg(PACK, bytes(4))
+    scene("a byte at a time", slow + msg(DATA, b"x") * 30000, ends=False)
+    noise = os.urandom(1 << 20)
+    before = sum(os.path.getsize(p) for p in files(COPY))
+
+    def flood():
+        yield hello()
+        for i in range(64):
+            junk = noise[:-4] + struct.pack("<I", i)
+            yield packs([(sha(junk), len(junk))]) + pack(0, junk)
+        yield msg(BYE)
+
+    scene("junk without end", flood(), ends=False, greeting=False)
+    after = sum(os.path.getsize(p) for p in files(COPY))
+    ok("and the copy has not grown by it", after < before + (4 << 20), after - before)
+
+
+os.makedirs(WORK, exist_ok=True)
+for act in (honest, malformed, lying_packs, lying_snapshots, clocks, endless):
+    act()
+print(f"{passed} held, {failed} did not")
+sys.exit(failed > 0)
