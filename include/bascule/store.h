@@ -647,11 +647,29 @@ bool store_has_pack(struct store *st, const struct id *name);
 enum err_code store_open_pack(struct store *st, const struct id *name, int *fd,
     struct err *e) MUST_CHECK;
 
+/* A frame of a pack: known by its hash; looked for by its first chunk. */
+struct store_frame {
+	struct id chunk, hash;
+	uint32_t len_bytes;
+};
+struct store_frames {
+	struct store_frame *frames; /* in the pack's order, without gaps */
+	size_t count;
+};
+/* From a pack's descriptor (store_open_pack), by any thread. */
+enum err_code store_frames_read(struct store_frames *out, int fd,
+    struct err *e) MUST_CHECK;
+void store_frames_fini(struct store_frames *f);
+
 /*
- * Receiving, at a replica: packs are staged in tmp/, verified against their
+ * Receiving, at a replica: packs are staged in incoming/, verified against their
  * name and decoded, and become durable and indexed at intake_flush; snapshot
  * and point files are verified (signature, complete closure) and published
- * last.  Unflushed packs are lost with the intake.
+ * last.  What was not flushed when an intake ended, however, a later one finds:
+ * intake_pack_staged says how much of a pack of that size is there (a multiple
+ * of 64 KiB, or all of it) and intake_pack_resume goes on behind from_bytes of
+ * it; ERR_NOTFOUND: they are not there any more.  A whole one needs only
+ * intake_pack_resume and intake_pack_end.
  */
 struct intake;
 enum err_code intake_new(struct intake **out, struct store *st,
@@ -659,8 +677,19 @@ enum err_code intake_new(struct intake **out, struct store *st,
 void intake_free(struct intake **in);
 enum err_code intake_pack_begin(struct intake *in, const struct id *name,
     uint64_t size_bytes, struct err *e) MUST_CHECK;
+uint64_t intake_pack_staged(struct intake *in, const struct id *name,
+    uint64_t size_bytes);
+enum err_code intake_pack_resume(struct intake *in, const struct id *name,
+    uint64_t size_bytes, uint64_t from_bytes, struct err *e) MUST_CHECK;
 enum err_code intake_pack_add(struct intake *in, const void *bytes,
     size_t len_bytes, struct err *e) MUST_CHECK;
+/*
+ * The very same frame, from a pack that is here, as the next bytes of the one
+ * that arrives.  ERR_NOTFOUND, ERR_CORRUPT: it cannot be had.
+ */
+bool intake_frame_is_here(struct intake *in, const struct store_frame *f);
+enum err_code intake_frame_add(struct intake *in, const struct store_frame *f,
+    struct err *e) MUST_CHECK;
 enum err_code intake_pack_end(struct intake *in, struct err *e) MUST_CHECK;
 enum err_code intake_flush(struct intake *in, struct err *e) MUST_CHECK;
 /*

@@ -21,7 +21,7 @@ hear_answer(struct push *p, struct way *w, struct err *e)
 	struct rmsg m;
 
 	do {
-		if (talk_hear(p, &m, e) != ERR_NONE)
+		if (talk_hear(&p->first, &m, e) != ERR_NONE)
 			return e->code;
 	} while (m.type == RMSG_SETTLED);
 	if (m.type != RMSG_RESULT || rmsg_take_result(&r, &m, e) != ERR_NONE ||
@@ -55,7 +55,8 @@ send_file(struct push *p, struct way *w, size_t i, struct err *e)
 	    hear_answer(p, w, e) != ERR_NONE)
 		return e->code;
 	w->sent[w->sent_count++] = i;
-	return talk_tell(p, w->type, NULL, bytes.bytes, bytes.len_bytes, e);
+	return talk_tell(&p->first, w->type, NULL, bytes.bytes, bytes.len_bytes,
+	    e);
 }
 
 static enum err_code

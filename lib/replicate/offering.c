@@ -77,20 +77,20 @@ offering_gather(struct push *p, struct err *e)
 
 /* --- hello and offers --- */
 
-static enum err_code
-say_hello(struct push *p, struct err *e)
+enum err_code
+offering_hello(struct lane *l, struct err *e)
 {
 	OWNED(buf_fini) struct buf payload = {0};
 	struct rmsg_hello h = {
 	    .version = RMSG_VERSION,
 	    .features = RMSG_FEATURES,
-	    .geometry = *store_geometry(p->store),
+	    .geometry = *store_geometry(l->push->store),
 	};
 
-	memcpy(h.family, store_family(p->store), STORE_FAMILY_BYTES);
+	memcpy(h.family, store_family(l->push->store), STORE_FAMILY_BYTES);
 	if (rmsg_put_hello(&payload, &h, e) != ERR_NONE)
 		return e->code;
-	return talk_tell(p, RMSG_HELLO, &payload, NULL, 0, e);
+	return talk_tell(l, RMSG_HELLO, &payload, NULL, 0, e);
 }
 
 static size_t
@@ -116,7 +116,7 @@ offer(struct push *p, enum rmsg_kind kind, const struct push_files *f,
 	for (size_t i = 0; i < count; i++)
 		memcpy(at + 8 + i * ID_BYTES, f->files[from + i].id.bytes,
 		    ID_BYTES);
-	return talk_tell(p, RMSG_OFFER, &payload, NULL, 0, e);
+	return talk_tell(&p->first, RMSG_OFFER, &payload, NULL, 0, e);
 }
 
 static enum err_code
@@ -126,7 +126,7 @@ hear_want(struct push *p, struct push_files *f, size_t from, struct err *e)
 	const uint8_t *bits;
 	struct rmsg m;
 
-	if (talk_expect(p, RMSG_WANT, &m, e) != ERR_NONE ||
+	if (talk_expect(&p->first, RMSG_WANT, &m, e) != ERR_NONE ||
 	    rmsg_take_want(&bits, count, &m, e) != ERR_NONE)
 		return e->code;
 	for (size_t i = 0; i < count; i++)
@@ -152,24 +152,26 @@ offer_rest(struct push *p, enum rmsg_kind kind, struct push_files *f,
 enum err_code
 offering_greet(struct push *p, struct err *e)
 {
+	struct mono begun = now_mono();
 	struct rmsg m;
 
-	if (say_hello(p, e) != ERR_NONE ||
+	if (offering_hello(&p->first, e) != ERR_NONE ||
 	    offer(p, RMSG_KIND_SNAPSHOT, &p->snapshots, 0, e) != ERR_NONE ||
 	    offer(p, RMSG_KIND_POINT, &p->points, 0, e) != ERR_NONE ||
-	    talk_expect(p, RMSG_WELCOME, &m, e) != ERR_NONE ||
-	    rmsg_take_welcome(&p->welcome, &m, e) != ERR_NONE ||
+	    talk_expect(&p->first, RMSG_WELCOME, &m, e) != ERR_NONE ||
+	    rmsg_take_welcome(&p->first.welcome, &m, e) != ERR_NONE ||
 	    hear_want(p, &p->snapshots, 0, e) != ERR_NONE ||
 	    hear_want(p, &p->points, 0, e) != ERR_NONE)
 		return e->code;
-	p->tally->copy_created = p->welcome.created;
+	p->tally->round_trip_ns = now_mono().ns - begun.ns;
+	p->tally->copy_created = p->first.welcome.created;
 	if (offer_rest(p, RMSG_KIND_SNAPSHOT, &p->snapshots, RMSG_OFFER_MAX,
 		e) != ERR_NONE ||
 	    offer_rest(p, RMSG_KIND_POINT, &p->points, RMSG_OFFER_MAX, e) !=
 		ERR_NONE)
 		return e->code;
 	/* Few repositories have any: they cost those a round trip. */
-	return (p->welcome.features & RMSG_GRANTS) == 0
+	return (p->first.welcome.features & RMSG_GRANTS) == 0
 	    ? ERR_NONE
 	    : offer_rest(p, RMSG_KIND_GRANT, &p->grants, 0, e);
 }

@@ -3,8 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <bascule/replicate.h>
 #include <bascule/ssh.h>
+
+#include "push.h"
 
 #define PROGRAM      "bascule"
 #define PASSWD_BYTES 4096
@@ -97,7 +98,7 @@ name_user(struct sshurl *u, struct err *e)
 
 static enum err_code
 reach_open(struct reach *r, const struct replicate_target *to,
-    const struct replicate_options *opt, struct err *e)
+    const volatile sig_atomic_t *cancel, struct err *e)
 {
 	struct sshurl u;
 	struct sshconn_options o = {
@@ -106,7 +107,7 @@ reach_open(struct reach *r, const struct replicate_target *to,
 	    .bind_address = to->bind_address,
 	    .identity_file = to->identity,
 	    .timeout_ns = to->timeout_ns,
-	    .cancel = opt->cancel,
+	    .cancel = cancel,
 	};
 	const char *argv[] = {to->remote_bascule != NULL ? to->remote_bascule
 							 : PROGRAM,
@@ -152,6 +153,32 @@ explain(struct reach *r, struct err *e)
 	    how.status, words[0] != '\0' ? words : "it said nothing");
 }
 
+/* --- further connections ------------------------------------------------------------------ */
+
+static enum err_code
+open_lane(void *ctx, struct transport *out, const volatile sig_atomic_t *cancel,
+    struct err *e)
+{
+	struct reach *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return err_nomem(e);
+	*out = (struct transport){read_far, write_far, r};
+	if (reach_open(r, ctx, cancel, e) == ERR_NONE)
+		return ERR_NONE;
+	reach_fini(r);
+	free(r);
+	return e->code;
+}
+
+static void
+close_lane(void *ctx, struct transport *t)
+{
+	(void)ctx;
+	reach_fini(t->ctx);
+	free(t->ctx);
+}
+
 enum err_code
 reach_push(struct store *st, const struct replicate_target *to,
     const struct replicate_options *opt, struct replicate_tally *out,
@@ -159,12 +186,14 @@ reach_push(struct store *st, const struct replicate_target *to,
 {
 	OWNED(reach_fini) struct reach r = {0};
 	struct transport t = {read_far, write_far, &r};
+	struct replicate_target target = *to;
+	const struct lanes_way way = {open_lane, close_lane, &target};
 	enum err_code rc;
 
 	*out = (struct replicate_tally){.link = opt->link};
-	rc = reach_open(&r, to, opt, e);
+	rc = reach_open(&r, to, opt->cancel, e);
 	if (rc == ERR_NONE) {
-		rc = replicate_push(st, &t, opt, out, e);
+		rc = replicate_over(st, &t, &way, opt, out, e);
 		if (rc == ERR_IO && r.ended)
 			rc = explain(&r, e);
 	}

@@ -5,6 +5,17 @@
 
 #include <bascule/base/le.h>
 
+/*
+ * A pack that is put together: runs of bytes that come, and between them frames
+ * that are here.
+ */
+struct composing {
+	struct buf entries, bits; /* of COMPOSE; none: all of it comes */
+	size_t count, at;         /* frames, and which is next */
+	uint64_t run_bytes;       /* that come before it */
+	uint64_t foot_bytes;      /* that come behind the last frame */
+};
+
 enum state { STATE_NEW, STATE_READY, STATE_BODY, STATE_ENDED };
 
 struct receiver {
@@ -19,6 +30,8 @@ struct receiver {
 	/* the pack whose bytes are coming */
 	uint64_t left_bytes;
 	bool refused; /* its RESULT has gone out: let the rest go by */
+	struct composing composing;
+	uint64_t features; /* both have */
 	/* since the session began */
 	uint64_t packs_count, settled_count;
 	uint64_t unsettled_bytes;
@@ -56,6 +69,8 @@ receiver_free(struct receiver **rp)
 	if (r == NULL)
 		return;
 	free(r->entries);
+	buf_fini(&r->composing.entries);
+	buf_fini(&r->composing.bits);
 	buf_fini(&r->reply);
 	free(r);
 }
@@ -113,21 +128,17 @@ say_result(struct receiver *r, enum rmsg_kind kind, uint32_t ordinal,
 	return say(r, RMSG_RESULT, e);
 }
 
-/* A bit for each of count ids, entry_bytes apart; also kept in *bits. */
+static void
+set_bit(uint8_t *bits, size_t i)
+{
+	bits[i / 8] |= (uint8_t)(1 << i % 8);
+}
+
 static enum err_code
-say_want(struct receiver *r, enum rmsg_kind kind, const uint8_t *ids,
-    size_t count, size_t entry_bytes, uint8_t *bits, struct err *e)
+say_want(struct receiver *r, const uint8_t *bits, size_t count, struct err *e)
 {
 	uint8_t *at;
 
-	memset(bits, 0, (count + 7) / 8);
-	for (size_t i = 0; i < count; i++) {
-		struct id id;
-
-		memcpy(id.bytes, ids + i * entry_bytes, ID_BYTES);
-		if (!r->sink.has(r->sink.ctx, kind, &id))
-			bits[i / 8] |= (uint8_t)(1 << i % 8);
-	}
 	buf_clear(&r->reply);
 	if (buf_extend(&r->reply, 4, &at, e) != ERR_NONE)
 		return e->code;
@@ -159,7 +170,7 @@ take_hello(struct receiver *r, const struct rmsg *m, struct err *e)
 	if (r->sink.open(r->sink.ctx, &h, &w.created, e) != ERR_NONE)
 		return e->code;
 	r->tally.copy_created = w.created;
-	w.features = h.features & RMSG_FEATURES;
+	w.features = r->features = h.features & RMSG_FEATURES;
 	buf_clear(&r->reply);
 	if (rmsg_put_welcome(&r->reply, &w, e) != ERR_NONE)
 		return e->code;
@@ -173,7 +184,7 @@ take_offer(struct receiver *r, const struct rmsg *m, struct err *e)
 	enum rmsg_kind kind;
 	const uint8_t *ids;
 	size_t count;
-	uint8_t bits[RMSG_OFFER_MAX / 8];
+	uint8_t bits[RMSG_OFFER_MAX / 8] = {0};
 
 	if (rmsg_take_offer(&kind, &ids, &count, m, e) != ERR_NONE)
 		return e->code;
@@ -183,14 +194,86 @@ take_offer(struct receiver *r, const struct rmsg *m, struct err *e)
 		return err_set(e, ERR_INPUT,
 		    "more than %u snapshots and points offered",
 		    (unsigned)(2 * RMSG_OFFERED_MAX));
-	return say_want(r, kind, ids, count, ID_BYTES, bits, e);
+	for (size_t i = 0; i < count; i++) {
+		struct id id;
+
+		memcpy(id.bytes, ids + i * ID_BYTES, ID_BYTES);
+		if (!r->sink.has(r->sink.ctx, kind, &id))
+			set_bit(bits, i);
+	}
+	return say_want(r, bits, count, e);
+}
+
+static void
+entry_at(const struct receiver *r, size_t i, struct id *name,
+    uint64_t *size_bytes)
+{
+	const uint8_t *entry = r->entries + i * RMSG_PACK_ENTRY;
+
+	memcpy(name->bytes, entry, ID_BYTES);
+	*size_bytes = le_get64(entry + ID_BYTES);
+}
+
+/* All of it came before a cut: looked at like one that comes now. */
+static enum err_code
+adopt(struct receiver *r, const struct id *name, uint64_t size_bytes,
+    bool *adopted, struct err *e)
+{
+	struct err why = {0};
+	enum err_code rc =
+	    r->sink.pack_begin(r->sink.ctx, name, size_bytes, size_bytes, &why);
+
+	if (rc == ERR_NONE)
+		rc = r->sink.pack_end(r->sink.ctx, &why);
+	*adopted = rc == ERR_NONE;
+	if (rc == ERR_NONE || is_objects_own(rc))
+		return ERR_NONE;
+	*e = why;
+	return rc;
+}
+
+/*
+ * Which of the packs are wanted, and how much of those is here.  What is here
+ * whole is settled first, so that nobody has to know of it.
+ */
+static enum err_code
+look_at_packs(struct receiver *r, struct rmsg_staged *staged,
+    size_t *staged_count, struct err *e)
+{
+	bool any = false;
+
+	memset(r->wanted, 0, sizeof(r->wanted));
+	*staged_count = 0;
+	for (size_t i = 0; i < r->entries_count; i++) {
+		uint64_t size, have;
+		bool adopted = false;
+		struct id name;
+
+		entry_at(r, i, &name, &size);
+		if (r->sink.has(r->sink.ctx, RMSG_KIND_PACK, &name))
+			continue;
+		have = r->sink.staged(r->sink.ctx, &name, size);
+		if (have == size &&
+		    adopt(r, &name, size, &adopted, e) != ERR_NONE)
+			return e->code;
+		any |= adopted;
+		if (adopted)
+			continue;
+		set_bit(r->wanted, i);
+		if (have >= RMSG_BLOCK_BYTES && have < size)
+			staged[(*staged_count)++] =
+			    (struct rmsg_staged){(uint32_t)i,
+				(uint32_t)(have / RMSG_BLOCK_BYTES)};
+	}
+	return any ? r->sink.flush(r->sink.ctx, e) : ERR_NONE;
 }
 
 static enum err_code
 take_packs(struct receiver *r, const struct rmsg *m, struct err *e)
 {
+	OWNED(free_mem) struct rmsg_staged *staged = NULL;
 	const uint8_t *entries;
-	size_t count;
+	size_t count, staged_count;
 
 	if (rmsg_take_packs(&entries, &count, m, e) != ERR_NONE)
 		return e->code;
@@ -207,8 +290,18 @@ take_packs(struct receiver *r, const struct rmsg *m, struct err *e)
 	if (count > 0)
 		memcpy(r->entries, entries, count * RMSG_PACK_ENTRY);
 	r->entries_count = count;
-	return say_want(r, RMSG_KIND_PACK, r->entries, count, RMSG_PACK_ENTRY,
-	    r->wanted, e);
+	staged = calloc(count + 1, sizeof(*staged));
+	if (staged == NULL)
+		return err_nomem(e);
+	if (look_at_packs(r, staged, &staged_count, e) != ERR_NONE ||
+	    say_want(r, r->wanted, count, e) != ERR_NONE)
+		return e->code;
+	if ((r->features & RMSG_RESUME) == 0)
+		return ERR_NONE;
+	buf_clear(&r->reply);
+	if (rmsg_put_staged(&r->reply, staged, staged_count, e) != ERR_NONE)
+		return e->code;
+	return say(r, RMSG_STAGED, e);
 }
 
 static enum err_code
@@ -293,33 +386,192 @@ pack_verdict(struct receiver *r, enum err_code rc, const struct err *why,
 	return say_result(r, RMSG_KIND_PACK, (uint32_t)r->packs_count, why, e);
 }
 
+/* The pack's bytes come now; size_bytes of them count as in flight. */
+static enum err_code
+begin_body(struct receiver *r, size_t i, uint64_t from_bytes, struct err *e)
+{
+	struct err why = {0};
+	struct id name;
+	uint64_t size;
+
+	entry_at(r, i, &name, &size);
+	if (r->packs_count == UINT32_MAX)
+		return err_set(e, ERR_INPUT, "too many packs in one session");
+	r->wanted[i / 8] &= (uint8_t) ~(1 << i % 8);
+	r->left_bytes = size - from_bytes;
+	r->unsettled_bytes += size;
+	r->refused = false;
+	r->composing.count = r->composing.at = 0;
+	r->composing.run_bytes = r->left_bytes;
+	r->state = STATE_BODY;
+	return pack_verdict(r,
+	    r->sink.pack_begin(r->sink.ctx, &name, size, from_bytes, &why),
+	    &why, e);
+}
+
+static bool
+is_wanted(const struct receiver *r, size_t i)
+{
+	return i < r->entries_count && rmsg_bit(r->wanted, i);
+}
+
+static enum err_code
+unasked(struct err *e)
+{
+	return err_set(e, ERR_INPUT, "a pack was sent that nobody asked for");
+}
+
 static enum err_code
 take_pack(struct receiver *r, const struct rmsg *m, struct err *e)
 {
-	struct err why = {0};
 	struct le_reader in;
-	const uint8_t *entry;
-	struct id name;
 	size_t i;
 
 	le_init(&in, m->bytes, m->len_bytes);
 	i = le_take32(&in);
-	if (!le_done(&in) || i >= r->entries_count || !rmsg_bit(r->wanted, i))
-		return err_set(e, ERR_INPUT,
-		    "a pack was sent that nobody asked for");
-	if (r->packs_count == UINT32_MAX)
-		return err_set(e, ERR_INPUT, "too many packs in one session");
-	r->wanted[i / 8] &= (uint8_t) ~(1 << i % 8);
-	entry = r->entries + i * RMSG_PACK_ENTRY;
-	memcpy(name.bytes, entry, ID_BYTES);
-	r->left_bytes = le_get64(entry + ID_BYTES);
-	r->unsettled_bytes += r->left_bytes;
-	r->refused = false;
-	r->state = STATE_BODY;
-	return pack_verdict(r,
-	    r->sink.pack_begin(r->sink.ctx, &name, r->left_bytes, &why), &why,
-	    e);
+	if (!le_done(&in) || !is_wanted(r, i))
+		return unasked(e);
+	return begin_body(r, i, 0, e);
 }
+
+static enum err_code
+take_rest(struct receiver *r, const struct rmsg *m, struct err *e)
+{
+	struct rmsg_staged rest;
+	struct id name;
+	uint64_t size, from;
+
+	if (rmsg_take_rest(&rest, m, e) != ERR_NONE)
+		return e->code;
+	if (!is_wanted(r, rest.ordinal))
+		return unasked(e);
+	entry_at(r, rest.ordinal, &name, &size);
+	from = rest.blocks_count * RMSG_BLOCK_BYTES;
+	if (from >= size)
+		return err_set(e, ERR_INPUT, "the rest of a pack is nothing");
+	return begin_body(r, rest.ordinal, from, e);
+}
+
+/* --- frames that are here --------------------------------------------------------- */
+
+static enum err_code
+take_frames(struct receiver *r, const struct rmsg *m, struct err *e)
+{
+	uint8_t bits[RMSG_FRAMES_MAX / 8] = {0};
+	struct rmsg_frames f;
+
+	if (rmsg_take_frames(&f, m, e) != ERR_NONE)
+		return e->code;
+	if (!is_wanted(r, f.ordinal))
+		return err_set(e, ERR_INPUT,
+		    "frames were offered of a pack that nobody asked for");
+	for (size_t i = 0; i < f.count; i++) {
+		struct store_frame frame = rmsg_frame_at(f.entries, i);
+
+		if (!r->sink.has_frame(r->sink.ctx, &frame))
+			set_bit(bits, i);
+	}
+	buf_clear(&r->reply);
+	if (rmsg_put_lack(&r->reply, f.ordinal, bits, f.count, e) != ERR_NONE)
+		return e->code;
+	return say(r, RMSG_LACK, e);
+}
+
+static bool
+comes(const struct composing *c, size_t i)
+{
+	return rmsg_bit(c->bits.bytes, i);
+}
+
+/* What comes until the next frame that is here, or until the end. */
+static void
+next_run(struct composing *c)
+{
+	for (; c->at < c->count && comes(c, c->at); c->at++)
+		c->run_bytes +=
+		    rmsg_frame_at(c->entries.bytes, c->at).len_bytes;
+	if (c->at == c->count)
+		c->run_bytes += c->foot_bytes;
+}
+
+static enum err_code
+take_compose(struct receiver *r, const struct rmsg *m, struct err *e)
+{
+	struct composing *c = &r->composing;
+	struct rmsg_frames f;
+	uint64_t size, here = 0;
+	struct id name;
+
+	if (rmsg_take_frames(&f, m, e) != ERR_NONE)
+		return e->code;
+	if (!is_wanted(r, f.ordinal))
+		return unasked(e);
+	entry_at(r, f.ordinal, &name, &size);
+	if (size <= RMSG_PACK_HEAD || f.bytes_count >= size - RMSG_PACK_HEAD)
+		return err_set(e, ERR_INPUT,
+		    "a pack's frames do not fit its size");
+	buf_clear(&c->entries);
+	buf_clear(&c->bits);
+	if (buf_add(&c->entries, f.entries, f.count * RMSG_FRAME_ENTRY, e) !=
+		ERR_NONE ||
+	    buf_add(&c->bits, f.bits, (f.count + 7) / 8, e) != ERR_NONE ||
+	    begin_body(r, f.ordinal, 0, e) != ERR_NONE)
+		return e->code;
+	c->count = f.count;
+	for (size_t i = 0; i < f.count; i++)
+		if (!comes(c, i))
+			here += rmsg_frame_at(f.entries, i).len_bytes;
+	c->foot_bytes = size - RMSG_PACK_HEAD - f.bytes_count;
+	c->run_bytes = RMSG_PACK_HEAD;
+	r->left_bytes = size - here;
+	next_run(c);
+	return ERR_NONE;
+}
+
+/* The frames that are here and whose turn it is. */
+static enum err_code
+add_frames(struct receiver *r, struct err *e)
+{
+	struct composing *c = &r->composing;
+
+	while (!r->refused && c->run_bytes == 0 && c->at < c->count) {
+		struct store_frame f = rmsg_frame_at(c->entries.bytes, c->at++);
+		struct err why = {0};
+
+		if (pack_verdict(r,
+			r->sink.pack_add_frame(r->sink.ctx, &f, &why), &why,
+			e) != ERR_NONE)
+			return e->code;
+		next_run(c);
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+add_bytes(struct receiver *r, const uint8_t *bytes, size_t len_bytes,
+    struct err *e)
+{
+	struct composing *c = &r->composing;
+
+	while (!r->refused && len_bytes > 0) {
+		size_t n =
+		    len_bytes < c->run_bytes ? len_bytes : (size_t)c->run_bytes;
+		struct err why = {0};
+
+		if (pack_verdict(r,
+			r->sink.pack_add(r->sink.ctx, bytes, n, &why), &why,
+			e) != ERR_NONE)
+			return e->code;
+		bytes += n;
+		len_bytes -= n;
+		c->run_bytes -= n;
+		if (add_frames(r, e) != ERR_NONE)
+			return e->code;
+	}
+	return ERR_NONE;
+}
+
+/* --- its end --------------------------------------------------------------------------- */
 
 static enum err_code
 pack_done(struct receiver *r, struct err *e)
@@ -343,17 +595,12 @@ pack_done(struct receiver *r, struct err *e)
 static enum err_code
 take_data(struct receiver *r, const struct rmsg *m, struct err *e)
 {
-	struct err why = {0};
-
 	if (m->len_bytes == 0 || m->len_bytes > r->left_bytes)
 		return err_set(e, ERR_INPUT,
 		    "a pack's data does not fit its size");
 	r->left_bytes -= m->len_bytes;
 	r->tally.pack_bytes += m->len_bytes;
-	if (!r->refused &&
-	    pack_verdict(r,
-		r->sink.pack_add(r->sink.ctx, m->bytes, m->len_bytes, &why),
-		&why, e) != ERR_NONE)
+	if (add_bytes(r, m->bytes, m->len_bytes, e) != ERR_NONE)
 		return e->code;
 	return r->left_bytes == 0 ? pack_done(r, e) : ERR_NONE;
 }
@@ -376,6 +623,9 @@ take_ready(struct receiver *r, const struct rmsg *m, struct err *e)
 	case RMSG_OFFER: return take_offer(r, m, e);
 	case RMSG_PACKS: return take_packs(r, m, e);
 	case RMSG_PACK: return take_pack(r, m, e);
+	case RMSG_REST: return take_rest(r, m, e);
+	case RMSG_FRAMES: return take_frames(r, m, e);
+	case RMSG_COMPOSE: return take_compose(r, m, e);
 	case RMSG_FLUSH: return flush(r, e);
 	case RMSG_SNAPSHOT: return take_file(r, m, RMSG_KIND_SNAPSHOT, e);
 	case RMSG_POINT: return take_file(r, m, RMSG_KIND_POINT, e);

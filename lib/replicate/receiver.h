@@ -14,10 +14,18 @@ struct receiver_sink {
 	enum err_code (*open)(void *ctx, const struct rmsg_hello *h,
 	    bool *created, struct err *e);
 	bool (*has)(void *ctx, enum rmsg_kind kind, const struct id *id);
+	/* How much of a pack of that size an earlier session left here. */
+	uint64_t (
+	    *staged)(void *ctx, const struct id *name, uint64_t size_bytes);
+	/* Behind so much of what is staged, or from the beginning. */
 	enum err_code (*pack_begin)(void *ctx, const struct id *name,
-	    uint64_t size_bytes, struct err *e);
+	    uint64_t size_bytes, uint64_t from_bytes, struct err *e);
 	enum err_code (*pack_add)(void *ctx, const void *bytes,
 	    size_t len_bytes, struct err *e);
+	/* The same frame, from another pack that is here. */
+	bool (*has_frame)(void *ctx, const struct store_frame *f);
+	enum err_code (*pack_add_frame)(void *ctx, const struct store_frame *f,
+	    struct err *e);
 	enum err_code (*pack_end)(void *ctx, struct err *e);
 	enum err_code (*flush)(void *ctx, struct err *e);
 	enum err_code (*file)(void *ctx, enum rmsg_kind kind, const void *bytes,

@@ -13,12 +13,13 @@ take_leave(struct push *p, struct err *e)
 	if (p->snapshots.wanted_count + p->points.wanted_count +
 		p->grants.wanted_count ==
 	    0) {
-		(void)!rlink_send(&p->link, RMSG_BYE, NULL, NULL, 0, &ignored);
+		(void)!rlink_send(&p->first.link, RMSG_BYE, NULL, NULL, 0,
+		    &ignored);
 		return ERR_NONE;
 	}
-	if (talk_tell(p, RMSG_BYE, NULL, NULL, 0, e) != ERR_NONE)
+	if (talk_tell(&p->first, RMSG_BYE, NULL, NULL, 0, e) != ERR_NONE)
 		return e->code;
-	return talk_expect(p, RMSG_FAREWELL, &m, e);
+	return talk_expect(&p->first, RMSG_FAREWELL, &m, e);
 }
 
 static enum err_code
@@ -39,28 +40,36 @@ run(struct push *p, struct err *e)
 }
 
 enum err_code
-replicate_push(struct store *st, const struct transport *t,
-    const struct replicate_options *opt, struct replicate_tally *out,
-    struct err *e)
+replicate_over(struct store *st, const struct transport *t,
+    const struct lanes_way *way, const struct replicate_options *opt,
+    struct replicate_tally *out, struct err *e)
 {
-	struct push p = {.store = st, .opt = opt, .tally = out};
+	struct push p = {.store = st, .opt = opt, .way = way, .tally = out};
+	struct lane *first = &p.first;
 	enum err_code rc;
 
 	*out = (struct replicate_tally){.link = opt->link};
-	rlink_init(&p.link, t);
-	p.link.pace = opt->pace;
-	p.link.pace_ctx = opt->ctx;
-	p.heard = now_mono();
+	pthread_mutex_init(&p.lock, NULL);
+	lanes_init(first, &p, t);
 	rc = run(&p, e);
 	/* Nonsense on the wire is the far side's fault, not our caller's. */
 	if (rc == ERR_INPUT)
 		rc = e->code = ERR_IO;
-	out->sent_bytes = p.link.sent_bytes;
-	out->received_bytes = p.link.received_bytes;
+	out->sent_bytes += first->link.sent_bytes - first->told_sent_bytes;
+	out->received_bytes +=
+	    first->link.received_bytes - first->told_received_bytes;
 	offering_fini(&p);
 	pack_list_fini(&p.packs);
-	free(p.sent);
-	buf_fini(&p.body);
-	rlink_fini(&p.link);
+	free(p.fates);
+	lanes_fini(first);
+	pthread_mutex_destroy(&p.lock);
 	return rc;
+}
+
+enum err_code
+replicate_push(struct store *st, const struct transport *t,
+    const struct replicate_options *opt, struct replicate_tally *out,
+    struct err *e)
+{
+	return replicate_over(st, t, NULL, opt, out, e);
 }

@@ -57,6 +57,20 @@ write_out(struct rlink *l, const uint8_t *bytes, size_t len_bytes,
 			     : ERR_NONE;
 }
 
+/* Under lock. */
+static enum err_code
+send_whole(struct rlink *l, const uint8_t *bytes, size_t len_bytes,
+    struct err *e)
+{
+	enum err_code rc = write_out(l, bytes, len_bytes, e);
+
+	if (rc == ERR_NONE) {
+		l->sent_bytes += len_bytes;
+		l->sent = now_mono();
+	}
+	return rc;
+}
+
 enum err_code
 rlink_send(struct rlink *l, enum rmsg_type type, const struct buf *head,
     const void *bytes, size_t len_bytes, struct err *e)
@@ -66,11 +80,20 @@ rlink_send(struct rlink *l, enum rmsg_type type, const struct buf *head,
 	pthread_mutex_lock(&l->lock);
 	rc = put_together(&l->out, type, head, bytes, len_bytes, e);
 	if (rc == ERR_NONE)
-		rc = write_out(l, l->out.bytes, l->out.len_bytes, e);
-	if (rc == ERR_NONE) {
-		l->sent_bytes += l->out.len_bytes;
-		l->sent = now_mono();
-	}
+		rc = send_whole(l, l->out.bytes, l->out.len_bytes, e);
+	pthread_mutex_unlock(&l->lock);
+	return rc;
+}
+
+enum err_code
+rlink_send_framed(struct rlink *l, enum rmsg_type type, uint8_t *room_and_bytes,
+    size_t len_bytes, struct err *e)
+{
+	enum err_code rc;
+
+	rmsg_put_head(room_and_bytes, type, len_bytes);
+	pthread_mutex_lock(&l->lock);
+	rc = send_whole(l, room_and_bytes, RMSG_HEAD_BYTES + len_bytes, e);
 	pthread_mutex_unlock(&l->lock);
 	return rc;
 }

@@ -30,6 +30,13 @@ enum err_code rlink_send(struct rlink *l, enum rmsg_type type,
     struct err *e) MUST_CHECK;
 
 /*
+ * The same of bytes that have RMSG_HEAD_BYTES of room in front of them: what a
+ * pack is made of is not copied once more.
+ */
+enum err_code rlink_send_framed(struct rlink *l, enum rmsg_type type,
+    uint8_t *room_and_bytes, size_t len_bytes, struct err *e) MUST_CHECK;
+
+/*
  * The next message; m->bytes are borrowed until the next call.
  * *ended: the other side closed between two messages.  ERR_INPUT: not a
  * message; ERR_TIMEOUT: it ended in the middle of one, or the transport says.

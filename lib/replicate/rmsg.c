@@ -7,6 +7,7 @@
 #define HELLO_BYTES    72
 #define WELCOME_BYTES  32
 #define CREATED_FLAG   1
+#define STAGED_ENTRY   8
 #define LIST_HEAD      8
 #define RESULT_HEAD    8
 #define FAIL_HEAD      4
@@ -25,6 +26,13 @@ rmsg_max(uint8_t type, size_t *max_bytes)
 		    LIST_HEAD + (size_t)RMSG_PACKS_MAX * RMSG_PACK_ENTRY;
 		return true;
 	case RMSG_PACK: *max_bytes = 4; return true;
+	case RMSG_REST: *max_bytes = STAGED_ENTRY; return true;
+	case RMSG_FRAMES:
+	case RMSG_COMPOSE:
+		*max_bytes = LIST_HEAD +
+		    (size_t)RMSG_FRAMES_MAX * RMSG_FRAME_ENTRY +
+		    (type == RMSG_COMPOSE ? RMSG_FRAMES_MAX / 8 : 0);
+		return true;
 	case RMSG_DATA: *max_bytes = RMSG_DATA_BYTES_MAX; return true;
 	case RMSG_SNAPSHOT:
 	case RMSG_GRANT: *max_bytes = RMSG_FILE_BYTES_MAX; return true;
@@ -40,6 +48,12 @@ rmsg_max(uint8_t type, size_t *max_bytes)
 		return true;
 	case RMSG_FAIL: *max_bytes = FAIL_HEAD + RMSG_FAIL_TEXT; return true;
 	case RMSG_FAREWELL: *max_bytes = FAREWELL_BYTES; return true;
+	case RMSG_STAGED:
+		*max_bytes = LIST_HEAD + (size_t)RMSG_PACKS_MAX * STAGED_ENTRY;
+		return true;
+	case RMSG_LACK:
+		*max_bytes = LIST_HEAD + RMSG_FRAMES_MAX / 8;
+		return true;
 	default: return false;
 	}
 }
@@ -247,6 +261,160 @@ rmsg_take_want(const uint8_t **bits, size_t expected, const struct rmsg *m,
 	count = le_take32(&r);
 	*bits = le_take(&r, (expected + 7) / 8);
 	return !le_done(&r) || count != expected ? malformed("WANT", e)
+						 : ERR_NONE;
+}
+
+enum err_code
+rmsg_put_staged(struct buf *out, const struct rmsg_staged *staged, size_t count,
+    struct err *e)
+{
+	uint8_t *at;
+
+	if (buf_extend(out, LIST_HEAD + count * STAGED_ENTRY, &at, e) !=
+	    ERR_NONE)
+		return e->code;
+	le_put32(at, (uint32_t)count);
+	le_put32(at + 4, 0);
+	at += LIST_HEAD;
+	for (size_t i = 0; i < count; i++, at += STAGED_ENTRY) {
+		le_put32(at, staged[i].ordinal);
+		le_put32(at + 4, staged[i].blocks_count);
+	}
+	return ERR_NONE;
+}
+
+struct rmsg_staged
+rmsg_staged_at(const uint8_t *entries, size_t i)
+{
+	const uint8_t *at = entries + i * STAGED_ENTRY;
+
+	return (struct rmsg_staged){le_get32(at), le_get32(at + 4)};
+}
+
+enum err_code
+rmsg_take_staged(const uint8_t **entries, size_t *count, size_t packs_count,
+    const struct rmsg *m, struct err *e)
+{
+	struct le_reader r;
+	uint32_t zeros;
+
+	le_init(&r, m->bytes, m->len_bytes);
+	*count = le_take32(&r);
+	zeros = le_take32(&r);
+	if (*count > packs_count)
+		return malformed("STAGED", e);
+	*entries = le_take(&r, *count * STAGED_ENTRY);
+	if (!le_done(&r) || zeros != 0)
+		return malformed("STAGED", e);
+	for (size_t i = 0; i < *count; i++) {
+		struct rmsg_staged s = rmsg_staged_at(*entries, i);
+
+		if (s.ordinal >= packs_count || s.blocks_count == 0 ||
+		    (i > 0 &&
+			s.ordinal <= rmsg_staged_at(*entries, i - 1).ordinal))
+			return malformed("STAGED", e);
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+rmsg_take_rest(struct rmsg_staged *out, const struct rmsg *m, struct err *e)
+{
+	struct le_reader r;
+
+	le_init(&r, m->bytes, m->len_bytes);
+	out->ordinal = le_take32(&r);
+	out->blocks_count = le_take32(&r);
+	return !le_done(&r) || out->blocks_count == 0 ? malformed("REST", e)
+						      : ERR_NONE;
+}
+
+/* --- frames ---------------------------------------------------------------------------- */
+
+enum err_code
+rmsg_put_frames(struct buf *out, uint32_t ordinal,
+    const struct store_frame *frames, size_t count, const uint8_t *bits,
+    struct err *e)
+{
+	uint8_t *at;
+
+	ASSERT(count <= RMSG_FRAMES_MAX);
+	if (buf_extend(out, LIST_HEAD + count * RMSG_FRAME_ENTRY, &at, e) !=
+	    ERR_NONE)
+		return e->code;
+	le_put32(at, ordinal);
+	le_put32(at + 4, (uint32_t)count);
+	at += LIST_HEAD;
+	for (size_t i = 0; i < count; i++, at += RMSG_FRAME_ENTRY) {
+		memcpy(at, frames[i].chunk.bytes, ID_BYTES);
+		memcpy(at + ID_BYTES, frames[i].hash.bytes, ID_BYTES);
+		le_put32(at + 2 * ID_BYTES, frames[i].len_bytes);
+	}
+	return bits != NULL ? buf_add(out, bits, (count + 7) / 8, e) : ERR_NONE;
+}
+
+struct store_frame
+rmsg_frame_at(const uint8_t *entries, size_t i)
+{
+	const uint8_t *at = entries + i * RMSG_FRAME_ENTRY;
+	struct store_frame f = {.len_bytes = le_get32(at + 2 * ID_BYTES)};
+
+	memcpy(f.chunk.bytes, at, ID_BYTES);
+	memcpy(f.hash.bytes, at + ID_BYTES, ID_BYTES);
+	return f;
+}
+
+enum err_code
+rmsg_take_frames(struct rmsg_frames *out, const struct rmsg *m, struct err *e)
+{
+	struct le_reader r;
+
+	memset(out, 0, sizeof(*out));
+	le_init(&r, m->bytes, m->len_bytes);
+	out->ordinal = le_take32(&r);
+	out->count = le_take32(&r);
+	if (out->count == 0 || out->count > RMSG_FRAMES_MAX)
+		return malformed("FRAMES", e);
+	out->entries = le_take(&r, out->count * RMSG_FRAME_ENTRY);
+	if (m->type == RMSG_COMPOSE)
+		out->bits = le_take(&r, (out->count + 7) / 8);
+	if (!le_done(&r))
+		return malformed("FRAMES", e);
+	for (size_t i = 0; i < out->count; i++) {
+		uint32_t len = rmsg_frame_at(out->entries, i).len_bytes;
+
+		if (len == 0 || len > RMSG_PACK_BYTES_MAX)
+			return malformed("FRAMES", e);
+		out->bytes_count += len;
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+rmsg_put_lack(struct buf *out, uint32_t ordinal, const uint8_t *bits,
+    size_t count, struct err *e)
+{
+	uint8_t *at;
+
+	if (buf_extend(out, LIST_HEAD, &at, e) != ERR_NONE)
+		return e->code;
+	le_put32(at, ordinal);
+	le_put32(at + 4, (uint32_t)count);
+	return buf_add(out, bits, (count + 7) / 8, e);
+}
+
+enum err_code
+rmsg_take_lack(uint32_t *ordinal, const uint8_t **bits, size_t expected,
+    const struct rmsg *m, struct err *e)
+{
+	struct le_reader r;
+	size_t count;
+
+	le_init(&r, m->bytes, m->len_bytes);
+	*ordinal = le_take32(&r);
+	count = le_take32(&r);
+	*bits = le_take(&r, (expected + 7) / 8);
+	return !le_done(&r) || count != expected ? malformed("LACK", e)
 						 : ERR_NONE;
 }
 

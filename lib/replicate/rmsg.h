@@ -16,11 +16,17 @@
 #define RMSG_MAGIC_BYTES     8
 #define RMSG_VERSION         1
 #define RMSG_GRANTS          UINT64_C(1) /* GRANT, and OFFER of kind 4 */
-#define RMSG_FEATURES        RMSG_GRANTS
+#define RMSG_RESUME          UINT64_C(2) /* STAGED, and REST */
+#define RMSG_COMPOSING       UINT64_C(4) /* FRAMES, LACK and COMPOSE */
+#define RMSG_FEATURES        (RMSG_GRANTS | RMSG_RESUME | RMSG_COMPOSING)
 #define RMSG_OFFER_MAX       16384
 #define RMSG_PACKS_MAX       4096
 #define RMSG_PACK_ENTRY      40
 #define RMSG_DATA_BYTES_MAX  ((size_t)1 << 20)
+#define RMSG_BLOCK_BYTES     ((uint64_t)65536) /* what REST counts in */
+#define RMSG_FRAMES_MAX      4096 /* of a pack that is asked about */
+#define RMSG_FRAME_ENTRY     68
+#define RMSG_PACK_HEAD       32 /* of a pack, before its first frame */
 #define RMSG_FILE_BYTES_MAX  ((size_t)2 << 20)
 #define RMSG_POINT_BYTES_MAX 4096
 #define RMSG_PACK_BYTES_MAX  ((uint64_t)64 << 20)
@@ -43,13 +49,18 @@ enum rmsg_type {
 	RMSG_POINT,
 	RMSG_BYE,
 	RMSG_GRANT,
+	RMSG_REST,
+	RMSG_FRAMES,
+	RMSG_COMPOSE,
 	RMSG_WELCOME = 129,
 	RMSG_WANT,
 	RMSG_SETTLED,
 	RMSG_RESULT,
 	RMSG_WORKING,
 	RMSG_FAIL,
-	RMSG_FAREWELL
+	RMSG_FAREWELL,
+	RMSG_STAGED,
+	RMSG_LACK
 };
 
 enum rmsg_kind {
@@ -108,6 +119,42 @@ enum err_code rmsg_take_packs(const uint8_t **entries, size_t *count,
 /* bits: borrowed; exactly `expected` of them must be there. */
 enum err_code rmsg_take_want(const uint8_t **bits, size_t expected,
     const struct rmsg *m, struct err *e) MUST_CHECK;
+
+/* What is there of packs of the last PACKS: `ordinal` ascending. */
+struct rmsg_staged {
+	uint32_t ordinal, blocks_count;
+};
+enum err_code rmsg_put_staged(struct buf *out, const struct rmsg_staged *staged,
+    size_t count, struct err *e) MUST_CHECK;
+/* *count entries, each to be had by rmsg_staged_at; below packs_count. */
+enum err_code rmsg_take_staged(const uint8_t **entries, size_t *count,
+    size_t packs_count, const struct rmsg *m, struct err *e) MUST_CHECK;
+struct rmsg_staged rmsg_staged_at(const uint8_t *entries, size_t i);
+
+/* REST: a pack's bytes from that block on. */
+enum err_code rmsg_take_rest(struct rmsg_staged *out, const struct rmsg *m,
+    struct err *e) MUST_CHECK;
+
+/* FRAMES and COMPOSE: a pack's frames, in order, RMSG_FRAME_ENTRY bytes each. */
+struct rmsg_frames {
+	uint32_t ordinal;
+	size_t count;
+	const uint8_t *entries; /* borrowed */
+	const uint8_t *bits;    /* of COMPOSE: 1: it comes */
+	uint64_t bytes_count;   /* of all frames */
+};
+enum err_code rmsg_put_frames(struct buf *out, uint32_t ordinal,
+    const struct store_frame *frames, size_t count, const uint8_t *bits,
+    struct err *e) MUST_CHECK;
+enum err_code rmsg_take_frames(struct rmsg_frames *out, const struct rmsg *m,
+    struct err *e) MUST_CHECK;
+struct store_frame rmsg_frame_at(const uint8_t *entries, size_t i);
+
+enum err_code rmsg_put_lack(struct buf *out, uint32_t ordinal,
+    const uint8_t *bits, size_t count, struct err *e) MUST_CHECK;
+/* bits: borrowed; exactly `expected` of them must be there. */
+enum err_code rmsg_take_lack(uint32_t *ordinal, const uint8_t **bits,
+    size_t expected, const struct rmsg *m, struct err *e) MUST_CHECK;
 
 struct rmsg_result {
 	enum rmsg_kind kind;

@@ -172,13 +172,38 @@ said(const struct shelf *s, enum err_code rc, struct err *e)
 			      : err_wrap(e, "receiving into '%s'", s->path);
 }
 
-static enum err_code
-sink_pack_begin(void *ctx, const struct id *name, uint64_t size_bytes,
-    struct err *e)
+static uint64_t
+sink_staged(void *ctx, const struct id *name, uint64_t size_bytes)
 {
 	struct shelf *s = ctx;
 
-	return said(s, intake_pack_begin(s->intake, name, size_bytes, e), e);
+	return intake_pack_staged(s->intake, name, size_bytes);
+}
+
+static enum err_code
+sink_pack_begin(void *ctx, const struct id *name, uint64_t size_bytes,
+    uint64_t from_bytes, struct err *e)
+{
+	struct shelf *s = ctx;
+
+	return said(s,
+	    intake_pack_resume(s->intake, name, size_bytes, from_bytes, e), e);
+}
+
+static bool
+sink_has_frame(void *ctx, const struct store_frame *f)
+{
+	struct shelf *s = ctx;
+
+	return intake_frame_is_here(s->intake, f);
+}
+
+static enum err_code
+sink_pack_add_frame(void *ctx, const struct store_frame *f, struct err *e)
+{
+	struct shelf *s = ctx;
+
+	return said(s, intake_frame_add(s->intake, f, e), e);
 }
 
 static enum err_code
@@ -226,7 +251,10 @@ shelf_sink(struct shelf *s, struct receiver_sink *sink)
 {
 	sink->open = sink_open;
 	sink->has = sink_has;
+	sink->staged = sink_staged;
 	sink->pack_begin = sink_pack_begin;
+	sink->has_frame = sink_has_frame;
+	sink->pack_add_frame = sink_pack_add_frame;
 	sink->pack_add = sink_pack_add;
 	sink->pack_end = sink_pack_end;
 	sink->flush = sink_flush;

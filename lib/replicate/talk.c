@@ -14,25 +14,45 @@ talk_problem(struct push *p, const char *what, const struct id *id,
 	char object[ID_HEX_BYTES + 32], hex[ID_HEX_BYTES];
 
 	snprintf(object, sizeof(object), "%s %s", what, id_hex(id, hex));
-	if (p->opt->on_problem != NULL)
-		p->opt->on_problem(p->opt->ctx, object, why);
+	if (p->opt->on_problem == NULL)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->opt->on_problem(p->opt->ctx, object, why);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void
+talk_count(struct push *p, uint64_t *number, uint64_t more)
+{
+	pthread_mutex_lock(&p->lock);
+	*number += more;
+	pthread_mutex_unlock(&p->lock);
 }
 
 static enum err_code
-show(struct push *p, struct err *e)
+show(struct lane *l, struct err *e)
 {
+	struct push *p = l->push;
 	struct mono now = now_mono();
+	bool stopped;
 
 	if (p->opt->cancel != NULL && *p->opt->cancel != 0)
 		return err_set(e, ERR_CANCELLED, "asked to stop");
-	p->tally->sent_bytes = p->link.sent_bytes;
-	p->tally->received_bytes = p->link.received_bytes;
+	pthread_mutex_lock(&p->lock);
+	p->tally->sent_bytes += l->link.sent_bytes - l->told_sent_bytes;
+	p->tally->received_bytes +=
+	    l->link.received_bytes - l->told_received_bytes;
+	l->told_sent_bytes = l->link.sent_bytes;
+	l->told_received_bytes = l->link.received_bytes;
 	if (now.ns - p->shown.ns >= PROGRESS_NS) {
 		p->shown = now;
 		if (p->opt->on_progress != NULL)
 			p->opt->on_progress(p->opt->ctx, p->tally);
 	}
-	return ERR_NONE;
+	stopped = p->stopped;
+	pthread_mutex_unlock(&p->lock);
+	return stopped ? err_set(e, ERR_CANCELLED, "another connection failed")
+		       : ERR_NONE;
 }
 
 /* --- hearing --- */
@@ -50,35 +70,49 @@ hear_fail(const struct rmsg *m, struct err *e)
 
 /* How many packs are settled; what they weighed is no longer in flight. */
 static enum err_code
-hear_settled(struct push *p, const struct rmsg *m, struct err *e)
+hear_settled(struct lane *l, const struct rmsg *m, struct err *e)
 {
 	struct le_reader r;
 	uint64_t count;
 
 	le_init(&r, m->bytes, m->len_bytes);
 	count = le_take64(&r);
-	if (!le_done(&r) || count < p->settled_count || count > p->sent_count)
+	if (!le_done(&r) || count < l->settled_count || count > l->sent_count)
 		return err_set(e, ERR_INPUT, "malformed SETTLED message");
-	for (; p->settled_count < count; p->settled_count++)
-		p->unsettled_bytes -=
-		    p->packs.packs[p->sent[p->settled_count]].size_bytes;
+	for (; l->settled_count < count; l->settled_count++)
+		l->unsettled_bytes -=
+		    l->push->packs.packs[l->sent[l->settled_count].pack]
+			.size_bytes;
 	return ERR_NONE;
 }
 
+/*
+ * What became of a pack.  One that was put together from what was there may
+ * have been so from something torn or damaged: then all of it is sent, once.
+ */
 static enum err_code
-hear_result(struct push *p, const struct rmsg *m, struct err *e)
+hear_result(struct lane *l, const struct rmsg *m, struct err *e)
 {
+	struct push *p = l->push;
+	const struct push_sent *sent;
 	struct rmsg_result r;
 
 	if (rmsg_take_result(&r, m, e) != ERR_NONE)
 		return e->code;
-	if (r.kind != RMSG_KIND_PACK || r.ordinal >= p->sent_count)
+	if (r.kind != RMSG_KIND_PACK || r.ordinal >= l->sent_count)
 		return err_set(e, ERR_INPUT, "a RESULT out of turn");
 	if (r.why.code == ERR_NONE || r.why.code == ERR_EXISTS)
 		return ERR_NONE;
-	p->tally->refused_count++;
-	talk_problem(p, "pack", &p->packs.packs[p->sent[r.ordinal]].name,
-	    &r.why);
+	sent = &l->sent[r.ordinal];
+	if (sent->derived) {
+		pthread_mutex_lock(&p->lock);
+		p->fates[sent->pack].again = true;
+		p->tally->packs_sent_count--;
+		pthread_mutex_unlock(&p->lock);
+		return ERR_NONE;
+	}
+	talk_count(p, &p->tally->refused_count, 1);
+	talk_problem(p, "pack", &p->packs.packs[sent->pack].name, &r.why);
 	return ERR_NONE;
 }
 
@@ -87,11 +121,11 @@ hear_result(struct push *p, const struct rmsg *m, struct err *e)
  * program that is not bascule.  Quote them, it is the quickest explanation.
  */
 static enum err_code
-not_serving(struct push *p, struct err *e)
+not_serving(struct lane *l, struct err *e)
 {
 	OWNED(buf_fini) struct buf quoted = {0};
 	size_t len;
-	const uint8_t *rest = rlink_rest(&p->link, &len);
+	const uint8_t *rest = rlink_rest(&l->link, &len);
 
 	len = len < QUOTED_BYTES ? len : QUOTED_BYTES;
 	if (text_escape(&quoted, (const char *)rest, len, e) != ERR_NONE)
@@ -105,32 +139,32 @@ not_serving(struct push *p, struct err *e)
 
 /* The next message that is not only news; those are dealt with here. */
 enum err_code
-talk_hear(struct push *p, struct rmsg *m, struct err *e)
+talk_hear(struct lane *l, struct rmsg *m, struct err *e)
 {
 	for (;;) {
-		bool ended, first = p->link.received_bytes == 0;
-		enum err_code rc = rlink_read(&p->link, m, &ended, e);
+		bool ended, first = l->link.received_bytes == 0;
+		enum err_code rc = rlink_read(&l->link, m, &ended, e);
 
 		if (first && (rc == ERR_INPUT || rc == ERR_TIMEOUT) &&
-		    p->link.received_bytes > 0)
-			return not_serving(p, e);
+		    l->link.received_bytes > 0)
+			return not_serving(l, e);
 		if (rc != ERR_NONE)
 			return rc;
 		if (ended)
 			return err_set(e, ERR_IO, "the far side ended%s",
 			    first ? " without a word" : " too early");
 		if (m->type != RMSG_WORKING) {
-			p->heard = now_mono();
-		} else if (now_mono().ns - p->heard.ns > WORKING_MAX_NS) {
+			l->heard = now_mono();
+		} else if (now_mono().ns - l->heard.ns > WORKING_MAX_NS) {
 			return err_set(e, ERR_TIMEOUT,
 			    "the far side has been busy for an hour");
 		}
 		if (m->type == RMSG_FAIL)
 			return hear_fail(m, e);
-		if (show(p, e) != ERR_NONE)
+		if (show(l, e) != ERR_NONE)
 			return e->code;
 		if (m->type == RMSG_SETTLED)
-			return hear_settled(p, m, e);
+			return hear_settled(l, m, e);
 		if (m->type != RMSG_WORKING)
 			return ERR_NONE;
 	}
@@ -138,17 +172,19 @@ talk_hear(struct push *p, struct rmsg *m, struct err *e)
 
 /* The next message of this type; results of packs may come before it. */
 enum err_code
-talk_expect(struct push *p, enum rmsg_type type, struct rmsg *m, struct err *e)
+talk_expect(struct lane *l, enum rmsg_type type, struct rmsg *m, struct err *e)
 {
 	for (;;) {
-		if (talk_hear(p, m, e) != ERR_NONE)
+		if (talk_hear(l, m, e) != ERR_NONE)
+			return e->code;
+		if (m->type == RMSG_LACK && framesend_hear(l, m, e) != ERR_NONE)
 			return e->code;
 		if (m->type == type)
 			return ERR_NONE;
 		if (m->type == RMSG_RESULT) {
-			if (hear_result(p, m, e) != ERR_NONE)
+			if (hear_result(l, m, e) != ERR_NONE)
 				return e->code;
-		} else if (m->type != RMSG_SETTLED) {
+		} else if (m->type != RMSG_LACK && m->type != RMSG_SETTLED) {
 			return err_set(e, ERR_INPUT,
 			    "the far side sent a message of type %u out of "
 			    "turn",
@@ -162,7 +198,7 @@ talk_expect(struct push *p, enum rmsg_type type, struct rmsg *m, struct err *e)
  * went, that is the better error.
  */
 static enum err_code
-last_words(struct push *p, struct err *e)
+last_words(struct lane *l, struct err *e)
 {
 	struct err heard = {0};
 	struct rmsg m;
@@ -170,7 +206,7 @@ last_words(struct push *p, struct err *e)
 
 	if (e->code == ERR_CANCELLED || e->code == ERR_NOMEM)
 		return e->code;
-	while (rlink_read(&p->link, &m, &ended, &heard) == ERR_NONE && !ended)
+	while (rlink_read(&l->link, &m, &ended, &heard) == ERR_NONE && !ended)
 		if (m.type == RMSG_FAIL && hear_fail(&m, &heard) != ERR_NONE) {
 			*e = heard;
 			break;
@@ -179,10 +215,20 @@ last_words(struct push *p, struct err *e)
 }
 
 enum err_code
-talk_tell(struct push *p, enum rmsg_type type, const struct buf *head,
+talk_tell(struct lane *l, enum rmsg_type type, const struct buf *head,
     const void *bytes, size_t len_bytes, struct err *e)
 {
-	if (rlink_send(&p->link, type, head, bytes, len_bytes, e) != ERR_NONE)
-		return last_words(p, e);
-	return show(p, e);
+	if (rlink_send(&l->link, type, head, bytes, len_bytes, e) != ERR_NONE)
+		return last_words(l, e);
+	return show(l, e);
+}
+
+enum err_code
+talk_tell_body(struct lane *l, enum rmsg_type type, size_t len_bytes,
+    struct err *e)
+{
+	if (rlink_send_framed(&l->link, type, l->body.bytes, len_bytes, e) !=
+	    ERR_NONE)
+		return last_words(l, e);
+	return show(l, e);
 }

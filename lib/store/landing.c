@@ -21,15 +21,22 @@ landing_init(struct landing *l, struct session *se)
 	l->records.max_bytes = SIZE_MAX / 4;
 }
 
+/* One that is arriving is left for the next session, unless it is no good. */
 static void
-forget(struct landing *l)
+forget_pack(struct landing *l, struct pack_done *pd, bool no_good)
 {
-	for (size_t i = 0; i < l->packs_count; i++) {
-		fdio_close(&l->packs[i].fd);
-		if (l->packs[i].temporary[0] != '\0')
-			unlinkat(l->session->store->tmp_fd,
-			    l->packs[i].temporary, 0);
-	}
+	if (pd->incoming && no_good)
+		incoming_drop(l->incoming, pd);
+	else if (!pd->incoming && pd->temporary[0] != '\0')
+		unlinkat(l->session->store->tmp_fd, pd->temporary, 0);
+	fdio_close(&pd->fd);
+}
+
+static void
+forget(struct landing *l, bool no_good)
+{
+	for (size_t i = 0; i < l->packs_count; i++)
+		forget_pack(l, &l->packs[i], no_good);
 	l->packs_count = 0;
 	buf_clear(&l->records);
 }
@@ -38,7 +45,7 @@ void
 landing_fini(struct landing *l)
 {
 	if (l->session != NULL)
-		forget(l);
+		forget(l, false);
 	free(l->packs);
 	buf_fini(&l->records);
 	memset(l, 0, sizeof(*l));
@@ -53,8 +60,7 @@ landing_add(struct landing *l, struct pack_done *done, struct err *e)
 		    reallocarray(l->packs, room, sizeof(*packs));
 
 		if (packs == NULL) {
-			fdio_close(&done->fd);
-			unlinkat(l->session->store->tmp_fd, done->temporary, 0);
+			forget_pack(l, done, false);
 			return err_nomem(e);
 		}
 		l->packs = packs;
@@ -65,7 +71,8 @@ landing_add(struct landing *l, struct pack_done *done, struct err *e)
 	/* More than a few go by syncfs and need no descriptors. */
 	if (l->packs_count > FSYNC_PACKS_MAX)
 		for (size_t i = 0; i < l->packs_count; i++)
-			fdio_close(&l->packs[i].fd);
+			if (!l->packs[i].incoming)
+				fdio_close(&l->packs[i].fd);
 	return ERR_NONE;
 }
 
@@ -78,6 +85,7 @@ static enum err_code
 flush_temporaries(struct landing *l, struct err *e)
 {
 	struct store *st = l->session->store;
+	char hex[ID_HEX_BYTES];
 
 	if (l->packs_count > FSYNC_PACKS_MAX) {
 		if (syncfs(st->tmp_fd) != 0)
@@ -87,8 +95,11 @@ flush_temporaries(struct landing *l, struct err *e)
 	}
 	for (size_t i = 0; i < l->packs_count; i++)
 		if (fsync(l->packs[i].fd) != 0)
-			return err_sys(e, "cannot flush '%s/tmp/%s'", st->path,
-			    l->packs[i].temporary);
+			return err_sys(e, "cannot flush '%s/%s/%s'", st->path,
+			    l->packs[i].incoming ? "incoming" : "tmp",
+			    l->packs[i].incoming
+				? id_hex(&l->packs[i].name, hex)
+				: l->packs[i].temporary);
 	return ERR_NONE;
 }
 
@@ -129,8 +140,11 @@ publish_dir(struct landing *l, unsigned first_byte, struct err *e)
 			rc = repo_open_dir(&dirfd, st->packs_fd, name, e);
 		if (rc == ERR_NOTFOUND)
 			rc = repo_make_dir(&dirfd, st->packs_fd, name, e);
-		if (rc == ERR_NONE)
-			rc = publish_pack(st, dirfd, &l->packs[i], e);
+		if (rc != ERR_NONE)
+			break;
+		rc = l->packs[i].incoming
+		    ? incoming_publish(l->incoming, &l->packs[i], dirfd, e)
+		    : publish_pack(st, dirfd, &l->packs[i], e);
 	}
 	if (rc == ERR_NONE && dirfd != -1 && fsync(dirfd) != 0)
 		rc = err_sys(e, "cannot flush '%s/packs/%02x'", st->path,
@@ -162,14 +176,16 @@ enum err_code
 landing_flush(struct landing *l, struct err *e)
 {
 	enum err_code rc;
+	bool flushed;
 
 	if (l->packs_count == 0)
 		return ERR_NONE;
 	rc = flush_temporaries(l, e);
+	flushed = rc == ERR_NONE;
 	for (unsigned b = 0; b < PACK_DIRS && rc == ERR_NONE; b++)
 		rc = publish_dir(l, b, e);
 	if (rc == ERR_NONE)
 		rc = commit_records(l, e);
-	forget(l);
+	forget(l, !flushed);
 	return rc;
 }

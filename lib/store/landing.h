@@ -7,22 +7,26 @@
  * batch is lost.
  */
 
-#include "pack.h"
+#include "incoming.h"
 #include "parts.h"
 
 struct landing {
 	struct session *session;
-	bool foreign; /* from another site */
+	bool foreign;              /* from another site */
+	struct incoming *incoming; /* of an intake; borrowed */
 	struct pack_done *packs;
 	size_t packs_count, packs_room;
 	struct buf records; /* of index segments; pack ordinals as added */
 };
 
 void landing_init(struct landing *l, struct session *se);
-/* Unlinks what was not flushed. */
+/* Unlinks what was not flushed, but for what is in incoming/. */
 void landing_fini(struct landing *l);
 
-/* Takes the file and descriptor of *done, on failure too. */
+/*
+ * Takes the file and descriptor of *done, on failure too.  One in incoming/
+ * keeps its descriptor, and with it its lock.
+ */
 enum err_code landing_add(struct landing *l, struct pack_done *done,
     struct err *e) MUST_CHECK;
 

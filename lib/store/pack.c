@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <bascule/base/fdio.h>
 #include <bascule/base/le.h>
@@ -94,6 +95,13 @@ refuse_newer(const struct pack *pk, const char *path, struct err *e)
 	return err_wrap(e, "'%s'", path);
 }
 
+static bool
+size_fits(uint64_t size_bytes)
+{
+	return size_bytes >= HEAD_BYTES + COUNTS_BYTES + PACK_TAIL_BYTES &&
+	    size_bytes <= PACK_BYTES_MAX;
+}
+
 enum err_code
 pack_open(struct pack *out, int dirfd, const char *path, uint64_t size_bytes,
     struct err *e)
@@ -107,8 +115,7 @@ pack_open(struct pack *out, int dirfd, const char *path, uint64_t size_bytes,
 		rc = refuse_newer(&pk, path, e);
 	if (rc != ERR_NONE)
 		return rc;
-	if (pk.size_bytes < HEAD_BYTES + COUNTS_BYTES + PACK_TAIL_BYTES ||
-	    pk.size_bytes > PACK_BYTES_MAX ||
+	if (!size_fits(pk.size_bytes) ||
 	    (size_bytes != 0 && pk.size_bytes != size_bytes))
 		return err_set(e, ERR_CORRUPT,
 		    "'%s' is %llu bytes long, not %llu", path,
@@ -120,6 +127,21 @@ pack_open(struct pack *out, int dirfd, const char *path, uint64_t size_bytes,
 	*out = pk;
 	pk.fd = -1;
 	return ERR_NONE;
+}
+
+enum err_code
+pack_open_fd(struct pack *out, int fd, struct err *e)
+{
+	struct stat sb;
+
+	*out = (struct pack){.fd = fd};
+	if (fstat(fd, &sb) != 0)
+		return err_sys(e, "cannot look at a pack");
+	out->size_bytes = (uint64_t)sb.st_size;
+	if (!size_fits(out->size_bytes))
+		return err_set(e, ERR_CORRUPT, "no pack is %llu bytes long",
+		    (unsigned long long)out->size_bytes);
+	return read_tail(out, e);
 }
 
 static void

@@ -27,9 +27,10 @@ const char *pack_path(const struct id *name, char out[PACK_PATH_BYTES]);
 
 /* --- Writing ------------------------------------------------------------- */
 
-/* A whole pack in tmp/, not yet flushed. */
+/* A whole pack, not yet flushed. */
 struct pack_done {
-	char temporary[PACK_TEMPORARY_SIZE];
+	char temporary[PACK_TEMPORARY_SIZE]; /* in tmp/ */
+	bool incoming; /* ... or in incoming/, under its own name */
 	struct id name;
 	uint64_t size_bytes;
 	bool metadata;
@@ -99,6 +100,8 @@ struct pack {
  */
 enum err_code pack_open(struct pack *out, int dirfd, const char *path,
     uint64_t size_bytes, struct err *e) MUST_CHECK;
+/* The same of a file that is open, for reading: fd is borrowed. */
+enum err_code pack_open_fd(struct pack *out, int fd, struct err *e) MUST_CHECK;
 void pack_close(struct pack *pk);
 
 /* A row of the frame table. */

@@ -56,17 +56,35 @@ fake_has(void *ctx, enum rmsg_kind kind, const struct id *id)
 	return id->bytes[0] == 0xaa; /* these it has from the beginning */
 }
 
-static enum err_code
-fake_begin(void *ctx, const struct id *name, uint64_t size_bytes, struct err *e)
+/* Of those named 0xbb.. there are two blocks, of 0xcc.. all, if so many. */
+static uint64_t
+fake_staged(void *ctx, const struct id *name, uint64_t size_bytes)
 {
 	struct sinkfake *f = ctx;
+
+	ASSERT(f->open);
+	if (name->bytes[0] == 0xcc)
+		return size_bytes;
+	return name->bytes[0] == 0xbb && size_bytes > 2 * RMSG_BLOCK_BYTES
+	    ? 2 * RMSG_BLOCK_BYTES
+	    : 0;
+}
+
+static enum err_code
+fake_begin(void *ctx, const struct id *name, uint64_t size_bytes,
+    uint64_t from_bytes, struct err *e)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(from_bytes <= size_bytes);
+	ASSERT(from_bytes % RMSG_BLOCK_BYTES == 0 || from_bytes == size_bytes);
 
 	ASSERT(f->open && !f->in_pack && size_bytes > 0);
 	ASSERT(size_bytes <= RMSG_PACK_BYTES_MAX);
 	f->in_pack = f->fail_begin == ERR_NONE;
 	f->name = *name;
 	f->size_bytes = size_bytes;
-	f->got_bytes = 0;
+	f->got_bytes = from_bytes;
 	return verdict(f->fail_begin, e);
 }
 
@@ -81,6 +99,30 @@ fake_add(void *ctx, const void *bytes, size_t len_bytes, struct err *e)
 		sum ^= ((const uint8_t *)bytes)[i]; /* all of it is there */
 	(void)sum;
 	f->got_bytes += len_bytes;
+	ASSERT(f->got_bytes <= f->size_bytes);
+	f->in_pack = f->fail_add == ERR_NONE;
+	return verdict(f->fail_add, e);
+}
+
+/* It has those whose hash begins with 0xaa. */
+static bool
+fake_has_frame(void *ctx, const struct store_frame *frame)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(f->open && frame->len_bytes > 0);
+	return frame->hash.bytes[0] == 0xaa;
+}
+
+static enum err_code
+fake_add_frame(void *ctx, const struct store_frame *frame, struct err *e)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(f->in_pack && frame->len_bytes > 0);
+	if (frame->hash.bytes[0] != 0xaa)
+		return err_set(e, ERR_NOTFOUND, "no such frame");
+	f->got_bytes += frame->len_bytes;
 	ASSERT(f->got_bytes <= f->size_bytes);
 	f->in_pack = f->fail_add == ERR_NONE;
 	return verdict(f->fail_add, e);
@@ -149,8 +191,9 @@ sinkfake_init(struct sinkfake *f, struct receiver_sink *sink,
     struct receiver_voice *voice)
 {
 	memset(f, 0, sizeof(*f));
-	*sink = (struct receiver_sink){fake_open, fake_has, fake_begin,
-	    fake_add, fake_end, fake_flush, fake_file, f};
+	*sink = (struct receiver_sink){fake_open, fake_has, fake_staged,
+	    fake_begin, fake_add, fake_has_frame, fake_add_frame, fake_end,
+	    fake_flush, fake_file, f};
 	*voice = (struct receiver_voice){fake_say, f};
 }
 

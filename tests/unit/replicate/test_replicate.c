@@ -14,6 +14,7 @@
 #include <bascule/base/fdio.h>
 #include <bascule/base/now.h>
 
+#include "support/farserve.h"
 #include "support/fault.h"
 #include "support/repo.h"
 
@@ -117,96 +118,7 @@ check_copy(size_t snapshots_count, size_t points_count)
 	ck_assert_uint_eq(seen.damage_count, 0);
 }
 
-/* --- the far side -------------------------------------------------------------------- */
-
-struct far {
-	pid_t pid;
-	int fd;
-	struct transport_fds fds;
-	struct transport plain;
-	/* what the wrapper below does */
-	uint64_t cut_after_bytes; /* kill the far side then; 0: never */
-	uint64_t written_bytes;
-	unsigned turns_count; /* how often we began to wait after speaking */
-	bool spoke;
-};
-
-static enum err_code
-watched_read(void *ctx, void *bytes, size_t max, size_t *got, struct err *err)
-{
-	struct far *far = ctx;
-
-	far->turns_count += far->spoke;
-	far->spoke = false;
-	return far->plain.read(far->plain.ctx, bytes, max, got, err);
-}
-
-static enum err_code
-watched_write(void *ctx, const void *bytes, size_t len, struct err *err)
-{
-	struct far *far = ctx;
-	size_t now = len;
-
-	far->spoke = true;
-	if (far->cut_after_bytes != 0 &&
-	    far->written_bytes + len > far->cut_after_bytes)
-		now = (size_t)(far->cut_after_bytes - far->written_bytes);
-	far->written_bytes += now;
-	if (far->plain.write(far->plain.ctx, bytes, now, err) != ERR_NONE)
-		return err->code;
-	if (now == len)
-		return ERR_NONE;
-	kill(far->pid, SIGKILL);
-	return err_set(err, ERR_TIMEOUT, "the link was cut");
-}
-
-/* nth, num: the nth system call over there fails (0: none). */
-static void
-far_start(struct far *far, const char *path, int nth, int num)
-{
-	int pair[2];
-
-	memset(far, 0, sizeof(*far));
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-			     pair),
-	    0);
-	far->pid = fork();
-	if (far->pid == 0) {
-		struct serve_options opt = {.allow = SERVE_PUT,
-		    .network_fs_allowed = true};
-		struct transport_fds fds = {pair[1], pair[1], 20 * NS_PER_S,
-		    NULL};
-		struct serve_tally ignored;
-		struct transport t;
-		struct err why = {0};
-		enum err_code rc;
-
-		close(pair[0]);
-		rc = transport_over_fds(&t, &fds, &why);
-		if (nth != 0)
-			fault_arm(nth, num);
-		if (rc == ERR_NONE)
-			rc = serve_run(path, &t, &opt, &ignored, &why);
-		/* 100: the fault was never reached. */
-		_exit(nth != 0 && !fault_fired() ? 100 : (int)rc);
-	}
-	close(pair[1]);
-	far->fd = pair[0];
-	far->fds =
-	    (struct transport_fds){pair[0], pair[0], 20 * NS_PER_S, NULL};
-	must(transport_over_fds(&far->plain, &far->fds, &e));
-}
-
-/* Its exit status: an err_code, 100, or 128 when it was killed. */
-static int
-far_end(struct far *far)
-{
-	int status;
-
-	close(far->fd);
-	ck_assert_int_eq(waitpid(far->pid, &status, 0), far->pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
+/* --- pushing ------------------------------------------------------------------------ */
 
 static void
 on_problem(void *ctx, const char *object, const struct err *why)
@@ -223,7 +135,7 @@ push_to(struct far *far, const char *service)
 	OWNED(store_close) struct store *st = repo_open(&near, STORE_READ);
 	struct replicate_options opt = {.service = service,
 	    .on_problem = on_problem};
-	struct transport t = {watched_read, watched_write, far};
+	struct transport t = far_transport(far);
 
 	problems_count = 0;
 	return replicate_push(st, &t, &opt, &tally, &e);
@@ -502,7 +414,7 @@ START_TEST(any_failing_call_here_leaves_a_whole_copy)
 		struct store *st = repo_open(&near, STORE_READ);
 		struct replicate_options opt = {.on_problem = on_problem};
 		struct far far;
-		struct transport t = {watched_read, watched_write, &far};
+		struct transport t = far_transport(&far);
 		enum err_code rc;
 		int status;
 
