@@ -8,6 +8,7 @@
 #include <bascule/wire.h>
 
 #include "repository.h"
+#include "restore.h"
 #include "watch.h"
 
 #define PATHS_MAX 1024
@@ -182,6 +183,8 @@ run(struct cli *cli)
 		return cli_wrong_use(cli, "where to? give --to DIRECTORY");
 	if (take_overwrite(&opt, cli_value(cli, "overwrite"), &e) != ERR_NONE)
 		return cli_wrong_use(cli, "%s", e.text);
+	if (cli->repository == NULL)
+		return restore_live(cli);
 	while ((path = cli_value_nth(cli, "path", opt.paths_count)) != NULL) {
 		if (opt.paths_count == PATHS_MAX)
 			return cli_wrong_use(cli, "over %d paths", PATHS_MAX);
@@ -216,5 +219,7 @@ static const struct cli_option options[] = {{"to", 0, "DIRECTORY",
     {"dry-run", 'n', NULL, "list what would be done, change nothing"},
     {NULL, 0, NULL, NULL}};
 
-const struct cli_command command_restore = {"restore", "SNAPSHOT",
-    "bring a snapshot back into a directory", options, 1, 1, run};
+const struct cli_command command_restore = {"restore",
+    "SNAPSHOT|SERVICE[/DATASET][@POINT]",
+    "bring a snapshot (with -r), or a recovery point, back into a directory",
+    options, 1, 1, run};

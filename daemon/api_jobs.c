@@ -393,8 +393,8 @@ ask(struct client *c, struct job_request *r, struct job **out, struct err *e)
 	return rc;
 }
 
-static enum err_code
-begin(struct client *c, struct job *j, bool wait, struct err *e)
+enum err_code
+api_jobs_begin(struct client *c, struct job *j, bool wait, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	enum err_code rc = job_to_wire(j, &v, e);
@@ -414,7 +414,7 @@ static bool
 may_be_asked(const struct job_kind *k)
 {
 	return k != NULL && k->ledger_type != NULL &&
-	    k->schedule != SCHEDULE_EXERCISE && k->schedule != SCHEDULE_OTHER;
+	    k->schedule != SCHEDULE_EXERCISE && k->schedule < SCHEDULE_RESTORE;
 }
 
 static enum err_code
@@ -450,7 +450,7 @@ run_run(struct client *c, struct wire_value *request, struct err *e)
 	}
 	rc = ask(c, &r, &j, e);
 	wire_free(&r.params);
-	return rc != ERR_NONE ? rc : begin(c, j, wait, e);
+	return rc != ERR_NONE ? rc : api_jobs_begin(c, j, wait, e);
 }
 const struct api_command api_run = {"run", CLIENT_OPERATORS, run_run};
 

@@ -60,6 +60,9 @@ enum err_code api_alarms_tell(struct client *c, const char *service,
 #include "commands.def"
 #undef COMMAND
 
+/* Answer with the job that was asked for; wait: with what becomes of it. */
+enum err_code api_jobs_begin(struct client *c, struct job *j, bool wait,
+    struct err *e) MUST_CHECK;
 /* A job that has ended, as the ledger has it. */
 enum err_code api_ended_job(const struct ledger_job *j, struct wire_value **out,
     struct err *e) MUST_CHECK;

@@ -392,6 +392,7 @@ void tasks_lane(char lane[160], const char *kind, const char *service,
 /* --- exercise.c: isolated tests ----------------------------------------------------------- */
 
 extern const struct job_kind exercise_kind;
+extern const struct job_kind restore_kind; /* restores.c */
 /* One thing that happened in a run, for those who wait for it. */
 struct exercise_said {
 	struct utc at;

@@ -539,5 +539,7 @@ job_kind_find(const char *name)
 	for (size_t i = 0; i < COUNT_OF(kinds); i++)
 		if (strcmp(kinds[i].name, name) == 0)
 			return &kinds[i];
-	return strcmp(exercise_kind.name, name) == 0 ? &exercise_kind : NULL;
+	if (strcmp(exercise_kind.name, name) == 0)
+		return &exercise_kind;
+	return strcmp(restore_kind.name, name) == 0 ? &restore_kind : NULL;
 }

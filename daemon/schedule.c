@@ -469,13 +469,13 @@ has_room(const struct schedule *s, const struct item *it)
 	     o = o->next_running) {
 		if (strcmp(o->lane, it->lane) == 0)
 			return false; /* SC1 */
-		if (o->kind == SCHEDULE_OTHER)
+		if (o->kind >= SCHEDULE_RESTORE)
 			continue;
 		all++;
 		host += *it->host != '\0' && strcmp(o->host, it->host) == 0;
 		link += *it->link != '\0' && strcmp(o->link, it->link) == 0;
 	}
-	return it->kind == SCHEDULE_OTHER ||
+	return it->kind >= SCHEDULE_RESTORE ||
 	    (all < s->limits.jobs_count &&
 		host < s->limits.jobs_per_host_count &&
 		link < s->limits.jobs_per_link_count);

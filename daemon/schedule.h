@@ -37,7 +37,8 @@ enum schedule_kind {
 	SCHEDULE_VERIFY,
 	SCHEDULE_EXERCISE,
 	SCHEDULE_PRUNE,
-	SCHEDULE_OTHER /* not limited: probes, surveys */
+	SCHEDULE_RESTORE, /* not limited: people wait */
+	SCHEDULE_OTHER    /* not limited: probes, surveys */
 };
 
 /* What may run again and again.  Texts are borrowed for the schedule's life. */

@@ -64,6 +64,26 @@ at brent points files --json >.out
 says '"proof":"L4"'
 is 'nothing is left of the restore' "$(ls brent/sandbox)" ''
 
+# Given back, as a recorded job.
+expect 0 'a dataset is restored' at brent restore "files/tree@$(echo "$point" | cut -c1-12)" --to back
+says 'succeeded'
+is '... as it was, where it was asked for' "$(cd "back$WORK/data" && cat a b)" "$(cat data/a data/b)"
+at brent --json events --type job >.out
+says "\"to\",\"value\":\"$WORK/back\"" '"kind","value":"restore"'
+expect 0 'a whole service, a folder a dataset' at brent restore files --to all --verify
+is '... has both' "$(ls all | tr '\n' ' ')" 'dump tree '
+expect 0 '... nothing is to be done then' at brent restore files --to all --dry-run
+echo other >"all/tree$WORK/data/a"
+expect 0 'a part of it, over what differs' at brent restore files/tree --to all/tree --path "$WORK/data/a"
+is '... is as it was' "$(cat "all/tree$WORK/data/a")" one
+expect 1 'a point that is not there' at brent restore files@0123456789 --to back
+says 'no recovery point'
+expect 1 'nor such a dataset' at brent restore files/nothing --to back
+expect 2 'paths are of one dataset' at brent restore files --to back --path /x
+
+expect 0 'the views are made anew' at brent ledger rebuild
+says 'made anew'
+
 # A dataset that fails leaves a partial backup and no point.
 mv data data.away
 expect 3 'a dataset that is not there makes it partial' at brent run files --wait

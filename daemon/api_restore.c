@@ -1,0 +1,87 @@
+/* restore: a dataset, or all of a service, into a directory of this machine. */
+
+#include "client.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+/*
+ * The worker writes as the daemon's user.  Where that is root, who may ask for
+ * it could write anything anywhere: that is for those who could anyway.
+ */
+static enum err_code
+may_write(const struct client_caller *who, struct err *e)
+{
+	if (geteuid() != 0 || who->uid == 0 ||
+	    (who->roles & CLIENT_ADMINS) != 0)
+		return ERR_NONE;
+	err_set(e, ERR_REFUSED,
+	    "the daemon runs as root here, and so would the restore: that "
+	    "takes the role admin");
+	err_hint(e,
+	    "restore from the repository as yourself: bascule -r REPOSITORY "
+	    "restore latest:SERVICE/DATASET --to DIRECTORY");
+	return e->code;
+}
+
+/* Point, place and manner: into the job's own. */
+static enum err_code
+take(struct wire_value *request, struct wire_value *params, struct err *e)
+{
+	static const char *const flags[] = {"delete", "verify", "dry_run"};
+	OWNED(buf_fini) struct buf to = {.max_bytes = PATH_MAX};
+	OWNED(wire_free) struct wire_value *list = NULL;
+	struct wire_value *paths = wire_take_list(request, "paths");
+	enum err_code rc = wire_new_list(&list, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(params, "point", wire_take_text(request, "point", NULL));
+	wire_add_text(params, "overwrite",
+	    wire_take_text(request, "overwrite", NULL));
+	for (size_t i = 0; i < COUNT_OF(flags); i++)
+		wire_add_bool(params, flags[i],
+		    wire_take_bool(request, flags[i], false));
+	wire_take_path(request, "to", &to);
+	if (buf_text(&to)[0] != '/')
+		return err_set(e, ERR_INPUT,
+		    "'to' is not an absolute path: whose working directory "
+		    "would it be in?");
+	wire_add_path(params, "to", buf_text(&to), to.len_bytes);
+	for (size_t i = 0; paths != NULL && i < wire_count(paths); i++)
+		wire_add_text(list, NULL, wire_at_text(paths, i));
+	wire_add(params, "paths", &list);
+	return ERR_NONE;
+}
+
+static enum err_code
+run_restore(struct client *c, struct wire_value *request, struct err *e)
+{
+	const struct client_caller *who = client_caller(c);
+	bool wait = wire_take_bool(request, "wait", false);
+	OWNED(wire_free) struct wire_value *params = NULL;
+	char trigger[128];
+	struct job_request r = {.kind = &restore_kind,
+	    .service = wire_need_text(request, "service"),
+	    .dataset = wire_take_text(request, "dataset", NULL),
+	    .trigger = trigger,
+	    .actor = &who->actor,
+	    .once = true};
+	struct job *j = NULL;
+	enum err_code rc = wire_new(&params, NULL, e);
+
+	snprintf(trigger, sizeof(trigger), "asked by %s", who->name);
+	if (rc == ERR_NONE)
+		rc = take(request, params, e);
+	if (rc == ERR_NONE)
+		rc = client_asked(request, e);
+	if (rc == ERR_NONE)
+		rc = may_write(who, e);
+	if (rc != ERR_NONE)
+		return rc;
+	r.params = TAKE(params);
+	rc = job_ask(client_daemon(c), &r, &j, e);
+	return rc != ERR_NONE ? rc : api_jobs_begin(c, j, wait, e);
+}
+const struct api_command api_restore = {"restore", CLIENT_OPERATORS,
+    run_restore};
