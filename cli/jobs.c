@@ -103,6 +103,28 @@ put(struct live *l, struct wire_value *v, const char *label, const char *value)
 }
 
 static void
+put_legs(struct live *l, struct wire_value *v)
+{
+	struct wire_value *list = wire_take_list(v, "carried");
+
+	for (size_t i = 0; list != NULL && i < wire_count(list); i++) {
+		struct wire_value *leg = wire_at_object(list, i);
+		const char *reason;
+
+		if (leg == NULL)
+			continue;
+		reason = wire_take_text(leg, "reason", "");
+		printf("%-12s %s by %s, %s to", i == 0 ? "carried" : "",
+		    live_size(l, leg, "bytes"), live_text(leg, "link"),
+		    live_time(leg, "from"));
+		printf(" %s%s%s\n",
+		    wire_has(leg, "until") ? live_time(leg, "until") : "now",
+		    *reason != '\0' ? ": " : "",
+		    *reason != '\0' ? live_text(leg, "reason") : "");
+	}
+}
+
+static void
 on_one(struct live *l, const char *type, struct wire_value *v)
 {
 	if (strcmp(type, "log") == 0) {
@@ -126,6 +148,7 @@ on_one(struct live *l, const char *type, struct wire_value *v)
 	put(l, v, "bytes", live_size(l, v, "bytes"));
 	put(l, v, "new bytes", live_size(l, v, "new_bytes"));
 	put(l, v, "snapshot", live_text(v, "snapshot"));
+	put_legs(l, v);
 }
 
 static int

@@ -98,22 +98,73 @@ round_trip(struct wire_value *v)
 	return text;
 }
 
+/* As policies write rates: in bits. */
+static const char *
+rate(struct wire_value *v, const char *name, char out[32])
+{
+	double bits = (double)wire_take_uint(v, name, 0) * 8;
+
+	if (!wire_has(v, name))
+		return "-";
+	if (bits >= 1e9)
+		snprintf(out, 32, "%.3gGbit/s", bits / 1e9);
+	else if (bits >= 1e6)
+		snprintf(out, 32, "%.3gMbit/s", bits / 1e6);
+	else
+		snprintf(out, 32, "%.3gkbit/s", bits / 1e3);
+	return out;
+}
+
+/* "housing, files" */
+static const char *
+users(struct wire_value *v, char out[256])
+{
+	struct wire_value *list = wire_take_list(v, "used_by");
+	size_t used = 0;
+
+	snprintf(out, 256, "-");
+	for (size_t i = 0; list != NULL && i < wire_count(list); i++) {
+		struct wire_value *one = wire_at_object(list, i);
+
+		if (one == NULL || used >= 255)
+			break;
+		used += (size_t)snprintf(out + used, 256 - used, "%s%s",
+		    i > 0 ? ", " : "", live_text(one, "service"));
+	}
+	return out;
+}
+
 static void
 on_link(struct live *l, const char *type, struct wire_value *v)
 {
+	char speed[32], budget[32], who[256];
+	bool has_error;
+
 	if (strcmp(type, "link") != 0)
 		return;
-	live_row(l, "%s\t%s\t%s\t%s\t%s\t%s\t%s", live_text(v, "link"),
-	    live_text(v, "to_site"), live_text(v, "address"),
-	    live_text(v, "state"), live_time(v, "since"), round_trip(v),
-	    live_text(v, "reason"));
+	has_error = wire_has(v, "last_error");
+	live_row(l, "%s\t%s\t%s\t%s%s\t%s\t%s\t%s\t%s%s%s\t%s\t%s%s%s",
+	    live_text(v, "link"), live_text(v, "to_site"),
+	    live_text(v, "address"), live_text(v, "state"),
+	    wire_take_bool(v, "barred", false) &&
+		    strcmp(live_text(v, "state"), "up") == 0
+		? ", barred"
+		: "",
+	    live_time(v, "since"), round_trip(v),
+	    rate(v, "throughput_bytes_per_second", speed),
+	    rate(v, "budget_bytes_per_second", budget),
+	    wire_has(v, "budget_until") ? " until " : "",
+	    wire_has(v, "budget_until") ? live_time(v, "budget_until") : "",
+	    users(v, who), has_error ? live_time(v, "last_error_at") : "-",
+	    has_error ? " " : "", has_error ? live_text(v, "last_error") : "");
 }
 
 static int
 run_links(struct cli *cli)
 {
 	return list(cli, "links",
-	    "LINK\tTO\tADDRESS\tSTATE\tSINCE\tROUND TRIP\tLAST FAILURE",
+	    "LINK\tTO\tADDRESS\tSTATE\tSINCE\tROUND TRIP\tTHROUGHPUT\t"
+	    "BUDGET\tUSED BY\tLAST ERROR",
 	    on_link);
 }
 

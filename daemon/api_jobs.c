@@ -313,6 +313,8 @@ run_job(struct client *c, struct wire_value *request, struct err *e)
 		       : ledger_jobs(l.d->ledger, &f, found_job, &l, e);
 	if (rc == ERR_NONE && l.found == NULL)
 		return err_set(e, ERR_NOTFOUND, "there is no job '%s'", id);
+	if (rc == ERR_NONE)
+		rc = links_tell_legs(l.d, id, l.found, e);
 	if (rc == ERR_NONE && log)
 		rc = j != NULL ? tell_log(c, (const char *)j->log.bytes,
 				     j->log.len_bytes, e)

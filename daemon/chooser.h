@@ -34,7 +34,7 @@
 #define CHOOSER_LINKS_MAX 64
 #define CHOOSER_USERS_MAX 256
 #define CHOOSER_NONE      SIZE_MAX
-#define CHOOSER_MOVED_NS  (5 * NS_PER_S) /* CH5: this fresh is "while" */
+#define CHOOSER_MOVED_NS  (3 * NS_PER_S) /* CH5: this fresh is "while" */
 
 struct chooser_now {
 	struct utc utc;   /* for what is shown */

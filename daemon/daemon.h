@@ -274,6 +274,8 @@ enum err_code job_to_wire(const struct job *j, struct wire_value **out,
 
 /* --- the daemon ------------------------------------------------------------------- */
 
+#define DAEMON_COPIES_MAX 8 /* of a service, whose RPO is watched from here */
+
 /* What a row of the schedule is for. */
 struct daemon_task {
 	const struct job_kind *kind;
@@ -291,6 +293,10 @@ struct daemon_service {
 	struct mono replicate_not_before; /* after one that got nowhere */
 	int state;              /* enum posture_rpo at the last look */
 	struct utc state_since; /* 0: never looked */
+	struct {
+		int state; /* enum posture_rpo of policy->replicate.to[i] */
+		bool is_known;
+	} copies[DAEMON_COPIES_MAX];
 };
 
 struct daemon {
@@ -433,6 +439,9 @@ enum err_code links_start(struct daemon *d, struct err *e) MUST_CHECK;
 void links_stop(struct daemon *d);
 /* One "link" message each. */
 void links_tell(const struct daemon *d, struct client *c);
+/* What carried a replication, by leg, into v; nothing for other jobs. */
+enum err_code links_tell_legs(const struct daemon *d, const char *job,
+    struct wire_value *v, struct err *e) MUST_CHECK;
 size_t links_down_count(const struct daemon *d);
 /* Nothing of that site answers, on any link. */
 bool links_is_silent(const struct daemon *d, const char *site);
@@ -479,6 +488,12 @@ struct posture_input {
 /* Pure.  *breaks: when the RPO breaks if no point comes; 0: it has. */
 enum posture_rpo posture_judge(const struct posture_input *in, struct utc now,
     struct utc *breaks);
+/*
+ * When the first point after `point` should have arrived, when that takes
+ * takes_ns from a firing on; one that may still be on its way is waited for.
+ */
+struct utc posture_arrival(const struct due *due, int64_t takes_ns,
+    struct utc point, struct utc now);
 const char *posture_name(enum posture_rpo p);
 
 /* One "service" message; *behind: it counts as behind its RPO. */

@@ -44,6 +44,28 @@ links_has_way(const struct daemon *d, const char *site)
 	    CHOOSER_NONE;
 }
 
+struct utc
+links_ready(const struct daemon *d, const char *site, struct utc now)
+{
+	const struct policy_site *s = policy_find_site(d->policy, site);
+	int64_t soonest = INT64_MAX;
+
+	if (d->links == NULL || s == NULL || links_has_way(d, site))
+		return now;
+	for (size_t i = 0; i < d->links->chooser.link_count; i++) {
+		const struct watched *w = &d->links->items[i];
+		int64_t ns;
+
+		if (w->other != s)
+			continue;
+		ns = w->link->probe.every_ns *
+		    (int64_t)w->link->probe.up_after_count;
+		if (ns < soonest)
+			soonest = ns;
+	}
+	return soonest == INT64_MAX ? now : (struct utc){now.ns + soonest};
+}
+
 const char *
 links_why_none(const struct daemon *d, const char *site,
     char out[JOB_REASON_BYTES])

@@ -77,6 +77,10 @@ void links_failed(struct watched *w, const char *error);
 void links_judge(struct watched *w, struct utc now);
 /* Is a link to that site up (or none needed)? */
 bool links_has_way(const struct daemon *d, const char *site);
+/* The earliest instant at which something may go there: now, or when a link
+ * could be up again. */
+struct utc links_ready(const struct daemon *d, const char *site,
+    struct utc now);
 /* "virgin is down since ..., bt ..." Returns out. */
 const char *links_why_none(const struct daemon *d, const char *site,
     char out[JOB_REASON_BYTES]);

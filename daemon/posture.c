@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "copies.h"
+#include "links.h"
 #include "posture.h"
 
 /* --- the judgement: pure ---------------------------------------------------- */
@@ -23,6 +25,23 @@ posture_judge(const struct posture_input *in, struct utc now,
 	if (in->next.ns != 0 && in->next.ns > breaks->ns)
 		return POSTURE_AT_RISK;
 	return POSTURE_OK;
+}
+
+/*
+ * A firing that may still be on its way counts, not the one after it: else
+ * every backup under way would be a risk.
+ */
+struct utc
+posture_arrival(const struct due *due, int64_t takes_ns, struct utc point,
+    struct utc now)
+{
+	struct utc after = {now.ns - takes_ns}, fires;
+
+	if (point.ns > after.ns)
+		after = point;
+	if (!due_next(due, after, &fires))
+		return (struct utc){0};
+	return (struct utc){fires.ns + takes_ns};
 }
 
 const char *
@@ -82,10 +101,21 @@ posture_refresh(struct daemon *d, struct daemon_service *s, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	s->good_at = n.at;
-	for (size_t i = 0; d->schedule != NULL && i < d->task_count; i++)
-		if (d->tasks[i].service == s->policy)
-			schedule_good(d->schedule, i, n.at);
-	return ERR_NONE;
+	for (size_t i = 0;
+	     rc == ERR_NONE && d->schedule != NULL && i < d->task_count; i++) {
+		const struct daemon_task *t = &d->tasks[i];
+		struct utc good = n.at;
+
+		if (t->service != s->policy)
+			continue;
+		/* How urgent a copy is, is how old the one there is. */
+		if (t->kind->schedule == SCHEDULE_REPLICATE)
+			rc = copies_newest(d, s->policy->name, t->site, &good,
+			    e);
+		if (rc == ERR_NONE)
+			schedule_good(d->schedule, i, good);
+	}
+	return rc;
 }
 
 /* When the next point should be here, at the latest. */
@@ -94,14 +124,19 @@ next_point(const struct daemon *d, const struct daemon_service *s,
     struct utc now)
 {
 	const struct policy_service *p = s->policy;
-	struct utc next;
+	const char *peer = policy_find_peer(p, d->policy->site);
+	bool active = daemon_is_active(d, s);
+	int64_t takes = p->backup.expect_ns;
+	struct utc next, ready;
 
-	if (!due_next(&p->backup.when.due, now, &next))
-		return (struct utc){0};
-	next.ns += p->backup.expect_ns;
-	if (!daemon_is_active(d, s))
-		next.ns += p->replicate.within_ns;
-	return next;
+	if (!active)
+		takes += p->replicate.within_ns;
+	next = posture_arrival(&p->backup.when.due, takes, s->good_at, now);
+	if (active || peer == NULL || next.ns == 0)
+		return next;
+	/* Nothing comes while no link is up. */
+	ready = links_ready(d, peer, now);
+	return ready.ns > next.ns ? ready : next;
 }
 
 enum posture_rpo
@@ -214,46 +249,6 @@ add_place(const struct daemon_service *s, struct wire_value *problems)
 		    a->site, a->epoch, s->policy->home);
 }
 
-/* The copies elsewhere, as far as this site knows. */
-static enum err_code
-add_copies(struct daemon *d, const struct daemon_service *s,
-    struct wire_value *v, struct wire_value *problems, struct err *e)
-{
-	OWNED(wire_free) struct wire_value *list = NULL;
-	enum err_code rc = wire_new_list(&list, e);
-
-	for (size_t i = 0; rc == ERR_NONE && i < s->policy->replicate.to.count;
-	     i++) {
-		const char *site = s->policy->replicate.to.items[i];
-		OWNED(wire_free) struct wire_value *one = NULL;
-		struct newest n;
-		int64_t lag;
-
-		rc = wire_new(&one, NULL, e);
-		if (rc == ERR_NONE)
-			rc = newest_at(d, s->policy->name, site, &n, e);
-		if (rc != ERR_NONE)
-			return rc;
-		wire_add_text(one, "site", site);
-		if (n.at.ns != 0)
-			wire_add_utc(one, "at", n.at);
-		lag = s->good_at.ns - n.at.ns;
-		if (n.at.ns != 0)
-			wire_add_seconds(one, "lag_seconds", lag);
-		if (s->good_at.ns != 0 && n.at.ns == 0)
-			problem(problems, "no point has reached '%s' yet",
-			    site);
-		else if (lag > 0 &&
-		    now_utc().ns - s->good_at.ns >
-			s->policy->replicate.within_ns)
-			problem(problems, "'%s' lacks the newest point", site);
-		wire_add(list, NULL, &one);
-	}
-	if (rc == ERR_NONE)
-		wire_add(v, "copies", &list);
-	return rc;
-}
-
 static void
 add_rpo(struct daemon *d, struct daemon_service *s, struct wire_value *v,
     struct wire_value *problems, bool *behind)
@@ -348,7 +343,7 @@ posture_to_wire(struct daemon *d, struct daemon_service *s,
 	if (rc == ERR_NONE)
 		rc = ledger_exercises(d->ledger, &f, take_exercise, v, e);
 	if (rc == ERR_NONE && daemon_is_active(d, s))
-		rc = add_copies(d, s, v, problems, e);
+		rc = copies_to_wire(d, s, v, problems, behind, e);
 	if (rc != ERR_NONE)
 		return rc;
 	wire_add(v, "problems", &problems);
@@ -419,6 +414,7 @@ posture_look(struct daemon *d)
 		struct utc breaks;
 		enum posture_rpo now = posture_now(d, s, &breaks), was;
 
+		copies_look(d, s);
 		if (s->state_since.ns != 0 && (enum posture_rpo)s->state == now)
 			continue;
 		was = s->state_since.ns == 0 ? POSTURE_UNKNOWN

@@ -1,5 +1,6 @@
 /* What the policy wants done again and again, as the schedule's tasks. */
 
+#include "copies.h"
 #include "daemon.h"
 
 #include <string.h>
@@ -279,6 +280,10 @@ tasks_make(struct daemon *d, struct schedule **out, struct daemon_task **tasks,
 			.good_at;
 	}
 	rc = set_judged(&l, e);
+	for (size_t i = 0; rc == ERR_NONE && i < l.count; i++)
+		if (l.core[i].kind == SCHEDULE_REPLICATE)
+			rc = copies_newest(d, l.tasks[i].service->name,
+			    l.tasks[i].site, &l.core[i].good, e);
 	if (rc == ERR_NONE)
 		rc = schedule_new(out, l.core, l.count, &limits, e);
 	if (rc == ERR_NONE) {

@@ -1,5 +1,6 @@
 /* Replications under way: over which link each goes, and how fast it may. */
 
+#include "copies.h"
 #include "links.h"
 
 #include <string.h>
@@ -396,6 +397,24 @@ transfers_event(struct job *j, const char *type, struct wire_value *ev)
 
 /* --- those that do not run ---------------------------------------------------- */
 
+/* For what, and what then. */
+static void
+say_why(struct job *j)
+{
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	struct copies_view c;
+	char text[COPIES_TEXT_BYTES];
+	size_t len;
+	struct err e;
+
+	links_why_none(j->d, j->site, j->reason);
+	if (s == NULL || copies_look_at(j->d, s, j->site, &c, &e) != ERR_NONE)
+		return;
+	len = strlen(j->reason);
+	snprintf(j->reason + len, sizeof(j->reason) - len, "; %s",
+	    copies_outlook_text(&c.outlook, c.pending_bytes, text));
+}
+
 static void
 note_waits(struct job *j, bool waits)
 {
@@ -405,7 +424,7 @@ note_waits(struct job *j, bool waits)
 
 	j->state = waits ? JOB_WAITING : JOB_QUEUED;
 	if (waits)
-		links_why_none(j->d, j->site, j->reason);
+		say_why(j);
 	else
 		j->reason[0] = '\0';
 	rc = job_draft(&d, j, LEDGER_JOB, &e);
@@ -448,5 +467,5 @@ transfers_look(struct job *j)
 	if (waits != (j->state == JOB_WAITING))
 		note_waits(j, waits);
 	else if (waits)
-		links_why_none(j->d, j->site, j->reason);
+		say_why(j);
 }
