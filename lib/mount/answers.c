@@ -11,6 +11,7 @@ void
 answers_fini(struct answers *a)
 {
 	contents_fini(&a->contents);
+	scout_fini(&a->scout);
 	folders_fini(&a->folders);
 	numbered_fini(&a->tree);
 	buf_fini(&a->room);
@@ -101,6 +102,19 @@ reply_xattr(fuse_req_t req, const void *bytes, size_t len_bytes, size_t room)
 		fuse_reply_buf(req, bytes, len_bytes);
 }
 
+/*
+ * What is not there.  After ENOSYS the kernel asks no more and says EOPNOTSUPP
+ * itself, on which programs stop asking it, too.
+ */
+static int
+lack(struct scout *s, const char *name)
+{
+	scout_go_on(s);
+	if (scout_has_none(s))
+		return ENOSYS;
+	return scout_lacks(s, name) ? EOPNOTSUPP : ENODATA;
+}
+
 static void
 on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t room)
 {
@@ -116,7 +130,7 @@ on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t room)
 	if (it != NULL)
 		x = entry_find_xattr(&it->entry, name);
 	if (x == NULL)
-		fuse_reply_err(req, ENODATA);
+		fuse_reply_err(req, lack(&a->scout, name));
 	else
 		reply_xattr(req, x->value, x->value_bytes, room);
 }
@@ -148,8 +162,9 @@ static void
 on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	fi->cache_readdir = 1;
-	fi->keep_cache = 1;
+	/* Names alone are not kept by the kernel: with them alone at hand it
+	 * would look each up, where a listing brings attributes as well. */
+	fi->cache_readdir = 0;
 	fuse_reply_open(req, fi);
 }
 

@@ -8,12 +8,14 @@
 
 #include "contents.h"
 #include "folders.h"
+#include "scout.h"
 
 /* The session's user data. */
 struct answers {
 	struct numbered tree;
 	struct folders folders;
 	struct contents contents;
+	struct scout scout;
 	struct buf room; /* for one answer */
 };
 

@@ -78,6 +78,7 @@ set_up(struct answers *a, struct store *st, const struct mount_options *opt,
 	enum err_code rc = numbered_open(&a->tree, st, opt, e);
 
 	a->folders.tree = &a->tree;
+	a->scout.tree = &a->tree;
 	return rc == ERR_NONE ? contents_init(&a->contents, &a->tree, e) : rc;
 }
 
