@@ -215,6 +215,7 @@ add_request(struct cli *cli, const struct asked *a, struct wire_value *v)
 		wire_add_utc(v, "since", a->since);
 	if (a->until.ns != 0)
 		wire_add_utc(v, "until", a->until);
+	wire_add_text(v, "site", cli_value(cli, "site"));
 	wire_add_text(v, "chain", cli_value(cli, "chain"));
 	wire_add_text(v, "record", cli_value(cli, "type"));
 	wire_add_text(v, "run", cli_value(cli, "run"));
@@ -283,6 +284,7 @@ static const struct cli_option options[] =
     {{"follow", 'f', NULL, "go on showing what is recorded"},
 	{"since", 0, "TIME", "from then on (2026-11-22, 7d); UTC"},
 	{"until", 0, "TIME", "before then"},
+	{"site", 0, "SITE", "of the other site, as far as it is held here"},
 	{"chain", 0, "NAME", "of one council, or \"shared\""},
 	{"type", 0, "TYPE", "job, point, exercise, step, ..."},
 	{"run", 0, "ID", "of one job or exercise"},

@@ -67,18 +67,19 @@ on_site(struct live *l, const char *type, struct wire_value *v)
 {
 	if (strcmp(type, "site") != 0)
 		return;
-	live_row(l, "%s%s\t%s\t%s\t%s\t%s\t%s", live_text(v, "site"),
+	live_row(l, "%s%s\t%s\t%s\t%s\t%s\t%s\t%s", live_text(v, "site"),
 	    wire_take_bool(v, "here", false) ? " (here)" : "",
 	    live_text(v, "title"), live_text(v, "role"),
 	    live_text(v, "failure_domain"), live_text(v, "host"),
-	    live_text(v, "repository"));
+	    live_text(v, "repository"), live_time(v, "heard"));
 }
 
 static int
 run_sites(struct cli *cli)
 {
 	return list(cli, "sites",
-	    "SITE\tTITLE\tROLE\tFAILURE DOMAIN\tHOST\tREPOSITORY", on_site);
+	    "SITE\tTITLE\tROLE\tFAILURE DOMAIN\tHOST\tREPOSITORY\tLAST WORD",
+	    on_site);
 }
 
 const struct cli_command command_sites = {"sites", "",

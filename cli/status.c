@@ -96,6 +96,36 @@ show_alarm(struct live *l, struct wire_value *v)
 		printf("  %s COULD NOT BE DELIVERED\n", live_text(v, "alarm"));
 }
 
+/* The other site, in its own words and with their age. */
+static void
+show_peer(struct wire_value *v)
+{
+	const char *state = wire_take_text(v, "state", "");
+	const char *reason =
+	    wire_has(v, "reason") ? live_text(v, "reason") : "";
+
+	if (strcmp(state, "never") == 0) {
+		printf("site %s was never heard%s%s\n", live_text(v, "site"),
+		    *reason != '\0' ? ": " : "", reason);
+		return;
+	}
+	printf("site %s %s %s ago: %llu behind, %llu alarms, %llu links down, "
+	       "%llu jobs; its ledger is held to head %llu%s%s%s%s\n",
+	    live_text(v, "site"),
+	    strcmp(state, "silent") == 0 ? "IS SILENT, its last word was"
+					 : "said",
+	    live_span(v, "age_seconds"),
+	    (unsigned long long)wire_take_uint(v, "behind", 0),
+	    (unsigned long long)wire_take_uint(v, "alarms", 0),
+	    (unsigned long long)wire_take_uint(v, "links_down", 0),
+	    (unsigned long long)wire_take_uint(v, "jobs", 0),
+	    (unsigned long long)wire_take_uint(v, "head", 0),
+	    wire_take_bool(v, "same_policy", true) ? ""
+						   : "; ITS POLICY IS ANOTHER",
+	    wire_has(v, "divergence") ? "; ITS LEDGER IS ANOTHER" : "",
+	    *reason != '\0' ? "; " : "", reason);
+}
+
 static void
 reply(struct live *l, const char *type, struct wire_value *v)
 {
@@ -103,6 +133,10 @@ reply(struct live *l, const char *type, struct wire_value *v)
 
 	if (strcmp(type, "service") == 0) {
 		show_service(l, v);
+		return;
+	}
+	if (strcmp(type, "peer") == 0) {
+		show_peer(v);
 		return;
 	}
 	if (strcmp(type, "alarm") == 0) {

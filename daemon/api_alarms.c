@@ -80,7 +80,8 @@ run_alarms(struct client *c, struct wire_value *request, struct err *e)
 			 : api_alarms_tell(c, service, &count, e);
 	return rc != ERR_NONE ? rc : finish(c, count, e);
 }
-const struct api_command api_alarms = {"alarms", CLIENT_READERS, run_alarms};
+const struct api_command api_alarms = {"alarms", CLIENT_READERS_PEER,
+    run_alarms};
 
 static enum err_code
 run_alarms_ack(struct client *c, struct wire_value *request, struct err *e)

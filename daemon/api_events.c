@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "client.h"
+#include "peer.h"
 
 #define BATCH      256
 #define NEWEST_MAX 10000
 
 struct following {
+	struct ledger *ledger;
 	struct ledger_filter filter;
 	char *chain, *type, *run, *service;
 	bool follows;
@@ -71,8 +73,7 @@ tell_newest(struct following *f, struct err *e)
 
 	filter.limit = f->newest;
 	filter.newest = true;
-	return ledger_iterate(client_daemon(f->c)->ledger, &filter, tell_record,
-	    f, e);
+	return ledger_iterate(f->ledger, &filter, tell_record, f, e);
 }
 
 /* As much as the client can take now; the rest when it has. */
@@ -88,8 +89,8 @@ pump(struct client *c, void *ctx, struct job *j)
 		if (client_queued_bytes(c) > CLIENT_FULL_BYTES)
 			return; /* on_drained calls again */
 		f->in_batch = 0;
-		if (ledger_iterate(client_daemon(c)->ledger, &f->filter,
-			tell_record, f, &e) != ERR_NONE) {
+		if (ledger_iterate(f->ledger, &f->filter, tell_record, f, &e) !=
+		    ERR_NONE) {
 			client_fail(c, &e, 0);
 			return;
 		}
@@ -108,6 +109,7 @@ copy(char **to, const char *text, struct err *e)
 static enum err_code
 take_filter(struct following *f, struct wire_value *request, struct err *e)
 {
+	const char *site = wire_take_text(request, "site", NULL);
 	struct utc none = {0};
 	enum err_code rc;
 
@@ -128,6 +130,8 @@ take_filter(struct following *f, struct wire_value *request, struct err *e)
 		    e);
 	if (rc == ERR_NONE)
 		rc = client_asked(request, e);
+	if (rc == ERR_NONE)
+		rc = peer_ledger(client_daemon(f->c), site, &f->ledger, e);
 	f->filter.chain = f->chain;
 	f->filter.type = f->type;
 	f->filter.run = f->run;
@@ -161,7 +165,8 @@ run_events(struct client *c, struct wire_value *request, struct err *e)
 		end(c, f);
 	return ERR_NONE;
 }
-const struct api_command api_events = {"events", CLIENT_AUDITORS, run_events};
+const struct api_command api_events = {"events", CLIENT_AUDITORS_PEER,
+    run_events};
 
 /* --- the ledger itself ------------------------------------------------------- */
 

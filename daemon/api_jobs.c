@@ -251,7 +251,7 @@ run_jobs(struct client *c, struct wire_value *request, struct err *e)
 	client_last(c, &v);
 	return ERR_NONE;
 }
-const struct api_command api_jobs = {"jobs", CLIENT_READERS, run_jobs};
+const struct api_command api_jobs = {"jobs", CLIENT_READERS_PEER, run_jobs};
 
 /* --- job ------------------------------------------------------------------ */
 

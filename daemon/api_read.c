@@ -7,6 +7,7 @@
 #include <bascule/base/exitcode.h>
 
 #include "client.h"
+#include "peer.h"
 
 static enum err_code
 finish(struct client *c, uint64_t count, struct err *e)
@@ -49,7 +50,7 @@ run_ping(struct client *c, struct wire_value *request, struct err *e)
 	client_last(c, &v);
 	return ERR_NONE;
 }
-const struct api_command api_ping = {"ping", CLIENT_READERS, run_ping};
+const struct api_command api_ping = {"ping", CLIENT_READERS_PEER, run_ping};
 
 /* --- status --------------------------------------------------------------- */
 
@@ -92,6 +93,8 @@ run_status(struct client *c, struct wire_value *request, struct err *e)
 		return no_service(name, e);
 	if (rc == ERR_NONE) /* what is wrong comes first */
 		rc = api_alarms_tell(c, name, &alarms, e);
+	if (rc == ERR_NONE && name == NULL)
+		rc = peers_tell(c, e);
 	for (size_t i = 0; rc == ERR_NONE && i < d->policy->service_count;
 	     i++) {
 		OWNED(wire_free) struct wire_value *v = NULL;
@@ -109,7 +112,8 @@ run_status(struct client *c, struct wire_value *request, struct err *e)
 	}
 	return rc != ERR_NONE ? rc : end_status(c, count, behind, alarms, e);
 }
-const struct api_command api_status = {"status", CLIENT_READERS, run_status};
+const struct api_command api_status = {"status", CLIENT_READERS_PEER,
+    run_status};
 
 /* --- services, sites, links ------------------------------------------------ */
 
@@ -156,7 +160,7 @@ run_services(struct client *c, struct wire_value *request, struct err *e)
 	}
 	return rc != ERR_NONE ? rc : finish(c, d->policy->service_count, e);
 }
-const struct api_command api_services = {"services", CLIENT_READERS,
+const struct api_command api_services = {"services", CLIENT_READERS_PEER,
     run_services};
 
 static enum err_code
@@ -181,11 +185,12 @@ run_sites(struct client *c, struct wire_value *request, struct err *e)
 		wire_add_text(v, "repository", s->repository);
 		if (s->host_count > 0)
 			wire_add_text(v, "host", s->hosts[0].name);
+		peers_tell_site(d, s->name, v);
 		client_reply(c, &v);
 	}
 	return rc != ERR_NONE ? rc : finish(c, d->policy->site_count, e);
 }
-const struct api_command api_sites = {"sites", CLIENT_READERS, run_sites};
+const struct api_command api_sites = {"sites", CLIENT_READERS_PEER, run_sites};
 
 static enum err_code
 run_links(struct client *c, struct wire_value *request, struct err *e)
@@ -197,7 +202,7 @@ run_links(struct client *c, struct wire_value *request, struct err *e)
 	links_tell(client_daemon(c), c);
 	return finish(c, links_down_count(client_daemon(c)), e);
 }
-const struct api_command api_links = {"links", CLIENT_READERS, run_links};
+const struct api_command api_links = {"links", CLIENT_READERS_PEER, run_links};
 
 /* --- points --------------------------------------------------------------- */
 
@@ -278,7 +283,8 @@ run_points(struct client *c, struct wire_value *request, struct err *e)
 	rc = ledger_points(client_daemon(c)->ledger, &f, tell_point, &ps, e);
 	return rc != ERR_NONE ? rc : finish(c, ps.count, e);
 }
-const struct api_command api_points = {"points", CLIENT_READERS, run_points};
+const struct api_command api_points = {"points", CLIENT_READERS_PEER,
+    run_points};
 
 /* --- schedule ------------------------------------------------------------- */
 
@@ -436,8 +442,8 @@ run_policy_digest(struct client *c, struct wire_value *request, struct err *e)
 	client_last(c, &v);
 	return ERR_NONE;
 }
-const struct api_command api_policy_digest = {"policy digest", CLIENT_READERS,
-    run_policy_digest};
+const struct api_command api_policy_digest = {"policy digest",
+    CLIENT_READERS_PEER, run_policy_digest};
 
 static enum err_code
 run_reload(struct client *c, struct wire_value *request, struct err *e)

@@ -29,11 +29,12 @@ struct client {
 #define CLIENT_READERS                                          \
 	(ROLE_BIT(ROLE_VIEWER) | ROLE_BIT(ROLE_AUDITOR) |       \
 	    ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_APPROVER) | \
-	    ROLE_BIT(ROLE_DR_LEAD) | ROLE_BIT(ROLE_ADMIN) |     \
-	    ROLE_BIT(ROLE_PEER))
-#define CLIENT_AUDITORS                                  \
-	(ROLE_BIT(ROLE_AUDITOR) | ROLE_BIT(ROLE_ADMIN) | \
-	    ROLE_BIT(ROLE_DR_LEAD) | ROLE_BIT(ROLE_PEER))
+	    ROLE_BIT(ROLE_DR_LEAD) | ROLE_BIT(ROLE_ADMIN))
+#define CLIENT_AUDITORS \
+	(ROLE_BIT(ROLE_AUDITOR) | ROLE_BIT(ROLE_ADMIN) | ROLE_BIT(ROLE_DR_LEAD))
+/* What the other site may ask for, too: posture, records, heads. */
+#define CLIENT_READERS_PEER  (CLIENT_READERS | ROLE_BIT(ROLE_PEER))
+#define CLIENT_AUDITORS_PEER (CLIENT_AUDITORS | ROLE_BIT(ROLE_PEER))
 #define CLIENT_OPERATORS                                  \
 	(ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_ADMIN) | \
 	    ROLE_BIT(ROLE_DR_LEAD))

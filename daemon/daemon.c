@@ -12,6 +12,7 @@
 #include <bascule/base/exitcode.h>
 #include <bascule/base/fdio.h>
 
+#include "peer.h"
 #include "posture.h"
 
 #define STOP_NS   (25 * NS_PER_S) /* for workers to end by themselves */
@@ -164,6 +165,7 @@ look_around(struct daemon *d)
 	daemon_sign_head(d, now);
 	register_look(d);
 	posture_look(d);
+	peers_look(d);
 	alarm_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)
 		if (now.ns >= d->services[i].replicate_not_before.ns)
@@ -319,6 +321,8 @@ begin(struct daemon *d, struct err *e)
 		rc = links_start(d, e);
 	if (rc == ERR_NONE)
 		rc = watcher_start(d, e);
+	if (rc == ERR_NONE)
+		rc = peers_start(d, e);
 	job_sweep_logs(d);
 	return rc == ERR_NONE ? api_start(d, e) : rc;
 }
@@ -409,6 +413,7 @@ end(struct daemon *d)
 		job_free(&j);
 	}
 	watcher_stop(d);
+	peers_stop(d);
 	links_stop(d);
 	alarm_stop(d);
 	loop_timer_free(&d->tick);

@@ -44,6 +44,7 @@ struct client;
 struct daemon;
 struct daemon_task;
 struct job;
+struct peer;
 struct supervise;
 
 #define JOB_ID_BYTES     48
@@ -322,6 +323,7 @@ struct daemon {
 	struct loop_signal *signals[3];
 	struct loop_timer *patience; /* while stopping */
 	struct alarms *alarms;
+	struct peer *peers;
 	int lock_fd;
 	struct mono looked; /* at the posture */
 	struct mono aged;   /* the repository */

@@ -114,40 +114,22 @@ links_down_count(const struct daemon *d)
 /* --- changes -------------------------------------------------------------- */
 
 static void
-tell(const struct watched *w, enum policy_alert_on on, const char *subject,
-    bool is_good, const char *text)
-{
-	struct alarm_what what = {.on = on,
-	    .level = on == POLICY_ON_PEER ? ALARM_CRITICAL : ALARM_WARNING,
-	    .subject = subject,
-	    .text = text};
-
-	if (is_good)
-		alarm_clear(w->links->d, on, NULL, subject, text);
-	else
-		alarm_raise(w->links->d, &what);
-}
-
-/* A link is one thing; that nothing of the other site answers is another. */
-static void
 alarm(const struct watched *w)
 {
 	enum linkstate_is is = w->links->chooser.links[w->index].state.is;
-	bool up = is == LINKSTATE_UP;
-	size_t down, ways = ways_to(w->links->d, w->other, &down);
 	char text[512];
 
 	snprintf(text, sizeof(text), "link '%s' to '%s' is %s%s%s", w->name,
 	    w->other->name, linkstate_name(is),
 	    w->probed[0] != '\0' ? ": " : "", w->probed);
-	tell(w, POLICY_ON_LINK, w->name, up, text);
-	if (ways > up) /* before this change there was a way, too */
-		return;
-	snprintf(text, sizeof(text),
-	    up ? "site '%s' answers again"
-	       : "site '%s' is silent on every link",
-	    w->other->name);
-	tell(w, POLICY_ON_PEER, w->other->name, up, text);
+	if (is == LINKSTATE_UP)
+		alarm_clear(w->links->d, POLICY_ON_LINK, NULL, w->name, text);
+	else
+		alarm_raise(w->links->d,
+		    &(struct alarm_what){.on = POLICY_ON_LINK,
+			.level = ALARM_WARNING,
+			.subject = w->name,
+			.text = text});
 }
 
 void

@@ -1,6 +1,6 @@
 /* Taking a policy into force: all of it or nothing. */
 
-#include "daemon.h"
+#include "peer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -234,6 +234,7 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 
 	(void)old; /* what is stopped here still names it */
 	watcher_stop(d);
+	peers_stop(d);
 	take(d, f);
 	rc = new_schedule(d, e);
 	if (rc == ERR_NONE)
@@ -241,6 +242,8 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 	alarm_reload(d);
 	if (rc == ERR_NONE)
 		rc = watcher_start(d, e);
+	if (rc == ERR_NONE)
+		rc = peers_start(d, e);
 	if (rc != ERR_NONE) {
 		note_log(NOTE_ERROR, "cannot go on: %s", e->text);
 		raise(SIGTERM);

@@ -278,6 +278,7 @@ struct ledger_filter {    /* zeroed memory: everything, oldest first */
 	const char *run;
 	const char *service;
 	uint64_t after_row; /* for following: the last row seen */
+	uint64_t up_to_row; /* 0: no limit */
 	uint64_t limit;     /* 0: all */
 	bool newest;        /* with a limit: the newest so many, oldest first */
 	bool damaged_too;   /* records that cannot be taken apart come with row
@@ -316,6 +317,45 @@ typedef enum err_code ledger_head_fn(void *ctx, const struct ledger_head *h,
 /* From number on, in order. */
 enum err_code ledger_heads(struct ledger *l, uint64_t from, ledger_head_fn *fn,
     void *ctx, struct err *e) MUST_CHECK;
+
+/* The newest head; number 0 when there is none. */
+enum err_code ledger_sign_last(struct ledger *l, struct head *h,
+    struct err *e) MUST_CHECK;
+
+/* --- copies -------------------------------------------------------------------
+ * Another site's ledger, as far as it has proved it: a database of the same
+ * form, written by ledger_copy_extend alone.  It goes on by steps: a head and
+ * the records between it and the head before.  So a copy never holds a record
+ * that its site has not signed for, and every other function here reads it.
+ */
+
+struct ledger_copy_step {
+	struct ledger_head head;
+	const struct buf *records; /* in the order of their rows */
+	size_t records_count;
+};
+
+struct ledger_pin {
+	const char *site;
+	const char *const *keys; /* fingerprints; 0: the first one seen stays */
+	size_t keys_count;
+};
+
+/*
+ * All of the step or nothing.  ERR_INPUT: these are no records and head;
+ * ERR_KEY: not signed by whom it should be; ERR_REFUSED: it does not extend
+ * what is held (the text says where).
+ */
+enum err_code ledger_copy_extend(struct ledger *copy,
+    const struct ledger_copy_step *step, const struct ledger_pin *pin,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Of the step that ends with head number: its records have rows past *after,
+ * up to *last.  ERR_NOTFOUND: there is no such head.
+ */
+enum err_code ledger_copy_rows(struct ledger *l, uint64_t number,
+    uint64_t *after, uint64_t *last, struct err *e) MUST_CHECK;
 
 /* --- proof ------------------------------------------------------------------
  * The judge of a ledger's bytes, wherever they come from: all heads in order,

@@ -69,7 +69,8 @@ struct policy_site {
 	enum policy_site_role role;
 	struct policy_host *hosts; /* the first one runs Bascule */
 	size_t host_count;
-	const char *repository; /* absolute */
+	const char *repository;          /* absolute */
+	struct policy_texts ledger_keys; /* "SHA256:..."; none: not pinned */
 };
 
 struct policy_pair {
@@ -418,6 +419,19 @@ struct policy_delta_cache {
 	int64_t keep_ns;
 };
 
+struct policy_bridge {
+	struct policy_at at;
+	const char *identity; /* "": the policy's */
+	int64_t every_ns, silent_after_ns;
+	uint64_t keep_bytes;
+};
+
+struct policy_watch {
+	struct policy_at at;
+	int64_t clock_step_ns, clock_offset_ns, space_for_ns;
+	uint32_t space_free_millipercent;
+};
+
 struct policy {
 	struct policy_at at;
 	/* this site's own file */
@@ -433,6 +447,8 @@ struct policy {
 	size_t alert_count;
 	struct policy_limits limits;
 	struct policy_delta_cache delta_cache;
+	struct policy_bridge bridge;
+	struct policy_watch watch;
 	/* shared with the peer: what policy_canonical covers */
 	struct policy_site *sites;
 	size_t site_count;

@@ -106,5 +106,6 @@ extern const struct worker_kind worker_prune;
 extern const struct worker_kind worker_survey;
 extern const struct worker_kind worker_exercise;
 extern const struct worker_kind worker_restore;
+extern const struct worker_kind worker_bridge;
 
 #endif

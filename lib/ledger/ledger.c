@@ -161,8 +161,8 @@ read_tip(struct ledger *l, const char *chain, struct draft_frame *f,
 	return ERR_NONE;
 }
 
-static enum err_code
-insert(struct ledger *l, struct record *r, struct err *e)
+enum err_code
+ledger_insert(struct ledger *l, struct record *r, struct err *e)
 {
 	OWNED(db_end) sqlite3_stmt *st = NULL;
 	struct record_text run = {0}, service = {0}, intent = {0};
@@ -228,7 +228,7 @@ append_in(struct ledger *l, const struct draft *d, struct draft_frame *f,
 	if (rc == ERR_NONE)
 		rc = record_decode(&r, bytes.bytes, bytes.len_bytes, e);
 	if (rc == ERR_NONE)
-		rc = insert(l, &r, e);
+		rc = ledger_insert(l, &r, e);
 	if (rc == ERR_NONE)
 		rc = view_apply(&l->db, &r, e);
 	if (rc == ERR_NONE)

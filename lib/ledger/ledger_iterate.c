@@ -11,7 +11,8 @@ build(const struct ledger_filter *f, struct buf *sql, struct err *e)
 
 	if (rc == ERR_NONE)
 		rc = buf_printf(sql, e,
-		    "SELECT row, bytes FROM records WHERE row > ?1%s%s%s%s%s%s"
+		    "SELECT row, bytes FROM records WHERE row > "
+		    "?1%s%s%s%s%s%s%s"
 		    " ORDER BY row%s%s%s",
 		    f->since.ns != 0 ? " AND at_ns >= ?2" : "",
 		    f->until.ns != 0 ? " AND at_ns < ?3" : "",
@@ -19,6 +20,7 @@ build(const struct ledger_filter *f, struct buf *sql, struct err *e)
 		    f->type != NULL ? " AND type = ?5" : "",
 		    f->run != NULL ? " AND run = ?6" : "",
 		    f->service != NULL ? " AND service = ?7" : "",
+		    f->up_to_row != 0 ? " AND row <= ?9" : "",
 		    backwards ? " DESC" : "", f->limit > 0 ? " LIMIT ?8" : "",
 		    backwards ? ") ORDER BY row" : "");
 	return rc;
@@ -37,6 +39,7 @@ bind(sqlite3_stmt *st, const struct ledger_filter *f)
 	db_bind_text(st, 6, f->run);
 	db_bind_text(st, 7, f->service);
 	sqlite3_bind_int64(st, 8, (int64_t)f->limit);
+	sqlite3_bind_int64(st, 9, (int64_t)f->up_to_row);
 }
 
 /* Only what is certain of a record that cannot be taken apart. */

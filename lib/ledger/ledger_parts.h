@@ -20,6 +20,13 @@ struct ledger {
 enum err_code ledger_record_at(struct ledger *l, sqlite3_stmt *st,
     struct record *r, struct err *e) MUST_CHECK;
 
+/* Inside the caller's transaction; r->row is set. */
+enum err_code ledger_insert(struct ledger *l, struct record *r,
+    struct err *e) MUST_CHECK;
+/* Where every chain ends now, into h's tips. */
+enum err_code ledger_sign_tips(struct ledger *l, struct head *h,
+    struct err *e) MUST_CHECK;
+
 /* Sign a head over everything, inside the caller's transaction. */
 enum err_code ledger_sign_all(struct ledger *l, struct err *e) MUST_CHECK;
 

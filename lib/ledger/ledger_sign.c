@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-static enum err_code
-read_tips(struct ledger *l, struct head *h, struct err *e)
+enum err_code
+ledger_sign_tips(struct ledger *l, struct head *h, struct err *e)
 {
 	OWNED(db_end) sqlite3_stmt *st = NULL;
 	enum err_code rc = db_prepare(&l->db, &st,
@@ -30,9 +30,8 @@ read_tips(struct ledger *l, struct head *h, struct err *e)
 	return rc;
 }
 
-/* The newest head; number 0 when there is none. */
-static enum err_code
-read_last(struct ledger *l, struct head *h, struct err *e)
+enum err_code
+ledger_sign_last(struct ledger *l, struct head *h, struct err *e)
 {
 	OWNED(db_end) sqlite3_stmt *st = NULL;
 	enum err_code rc = db_prepare(&l->db, &st,
@@ -95,7 +94,7 @@ ledger_sign_all(struct ledger *l, struct err *e)
 	OWNED(buf_fini) struct buf bytes = {0};
 	struct head last, h = {.at = now_utc()};
 	uint8_t signature[SIGN_BYTES];
-	enum err_code rc = read_last(l, &last, e);
+	enum err_code rc = ledger_sign_last(l, &last, e);
 
 	h.number = last.number + 1;
 	h.previous = last.hash;
@@ -104,7 +103,7 @@ ledger_sign_all(struct ledger *l, struct err *e)
 	if (rc == ERR_NONE)
 		rc = read_incarnation(l, &h, e);
 	if (rc == ERR_NONE)
-		rc = read_tips(l, &h, e);
+		rc = ledger_sign_tips(l, &h, e);
 	if (rc == ERR_NONE)
 		rc = head_encode(&h, &bytes, e);
 	if (rc == ERR_NONE)
@@ -136,6 +135,6 @@ ledger_sign_head(struct ledger *l, struct head *h, struct err *e)
 		rc = ledger_sign_all(l, e);
 	rc = db_commit(&l->db, rc, e);
 	if (rc == ERR_NONE && h != NULL)
-		rc = read_last(l, h, e);
+		rc = ledger_sign_last(l, h, e);
 	return rc;
 }

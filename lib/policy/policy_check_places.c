@@ -277,6 +277,7 @@ policy_check_places_own(struct policy_check_run *run)
 
 	check_secret(run, "key_file", p->key_file);
 	check_secret(run, "identity", p->identity);
+	check_secret(run, "bridge.identity", p->bridge.identity);
 	if (p->authority == POLICY_ETCD && p->endpoints.count == 0)
 		POLICY_CHECK_SAY(run, P_MISSING, &p->at, "authority",
 		    "\"etcd\" needs its members; write endpoints = [ "

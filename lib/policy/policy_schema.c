@@ -83,6 +83,14 @@ static const struct policy_setting site_settings[] = {
     {"hosts", LIST(policy_site, hosts, host_count, host_group),
 	.help = "every machine that datasets, plans and hooks name; the first "
 		"runs Bascule"},
+    {"ledger_keys", TYPE_TEXTS, .element = TYPE_HOST_KEY,
+	AT(policy_site, ledger_keys),
+	.help = "fingerprints of the keys that sign the site's ledger: the "
+		"signer that its 'bascule evidence export' names; its records "
+		"are taken when one of them signed. Not written: the first key "
+		"that is seen stays",
+	.example =
+	    "[ \"SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s\" ]"},
     {"repository", TYPE_PATH, AT(policy_site, repository),
 	.help = "the folder of the site's repository; every datacentre has one",
 	.example = "\"/srv/bascule/repository\""},
@@ -203,7 +211,7 @@ GROUP(escrow_group, "escrow", policy_escrow, escrow_settings,
     "Who keeps the shares of the escrowed key, and where.");
 
 static const char *const roles[] = {"viewer", "auditor", "operator", "approver",
-    "dr-lead", "admin", NULL};
+    "dr-lead", "admin", "peer", NULL};
 static const struct policy_setting role_settings[] = {
     {"role", TYPE_CHOICE, AT(policy_role_rule, role), .choices = roles, NEED,
 	.help = "what the groups and users may do", .example = "\"approver\""},
@@ -793,6 +801,49 @@ GROUP(delta_cache_group, "delta_cache", policy_delta_cache,
     "differences. It keeps content that was deleted. With a key that reads it "
     "is not needed, and not kept.");
 
+static const struct policy_setting bridge_settings[] = {
+    {"identity", TYPE_PATH, AT(policy_bridge, identity),
+	.help = "the key the daemon logs in with at the other site, where "
+		"'bascule bridge' is its forced command; the policy's identity "
+		"where not written",
+	.example = "\"id_bridge\""},
+    {"every", TYPE_DURATION, AT(policy_bridge, every_ns), .fallback = "1m",
+	.min = S, .max = DAY, .help = "how often the other site is asked",
+	.example = "\"1m\""},
+    {"silent_after", TYPE_DURATION, AT(policy_bridge, silent_after_ns),
+	.fallback = "10m", .min = S, .max = 30 * DAY,
+	.help = "a site that was not heard for so long raises an alarm",
+	.example = "\"10m\""},
+    {"keep", TYPE_SIZE, AT(policy_bridge, keep_bytes), .fallback = "4GiB",
+	.min = INT64_C(1) << 20, .max = INT64_C(1) << 50,
+	.help = "the other site's ledger is kept up to this size",
+	.example = "\"4GiB\""},
+};
+GROUP(bridge_group, "bridge", policy_bridge, bridge_settings,
+    "How this site's daemon asks the other's.");
+
+static const struct policy_setting watch_settings[] = {
+    {"clock_step", TYPE_DURATION, AT(policy_watch, clock_step_ns),
+	.fallback = "5s", .min = S / 10, .max = DAY,
+	.help = "a clock that jumps by more raises an alarm",
+	.example = "\"5s\""},
+    {"clock_offset", TYPE_DURATION, AT(policy_watch, clock_offset_ns),
+	.fallback = "30s", .min = S / 10, .max = DAY,
+	.help = "so does one that differs by more from the other site's",
+	.example = "\"30s\""},
+    {"space_free", TYPE_SHARE, AT(policy_watch, space_free_millipercent),
+	.fallback = "5%",
+	.help = "so does a repository's file system with less than this free",
+	.example = "\"5%\""},
+    {"space_for", TYPE_DURATION, AT(policy_watch, space_for_ns),
+	.fallback = "7d", .min = 0, .max = 400 * DAY,
+	.help = "... or one that is full in less than this, going on as it "
+		"did; 0s: not looked at",
+	.example = "\"7d\""},
+};
+GROUP(watch_group, "watch", policy_watch, watch_settings,
+    "What raises an alarm here besides services, jobs and links.");
+
 static const char *const authorities[] = {"manual", "etcd", NULL};
 static const struct policy_setting root_settings[] = {
     {"site", TYPE_NAME, AT(policy, site), NEED,
@@ -834,6 +885,10 @@ static const struct policy_setting root_settings[] = {
 	.help = "what this site's jobs may use"},
     {"delta_cache", SUB(policy, delta_cache, delta_cache_group),
 	.help = "earlier content kept here, for a key that cannot read"},
+    {"bridge", SUB(policy, bridge, bridge_group),
+	.help = "how the other site's daemon is asked"},
+    {"watch", SUB(policy, watch, watch_group),
+	.help = "what else raises an alarm"},
     {"sites", LIST(policy, sites, site_count, site_group), SHARED,
 	.help = "the datacentres and the witness"},
     {"links", LIST(policy, links, link_count, link_group), SHARED,

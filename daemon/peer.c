@@ -1,0 +1,279 @@
+#include "peer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bascule/base/atomfile.h>
+#include <bascule/base/fdio.h>
+
+#define FIRST_NS       (NS_PER_S)
+#define SAID_BYTES_MAX ((size_t)256 << 10)
+
+/* --- silence ------------------------------------------------------------------ */
+
+enum peer_state
+peerwatch_judge(struct utc heard, struct utc watching, int64_t silent_after_ns,
+    struct utc now, bool *is_silent)
+{
+	struct utc last = heard.ns > watching.ns ? heard : watching;
+
+	*is_silent = now.ns - last.ns > silent_after_ns;
+	if (heard.ns == 0)
+		return PEER_NEVER;
+	return now.ns - heard.ns > silent_after_ns ? PEER_SILENT : PEER_HEARD;
+}
+
+static bool
+can_talk(const struct daemon *d)
+{
+	return *d->policy->bridge.identity != '\0' ||
+	    *d->policy->identity != '\0';
+}
+
+/* Since when, and over which links it was tried. */
+static void
+say_silent(const struct peer *p, char *out, size_t out_bytes)
+{
+	char at[NOW_TEXT_BYTES];
+	size_t used;
+	int n = p->heard.ns == 0
+	    ? snprintf(out, out_bytes, "site '%s' was never heard",
+		  p->site->name)
+	    : snprintf(out, out_bytes, "site '%s' is silent since %s",
+		  p->site->name,
+		  now_text((struct utc){p->heard.ns / NS_PER_S * NS_PER_S},
+		      at));
+
+	used = n < 0 ? 0 : (size_t)n;
+	for (size_t i = 0; i < p->tried_count && used < out_bytes; i++) {
+		n = snprintf(out + used, out_bytes - used, "%s link '%s': %s",
+		    i == 0 ? "; tried" : ",", p->tried[i].link,
+		    p->tried[i].error[0] != '\0' ? p->tried[i].error
+						 : p->failed);
+		used += n < 0 ? 0 : (size_t)n;
+	}
+	if (p->tried_count == 0 && used < out_bytes)
+		snprintf(out + used, out_bytes - used,
+		    links_is_silent(p->d, p->site->name)
+			? "; no link to it is up"
+			: "; %.200s",
+		    p->failed);
+}
+
+static void
+look(struct peer *p)
+{
+	struct daemon *d = p->d;
+	char text[600];
+	bool is_silent;
+	enum peer_state state = peerwatch_judge(p->heard, p->watching,
+	    d->policy->bridge.silent_after_ns, now_utc(), &is_silent);
+
+	if (!can_talk(d)) /* then its links are all there is to go by */
+		is_silent = false;
+	if (is_silent || links_is_silent(d, p->site->name)) {
+		say_silent(p, text, sizeof(text));
+		alarm_raise(d,
+		    &(struct alarm_what){.on = POLICY_ON_PEER,
+			.level = ALARM_CRITICAL,
+			.subject = p->site->name,
+			.text = text});
+	} else if (state == PEER_HEARD || !can_talk(d)) {
+		snprintf(text, sizeof(text), "site '%s' answers",
+		    p->site->name);
+		alarm_clear(d, POLICY_ON_PEER, NULL, p->site->name, text);
+	}
+}
+
+void
+peers_look(struct daemon *d)
+{
+	for (struct peer *p = d->peers; p != NULL; p = p->next)
+		look(p);
+}
+
+/* --- what was heard last (PE3) -------------------------------------------------- */
+
+static enum err_code
+save(struct peer *p, struct err *e)
+{
+	OWNED(fdio_close) int dir = -1;
+	OWNED(atomfile_discard) struct atomfile *af = NULL;
+	char path[PEER_PATH_BYTES], name[300];
+	enum err_code rc;
+
+	snprintf(path, sizeof(path), "%.4000s/peers", p->d->policy->state);
+	snprintf(name, sizeof(name), "%s.json", p->site->name);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, "cannot open '%s'", path);
+	rc = atomfile_begin(&af, dir, name, e);
+	if (rc == ERR_NONE)
+		rc = atomfile_write(af, p->said.bytes, p->said.len_bytes, e);
+	return rc == ERR_NONE ? atomfile_commit(&af, e) : rc;
+}
+
+/* Nothing there, or nothing sensible: then it was never heard. */
+static void
+load(struct peer *p)
+{
+	OWNED(fdio_close) int fd = -1;
+	OWNED(wire_free) struct wire_value *v = NULL;
+	OWNED(free_mem) char *bytes = malloc(SAID_BYTES_MAX);
+	char path[PEER_PATH_BYTES];
+	ssize_t n = -1;
+	struct err e;
+
+	fd = open(peerstep_path(p->d, p->site->name, "json", path),
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && bytes != NULL)
+		n = read(fd, bytes, SAID_BYTES_MAX);
+	if (n <= 0 || wire_parse(&v, bytes, (size_t)n, &e) != ERR_NONE ||
+	    buf_add(&p->said, bytes, (size_t)n, &e) != ERR_NONE)
+		return;
+	p->heard = wire_take_utc(v, "heard", (struct utc){0});
+}
+
+/* --- talking --------------------------------------------------------------------- */
+
+static void
+keep_said(struct peer *p)
+{
+	struct err e;
+
+	wire_add_text(p->fresh, "site", p->site->name);
+	wire_add(p->fresh, "services", &p->services);
+	p->said.len_bytes = 0;
+	if (wire_line(p->fresh, &p->said, &e) != ERR_NONE ||
+	    save(p, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "what site '%s' says is not kept: %s",
+		    p->site->name, e.text);
+}
+
+static void
+judge_ledger(struct peer *p)
+{
+	if (p->parted)
+		alarm_raise(p->d,
+		    &(struct alarm_what){.on = POLICY_ON_DIVERGENCE,
+			.level = ALARM_CRITICAL,
+			.subject = p->site->name,
+			.text = p->divergence});
+	else if (p->failed[0] == '\0') {
+		p->divergence[0] = '\0';
+		alarm_clear(p->d, POLICY_ON_DIVERGENCE, NULL, p->site->name,
+		    "the ledger there extends the one held here");
+	}
+}
+
+void
+peer_talked(struct peer *p)
+{
+	if (p->heard_now)
+		keep_said(p);
+	if (p->heard_now)
+		judge_ledger(p);
+	wire_free(&p->fresh);
+	wire_free(&p->services);
+	look(p);
+	api_ledger_grew(p->d); /* who follows the copy */
+	loop_timer_set(p->timer, p->d->policy->bridge.every_ns);
+}
+
+/* Time for a talk; or it took too long. */
+static void
+on_timer(void *ctx)
+{
+	struct peer *p = ctx;
+	struct err e;
+
+	if (p->child != NULL) {
+		peertalk_end(p, "no end in time");
+		peer_talked(p);
+		return;
+	}
+	if (p->d->stopping || !can_talk(p->d))
+		return;
+	if (p->copy != NULL && peertalk_start(p, &e) == ERR_NONE)
+		return;
+	if (p->copy != NULL) {
+		note_log(NOTE_ERROR, "site '%s' cannot be asked: %s",
+		    p->site->name, e.text);
+		snprintf(p->failed, sizeof(p->failed), "%.250s", e.text);
+		peertalk_end(p, "");
+	}
+	loop_timer_set(p->timer, p->d->policy->bridge.every_ns);
+}
+
+/* --- starting, stopping --------------------------------------------------------------- */
+
+static void
+peer_free(struct peer **pp)
+{
+	struct peer *p = TAKE(*pp);
+
+	if (p == NULL)
+		return;
+	peertalk_end(p, "");
+	loop_timer_free(&p->timer);
+	wire_free(&p->fresh);
+	wire_free(&p->services);
+	peerstep_close(p);
+	buf_fini(&p->said);
+	free(p);
+}
+
+static enum err_code
+add_peer(struct daemon *d, const struct policy_site *site, struct err *e)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+	struct err why;
+	enum err_code rc;
+
+	if (p == NULL)
+		return err_nomem(e);
+	p->next = d->peers;
+	d->peers = p;
+	p->d = d;
+	p->site = site;
+	p->watching.ns = now_utc().ns - (now_mono().ns - d->started.ns);
+	load(p);
+	if (peerstep_open(p, &why) != ERR_NONE) {
+		note_log(NOTE_ERROR, "the ledger of site '%s' is not kept: %s",
+		    site->name, why.text);
+		snprintf(p->failed, sizeof(p->failed), "%.250s", why.text);
+		peerstep_close(p);
+	}
+	rc = loop_timer_new(&p->timer, d->loop, on_timer, p, e);
+	if (rc == ERR_NONE)
+		loop_timer_set(p->timer, FIRST_NS);
+	return rc;
+}
+
+enum err_code
+peers_start(struct daemon *d, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < d->policy->site_count; i++) {
+		const struct policy_site *s = &d->policy->sites[i];
+
+		if (s != d->site && s->role == POLICY_DATACENTRE &&
+		    s->host_count > 0)
+			rc = add_peer(d, s, e);
+	}
+	return rc;
+}
+
+void
+peers_stop(struct daemon *d)
+{
+	while (d->peers != NULL) {
+		struct peer *p = d->peers;
+
+		d->peers = p->next;
+		peer_free(&p);
+	}
+}

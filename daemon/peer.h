@@ -1,0 +1,101 @@
+#ifndef DAEMON_PEER_H
+#define DAEMON_PEER_H
+
+/*
+ * The other sites' daemons: asked over the bridge every so often
+ * (docs/protocol/bridge.md), their posture kept with its age, their ledgers
+ * followed in copies beside ours, their silence alarmed on.
+ *
+ * PE1. Nothing of a step of their ledger is kept before all of it is proved
+ *      (ledger_copy_extend); two histories are never merged.
+ * PE2. What a peer can make us hold is bounded: a line, a step, a talk, and the
+ *      copy of its ledger.
+ * PE3. What was heard last outlives the daemon: peers/SITE.json, peers/SITE.db.
+ *
+ *	waiting -every-> talking (a worker) -its end, or too long-> waiting
+ */
+
+#include "daemon.h"
+
+#define PEER_STEP_BYTES_MAX   ((size_t)32 << 20)
+#define PEER_STEP_RECORDS_MAX 4096
+#define PEER_SERVICES_MAX     256
+#define PEER_TRIED_MAX        8
+
+enum peer_state { PEER_HEARD, PEER_SILENT, PEER_NEVER };
+
+/* Pure.  heard ns 0: never.  watching: since when anybody would have heard. */
+enum peer_state peerwatch_judge(struct utc heard, struct utc watching,
+    int64_t silent_after_ns, struct utc now, bool *is_silent);
+
+struct peer_tried {
+	char link[65], error[256]; /* error "": it was the way */
+};
+
+/* A step of its ledger, as it comes. */
+struct peer_step {
+	struct buf *records;
+	size_t count, size, bytes;
+	bool more; /* the last record is not whole yet */
+};
+
+struct peer {
+	struct peer *next;
+	struct daemon *d;
+	const struct policy_site *site;
+	struct loop_timer *timer; /* until the next talk, or the talk's limit */
+	/* the talk */
+	struct loop_child *child;
+	struct wire_lines lines;
+	struct wire_value *fresh;    /* type "peer": as it is being told */
+	struct wire_value *services; /* of it */
+	struct peer_step step;
+	bool heard_now, parted;
+	char failed[256]; /* why it did not go well; "" */
+	/* what is known */
+	struct utc heard, watching;
+	struct buf said; /* the line of the last whole talk */
+	struct peer_tried tried[PEER_TRIED_MAX];
+	size_t tried_count;
+	/* its ledger */
+	struct ledger *copy; /* NULL: none yet */
+	struct head *head;   /* the newest held; number 0: none */
+	char divergence[ERR_TEXT_BYTES];
+};
+
+enum err_code peers_start(struct daemon *d, struct err *e) MUST_CHECK;
+void peers_stop(struct daemon *d);
+/* Is that site silent?  Raise or end the alarm about it. */
+void peers_look(struct daemon *d);
+/* One "peer" message for each other site with a daemon. */
+enum err_code peers_tell(struct client *c, struct err *e) MUST_CHECK;
+/* Its last word, as fields of the site's message. */
+void peers_tell_site(const struct daemon *d, const char *site,
+    struct wire_value *v);
+/* The ledger of a site: ours (NULL or this site), or the copy of a peer's.
+ * ERR_NOTFOUND: nothing is known of it. */
+enum err_code peer_ledger(struct daemon *d, const char *site,
+    struct ledger **out, struct err *e) MUST_CHECK;
+
+/* --- peertalk.c: one talk ---------------------------------------------------- */
+
+enum err_code peertalk_start(struct peer *p, struct err *e) MUST_CHECK;
+/* It has taken too long, or the daemon ends. */
+void peertalk_end(struct peer *p, const char *why);
+/* peer.c: a talk is over; p->failed says how. */
+void peer_talked(struct peer *p);
+
+/* --- peerstep.c: its ledger --------------------------------------------------- */
+
+enum err_code peerstep_open(struct peer *p, struct err *e) MUST_CHECK;
+void peerstep_close(struct peer *p);
+/* "STATE/peers/SITE.SUFFIX"; out: PEER_PATH_BYTES. */
+#define PEER_PATH_BYTES 4400
+const char *peerstep_path(const struct daemon *d, const char *site,
+    const char *suffix, char out[PEER_PATH_BYTES]);
+/* A line of type ledger_record or ledger_head. */
+enum err_code peerstep_take(struct peer *p, struct wire_value *v,
+    struct err *e) MUST_CHECK;
+void peerstep_forget(struct peer *p);
+
+#endif
