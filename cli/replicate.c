@@ -35,9 +35,35 @@ on_progress(void *ctx, const struct replicate_tally *t)
 	cli_progress_show(ctx, 0, t->pack_sent_bytes, t->pack_bytes);
 }
 
+/* Of a target without anything of ours: what it does not give. */
+static void
+add_lacks(struct wire_value *v, const struct sftp_target_report *r)
+{
+	OWNED(wire_free) struct wire_value *lacks = NULL;
+	struct err e;
+
+	if (wire_new_list(&lacks, &e) != ERR_NONE)
+		return;
+	for (size_t i = 0; i < r->lacks_count; i++)
+		wire_add_text(lacks, NULL, r->lacks[i]);
+	wire_add(v, "guarantees_missing", &lacks);
+	wire_add_uint(v, "read_back_bytes", r->read_back_bytes);
+	wire_add_uint(v, "set_aside", r->moved_count);
+	if (r->lock_taken[0] != '\0')
+		wire_add_text(v, "lock_taken_over", r->lock_taken);
+}
+
+static void
+print_lacks(const struct sftp_target_report *r)
+{
+	puts("this target has only SFTP; what it does not give:");
+	for (size_t i = 0; i < r->lacks_count; i++)
+		printf("  - %s\n", r->lacks[i]);
+}
+
 static int
-report_json(struct cli *cli, const struct replicate_tally *t, int64_t ns,
-    int status)
+report_json(struct cli *cli, const struct replicate_tally *t,
+    const struct sftp_target_report *r, int64_t ns, int status)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	struct err e;
@@ -54,13 +80,16 @@ report_json(struct cli *cli, const struct replicate_tally *t, int64_t ns,
 	wire_add_uint(v, "refused", t->refused_count);
 	wire_add_uint(v, "damaged", t->damaged_count);
 	wire_add_bool(v, "copy_created", t->copy_created);
+	if (r->lacks_count > 0)
+		add_lacks(v, r);
 	wire_add_seconds(v, "seconds", ns);
 	wire_add_int(v, "exit", status);
 	return cli_line(cli, &v) != EXITCODE_DONE ? EXITCODE_FAILED : status;
 }
 
 static int
-report(struct cli *cli, const struct replicate_tally *t, int64_t ns)
+report(struct cli *cli, const struct replicate_tally *t,
+    const struct sftp_target_report *r, int64_t ns)
 {
 	char size[TEXT_UNIT_BYTES], time[TEXT_UNIT_BYTES];
 	int status = t->damaged_count > 0 ? EXITCODE_DAMAGE
@@ -68,7 +97,7 @@ report(struct cli *cli, const struct replicate_tally *t, int64_t ns)
 					  : EXITCODE_DONE;
 
 	if (cli->json)
-		return report_json(cli, t, ns, status);
+		return report_json(cli, t, r, ns, status);
 	if (cli->quiet)
 		return status;
 	if (t->copy_created)
@@ -86,6 +115,13 @@ report(struct cli *cli, const struct replicate_tally *t, int64_t ns)
 		    (unsigned long long)t->packs_sent_count,
 		    cli_size(cli, t->pack_sent_bytes, size),
 		    text_duration(ns, time));
+	if (r->lock_taken[0] != '\0')
+		printf("took over the lock of %s\n", r->lock_taken);
+	if (r->moved_count > 0)
+		printf("%llu files there were damaged, and are in bad/ now\n",
+		    (unsigned long long)r->moved_count);
+	if (r->lacks_count > 0)
+		print_lacks(r);
 	return status;
 }
 
@@ -101,6 +137,11 @@ push(struct cli *cli, const struct replicate_target *to)
 	    .ctx = &progress,
 	    .cancel = cli_stop_catch(),
 	};
+	struct sftp_target_options how = {
+	    .read_back = cli_has(cli, "read-back"),
+	    .break_lock = cli_has(cli, "break-lock"),
+	};
+	struct sftp_target_report lacks = {0};
 	struct replicate_tally tally;
 	struct mono begun = now_mono();
 	struct err e;
@@ -111,11 +152,15 @@ push(struct cli *cli, const struct replicate_target *to)
 	if (status != EXITCODE_DONE)
 		return status;
 	cli_progress_begin(&progress, cli, "replicating");
-	rc = reach_push(repo.store, to, &opt, &tally, &e);
+	if (sftp_target_is(to->url))
+		rc = sftp_target_push(repo.store, to, &opt, &how, &tally,
+		    &lacks, &e);
+	else
+		rc = reach_push(repo.store, to, &opt, &tally, &e);
 	cli_progress_end(&progress);
 	if (rc != ERR_NONE)
 		return cli_stop_failed(cli, &e);
-	return report(cli, &tally, now_mono().ns - begun.ns);
+	return report(cli, &tally, &lacks, now_mono().ns - begun.ns);
 }
 
 static int
@@ -146,12 +191,14 @@ run(struct cli *cli)
 }
 
 static const struct cli_option options[] = {
-    {"to", 0, "URL", "ssh://USER@HOST[:PORT]/PATH of the copy"},
+    {"to", 0, "URL", "ssh:// or sftp://USER@HOST[:PORT]/PATH of the copy"},
     {"known-hosts", 0, "FILE", "host keys to trust (~/.ssh/known_hosts)"},
     {"host-key", 0, "SHA256:...", "a host key to trust; may be repeated"},
     {"identity", 0, "FILE", "private key to log in with (else the agent)"},
     {"remote-bascule", 0, "PROGRAM", "what to run there (bascule)"},
     {"service", 0, "NAME", "send only this service's snapshots"},
+    {"read-back", 0, NULL, "sftp: read back and compare all that is sent"},
+    {"break-lock", 0, NULL, "sftp: take the copy from a sender that is gone"},
     {"timeout", 0, "TIME", "give up after so long without a sign (30s)"},
     {NULL, 0, NULL, NULL},
 };

@@ -130,6 +130,48 @@ enum err_code reach_push(struct store *st, const struct replicate_target *to,
     const struct replicate_options *opt, struct replicate_tally *out,
     struct err *e) MUST_CHECK;
 
+/* --- a copy on a server that has only SFTP ------------------------------------- */
+
+/*
+ * Push to sftp://USER@HOST[:PORT]/PATH, where nothing of ours runs: the sender
+ * makes the layout, the index and MANIFEST of the copy itself, so that the
+ * directory, fetched by any means, is a repository.  The order of R1 is kept:
+ * packs, index, MANIFEST, snapshots, points, each flushed there (or, where the
+ * server cannot, read back and compared) and renamed without overwriting.
+ * R4 cannot hold: what the far side does not promise, the report says.
+ *
+ * One sender at a time: PATH/tmp/sender.lock names it.  ERR_BUSY: another's is
+ * there.  That of a run on this machine that is surely dead is taken over, and
+ * the report says so; any other only with break_lock.
+ */
+struct sftp_target_options {
+	bool read_back;  /* everything that is sent, also where fsync works */
+	bool break_lock; /* whoever's it is */
+};
+
+#define SFTP_TARGET_LACKS_MAX 8
+
+struct sftp_target_report {
+	uint64_t read_back_bytes;
+	uint64_t moved_count; /* damaged there, now in bad/ */
+	char lock_taken[256]; /* whose lock was taken over; "": none */
+	/* Sentences: what this target does not give.  Static. */
+	const char *lacks[SFTP_TARGET_LACKS_MAX];
+	size_t lacks_count;
+};
+
+/*
+ * As reach_push.  ERR_CORRUPT: what was read back is not what was sent, or
+ * something else is under a name that we would give.
+ */
+enum err_code sftp_target_push(struct store *st,
+    const struct replicate_target *to, const struct replicate_options *opt,
+    const struct sftp_target_options *how, struct replicate_tally *out,
+    struct sftp_target_report *report, struct err *e) MUST_CHECK;
+
+/* Does this URL name such a target? */
+bool sftp_target_is(const char *url);
+
 /* --- receiving ------------------------------------------------------------------ */
 
 enum serve_allow { SERVE_NOTHING = 0, SERVE_PUT = 1 };

@@ -44,9 +44,10 @@
 #define SSH_COMMAND_BYTES_MAX  16384 /* quoted, as the far shell gets it */
 #define SSH_STDERR_BYTES_MAX   4096  /* the tail that is kept */
 
-/* --- where: ssh://USER@HOST[:PORT]/PATH ---------------------------------- */
+/* --- where: ssh://USER@HOST[:PORT]/PATH, or sftp:// ------------------------ */
 
 struct sshurl {
+	bool is_sftp; /* sftp://: nothing of ours runs there */
 	char user[SSH_USER_BYTES_MAX + 1]; /* "" when the URL names none */
 	char host[SSH_HOST_BYTES_MAX +
 	    1];        /* no brackets around an IPv6 address */
@@ -384,6 +385,12 @@ enum err_code sshfile_write(struct sshfile *f, uint64_t offset_bytes,
 enum err_code sshfile_flush(struct sshfile *f, struct err *e) MUST_CHECK;
 /* Flush, and have it on disk there.  ERR_INPUT without SSHSFTP_FSYNC. */
 enum err_code sshfile_sync(struct sshfile *f, struct err *e) MUST_CHECK;
+/*
+ * The same of what is on disk under a path, a directory's names too; nothing of
+ * it is read or changed.
+ */
+enum err_code sshfile_sync_path(struct sshsftp *s, const char *path,
+    struct err *e) MUST_CHECK;
 /* What the server tells of the open file. */
 enum err_code sshfile_attr(struct sshfile *f, struct sshattr *attr,
     struct err *e) MUST_CHECK;

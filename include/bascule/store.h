@@ -732,6 +732,70 @@ enum err_code store_snapshot_bytes(struct store *st, const char *service,
 enum err_code store_point_bytes(struct store *st, const char *service,
     const struct id *id, struct buf *out, struct err *e) MUST_CHECK;
 
+/* --- A copy where nothing of ours runs --------------------------------------- */
+
+/*
+ * What a copy needs that is not taken over byte for byte: a `format` of its own,
+ * index segments and MANIFEST, made here for who can only put files there.
+ * What comes from there is hostile: it is checked, and costs at most a pack sent
+ * once more.
+ *
+ *	mirror_new; mirror_check_format, or mirror_format for a new one;
+ *	mirror_take_manifest; of each segment mirror_segment_bytes and
+ *	mirror_take_segment; mirror_has; mirror_add; mirror_end_segment until
+ *	nothing comes; mirror_manifest
+ */
+struct mirror;
+enum err_code mirror_new(struct mirror **out, struct store *st,
+    struct err *e) MUST_CHECK;
+void mirror_free(struct mirror **m);
+
+/* The directories of a copy; NULL after the last. */
+const char *mirror_dir(size_t i);
+enum err_code mirror_format(const struct mirror *m, struct buf *out,
+    struct err *e) MUST_CHECK;
+/* ERR_REFUSED: of another family; ERR_CORRUPT; ERR_TOONEW. */
+enum err_code mirror_check_format(const struct mirror *m, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+
+/* Replaces what was known.  ERR_CORRUPT; ERR_TOONEW. */
+enum err_code mirror_take_manifest(struct mirror *m, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+struct mirror_segment {
+	struct id name;
+	uint64_t size_bytes;
+};
+/* False past the last. */
+bool mirror_segment(const struct mirror *m, size_t i,
+    struct mirror_segment *out);
+/* Of a segment's first MIRROR_HEAD_BYTES: how many say which packs it names. */
+#define MIRROR_HEAD_BYTES 48
+enum err_code mirror_segment_bytes(const struct mirror *m, size_t i,
+    const void *head, size_t *len_bytes, struct err *e) MUST_CHECK;
+enum err_code mirror_take_segment(struct mirror *m, const void *bytes,
+    size_t len_bytes, struct err *e) MUST_CHECK;
+/* Damaged or gone: MANIFEST will not list it; those behind move up. */
+void mirror_drop_segment(struct mirror *m, size_t i);
+
+/* Does MANIFEST, by its segments, count this pack?  (Not: is it there.) */
+bool mirror_has(struct mirror *m, const struct pack_info *pack);
+/* How many packs it counts; the nth of them. */
+size_t mirror_packs_count(struct mirror *m);
+void mirror_pack(const struct mirror *m, size_t nth, struct pack_info *out);
+/* The pack is there whole: the next segment names it.  ERR_CORRUPT: it is damaged here. */
+enum err_code mirror_add(struct mirror *m, const struct id *pack,
+    struct err *e) MUST_CHECK;
+/* Is what lies here what the pack's name says?  ERR_CORRUPT. */
+enum err_code mirror_check_pack(const struct mirror *m,
+    const struct pack_info *pack, int fd, struct err *e) MUST_CHECK;
+/* Is there enough for a segment? */
+bool mirror_is_full(const struct mirror *m);
+/* A segment of what was added; nothing in *out when there is none. */
+enum err_code mirror_end_segment(struct mirror *m, struct buf *out,
+    struct id *name, struct err *e) MUST_CHECK;
+enum err_code mirror_manifest(struct mirror *m, struct buf *out,
+    struct err *e) MUST_CHECK;
+
 /* --- Age: time that has surely passed --------------------------------------- */
 
 /*

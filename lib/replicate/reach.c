@@ -6,13 +6,13 @@
 #include <bascule/ssh.h>
 
 #include "push.h"
+#include "reach.h"
 
 #define PROGRAM      "bascule"
 #define PASSWD_BYTES 4096
 
 /* A command at the far end, as a transport. */
 struct reach {
-	struct hostpins *pins;
 	struct sshconn *conn;
 	struct sshexec *command;
 	bool ended; /* its output has come to an end */
@@ -23,7 +23,6 @@ reach_fini(struct reach *r)
 {
 	sshexec_close(&r->command);
 	sshconn_close(&r->conn);
-	hostpins_free(&r->pins);
 }
 
 static enum err_code
@@ -47,7 +46,7 @@ write_far(void *ctx, const void *bytes, size_t len_bytes, struct err *e)
 /* --- whom to trust, as whom to come ------------------------------------------------- */
 
 static enum err_code
-pin_own_file(struct reach *r, const struct sshurl *u, struct err *e)
+pin_own_file(struct hostpins *pins, const struct sshurl *u, struct err *e)
 {
 	OWNED(buf_fini) struct buf path = {0};
 	const char *home = getenv("HOME");
@@ -57,25 +56,23 @@ pin_own_file(struct reach *r, const struct sshurl *u, struct err *e)
 		return ERR_NONE; /* nothing is pinned: that will be said */
 	if (buf_printf(&path, e, "%s/.ssh/known_hosts", home) != ERR_NONE)
 		return e->code;
-	rc = hostpins_add_known_hosts(r->pins, buf_text(&path), u->host,
-	    u->port, e);
+	rc = hostpins_add_known_hosts(pins, buf_text(&path), u->host, u->port,
+	    e);
 	return rc == ERR_NOTFOUND ? ERR_NONE : rc;
 }
 
 static enum err_code
-pin(struct reach *r, const struct replicate_target *to, const struct sshurl *u,
-    struct err *e)
+pin(struct hostpins *pins, const struct replicate_target *to,
+    const struct sshurl *u, struct err *e)
 {
-	if (hostpins_new(&r->pins, e) != ERR_NONE)
-		return e->code;
 	for (size_t i = 0; i < to->host_keys_count; i++)
-		if (hostpins_add_fingerprint(r->pins, to->host_keys[i], e) !=
+		if (hostpins_add_fingerprint(pins, to->host_keys[i], e) !=
 		    ERR_NONE)
 			return e->code;
 	if (to->known_hosts != NULL)
-		return hostpins_add_known_hosts(r->pins, to->known_hosts,
-		    u->host, u->port, e);
-	return to->host_keys_count > 0 ? ERR_NONE : pin_own_file(r, u, e);
+		return hostpins_add_known_hosts(pins, to->known_hosts, u->host,
+		    u->port, e);
+	return to->host_keys_count > 0 ? ERR_NONE : pin_own_file(pins, u, e);
 }
 
 static enum err_code
@@ -96,33 +93,44 @@ name_user(struct sshurl *u, struct err *e)
 
 /* --- there and back --------------------------------------------------------------------- */
 
-static enum err_code
-reach_open(struct reach *r, const struct replicate_target *to,
-    const volatile sig_atomic_t *cancel, struct err *e)
+enum err_code
+reach_dial(struct sshconn **out, struct sshurl *u,
+    const struct replicate_target *to, const volatile sig_atomic_t *cancel,
+    struct err *e)
 {
-	struct sshurl u;
+	OWNED(hostpins_free) struct hostpins *pins = NULL;
 	struct sshconn_options o = {
-	    .user = u.user,
-	    .host = to->address != NULL ? to->address : u.host,
+	    .user = u->user,
 	    .bind_address = to->bind_address,
 	    .identity_file = to->identity,
 	    .timeout_ns = to->timeout_ns,
 	    .cancel = cancel,
 	};
+
+	if (sshurl_parse(u, to->url, e) != ERR_NONE)
+		return e->code;
+	if (u->path[0] == '\0' || strcmp(u->path, "/") == 0)
+		return err_set(e, ERR_INPUT, "'%s' names no repository",
+		    to->url);
+	if (name_user(u, e) != ERR_NONE || hostpins_new(&pins, e) != ERR_NONE ||
+	    pin(pins, to, u, e) != ERR_NONE)
+		return e->code;
+	o.host = to->address != NULL ? to->address : u->host;
+	o.port = u->port;
+	o.pins = pins;
+	return sshconn_open(out, &o, e);
+}
+
+static enum err_code
+reach_open(struct reach *r, const struct replicate_target *to,
+    const volatile sig_atomic_t *cancel, struct err *e)
+{
+	struct sshurl u;
 	const char *argv[] = {to->remote_bascule != NULL ? to->remote_bascule
 							 : PROGRAM,
 	    "-r", u.path, "store", "serve", "--allow", "put", NULL};
 
-	if (sshurl_parse(&u, to->url, e) != ERR_NONE)
-		return e->code;
-	if (u.path[0] == '\0' || strcmp(u.path, "/") == 0)
-		return err_set(e, ERR_INPUT, "'%s' names no repository",
-		    to->url);
-	if (name_user(&u, e) != ERR_NONE || pin(r, to, &u, e) != ERR_NONE)
-		return e->code;
-	o.port = u.port;
-	o.pins = r->pins;
-	if (sshconn_open(&r->conn, &o, e) != ERR_NONE)
+	if (reach_dial(&r->conn, &u, to, cancel, e) != ERR_NONE)
 		return e->code;
 	return sshexec_open(&r->command, r->conn, argv, e);
 }

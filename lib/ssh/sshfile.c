@@ -382,8 +382,8 @@ failed(const struct sshfile *f, struct err *e)
 }
 
 static enum err_code
-open_to_write(struct sshfile **out, struct sshsftp *s, const char *path,
-    const uint32_t *mode, struct err *e)
+open_handle(struct sshfile **out, struct sshsftp *s, const char *path,
+    uint32_t flags, const uint32_t *mode, struct err *e)
 {
 	OWNED(sshfile_close) struct sshfile *f = NULL;
 	struct sshattr attr;
@@ -391,10 +391,7 @@ open_to_write(struct sshfile **out, struct sshsftp *s, const char *path,
 
 	*out = NULL;
 	if (file_new(&f, s, path, WRITING, e) != ERR_NONE ||
-	    send_open(f, path,
-		SFTP_OPEN_WRITE |
-		    (mode != NULL ? SFTP_OPEN_CREAT | SFTP_OPEN_EXCL : 0),
-		mode, e) != ERR_NONE)
+	    send_open(f, path, flags, mode, e) != ERR_NONE)
 		return e->code;
 	while (!f->opened && f->why.code == ERR_NONE)
 		if (step(f, e) != ERR_NONE)
@@ -415,14 +412,15 @@ enum err_code
 sshfile_create(struct sshfile **out, struct sshsftp *s, const char *path,
     uint32_t mode, struct err *e)
 {
-	return open_to_write(out, s, path, &mode, e);
+	return open_handle(out, s, path,
+	    SFTP_OPEN_WRITE | SFTP_OPEN_CREAT | SFTP_OPEN_EXCL, &mode, e);
 }
 
 enum err_code
 sshfile_open_write(struct sshfile **out, struct sshsftp *s, const char *path,
     struct err *e)
 {
-	return open_to_write(out, s, path, NULL, e);
+	return open_handle(out, s, path, SFTP_OPEN_WRITE, NULL, e);
 }
 
 /* --- reading ---------------------------------------------------------------- */
@@ -561,6 +559,16 @@ sshfile_sync(struct sshfile *f, struct err *e)
 		if (step(f, e) != ERR_NONE)
 			return e->code;
 	return failed(f, e);
+}
+
+enum err_code
+sshfile_sync_path(struct sshsftp *s, const char *path, struct err *e)
+{
+	OWNED(sshfile_close) struct sshfile *f = NULL;
+
+	if (open_handle(&f, s, path, SFTP_OPEN_READ, NULL, e) != ERR_NONE)
+		return e->code;
+	return sshfile_sync(f, e);
 }
 
 enum err_code

@@ -5,7 +5,8 @@
 
 #include <bascule/base/text.h>
 
-#define SCHEME "ssh://"
+#define SCHEME      "ssh://"
+#define SCHEME_SFTP "sftp://"
 
 static int
 hex_digit(char c)
@@ -86,10 +87,12 @@ take_host(struct sshurl *u, const char *at, size_t len)
 static bool
 parse(struct sshurl *u, const char *url)
 {
-	const char *at = url + strlen(SCHEME), *slash, *user_end;
+	const char *at, *slash, *user_end;
 
-	if (strncmp(url, SCHEME, strlen(SCHEME)) != 0)
+	u->is_sftp = strncmp(url, SCHEME_SFTP, strlen(SCHEME_SFTP)) == 0;
+	if (!u->is_sftp && strncmp(url, SCHEME, strlen(SCHEME)) != 0)
 		return false;
+	at = url + strlen(u->is_sftp ? SCHEME_SFTP : SCHEME);
 	slash = at + strcspn(at, "/");
 	user_end = memchr(at, '@', (size_t)(slash - at));
 	if (user_end != NULL) {
@@ -112,5 +115,5 @@ sshurl_parse(struct sshurl *out, const char *url, struct err *e)
 		return ERR_NONE;
 	memset(out, 0, sizeof(*out));
 	err_set(e, ERR_INPUT, "not an SSH address: '%s'", url);
-	return err_hint(e, "write ssh://USER@HOST[:PORT]/PATH");
+	return err_hint(e, "write ssh://USER@HOST[:PORT]/PATH, or sftp://");
 }

@@ -1,0 +1,149 @@
+#!/bin/sh
+# A copy on a server that has only SFTP, with nothing of ours installed: made,
+# cut and gone on with, nothing to do, checked and restored from; and what a
+# server does that cannot, or lies.
+IN_MEMORY=1
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/sshd.sh"
+trap 'sshd_stop "$WORK/ssh"; scenario_end' EXIT
+unset SSH_AUTH_SOCK
+
+mkdir src
+cp "$TOP"/lib/ssh/*.c src
+dd if=/dev/urandom of=src/noise bs=1M count=34 2>/dev/null
+expect 0 'a repository' "$B" -r repo init
+export BASCULE_KEY_FILE="$WORK/repo.key"
+expect 0 'a backup' "$B" -r repo backup "$WORK/src"
+
+# RekeyLimit: the keys change many times in mid-transfer.
+SSHD_OPTIONS='ForceCommand internal-sftp
+RekeyLimit 8M'
+sshd_start "$WORK/ssh" || exit 1
+port=$(cat ssh/port)
+server() { # LINE: another forced command; the sshd is started anew
+	sshd_stop "$WORK/ssh"
+	SSHD_OPTIONS="ForceCommand $1"
+	sshd_start "$WORK/ssh" 127.0.0.1 "$port" || exit 1
+}
+push() { # COPY ARGUMENTS...
+	copy=$1; shift
+	timeout 60 "$B" -r repo replicate \
+	    --to "sftp://$(id -un)@127.0.0.1:$port$WORK/$copy" \
+	    --known-hosts "$WORK/ssh/known_hosts" \
+	    --identity "$WORK/ssh/id_ed25519" "$@"
+}
+shell() { ssh -F none -p "$port" -i ssh/id_ed25519 -o BatchMode=yes \
+    -o UserKnownHostsFile="$WORK/ssh/known_hosts" 127.0.0.1 "$@"; }
+expect 1 'no shell is there' timeout 10 sh -c 'ssh -F none -p "$1" \
+    -i ssh/id_ed25519 -o BatchMode=yes -o UserKnownHostsFile=ssh/known_hosts \
+    127.0.0.1 true </dev/null' sh "$port"
+
+# --- made, nothing to do, brought up to date
+expect 0 'a copy is made' push copy
+says 'made the copy'
+says 'sent 1 of 1 snapshots'
+says 'nobody there verifies'
+says 'nothing there refuses'
+is 'packs are there' "$(ls copy/packs/* | grep -c '^[0-9a-f]\{64\}$')" \
+    "$(ls repo/packs/* | grep -c '^[0-9a-f]\{64\}$')"
+is 'nothing is left in tmp/' "$(ls copy/tmp)" ''
+expect 0 'a second run' push copy
+says 'nothing to do: all 1 snapshots are there'
+echo changed >>src/dial.c
+expect 0 'a backup' "$B" -r repo backup "$WORK/src"
+expect 0 'what is new' push copy --json
+says '"guarantees_missing":\["nobody'
+says '"snapshots_sent":1,'
+expect 0 'the copy is whole' "$B" -r copy check --read
+expect 0 'it restores' "$B" -r copy restore latest --to "$WORK/back"
+same 'what it restores' src "back$WORK/src"
+expect 0 'it may be backed up into' "$B" -r copy backup "$WORK/src/dial.c"
+
+# --- read back, too
+expect 0 'everything is read back' push second --read-back --json
+back=$(sed -n 's/.*"read_back_bytes":\([0-9]*\).*/\1/p' .out)
+is 'all of it' "$([ "$back" -gt 34000000 ] && echo yes)" yes
+
+# --- cut in the middle, and again
+cut_when() { # BYTES: kill the server's processes when so much has come
+	while [ "$(du -sb third 2>/dev/null | cut -f1)" -lt "$1" ] 2>/dev/null ||
+	    [ ! -d third ]; do
+		kill -0 "$2" 2>/dev/null || return
+		sleep 0.02
+	done
+	kill -9 $(cat "/proc/$(cat ssh/sshd.pid)/task/$(cat ssh/sshd.pid)/children")
+}
+for n in 1 2; do
+	push third >.cut 2>&1 & p=$!
+	cut_when $((n * 12000000)) $p
+	wait $p
+	is "cut $n is said" $? 75
+	is "no snapshot is seen" "$(ls third/snapshots/local 2>/dev/null)" ''
+done
+expect 0 'a third time it ends' push third --json
+says '"lock_taken_over":"process'
+sent=$(sed -n 's/.*"pack_bytes":\([0-9]*\).*/\1/p' .out)
+is 'and goes on' "$([ "$sent" -lt 28000000 ] && echo yes)" yes
+expect 0 'it is whole' "$B" -r third check --read
+
+# --- kept apart
+echo 'bascule sender
+host elsewhere
+pid 7
+since long' >third/tmp/sender.lock
+expect 11 'another sender has it' push third
+says "process 7 on 'elsewhere' since long"
+says 'break-lock'
+expect 0 'broken aloud' push third --break-lock
+says 'took over the lock of process 7'
+
+# --- damage there is found by the next run, as far as names and sizes go
+pack=$(find third/packs -type f | head -n 1)
+: >"$pack"
+manifest=$(sha256sum <third/index/MANIFEST)
+rm third/snapshots/local/*
+expect 0 'a pack that was emptied' push third
+says 'in bad/ now'
+rm third/index/MANIFEST
+expect 0 'MANIFEST that was lost' push third
+expect 0 'both are whole again' "$B" -r third check --read
+
+# --- not ours
+expect 0 'another repository' "$B" -r other init --key-file other.key
+mkdir occupied; echo mine >occupied/file
+expect 1 'a directory with something in it' push occupied
+says 'is not empty'
+is 'it is let be' "$(ls occupied)" file
+mv repo mine; mv other repo
+expect 13 'a copy of another' push copy
+mv repo other; mv mine repo
+
+# --- a server that can less, and servers that lie
+liar() { server "python3 $TOP/tests/tools/sftp_server.py $1"; }
+liar plain
+expect 0 'no extension at all' push fourth
+says 'offers no fsync'
+expect 0 'it is whole' "$B" -r fourth check --read
+echo again >>src/dial.c
+expect 0 'a backup' "$B" -r repo backup "$WORK/src"
+expect 0 'MANIFEST in two steps' push fourth
+says 'cannot replace a file in one step'
+expect 0 'it is whole' "$B" -r fourth check --read
+for lie in flip short drop; do
+	liar $lie
+	expect 4 "a server that lies: $lie" push "lied-$lie"
+	says 'does not keep what it is sent'
+	is 'no snapshot is seen' "$(ls "lied-$lie/snapshots/local" 2>/dev/null)" ''
+done
+for lie in more unasked huge endless slash; do
+	liar $lie
+	timeout 60 "$B" -r repo replicate --timeout 5s \
+	    --to "sftp://$(id -un)@127.0.0.1:$port$WORK/fifth" \
+	    --known-hosts "$WORK/ssh/known_hosts" \
+	    --identity "$WORK/ssh/id_ed25519" >.out 2>.err
+	got=$?
+	is "a server that breaks the rules: $lie ($(head -c 120 .err))" \
+	    "$([ $got = 1 ] || [ $got = 4 ] && echo refused)" refused
+done
+sshd_stop "$WORK/ssh"
+finish
