@@ -1,6 +1,8 @@
 #!/bin/sh
 # A writer that never stops: what is kept of a file is one consistent copy, or
-# the run says which file it is not, and exits 3.
+# the run says which file it is not, and exits 3.  What becomes another kind of
+# thing (a pipe, a folder, a link, a device) while it is read is one of them, or
+# named; nothing waits for a pipe's other end.
 IN_MEMORY=1
 . "$(dirname "$0")/../support/scenario.sh"
 
@@ -12,26 +14,30 @@ for _ in $(seq 100); do [ -e writing ] && break; sleep 0.1; done
 holds 'a writer that never stops' test -e writing
 expect 0 'init' "$B" -r repo init
 
-partial=0 mixed=0 silent=0
+partial=0 mixed=0 silent=0 kinds=
 for run in $(seq "${ROUNDS:-3}"); do
-	"$B" -r repo backup src >.out 2>said
+	timeout 60 "$B" -r repo backup src >.out 2>said
 	code=$?
 	case $code in 0) ;; 3) partial=$((partial + 1)) ;; *) not_ok "run $run: $code" ;; esac
 	rm -rf out
 	"$B" -r repo restore "latest:$PWD/src" --to out >.out 2>.err ||
 	    not_ok "run $run restores"
+	kinds="$kinds $(find out -maxdepth 1 -name 'turn-*' -printf '%y ')"
 	for name in $(python3 "$TOOLS/rewriter.py" --judge out); do
 		mixed=$((mixed + 1))
 		grep -q "/$name:" said || {
 			silent=$((silent + 1)); not_ok "run $run: $name, in silence"; }
 	done
 	for name in $(grep -o 'src/[a-z0-9-]*:' said); do
-		case $name in src/busy-*|src/replaced:|src/size:) ;;
+		case $name in src/busy-*|src/replaced:|src/size:|src/turn-*) ;;
 		*) not_ok "run $run: $name is steady" ;; esac
 	done
 done
 echo "# $partial runs of ${ROUNDS:-3} were partial; $mixed copies mixed, $silent in silence"
 is 'no mixed copy in silence' "$silent" 0
+kinds=$(echo $kinds | tr ' ' '\n' | sort | uniq -c | tr -s '\n ' ' ')
+echo "# kinds kept:$kinds"
+holds 'things of several kinds were met' test "$(echo "$kinds" | wc -w)" -ge 6
 holds 'the writer was in the way' test "$partial" -gt 0
 kill -9 "-$writer"
 expect 0 'check' "$B" -r repo check --open

@@ -8,7 +8,8 @@
  *					lists=LEVELS core=HEX
  *	leaf [cells=N]			the cells so far are a page (of N cells)
  *	inner LEVEL [items=N]		the pages so far, of N items each, are one
- *	snapshot SERVICE		the page is a snapshot's root
+ *	snapshot SERVICE [claims=N]	the page is a snapshot's root; its details
+ *					claim N files, directories, bytes
  *
  * Cells are put in the map's order, whatever their paths are; `unsorted` before
  * them leaves them as they come.
@@ -386,11 +387,13 @@ end_inner(struct forge *f, char **words, size_t count)
 }
 
 static void
-end_snapshot(struct forge *f, const char *service)
+end_snapshot(struct forge *f, char **words, size_t count)
 {
 	struct snapshot s = {.dataset = "forged"};
 
-	snprintf(s.service, sizeof s.service, "%s", service);
+	snprintf(s.service, sizeof s.service, "%s", words[1]);
+	s.files_count = number_in(words, count, "claims", 0);
+	s.dirs_count = s.others_count = s.bytes = s.files_count;
 	if (f->pages_count == 0)
 		die("a snapshot without a page");
 	s.root = f->pages[f->pages_count - 1].id;
@@ -414,8 +417,8 @@ obey(struct forge *f, char **words, size_t count)
 		end_leaf(f, words, count);
 	else if (strcmp(words[0], "inner") == 0 && count >= 2)
 		end_inner(f, words, count);
-	else if (strcmp(words[0], "snapshot") == 0 && count == 2)
-		end_snapshot(f, words[1]);
+	else if (strcmp(words[0], "snapshot") == 0 && count >= 2)
+		end_snapshot(f, words, count);
 	else
 		die(words[0]);
 }
