@@ -89,6 +89,7 @@ lab_room() { # NAME [HOST]
 	unshare --net --mount --uts sh -c '
 		name=$1 host=${2:-} work=$3; shift 3
 		ip link set lo up
+		echo 4096 131072 524288 >/proc/sys/net/ipv4/tcp_rmem
 		if [ -n "$host" ]; then
 			echo "$host" >/proc/sys/kernel/hostname
 			for other; do

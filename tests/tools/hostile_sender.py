@@ -19,8 +19,8 @@ import threading
 
 MEMORY_MIB, TIMEOUT_S = 64, 60
 (HELLO, OFFER, PACKS, PACK, DATA, FLUSH, SNAPSHOT, POINT, BYE,
- GRANT) = range(1, 11)
-WELCOME, WANT, SETTLED, RESULT, WORKING, FAIL, FAREWELL = range(129, 136)
+ GRANT, REST, FRAMES, COMPOSE) = range(1, 14)
+WELCOME, WANT, SETTLED, RESULT, WORKING, FAIL, FAREWELL, STAGED, LACK = range(129, 138)
 DONE, EXISTS = 0, 2
 KEPT = ("packs", "snapshots", "points", "grants", "keys", "holds")
 SNAP_LABEL, POINT_LABEL = "bascule snapshot v1", "bascule point v1"
@@ -293,7 +293,7 @@ def malformed():
         shutil.rmtree(empty, ignore_errors=True)
     scene("no hello", [packs([])], greeting=False)
     scene("hello twice", hello())
-    for kind in (0, 64, WELCOME, 255):
+    for kind in (0, COMPOSE + 1, 64, WELCOME, 255):
         scene(f"message {kind}", msg(kind))
     for kind in (OFFER, PACKS, PACK, DATA, FLUSH, SNAPSHOT, POINT, BYE, GRANT):
         scene(f"message {kind} of 4 GiB", msg(kind, length=MAX32) + bytes(100000))
@@ -415,6 +415,73 @@ def clocks():
             predecessor=sha(SNAPS[-1]))) + msg(BYE), new=("snapshots",), ends=False)
 
 
+# --- parts and frames -------------------------------------------------------------
+def rest(block, data, ordinal=0):
+    return msg(REST, struct.pack("<II", ordinal, block)) + data
+
+
+def frames(kind, rows, ordinal=0, count=None, bits=b""):
+    return msg(kind, struct.pack("<II", ordinal, len(rows) if count is None else count) +
+               b"".join(first + name + struct.pack("<I", size) for first, name, size in rows) +
+               bits)
+
+
+def data(body):
+    return b"".join(msg(DATA, body[i:i + (1 << 20)]) for i in range(0, len(body), 1 << 20))
+
+
+def parts():
+    """What was left behind is poisoned, what is to be composed is not there."""
+    all_of_it = hello(features=7)
+    name, junk = os.urandom(32), os.urandom(300000)
+    one = packs([(name, 300000)])
+    row = (os.urandom(32), os.urandom(32), 100000)
+
+    def end(what, stream):
+        scene(what, [all_of_it, stream], greeting=False)
+
+    def alone(what, stream):
+        a = scene(what, [all_of_it, stream + msg(BYE)], ends=False, greeting=False)
+        ok(f"{what}: refused, and the session goes on",
+           len(a.of(FAREWELL)) == 1 and a.results(1) and DONE not in a.results(1), a.text())
+
+    end("the rest behind nothing", one + rest(0, b""))
+    end("the rest behind the end", one + rest(5, b""))
+    end("the rest far behind", one + rest(MAX32, b""))
+    end("the rest of what was not offered", rest(1, b"", ordinal=7))
+    alone("the rest of what is not there", one + rest(2, data(junk[131072:])))
+    for kind, what in ((FRAMES, "frames"), (COMPOSE, "a pack of frames")):
+        bits = b"" if kind == FRAMES else b"\0"
+        end(f"{what}: none", one + frames(kind, [], bits=bits))
+        end(f"{what} that say too many", one + frames(kind, [row], count=MAX32, bits=bits))
+        end(f"{what} that say one more", one + frames(kind, [row], count=2, bits=bits))
+        end(f"{what} of what was not offered", one + frames(kind, [row], ordinal=1, bits=bits))
+        end(f"{what} longer than it all", one + frames(kind, [row] * 4, bits=bits))
+        end(f"{what} of 4 GiB", one + frames(kind, [(row[0], row[1], MAX32)], bits=bits))
+    end("a bit too many", one + frames(COMPOSE, [row], bits=b"\2"))
+    alone("frames that are not here", one + frames(COMPOSE, [row], bits=b"\0") +
+          data(junk[:200000]))
+    end("frames asked about without end", one + frames(FRAMES, [row]) * 5000 + msg(DATA, b"x"))
+
+    copy = os.path.join(WORK, "poisoned")
+    for body in ALL:
+        bad = bytes(os.urandom(len(body) // 2 + 65536))[:len(body) - 1]
+        serve(all_of_it + packs([(sha(body), len(body))]) + pack(0, bad), copy)
+        a = serve(all_of_it + packs([(sha(body), len(body))]) + msg(BYE), copy)
+        staged = a.of(STAGED)
+        ok("a poisoned part is there", staged and len(staged[0]) == (
+            8 if len(bad) < 65536 else 16), staged)
+        if len(staged[0]) == 16:
+            n, = struct.unpack_from("<I", staged[0], 12)
+            a = serve(all_of_it + packs([(sha(body), len(body))]) +
+                      rest(n, data(body[n << 16:])) + msg(FLUSH) + msg(BYE), copy)
+            ok("gone on with it is refused", a.results(1) and DONE not in a.results(1), a.text())
+    ok("and nothing of it is kept", not kept(copy), kept(copy))
+    a = serve(all_of_it + whole(), copy)
+    ok("then an honest sender is served", set(a.results(2)) == {DONE} and
+       len([p for p in kept(copy) if p.startswith("packs")]) == len(ALL), a.text())
+
+
 # --- without end -----------------------------------------------------------------
 def endless():
     def stream(part, count):
@@ -446,7 +513,7 @@ def endless():
 
 
 os.makedirs(WORK, exist_ok=True)
-for act in (honest, malformed, lying_packs, lying_snapshots, clocks, endless):
+for act in (honest, malformed, lying_packs, lying_snapshots, clocks, parts, endless):
     act()
 print(f"{passed} held, {failed} did not")
 sys.exit(failed > 0)
