@@ -81,6 +81,76 @@ forget_service(struct forgetting *f, size_t first, struct forget_tally *sum,
 }
 
 static int
+say_summary(struct forgetting *f, const struct forget_tally *t)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct cli *cli = f->cli;
+	struct err e;
+
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_uint(v, "snapshots", t->snapshots_count);
+	wire_add_uint(v, "points", t->points_count);
+	wire_add_bool(v, "dry_run", cli_has(cli, "dry-run"));
+	return cli_line(cli, &v);
+}
+
+/* --- before its time ----------------------------------------------------------- */
+
+static enum err_code
+ask_one(struct forgetting *f, const struct snapshot *s, struct err *e)
+{
+	struct cut c = {.snapshots = {s->id}, .snapshots_count = 1};
+
+	snprintf(c.service, sizeof(c.service), "%s", s->service);
+	return cut_ask(f->repo.store, &c, e);
+}
+
+static enum err_code
+withdraw_one(struct forgetting *f, const struct snapshot *s, struct err *e)
+{
+	OWNED(cut_list_fini) struct cut_list list = {0};
+	size_t count = 0;
+	enum err_code rc = cut_list(&list, f->repo.store, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
+		for (size_t k = 0; k < list.cuts[i].snapshots_count; k++) {
+			if (!id_equal(&list.cuts[i].snapshots[k], &s->id))
+				continue;
+			rc = cut_withdraw(f->repo.store, &list.cuts[i].id, e);
+			count++;
+			break;
+		}
+	if (rc == ERR_NONE && count == 0)
+		rc = err_set(e, ERR_NOTFOUND,
+		    "nobody asked for it to go before its time");
+	return rc;
+}
+
+static int
+ask(struct forgetting *f)
+{
+	const bool withdraws = cli_has(f->cli, "withdraw");
+	struct forget_tally none = {0};
+	struct err e;
+	enum err_code rc = find_all(f, &e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < f->count; i++)
+		rc = withdraws ? withdraw_one(f, &f->snapshots[i], &e)
+			       : ask_one(f, &f->snapshots[i], &e);
+	if (rc != ERR_NONE)
+		return cli_fail(f->cli, &e);
+	if (f->cli->json)
+		return say_summary(f, &none);
+	if (!f->cli->quiet)
+		puts(withdraws ? "withdrawn: they stay as long as was promised"
+			       : "asked for: 'bascule forget' with this key "
+				 "lets them go in 72h, which only count while "
+				 "the machine is on");
+	return EXITCODE_DONE;
+}
+
+static int
 say_one(struct cli *cli, const struct snapshot *s)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
@@ -109,9 +179,7 @@ say_one(struct cli *cli, const struct snapshot *s)
 static int
 say(struct forgetting *f, const struct forget_tally *t)
 {
-	OWNED(wire_free) struct wire_value *v = NULL;
 	struct cli *cli = f->cli;
-	struct err e;
 
 	for (size_t i = 0; i < f->count; i++)
 		if (say_one(cli, &f->snapshots[i]) != EXITCODE_DONE)
@@ -124,12 +192,7 @@ say(struct forgetting *f, const struct forget_tally *t)
 			puts("'bascule prune' frees what only they needed");
 		return EXITCODE_DONE;
 	}
-	if (wire_new(&v, "summary", &e) != ERR_NONE)
-		return cli_fail(cli, &e);
-	wire_add_uint(v, "snapshots", t->snapshots_count);
-	wire_add_uint(v, "points", t->points_count);
-	wire_add_bool(v, "dry_run", cli_has(cli, "dry-run"));
-	return cli_line(cli, &v);
+	return say_summary(f, t);
 }
 
 static int
@@ -139,12 +202,20 @@ run(struct cli *cli)
 	struct forget_tally tally = {0};
 	struct err e;
 	enum err_code rc;
-	int status = cli_repository_open(cli,
+	int status;
+
+	if (cli_has(cli, "early") + cli_has(cli, "withdraw") +
+		cli_has(cli, "dry-run") >
+	    1)
+		return cli_wrong_use(cli,
+		    "--early, --withdraw and --dry-run are three things");
+	status = cli_repository_open(cli,
 	    cli_has(cli, "dry-run") ? STORE_READ : STORE_WRITE,
 	    CLI_KEYS_OPTIONAL, &f.repo);
-
 	if (status != EXITCODE_DONE)
 		return status;
+	if (cli_has(cli, "early") || cli_has(cli, "withdraw"))
+		return ask(&f);
 	rc = find_all(&f, &e);
 	for (size_t i = 0; rc == ERR_NONE && i < f.count; i++)
 		rc = forget_service(&f, i, &tally, &e);
@@ -157,7 +228,10 @@ run(struct cli *cli)
 
 static const struct cli_option options[] =
     {{"dry-run", 'n', NULL, "say what would go, change nothing"},
-	{NULL, 0, NULL, NULL}};
+	{"early", 0, NULL,
+	    "with the administrator's key: ask for what was promised to stay "
+	    "to go 72h from now"},
+	{"withdraw", 0, NULL, "take that back"}, {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_forget = {"forget", "SNAPSHOT...",
     "forget snapshots; prune frees the room", options, 1, CLI_ANY, run};

@@ -675,6 +675,8 @@ struct intake;
 enum err_code intake_new(struct intake **out, struct store *st,
     struct err *e) MUST_CHECK;
 void intake_free(struct intake **in);
+/* What comes in by it stays so long at least: see receipts_promise. */
+void intake_promise(struct intake *in, int64_t promised_ns);
 enum err_code intake_pack_begin(struct intake *in, const struct id *name,
     uint64_t size_bytes, struct err *e) MUST_CHECK;
 uint64_t intake_pack_staged(struct intake *in, const struct id *name,
@@ -836,6 +838,76 @@ enum err_code ages_sync(struct store *st, struct err *e) MUST_CHECK;
  */
 enum err_code ages_look(const char *path, struct err *e) MUST_CHECK;
 
+/* --- Receipts: what came from elsewhere, and what was promised of it --------- */
+
+#define RECEIPT_FOREIGN  1u /* it came from elsewhere */
+#define RECEIPT_GONE     2u /* forgotten here: not taken again */
+#define RECEIPT_ACCEPTED 4u /* to be taken though its series diverges */
+
+struct receipt {
+	struct id snapshot;
+	struct utc received; /* by this machine's clock, then */
+	int64_t promised_ns; /* it stays so long at least: see ages_of */
+	uint32_t flags;
+};
+struct receipt_service {
+	struct id name; /* the hash of the service's, its NUL included */
+	int64_t promised_ns;
+};
+struct receipts {
+	struct receipt *all; /* by snapshot */
+	size_t count;
+	struct receipt_service *services; /* by name */
+	size_t services_count;
+};
+/* ERR_CORRUPT: what was promised is not known, so nothing may be forgotten. */
+enum err_code receipts_read(struct receipts *out, struct store *st,
+    struct err *e) MUST_CHECK;
+void receipts_fini(struct receipts *r);
+/* NULL: it did not come from elsewhere. */
+const struct receipt *receipts_find(const struct receipts *r,
+    const struct id *snapshot);
+/*
+ * What comes for the service from now on stays so long at least, by the
+ * repository's clock from its coming on.  What has come already, too, where it
+ * was promised less; nothing that was promised more is promised less.
+ */
+enum err_code receipts_promise(struct store *st, const char *service,
+    int64_t promised_ns, struct err *e) MUST_CHECK;
+/* Take this one next time though its series diverges: a person has looked. */
+enum err_code receipts_accept(struct store *st, const struct id *snapshot,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Forgetting something before its time: asked for by the administrator's key,
+ * and possible when so long has passed by the repository's clock.
+ */
+#define CUT_DELAY_NS      (INT64_C(72) * 3600 * NS_PER_S)
+#define CUT_SNAPSHOTS_MAX 64
+struct cut {
+	struct id id; /* the hash of its file */
+	char service[STORE_NAME_BYTES];
+	struct utc asked;
+	int64_t age_ns; /* of the repository's clock, then */
+	struct id snapshots[CUT_SNAPSHOTS_MAX];
+	size_t snapshots_count;
+	uint8_t admin_key[32];
+};
+struct cut_list {
+	struct cut *cuts;
+	size_t count;
+};
+/* Fills in id, asked, age_ns and admin_key.  ERR_KEY: not an admin's. */
+enum err_code cut_ask(struct store *st, struct cut *c,
+    struct err *e) MUST_CHECK;
+/* Damaged ones are left out: they allow nothing. */
+enum err_code cut_list(struct cut_list *out, struct store *st,
+    struct err *e) MUST_CHECK;
+void cut_list_fini(struct cut_list *list);
+/* ERR_NOTFOUND. */
+enum err_code cut_withdraw(struct store *st, const struct id *id,
+    struct err *e) MUST_CHECK;
+
 /* --- Holds: signed reasons to keep ---------------------------------------- */
 
 enum hold_why {
@@ -843,7 +915,9 @@ enum hold_why {
 	HOLD_PREFAILOVER,
 	HOLD_EXERCISE,
 	HOLD_LEGAL,
-	HOLD_OPERATOR
+	HOLD_OPERATOR,
+	HOLD_DIVERGED, /* the last before a series went two ways */
+	HOLD_SUSPECT   /* the one before one that looks wrong */
 };
 
 #define HOLD_LABEL_BYTES   257
@@ -860,7 +934,7 @@ struct hold {
 	struct id snapshots[HOLD_SNAPSHOTS_MAX];
 	struct id roots[HOLD_SNAPSHOTS_MAX]; /* theirs */
 	size_t snapshots_count;
-	uint8_t writer_key[32];
+	uint8_t writer_key[32]; /* zeros: this copy itself, which has no key */
 };
 struct hold_list {
 	struct hold *holds;
@@ -869,8 +943,8 @@ struct hold_list {
 
 /*
  * Keep h->snapshots (all of h->service) until the hold is released.  Fills in
- * id, placed, roots and writer_key.  Needs a key that may write.  ERR_NOTFOUND:
- * one of them is gone.
+ * id, placed, roots and writer_key.  Where there is no key it is the copy's own
+ * and not signed.  ERR_NOTFOUND: one of them is gone.
  */
 enum err_code hold_place(struct store *st, struct hold *h,
     struct err *e) MUST_CHECK;
@@ -881,6 +955,13 @@ void hold_list_fini(struct hold_list *list);
 /* ERR_NOTFOUND. */
 enum err_code hold_release(struct store *st, const struct id *id,
     struct err *e) MUST_CHECK;
+/*
+ * In the place of those of the same reason, service and label: there is always
+ * one.  Nothing is done when there is one of the same snapshots.
+ */
+enum err_code hold_move(struct store *st, struct hold *h,
+    struct err *e) MUST_CHECK;
+
 /* --- What snapshots take --------------------------------------------------- */
 
 struct usage_options {
@@ -909,8 +990,8 @@ enum err_code usage_run(struct store *st, const struct usage_options *opt,
 
 /*
  * Forget snapshots: each one's recovery points first, then itself.  Under one
- * lock, all or none refused: ERR_REFUSED when one is held, ERR_BUSY when a
- * running session builds on one.  One that is gone already is no failure.
+ * lock, all or none refused: ERR_REFUSED when one is held or promised to stay
+ * longer, ERR_BUSY when a running session builds on one.  One that is gone already is no failure.
  * Works on a full disk and without a key.  dry_run: only says whether it would.
  */
 struct forget_request {

@@ -37,6 +37,7 @@ struct judging {
 	const struct retention_options *opt;
 	struct hold_list holds;
 	struct ages ages;
+	struct receipts receipts;
 	struct retain_point *points; /* room for all */
 	bool *done;
 };
@@ -46,6 +47,7 @@ judging_fini(struct judging *j)
 {
 	hold_list_fini(&j->holds);
 	ages_fini(&j->ages);
+	receipts_fini(&j->receipts);
 	free(j->points);
 	free(j->done);
 }
@@ -87,10 +89,32 @@ judge_checkpoints(struct judging *j, size_t first)
 	}
 }
 
+/*
+ * What came from elsewhere may be dated as its sender likes.  It is not taken
+ * to be from after it came, nor from before those it follows: so it can push
+ * nobody out of the buckets of times gone by.  What is dated after now is left
+ * for a person to look at.
+ */
+static struct utc
+believed(const struct judging *j, const struct snapshot *s,
+    const struct utc *before)
+{
+	const struct receipt *r = receipts_find(&j->receipts, &s->id);
+	struct utc at = s->started;
+
+	if (r == NULL || (r->flags & RECEIPT_FOREIGN) == 0 ||
+	    at.ns > j->opt->now.ns)
+		return at;
+	if (at.ns > r->received.ns)
+		at = r->received;
+	return at.ns < before->ns ? *before : at;
+}
+
 static void
 judge_series(struct judging *j, size_t first)
 {
 	const struct snapshot_list *list = &j->r->list;
+	struct utc at = {INT64_MIN};
 	size_t count = 0;
 
 	for (size_t i = first; i < list->count; i++) {
@@ -107,9 +131,11 @@ judge_series(struct judging *j, size_t first)
 		/* The place in the list is the order over all epochs. */
 		j->points[count++] =
 		    (struct retain_point){.sequence = (uint64_t)i,
-			.at = s->started,
+			.at = believed(j, s, &at),
 			.age_ns = ages_of(&j->ages, &s->id),
 			.flags = flags_of(j, s)};
+		if (j->points[count - 1].at.ns <= j->opt->now.ns)
+			at = j->points[count - 1].at;
 	}
 	retain_judge(j->points, count, j->opt->rule, j->opt->now);
 	for (size_t i = 0; i < count; i++)
@@ -124,11 +150,16 @@ judge_received(struct judging *j)
 {
 	struct retention *r = j->r;
 
-	for (size_t i = 0; i < r->list.count; i++)
-		if (j->opt->immutable_ns > 0 &&
-		    ages_of(&j->ages, &r->list.snapshots[i].id) <
-			j->opt->immutable_ns)
+	for (size_t i = 0; i < r->list.count; i++) {
+		const struct id *id = &r->list.snapshots[i].id;
+		const struct receipt *one = receipts_find(&j->receipts, id);
+		int64_t stays_ns = j->opt->immutable_ns;
+
+		if (one != NULL && one->promised_ns > stays_ns)
+			stays_ns = one->promised_ns;
+		if (stays_ns > 0 && ages_of(&j->ages, id) < stays_ns)
 			r->reasons[i] |= RETENTION_IMMUTABLE;
+	}
 }
 
 /* --- points ------------------------------------------------------------------ */
@@ -195,6 +226,8 @@ retention_judge(struct retention *out, struct store *st,
 	rc = hold_list(&j.holds, st, e);
 	if (rc == ERR_NONE)
 		rc = ages_read(&j.ages, st, e);
+	if (rc == ERR_NONE)
+		rc = receipts_read(&j.receipts, st, e);
 	if (rc == ERR_NONE)
 		rc = snapshot_list(&r.list, st, opt->service, NULL, NULL, e);
 	if (rc != ERR_NONE)

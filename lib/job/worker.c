@@ -496,6 +496,21 @@ worker_store_open(struct worker_store *s, struct worker *w,
 			      : err_wrap(e, "opening repository '%s'", path);
 }
 
+enum err_code
+worker_store_open_any(struct worker_store *s, struct worker *w,
+    enum store_access access, struct err *e)
+{
+	const char *path = worker_site(w)->repository;
+	const struct store_options opt = {.access = access};
+	enum err_code rc;
+
+	if (w->policy->key_file[0] != '\0')
+		return worker_store_open(s, w, access, e);
+	rc = store_open(&s->st, path, &opt, e);
+	return rc == ERR_NONE ? rc
+			      : err_wrap(e, "opening repository '%s'", path);
+}
+
 /* --- the frame ------------------------------------------------------------ */
 
 static enum err_code

@@ -97,6 +97,9 @@ struct worker_store {
 void worker_store_fini(struct worker_store *s);
 enum err_code worker_store_open(struct worker_store *s, struct worker *w,
     enum store_access access, struct err *e) MUST_CHECK;
+/* The same for what can be done without one: where the policy names none. */
+enum err_code worker_store_open_any(struct worker_store *s, struct worker *w,
+    enum store_access access, struct err *e) MUST_CHECK;
 
 /* --- kinds --- */
 extern const struct worker_kind worker_backup;

@@ -106,8 +106,14 @@ forget(struct prune *p, struct err *e)
 	    .immutable_ns = home ? 0 : s->replicate.immutable_for_ns,
 	    .flags = flags_of,
 	    .ctx = &p->known};
-	enum err_code rc;
+	enum err_code rc = ERR_NONE;
 
+	/* What is promised here only grows, whatever the policy says later. */
+	if (!home)
+		rc = receipts_promise(p->at.st, s->name,
+		    s->replicate.immutable_for_ns, e);
+	if (rc != ERR_NONE)
+		return rc;
 	/* With nothing written, every point stays. */
 	if (memcmp(opt.rule, &none, sizeof(none)) == 0)
 		return ERR_NONE;
@@ -180,7 +186,7 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	if (rc == ERR_NONE && worker_service(w) == NULL)
 		rc = err_set(e, ERR_INPUT, "a prune is of a service");
 	if (rc == ERR_NONE)
-		rc = worker_store_open(&p.at, w, STORE_WRITE, e);
+		rc = worker_store_open_any(&p.at, w, STORE_WRITE, e);
 	if (rc == ERR_NONE)
 		rc = forget(&p, e);
 	if (rc == ERR_NONE)

@@ -229,7 +229,8 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	    (!restores && strcmp(how, "reread") != 0))
 		return err_set(e, ERR_INPUT,
 		    "verify is of a service, by reread or restore");
-	rc = worker_store_open(&v.at, w, STORE_READ, e);
+	rc = restores ? worker_store_open(&v.at, w, STORE_READ, e)
+		      : worker_store_open_any(&v.at, w, STORE_READ, e);
 	if (rc == ERR_NONE)
 		rc = restores ? restore(&v, e) : reread(&v, e);
 	wire_add_uint(result, "damage", v.damage_count);

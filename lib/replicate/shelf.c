@@ -15,6 +15,7 @@ struct shelf {
 	struct intake *intake;
 	struct id_set snapshots, points;
 	struct grant_files grants;
+	struct receipts receipts;
 };
 
 enum err_code
@@ -41,6 +42,7 @@ shelf_free(struct shelf **sp)
 	free(s->snapshots.ids);
 	free(s->points.ids);
 	grant_files_fini(&s->grants);
+	receipts_fini(&s->receipts);
 	free(s);
 }
 
@@ -145,9 +147,19 @@ sink_open(void *ctx, const struct rmsg_hello *h, bool *created, struct err *e)
 	}
 	if (intake_new(&s->intake, s->store, e) != ERR_NONE ||
 	    list_snapshots(s, e) != ERR_NONE || list_points(s, e) != ERR_NONE ||
-	    grant_list(&s->grants, s->store, e) != ERR_NONE)
+	    grant_list(&s->grants, s->store, e) != ERR_NONE ||
+	    receipts_read(&s->receipts, s->store, e) != ERR_NONE)
 		return err_wrap(e, "opening the copy '%s'", s->path);
 	return ERR_NONE;
+}
+
+/* Deletions here stay, too. */
+static bool
+is_gone(const struct shelf *s, const struct id *id)
+{
+	const struct receipt *r = receipts_find(&s->receipts, id);
+
+	return r != NULL && (r->flags & RECEIPT_GONE) != 0;
 }
 
 static bool
@@ -157,8 +169,9 @@ sink_has(void *ctx, enum rmsg_kind kind, const struct id *id)
 	const struct id_set grants = {s->grants.ids, s->grants.count};
 
 	switch (kind) {
-	case RMSG_KIND_SNAPSHOT: return set_has(&s->snapshots, id);
-	case RMSG_KIND_POINT: return set_has(&s->points, id);
+	case RMSG_KIND_SNAPSHOT:
+		return set_has(&s->snapshots, id) || is_gone(s, id);
+	case RMSG_KIND_POINT: return set_has(&s->points, id) || is_gone(s, id);
 	case RMSG_KIND_PACK: return store_has_pack(s->store, id);
 	case RMSG_KIND_GRANT: return set_has(&grants, id);
 	}

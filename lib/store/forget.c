@@ -3,8 +3,12 @@
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
+#include <bascule/base/text.h>
 
 #include "ageing.h"
+#include "ages.h"
+#include "cut.h"
+#include "receipts.h"
 
 /*
  * F1. The points that name a snapshot go before it, each step durable before
@@ -27,7 +31,8 @@ check_holds(struct store *st, const struct forget_request *rq, struct err *e)
 {
 	static const char *const whys[] = {"", "the last a copy has in common",
 	    "from before a failover", "of an exercise", "a legal hold",
-	    "an operator's hold"};
+	    "an operator's hold", "the last before its series went two ways",
+	    "the one before one that looks wrong"};
 	OWNED(hold_list_fini) struct hold_list list = {0};
 	char hex[ID_HEX_BYTES], hold[ID_HEX_BYTES];
 	enum err_code rc = hold_list(&list, st, e);
@@ -43,9 +48,77 @@ check_holds(struct store *st, const struct forget_request *rq, struct err *e)
 			    id_hex(&h->snapshots[k], hex), whys[h->why],
 			    h->reason);
 			return err_hint(e,
-			    "hold %.12s has to be released first",
-			    id_hex(&h->id, hold));
+			    "hold %.12s has to be released first: bascule "
+			    "-r REPOSITORY store release %.12s",
+			    id_hex(&h->id, hold), hold);
 		}
+	}
+	return rc;
+}
+
+/* When that much has passed, if the machine stays on; to the minute, up. */
+static const char *
+when_text(int64_t left_ns, char out[NOW_TEXT_BYTES])
+{
+	const int64_t minute_ns = 60 * NS_PER_S;
+	struct utc t = now_utc();
+
+	if (__builtin_add_overflow(t.ns, left_ns + minute_ns - 1, &t.ns))
+		t.ns = INT64_MAX;
+	t.ns -= t.ns % minute_ns;
+	now_text(t, out);
+	snprintf(out + 16, NOW_TEXT_BYTES - 16, "Z"); /* no seconds */
+	return out;
+}
+
+/* Has it been here as long as was promised, or did the administrator ask? */
+static enum err_code
+check_promise(struct store *st, const struct receipt *r,
+    const struct ages *ages, struct err *e)
+{
+	const int64_t left_ns = r->promised_ns - ages_of(ages, &r->snapshot);
+	char hex[ID_HEX_BYTES], at[NOW_TEXT_BYTES], cut[NOW_TEXT_BYTES];
+	char promised[TEXT_UNIT_BYTES];
+	int64_t wait_ns;
+	enum err_code rc;
+
+	if (left_ns <= 0)
+		return ERR_NONE;
+	rc = cut_wait(&wait_ns, st, &r->snapshot, ages->now_ns, e);
+	if (rc != ERR_NONE || wait_ns == 0)
+		return rc;
+	err_set(e, ERR_REFUSED,
+	    "snapshot %.12s was promised to stay %s after it came here: it "
+	    "may go on %s, and not before",
+	    id_hex(&r->snapshot, hex), text_duration(r->promised_ns, promised),
+	    when_text(left_ns, at));
+	if (wait_ns > 0)
+		return err_hint(e,
+		    "the administrator asked for it to go earlier: that is "
+		    "possible from %s on, with the same key",
+		    when_text(wait_ns, cut));
+	return err_hint(e,
+	    "time that this machine is off does not count; earlier only with "
+	    "the administrator's key, and 72h after asking: bascule forget "
+	    "--early");
+}
+
+static enum err_code
+check_promises(struct store *st, const struct forget_request *rq, struct err *e)
+{
+	OWNED(receipts_fini) struct receipts receipts = {0};
+	OWNED(ages_fini) struct ages ages = {0};
+	enum err_code rc = receipts_read(&receipts, st, e);
+
+	if (rc != ERR_NONE || receipts.count == 0)
+		return rc;
+	rc = ages_read(&ages, st, e);
+	for (size_t i = 0; rc == ERR_NONE && i < rq->snapshots_count; i++) {
+		const struct receipt *r =
+		    receipts_find(&receipts, &rq->snapshots[i]);
+
+		if (r != NULL)
+			rc = check_promise(st, r, &ages, e);
 	}
 	return rc;
 }
@@ -54,6 +127,9 @@ static enum err_code
 check_request(struct store *st, const struct forget_request *rq, struct err *e)
 {
 	enum err_code rc = check_holds(st, rq, e);
+
+	if (rc == ERR_NONE)
+		rc = check_promises(st, rq, e);
 
 	for (size_t i = 0; rc == ERR_NONE && i < rq->snapshots_count; i++)
 		rc = session_check_pins(st, NULL, &rq->snapshots[i], e);
@@ -110,6 +186,21 @@ on_damage(void *ctx, const char *object, const char *what)
 	err_hint(why, "heal it, or remove the file, first");
 }
 
+/*
+ * What came from elsewhere is not taken again from there (F2: without room for
+ * that note it may be).
+ */
+static enum err_code
+note_gone(struct store *st, const struct forget_request *rq,
+    const struct going *points, struct err *e)
+{
+	const struct receipts_going g = {rq->snapshots, points->ids,
+	    rq->snapshots_count, points->count};
+	enum err_code rc = rq->dry_run ? ERR_NONE : receipts_gone(st, &g, e);
+
+	return rc == ERR_NOSPACE ? ERR_NONE : rc;
+}
+
 /* The points that name one of the snapshots. */
 static enum err_code
 points_of(struct id **out, size_t *count, struct store *st,
@@ -157,6 +248,8 @@ forget(struct store *st, const struct forget_request *rq,
 	if (rc == ERR_NONE)
 		rc = points_of(&points, &going.count, st, rq, e);
 	going.ids = points;
+	if (rc == ERR_NONE)
+		rc = note_gone(st, rq, &going, e);
 	if (rc == ERR_NONE)
 		rc = unlink_all(&going, rq->dry_run, &out->points_count, e);
 	if (rc == ERR_NONE)

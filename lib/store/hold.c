@@ -116,11 +116,12 @@ hold_place(struct store *st, struct hold *h, struct err *e)
 	OWNED(session_close) struct session *se = NULL;
 	enum err_code rc;
 
-	if (st->keyring == NULL || keyring_writer(st->keyring) == NULL)
-		return err_set(e, ERR_KEY, "this key cannot sign holds");
+	if (st->access != STORE_WRITE)
+		return err_set(e, ERR_INPUT, "'%s' was opened for reading only",
+		    st->path);
 	if (!repo_name_is_valid(h->service) || h->snapshots_count == 0 ||
 	    h->snapshots_count > HOLD_SNAPSHOTS_MAX || h->why < HOLD_CURSOR ||
-	    h->why > HOLD_OPERATOR)
+	    h->why > HOLD_SUSPECT)
 		return err_set(e, ERR_INPUT, "not a hold");
 	rc = session_open_bare(&se, st, e);
 	return rc == ERR_NONE ? place(se, h, e) : rc;
@@ -154,4 +155,50 @@ hold_release(struct store *st, const struct id *id, struct err *e)
 		return err_set(e, ERR_INPUT, "'%s' was opened for reading only",
 		    st->path);
 	return release(st, id, e);
+}
+
+static bool
+is_same(const struct hold *a, const struct hold *b)
+{
+	for (size_t i = 0; i < a->snapshots_count; i++) {
+		bool has = false;
+
+		for (size_t k = 0; k < b->snapshots_count; k++)
+			has |= id_equal(&a->snapshots[i], &b->snapshots[k]);
+		if (!has)
+			return false;
+	}
+	return a->snapshots_count == b->snapshots_count;
+}
+
+static bool
+is_place(const struct hold *a, const struct hold *b)
+{
+	return a->why == b->why && strcmp(a->service, b->service) == 0 &&
+	    strcmp(a->label, b->label) == 0;
+}
+
+enum err_code
+hold_move(struct store *st, struct hold *h, struct err *e)
+{
+	OWNED(hold_list_fini) struct hold_list list = {0};
+	bool placed = false;
+	enum err_code rc = hold_list(&list, st, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
+		if (is_place(&list.holds[i], h) && is_same(&list.holds[i], h)) {
+			*h = list.holds[i];
+			placed = true;
+		}
+	if (rc == ERR_NONE && !placed)
+		rc = hold_place(st, h, e);
+	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++) {
+		if (!is_place(&list.holds[i], h) ||
+		    id_equal(&list.holds[i].id, &h->id))
+			continue;
+		rc = hold_release(st, &list.holds[i].id, e);
+		if (rc == ERR_NOTFOUND)
+			rc = ERR_NONE;
+	}
+	return rc;
 }

@@ -69,21 +69,22 @@ holdfile_encode(struct buf *out, const struct store *st, struct hold *h,
 {
 	const struct sign_key *writer =
 	    st->keyring == NULL ? NULL : keyring_writer(st->keyring);
-	uint8_t signature[SIGN_BYTES], *at;
+	uint8_t signature[SIGN_BYTES] = {0}, *at;
 	enum err_code rc;
 
 	buf_clear(out);
-	if (writer == NULL)
-		return err_set(e, ERR_KEY, "this key cannot sign holds");
-	memcpy(h->writer_key, sign_key_public(writer)->bytes,
-	    sizeof(h->writer_key));
+	memset(h->writer_key, 0, sizeof(h->writer_key));
+	if (writer != NULL)
+		memcpy(h->writer_key, sign_key_public(writer)->bytes,
+		    sizeof(h->writer_key));
 	sort(h);
 	if ((rc = buf_extend(out, HEAD_BYTES, &at, e)) != ERR_NONE)
 		return rc;
 	head_put(at, HEAD_HOLD, st->family);
 	if ((rc = add_body(out, h, e)) != ERR_NONE ||
-	    (rc = sign_make(writer, SIGN_LABEL, out->bytes, out->len_bytes,
-		 signature, e)) != ERR_NONE)
+	    (writer != NULL &&
+		(rc = sign_make(writer, SIGN_LABEL, out->bytes, out->len_bytes,
+		     signature, e)) != ERR_NONE))
 		return rc;
 	return buf_add(out, signature, sizeof(signature), e);
 }
@@ -110,7 +111,7 @@ decode_body(struct le_reader *r, struct hold *h, struct err *e)
 	h->snapshots_count = le_take32(r);
 	h->placed.ns = (int64_t)le_take64(r);
 	writer = le_take(r, sizeof(h->writer_key));
-	if (r->bad || why < HOLD_CURSOR || why > HOLD_OPERATOR ||
+	if (r->bad || why < HOLD_CURSOR || why > HOLD_SUSPECT ||
 	    h->snapshots_count == 0 || h->snapshots_count > HOLD_SNAPSHOTS_MAX)
 		return damaged(e, "file is malformed");
 	h->why = why;
@@ -134,6 +135,19 @@ decode_body(struct le_reader *r, struct hold *h, struct err *e)
 	return ERR_NONE;
 }
 
+/*
+ * The copy's own word, where there is no key: it only ever keeps something, and
+ * nothing from elsewhere gets into holds/.
+ */
+static bool
+is_unsigned(const struct hold *h, const uint8_t *signature)
+{
+	static const uint8_t zeros[SIGN_BYTES];
+
+	return memcmp(h->writer_key, zeros, sizeof(h->writer_key)) == 0 &&
+	    memcmp(signature, zeros, sizeof(zeros)) == 0;
+}
+
 enum err_code
 holdfile_decode(struct hold *h, const uint8_t *family, const void *bytes,
     size_t len_bytes, struct err *e)
@@ -154,6 +168,8 @@ holdfile_decode(struct hold *h, const uint8_t *family, const void *bytes,
 		return rc;
 	if (!le_done(&r))
 		return damaged(e, "file is longer than it says");
+	if (is_unsigned(h, (const uint8_t *)bytes + len_bytes - SIGN_BYTES))
+		return ERR_NONE;
 	memcpy(writer.bytes, h->writer_key, sizeof(writer.bytes));
 	rc = sign_check(&writer, SIGN_LABEL, bytes, len_bytes - SIGN_BYTES,
 	    (const uint8_t *)bytes + len_bytes - SIGN_BYTES, e);

@@ -23,6 +23,7 @@ struct intake {
 	struct hash *hash;
 	struct pack_done arriving; /* fd -1: none */
 	uint64_t got_bytes;
+	int64_t promised_ns;
 };
 
 enum err_code
@@ -85,6 +86,18 @@ struct session *
 intake_session(struct intake *in)
 {
 	return in->session;
+}
+
+void
+intake_promise(struct intake *in, int64_t promised_ns)
+{
+	in->promised_ns = promised_ns;
+}
+
+int64_t
+intake_promised(const struct intake *in)
+{
+	return in->promised_ns;
 }
 
 uint64_t

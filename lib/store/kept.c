@@ -8,6 +8,7 @@
 #include "ageing.h"
 #include "ages.h"
 #include "condemn.h"
+#include "receipts.h"
 
 #define OBJECT_BYTES 96
 
@@ -17,6 +18,13 @@ is_failure(enum err_code rc)
 	return rc == ERR_NOMEM || rc == ERR_TOONEW;
 }
 
+static bool
+is_receipts(const char *name)
+{
+	return strcmp(name, "receipts") == 0 ||
+	    strcmp(name, "receipts.bak") == 0;
+}
+
 static enum err_code
 judge(struct store *st, int dir_fd, const char *name, struct err *why)
 {
@@ -24,13 +32,20 @@ judge(struct store *st, int dir_fd, const char *name, struct err *why)
 	OWNED(ages_fini) struct ages ages = {0};
 	struct condemn_view sentence;
 	struct ageing clock;
+	OWNED(receipts_fini) struct receipts receipts = {0};
 	struct id id;
 	const bool is_ages = strcmp(name, "ages") == 0;
 	enum err_code rc = repo_slurp(&b, dir_fd, name,
-	    is_ages ? AGES_BYTES_MAX : CONDEMN_FILE_MAX, why);
+	    is_receipts(name) ? RECEIPTS_BYTES_MAX
+		: is_ages     ? AGES_BYTES_MAX
+			      : CONDEMN_FILE_MAX,
+	    why);
 
 	if (rc != ERR_NONE)
 		return rc;
+	if (is_receipts(name))
+		return receipts_decode(&receipts, st->family, b.bytes,
+		    b.len_bytes, why);
 	if (is_ages)
 		return ages_decode(&ages, st->family, b.bytes, b.len_bytes,
 		    why);
@@ -93,6 +108,27 @@ kept_check(struct checking *ck, struct err *e)
 	return each_bent(ck->store, tell, ck, e);
 }
 
+/* From its twin, if that is good; else what is here is promised anew. */
+static enum err_code
+renew_receipts(struct heal *h, int dir_fd, const char *name, const char *object,
+    struct err *e)
+{
+	const char *twin =
+	    strcmp(name, "receipts") == 0 ? "receipts.bak" : "receipts";
+	struct err why = {0};
+	bool lost = judge(h->store, dir_fd, twin, &why) != ERR_NONE;
+	enum err_code rc;
+
+	if (is_failure(why.code))
+		return err_set(e, why.code, "%s", why.text);
+	rc = receipts_renew(h->store, lost, e);
+	if (rc == ERR_NONE)
+		heal_done(h, object,
+		    lost ? "what is here is promised another 30 days"
+			 : "written again from its twin");
+	return rc;
+}
+
 static enum err_code
 put_away(void *ctx, int dir_fd, const char *name, const char *object,
     const char *what, struct err *e)
@@ -106,6 +142,8 @@ put_away(void *ctx, int dir_fd, const char *name, const char *object,
 		return rc;
 	held = h->store;
 	rc = heal_put_away(h, dir_fd, name, name, e);
+	if (rc == ERR_NONE && is_receipts(name))
+		return renew_receipts(h, dir_fd, name, object, e);
 	if (rc == ERR_NONE)
 		heal_done(h, object, "in bad/: what it measured begins again");
 	return rc;

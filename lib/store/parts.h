@@ -29,7 +29,9 @@ enum head_kind {
 	HEAD_PIN = 11,
 	HEAD_CONDEMNED,
 	HEAD_CLOCK,
-	HEAD_AGES
+	HEAD_AGES,
+	HEAD_RECEIPTS,
+	HEAD_CUT
 };
 
 void head_put(uint8_t at[HEAD_BYTES], enum head_kind kind,
@@ -322,6 +324,7 @@ enum err_code writer_old_list(struct writer *w, const struct id *id,
 /* --- intake and check, for the units that know trees --------------------- */
 
 struct session *intake_session(struct intake *in);
+int64_t intake_promised(const struct intake *in);
 
 /* One check under way: what the units report into. */
 struct checking {

@@ -176,9 +176,10 @@ service_is_known(struct store *st, const char *service, bool *known,
 	return ERR_NONE;
 }
 
-enum err_code
-pin_accept(struct session *se, const uint8_t key[SIGN_PUBLIC_BYTES],
-    const char *service, struct err *e)
+/* *pinned: it is.  ERR_REFUSED: another is, for that service. */
+static enum err_code
+look_up(struct store *st, const uint8_t key[SIGN_PUBLIC_BYTES],
+    const char *service, bool *pinned, struct err *e)
 {
 	char print[SIGN_FINGERPRINT_SIZE];
 	OWNED(fdio_close) int fd = -1;
@@ -187,15 +188,16 @@ pin_accept(struct session *se, const uint8_t key[SIGN_PUBLIC_BYTES],
 	bool known;
 	enum err_code rc;
 
-	if ((rc = keys_open(&fd, se->store, e)) != ERR_NONE)
+	*pinned = false;
+	if ((rc = keys_open(&fd, st, e)) != ERR_NONE)
 		return rc;
-	rc = pin_check(&found, se->store, fd, key, e);
+	rc = pin_check(&found, st, fd, key, e);
+	*pinned = rc == ERR_NONE;
 	if (rc != ERR_NOTFOUND)
 		return rc;
-	if ((rc = service_is_known(se->store, service, &known, e)) != ERR_NONE)
+	if ((rc = service_is_known(st, service, &known, e)) != ERR_NONE ||
+	    !known)
 		return rc;
-	if (!known)
-		return pin_make(se, fd, key, service, e);
 	memcpy(pub.bytes, key, sizeof pub.bytes);
 	if ((rc = sign_fingerprint(&pub, print, e)) != ERR_NONE)
 		return rc;
@@ -204,6 +206,25 @@ pin_accept(struct session *se, const uint8_t key[SIGN_PUBLIC_BYTES],
 	    print);
 	return err_hint(e,
 	    "if this writer is right, a site that trusts it must pin it here");
+}
+
+enum err_code
+pin_known(struct store *st, const uint8_t key[SIGN_PUBLIC_BYTES],
+    const char *service, struct err *e)
+{
+	bool pinned;
+
+	return look_up(st, key, service, &pinned, e);
+}
+
+enum err_code
+pin_accept(struct session *se, const uint8_t key[SIGN_PUBLIC_BYTES],
+    const char *service, struct err *e)
+{
+	bool pinned;
+	enum err_code rc = look_up(se->store, key, service, &pinned, e);
+
+	return rc == ERR_NONE && !pinned ? pin_add(se, key, service, e) : rc;
 }
 
 /* --- all of them ---------------------------------------------------------- */

@@ -24,6 +24,10 @@ enum err_code pin_accept(struct session *se,
 /* Every pin of keys/: whole, and of the key its name says? */
 enum err_code pin_check_all(struct checking *ck, struct err *e) MUST_CHECK;
 
+/* The same, and nothing is pinned by it. */
+enum err_code pin_known(struct store *st, const uint8_t key[SIGN_PUBLIC_BYTES],
+    const char *service, struct err *e) MUST_CHECK;
+
 /* All of out->store's, added to out. */
 enum err_code pin_list(struct store_pin_list *out, struct err *e) MUST_CHECK;
 

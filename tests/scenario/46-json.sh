@@ -54,6 +54,9 @@ cp repo.key bent.key
 expect 4 'and what that hurts' "$B" -r bent --json check --read
 grep -q '"type":"hurt"' .out || not_ok 'it says by paths what is hurt'
 said 0 heal
+said 0 'store holds'
+said 1 'store release' abcdef
+said 0 'store accept' "$(printf %064d 7)"
 said 0 backup data
 said 0 prune --dry-run --keep-last 1
 said 0 forget latest
