@@ -163,11 +163,78 @@ push(struct cli *cli, const struct replicate_target *to)
 	return report(cli, &tally, &lacks, now_mono().ns - begun.ns);
 }
 
+/* --- fetching ------------------------------------------------------------- */
+
+static void
+on_taken(void *ctx, const struct serve_tally *t)
+{
+	cli_progress_show(ctx, 0, t->pack_bytes, 0);
+}
+
+static int
+report_taken(struct cli *cli, const struct serve_tally *t, int64_t ns)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char size[TEXT_UNIT_BYTES], time[TEXT_UNIT_BYTES];
+	int status = t->refused_count > 0 ? EXITCODE_PARTIAL : EXITCODE_DONE;
+	struct err e;
+
+	if (!cli->json) {
+		if (!cli->quiet)
+			printf("%sfetched %llu snapshots, %llu points, %llu "
+			       "packs (%s) in %s%s\n",
+			    t->copy_created ? "made the copy: there was none\n"
+					    : "",
+			    (unsigned long long)t->snapshots_count,
+			    (unsigned long long)t->points_count,
+			    (unsigned long long)t->packs_count,
+			    cli_size(cli, t->pack_bytes, size),
+			    text_duration(ns, time),
+			    t->refused_count > 0 ? "; some were refused" : "");
+		return status;
+	}
+	if (wire_new(&v, "summary", &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	wire_add_uint(v, "snapshots_taken", t->snapshots_count);
+	wire_add_uint(v, "points_taken", t->points_count);
+	wire_add_uint(v, "packs_taken", t->packs_count);
+	wire_add_uint(v, "pack_bytes", t->pack_bytes);
+	wire_add_uint(v, "refused", t->refused_count);
+	wire_add_bool(v, "copy_created", t->copy_created);
+	wire_add_seconds(v, "seconds", ns);
+	wire_add_int(v, "exit", status);
+	return cli_line(cli, &v) != EXITCODE_DONE ? EXITCODE_FAILED : status;
+}
+
+static int
+pull(struct cli *cli, const struct replicate_target *from)
+{
+	struct cli_progress progress;
+	struct serve_options opt = {.cancel = cli_stop_catch(),
+	    .on_progress = on_taken,
+	    .ctx = &progress};
+	struct serve_tally tally;
+	struct mono begun = now_mono();
+	struct err e;
+	enum err_code rc;
+
+	if (cli->repository == NULL)
+		return cli_wrong_use(cli, "which copy? (-r REPOSITORY)");
+	cli_progress_begin(&progress, cli, "fetching");
+	rc = reach_pull(cli->repository, from, cli_value(cli, "service"), &opt,
+	    &tally, &e);
+	cli_progress_end(&progress);
+	if (rc != ERR_NONE)
+		return cli_stop_failed(cli, &e);
+	return report_taken(cli, &tally, now_mono().ns - begun.ns);
+}
+
 static int
 run(struct cli *cli)
 {
+	const char *from = cli_value(cli, "from");
 	struct replicate_target to = {
-	    .url = cli_value(cli, "to"),
+	    .url = from != NULL ? from : cli_value(cli, "to"),
 	    .known_hosts = cli_value(cli, "known-hosts"),
 	    .identity = cli_value(cli, "identity"),
 	    .remote_bascule = cli_value(cli, "remote-bascule"),
@@ -175,8 +242,9 @@ run(struct cli *cli)
 	const char *keys[64];
 	struct err e;
 
-	if (to.url == NULL)
-		return cli_wrong_use(cli, "where to? (--to ssh://...)");
+	if (to.url == NULL || (from != NULL && cli_has(cli, "to")))
+		return cli_wrong_use(cli,
+		    "where to, or where from? (--to ssh://... or --from)");
 	while (to.host_keys_count < COUNT_OF(keys) &&
 	    (keys[to.host_keys_count] =
 		    cli_value_nth(cli, "host-key", to.host_keys_count)) != NULL)
@@ -187,16 +255,17 @@ run(struct cli *cli)
 		 &e) != ERR_NONE ||
 		to.timeout_ns <= 0))
 		return cli_wrong_use(cli, "--timeout takes a time such as 30s");
-	return push(cli, &to);
+	return from != NULL ? pull(cli, &to) : push(cli, &to);
 }
 
 static const struct cli_option options[] = {
     {"to", 0, "URL", "ssh:// or sftp://USER@HOST[:PORT]/PATH of the copy"},
+    {"from", 0, "URL", "fetch what lacks here from that repository instead"},
     {"known-hosts", 0, "FILE", "host keys to trust (~/.ssh/known_hosts)"},
     {"host-key", 0, "SHA256:...", "a host key to trust; may be repeated"},
     {"identity", 0, "FILE", "private key to log in with (else the agent)"},
     {"remote-bascule", 0, "PROGRAM", "what to run there (bascule)"},
-    {"service", 0, "NAME", "send only this service's snapshots"},
+    {"service", 0, "NAME", "only this service's snapshots"},
     {"read-back", 0, NULL, "sftp: read back and compare all that is sent"},
     {"break-lock", 0, NULL, "sftp: take the copy from a sender that is gone"},
     {"timeout", 0, "TIME", "give up after so long without a sign (30s)"},

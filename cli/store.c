@@ -7,6 +7,7 @@
 
 #include <bascule/replicate.h>
 
+#include "repository.h"
 #include "stop.h"
 
 #define SILENCE_NS (600 * NS_PER_S) /* docs/protocol/store-serve.md */
@@ -29,41 +30,84 @@ confine(const char *path)
 	    confine_text(got, text));
 }
 
+/* Without a word of what is allowed the peer is told so. */
 static int
-serve(struct cli *cli)
+take_in(struct cli *cli, const struct transport *t)
 {
-	struct serve_options opt = {.cancel = cli_stop_catch()};
-	struct transport_fds fds = {STDIN_FILENO, STDOUT_FILENO, SILENCE_NS,
-	    opt.cancel};
+	struct serve_options opt = {.allow = cli_has(cli, "allow")
+		? SERVE_PUT
+		: SERVE_NOTHING,
+	    .cancel = cli_stop_catch()};
 	struct serve_tally tally;
-	struct transport t;
 	struct err e;
-	const char *allow;
 
-	cli->json_on_stderr = true; /* stdout speaks to the sender */
-	if (cli->repository == NULL)
-		return cli_wrong_use(cli, "which repository? (-r REPOSITORY)");
-	for (size_t i = 0; (allow = cli_value_nth(cli, "allow", i)) != NULL;
-	     i++) {
-		if (strcmp(allow, "put") != 0)
-			return cli_wrong_use(cli,
-			    "--allow takes 'put', and nothing else is there "
-			    "to be allowed");
-		opt.allow |= SERVE_PUT;
-	}
-	if ((opt.allow & SERVE_PUT) != 0)
-		confine(cli->repository);
-	if (transport_over_fds(&t, &fds, &e) != ERR_NONE ||
-	    serve_run(cli->repository, &t, &opt, &tally, &e) != ERR_NONE)
+	if (serve_run(cli->repository, t, &opt, &tally, &e) != ERR_NONE)
 		return cli_stop_failed(cli, &e);
 	return EXITCODE_DONE;
 }
 
+/* What is damaged here is the taker's to know, too. */
+static void
+on_problem(void *ctx, const char *object, const struct err *why)
+{
+	cli_warn(ctx, "%s was not given: %s", object, why->text);
+}
+
+/* Sealed bytes, and who could open them is not asked: they are useless without
+ * a key, and whoever has one may have them. */
+static int
+give_out(struct cli *cli, const struct transport *t)
+{
+	OWNED(cli_repository_close) struct cli_repository repo = {0};
+	struct replicate_options opt = {.service = cli_value(cli, "service"),
+	    .on_problem = on_problem,
+	    .ctx = cli,
+	    .cancel = cli_stop_catch()};
+	struct replicate_tally tally;
+	struct err e;
+	int status = cli_repository_open(cli, STORE_READ, CLI_KEYS_NONE, &repo);
+
+	if (status != EXITCODE_DONE)
+		return status;
+	if (replicate_push(repo.store, t, &opt, &tally, &e) != ERR_NONE)
+		return cli_stop_failed(cli, &e);
+	return tally.damaged_count > 0 ? EXITCODE_DAMAGE : EXITCODE_DONE;
+}
+
+static int
+serve(struct cli *cli)
+{
+	struct transport_fds fds = {STDIN_FILENO, STDOUT_FILENO, SILENCE_NS,
+	    cli_stop_catch()};
+	struct transport t;
+	struct err e;
+	const char *allow = cli_value(cli, "allow");
+
+	cli->json_on_stderr = true; /* stdout speaks to the other side */
+	if (cli->repository == NULL)
+		return cli_wrong_use(cli, "which repository? (-r REPOSITORY)");
+	if (allow == NULL)
+		allow = "put";
+	if ((strcmp(allow, "put") != 0 && strcmp(allow, "get") != 0) ||
+	    cli_value_nth(cli, "allow", 1) != NULL)
+		return cli_wrong_use(cli,
+		    "--allow takes 'put' or 'get', one of them, and nothing "
+		    "else is there to be allowed");
+	confine(cli->repository);
+	if (transport_over_fds(&t, &fds, &e) != ERR_NONE)
+		return cli_stop_failed(cli, &e);
+	return strcmp(allow, "put") == 0 ? take_in(cli, &t) : give_out(cli, &t);
+}
+
 static const struct cli_option serve_options[] = {
-    {"allow", 0, "WHAT", "what the other side may do: put"},
+    {"allow", 0, "WHAT",
+	"what the other side may do: put what is its own, or get what is "
+	"here"},
+    {"service", 0, "NAME", "get: only this service's snapshots"},
     {NULL, 0, NULL, NULL},
 };
 
 const struct cli_command command_store_serve = {"store serve", "",
-    "receive a replication on standard input and output (a forced command)",
+    "the far end of a replication, on standard input and output (a forced "
+    "command)",
     serve_options, 0, 0, serve};

@@ -174,12 +174,17 @@ bool sftp_target_is(const char *url);
 
 /* --- receiving ------------------------------------------------------------------ */
 
-enum serve_allow { SERVE_NOTHING = 0, SERVE_PUT = 1 };
+enum serve_allow { SERVE_NOTHING = 0, SERVE_PUT = 1, SERVE_GET = 2 };
+
+struct serve_tally;
 
 struct serve_options {
 	unsigned allow; /* of enum serve_allow */
 	bool network_fs_allowed;
 	const volatile sig_atomic_t *cancel; /* may be NULL */
+	/* May be NULL.  After each message, with what has come by then. */
+	void (*on_progress)(void *ctx, const struct serve_tally *tally);
+	void *ctx;
 };
 
 struct serve_tally {
@@ -197,6 +202,15 @@ struct serve_tally {
 enum err_code serve_run(const char *path, const struct transport *t,
     const struct serve_options *opt, struct serve_tally *out,
     struct err *e) MUST_CHECK;
+
+/*
+ * Fetch instead of being sent to: be the receiver for the copy at path, of the
+ * far repository that `REMOTE-BASCULE -r PATH store serve --allow get` sends
+ * from there.  Errors as sshconn_open and serve_run.
+ */
+enum err_code reach_pull(const char *path, const struct replicate_target *from,
+    const char *service, const struct serve_options *opt,
+    struct serve_tally *out, struct err *e) MUST_CHECK;
 
 /* --- confinement ------------------------------------------------------------------- */
 

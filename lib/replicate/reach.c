@@ -121,14 +121,17 @@ reach_dial(struct sshconn **out, struct sshurl *u,
 	return sshconn_open(out, &o, e);
 }
 
+/* allow: what the far end is to do.  service: of which, of a pull; or NULL. */
 static enum err_code
 reach_open(struct reach *r, const struct replicate_target *to,
-    const volatile sig_atomic_t *cancel, struct err *e)
+    const char *allow, const char *service, const volatile sig_atomic_t *cancel,
+    struct err *e)
 {
 	struct sshurl u;
 	const char *argv[] = {to->remote_bascule != NULL ? to->remote_bascule
 							 : PROGRAM,
-	    "-r", u.path, "store", "serve", "--allow", "put", NULL};
+	    "-r", u.path, "store", "serve", "--allow", allow,
+	    service != NULL ? "--service" : NULL, service, NULL};
 
 	if (reach_dial(&r->conn, &u, to, cancel, e) != ERR_NONE)
 		return e->code;
@@ -172,7 +175,7 @@ open_lane(void *ctx, struct transport *out, const volatile sig_atomic_t *cancel,
 	if (r == NULL)
 		return err_nomem(e);
 	*out = (struct transport){read_far, write_far, r};
-	if (reach_open(r, ctx, cancel, e) == ERR_NONE)
+	if (reach_open(r, ctx, "put", NULL, cancel, e) == ERR_NONE)
 		return ERR_NONE;
 	reach_fini(r);
 	free(r);
@@ -199,7 +202,7 @@ reach_push(struct store *st, const struct replicate_target *to,
 	enum err_code rc;
 
 	*out = (struct replicate_tally){.link = opt->link};
-	rc = reach_open(&r, to, opt->cancel, e);
+	rc = reach_open(&r, to, "put", NULL, opt->cancel, e);
 	if (rc == ERR_NONE) {
 		rc = replicate_over(st, &t, &way, opt, out, e);
 		if (rc == ERR_IO && r.ended)
@@ -207,4 +210,31 @@ reach_push(struct store *st, const struct replicate_target *to,
 	}
 	return rc == ERR_NONE ? rc
 			      : err_wrap(e, "replicating to '%s'", to->url);
+}
+
+/* --- the other way round ------------------------------------------------------------------- */
+
+enum err_code
+reach_pull(const char *path, const struct replicate_target *from,
+    const char *service, const struct serve_options *opt,
+    struct serve_tally *out, struct err *e)
+{
+	OWNED(reach_fini) struct reach r = {0};
+	struct transport t = {read_far, write_far, &r};
+	struct serve_options put = *opt;
+	enum err_code rc;
+
+	*out = (struct serve_tally){0};
+	put.allow = SERVE_PUT;
+	rc = reach_open(&r, from, "get", service, opt->cancel, e);
+	if (rc == ERR_NONE) {
+		rc = serve_run(path, &t, &put, out, e);
+		if (rc != ERR_NONE && r.ended && rc != ERR_CANCELLED)
+			rc = explain(&r, e);
+		else if (rc == ERR_TIMEOUT)
+			err_hint(e,
+			    "does what the key may run there say --allow get?");
+	}
+	return rc == ERR_NONE ? rc
+			      : err_wrap(e, "fetching from '%s'", from->url);
 }

@@ -128,6 +128,8 @@ converse(struct serving *s, struct receiver *r, const struct serve_options *opt,
 		if (rc != ERR_NONE)
 			return rc;
 		welcomed = true;
+		if (opt->on_progress != NULL)
+			opt->on_progress(opt->ctx, receiver_tally(r));
 	}
 	return ERR_NONE;
 }

@@ -184,6 +184,10 @@ talk_expect(struct lane *l, enum rmsg_type type, struct rmsg *m, struct err *e)
 		if (m->type == RMSG_RESULT) {
 			if (hear_result(l, m, e) != ERR_NONE)
 				return e->code;
+		} else if (m->type == RMSG_HELLO) {
+			return err_set(e, ERR_REFUSED,
+			    "the far side is a sender, too: what may be done "
+			    "there is to get, not to put");
 		} else if (m->type != RMSG_LACK && m->type != RMSG_SETTLED) {
 			return err_set(e, ERR_INPUT,
 			    "the far side sent a message of type %u out of "

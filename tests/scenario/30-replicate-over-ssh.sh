@@ -94,6 +94,28 @@ forced "$bascule -r $work/missing/copy store serve --allow put"
 expect 1 "$work/missing/copy" push
 cp "$work/ssh/id_ed25519.pub" "$work/ssh/authorized_keys"
 
+# --- the other way round: fetched, by whoever may get
+pull() {
+	"$bascule" -r "$work/fetched" replicate --from \
+	    "ssh://$(id -un)@127.0.0.1:$(cat "$work/ssh/port")$repo" \
+	    --known-hosts "$work/ssh/known_hosts" \
+	    --identity "$work/ssh/id_ed25519" --remote-bascule "$bascule" "$@"
+}
+expect 0 'made the copy' pull
+expect 0 '' "$bascule" -r "$work/fetched" check --read
+expect 0 '' "$bascule" -r "$work/fetched" restore latest --to "$work/back2"
+diff -r "$work/src" "$work/back2$work/src" || fail 'the fetched tree differs'
+expect 0 'fetched 0 snapshots, 0 points, 0 packs' pull
+forced "$bascule -r $repo store serve --allow get"
+expect 0 'fetched 0 snapshots' pull --remote-bascule /nonsense
+expect 13 'to get, not to put' push
+forced "$bascule -r $repo store serve --allow put"
+expect 75 '--allow get' pull --timeout 1s
+forced "echo no such thing >&2; exit 3"
+expect 75 'ended with status 3: no such thing' pull
+cp "$work/ssh/id_ed25519.pub" "$work/ssh/authorized_keys"
+expect 2 'where from' pull --to "$url"
+
 # --- another repository's copy
 expect 0 '' "$bascule" -r "$work/other" init --key-file "$work/other.key"
 expect 13 'is a copy of another repository' "$bascule" -r "$work/other" \
