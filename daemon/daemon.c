@@ -166,6 +166,7 @@ look_around(struct daemon *d)
 	register_look(d);
 	posture_look(d);
 	peers_look(d);
+	sitewatch_look(d);
 	alarm_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)
 		if (now.ns >= d->services[i].replicate_not_before.ns)

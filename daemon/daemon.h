@@ -39,6 +39,7 @@
 
 #include "alarm.h"
 #include "schedule.h"
+#include "sitewatch.h"
 
 struct client;
 struct daemon;
@@ -324,6 +325,7 @@ struct daemon {
 	struct loop_timer *patience; /* while stopping */
 	struct alarms *alarms;
 	struct peer *peers;
+	struct sitewatch sitewatch;
 	int lock_fd;
 	struct mono looked; /* at the posture */
 	struct mono aged;   /* the repository */

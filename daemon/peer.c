@@ -171,6 +171,9 @@ judge_ledger(struct peer *p)
 void
 peer_talked(struct peer *p)
 {
+	memcpy(p->failed, p->failing, sizeof(p->failed));
+	memcpy(p->tried, p->trying, sizeof(p->tried));
+	p->tried_count = p->trying_count;
 	if (p->heard_now)
 		keep_said(p);
 	if (p->heard_now)

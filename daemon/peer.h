@@ -51,8 +51,11 @@ struct peer {
 	struct wire_value *services; /* of it */
 	struct peer_step step;
 	bool heard_now, parted;
+	struct peer_tried trying[PEER_TRIED_MAX];
+	size_t trying_count;
+	char failing[256];
+	/* what is known, of the last one that ended */
 	char failed[256]; /* why it did not go well; "" */
-	/* what is known */
 	struct utc heard, watching;
 	struct buf said; /* the line of the last whole talk */
 	struct peer_tried tried[PEER_TRIED_MAX];

@@ -12,8 +12,16 @@
 static void
 fail(struct peer *p, const struct err *why)
 {
-	if (p->failed[0] == '\0')
-		snprintf(p->failed, sizeof(p->failed), "%.250s", why->text);
+	if (p->failing[0] == '\0')
+		snprintf(p->failing, sizeof(p->failing), "%.250s", why->text);
+}
+
+/* What comes makes no sense: nothing more of it is wanted. */
+static void
+break_off(struct peer *p, const struct err *why)
+{
+	fail(p, why);
+	loop_child_signal(p->child, SIGKILL);
 }
 
 static void
@@ -21,9 +29,9 @@ on_tried(struct peer *p, struct wire_value *ev)
 {
 	struct peer_tried *t;
 
-	if (p->tried_count == PEER_TRIED_MAX)
+	if (p->trying_count == PEER_TRIED_MAX)
 		return;
-	t = &p->tried[p->tried_count++];
+	t = &p->trying[p->trying_count++];
 	snprintf(t->link, sizeof(t->link), "%s",
 	    wire_take_text(ev, "link", "-"));
 	snprintf(t->error, sizeof(t->error), "%s",
@@ -121,7 +129,7 @@ on_posture(struct peer *p, struct wire_value *ev)
 	enum err_code rc = wire_parse(&v, line, strlen(line), &e);
 
 	if (rc == ERR_NONE && strncmp(of, "ledger_", 7) == 0) {
-		if (p->failed[0] == '\0') /* else the rest makes no sense */
+		if (p->failing[0] == '\0') /* else the rest makes no sense */
 			rc = peerstep_take(p, v, &e);
 	} else if (rc == ERR_NONE && strcmp(of, "status") == 0)
 		on_status(p, v);
@@ -135,7 +143,7 @@ on_posture(struct peer *p, struct wire_value *ev)
 		snprintf(p->divergence, sizeof(p->divergence), "%s", e.text);
 	}
 	if (rc != ERR_NONE)
-		fail(p, &e);
+		break_off(p, &e);
 }
 
 static void
@@ -171,8 +179,7 @@ on_event(void *ctx, const char *bytes, size_t len_bytes)
 	struct err e;
 
 	if (wire_lines_feed(&p->lines, bytes, len_bytes, &e) != ERR_NONE) {
-		fail(p, &e);
-		loop_child_signal(p->child, SIGKILL);
+		break_off(p, &e);
 		return;
 	}
 	while ((line = wire_lines_next(&p->lines, &len)) != NULL) {
@@ -181,7 +188,7 @@ on_event(void *ctx, const char *bytes, size_t len_bytes)
 		if (wire_parse(&ev, line, len, &e) == ERR_NONE)
 			on_line(p, ev);
 		else
-			fail(p, &e);
+			break_off(p, &e);
 	}
 }
 
@@ -289,8 +296,8 @@ peertalk_start(struct peer *p, struct err *e)
 	OWNED(buf_fini) struct buf line = {0};
 	enum err_code rc;
 
-	p->failed[0] = '\0';
-	p->tried_count = 0;
+	p->failing[0] = '\0';
+	p->trying_count = 0;
 	p->heard_now = p->parted = false;
 	wire_free(&p->fresh);
 	wire_free(&p->services);
