@@ -2,9 +2,10 @@
 
 #include "chooser.h"
 
-#define SAMPLE_NS NS_PER_S        /* a throughput is measured over this */
-#define IDLE_NS   (5 * NS_PER_S)  /* after such a pause, afresh */
-#define SMOOTH_NS (10 * NS_PER_S) /* so much past a throughput remembers */
+#define SAMPLE_NS    NS_PER_S /* a throughput is measured over this */
+#define SAMPLE_BYTES (UINT64_C(256) << 10) /* less says nothing of a link */
+#define IDLE_NS      (5 * NS_PER_S)        /* after such a pause, afresh */
+#define SMOOTH_NS    (10 * NS_PER_S) /* so much past a throughput remembers */
 
 struct out {
 	struct chooser_action *actions;
@@ -212,7 +213,7 @@ measure_throughput(struct chooser_link *l, uint64_t bytes,
 	}
 	l->bytes += bytes;
 	took = now.mono.ns - l->from.ns;
-	if (took < SAMPLE_NS)
+	if (took < SAMPLE_NS || l->bytes < SAMPLE_BYTES)
 		return;
 	one = (double)l->bytes * (double)NS_PER_S / (double)took;
 	weight = (double)took / (double)(took + SMOOTH_NS);

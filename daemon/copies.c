@@ -2,6 +2,7 @@
  * point there is, what is still to be sent, and when it will be well again. */
 
 #include "copies.h"
+#include "links.h"
 
 #include <string.h>
 
@@ -147,9 +148,7 @@ copies_outlook_text(const struct links_outlook *o, uint64_t pending_bytes,
 	else
 		snprintf(out, COPIES_TEXT_BYTES,
 		    "%s to send over '%s', about %s: well again at %s", size,
-		    o->link, took,
-		    now_text((struct utc){o->done.ns / NS_PER_S * NS_PER_S},
-			at));
+		    o->link, took, links_time(o->done, at));
 	return out;
 }
 
@@ -282,7 +281,7 @@ alarm(struct daemon *d, const struct daemon_service *s,
 	char text[ERR_TEXT_BYTES], at[NOW_TEXT_BYTES];
 	char more[COPIES_TEXT_BYTES] = "";
 
-	now_text((struct utc){c->there.ns / NS_PER_S * NS_PER_S}, at);
+	links_time(c->there, at);
 	if (c->lacks)
 		copies_outlook_text(&c->outlook, c->pending_bytes, more);
 	snprintf(text, sizeof(text),

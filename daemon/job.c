@@ -585,6 +585,7 @@ finish(struct job *j)
 
 	if (j->kind->ledger_type != NULL)
 		job_keep_log(j);
+	transfers_forget(j);
 	unlink_job(j);
 	job_touch(j);
 	job_free(&j);

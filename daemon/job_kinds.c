@@ -130,6 +130,9 @@ backup_recover(struct daemon *d, const struct record *intent,
 
 struct replicate_own {
 	struct utc newest; /* points up to here will be there when it is done */
+	/* what lacked there after the last attempt that could look */
+	bool has_looked;
+	uint64_t left_bytes;
 };
 
 static void
@@ -157,7 +160,17 @@ replicate_prepare(struct job *j, struct wire_value *spec, struct err *e)
 static void
 replicate_finish(struct job *j, struct wire_value *result)
 {
+	struct replicate_own *own = j->own;
+
 	transfers_ended(j, result == NULL ? "the worker died" : "");
+	if (own == NULL || j->state == JOB_SUCCEEDED)
+		return;
+	if (result != NULL && wire_has(result, "left_bytes")) {
+		own->has_looked = true;
+		own->left_bytes = wire_take_uint(result, "left_bytes", 0);
+	}
+	if (own->has_looked && own->left_bytes <= j->total_bytes)
+		j->done_bytes = j->total_bytes - own->left_bytes;
 }
 
 struct arrived {
@@ -241,7 +254,6 @@ replicate_after(struct job *j)
 	struct err e;
 	enum err_code rc;
 
-	transfers_forget(j);
 	if (job_state_is_end(j->state) && j->state != JOB_SUCCEEDED)
 		let_rest(j);
 	if (j->state != JOB_SUCCEEDED || own == NULL)

@@ -67,6 +67,18 @@ links_ready(const struct daemon *d, const char *site, struct utc now)
 }
 
 const char *
+links_time(struct utc t, char out[NOW_TEXT_BYTES])
+{
+	char *dot;
+
+	now_text(t, out);
+	dot = strchr(out, '.');
+	if (dot != NULL)
+		memcpy(dot, "Z", 2);
+	return out;
+}
+
+const char *
 links_why_none(const struct daemon *d, const char *site,
     char out[JOB_REASON_BYTES])
 {
@@ -84,8 +96,7 @@ links_why_none(const struct daemon *d, const char *site,
 			continue;
 		used += (size_t)snprintf(out + used, JOB_REASON_BYTES - used,
 		    " '%s' is %s since %s;", w->name, linkstate_name(l->is),
-		    now_text((struct utc){l->since.ns / NS_PER_S * NS_PER_S},
-			at));
+		    links_time(l->since, at));
 	}
 	if (used >= JOB_REASON_BYTES)
 		used = JOB_REASON_BYTES - 1;

@@ -34,7 +34,7 @@ struct watched {
 	struct utc judged;
 };
 
-/* A replication that runs. */
+/* A replication that runs, or has run and will again. */
 struct transfer {
 	struct transfer *next;
 	struct job *job;
@@ -48,7 +48,7 @@ struct transfer {
 	uint64_t leg_bytes;
 	/* since the last look */
 	uint64_t moved_bytes;
-	/* all legs of the attempt, by link */
+	/* all its legs, by link */
 	struct {
 		char link[LINKS_NAME_BYTES];
 		uint64_t bytes;
@@ -75,6 +75,8 @@ void links_changed(struct watched *w, enum linkstate_is was);
 void links_failed(struct watched *w, const char *error);
 /* Look at the windows: what is in force, and until when. */
 void links_judge(struct watched *w, struct utc now);
+/* "2026-11-22T14:05:22Z": to the second.  Returns out. */
+const char *links_time(struct utc t, char out[NOW_TEXT_BYTES]);
 /* Is a link to that site up (or none needed)? */
 bool links_has_way(const struct daemon *d, const char *site);
 /* The earliest instant at which something may go there: now, or when a link

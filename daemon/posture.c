@@ -297,6 +297,9 @@ add_jobs(const struct daemon *d, const struct daemon_service *s,
 		if (j->state == JOB_RETRYING)
 			problem(problems, "%s failed, attempt %u: %s",
 			    j->kind->name, j->attempt, j->reason);
+		if (j->state == JOB_WAITING && j->worker == NULL)
+			problem(problems, "%s waits: %s", j->kind->name,
+			    j->reason);
 		if (j->stalled)
 			problem(problems, "%s %s is silent", j->kind->name,
 			    j->id);

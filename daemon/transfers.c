@@ -174,7 +174,7 @@ transfers_deal(void *ctx)
 		if (ls->items[i].link != NULL)
 			deal_link(ls, &ls->items[i]);
 	}
-	if (ls->transfers != NULL)
+	if (ls->chooser.user_count > 0)
 		loop_timer_set(ls->deal, DEAL_NS);
 }
 
@@ -183,17 +183,21 @@ transfers_deal(void *ctx)
 static enum err_code
 add(struct links *ls, struct job *j, struct transfer **out, struct err *e)
 {
-	struct transfer *t = calloc(1, sizeof(*t));
 	struct transfer **at = &ls->transfers;
 
-	if (t == NULL)
-		return err_nomem(e);
-	t->job = j;
-	t->id = ++ls->last_id;
-	t->link = CHOOSER_NONE;
-	while (*at != NULL)
-		at = &(*at)->next;
-	*at = *out = t;
+	*out = transfer_of(j); /* of an attempt before */
+	if (*out == NULL) {
+		*out = calloc(1, sizeof(**out));
+		if (*out == NULL)
+			return err_nomem(e);
+		while (*at != NULL)
+			at = &(*at)->next;
+		*at = *out;
+	}
+	(*out)->job = j;
+	(*out)->id = ++ls->last_id;
+	(*out)->link = CHOOSER_NONE;
+	(*out)->told = (*out)->moved_bytes = 0;
 	return ERR_NONE;
 }
 
@@ -210,7 +214,6 @@ transfers_begin(struct job *j, struct wire_value *spec, struct err *e)
 	if (ls == NULL || ev.site == CHOOSER_NONE)
 		return err_set(e, ERR_POLICY, "there is no way to site '%s'",
 		    j->site);
-	transfers_ended(j, ""); /* one that was left over */
 	if (add(ls, j, &t, e) != ERR_NONE)
 		return e->code;
 	ev.user = t->id;
@@ -289,6 +292,7 @@ transfers_ended(struct job *j, const char *died)
 	chooser_next(&j->d->links->chooser, &ev, links_clock(),
 	    j->d->links->actions);
 	t->link = CHOOSER_NONE;
+	transfers_deal(j->d->links); /* the others may have its share */
 }
 
 void
@@ -306,8 +310,6 @@ transfers_forget(const struct job *j)
 		} else
 			at = &t->next;
 	}
-	if (j->d->links != NULL)
-		transfers_deal(j->d->links);
 }
 
 void
@@ -320,6 +322,8 @@ transfers_resettle(struct links *ls)
 		    .link = CHOOSER_NONE};
 
 		t->link = CHOOSER_NONE;
+		if (t->job->worker == NULL)
+			continue;
 		for (size_t i = 0; i < ls->chooser.link_count; i++)
 			if (strcmp(ls->items[i].name, t->leg_link) == 0)
 				ev.link = t->link = i;

@@ -42,8 +42,11 @@ struct push {
 	struct replicate_target target;
 	char url[URL_BYTES];
 	struct replicate_tally tally; /* of the last leg */
-	uint64_t sent_bytes;          /* of all */
-	uint64_t again_bytes;
+	/* of all legs */
+	uint64_t sent_bytes, again_bytes, pack_sent_bytes;
+	uint64_t lacking_bytes; /* the most that lacked there */
+	uint64_t left_bytes;    /* of it, at the end of the last leg */
+	bool has_looked;        /* those two are known */
 	struct pacer pacer;
 	volatile sig_atomic_t stop; /* the leg under way */
 	struct route at;            /* where the leg is */
@@ -225,7 +228,8 @@ static void
 on_progress(void *ctx, const struct replicate_tally *t)
 {
 	struct push *p = ctx;
-	struct job_progress pr = {t->packs_sent_count, t->pack_sent_bytes,
+	struct job_progress pr = {t->packs_sent_count,
+	    t->pack_sent_bytes + t->resumed_bytes + t->composed_bytes,
 	    t->pack_bytes};
 
 	worker_progress(p->w, &pr, p->at.link);
@@ -276,6 +280,24 @@ is_of_the_way(enum err_code rc)
 	return rc == ERR_TIMEOUT || rc == ERR_IO || rc == ERR_NOTFOUND;
 }
 
+static void
+add_up(struct push *p)
+{
+	const struct replicate_tally *t = &p->tally;
+	uint64_t there =
+	    t->pack_sent_bytes + t->resumed_bytes + t->composed_bytes;
+
+	p->sent_bytes += leg_bytes(p);
+	p->again_bytes += t->again_bytes;
+	p->pack_sent_bytes += t->pack_sent_bytes;
+	if (t->pack_bytes == 0) /* it did not come so far */
+		return;
+	p->has_looked = true;
+	p->left_bytes = t->pack_bytes > there ? t->pack_bytes - there : 0;
+	if (t->pack_bytes > p->lacking_bytes)
+		p->lacking_bytes = t->pack_bytes;
+}
+
 /* One leg, and its end told; *e is what ended it. */
 static enum err_code
 run_leg(struct push *p, struct store *st, struct err *e)
@@ -294,8 +316,7 @@ run_leg(struct push *p, struct store *st, struct err *e)
 	p->target.address = p->at.address;
 	p->passed_before = pacer_passed(&p->pacer);
 	rc = reach_push(st, &p->target, &opt, &p->tally, e);
-	p->sent_bytes += leg_bytes(p);
-	p->again_bytes += p->tally.again_bytes;
+	add_up(p);
 	said = tell_carried(p,
 	    rc == ERR_NONE || rc == ERR_CANCELLED ? "" : e->text, &why);
 	if (said == ERR_NONE)
@@ -359,10 +380,12 @@ static void
 add_tally(const struct push *p, struct wire_value *result)
 {
 	wire_add_text(result, "link", p->at.link);
-	wire_add_uint(result, "bytes", p->tally.pack_bytes);
+	wire_add_uint(result, "bytes", p->lacking_bytes);
+	if (p->has_looked)
+		wire_add_uint(result, "left_bytes", p->left_bytes);
 	wire_add_uint(result, "sent_bytes", p->sent_bytes);
 	wire_add_uint(result, "again_bytes", p->again_bytes);
-	wire_add_uint(result, "new_bytes", p->tally.pack_sent_bytes);
+	wire_add_uint(result, "new_bytes", p->pack_sent_bytes);
 	wire_add_uint(result, "snapshots_sent", p->tally.snapshots_sent_count);
 	wire_add_uint(result, "points_sent", p->tally.points_sent_count);
 }

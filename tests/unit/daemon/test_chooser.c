@@ -227,6 +227,10 @@ START_TEST(throughput_and_round_trip_are_smoothed_and_dated)
 	ck_assert(at.utc.ns - c.links[0].bytes_per_s.at.ns < 2 * NS_PER_S);
 	pass(3600 * NS_PER_S); /* an idle hour is no slow hour */
 	moved(1, 0, 1000000);
+	for (int i = 0; i < 20; i++) { /* nor is one who has little to say */
+		pass(NS_PER_S);
+		moved(1, 0, 1000);
+	}
 	ck_assert_uint_gt(c.links[0].bytes_per_s.value, 3900000);
 	ck_assert_uint_eq(c.links[0].round_trip_ns.value,
 	    (uint64_t)(20 * NS_PER_MS));
