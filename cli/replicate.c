@@ -10,6 +10,8 @@
 #include "repository.h"
 #include "stop.h"
 
+#define CONNECTIONS_MAX 8
+
 static void
 on_problem(void *ctx, const char *object, const struct err *why)
 {
@@ -32,7 +34,9 @@ on_problem(void *ctx, const char *object, const struct err *why)
 static void
 on_progress(void *ctx, const struct replicate_tally *t)
 {
-	cli_progress_show(ctx, 0, t->pack_sent_bytes, t->pack_bytes);
+	cli_progress_show(ctx, 0,
+	    t->pack_sent_bytes + t->resumed_bytes + t->composed_bytes,
+	    t->pack_bytes + t->again_bytes);
 }
 
 /* Of a target without anything of ours: what it does not give. */
@@ -77,6 +81,10 @@ report_json(struct cli *cli, const struct replicate_tally *t,
 	wire_add_uint(v, "pack_bytes", t->pack_sent_bytes);
 	wire_add_uint(v, "sent_bytes", t->sent_bytes);
 	wire_add_uint(v, "received_bytes", t->received_bytes);
+	wire_add_uint(v, "resumed_bytes", t->resumed_bytes);
+	wire_add_uint(v, "composed_bytes", t->composed_bytes);
+	wire_add_uint(v, "again_bytes", t->again_bytes);
+	wire_add_uint(v, "connections", t->lanes_count);
 	wire_add_uint(v, "refused", t->refused_count);
 	wire_add_uint(v, "damaged", t->damaged_count);
 	wire_add_bool(v, "copy_created", t->copy_created);
@@ -126,7 +134,7 @@ report(struct cli *cli, const struct replicate_tally *t,
 }
 
 static int
-push(struct cli *cli, const struct replicate_target *to)
+push(struct cli *cli, const struct replicate_target *to, unsigned lanes_max)
 {
 	OWNED(cli_repository_close) struct cli_repository repo = {0};
 	struct cli_progress progress;
@@ -136,6 +144,7 @@ push(struct cli *cli, const struct replicate_target *to)
 	    .on_progress = on_progress,
 	    .ctx = &progress,
 	    .cancel = cli_stop_catch(),
+	    .lanes_max = lanes_max,
 	};
 	struct sftp_target_options how = {
 	    .read_back = cli_has(cli, "read-back"),
@@ -158,8 +167,13 @@ push(struct cli *cli, const struct replicate_target *to)
 	else
 		rc = reach_push(repo.store, to, &opt, &tally, &e);
 	cli_progress_end(&progress);
-	if (rc != ERR_NONE)
-		return cli_stop_failed(cli, &e);
+	if (rc != ERR_NONE) {
+		status = cli_stop_failed(cli, &e);
+		/* What had gone over is there: the next run goes on behind it. */
+		return cli->json ? report_json(cli, &tally, &lacks,
+				       now_mono().ns - begun.ns, status)
+				 : status;
+	}
 	return report(cli, &tally, &lacks, now_mono().ns - begun.ns);
 }
 
@@ -240,6 +254,7 @@ run(struct cli *cli)
 	    .remote_bascule = cli_value(cli, "remote-bascule"),
 	};
 	const char *keys[64];
+	uint64_t lanes_max = 0;
 	struct err e;
 
 	if (to.url == NULL || (from != NULL && cli_has(cli, "to")))
@@ -255,7 +270,14 @@ run(struct cli *cli)
 		 &e) != ERR_NONE ||
 		to.timeout_ns <= 0))
 		return cli_wrong_use(cli, "--timeout takes a time such as 30s");
-	return from != NULL ? pull(cli, &to) : push(cli, &to);
+	if (cli_value(cli, "connections") != NULL &&
+	    (!text_parse_u64(cli_value(cli, "connections"), CONNECTIONS_MAX,
+		 &lanes_max) ||
+		lanes_max == 0))
+		return cli_wrong_use(cli, "--connections takes 1 to %d",
+		    CONNECTIONS_MAX);
+	return from != NULL ? pull(cli, &to)
+			    : push(cli, &to, (unsigned)lanes_max);
 }
 
 static const struct cli_option options[] = {
@@ -269,6 +291,7 @@ static const struct cli_option options[] = {
     {"read-back", 0, NULL, "sftp: read back and compare all that is sent"},
     {"break-lock", 0, NULL, "sftp: take the copy from a sender that is gone"},
     {"timeout", 0, "TIME", "give up after so long without a sign (30s)"},
+    {"connections", 0, "N", "at once, 1 to 8 (else by the path's length)"},
     {NULL, 0, NULL, NULL},
 };
 

@@ -23,7 +23,7 @@ hear_answer(struct push *p, struct way *w, struct err *e)
 	do {
 		if (talk_hear(&p->first, &m, e) != ERR_NONE)
 			return e->code;
-	} while (m.type == RMSG_SETTLED);
+	} while (m.type == RMSG_SETTLED || m.type == RMSG_GOT);
 	if (m.type != RMSG_RESULT || rmsg_take_result(&r, &m, e) != ERR_NONE ||
 	    r.kind != w->kind || r.ordinal != w->answered_count)
 		return err_set(e, ERR_INPUT,

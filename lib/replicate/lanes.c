@@ -27,6 +27,7 @@ lanes_init(struct lane *l, struct push *p, const struct transport *t)
 	l->link.pace = p->opt->pace;
 	l->link.pace_ctx = p->opt->ctx;
 	l->heard = now_mono();
+	flight_init(&l->flight);
 }
 
 void

@@ -6,7 +6,6 @@
 
 #include "push.h"
 
-/* A cut costs what of a message was not there yet: so not the most there may be. */
 #define PIECE_BYTES ((size_t)256 << 10)
 
 /* --- what is there ------------------------------------------------------------ */
@@ -147,7 +146,22 @@ packsend_note(struct lane *l, uint32_t pack, bool derived, struct err *e)
 	return ERR_NONE;
 }
 
-/* The bytes of the pack from `from` to `to`. */
+/* Wait until so many bytes may be under way too. */
+static enum err_code
+await_flight(struct lane *l, size_t bytes, struct err *e)
+{
+	if ((l->welcome.features & RMSG_GOTS) == 0)
+		return ERR_NONE;
+	while (!flight_may(&l->flight, bytes)) {
+		struct rmsg m;
+
+		if (talk_expect(l, RMSG_GOT, &m, e) != ERR_NONE)
+			return e->code;
+	}
+	flight_sent(&l->flight, bytes, now_mono());
+	return ERR_NONE;
+}
+
 enum err_code
 packsend_range(struct lane *l, int fd, uint64_t from, uint64_t to,
     struct err *e)
@@ -164,7 +178,8 @@ packsend_range(struct lane *l, int fd, uint64_t from, uint64_t to,
 			return err_wrap(e, "reading a pack");
 		/* Shorter than it was: send what the far side will refuse. */
 		memset(bytes + got, 0, n - got);
-		if (talk_tell_body(l, RMSG_DATA, n, e) != ERR_NONE)
+		if (await_flight(l, n, e) != ERR_NONE ||
+		    talk_tell_body(l, RMSG_DATA, n, e) != ERR_NONE)
 			return e->code;
 		talk_count(l->push, &l->push->tally->pack_sent_bytes, n);
 		from += n;

@@ -45,6 +45,15 @@ struct push_sending {
 	int fd;
 };
 
+/* What is under way to the far side. */
+struct flight {
+	uint64_t window_bytes;
+	uint64_t sent_bytes, got_bytes; /* of DATA: out here, and in there */
+	uint64_t timed_bytes;           /* 0: no clock runs */
+	struct mono timed;
+	int64_t least_ns; /* that a byte took until word of it was back */
+};
+
 /* One conversation with the far side; a push has one, or several at once. */
 struct lane {
 	struct push *push;
@@ -57,6 +66,7 @@ struct lane {
 	struct mono heard;
 	struct buf body; /* a message's head and its bytes */
 	struct push_asked asked[PUSH_AHEAD_COUNT];
+	struct flight flight;
 };
 
 /* What is known of a pack of struct push's `packs`. */
@@ -177,6 +187,19 @@ enum err_code framesend_await(struct lane *l, const struct push_sending *s,
 enum err_code framesend_send(struct lane *l, const struct push_sending *s,
     struct err *e) MUST_CHECK;
 void framesend_fini(struct lane *l);
+
+/* --- flight: no more under way than keeps the path busy ---------------------------- */
+
+/*
+ * Pure.  What is under way is lost when the link is: enough for the path, and
+ * not all that sockets and windows would take.
+ */
+void flight_init(struct flight *f);
+/* May so many bytes more be under way?  Always, when nothing is. */
+bool flight_may(const struct flight *f, uint64_t more_bytes);
+void flight_sent(struct flight *f, uint64_t bytes, struct mono now);
+/* False: the far side cannot have got that. */
+bool flight_got(struct flight *f, uint64_t got_bytes, struct mono now);
 
 /* --- filesend: grants, snapshots, then points -------------------------------------- */
 

@@ -31,7 +31,8 @@ struct receiver {
 	uint64_t left_bytes;
 	bool refused; /* its RESULT has gone out: let the rest go by */
 	struct composing composing;
-	uint64_t features; /* both have */
+	uint64_t features;              /* both have */
+	uint64_t got_bytes, told_bytes; /* of DATA; of these GOT has said */
 	/* since the session began */
 	uint64_t packs_count, settled_count;
 	uint64_t unsettled_bytes;
@@ -593,6 +594,22 @@ pack_done(struct receiver *r, struct err *e)
 }
 
 static enum err_code
+say_got(struct receiver *r, struct err *e)
+{
+	uint8_t *at;
+
+	if ((r->features & RMSG_GOTS) == 0 ||
+	    r->got_bytes - r->told_bytes < RMSG_GOT_BYTES)
+		return ERR_NONE;
+	r->told_bytes = r->got_bytes;
+	buf_clear(&r->reply);
+	if (buf_extend(&r->reply, 8, &at, e) != ERR_NONE)
+		return e->code;
+	le_put64(at, r->got_bytes);
+	return say(r, RMSG_GOT, e);
+}
+
+static enum err_code
 take_data(struct receiver *r, const struct rmsg *m, struct err *e)
 {
 	if (m->len_bytes == 0 || m->len_bytes > r->left_bytes)
@@ -600,7 +617,9 @@ take_data(struct receiver *r, const struct rmsg *m, struct err *e)
 		    "a pack's data does not fit its size");
 	r->left_bytes -= m->len_bytes;
 	r->tally.pack_bytes += m->len_bytes;
-	if (add_bytes(r, m->bytes, m->len_bytes, e) != ERR_NONE)
+	r->got_bytes += m->len_bytes;
+	if (add_bytes(r, m->bytes, m->len_bytes, e) != ERR_NONE ||
+	    say_got(r, e) != ERR_NONE)
 		return e->code;
 	return r->left_bytes == 0 ? pack_done(r, e) : ERR_NONE;
 }

@@ -4,6 +4,7 @@
 
 #define READ_BYTES ((size_t)128 << 10)
 #define PACE_BYTES ((size_t)64 << 10)
+#define DATA_BYTES ((size_t)64 << 10) /* at least, of a piece of DATA */
 
 void
 rlink_init(struct rlink *l, const struct transport *t)
@@ -127,6 +128,28 @@ fill(struct rlink *l, size_t want_bytes, bool *ended, struct err *e)
 	return ERR_NONE;
 }
 
+/* The next piece of DATA: all that is there of it, and that is not little. */
+static enum err_code
+read_data(struct rlink *l, struct rmsg *m, struct err *e)
+{
+	size_t least = l->data_left < DATA_BYTES ? l->data_left : DATA_BYTES;
+	bool ended = false;
+	size_t have;
+
+	if (fill(l, least, &ended, e) != ERR_NONE)
+		return e->code;
+	if (ended)
+		return err_set(e, ERR_TIMEOUT,
+		    "the other side went in the middle of a message");
+	have = l->in.len_bytes - l->in_at;
+	m->type = RMSG_DATA;
+	m->bytes = l->in.bytes + l->in_at;
+	m->len_bytes = have < l->data_left ? have : l->data_left;
+	l->in_at += m->len_bytes;
+	l->data_left -= m->len_bytes;
+	return ERR_NONE;
+}
+
 enum err_code
 rlink_read(struct rlink *l, struct rmsg *m, bool *ended, struct err *e)
 {
@@ -135,10 +158,17 @@ rlink_read(struct rlink *l, struct rmsg *m, bool *ended, struct err *e)
 
 	*ended = false;
 	memset(m, 0, sizeof(*m));
+	if (l->data_left > 0)
+		return read_data(l, m, e);
 	if (fill(l, RMSG_HEAD_BYTES, ended, e) != ERR_NONE || *ended)
 		return *ended ? ERR_NONE : e->code;
 	if (rmsg_head(l->in.bytes + l->in_at, &type, &len, e) != ERR_NONE)
 		return e->code;
+	if (type == RMSG_DATA && len > DATA_BYTES) {
+		l->in_at += RMSG_HEAD_BYTES;
+		l->data_left = len;
+		return read_data(l, m, e);
+	}
 	if (fill(l, RMSG_HEAD_BYTES + len, ended, e) != ERR_NONE)
 		return e->code;
 	m->type = (enum rmsg_type)type;

@@ -11,6 +11,7 @@ struct rlink {
 	struct transport t;
 	struct buf in; /* what was read, from in_at on not yet taken */
 	size_t in_at;
+	size_t data_left; /* of a DATA message, not yet handed out */
 	struct buf out;   /* under lock, as what follows */
 	struct mono sent; /* when something was last sent */
 	pthread_mutex_t lock;
@@ -37,7 +38,8 @@ enum err_code rlink_send_framed(struct rlink *l, enum rmsg_type type,
     uint8_t *room_and_bytes, size_t len_bytes, struct err *e) MUST_CHECK;
 
 /*
- * The next message; m->bytes are borrowed until the next call.
+ * The next message, a long DATA in pieces as it comes, each a DATA of its own:
+ * what has come counts though the link ends before the message does; m->bytes are borrowed until the next call.
  * *ended: the other side closed between two messages.  ERR_INPUT: not a
  * message; ERR_TIMEOUT: it ended in the middle of one, or the transport says.
  */

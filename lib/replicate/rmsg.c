@@ -42,6 +42,7 @@ rmsg_max(uint8_t type, size_t *max_bytes)
 	case RMSG_WORKING: *max_bytes = 0; return true;
 	case RMSG_WELCOME: *max_bytes = WELCOME_BYTES; return true;
 	case RMSG_WANT: *max_bytes = 4 + RMSG_OFFER_MAX / 8; return true;
+	case RMSG_GOT:
 	case RMSG_SETTLED: *max_bytes = 8; return true;
 	case RMSG_RESULT:
 		*max_bytes = RESULT_HEAD + RMSG_RESULT_TEXT;

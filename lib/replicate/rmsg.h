@@ -18,12 +18,14 @@
 #define RMSG_GRANTS          UINT64_C(1) /* GRANT, and OFFER of kind 4 */
 #define RMSG_RESUME          UINT64_C(2) /* STAGED, and REST */
 #define RMSG_COMPOSING       UINT64_C(4) /* FRAMES, LACK and COMPOSE */
-#define RMSG_FEATURES        (RMSG_GRANTS | RMSG_RESUME | RMSG_COMPOSING)
+#define RMSG_GOTS            UINT64_C(8) /* GOT */
+#define RMSG_FEATURES        (RMSG_GRANTS | RMSG_RESUME | RMSG_COMPOSING | RMSG_GOTS)
 #define RMSG_OFFER_MAX       16384
 #define RMSG_PACKS_MAX       4096
 #define RMSG_PACK_ENTRY      40
 #define RMSG_DATA_BYTES_MAX  ((size_t)1 << 20)
-#define RMSG_BLOCK_BYTES     ((uint64_t)65536) /* what REST counts in */
+#define RMSG_BLOCK_BYTES     ((uint64_t)65536)     /* what REST counts in */
+#define RMSG_GOT_BYTES       ((uint64_t)256 << 10) /* of DATA, from GOT to GOT */
 #define RMSG_FRAMES_MAX      4096 /* of a pack that is asked about */
 #define RMSG_FRAME_ENTRY     68
 #define RMSG_PACK_HEAD       32 /* of a pack, before its first frame */
@@ -60,7 +62,8 @@ enum rmsg_type {
 	RMSG_FAIL,
 	RMSG_FAREWELL,
 	RMSG_STAGED,
-	RMSG_LACK
+	RMSG_LACK,
+	RMSG_GOT
 };
 
 enum rmsg_kind {

@@ -86,6 +86,19 @@ hear_settled(struct lane *l, const struct rmsg *m, struct err *e)
 	return ERR_NONE;
 }
 
+static enum err_code
+hear_got(struct lane *l, const struct rmsg *m, struct err *e)
+{
+	struct le_reader r;
+	uint64_t bytes;
+
+	le_init(&r, m->bytes, m->len_bytes);
+	bytes = le_take64(&r);
+	return !le_done(&r) || !flight_got(&l->flight, bytes, now_mono())
+	    ? err_set(e, ERR_INPUT, "malformed GOT message")
+	    : ERR_NONE;
+}
+
 /*
  * What became of a pack.  One that was put together from what was there may
  * have been so from something torn or damaged: then all of it is sent, once.
@@ -179,6 +192,8 @@ talk_expect(struct lane *l, enum rmsg_type type, struct rmsg *m, struct err *e)
 			return e->code;
 		if (m->type == RMSG_LACK && framesend_hear(l, m, e) != ERR_NONE)
 			return e->code;
+		if (m->type == RMSG_GOT && hear_got(l, m, e) != ERR_NONE)
+			return e->code;
 		if (m->type == type)
 			return ERR_NONE;
 		if (m->type == RMSG_RESULT) {
@@ -188,7 +203,8 @@ talk_expect(struct lane *l, enum rmsg_type type, struct rmsg *m, struct err *e)
 			return err_set(e, ERR_REFUSED,
 			    "the far side is a sender, too: what may be done "
 			    "there is to get, not to put");
-		} else if (m->type != RMSG_LACK && m->type != RMSG_SETTLED) {
+		} else if (m->type != RMSG_LACK && m->type != RMSG_GOT &&
+		    m->type != RMSG_SETTLED) {
 			return err_set(e, ERR_INPUT,
 			    "the far side sent a message of type %u out of "
 			    "turn",

@@ -120,8 +120,10 @@ fake_add_frame(void *ctx, const struct store_frame *frame, struct err *e)
 	struct sinkfake *f = ctx;
 
 	ASSERT(f->in_pack && frame->len_bytes > 0);
-	if (frame->hash.bytes[0] != 0xaa)
+	if (frame->hash.bytes[0] != 0xaa) {
+		f->in_pack = false;
 		return err_set(e, ERR_NOTFOUND, "no such frame");
+	}
 	f->got_bytes += frame->len_bytes;
 	ASSERT(f->got_bytes <= f->size_bytes);
 	f->in_pack = f->fail_add == ERR_NONE;

@@ -312,6 +312,189 @@ START_TEST(lists_that_lie_about_their_count_are_refused)
 }
 END_TEST
 
+/* --- what was left here, and what is here in other packs ------------------------- */
+
+static void
+hello_with(uint64_t features)
+{
+	struct rmsg_hello h = {.version = RMSG_VERSION, .features = features};
+
+	buf_clear(&payload);
+	ck_assert_int_eq(rmsg_put_hello(&payload, &h, &e), ERR_NONE);
+	ck_assert_int_eq(take(RMSG_HELLO, payload.bytes, payload.len_bytes),
+	    ERR_NONE);
+}
+
+static enum err_code
+rest(uint32_t ordinal, uint32_t block)
+{
+	uint8_t at[8];
+
+	le_put32(at, ordinal);
+	le_put32(at + 4, block);
+	return take(RMSG_REST, at, sizeof(at));
+}
+
+static const uint8_t noise[3 * RMSG_BLOCK_BYTES];
+
+START_TEST(what_is_staged_is_said_and_only_the_rest_is_taken)
+{
+	const uint8_t *entries;
+	size_t count;
+
+	hello_with(RMSG_FEATURES);
+	/* of \xbb two blocks are there, \xcc is there whole, a not at all */
+	ck_assert_int_eq(packs("a\xbb\xcc", sizeof(noise)), ERR_NONE);
+	ck_assert_uint_eq(fake.said.bytes[fake.said.len_bytes - 2], RMSG_WANT);
+	ck_assert_int_eq(rmsg_take_staged(&entries, &count, 3,
+			     &(struct rmsg){RMSG_STAGED, fake.last.bytes,
+				 fake.last.len_bytes},
+			     &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_uint_eq(rmsg_staged_at(entries, 0).ordinal, 1);
+	ck_assert_uint_eq(rmsg_staged_at(entries, 0).blocks_count, 2);
+	ck_assert_uint_eq(fake.settled_count, 1); /* \xcc */
+	ck_assert_int_eq(rest(1, 2), ERR_NONE);
+	ck_assert_int_eq(take(RMSG_DATA, noise, RMSG_BLOCK_BYTES), ERR_NONE);
+	ck_assert_uint_eq(fake.packs_count, 2);
+	ck_assert_int_eq(rest(1, 2), ERR_INPUT); /* once */
+}
+END_TEST
+
+START_TEST(a_whole_one_that_is_no_good_is_wanted)
+{
+	fake.fail_end = ERR_CORRUPT;
+	hello_with(0);
+	ck_assert_int_eq(packs("\xcc", 100), ERR_NONE);
+	ck_assert_uint_eq(fake.said.bytes[fake.said.len_bytes - 1], RMSG_WANT);
+	ck_assert_uint_eq(fake.last.bytes[4], 1);
+	ck_assert_uint_eq(fake.flushes_count, 0);
+	fake.fail_end = ERR_NONE;
+	ck_assert_int_eq(pack(0), ERR_NONE);
+}
+END_TEST
+
+START_TEST(a_disk_that_fails_under_a_whole_one_ends_it)
+{
+	fake.fail_end = ERR_NOSPACE;
+	hello();
+	ck_assert_int_eq(packs("\xcc", 100), ERR_NOSPACE);
+}
+END_TEST
+
+START_TEST(rests_that_make_no_sense_are_refused)
+{
+	static const struct {
+		uint32_t ordinal, block;
+	} wrong[] = {{0, 0}, {0, 3}, {0, UINT32_MAX}, {1, 1}, {2, 1},
+	    {UINT32_MAX, 1}};
+
+	hello_with(RMSG_FEATURES);
+	ck_assert_int_eq(packs("\xbb\xaa", sizeof(noise)), ERR_NONE);
+	ck_assert_int_eq(rest(wrong[_i].ordinal, wrong[_i].block), ERR_INPUT);
+}
+END_TEST
+
+/* names: a byte each, the first of a frame's hash; lens: its length. */
+static enum err_code
+frames(enum rmsg_type type, const char *names, const uint32_t *lens,
+    uint8_t bits)
+{
+	struct store_frame f[8];
+	size_t n = strlen(names);
+
+	for (size_t i = 0; i < n; i++) {
+		memset(&f[i], names[i], sizeof(f[i]));
+		f[i].len_bytes = lens[i];
+	}
+	buf_clear(&payload);
+	ck_assert_int_eq(rmsg_put_frames(&payload, 0, f, n,
+			     type == RMSG_COMPOSE ? &bits : NULL, &e),
+	    ERR_NONE);
+	return take(type, payload.bytes, payload.len_bytes);
+}
+
+START_TEST(a_pack_is_put_together_from_what_comes_and_what_is_here)
+{
+	static const uint32_t lens[] = {1000, 50, 7000, 1};
+
+	hello_with(RMSG_FEATURES);
+	ck_assert_int_eq(packs("a", 10000), ERR_NONE);
+	ck_assert_int_eq(frames(RMSG_FRAMES,
+			     "\xaa"
+			     "b\xaa\xaa",
+			     lens, 0),
+	    ERR_NONE);
+	ck_assert_uint_eq(fake.said.bytes[fake.said.len_bytes - 1], RMSG_LACK);
+	ck_assert_uint_eq(fake.last.bytes[8], 2); /* b */
+	ck_assert_int_eq(frames(RMSG_COMPOSE,
+			     "\xaa"
+			     "b\xaa\xaa",
+			     lens, 2),
+	    ERR_NONE);
+	/* the head, b, and 1917 behind the frames, in any pieces */
+	ck_assert_int_eq(take(RMSG_DATA, noise, 31), ERR_NONE);
+	ck_assert_int_eq(take(RMSG_DATA, noise, 30), ERR_NONE);
+	ck_assert_int_eq(take(RMSG_DATA, noise, 21), ERR_NONE);
+	ck_assert_uint_eq(fake.got_bytes, 10000 - 1917);
+	ck_assert_int_eq(take(RMSG_DATA, noise, 1916), ERR_NONE);
+	ck_assert_uint_eq(fake.packs_count, 0);
+	if (_i == 0) {
+		ck_assert_int_eq(take(RMSG_DATA, noise, 2), ERR_INPUT);
+		return;
+	}
+	ck_assert_int_eq(take(RMSG_DATA, noise, 1), ERR_NONE);
+	ck_assert_uint_eq(fake.packs_count, 1);
+	ck_assert_int_eq(take(RMSG_FLUSH, NULL, 0), ERR_NONE);
+	ck_assert_uint_eq(last_settled(), 1);
+}
+END_TEST
+
+START_TEST(a_frame_that_is_not_here_after_all_refuses_the_pack_alone)
+{
+	static const uint32_t lens[] = {1000, 50};
+
+	hello_with(RMSG_FEATURES);
+	ck_assert_int_eq(packs("ab", 2000), ERR_NONE);
+	ck_assert_int_eq(frames(RMSG_COMPOSE, "xy", lens, 2), ERR_NONE);
+	ck_assert_int_eq(take(RMSG_DATA, noise, 500), ERR_NONE);
+	ck_assert_int_eq(last_result().why.code, ERR_NOTFOUND);
+	ck_assert_int_eq(take(RMSG_DATA, noise, 500), ERR_NONE);
+	ck_assert_int_eq(pack(1), ERR_NONE);
+	ck_assert_int_eq(take(RMSG_DATA, noise, 2000), ERR_NONE);
+	ck_assert_uint_eq(fake.packs_count, 1);
+}
+END_TEST
+
+START_TEST(frames_that_lie_about_their_lengths_are_refused)
+{
+	static const uint32_t lens[][2] = {{0, 1}, {1000, 968}, {1000, 1000},
+	    {UINT32_MAX, 1}, {1, UINT32_MAX}};
+
+	hello_with(RMSG_FEATURES);
+	ck_assert_int_eq(packs("a", 2000), ERR_NONE);
+	ck_assert_int_eq(frames(RMSG_COMPOSE, "\xaa\xaa", lens[_i], 0),
+	    ERR_INPUT);
+	ck_assert(!fake.in_pack && receiver_has_ended(r));
+}
+END_TEST
+
+START_TEST(what_has_come_is_told_as_it_comes)
+{
+	hello_with(RMSG_GOTS);
+	ck_assert_int_eq(packs("a", 4 * RMSG_GOT_BYTES), ERR_NONE);
+	ck_assert_int_eq(pack(0), ERR_NONE);
+	buf_clear(&fake.said);
+	for (unsigned i = 0; i < 8; i++)
+		ck_assert_int_eq(take(RMSG_DATA, noise, RMSG_GOT_BYTES / 2),
+		    ERR_NONE);
+	ck_assert_uint_eq(fake.said.len_bytes, 4);
+	ck_assert_uint_eq(fake.said.bytes[3], RMSG_GOT);
+	ck_assert_uint_eq(le_get64(fake.last.bytes), 4 * RMSG_GOT_BYTES);
+}
+END_TEST
+
 Suite *suite_replicate_receiver(void);
 
 Suite *
@@ -337,6 +520,17 @@ suite_replicate_receiver(void)
 	tcase_add_test(tc, half_the_credit_is_settled_without_being_asked);
 	tcase_add_loop_test(tc, lists_that_lie_about_their_count_are_refused, 0,
 	    5);
+	tcase_add_test(tc, what_is_staged_is_said_and_only_the_rest_is_taken);
+	tcase_add_test(tc, a_whole_one_that_is_no_good_is_wanted);
+	tcase_add_test(tc, a_disk_that_fails_under_a_whole_one_ends_it);
+	tcase_add_loop_test(tc, rests_that_make_no_sense_are_refused, 0, 6);
+	tcase_add_loop_test(tc,
+	    a_pack_is_put_together_from_what_comes_and_what_is_here, 0, 2);
+	tcase_add_test(tc,
+	    a_frame_that_is_not_here_after_all_refuses_the_pack_alone);
+	tcase_add_loop_test(tc, frames_that_lie_about_their_lengths_are_refused,
+	    0, 5);
+	tcase_add_test(tc, what_has_come_is_told_as_it_comes);
 	suite_add_tcase(s, tc);
 	return s;
 }
