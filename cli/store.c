@@ -5,6 +5,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <bascule/base/text.h>
 #include <bascule/replicate.h>
 
 #include "repository.h"
@@ -18,16 +19,30 @@
  * peer's to read.
  */
 static void
-confine(const char *path)
+confine(const char *path, unsigned allow)
 {
 	char text[CONFINE_TEXT_BYTES];
 	unsigned got;
 
 	openlog("bascule", LOG_PID | LOG_NDELAY, LOG_DAEMON);
-	got = confine_to(path);
+	got = confine_to(path, allow);
 	syslog((got & CONFINE_FILES) != 0 ? LOG_INFO : LOG_WARNING,
 	    "store serve for '%s' is confined in: %s", path,
 	    confine_text(got, text));
+}
+
+/* What the sender may use up. */
+static bool
+take_limits(const struct cli *cli, struct serve_options *opt, struct err *e)
+{
+	const char *quota = cli_value(cli, "quota");
+	const char *rate = cli_value(cli, "rate");
+
+	if (quota != NULL &&
+	    text_parse_size(quota, &opt->quota_bytes, e) != ERR_NONE)
+		return false;
+	return rate == NULL ||
+	    text_parse_rate(rate, &opt->rate_bytes_per_s, e) == ERR_NONE;
 }
 
 /* Without a word of what is allowed the peer is told so. */
@@ -41,6 +56,8 @@ take_in(struct cli *cli, const struct transport *t)
 	struct serve_tally tally;
 	struct err e;
 
+	if (!take_limits(cli, &opt, &e))
+		return cli_wrong_use(cli, "%s", e.text);
 	if (serve_run(cli->repository, t, &opt, &tally, &e) != ERR_NONE)
 		return cli_stop_failed(cli, &e);
 	return EXITCODE_DONE;
@@ -93,7 +110,9 @@ serve(struct cli *cli)
 		return cli_wrong_use(cli,
 		    "--allow takes 'put' or 'get', one of them, and nothing "
 		    "else is there to be allowed");
-	confine(cli->repository);
+	confine(cli->repository,
+	    cli_has(cli, "allow") && strcmp(allow, "put") == 0 ? SERVE_PUT
+							       : SERVE_NOTHING);
 	if (transport_over_fds(&t, &fds, &e) != ERR_NONE)
 		return cli_stop_failed(cli, &e);
 	return strcmp(allow, "put") == 0 ? take_in(cli, &t) : give_out(cli, &t);
@@ -104,6 +123,8 @@ static const struct cli_option serve_options[] = {
 	"what the other side may do: put what is its own, or get what is "
 	"here"},
     {"service", 0, "NAME", "get: only this service's snapshots"},
+    {"quota", 0, "SIZE", "let the copy grow no larger: 2TiB"},
+    {"rate", 0, "RATE", "receive no faster: 400Mbit/s"},
     {NULL, 0, NULL, NULL},
 };
 

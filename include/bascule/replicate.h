@@ -182,6 +182,8 @@ struct serve_options {
 	unsigned allow; /* of enum serve_allow */
 	bool network_fs_allowed;
 	const volatile sig_atomic_t *cancel; /* may be NULL */
+	uint64_t quota_bytes;      /* the copy grows no larger; 0: no quota */
+	uint64_t rate_bytes_per_s; /* it is read no faster; 0: no limit */
 	/* May be NULL.  After each message, with what has come by then. */
 	void (*on_progress)(void *ctx, const struct serve_tally *tally);
 	void *ctx;
@@ -217,7 +219,7 @@ enum err_code reach_pull(const char *path, const struct replicate_target *from,
 /*
  * What a process gives up that is about to hear a hostile peer: for the rest of
  * its life, and before it begins a thread.  Files: nothing but the copy at path
- * (made, if it is not there), in which nothing that was published is written
+ * (made, if it is not there and SERVE_PUT is allowed), in which nothing that was published is written
  * to, and no snapshot or point can be removed; of the system what libraries
  * read.  Network: no connection, no listening.  Calls: no program is begun, no
  * socket made, no other process looked into, nothing of the machine changed.
@@ -229,7 +231,7 @@ enum confine_what {
 	CONFINE_CALLS = 4,
 };
 /* What could be had of these: a kernel may lack any of them. */
-unsigned confine_to(const char *path);
+unsigned confine_to(const char *path, unsigned allow);
 /* In words, in out or constant. */
 #define CONFINE_TEXT_BYTES 80
 const char *confine_text(unsigned got, char out[CONFINE_TEXT_BYTES]);

@@ -124,12 +124,13 @@ grant_new(const struct rules *r, int dir_fd)
 }
 
 static void
-grant_all(const struct rules *r, const char *path)
+grant_all(const struct rules *r, const char *path, unsigned allow)
 {
 	OWNED(fdio_close) int dir_fd = -1;
 
 	grant_system(r);
-	(void)mkdir(path, 0700);
+	if ((allow & SERVE_PUT) != 0)
+		(void)mkdir(path, 0700);
 	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd == -1)
 		return; /* whoever opens it next says why */
@@ -163,7 +164,7 @@ known(long version)
 }
 
 static unsigned
-confine_files(const char *path)
+confine_files(const char *path, unsigned allow)
 {
 	struct ruleset_attr a =
 	    known(syscall(NR_CREATE_RULESET, NULL, 0, ASK_VERSION));
@@ -178,7 +179,7 @@ confine_files(const char *path)
 	r.fd = fd = (int)syscall(NR_CREATE_RULESET, &a, size, 0);
 	if (fd == -1)
 		return 0;
-	grant_all(&r, path);
+	grant_all(&r, path, allow);
 	if (syscall(NR_RESTRICT_SELF, fd, 0) != 0)
 		return 0;
 	return CONFINE_FILES | (a.net != 0 ? CONFINE_NETWORK : 0u);
@@ -302,13 +303,13 @@ confine_calls(void)
 #endif
 
 unsigned
-confine_to(const char *path)
+confine_to(const char *path, unsigned allow)
 {
 	unsigned got = 0;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return 0;
-	got |= confine_files(path);
+	got |= confine_files(path, allow);
 	got |= confine_calls();
 	return got;
 }

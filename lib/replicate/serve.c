@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "brake.h"
 #include "receiver.h"
 #include "rlink.h"
 #include "shelf.h"
@@ -153,7 +154,11 @@ serve_run(const char *path, const struct transport *t,
 	OWNED(shelf_free) struct shelf *shelf = NULL;
 	OWNED(receiver_free) struct receiver *r = NULL;
 	struct serving s = {0};
+	struct brake_reader slow = {.inner = t,
+	    .bytes_per_s = opt->rate_bytes_per_s,
+	    .cancel = opt->cancel};
 	struct receiver_sink sink;
+	struct transport slowed;
 	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
@@ -163,7 +168,8 @@ serve_run(const char *path, const struct transport *t,
 	if (receiver_new(&r, &sink, &(struct receiver_voice){say, &s},
 		opt->allow, e) != ERR_NONE)
 		return e->code;
-	rlink_init(&s.link, t);
+	brake_slow(&slowed, &slow);
+	rlink_init(&s.link, opt->rate_bytes_per_s == 0 ? t : &slowed);
 	rc = heart_start(&s, e);
 	if (rc == ERR_NONE) {
 		rc = converse(&s, r, opt, e);

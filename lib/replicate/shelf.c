@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "brake.h"
+
 struct id_set {
 	struct id *ids; /* sorted */
 	size_t count;
@@ -16,6 +18,7 @@ struct shelf {
 	struct id_set snapshots, points;
 	struct grant_files grants;
 	struct receipts receipts;
+	struct brake brake;
 };
 
 enum err_code
@@ -27,6 +30,8 @@ shelf_new(struct shelf **out, const char *path, const struct serve_options *opt,
 		return err_nomem(e);
 	(*out)->path = path;
 	(*out)->network_fs_allowed = opt->network_fs_allowed;
+	(*out)->brake =
+	    (struct brake){.path = path, .quota_bytes = opt->quota_bytes};
 	return ERR_NONE;
 }
 
@@ -198,9 +203,12 @@ sink_pack_begin(void *ctx, const struct id *name, uint64_t size_bytes,
     uint64_t from_bytes, struct err *e)
 {
 	struct shelf *s = ctx;
+	enum err_code rc = brake_take(&s->brake, size_bytes - from_bytes, e);
 
-	return said(s,
-	    intake_pack_resume(s->intake, name, size_bytes, from_bytes, e), e);
+	if (rc == ERR_NONE)
+		rc = intake_pack_resume(s->intake, name, size_bytes, from_bytes,
+		    e);
+	return said(s, rc, e);
 }
 
 static bool
@@ -240,7 +248,10 @@ sink_flush(void *ctx, struct err *e)
 {
 	struct shelf *s = ctx;
 
-	return said(s, intake_flush(s->intake, e), e);
+	enum err_code rc = intake_flush(s->intake, e);
+
+	brake_measure(&s->brake); /* others take of it, too */
+	return said(s, rc, e);
 }
 
 static enum err_code
@@ -248,8 +259,10 @@ sink_file(void *ctx, enum rmsg_kind kind, const void *bytes, size_t len_bytes,
     struct err *e)
 {
 	struct shelf *s = ctx;
-	enum err_code rc;
+	enum err_code rc = brake_take(&s->brake, len_bytes, e);
 
+	if (rc != ERR_NONE)
+		return said(s, rc, e);
 	if (kind == RMSG_KIND_SNAPSHOT)
 		rc = intake_snapshot(s->intake, bytes, len_bytes, e);
 	else if (kind == RMSG_KIND_POINT)

@@ -108,9 +108,10 @@ class Answer:
             " " + "; ".join(p[8:].decode(errors="replace") for p in self.of(RESULT)[:3])
 
 
-def serve(stream, copy=None, allow="put"):
+def serve(stream, copy=None, allow="put", more=()):
     """The whole stream, then its end; what came back."""
-    child = subprocess.Popen([BASCULE, "-r", copy or COPY, "store", "serve", "--allow", allow],
+    child = subprocess.Popen([BASCULE, "-r", copy or COPY, "store", "serve", "--allow", allow,
+                              *more],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL)
     parts = [stream] if isinstance(stream, bytes) else stream
@@ -142,10 +143,11 @@ def kept(copy):
             for part in KEPT for p in files(os.path.join(copy, part))}
 
 
-def scene(name, stream, new=(), ends=True, greeting=True):
+def scene(name, stream, new=(), ends=True, greeting=True, more=()):
     """new: the parts in which something may have appeared; ends: with FAIL."""
     before = kept(COPY)
-    a = serve([hello(), stream] if greeting and isinstance(stream, bytes) else stream)
+    a = serve([hello(), stream] if greeting and isinstance(stream, bytes) else stream,
+              more=more)
     after = kept(COPY)
     ok(f"{name}: it ends by itself", isinstance(a.code, int) and a.code >= 0, a.code)
     ok(f"{name}: nothing is gone or changed", all(after.get(p) == s for p, s in before.items()),
@@ -512,8 +514,28 @@ def endless():
     ok("and the copy has not grown by it", after < before + (4 << 20), after - before)
 
 
+def quota():
+    """Junk in the right form: it cannot be told from good packs without a key."""
+    def size():
+        return sum(os.path.getsize(p) for p in files(os.path.join(COPY, "packs")))
+
+    frames_of, footer = footer_of(DATA_PACKS[0])
+    at = len(frames_of) - 100
+    junk = [with_footer(frames_of[:at] + bytes([i]) + frames_of[at + 1:], footer)
+            for i in range(12)]
+    before = size()
+    most = before + 3 * len(junk[0]) + (1 << 20)
+    a = scene("junk that floods the quota", b"".join(map(sent, junk)), new=("packs",),
+              more=("--quota", f"{most}B"))
+    ok("the quota is named", "quota" in a.text(), a.text())
+    ok("and is kept", before < size() <= most, (before, size(), most))
+    a = scene("then nothing more is taken", sent(junk[-1]) + msg(BYE),
+              more=("--quota", "1MiB"))
+    ok("no part either", not os.listdir(os.path.join(COPY, "incoming")) or size() <= most)
+
+
 os.makedirs(WORK, exist_ok=True)
-for act in (honest, malformed, lying_packs, lying_snapshots, clocks, parts, endless):
+for act in (honest, malformed, lying_packs, lying_snapshots, clocks, parts, quota, endless):
     act()
 print(f"{passed} held, {failed} did not")
 sys.exit(failed > 0)

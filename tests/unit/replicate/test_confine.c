@@ -84,7 +84,7 @@ confined(unsigned (*does)(void), unsigned *got)
 	child = fork();
 	ck_assert_int_ne(child, -1);
 	if (child == 0) {
-		said[0] = confine_to(copy);
+		said[0] = confine_to(copy, SERVE_PUT);
 		said[1] = does();
 		_exit(write(fds[1], said, sizeof(said)) != sizeof(said));
 	}
