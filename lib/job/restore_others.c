@@ -16,6 +16,7 @@
 #include <bascule/source.h>
 
 struct others {
+	struct restore_tools *tools;
 	struct store *st;
 	const struct restore_options *opt;
 	int top_fd;        /* what is walked and what is deleted in are one */
@@ -86,6 +87,21 @@ catch_up(struct side *s, const char *path, size_t len, bool *has, struct err *e)
 	return rc;
 }
 
+/* What cannot be looked at stays, and with it what the snapshot may lack. */
+static void
+tell_problem(struct others *o, const struct source_item *item,
+    const char *below)
+{
+	struct entry named = {0};
+	struct err why = item->problem;
+
+	if (why.code == ERR_NOTFOUND) /* gone by itself */
+		return;
+	named.path.bytes = (char *)(uintptr_t)below;
+	err_wrap(&why, "cannot see whether it is to be deleted");
+	restore_tell_fault(o->tools, &named, &why);
+}
+
 /* `strip` bytes of a source's path are the target's own. */
 static enum err_code
 compare(struct others *o, struct source *src, struct side *s, size_t strip,
@@ -97,14 +113,16 @@ compare(struct others *o, struct source *src, struct side *s, size_t strip,
 
 	while ((rc = source_next(src, &item, e)) == ERR_NONE) {
 		const struct entry_text *full = &item.entry.path;
-		const char *below = full->bytes + strip + 1;
-		size_t len;
+		const bool is_top = full->len_bytes <= strip + 1;
+		const char *below = is_top ? "" : full->bytes + strip + 1;
+		const size_t len = is_top ? 0 : full->len_bytes - strip - 1;
 		bool has;
 
-		if (item.kind != SOURCE_ENTRY || full->len_bytes <= strip + 1)
-			continue;
-		len = full->len_bytes - strip - 1;
-		if (!is_asked_for(o, below, len))
+		if (item.kind == SOURCE_PROBLEM &&
+		    (is_top || is_asked_for(o, below, len)))
+			tell_problem(o, &item, below);
+		if (item.kind != SOURCE_ENTRY || is_top ||
+		    !is_asked_for(o, below, len))
 			continue;
 		rc = in_snapshot(o, below, len, &path, e);
 		if (rc == ERR_NONE)
@@ -227,7 +245,8 @@ enum err_code
 restore_others_delete(struct restore_tools *t, uint64_t *count, struct err *e)
 {
 	OWNED(others_fini)
-	struct others o = {.st = t->shared->st,
+	struct others o = {.tools = t,
+	    .st = t->shared->st,
 	    .opt = t->shared->opt,
 	    .top_fd = -1};
 	enum err_code rc = find_doomed(&o, e);

@@ -130,7 +130,12 @@ enter_dir(struct restore *r, const struct level *parent,
 		fdio_close(&d->fd);
 		return rc;
 	}
-	return push(r, entry, &d, e);
+	rc = push(r, entry, &d, e);
+	if (d != NULL) {
+		fdio_close(&d->fd);
+		entry_fini(&d->entry);
+	}
+	return rc;
 }
 
 /* --- files ------------------------------------------------------------------ */

@@ -126,13 +126,19 @@ add_mariadb(struct words *w, const struct policy_database *db)
 /*
  * The backup API copies page by page while others write, into a file; that
  * file's bytes are kept.  A file that is not there would be made: hence -f.
+ * Damage is copied without a word, so the copy is checked: without the pages of
+ * indexes against their tables, which takes long.
  */
 static const char sqlite_script[] =
     "set -e\n"
     "[ -f \"$1\" ] || { echo \"there is no file '$1'\" >&2; exit 1; }\n"
     "t=$(mktemp)\n"
-    "trap 'rm -f \"$t\"' EXIT\n"
+    "trap 'rm -f \"$t\" \"$t-wal\" \"$t-shm\"' EXIT\n"
     "sqlite3 -batch -bail \"$1\" '.timeout 60000' \".backup '$t'\"\n"
+    "said=$(sqlite3 -batch -bail \"$t\" 'PRAGMA quick_check(1)' 2>&1) || :\n"
+    "[ \"$said\" = ok ] || { echo \"the database '$1' is damaged, nothing of "
+    "it is saved (its last good backup stays; sqlite3's .recover may help): "
+    "$said\" >&2; exit 1; }\n"
     "cat -- \"$t\"\n";
 
 static void

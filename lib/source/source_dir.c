@@ -130,8 +130,12 @@ reopen_one(struct source_dir *d, int parent_fd, struct err *e)
 	    O_PATH | O_DIRECTORY | O_CLOEXEC | (d->follow ? 0 : O_NOFOLLOW));
 	if (d->fd < 0)
 		return err_sys(e, "opening directory '%s' again", d->name);
-	if (fstat(d->fd, &st) != 0 || st.st_dev != d->dev ||
-	    st.st_ino != d->inode) {
+	if (fstat(d->fd, &st) != 0) {
+		err_sys(e, "looking at directory '%s' again", d->name);
+		fdio_close(&d->fd);
+		return e->code;
+	}
+	if (st.st_dev != d->dev || st.st_ino != d->inode) {
 		fdio_close(&d->fd);
 		return err_set(e, ERR_NOTFOUND,
 		    "directory '%s' was replaced while it was read", d->name);

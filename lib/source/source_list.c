@@ -295,6 +295,13 @@ ask(struct lister *t, const char *name, int flags, struct statx *st)
 	    st);
 }
 
+/* Such a link is only itself. */
+static bool
+leads_nowhere(int num)
+{
+	return num == ENOENT || num == ENOTDIR || num == ELOOP;
+}
+
 static void
 ask_record(struct lister *t, const struct walk_pin *pin, const char *name,
     struct walk_record *r)
@@ -307,9 +314,15 @@ ask_record(struct lister *t, const struct walk_pin *pin, const char *name,
 		return;
 	}
 	/* Roots and the way to them were named by a person: source.h. */
-	if (pin != NULL && S_ISLNK(r->st.stx_mode) &&
-	    (pin->is_root || !t->l->whole) && ask(t, name, 0, &behind) == 0 &&
-	    S_ISDIR(behind.stx_mode)) {
+	if (pin == NULL || !S_ISLNK(r->st.stx_mode) ||
+	    (!pin->is_root && t->l->whole))
+		return;
+	if (ask(t, name, 0, &behind) != 0) {
+		if (!leads_nowhere(errno)) {
+			r->errno_num = errno;
+			r->code = err_of_errno(errno);
+		}
+	} else if (S_ISDIR(behind.stx_mode)) {
 		r->st = behind;
 		r->follow = true;
 	}
@@ -446,8 +459,12 @@ enter(struct lister *t, struct err *e)
 	source_dir_unuse(&t->w->dirs, d->parent);
 	if (rc != ERR_NONE)
 		return rc;
-	if (fstat(t->fd, &st) != 0 || st.st_dev != d->dev ||
-	    st.st_ino != d->inode) {
+	if (fstat(t->fd, &st) != 0) {
+		err_sys(e, "looking at the directory");
+		fdio_close(&t->fd);
+		return e->code;
+	}
+	if (st.st_dev != d->dev || st.st_ino != d->inode) {
 		fdio_close(&t->fd);
 		return err_set(e, ERR_NOTFOUND,
 		    "the directory was replaced while it was read");

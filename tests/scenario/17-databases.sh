@@ -193,6 +193,13 @@ echo 'this is no database at all, it is only a text of some length' >bins.db
 expect 1 'a file that is no database' at brent run databases/bins --wait
 at brent job "$(newest_job)" --log >.out 2>&1
 says 'not a database'
+# The backup API copies damage page by page and says nothing.
+cp again.db bins.db
+head -c 8192 /dev/zero | tr '\0' '\252' | dd of=bins.db bs=4096 seek=20 conv=notrunc 2>/dev/null
+holds '... a damaged one is copied by sqlite3 without a word' sqlite3 bins.db '.backup copied.db'
+expect 1 '... and is not saved' at brent run databases/bins --wait
+at brent job "$(newest_job)" --log >.out 2>&1
+says 'bins.db. is damaged, nothing of it is saved' 'Page 2[12]'
 rm bins.db
 expect 0 'a program that did its work, and has something to say' "$B" \
     -r brent/repository backup --dataset words --command -- \
