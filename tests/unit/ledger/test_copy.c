@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "faultvfs.h"
 #include "make.h"
 
 #define STEP_MAX 8
@@ -119,9 +120,12 @@ grow(struct make *mk, const char *text)
 static void
 setup(void)
 {
-	struct ledger_options opt = {.site = "brent", .host = "x"};
+	struct ledger_options opt = {.site = "brent",
+	    .host = "x",
+	    .vfs = FAULTVFS};
 	struct err e;
 
+	faultvfs_install();
 	make_setup(&m);
 	snprintf(copy_path, sizeof(copy_path), "%s/copy.db", m.td.path);
 	ck_assert_int_eq(ledger_open(&copy, copy_path, &opt, &e), ERR_NONE);
@@ -326,6 +330,31 @@ START_TEST(a_fork_signed_by_the_right_key_is_refused)
 }
 END_TEST
 
+/* Whatever write or sync fails, all of the step is there or nothing. */
+START_TEST(a_failing_disk_leaves_whole_steps)
+{
+	struct ledger_verdict v;
+	struct parcel p;
+	struct err e;
+	enum err_code rc = ERR_IO;
+
+	fetch(m.l, 2, &p);
+	for (int nth = 1; rc != ERR_NONE; nth++) {
+		ck_assert_int_lt(nth, 100);
+		faultvfs_arm(nth, nth % 2 == 0);
+		rc = extend(&p, &e);
+		if (!faultvfs_fired())
+			ck_assert_int_eq(rc, ERR_NONE);
+		ck_assert_uint_eq(held(), rc == ERR_NONE ? 2 : 1);
+		ck_assert_int_eq(ledger_verify(copy, NULL, &v, &e), ERR_NONE);
+		ck_assert_msg(!v.bad, "call %d: %s", nth, v.what);
+		ck_assert_uint_eq(v.unsigned_count, 0);
+	}
+	parcel_fini(&p);
+	follow(3);
+}
+END_TEST
+
 Suite *suite_ledger_copy(void);
 Suite *
 suite_ledger_copy(void)
@@ -343,6 +372,7 @@ suite_ledger_copy(void)
 	tcase_add_test(tc, junk_and_heads_over_nothing_are_no_steps);
 	tcase_add_test(tc, only_the_pinned_key_speaks_for_a_site);
 	tcase_add_test(tc, without_a_pin_the_first_key_stays);
+	tcase_add_test(tc, a_failing_disk_leaves_whole_steps);
 	tcase_add_test(tc, a_fork_signed_by_the_right_key_is_refused);
 	suite_add_tcase(s, tc);
 	return s;
