@@ -50,7 +50,7 @@ for line in sys.stdin:
     else:
         say(type="summary", last=True)
 END
-echo babble >mode
+echo other >mode
 printf 'command="python3 %s %s",restrict %s\n' "$WORK/peer.py" "$WORK/mode" \
     "$(cat sshd/id_ed25519.pub)" >sshd/authorized_keys
 if ! sshd_start "$WORK/sshd" 127.0.2.1; then
@@ -72,7 +72,6 @@ tries() {
 	holds "$1: $2" grep -q "$2" .out
 }
 holds 'brent starts' daemon_start brent || finish
-tries babble 'no bridge answers at site'
 tries other "at the address of site 'southwark' site 'lewisham' answers"
 tries newer 'another version of the bridge'
 tries endless 'answers .status. without end'
@@ -90,6 +89,7 @@ expect 0 'nothing of its ledger is held' at brent events --site southwark
 is 'nothing' "$(wc -c <.out)" 0
 is 'the daemon is not big' "$(awk '/VmHWM/ { print ($2 < 400000) ? 1 : $2 }' "/proc/$(cat brent/pid)/status")" 1
 expect 0 'and works' at brent run files --wait
+tries babble 'no bridge answers at site'
 daemon_stop brent
 is 'it ends cleanly' "$ended" 0
 sshd_stop "$WORK/sshd"
