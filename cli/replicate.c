@@ -251,6 +251,8 @@ run(struct cli *cli)
 	    .url = from != NULL ? from : cli_value(cli, "to"),
 	    .known_hosts = cli_value(cli, "known-hosts"),
 	    .identity = cli_value(cli, "identity"),
+	    .identity_passphrase_file =
+		cli_value(cli, "identity-passphrase-file"),
 	    .remote_bascule = cli_value(cli, "remote-bascule"),
 	};
 	const char *keys[64];
@@ -286,6 +288,7 @@ static const struct cli_option options[] = {
     {"known-hosts", 0, "FILE", "host keys to trust (~/.ssh/known_hosts)"},
     {"host-key", 0, "SHA256:...", "a host key to trust; may be repeated"},
     {"identity", 0, "FILE", "private key to log in with (else the agent)"},
+    {"identity-passphrase-file", 0, "FILE", "what opens a locked identity"},
     {"remote-bascule", 0, "PROGRAM", "what to run there (bascule)"},
     {"service", 0, "NAME", "only this service's snapshots"},
     {"read-back", 0, NULL, "sftp: read back and compare all that is sent"},

@@ -113,11 +113,12 @@ struct replicate_target {
 	const char *known_hosts; /* NULL: ~/.ssh/known_hosts if no host_keys */
 	const char *const *host_keys; /* "SHA256:..." each */
 	size_t host_keys_count;
-	const char *identity;       /* NULL: the agent */
-	const char *remote_bascule; /* NULL: "bascule" */
-	const char *bind_address;   /* NULL: any: which link is used */
-	const char *address; /* NULL: the URL's host: which link is used */
-	int64_t timeout_ns;  /* 0: 30 s without progress */
+	const char *identity;                 /* NULL: the agent */
+	const char *identity_passphrase_file; /* NULL: the credential */
+	const char *remote_bascule;           /* NULL: "bascule" */
+	const char *bind_address; /* NULL: any: which link is used */
+	const char *address;      /* NULL: the URL's host: which link is used */
+	int64_t timeout_ns;       /* 0: 30 s without progress */
 };
 
 /*

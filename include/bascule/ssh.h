@@ -99,15 +99,20 @@ struct sshconn_options {
 	const char *bind_address; /* NULL: the kernel chooses the source */
 	const struct hostpins *pins; /* required; borrowed for _open */
 	const char *identity_file;   /* NULL: ask the agent (SSH_AUTH_SOCK) */
-	int64_t timeout_ns;          /* 0: SSH_TIMEOUT_DEFAULT_NS; see S2 */
+	/* Of a locked identity; NULL: the credential, see sshconn_open. */
+	const char *passphrase_file;
+	int64_t timeout_ns;   /* 0: SSH_TIMEOUT_DEFAULT_NS; see S2 */
 	unsigned keepalive_s; /* 0: 15; asked for when the link is idle */
 	const volatile sig_atomic_t *cancel; /* NULL, or: stop when not 0 */
 };
 
+/* In $CREDENTIALS_DIRECTORY, where systemd puts it: what opens the identity. */
+#define SSH_PASSPHRASE_CREDENTIAL "bascule.identity-passphrase"
+
 /*
  * Connect, check the host key, log in.  The identity is an Ed25519 or ECDSA
- * private key file without a passphrase; it must be readable by its owner
- * only.  Everything in options is borrowed for the call, but `cancel` for the
+ * private key file, which must be readable by its owner only; one that is
+ * locked is opened with the line in passphrase_file or in the credential.  Everything in options is borrowed for the call, but `cancel` for the
  * life of the connection.
  * ERR_TIMEOUT: refused, unreachable, or no answer in time: try later, or
  * another link.  ERR_REFUSED: the host key is not pinned (the text has both
@@ -128,11 +133,13 @@ const char *sshconn_name(const struct sshconn *conn);
 
 /*
  * Read the host's key and go away without logging in: for `site trust`, which
- * shows it and never adds it.  fingerprint: "ssh-ed25519 SHA256:...".
+ * shows it and never adds it.  fingerprint: "ssh-ed25519 SHA256:..."; line (may
+ * be NULL): appended, as known_hosts would have it.
  */
 #define SSH_FINGERPRINT_BYTES 96
 enum err_code sshconn_scan(const struct sshconn_options *options,
-    char fingerprint[SSH_FINGERPRINT_BYTES], struct err *e) MUST_CHECK;
+    char fingerprint[SSH_FINGERPRINT_BYTES], struct buf *line,
+    struct err *e) MUST_CHECK;
 
 /* --- a command there ------------------------------------------------------ */
 

@@ -103,6 +103,7 @@ reach_dial(struct sshconn **out, struct sshurl *u,
 	    .user = u->user,
 	    .bind_address = to->bind_address,
 	    .identity_file = to->identity,
+	    .passphrase_file = to->identity_passphrase_file,
 	    .timeout_ns = to->timeout_ns,
 	    .cancel = cancel,
 	};

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <bascule/base/fdio.h>
+#include <bascule/base/text.h>
 #include <bascule/crypt.h>
 
 #include "dial.h"
@@ -83,7 +84,10 @@ is_gone(ssize_t rc)
 	case LIBSSH2_ERROR_SOCKET_RECV:
 	case LIBSSH2_ERROR_SOCKET_TIMEOUT:
 	case LIBSSH2_ERROR_TIMEOUT:
-	case LIBSSH2_ERROR_BANNER_RECV: return true;
+	case LIBSSH2_ERROR_BANNER_RECV:
+	/* Cut while the keys were changed; greetings never ask here. */
+	case LIBSSH2_ERROR_KEX_FAILURE:
+	case LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE: return true;
 	default: return false;
 	}
 }
@@ -350,23 +354,13 @@ login_refused(const struct sshconn *c, const char *user, const char *key,
 	    "there?");
 }
 
+/* What libssh2 says of a key file that it could not use. */
 static enum err_code
-login_file(struct sshconn *c, const struct sshconn_options *o, struct err *e)
+file_failed(struct sshconn *c, const struct sshconn_options *o, int rc,
+    bool locked, struct err *e)
 {
 	OWNED(buf_fini) struct buf key = {0};
-	struct mono deadline = sshconn_deadline(c);
-	int rc = 0;
 
-	if (identity_check(o->identity_file, e) != ERR_NONE)
-		return e->code;
-	if (AWAIT(c, deadline, rc,
-		libssh2_userauth_publickey_fromfile_ex(c->session, o->user,
-		    (unsigned)strlen(o->user), NULL, o->identity_file, NULL),
-		e) != ERR_NONE)
-		return err_wrap(e, "logging in");
-	if (rc == LIBSSH2_ERROR_FILE)
-		return err_set(e, ERR_KEY, "cannot use the identity '%s'",
-		    o->identity_file);
 	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
 	    rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED) {
 		if (buf_printf(&key, e, "the key '%s'", o->identity_file) !=
@@ -374,7 +368,36 @@ login_file(struct sshconn *c, const struct sshconn_options *o, struct err *e)
 			return e->code;
 		return login_refused(c, o->user, buf_text(&key), e);
 	}
-	return rc == 0 ? ERR_NONE : sshconn_fail(c, rc, "logging in to", e);
+	if (rc != LIBSSH2_ERROR_FILE && rc != LIBSSH2_ERROR_KEYFILE_AUTH_FAILED)
+		return sshconn_fail(c, rc, "logging in to", e);
+	if (locked)
+		return err_set(e, ERR_KEY,
+		    "the passphrase does not open the identity '%s'",
+		    o->identity_file);
+	return err_set(e, ERR_KEY, "cannot use the identity '%s'",
+	    o->identity_file);
+}
+
+static enum err_code
+login_file(struct sshconn *c, const struct sshconn_options *o, struct err *e)
+{
+	OWNED(secret_fini) struct secret passphrase = {0};
+	struct mono deadline = sshconn_deadline(c);
+	bool locked;
+	int rc = 0;
+
+	if (identity_check(o->identity_file, &locked, e) != ERR_NONE ||
+	    (locked &&
+		identity_passphrase(&passphrase, o->passphrase_file,
+		    o->identity_file, e) != ERR_NONE))
+		return e->code;
+	if (AWAIT(c, deadline, rc,
+		libssh2_userauth_publickey_fromfile_ex(c->session, o->user,
+		    (unsigned)strlen(o->user), NULL, o->identity_file,
+		    (const char *)passphrase.bytes),
+		e) != ERR_NONE)
+		return err_wrap(e, "logging in");
+	return rc == 0 ? ERR_NONE : file_failed(c, o, rc, locked, e);
 }
 
 static enum err_code
@@ -496,9 +519,25 @@ sshconn_open(struct sshconn **out, const struct sshconn_options *o,
 	return ERR_NONE;
 }
 
+/* "[host]:port type base64", the brackets only where the port is another. */
+static enum err_code
+known_hosts_line(struct sshconn *c, const struct sshconn_options *o,
+    const char *type, struct buf *line, struct err *e)
+{
+	unsigned port = o->port != 0 ? o->port : SSH_PORT_DEFAULT;
+	size_t len = 0;
+	int ignored;
+	const char *key = libssh2_session_hostkey(c->session, &len, &ignored);
+	enum err_code rc = port == SSH_PORT_DEFAULT
+	    ? buf_printf(line, e, "%s %s ", o->host, type)
+	    : buf_printf(line, e, "[%s]:%u %s ", o->host, port, type);
+
+	return rc != ERR_NONE ? rc : text_base64(line, key, len, true, e);
+}
+
 enum err_code
 sshconn_scan(const struct sshconn_options *o,
-    char fingerprint[SSH_FINGERPRINT_BYTES], struct err *e)
+    char fingerprint[SSH_FINGERPRINT_BYTES], struct buf *line, struct err *e)
 {
 	OWNED(sshconn_close) struct sshconn *c = NULL;
 	char types[TYPES_BYTES];
@@ -516,7 +555,8 @@ sshconn_scan(const struct sshconn_options *o,
 		return no_common(c, e);
 	snprintf(fingerprint, SSH_FINGERPRINT_BYTES, "%.31s %.60s", s.type,
 	    c->fingerprint);
-	return ERR_NONE;
+	return line != NULL ? known_hosts_line(c, o, s.type, line, e)
+			    : ERR_NONE;
 }
 
 void

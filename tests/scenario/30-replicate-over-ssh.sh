@@ -137,6 +137,10 @@ ssh-keygen -q -t ed25519 -N '' -f "$work/stranger"
 expect 13 "refused user" push --identity "$work/stranger"
 ssh-keygen -q -t ed25519 -N 'x' -f "$work/locked"
 expect 12 'locked by a passphrase' push --identity "$work/locked"
+cat "$work/locked.pub" >>"$work/ssh/authorized_keys"
+umask 77; echo x >"$work/pass"; umask 22
+expect 0 'nothing to do' push --identity "$work/locked" \
+    --identity-passphrase-file "$work/pass"
 expect 1 'does not have the program' push --remote-bascule /no/such/bascule
 expect 2 'not an SSH address' "$bascule" -r "$repo" replicate --to /tmp/x
 expect 2 'where to' "$bascule" -r "$repo" replicate

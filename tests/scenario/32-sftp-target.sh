@@ -38,6 +38,33 @@ expect 1 'no shell is there' timeout 10 sh -c 'ssh -F none -p "$1" \
     -i ssh/id_ed25519 -o BatchMode=yes -o UserKnownHostsFile=ssh/known_hosts \
     127.0.0.1 true </dev/null' sh "$port"
 
+# --- whom to trust: shown, never written down
+expect 0 'a host is looked at' "$B" site trust "ssh://127.0.0.1:$port"
+says "$(ssh-keygen -lf ssh/host_ed25519.pub | cut -d' ' -f2)"
+says "$(head -n 1 ssh/known_hosts | sed 's/[][]/\\&/g')"
+mkdir policy
+echo 'site = "brent"; policy = [ "sites.conf" ];' >policy/bascule.conf
+site() { # FINGERPRINT: a policy whose southwark is this sshd
+	cat >policy/sites.conf <<-END
+	sites = (
+	  { name = "brent"; role = "datacentre"; failure_domain = "brent";
+	    repository = "/srv/repository"; },
+	  { name = "southwark"; role = "datacentre"; failure_domain = "southwark";
+	    repository = "/srv/repository";
+	    hosts = ( { name = "s1"; address = "127.0.0.1"; port = $port;
+	                host_keys = [ "$1" ]; } ); } );
+	END
+	before=$(print_of policy)
+}
+site "$(ssh-keygen -lf ssh/host_ed25519.pub | cut -d' ' -f2)"
+expect 0 'a site is looked at' "$B" site trust southwark --policy policy --json
+says '"pinned":true'
+site SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+expect 13 'another key than the pinned' "$B" site trust southwark --policy policy
+says 'NOT THE ONE'
+is 'the policy is as it was' "$(print_of policy)" "$before"
+expect 1 'a site that there is not' "$B" site trust nowhere --policy policy
+
 # --- made, nothing to do, brought up to date
 expect 0 'a copy is made' push copy
 says 'made the copy'
@@ -77,7 +104,8 @@ for n in 1 2; do
 	push third >.cut 2>&1 & p=$!
 	cut_when $((n * 12000000)) $p
 	wait $p
-	is "cut $n is said" $? 75
+	got=$?
+	is "cut $n is said: $(grep ^bascule .cut)" $got 75
 	is "no snapshot is seen" "$(ls third/snapshots/local 2>/dev/null)" ''
 done
 expect 0 'a third time it ends' push third --json
