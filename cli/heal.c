@@ -3,11 +3,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include <string.h>
+
 #include <bascule/base/text.h>
+#include <bascule/replicate.h>
 #include <bascule/wire.h>
 
 #include "repository.h"
 #include "snapshots.h"
+#include "stop.h"
 #include "watch.h"
 
 struct healing {
@@ -90,8 +94,47 @@ say(struct cli *cli, const struct heal_tally *t, bool dry_run, int64_t took_ns)
 	wire_add_uint(v, "kept", t->kept_count);
 	wire_add_uint(v, "missing", t->lost_count);
 	wire_add_uint(v, "bytes", t->read_bytes);
+	wire_add_uint(v, "fetched", t->fetched_count);
+	wire_add_uint(v, "fetched_bytes", t->fetched_bytes);
 	wire_add_seconds(v, "seconds", took_ns);
 	return cli_line(cli, &v);
+}
+
+/* ssh://..., or another copy that is mounted here. */
+static enum err_code
+heal_from(struct cli *cli, const char *from, struct store *st,
+    struct heal_options *opt, struct heal_tally *out, struct err *e)
+{
+	OWNED(store_close) struct store *other = NULL;
+	const struct store_options access = {.access = STORE_READ};
+	const char *keys[64];
+	struct replicate_target far = {.url = from,
+	    .known_hosts = cli_value(cli, "known-hosts"),
+	    .identity = cli_value(cli, "identity"),
+	    .remote_bascule = cli_value(cli, "remote-bascule"),
+	    .host_keys = keys};
+	struct healpeer peer;
+	enum err_code rc;
+
+	if (from == NULL)
+		return store_heal(st, opt, out, e);
+	while (far.host_keys_count < COUNT_OF(keys) &&
+	    (keys[far.host_keys_count] = cli_value_nth(cli, "host-key",
+		 far.host_keys_count)) != NULL)
+		far.host_keys_count++;
+	if (strncmp(from, "ssh://", 6) == 0)
+		return reach_heal(st, &far, opt, cli_stop_catch(), out, e);
+	rc = store_open(&other, from, &access, e);
+	if (rc == ERR_NONE &&
+	    memcmp(store_family(other), store_family(st), STORE_FAMILY_BYTES) !=
+		0)
+		rc = err_set(e, ERR_REFUSED,
+		    "'%s' is a copy of another repository", from);
+	if (rc != ERR_NONE)
+		return rc;
+	healpeer_of_store(&peer, other);
+	opt->peer = &peer;
+	return store_heal(st, opt, out, e);
 }
 
 static int
@@ -112,7 +155,8 @@ heal(struct cli *cli, struct store *st, bool dry_run, const struct id *aside)
 	int status;
 
 	cli_watch_begin(&watch, cli, "healing", &h.watch);
-	rc = store_heal(st, &opt, &tally, &e);
+	rc = heal_from(cli, dry_run ? NULL : cli_value(cli, "from"), st, &opt,
+	    &tally, &e);
 	cli_watch_end(&watch);
 	if (rc != ERR_NONE)
 		return cli_watch_failed(&watch, &e);
@@ -144,6 +188,14 @@ run(struct cli *cli)
 
 static const struct cli_option options[] = {{"dry-run", 'n', NULL,
 						"only name what is damaged"},
+    {"from", 0, "URL",
+	"have what is lost here from another copy: "
+	"ssh://USER@HOST[:PORT]/PATH, "
+	"or a directory"},
+    {"known-hosts", 0, "FILE", "host keys to trust (~/.ssh/known_hosts)"},
+    {"host-key", 0, "SHA256:...", "a host key to trust; may be repeated"},
+    {"identity", 0, "FILE", "private key to log in with (else the agent)"},
+    {"remote-bascule", 0, "PROGRAM", "what to run there (bascule)"},
     {"set-aside", 0, "PACK",
 	"only move this pack, whose pages lie, to bad/; refused if anything "
 	"would be missing without it"},

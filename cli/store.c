@@ -47,12 +47,9 @@ take_limits(const struct cli *cli, struct serve_options *opt, struct err *e)
 
 /* Without a word of what is allowed the peer is told so. */
 static int
-take_in(struct cli *cli, const struct transport *t)
+take_in(struct cli *cli, const struct transport *t, unsigned allow)
 {
-	struct serve_options opt = {.allow = cli_has(cli, "allow")
-		? SERVE_PUT
-		: SERVE_NOTHING,
-	    .cancel = cli_stop_catch()};
+	struct serve_options opt = {.allow = allow, .cancel = cli_stop_catch()};
 	struct serve_tally tally;
 	struct err e;
 
@@ -91,6 +88,32 @@ give_out(struct cli *cli, const struct transport *t)
 	return tally.damaged_count > 0 ? EXITCODE_DAMAGE : EXITCODE_DONE;
 }
 
+/* *allow: of enum serve_allow. */
+static int
+take_allowed(struct cli *cli, unsigned *allow)
+{
+	const char *what;
+
+	*allow = SERVE_NOTHING;
+	for (size_t i = 0; (what = cli_value_nth(cli, "allow", i)) != NULL;
+	     i++) {
+		if (strcmp(what, "put") == 0)
+			*allow |= SERVE_PUT;
+		else if (strcmp(what, "heal") == 0)
+			*allow |= SERVE_HEAL;
+		else if (strcmp(what, "get") == 0)
+			*allow |= SERVE_GET;
+		else
+			return cli_wrong_use(cli,
+			    "--allow takes 'put', 'heal' or 'get', and nothing "
+			    "else is there to be allowed");
+	}
+	if ((*allow & SERVE_GET) != 0 && *allow != SERVE_GET)
+		return cli_wrong_use(cli,
+		    "--allow get is alone: there this side speaks first");
+	return EXITCODE_DONE;
+}
+
 static int
 serve(struct cli *cli)
 {
@@ -98,30 +121,25 @@ serve(struct cli *cli)
 	    cli_stop_catch()};
 	struct transport t;
 	struct err e;
-	const char *allow = cli_value(cli, "allow");
+	unsigned allow;
+	int status;
 
 	cli->json_on_stderr = true; /* stdout speaks to the other side */
 	if (cli->repository == NULL)
 		return cli_wrong_use(cli, "which repository? (-r REPOSITORY)");
-	if (allow == NULL)
-		allow = "put";
-	if ((strcmp(allow, "put") != 0 && strcmp(allow, "get") != 0) ||
-	    cli_value_nth(cli, "allow", 1) != NULL)
-		return cli_wrong_use(cli,
-		    "--allow takes 'put' or 'get', one of them, and nothing "
-		    "else is there to be allowed");
-	confine(cli->repository,
-	    cli_has(cli, "allow") && strcmp(allow, "put") == 0 ? SERVE_PUT
-							       : SERVE_NOTHING);
+	status = take_allowed(cli, &allow);
+	if (status != EXITCODE_DONE)
+		return status;
+	confine(cli->repository, allow & SERVE_PUT);
 	if (transport_over_fds(&t, &fds, &e) != ERR_NONE)
 		return cli_stop_failed(cli, &e);
-	return strcmp(allow, "put") == 0 ? take_in(cli, &t) : give_out(cli, &t);
+	return allow == SERVE_GET ? give_out(cli, &t) : take_in(cli, &t, allow);
 }
 
 static const struct cli_option serve_options[] = {
     {"allow", 0, "WHAT",
-	"what the other side may do: put what is its own, or get what is "
-	"here"},
+	"what the other side may do: put what is its own, heal (fetch what it "
+	"lost), both; or get what is here"},
     {"service", 0, "NAME", "get: only this service's snapshots"},
     {"quota", 0, "SIZE", "let the copy grow no larger: 2TiB"},
     {"rate", 0, "RATE", "receive no faster: 400Mbit/s"},

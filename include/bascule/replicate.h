@@ -173,9 +173,30 @@ enum err_code sftp_target_push(struct store *st,
 /* Does this URL name such a target? */
 bool sftp_target_is(const char *url);
 
+/* --- healing from another copy ---------------------------------------------------- */
+
+struct heal_options;
+struct heal_tally;
+/*
+ * store_heal with what `bascule store serve --allow heal` behind t has.  name:
+ * of that copy, for people.  ERR_IO too when it will not be asked.
+ */
+enum err_code fetching_heal(struct store *st, const struct transport *t,
+    const char *name, const struct heal_options *opt, struct heal_tally *out,
+    struct err *e) MUST_CHECK;
+/* The same, the far side reached over SSH. */
+enum err_code reach_heal(struct store *st, const struct replicate_target *from,
+    const struct heal_options *opt, const volatile sig_atomic_t *cancel,
+    struct heal_tally *out, struct err *e) MUST_CHECK;
+
 /* --- receiving ------------------------------------------------------------------ */
 
-enum serve_allow { SERVE_NOTHING = 0, SERVE_PUT = 1, SERVE_GET = 2 };
+enum serve_allow {
+	SERVE_NOTHING = 0,
+	SERVE_PUT = 1,
+	SERVE_GET = 2,
+	SERVE_HEAL = 4
+};
 
 struct serve_tally;
 

@@ -1127,6 +1127,33 @@ enum err_code store_hurt_paths(struct store *st, const struct hurt_options *opt,
 
 /* --- Healing --------------------------------------------------------------- */
 
+/*
+ * Another copy to heal from.  Nothing it says is believed: a pack, snapshot or
+ * point is what its name, a hash, says.  Only what is asked for by such a name
+ * is given, or by the id of a chunk, which nobody can guess.
+ */
+enum healpeer_file { HEALPEER_SNAPSHOT = 2, HEALPEER_POINT };
+struct healpeer {
+	const char *name; /* for people */
+	/*
+	 * The pack of that name; or, is_chunk, the nth (from 0) that has that
+	 * chunk or page.  ERR_NOTFOUND.
+	 */
+	enum err_code (*find)(void *ctx, const struct id *id, bool is_chunk,
+	    unsigned nth, struct pack_info *out, struct err *e);
+	/* All of the len_bytes, at most HEALPEER_READ_BYTES. */
+	enum err_code (*read)(void *ctx, const struct pack_info *pack,
+	    uint64_t offset_bytes, void *bytes, size_t len_bytes,
+	    struct err *e);
+	enum err_code (*file)(void *ctx, enum healpeer_file what,
+	    const char *service, const struct id *id, struct buf *out,
+	    struct err *e);
+	void *ctx;
+};
+#define HEALPEER_READ_BYTES ((size_t)512 << 10)
+/* A repository that is open here as one.  st is borrowed. */
+void healpeer_of_store(struct healpeer *out, struct store *st);
+
 struct heal_options {
 	bool dry_run; /* say what would be done; a store for reading will do */
 	/*
@@ -1137,8 +1164,9 @@ struct heal_options {
 	 * ERR_REFUSED.  ERR_NOTFOUND: the index lists no such pack.
 	 */
 	const struct id *aside;
-	store_damage_fn *on_damage; /* what was found */
-	store_damage_fn *on_healed; /* what was done about it */
+	const struct healpeer *peer; /* what is lost here is had from there */
+	store_damage_fn *on_damage;  /* what was found */
+	store_damage_fn *on_healed;  /* what was done about it */
 	bool (
 	    *on_progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 	void *ctx;
@@ -1150,6 +1178,7 @@ struct heal_tally {
 	uint64_t
 	    lost_count; /* snapshots and points that still lack something */
 	uint64_t read_bytes;
+	uint64_t fetched_count, fetched_bytes; /* objects from the peer */
 };
 
 /*

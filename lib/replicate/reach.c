@@ -239,3 +239,19 @@ reach_pull(const char *path, const struct replicate_target *from,
 	return rc == ERR_NONE ? rc
 			      : err_wrap(e, "fetching from '%s'", from->url);
 }
+
+enum err_code
+reach_heal(struct store *st, const struct replicate_target *from,
+    const struct heal_options *opt, const volatile sig_atomic_t *cancel,
+    struct heal_tally *out, struct err *e)
+{
+	OWNED(reach_fini) struct reach r = {0};
+	struct transport t = {read_far, write_far, &r};
+	enum err_code rc = reach_open(&r, from, "heal", NULL, cancel, e);
+
+	memset(out, 0, sizeof(*out));
+	if (rc != ERR_NONE)
+		return err_wrap(e, "healing from '%s'", from->url);
+	rc = fetching_heal(st, &t, from->url, opt, out, e);
+	return rc == ERR_IO && r.ended ? explain(&r, e) : rc;
+}

@@ -55,6 +55,10 @@ rmsg_max(uint8_t type, size_t *max_bytes)
 	case RMSG_LACK:
 		*max_bytes = LIST_HEAD + RMSG_FRAMES_MAX / 8;
 		return true;
+	case RMSG_FETCH:
+		*max_bytes = RMSG_FETCH_BYTES + STORE_NAME_BYTES - 1;
+		return true;
+	case RMSG_FETCHED: *max_bytes = RMSG_FILE_BYTES_MAX; return true;
 	default: return false;
 	}
 }

@@ -38,6 +38,8 @@
 #define RMSG_CREDIT_BYTES    ((uint64_t)128 << 20)
 #define RMSG_UNANSWERED_MAX  64                  /* snapshots or points */
 #define RMSG_OFFERED_MAX     ((uint64_t)1 << 20) /* of a kind, in a session */
+#define RMSG_FETCH_BYTES     64                  /* and a service's name */
+#define RMSG_FETCHED_HEAD    48
 #define RMSG_QUIET_NS        (5 * NS_PER_S)
 
 enum rmsg_type {
@@ -54,6 +56,7 @@ enum rmsg_type {
 	RMSG_REST,
 	RMSG_FRAMES,
 	RMSG_COMPOSE,
+	RMSG_FETCH,
 	RMSG_WELCOME = 129,
 	RMSG_WANT,
 	RMSG_SETTLED,
@@ -63,7 +66,8 @@ enum rmsg_type {
 	RMSG_FAREWELL,
 	RMSG_STAGED,
 	RMSG_LACK,
-	RMSG_GOT
+	RMSG_GOT,
+	RMSG_FETCHED
 };
 
 enum rmsg_kind {

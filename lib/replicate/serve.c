@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "brake.h"
+#include "fetching.h"
 #include "receiver.h"
 #include "rlink.h"
 #include "shelf.h"
@@ -17,6 +18,8 @@ struct serving {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool busy, ending; /* under lock */
+	struct fetching fetching;
+	bool fetches; /* the other side is damaged, and asks */
 };
 
 /* Wait for a change, or until the next beat may be due. */
@@ -119,12 +122,16 @@ converse(struct serving *s, struct receiver *r, const struct serve_options *opt,
 			return err_set(e, ERR_CANCELLED, "asked to stop");
 		if (rlink_read(&s->link, &m, &ended, e) != ERR_NONE)
 			return e->code;
+		if (ended && s->fetches)
+			return ERR_NONE;
 		if (ended)
 			return err_set(e, ERR_TIMEOUT,
 			    "the sender has gone without taking leave");
+		s->fetches |= !welcomed && m.type == RMSG_FETCH;
 		/* Before WELCOME a heartbeat would be no answer to HELLO. */
 		set_flag(s, &s->busy, welcomed);
-		rc = receiver_take(r, &m, e);
+		rc = s->fetches ? fetching_take(&s->fetching, &m, e)
+				: receiver_take(r, &m, e);
 		set_flag(s, &s->busy, false);
 		if (rc != ERR_NONE)
 			return rc;
@@ -170,6 +177,10 @@ serve_run(const char *path, const struct transport *t,
 		return e->code;
 	brake_slow(&slowed, &slow);
 	rlink_init(&s.link, opt->rate_bytes_per_s == 0 ? t : &slowed);
+	s.fetching = (struct fetching){.path = path,
+	    .network_fs_allowed = opt->network_fs_allowed,
+	    .allowed = (opt->allow & SERVE_HEAL) != 0,
+	    .link = &s.link};
 	rc = heart_start(&s, e);
 	if (rc == ERR_NONE) {
 		rc = converse(&s, r, opt, e);
@@ -178,6 +189,7 @@ serve_run(const char *path, const struct transport *t,
 	if (rc != ERR_NONE)
 		say_fail(&s, e);
 	*out = *receiver_tally(r);
+	fetching_fini(&s.fetching);
 	rlink_fini(&s.link);
 	return rc;
 }

@@ -64,6 +64,22 @@ enum err_code heal_pack(struct heal *h, const struct id *name,
 enum err_code heal_pack_out(struct heal *h, const struct id *name,
     struct err *e) MUST_CHECK;
 
+/* --- heal_fetch ------------------------------------------------------------- */
+
+/*
+ * That pack again, byte for byte: of a damaged one only the blocks that are
+ * damaged are had from the peer.  *healed is false when the peer has no such
+ * pack, or there is no peer.
+ */
+enum err_code heal_fetch_pack(struct heal *h, const struct id *name,
+    bool *healed, struct err *e) MUST_CHECK;
+/* A snapshot's or point's file in dir_fd, which is not there (any more). */
+enum err_code heal_fetch_file(struct heal *h, enum healpeer_file what,
+    const char *service, const struct id *id, bool *healed,
+    struct err *e) MUST_CHECK;
+/* What snapshots name and no pack has any more: packs that have it. */
+enum err_code heal_fetch_missing(struct heal *h, struct err *e) MUST_CHECK;
+
 /* --- heal_aside ------------------------------------------------------------- */
 
 /* What struct heal_options says of aside. */

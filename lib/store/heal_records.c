@@ -43,9 +43,16 @@ load_point(struct point *p, struct store *st, int dir_fd, const struct id *id,
 	return rc == ERR_IO ? pointfind_load(p, st, dir_fd, id, e) : rc;
 }
 
+/* Out of the way; then from the other copy, if there is one that has it. */
+struct going {
+	int dir_fd;
+	const char *service, *object, *lost;
+	const struct id *id;
+	enum healpeer_file what;
+};
+
 static enum err_code
-put_away(struct heal *h, int dir_fd, const char *object, const char *what,
-    const struct id *id, struct err *e)
+move(struct heal *h, const struct going *g, struct err *e)
 {
 	OWNED(repo_unlock_owned) struct store *held = NULL;
 	char hex[ID_HEX_BYTES];
@@ -54,11 +61,22 @@ put_away(struct heal *h, int dir_fd, const char *object, const char *what,
 	if (rc != ERR_NONE)
 		return rc;
 	held = h->store;
-	rc = heal_put_away(h, dir_fd, id_hex(id, hex), hex, e);
+	return heal_put_away(h, g->dir_fd, id_hex(g->id, hex), hex, e);
+}
+
+static enum err_code
+put_away(struct heal *h, const struct going *g, struct err *e)
+{
+	bool healed = false;
+	enum err_code rc = move(h, g, e);
+
 	if (rc == ERR_NONE)
-		heal_done(h, object, "%s", what);
-	h->tally->lost_count += rc == ERR_NONE;
-	return rc;
+		rc = heal_fetch_file(h, g->what, g->service, g->id, &healed, e);
+	if (rc != ERR_NONE || healed)
+		return rc;
+	heal_done(h, g->object, "%s", g->lost);
+	h->tally->lost_count++;
+	return ERR_NONE;
 }
 
 static enum err_code
@@ -78,8 +96,31 @@ snapshot_visit(void *ctx, int dir_fd, const char *service, const char *object,
 	}
 	if ((rc == ERR_NONE && strcmp(s.service, service) == 0))
 		return ERR_NONE;
-	return put_away(h, dir_fd, object,
-	    "the snapshot is lost: its file is in bad/", id, e);
+	return put_away(h,
+	    &(struct going){dir_fd, service, object,
+		"the snapshot is lost: its file is in bad/", id,
+		HEALPEER_SNAPSHOT},
+	    e);
+}
+
+/* Snapshots that a point names and that are not here (any more). */
+static enum err_code
+fetch_named(struct heal *h, const struct point *p, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < p->snapshots_count; i++) {
+		struct buf bytes = {0};
+		struct err why;
+		bool healed;
+
+		if (store_snapshot_bytes(h->store, p->service, &p->snapshots[i],
+			&bytes, &why) == ERR_NOTFOUND)
+			rc = heal_fetch_file(h, HEALPEER_SNAPSHOT, p->service,
+			    &p->snapshots[i], &healed, e);
+		buf_fini(&bytes);
+	}
+	return rc;
 }
 
 static enum err_code
@@ -93,17 +134,22 @@ point_visit(void *ctx, int dir_fd, const char *service, const char *object,
 
 	if (rc == ERR_NOTFOUND)
 		return ERR_NONE;
-	if (rc == ERR_NONE && strcmp(p.service, service) == 0)
-		rc = pointfind_complete(h->store, &p, &why);
+	if (rc == ERR_NONE && strcmp(p.service, service) == 0) {
+		rc = h->opt->peer == NULL ? ERR_NONE : fetch_named(h, &p, &why);
+		if (rc == ERR_NONE)
+			rc = pointfind_complete(h->store, &p, &why);
+	}
 	if (rc != ERR_NOTFOUND && is_failure(rc)) {
 		*e = why;
 		return rc;
 	}
 	return rc == ERR_NONE ? rc
-			      : put_away(h, dir_fd, object,
-				    "the recovery point is lost: its file is "
-				    "in bad/",
-				    id, e);
+			      : put_away(h,
+				    &(struct going){dir_fd, service, object,
+					"the recovery point is lost: its file "
+					"is in bad/",
+					id, HEALPEER_POINT},
+				    e);
 }
 
 enum err_code

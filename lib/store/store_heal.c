@@ -120,12 +120,20 @@ heal_packs(struct heal *h, struct err *e)
 	note_absent(&f);
 	if (f.no_memory)
 		return err_nomem(e);
-	for (size_t i = 0; rc == ERR_NONE && i < f.count; i++)
-		rc = heal_pack(h, &f.packs[i], e);
+	for (size_t i = 0; rc == ERR_NONE && i < f.count; i++) {
+		bool healed;
+
+		rc = heal_fetch_pack(h, &f.packs[i], &healed, e);
+		if (rc == ERR_NONE && !healed)
+			rc = heal_pack(h, &f.packs[i], e);
+	}
 	if (rc == ERR_NONE)
 		rc = heal_bases(h, e);
 	if (rc == ERR_NONE && h->tally->found_count > before)
 		rc = heal_records(h, e);
+	/* Also what an earlier healing, without the other copy, gave up. */
+	if (rc == ERR_NONE)
+		rc = heal_fetch_missing(h, e);
 	if (rc == ERR_NONE)
 		rc = grants_heal(h, e);
 	if (rc == ERR_NONE)

@@ -432,6 +432,141 @@ START_TEST(a_number_after_one_that_was_forgotten_at_home_is_taken)
 }
 END_TEST
 
+/* --- healing from another copy -------------------------------------------------- */
+
+static void
+pack_file(struct store *st, const struct id *name, char out[200])
+{
+	char hex[ID_HEX_BYTES];
+
+	id_hex(name, hex);
+	snprintf(out, 200, "%s/packs/%.2s/%s", st->path, hex, hex);
+}
+
+static void
+damage_pack(struct store *st, uint64_t at)
+{
+	OWNED(fdio_close) int fd = -1;
+	char path[200];
+	struct err e = {0};
+
+	pack_file(st, &index_pack(st, 0)->name, path);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_ne(fd, -1);
+	must(fdio_pwrite(fd, "\377\376\375", 3, at, &e), &e);
+}
+
+static void
+heal_from(struct store *other, struct heal_tally *t)
+{
+	const struct store_options opt = {.access = STORE_HEAL};
+	OWNED(store_close) struct store *st = NULL;
+	struct healpeer peer;
+	struct heal_options how = {.peer = &peer};
+	struct err e = {0};
+
+	healpeer_of_store(&peer, other);
+	must(store_open(&st, copy->path, &opt, &e), &e);
+	must(store_heal(st, &how, t, &e), &e);
+	must(store_refresh(copy, &e), &e);
+}
+
+static uint64_t
+damages(void)
+{
+	const struct check_options opt = {.depth = CHECK_READ};
+	struct check_tally t;
+	struct err e = {0};
+
+	must(store_check(copy, &opt, &t, &e), &e);
+	return t.damage_count;
+}
+
+START_TEST(damage_is_healed_from_the_other_copy_byte_for_byte)
+{
+	struct snapshot a;
+	struct heal_tally t;
+	struct err e = {0};
+	char path[200], hex[ID_HEX_BYTES];
+
+	back_up(&here, 1, &a);
+	must(replicate(here.st, &a.id, &e), &e);
+	for (uint64_t at = 0; at < index_pack(copy, 0)->size_bytes; at += 97) {
+		damage_pack(copy, at);
+		ck_assert_uint_gt(damages(), 0);
+		heal_from(here.st, &t);
+		ck_assert_uint_gt(t.fetched_count, 0);
+		ck_assert_uint_eq(t.lost_count, 0);
+		ck_assert_uint_eq(damages(), 0);
+	}
+	/* gone altogether; and its snapshot bent */
+	pack_file(copy, &index_pack(copy, 0)->name, path);
+	ck_assert_int_eq(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/snapshots/housing/%s", copy->path,
+	    id_hex(&a.id, hex));
+	ck_assert_int_eq(truncate(path, 50), 0);
+	heal_from(here.st, &t);
+	ck_assert_uint_eq(t.lost_count, 0);
+	ck_assert_uint_eq(damages(), 0);
+	{
+		OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+
+		must(snapshot_list(&list, copy, NULL, NULL, NULL, &e), &e);
+		ck_assert_uint_eq(list.count, 1);
+	}
+}
+END_TEST
+
+START_TEST(what_lies_in_another_pack_there_is_healed_by_its_chunks)
+{
+	OWNED(repo_work_end) struct repo_work other = {0};
+	struct snapshot a;
+	struct heal_tally t;
+	struct err e = {0};
+	char path[64];
+
+	back_up(&here, 1, &a);
+	must(replicate(here.st, &a.id, &e), &e);
+	/* a third copy has the same chunks, in packs of its own */
+	repo_make_another(&r, "third", path);
+	{
+		const struct store_options opt = {.access = STORE_WRITE,
+		    .keyring = r.operations};
+		struct snapshot again;
+
+		must(store_open(&other.st, path, &opt, &e), &e);
+		must(session_open(&other.se, other.st, &e), &e);
+		must(writer_new(&other.w, other.se, NULL, &e), &e);
+		back_up(&other, 1, &again);
+		ck_assert(id_equal(&again.root, &a.root));
+		must(store_refresh(other.st, &e), &e);
+	}
+	for (uint64_t at = 33; at < 500; at += 200)
+		damage_pack(copy, at);
+	heal_from(other.st, &t);
+	ck_assert_uint_gt(t.fetched_count, 0);
+	ck_assert_uint_eq(t.lost_count, 0);
+	ck_assert_uint_eq(damages(), 0);
+}
+END_TEST
+
+START_TEST(what_is_lost_in_both_is_not_claimed_to_be_healed)
+{
+	struct snapshot a;
+	struct heal_tally t;
+	struct err e = {0};
+
+	back_up(&here, 1, &a);
+	must(replicate(here.st, &a.id, &e), &e);
+	for (size_t i = 0; i < 2; i++)
+		damage_pack(i == 0 ? copy : here.st, 300);
+	heal_from(here.st, &t);
+	ck_assert_uint_gt(t.lost_count, 0);
+	ck_assert_uint_gt(damages(), 0);
+}
+END_TEST
+
 Suite *
 suite_store_receipts(void)
 {
@@ -452,6 +587,10 @@ suite_store_receipts(void)
 	tcase_add_test(tc, a_source_that_went_back_is_refused);
 	tcase_add_test(tc,
 	    a_number_after_one_that_was_forgotten_at_home_is_taken);
+	tcase_add_test(tc, damage_is_healed_from_the_other_copy_byte_for_byte);
+	tcase_add_test(tc,
+	    what_lies_in_another_pack_there_is_healed_by_its_chunks);
+	tcase_add_test(tc, what_is_lost_in_both_is_not_claimed_to_be_healed);
 	suite_add_tcase(s, tc);
 	return s;
 }
