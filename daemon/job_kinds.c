@@ -442,6 +442,58 @@ prune_prepare(struct job *j, struct wire_value *spec, struct err *e)
 
 /* --- survey --------------------------------------------------------------- */
 
+struct survey_own {
+	uint64_t held; /* a bit for each dataset of which a hold was told */
+};
+
+/*
+ * What arrived cannot be true, and the store keeps what was before: an alarm,
+ * for as long as the hold stands.
+ */
+static void
+survey_hold(struct job *j, struct wire_value *ev)
+{
+	const char *dataset = wire_take_text(ev, "dataset", "");
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	struct alarm_what what = {.on = strcmp(wire_take_text(ev, "why", ""),
+					    "suspect") == 0
+		? POLICY_ON_SUSPECT
+		: POLICY_ON_DIVERGENCE,
+	    .level = ALARM_CRITICAL,
+	    .service = j->service,
+	    .subject = dataset,
+	    .text = wire_take_text(ev, "text", "")};
+	struct survey_own *own = j->own;
+
+	alarm_raise(j->d, &what);
+	if (own == NULL) {
+		own = j->own = calloc(1, sizeof(*own));
+		j->own_free = free_own;
+	}
+	for (size_t i = 0;
+	     own != NULL && s != NULL && i < 64 && i < s->policy->dataset_count;
+	     i++)
+		if (strcmp(s->policy->datasets[i].name, dataset) == 0)
+			own->held |= UINT64_C(1) << i;
+}
+
+static void
+clear_unheld(struct job *j)
+{
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	const struct survey_own *own = j->own;
+	const char *over = "no hold says so any more";
+
+	for (size_t i = 0; s != NULL && i < 64 && i < s->policy->dataset_count;
+	     i++) {
+		const char *name = s->policy->datasets[i].name;
+
+		if (own != NULL && (own->held >> i & 1) != 0)
+			continue;
+		alarm_clear(j->d, POLICY_ON_DIVERGENCE, j->service, name, over);
+	}
+}
+
 struct known {
 	const char *site;
 	bool is; /* a point that is here, as the ledger knows it */
@@ -469,6 +521,10 @@ survey_event(struct job *j, const char *type, struct wire_value *ev)
 	struct err e;
 	enum err_code rc;
 
+	if (strcmp(type, "hold") == 0) {
+		survey_hold(j, ev);
+		return true;
+	}
 	if (strcmp(type, "point") != 0)
 		return false;
 	rc = ledger_points(j->d->ledger, &f, note_known, &known, &e);
@@ -506,6 +562,8 @@ survey_finish(struct job *j, struct wire_value *result)
 static void
 survey_after(struct job *j)
 {
+	if (j->state == JOB_SUCCEEDED)
+		clear_unheld(j);
 	watcher_looked(j->d, j->service,
 	    j->state == JOB_SUCCEEDED ? "" : j->reason);
 	refresh(j);

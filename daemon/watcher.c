@@ -1,7 +1,8 @@
 /*
  * Points that appear in this site's repository: the standby learns of what it
  * received by watching, not by being told.  A look at the directory's time
- * every few seconds; a worker reads only when it changed.
+ * every few seconds; a worker reads only when it changed.  So with the holds: a
+ * receiver spots one when what arrives cannot be true.
  */
 
 #include "daemon.h"
@@ -11,12 +12,19 @@
 #define LOOK_NS  (3 * NS_PER_S)
 #define AGAIN_NS (30 * NS_PER_S) /* after a look that failed */
 
-struct watched {
-	struct daemon *d;
-	const char *service;
+enum { POINTS, HOLDS, SPOTS };
+
+struct spot {
+	struct watched *w;
 	char *path;
 	struct loop_stat *looking;
 	struct utc changed;
+};
+
+struct watched {
+	struct daemon *d;
+	const char *service;
+	struct spot spots[SPOTS];
 	struct mono again_at;    /* whatever the time says; 0: not */
 	bool asked_once, looked; /* a survey was asked for; one has ended */
 	char trouble[JOB_REASON_BYTES];
@@ -50,16 +58,17 @@ survey(struct watched *w)
 static void
 looked_at(void *ctx, bool found, struct utc changed)
 {
-	struct watched *w = ctx;
-	struct utc last = w->changed;
+	struct spot *p = ctx;
+	struct watched *w = p->w;
+	struct utc last = p->changed;
 
-	loop_stat_free(&w->looking);
+	loop_stat_free(&p->looking);
 	if (w->asked_once && changed.ns == last.ns &&
 	    (w->again_at.ns == 0 || now_mono().ns < w->again_at.ns))
 		return;
 	survey(w);
 	if (w->asked_once)
-		w->changed = changed;
+		p->changed = changed;
 	(void)found; /* none yet: the survey says whether that is wrong */
 }
 
@@ -70,14 +79,27 @@ look(void *ctx)
 	struct err e;
 
 	loop_timer_set(d->watcher->timer, LOOK_NS);
-	for (size_t i = 0; i < d->watcher->count; i++) {
-		struct watched *w = &d->watcher->items[i];
+	for (size_t i = 0; i < d->watcher->count * SPOTS; i++) {
+		struct spot *p = &d->watcher->items[i / SPOTS].spots[i % SPOTS];
 
-		if (w->looking == NULL &&
-		    loop_stat_start(&w->looking, d->loop, w->path, looked_at, w,
+		if (p->looking == NULL &&
+		    loop_stat_start(&p->looking, d->loop, p->path, looked_at, p,
 			&e) != ERR_NONE)
 			note_log(NOTE_ERROR, "%s", e.text);
 	}
+}
+
+static bool
+set_spot(struct watched *w, size_t i, const char *folder, const char *below)
+{
+	struct spot *p = &w->spots[i];
+
+	p->w = w;
+	if (asprintf(&p->path, "%s/%s%s", w->d->site->repository, folder,
+		below) >= 0)
+		return true;
+	p->path = NULL;
+	return false;
 }
 
 enum err_code
@@ -96,12 +118,10 @@ watcher_start(struct daemon *d, struct err *e)
 
 		w->d = d;
 		w->service = d->policy->services[i].name;
-		if (asprintf(&w->path, "%s/points/%s", d->site->repository,
-			w->service) < 0) {
-			w->path = NULL;
-			return err_nomem(e);
-		}
 		k->count++;
+		if (!set_spot(w, POINTS, "points/", w->service) ||
+		    !set_spot(w, HOLDS, "holds", ""))
+			return err_nomem(e);
 	}
 	rc = loop_timer_new(&k->timer, d->loop, look, d, e);
 	if (rc == ERR_NONE)
@@ -116,9 +136,11 @@ watcher_stop(struct daemon *d)
 
 	if (k == NULL)
 		return;
-	for (size_t i = 0; i < k->count; i++) {
-		loop_stat_free(&k->items[i].looking);
-		free(k->items[i].path);
+	for (size_t i = 0; i < k->count * SPOTS; i++) {
+		struct spot *p = &k->items[i / SPOTS].spots[i % SPOTS];
+
+		loop_stat_free(&p->looking);
+		free(p->path);
 	}
 	loop_timer_free(&k->timer);
 	free(k->items);

@@ -2,8 +2,8 @@
 # Somebody is root at Brent.  He encrypts what is backed up and lets it be
 # replicated, rolls the repository back and goes on from there, deletes and
 # overwrites all he can reach, and tries Southwark with Brent's key.  All that
-# Southwark had promised to keep is restored byte for byte, and it says where
-# Brent went another way.
+# Southwark had promised to keep is restored byte for byte, and its alarm
+# says where Brent went another way.
 . "$(dirname "$0")/../lab/lab.sh"
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
@@ -115,6 +115,12 @@ says 'promised'
 expect 0 'where the series went two ways is named' \
     "$B" -r southwark/repository store holds
 says 'the series went two ways of files/tree'
+alarmed() { at southwark alarms | grep -q divergence; }
+wait_for 20 alarmed
+expect 0 'it is an alarm' at southwark alarms
+says 'critical  *divergence  *files tree\|critical .*divergence .*the series went two ways'
+at southwark --json events --type alarm >.out
+says '"state","value":"raised".*"on","value":"divergence".*the series went two ways'
 daemon_stop southwark
 is 'southwark ends cleanly' "$ended" 0
 finish
