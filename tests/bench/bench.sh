@@ -5,7 +5,9 @@
 #
 # DIR (outside of the tree) holds the data, which is made once, and everything
 # else, which is removed.  SCALE 0.1 is 300 MB; SETS of D1 D2 D3 D4 D5 (the
-# changed ones, D2b and D3b, come with theirs).  PEERS='restic tar' leaves out
+# changed ones, D2b and D3b, come with theirs) and R: a repository of D1 and D3
+# brought to a copy over an sshd of its own on this machine, then after D3b, then
+# with nothing to do; beside it rsync of the same directory, and restic copy.  PEERS='restic tar' leaves out
 # borg.  GROWTH=1 adds how time grows: D3 and D5 at several scales.
 #
 # For each set: first backup, unchanged, changed, restore, one file, list,
@@ -34,6 +36,7 @@ sets=
 for set in $SETS; do
 	case $set in
 	D2) sets="$sets D2 D2b" ;;
+	R) sets="$sets D1 $([ -e "$DIR/data/D3.done" ] || echo D2) D3 D3b" ;;
 	D3) sets="$sets $([ -e "$DIR/data/D3.done" ] || echo D1 D2) D3 D3b" ;;
 	*) sets="$sets $set" ;;
 	esac
@@ -224,6 +227,61 @@ run_tar() {
 	measure find unchanged find "$work/src" -printf '%s\n'
 }
 
+# --- R: replication --------------------------------------------------------------
+copy_bascule() { # ROW
+	rm -f "$work/far"
+	measure bascule "$1" "$B" -r "$work/b" --json replicate \
+	    --to "ssh://$(id -un)@127.0.0.1:$port$work/copy" \
+	    --known-hosts "$work/ssh/known_hosts" \
+	    --identity "$work/ssh/id_ed25519" --remote-bascule "$work/serve"
+	sed -n 's/.*"summary".*"sent_bytes": *\([0-9]*\).*/\1/p' "$work/log" |
+	    sed "s/^/R bascule sent-$1 /" >>"$results"
+	sort -n "$work/far" | tail -n 1 | sed "s/^/R bascule far-$1 /" >>"$results"
+}
+copy_rsync() { # ROW
+	measure rsync "$1" rsync -a --delete -e "ssh -F none -p $port \
+	    -i $work/ssh/id_ed25519 -o UserKnownHostsFile=$work/ssh/known_hosts" \
+	    "$work/b/" "$(id -un)@127.0.0.1:$work/rsync/"
+}
+copy_restic() {
+	restic -q -r "$work/r" init >/dev/null
+	for seen in "$DIR/data/D1" "$DIR/data/D3"; do
+		at_src restic -q -r "$work/r" backup "$work/src"
+	done
+	restic -q -r "$work/r2" init --from-repo "$work/r" \
+	    --copy-chunker-params --from-password-command 'echo bench' >/dev/null
+	measure restic copy-first restic -q -r "$work/r2" copy --from-repo \
+	    "$work/r" --from-password-command 'echo bench'
+	rm -rf "$work/r" "$work/r2"
+}
+run_copies() {
+	. tests/support/sshd.sh
+	sshd_start "$work/ssh"
+	port=$(cat "$work/ssh/port")
+	printf '#!/bin/sh\nexec /usr/bin/time -a -o %s -f %%M %s "$@"\n' \
+	    "$work/far" "$B" >"$work/serve"
+	chmod +x "$work/serve"
+	bascule_new
+	for seen in "$DIR/data/D1" "$DIR/data/D3"; do
+		at_src "$B" -r "$work/b" --quiet backup "$work/src"
+	done
+	warm "$work/b"
+	copy_rsync copy-first
+	copy_bascule copy-first
+	before=$(size "$work/b")
+	seen=$DIR/data/D3b
+	at_src "$B" -r "$work/b" --quiet backup "$work/src"
+	echo "R bascule new $(($(size "$work/b") - before))" >>"$results"
+	for row in copy-next copy-none; do
+		copy_rsync $row
+		copy_bascule $row
+	done
+	"$B" -r "$work/copy" --quiet check --read
+	sshd_stop "$work/ssh"
+	rm -rf "$work/b" "$work/copy" "$work/rsync" "$work/ssh"
+	! is_one_of restic "$PEERS" || copy_restic
+}
+
 # How a first backup's time and memory grow with what there is.
 growth() {
 	for g in D3:1 D3:4 D5:0.1 D5:1 D5:3; do
@@ -252,6 +310,12 @@ growth() {
 uname -srm; nproc | sed 's/$/ processors/'
 "$B" --version; restic version | cut -d' ' -f1,2; zstd --version | cut -d, -f1
 for set in $SETS; do
+	if [ "$set" = R ]; then
+		for _ in $(seq "$RUNS"); do
+			run_copies
+		done
+		continue
+	fi
 	warm "$DIR/data/$set"
 	rest "$DIR/data/$set"
 	one=$(one_file)

@@ -27,11 +27,17 @@ BARS = {
     ("D5", "list"): [("restic", "list", 20)],
     ("D5", "restore"): [("restic", "restore", 1)],
     ("D5", "check-open"): [("restic", "check", 8)],
+    ("R", "copy-first"): [("rsync", "copy-first", 1), ("restic", "copy-first", 8)],
+    ("R", "copy-next"): [("rsync", "copy-next", 1)],
+    ("R", "copy-none"): [("rsync", "copy-none", 1)],
 }
 ROWS = ("first", "first-fast", "first-cache", "unchanged", "changed",
         "changed-cache", "restore", "one-file",
-        "list", "check-read", "check-open", "prune")
+        "list", "check-read", "check-open", "prune", "copy-first", "copy-next",
+        "copy-none")
 MEMORY_MAX_KIB = 128 * 1024
+COPY_MEMORY_MAX_KIB = 64 * 1024
+COPY_SENT_MAX = 1.05  # of the new bytes
 D3_NEW_BYTES_MAX = 6_000_000
 missed = 0
 
@@ -80,8 +86,9 @@ def times(of, name):
                      "changed-cache": "changed"}.get(row, row)
         cells = [cell(ours)] + [cell(of.get((name, t, peers_row)))
                                 for t in ("restic", "borg", "tar")]
-        if (name, "find", row) in of:
-            cells[3] = "find: " + cell(of[name, "find", row]).split(" (")[0]
+        for tool in ("find", "rsync"):
+            if (name, tool, row) in of:
+                cells[3] = f"{tool}: " + cell(of[name, tool, row]).split(" (")[0]
         print(f"{name:3} {row:10} " + " ".join(f"{c:>25}" for c in cells) +
               "  " + judge(of, name, row, ours))
 
@@ -101,6 +108,18 @@ def bytes_row(of, name, row, bar, peers_row=None):
         for t in ("bascule", "restic", "borg", "tar")) + "  " + said)
 
 
+def copies(of):
+    for row in ("copy-first", "copy-next", "copy-none"):
+        if ("R", "bascule", row) not in of:
+            continue
+        peak = max(of["R", "bascule", row][3], of["R", "bascule", "far-" + row][0])
+        said = f"memory of each end {peak / 1024:.0f} MiB {verdict(peak <= COPY_MEMORY_MAX_KIB)}"
+        if row == "copy-next":
+            share = of["R", "bascule", "sent-" + row][0] / of["R", "bascule", "new"][0]
+            said += f", sent {share:.3f} of the new bytes {verdict(share <= COPY_SENT_MAX)}"
+        print(f"R   {row:10} {said}")
+
+
 def main():
     of = read(sys.argv[1])
     print("wall time, (processor time), peak memory; a bar is a ratio of wall times")
@@ -112,6 +131,7 @@ def main():
         bytes_row(of, name, "new-bytes",
                   lambda least: least / 3 if name == "D2" else D3_NEW_BYTES_MAX)
         bytes_row(of, name, "new-cache", lambda least: least / 3, "new-bytes")
+    copies(of)
     grown = [k for k in of if "@" in k[0]]
     if grown:
         print("growth: set@scale, bascule's wall time, (processor time), peak memory")
