@@ -126,12 +126,9 @@ enter_dir(struct restore *r, const struct level *parent,
 		rc = restore_disks_add(&r->disks, d->fd, e);
 	if (rc == ERR_NONE)
 		rc = entry_copy(&d->entry, entry, e);
-	if (rc != ERR_NONE) {
-		fdio_close(&d->fd);
-		return rc;
-	}
-	rc = push(r, entry, &d, e);
-	if (d != NULL) {
+	if (rc == ERR_NONE)
+		rc = push(r, entry, &d, e);
+	if (d != NULL) { /* nobody took it */
 		fdio_close(&d->fd);
 		entry_fini(&d->entry);
 	}
