@@ -80,7 +80,8 @@ look(struct peer *p)
 			.level = ALARM_CRITICAL,
 			.subject = p->site->name,
 			.text = text});
-	} else if (state == PEER_HEARD || !can_talk(d)) {
+	} else if (state != PEER_SILENT || !can_talk(d)) {
+		/* not yet known to be heard since a start: the alarm stands */
 		snprintf(text, sizeof(text), "site '%s' answers",
 		    p->site->name);
 		alarm_clear(d, POLICY_ON_PEER, NULL, p->site->name, text);
@@ -145,6 +146,7 @@ keep_said(struct peer *p)
 
 	wire_add_text(p->fresh, "site", p->site->name);
 	wire_add(p->fresh, "services", &p->services);
+	wire_add(p->fresh, "links", &p->links);
 	p->said.len_bytes = 0;
 	if (wire_line(p->fresh, &p->said, &e) != ERR_NONE ||
 	    save(p, &e) != ERR_NONE)
@@ -180,6 +182,7 @@ peer_talked(struct peer *p)
 		judge_ledger(p);
 	wire_free(&p->fresh);
 	wire_free(&p->services);
+	wire_free(&p->links);
 	look(p);
 	api_ledger_grew(p->d); /* who follows the copy */
 	loop_timer_set(p->timer, p->d->policy->bridge.every_ns);
@@ -223,6 +226,7 @@ peer_free(struct peer **pp)
 	loop_timer_free(&p->timer);
 	wire_free(&p->fresh);
 	wire_free(&p->services);
+	wire_free(&p->links);
 	peerstep_close(p);
 	buf_fini(&p->said);
 	free(p);

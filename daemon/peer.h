@@ -47,8 +47,8 @@ struct peer {
 	/* the talk */
 	struct loop_child *child;
 	struct wire_lines lines;
-	struct wire_value *fresh;    /* type "peer": as it is being told */
-	struct wire_value *services; /* of it */
+	struct wire_value *fresh; /* type "peer": as it is being told */
+	struct wire_value *services, *links; /* of it */
 	struct peer_step step;
 	bool heard_now, parted;
 	struct peer_tried trying[PEER_TRIED_MAX];
@@ -87,6 +87,12 @@ enum err_code peertalk_start(struct peer *p, struct err *e) MUST_CHECK;
 void peertalk_end(struct peer *p, const char *why);
 /* peer.c: a talk is over; p->failed says how. */
 void peer_talked(struct peer *p);
+
+/* --- peersaid.c: how it says it is, into p->fresh ------------------------------ */
+
+void peersaid_heard(struct peer *p, struct wire_value *ev);
+/* A line of the answer to the command `of`. */
+void peersaid_take(struct peer *p, const char *of, struct wire_value *v);
 
 /* --- peerstep.c: its ledger --------------------------------------------------- */
 

@@ -39,87 +39,6 @@ on_tried(struct peer *p, struct wire_value *ev)
 }
 
 static void
-judge_clock(struct peer *p, int64_t offset_ns, int64_t bound_ns)
-{
-	int64_t sure = (offset_ns < 0 ? -offset_ns : offset_ns) - bound_ns;
-	char text[256], off[TEXT_UNIT_BYTES];
-
-	text_duration(offset_ns < 0 ? -offset_ns : offset_ns, off);
-	snprintf(text, sizeof(text),
-	    "the clock of site '%s' is %s %s of the one here", p->site->name,
-	    off, offset_ns < 0 ? "behind" : "ahead");
-	if (sure > p->d->policy->watch.clock_offset_ns)
-		alarm_raise(p->d,
-		    &(struct alarm_what){.on = POLICY_ON_CLOCK,
-			.level = ALARM_WARNING,
-			.subject = p->site->name,
-			.text = text});
-	else
-		alarm_clear(p->d, POLICY_ON_CLOCK, NULL, p->site->name, text);
-}
-
-static void
-on_heard(struct peer *p, struct wire_value *ev)
-{
-	/* a clock may be off by anything: seconds of an int64 fit a double */
-	int64_t offset = wire_take_int(ev, "offset_ns", 0);
-	int64_t bound = wire_take_int(ev, "bound_ns", 0);
-	const char *policy = wire_take_text(ev, "policy", "");
-
-	p->heard_now = true;
-	p->heard = now_utc();
-	wire_add_utc(p->fresh, "heard", p->heard);
-	wire_add_text(p->fresh, "link", wire_take_text(ev, "link", "-"));
-	wire_add_text(p->fresh, "version", wire_take_text(ev, "version", ""));
-	wire_add_text(p->fresh, "policy", policy);
-	wire_add_bool(p->fresh, "same_policy",
-	    strcmp(policy, p->d->digest) == 0);
-	wire_add_seconds(p->fresh, "clock_offset_seconds", offset);
-	if (offset != INT64_MIN)
-		judge_clock(p, offset, bound);
-}
-
-static void
-add_service(struct peer *p, struct wire_value *s)
-{
-	static const char *const texts[] = {"service", "rpo_state",
-	    "active_site", "authority"};
-	OWNED(wire_free) struct wire_value *v = NULL;
-	struct err e;
-
-	if (wire_count(p->services) == PEER_SERVICES_MAX ||
-	    wire_new(&v, NULL, &e) != ERR_NONE)
-		return;
-	for (size_t i = 0; i < COUNT_OF(texts); i++) {
-		char text[128];
-
-		snprintf(text, sizeof(text), "%s",
-		    wire_take_text(s, texts[i], ""));
-		if (text[0] != '\0')
-			wire_add_text(v, texts[i], text);
-	}
-	if (wire_has(s, "rpo_now_seconds"))
-		wire_add_seconds(v, "rpo_now_seconds",
-		    wire_take_seconds(s, "rpo_now_seconds", 0));
-	wire_add(p->services, NULL, &v);
-}
-
-static void
-on_status(struct peer *p, struct wire_value *v)
-{
-	const char *type = wire_take_text(v, "type", "");
-
-	if (strcmp(type, "service") == 0)
-		add_service(p, v);
-	if (strcmp(type, "summary") != 0)
-		return;
-	wire_add_uint(p->fresh, "behind", wire_take_uint(v, "behind", 0));
-	wire_add_uint(p->fresh, "alarms", wire_take_uint(v, "alarms", 0));
-	wire_add_uint(p->fresh, "links_down",
-	    wire_take_uint(v, "links_down", 0));
-}
-
-static void
 on_posture(struct peer *p, struct wire_value *ev)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
@@ -131,13 +50,8 @@ on_posture(struct peer *p, struct wire_value *ev)
 	if (rc == ERR_NONE && strncmp(of, "ledger_", 7) == 0) {
 		if (p->failing[0] == '\0') /* else the rest makes no sense */
 			rc = peerstep_take(p, v, &e);
-	} else if (rc == ERR_NONE && strcmp(of, "status") == 0)
-		on_status(p, v);
-	else if (rc == ERR_NONE && strcmp(of, "jobs") == 0 &&
-	    strcmp(wire_take_text(v, "type", ""), "job") == 0 &&
-	    strcmp(wire_take_text(v, "state", ""), "running") == 0)
-		wire_add_uint(p->fresh, "jobs",
-		    wire_take_uint(p->fresh, "jobs", 0) + 1);
+	} else if (rc == ERR_NONE)
+		peersaid_take(p, of, v);
 	if (rc == ERR_REFUSED || rc == ERR_KEY) {
 		p->parted = true;
 		snprintf(p->divergence, sizeof(p->divergence), "%s", e.text);
@@ -155,7 +69,7 @@ on_line(struct peer *p, struct wire_value *ev)
 	if (strcmp(type, "tried") == 0)
 		on_tried(p, ev);
 	else if (strcmp(type, "heard") == 0)
-		on_heard(p, ev);
+		peersaid_heard(p, ev);
 	else if (strcmp(type, "posture") == 0)
 		on_posture(p, ev);
 	else if (strcmp(type, "divergence") == 0) {
@@ -301,11 +215,14 @@ peertalk_start(struct peer *p, struct err *e)
 	p->heard_now = p->parted = false;
 	wire_free(&p->fresh);
 	wire_free(&p->services);
+	wire_free(&p->links);
 	rc = make_spec(p, &line, e);
 	if (rc == ERR_NONE)
 		rc = wire_new(&p->fresh, "peer", e);
 	if (rc == ERR_NONE)
 		rc = wire_new_list(&p->services, e);
+	if (rc == ERR_NONE)
+		rc = wire_new_list(&p->links, e);
 	if (rc == ERR_NONE)
 		rc = loop_child_start(&p->child, p->d->loop, &opt, e);
 	if (rc == ERR_NONE)

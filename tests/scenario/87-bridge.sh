@@ -50,6 +50,8 @@ expect 0 'a backup at brent' at brent run files --wait
 expect 0 'brent signs a head' at brent evidence export -o pack
 heard southwark '"rpo_state":"OK"'
 holds 'southwark knows that brent is well' sh -c "'$B' --socket southwark/socket --json status | grep -q '\"service\":\"files\",\"rpo_state\":\"OK\"'"
+at southwark --json status | grep '"type":"peer"' >.out
+says '"point_at":"20' '"links":\[{"link":"virgin","state":"up"}\]'
 wait_for 10 sh -c "'$B' --socket southwark/socket events --site brent --type job | grep -q succeeded"
 expect 0 'brent records can be read at southwark' at southwark events --site brent --type job
 says 'job ends succeeded  files'

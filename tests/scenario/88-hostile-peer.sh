@@ -73,7 +73,6 @@ tries() {
 }
 holds 'brent starts' daemon_start brent || finish
 tries other "at the address of site 'southwark' site 'lewisham' answers"
-tries newer 'another version of the bridge'
 tries endless 'answers .status. without end'
 is 'what it says is escaped' "$(at brent status | grep -c "$(printf '\033')")" 0
 tries deep "too deep\|nested\|not JSON"

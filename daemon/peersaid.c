@@ -1,0 +1,127 @@
+/*
+ * What a peer says of itself, cut to what is shown: its word, of bounded size.
+ */
+
+#include "peer.h"
+
+#include <string.h>
+
+static void
+judge_clock(struct peer *p, int64_t offset_ns, int64_t bound_ns)
+{
+	int64_t sure = (offset_ns < 0 ? -offset_ns : offset_ns) - bound_ns;
+	char text[256], off[TEXT_UNIT_BYTES];
+
+	text_duration(offset_ns < 0 ? -offset_ns : offset_ns, off);
+	snprintf(text, sizeof(text),
+	    "the clock of site '%s' is %s %s of the one here", p->site->name,
+	    off, offset_ns < 0 ? "behind" : "ahead");
+	if (sure > p->d->policy->watch.clock_offset_ns)
+		alarm_raise(p->d,
+		    &(struct alarm_what){.on = POLICY_ON_CLOCK,
+			.level = ALARM_WARNING,
+			.subject = p->site->name,
+			.text = text});
+	else
+		alarm_clear(p->d, POLICY_ON_CLOCK, NULL, p->site->name, text);
+}
+
+void
+peersaid_heard(struct peer *p, struct wire_value *ev)
+{
+	/* a clock may be off by anything: seconds of an int64 fit a double */
+	int64_t offset = wire_take_int(ev, "offset_ns", 0);
+	int64_t bound = wire_take_int(ev, "bound_ns", 0);
+	const char *policy = wire_take_text(ev, "policy", "");
+
+	p->heard_now = true;
+	p->heard = now_utc();
+	wire_add_utc(p->fresh, "heard", p->heard);
+	wire_add_text(p->fresh, "link", wire_take_text(ev, "link", "-"));
+	wire_add_text(p->fresh, "version", wire_take_text(ev, "version", ""));
+	wire_add_text(p->fresh, "policy", policy);
+	wire_add_bool(p->fresh, "same_policy",
+	    strcmp(policy, p->d->digest) == 0);
+	wire_add_seconds(p->fresh, "clock_offset_seconds", offset);
+	if (offset != INT64_MIN)
+		judge_clock(p, offset, bound);
+}
+
+static void
+add_service(struct peer *p, struct wire_value *s)
+{
+	static const char *const texts[] = {"service", "rpo_state",
+	    "active_site", "authority"};
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct wire_value *point;
+	struct utc at = {0};
+	struct err e;
+
+	if (wire_count(p->services) == PEER_SERVICES_MAX ||
+	    wire_new(&v, NULL, &e) != ERR_NONE)
+		return;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "%s",
+		    wire_take_text(s, texts[i], ""));
+		if (text[0] != '\0')
+			wire_add_text(v, texts[i], text);
+	}
+	if (wire_has(s, "rpo_now_seconds"))
+		wire_add_seconds(v, "rpo_now_seconds",
+		    wire_take_seconds(s, "rpo_now_seconds", 0));
+	point = wire_take_object(s, "last_point");
+	at = point == NULL ? at : wire_take_utc(point, "at", at);
+	if (at.ns != 0)
+		wire_add_utc(v, "point_at", at);
+	wire_add(p->services, NULL, &v);
+}
+
+static void
+add_link(struct peer *p, struct wire_value *l)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char link[65], state[16];
+	struct err e;
+
+	if (strcmp(wire_take_text(l, "type", ""), "link") != 0 ||
+	    wire_count(p->links) == PEER_TRIED_MAX ||
+	    wire_new(&v, NULL, &e) != ERR_NONE)
+		return;
+	snprintf(link, sizeof(link), "%s", wire_take_text(l, "link", ""));
+	snprintf(state, sizeof(state), "%s", wire_take_text(l, "state", ""));
+	wire_add_text(v, "link", link);
+	wire_add_text(v, "state", state);
+	wire_add(p->links, NULL, &v);
+}
+
+static void
+on_status(struct peer *p, struct wire_value *v)
+{
+	const char *type = wire_take_text(v, "type", "");
+
+	if (strcmp(type, "service") == 0)
+		add_service(p, v);
+	if (strcmp(type, "summary") != 0)
+		return;
+	wire_add_uint(p->fresh, "behind", wire_take_uint(v, "behind", 0));
+	wire_add_uint(p->fresh, "alarms", wire_take_uint(v, "alarms", 0));
+	wire_add_uint(p->fresh, "links_down",
+	    wire_take_uint(v, "links_down", 0));
+}
+
+void
+peersaid_take(struct peer *p, const char *of, struct wire_value *v)
+{
+	const char *type = wire_take_text(v, "type", "");
+
+	if (strcmp(of, "status") == 0)
+		on_status(p, v);
+	else if (strcmp(of, "links") == 0)
+		add_link(p, v);
+	else if (strcmp(of, "jobs") == 0 && strcmp(type, "job") == 0 &&
+	    strcmp(wire_take_text(v, "state", ""), "running") == 0)
+		wire_add_uint(p->fresh, "jobs",
+		    wire_take_uint(p->fresh, "jobs", 0) + 1);
+}
