@@ -46,7 +46,7 @@ of_link() { # NAME: bytes it carried
 holds 'virgin carried some' test "$(of_link virgin)" -ge 1000000
 holds 'bt the rest' test "$(of_link bt)" -ge 1000000
 holds 'and little of it twice' \
-    test $(($(of_link virgin) + $(of_link bt))) -le 17000000
+    test $(($(of_link virgin) + $(of_link bt))) -le 14000000
 expect 0 'the job says so' at brent job "$job"
 says '^carried .* by virgin' '  by bt\|by bt, '
 at brent --json events --type job >.out

@@ -303,6 +303,49 @@ START_TEST(the_worst_goes_first)
 }
 END_TEST
 
+START_TEST(what_its_link_holds_waits_and_loses_no_attempt)
+{
+	struct schedule_task t = {.kind = SCHEDULE_REPLICATE,
+	    .key = "r",
+	    .lane = "r",
+	    .host = "",
+	    .link = "virgin"};
+	struct schedule *s = make(&t, 1, 4);
+	struct schedule_ask patient = {.task = 0, .retries = 1};
+	struct schedule_ask hasty = {.task = 0, .retries = 0};
+	struct seen seen;
+	uint64_t job, other;
+	int64_t wait;
+	struct err e;
+
+	schedule_hold(s, SCHEDULE_BACKUP, "virgin", true); /* another kind */
+	schedule_hold(s, SCHEDULE_REPLICATE, "bt", true);  /* another link */
+	ck_assert(!schedule_is_held(s, SCHEDULE_REPLICATE, "virgin"));
+	schedule_hold(s, SCHEDULE_REPLICATE, "virgin", true);
+	ck_assert_int_eq(schedule_ask(s, &patient, (struct mono){1}, &job, &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(tick(s, NEW_YEAR, 10).started, 0);
+	schedule_hold(s, SCHEDULE_REPLICATE, "virgin", false);
+	for (int i = 0; i < 5; i++) { /* it finds no way, again and again */
+		seen = tick(s, NEW_YEAR, 20 + i);
+		ck_assert_uint_eq(seen.started, 1);
+		ck_assert_uint_eq(seen.attempt, 1);
+		ck_assert(schedule_ended(s, job, SCHEDULE_WAITS,
+		    (struct mono){20 + i}, &wait));
+		ck_assert(wait == 0);
+	}
+	ck_assert(schedule_cancel(s, job));
+	/* Somebody waits for this one: it begins, to say why it cannot. */
+	schedule_hold(s, SCHEDULE_REPLICATE, "virgin", true);
+	ck_assert_int_eq(schedule_ask(s, &hasty, (struct mono){30}, &other, &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(tick(s, NEW_YEAR, 40).started, 1);
+	ck_assert(!schedule_ended(s, other, SCHEDULE_WAITS, (struct mono){40},
+	    &wait));
+	schedule_free(&s);
+}
+END_TEST
+
 START_TEST(a_freeze_and_a_block_skip_and_say_so)
 {
 	struct policy_freeze f = {.name = "elections",
@@ -532,6 +575,7 @@ suite_daemon_schedule(void)
 	tcase_add_test(tc, a_clock_set_back_by_a_year_does_not_stop_backups);
 	tcase_add_test(tc, what_waits_can_be_cancelled_and_what_runs_cannot);
 	tcase_add_test(tc, a_job_survives_a_new_schedule);
+	tcase_add_test(tc, what_its_link_holds_waits_and_loses_no_attempt);
 	tcase_add_loop_test(tc, no_history_runs_two_of_one_lane_or_too_many, 0,
 	    40);
 	suite_add_tcase(s, tc);
