@@ -90,6 +90,7 @@ said 1 'exercise show' none
 said 1 'exercise answer' none step
 said 1 'exercise abort' none
 said 1 'exercise cleanup' none
+said 0 'ledger rebuild'
 echo bridge >>done # its lines are the API's
 is 'bridge speaks the API' "$(at brent bridge </dev/null | cut -c1-16)" '{"type":"bridge"'
 said 0 'evidence export' -o pack
