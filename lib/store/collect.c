@@ -8,6 +8,7 @@
 #include "ageing.h"
 #include "collecting.h"
 #include "copyproof.h"
+#include "incoming.h"
 #include "reserve.h"
 
 /*
@@ -326,11 +327,23 @@ repack_not(struct collection *c)
 	return ERR_NONE;
 }
 
+/* What arrived in part and is not gone on with: a replica may receive no more. */
+static void
+expire_incoming(struct collection *c)
+{
+	OWNED(incoming_fini) struct incoming in;
+
+	incoming_init(&in, c->session);
+	incoming_expire(&in);
+}
+
 static enum err_code
 act(struct collection *c, struct err *e)
 {
-	enum err_code rc = repack_run(c, e);
+	enum err_code rc;
 
+	expire_incoming(c);
+	rc = repack_run(c, e);
 	/* What goes whole makes room: then the next run can repack. */
 	if (rc == ERR_NOSPACE)
 		rc = repack_not(c);

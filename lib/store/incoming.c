@@ -149,7 +149,6 @@ list_parts(struct incoming *in, const struct repo_names *n, size_t *count)
 	return parts;
 }
 
-/* With the names held. */
 bool
 incoming_sweep(struct incoming *in, uint64_t room_bytes)
 {
@@ -177,6 +176,19 @@ incoming_sweep(struct incoming *in, uint64_t room_bytes)
 		sum -= parts[i].bytes;
 	}
 	return sum <= in->limit_bytes;
+}
+
+void
+incoming_expire(struct incoming *in)
+{
+	struct err none = {0};
+
+	if (repo_open_dir(&in->dir_fd, in->session->store->dir_fd, "incoming",
+		&none) != ERR_NONE ||
+	    hold_names(in, &none) != ERR_NONE)
+		return;
+	(void)incoming_sweep(in, 0);
+	let_names(in);
 }
 
 /* --- a part ------------------------------------------------------------------ */

@@ -52,8 +52,11 @@ enum err_code incoming_publish(struct incoming *in, struct pack_done *done,
 /* It is no good: away with it, if the name is still ours. */
 void incoming_drop(struct incoming *in, struct pack_done *done);
 
+/* incoming_sweep for who receives nothing: a collection. */
+void incoming_expire(struct incoming *in);
+
 /*
- * What nobody holds and is too old goes, and of the rest the oldest until
+ * With the names held: what nobody holds and is too old goes, and of the rest the oldest until
  * room_bytes more have room.  False: they have not.
  */
 bool incoming_sweep(struct incoming *in, uint64_t room_bytes);

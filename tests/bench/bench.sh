@@ -239,9 +239,10 @@ copy_bascule() { # ROW
 	sort -n "$work/far" | tail -n 1 | sed "s/^/R bascule far-$1 /" >>"$results"
 }
 copy_rsync() { # ROW
-	measure rsync "$1" rsync -a --delete -e "ssh -F none -p $port \
-	    -i $work/ssh/id_ed25519 -o UserKnownHostsFile=$work/ssh/known_hosts" \
-	    "$work/b/" "$(id -un)@127.0.0.1:$work/rsync/"
+	way="ssh -F none -p $port -i $work/ssh/id_ed25519"
+	way="$way -o UserKnownHostsFile=$work/ssh/known_hosts"
+	measure rsync "$1" rsync -a --delete -e "$way" "$work/b/" \
+	    "$(id -un)@127.0.0.1:$work/rsync/"
 }
 copy_restic() {
 	restic -q -r "$work/r" init >/dev/null
@@ -263,14 +264,14 @@ run_copies() {
 	chmod +x "$work/serve"
 	bascule_new
 	for seen in "$DIR/data/D1" "$DIR/data/D3"; do
-		at_src "$B" -r "$work/b" --quiet backup "$work/src"
+		at_src "$B" -r "$work/b" --quiet backup "$work/src" >/dev/null
 	done
 	warm "$work/b"
 	copy_rsync copy-first
 	copy_bascule copy-first
 	before=$(size "$work/b")
 	seen=$DIR/data/D3b
-	at_src "$B" -r "$work/b" --quiet backup "$work/src"
+	at_src "$B" -r "$work/b" --quiet backup "$work/src" >/dev/null
 	echo "R bascule new $(($(size "$work/b") - before))" >>"$results"
 	for row in copy-next copy-none; do
 		copy_rsync $row

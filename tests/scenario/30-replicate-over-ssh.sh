@@ -75,6 +75,22 @@ expect 0 'nothing to do' push
 expect 0 'rlink.c' third ls latest
 expect 0 '' third check --open
 
+# --- a collection at home packs anew what is there already: it is not sent again
+dd if=/dev/urandom of="$work/src/more" bs=1M count=3 2>/dev/null
+expect 0 '' "$bascule" -r "$repo" backup "$work/src"
+expect 0 '' push --connections 2
+rm "$work/src/more"
+expect 0 '' "$bascule" -r "$repo" backup "$work/src"
+expect 0 '' push
+expect 0 '' "$bascule" -r "$repo" prune --keep-last 1 --max-unused 0 \
+    --undelete-age 0
+echo changed again >>"$work/src/rlink.c"
+expect 0 '' "$bascule" -r "$repo" backup "$work/src"
+expect 0 'composed_bytes' push --json
+sent=$(sed -n 's/.*"pack_bytes": *\([0-9]*\).*/\1/p' "$work/out")
+[ "$sent" -gt 0 ] && [ "$sent" -lt 1000000 ] ||
+    fail "after a collection one changed file cost $sent bytes"
+
 # --- as a forced command, which alone decides what runs and where
 key=$(cat "$work/ssh/id_ed25519.pub")
 forced() {

@@ -368,6 +368,27 @@ START_TEST(junk_has_a_limit_and_the_oldest_that_nobody_holds_goes)
 }
 END_TEST
 
+START_TEST(a_collection_takes_away_what_is_too_old)
+{
+	const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	struct collect_options opt = {0};
+	struct collect_tally did;
+	char path[200];
+
+	leave(BLOCK);
+	for (int old = 0; old < 2; old++) {
+		OWNED(far_end) struct far f = {0};
+
+		far_begin(&f);
+		intake_free(&f.in);
+		must(collect_run(f.st, &opt, &did, &e), &e);
+		ck_assert_int_eq(is_in("incoming"), old == 0);
+		path_of("incoming", path);
+		(void)utimensat(AT_FDCWD, path, times, 0);
+	}
+}
+END_TEST
+
 START_TEST(a_frame_that_is_here_is_put_into_the_pack_that_comes)
 {
 	OWNED(far_end) struct far f = {0};
@@ -423,6 +444,7 @@ suite_store_incoming(void)
 	tcase_add_test(tc, whatever_call_fails_the_pack_comes_in_the_next_time);
 	tcase_add_test(tc,
 	    junk_has_a_limit_and_the_oldest_that_nobody_holds_goes);
+	tcase_add_test(tc, a_collection_takes_away_what_is_too_old);
 	tcase_add_test(tc,
 	    a_frame_that_is_here_is_put_into_the_pack_that_comes);
 	suite_add_tcase(s, tc);
