@@ -68,6 +68,8 @@ struct source_host; /* source.h */
 struct capture_options {
 	const char *service, *dataset;
 	const struct source_host *host; /* where it is; NULL: here */
+	/* A tree of another host: all of it is read once in that time. */
+	int64_t read_again_ns; /* 0: 30 days */
 	/* a tree ... */
 	const char *const *roots;
 	size_t roots_count;
@@ -120,8 +122,8 @@ struct capture_result {
  * keyring that can write).  ERR_NONE with problems_count > 0 is a partial
  * snapshot.  A failing command makes no snapshot (its code and the last of its
  * stderr are in *e).  ERR_NOTFOUND: a root is not there.
- * A run that is stopped (ERR_CANCELLED) or killed leaves a checkpoint, at most
- * a minute old: the next run with the same state_dir reads nothing of it again.
+ * A run that is stopped (ERR_CANCELLED), killed, or has lost its host
+ * (ERR_TIMEOUT) leaves a checkpoint, at most a minute old: the next run with the same state_dir reads nothing of it again.
  */
 enum err_code capture_run(struct store *st, const struct capture_options *opt,
     struct capture_result *out, struct err *e) MUST_CHECK;

@@ -209,6 +209,7 @@ struct policy_dataset {
 	uint64_t min_size_bytes;
 	uint32_t max_shrink_millipercent; /* 100000: any */
 	int64_t timeout_ns;
+	int64_t read_again_ns; /* a tree on another host */
 };
 
 struct policy_quiesce {

@@ -117,6 +117,21 @@ enum err_code source_open(struct source_item *item, struct source_file **out,
  */
 bool source_is_remote(const struct source_item *item);
 
+/*
+ * How late it is at least, now, by the clock that stamps the item, where that
+ * is not this machine's and is known all the same; else SOURCE_CLOCK_OURS: ask
+ * source_is_remote.
+ */
+#define SOURCE_CLOCK_OURS INT64_MIN
+int64_t source_clock_s(const struct source_item *item);
+
+/*
+ * What this source cannot give of what it reads, once, in words for the record
+ * of the run; nothing is added where it gives everything.  Ask at its end.
+ */
+enum err_code source_notes(struct source *src, struct buf *out,
+    struct err *e) MUST_CHECK;
+
 /* A run of content and its place in the file. */
 struct source_run {
 	uint64_t offset_bytes;
@@ -149,13 +164,44 @@ uint64_t source_content_bytes(const struct source_file *file);
 /* Stop reading ahead and free everything.  *src may be NULL. */
 void source_free(struct source **src);
 
-/* === a tree on this machine (source_tree) === */
+/* === another machine, over SSH === */
+
+/*
+ * How to reach it, and whom to believe to be it.  Nothing of ours need be
+ * installed there: a tree needs SFTP, a hook a POSIX shell.
+ */
+struct source_host {
+	const char *name;    /* the policy's: for people */
+	const char *address; /* numeric, or a name */
+	uint16_t port;       /* 0: 22 */
+	const char *user;
+	const char *const *host_keys; /* fingerprints: ssh.h, hostpins */
+	size_t host_keys_count;
+	const char *identity; /* key file; NULL: ask the agent */
+	int64_t timeout_ns;   /* of silence; 0: SSH_TIMEOUT_DEFAULT_NS */
+	/* NULL, or: everything ends with ERR_CANCELLED soon after not 0. */
+	const volatile sig_atomic_t *cancel;
+};
+
+/* === a tree, here or on another machine (source_tree) === */
 
 #define SOURCE_ROOT_COUNT_MAX    1024
 #define SOURCE_EXCLUDE_COUNT_MAX 4096
 
 /* The zero value of each setting is its default. */
 struct source_tree_options {
+	/*
+	 * NULL: here.  Else one root, absolute, read over SFTP.  That protocol
+	 * knows no names of owners, no ACLs, attributes, flags, holes or hard
+	 * links, whole seconds only, no numbers of devices (they are left
+	 * out), no way to open a name and be sure that it is no link, and the
+	 * stat data of an item is what the state cache can compare: inode and
+	 * ctime hold a digest of path, mode and owner, and the mtime.
+	 * A lost connection is made again, a few times; a file goes on where
+	 * it was if it is unchanged.  When the host is gone for good that is
+	 * the end of the stream: ERR_TIMEOUT.
+	 */
+	const struct source_host *host;
 	/*
 	 * The trees, at least one; relative ones from the working directory.
 	 * Their parent directories are entries too; overlapping ones are one.
@@ -185,25 +231,6 @@ struct source_tree_options {
  */
 enum err_code source_tree_new(struct source **out,
     const struct source_tree_options *options, struct err *e) MUST_CHECK;
-
-/* === another machine, over SSH === */
-
-/*
- * How to reach it, and whom to believe to be it.  Nothing of ours need be
- * installed there: a tree needs SFTP, a hook a POSIX shell.
- */
-struct source_host {
-	const char *name;    /* the policy's: for people */
-	const char *address; /* numeric, or a name */
-	uint16_t port;       /* 0: 22 */
-	const char *user;
-	const char *const *host_keys; /* fingerprints: ssh.h, hostpins */
-	size_t host_keys_count;
-	const char *identity; /* key file; NULL: ask the agent */
-	int64_t timeout_ns;   /* of silence; 0: SSH_TIMEOUT_DEFAULT_NS */
-	/* NULL, or: everything ends with ERR_CANCELLED soon after not 0. */
-	const volatile sig_atomic_t *cancel;
-};
 
 /* === the output of a command (source_command) === */
 

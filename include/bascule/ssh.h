@@ -258,6 +258,9 @@ enum err_code sshsftp_open(struct sshsftp **out, struct sshconn *conn,
     struct err *e) MUST_CHECK;
 void sshsftp_close(struct sshsftp **s);
 
+/* Can nothing more be asked over it, for it is lost or broke the protocol? */
+bool sshsftp_is_over(const struct sshsftp *s);
+
 /* "user@host:port"; borrowed from the connection. */
 const char *sshsftp_name(const struct sshsftp *s);
 
@@ -282,7 +285,12 @@ struct sshattr {
 
 /* --- files there: asking and changing by path ------------------------------- */
 
-enum sshpath_question { SSHPATH_LSTAT, SSHPATH_STAT, SSHPATH_READLINK };
+enum sshpath_question {
+	SSHPATH_LSTAT,
+	SSHPATH_STAT,
+	SSHPATH_READLINK,
+	SSHPATH_REALPATH
+};
 
 /* One question under way. */
 struct sshpath;
@@ -291,7 +299,7 @@ enum err_code sshpath_begin(struct sshpath **out, struct sshsftp *s,
     enum sshpath_question what, const char *path, struct err *e) MUST_CHECK;
 /*
  * Its answer.  attr for the stats, target (no NUL is in it; at most
- * SSH_PATH_BYTES_MAX) for readlink; the other may be NULL.
+ * SSH_PATH_BYTES_MAX) for readlink and realpath; the other may be NULL.
  */
 enum err_code sshpath_wait(struct sshpath *p, struct sshattr *attr,
     struct buf *target, struct err *e) MUST_CHECK;
@@ -332,6 +340,7 @@ enum err_code sshpath_replace(struct sshsftp *s, const char *from,
 struct sshspace {
 	uint64_t total_bytes;
 	uint64_t free_bytes; /* for who is not root there */
+	uint64_t fs_id;      /* the same all over one file system */
 };
 /* ERR_INPUT without SSHSFTP_STATVFS. */
 enum err_code sshpath_space(struct sshsftp *s, const char *path,
@@ -398,8 +407,11 @@ enum err_code sshfile_sync(struct sshfile *f, struct err *e) MUST_CHECK;
  */
 enum err_code sshfile_sync_path(struct sshsftp *s, const char *path,
     struct err *e) MUST_CHECK;
-/* What the server tells of the open file. */
+/* What the server told of the open file, of one to read when it was opened. */
 enum err_code sshfile_attr(struct sshfile *f, struct sshattr *attr,
+    struct err *e) MUST_CHECK;
+/* ... and what it tells now: asked anew. */
+enum err_code sshfile_attr_now(struct sshfile *f, struct sshattr *attr,
     struct err *e) MUST_CHECK;
 
 /* Flush, close, and hear that the server could. */

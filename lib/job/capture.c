@@ -9,6 +9,8 @@
 
 #include "capture_parts.h"
 
+#define READ_AGAIN_NS (30 * 24 * 3600 * NS_PER_S)
+
 static void
 capture_fini(struct capture *c)
 {
@@ -40,6 +42,20 @@ is_wanted(void *ctx)
 	return capture_item_progress(ctx, &e) == ERR_NONE;
 }
 
+/* What was being read is there; was its host to the end? */
+static enum err_code
+end_items(struct capture *c, struct source_item *item, struct err *e)
+{
+	enum err_code rc = capture_item_drain(c, e);
+
+	if (rc == ERR_NONE)
+		rc = capture_item_settle(c, e);
+	if (rc != ERR_NONE)
+		return rc;
+	rc = source_next(c->source, item, e);
+	return rc == ERR_NOTFOUND ? ERR_NONE : rc;
+}
+
 static enum err_code
 capture_items(struct capture *c, struct err *e)
 {
@@ -48,10 +64,8 @@ capture_items(struct capture *c, struct err *e)
 
 	for (;;) {
 		rc = source_next(c->source, &item, e);
-		if (rc == ERR_NOTFOUND) {
-			rc = capture_item_drain(c, e);
-			return rc == ERR_NONE ? capture_item_settle(c, e) : rc;
-		}
+		if (rc == ERR_NOTFOUND)
+			return end_items(c, &item, e);
 		if (rc == ERR_NONE)
 			rc = capture_item_take(c, &item, e);
 		if (rc != ERR_NONE)
@@ -85,6 +99,7 @@ open_source(struct capture *c, struct err *e)
 	    .said = said,
 	    .ctx = c};
 	struct source_tree_options tree = {
+	    .host = opt->host,
 	    .roots = opt->roots,
 	    .root_count = opt->roots_count,
 	    .excludes = opt->excludes,
@@ -97,10 +112,6 @@ open_source(struct capture *c, struct err *e)
 
 	if (capture_is_command(c))
 		return source_command_new(&c->source, &program, path, e);
-	if (opt->host != NULL)
-		return err_set(e, ERR_INPUT,
-		    "a tree on host '%s' cannot be read so far",
-		    opt->host->name);
 	return source_tree_new(&c->source, &tree, e);
 }
 
@@ -132,6 +143,11 @@ open_cache(struct capture *c, struct err *e)
 	if (c->opt->state_dir == NULL || capture_is_command(c))
 		return ERR_NONE;
 	rc = statecache_open(&c->cache, c->opt->state_dir, &name, e);
+	if (rc == ERR_NONE && c->opt->host != NULL && !c->opt->dry_run)
+		rc = statecache_expire(c->cache, now_utc(),
+		    c->opt->read_again_ns != 0 ? c->opt->read_again_ns
+					       : READ_AGAIN_NS,
+		    &c->known_since, e);
 	if (rc == ERR_NONE)
 		statecache_trust(c->cache, is_there, c);
 	return rc;
@@ -175,9 +191,13 @@ describe_source(struct capture *c, struct err *e)
 {
 	const char *const *words =
 	    capture_is_command(c) ? c->opt->command : c->opt->roots;
+	const struct source_host *host = c->opt->host;
 	OWNED(buf_fini) struct buf text = {0};
 	enum err_code rc = ERR_NONE;
 
+	if (host != NULL && !capture_is_command(c))
+		rc = buf_printf(&text, e, "sftp://%s@%s:%u", host->user,
+		    host->address, (unsigned)host->port);
 	for (size_t i = 0; rc == ERR_NONE &&
 	     (capture_is_command(c) ? words[i] != NULL
 				    : i < c->opt->roots_count);
@@ -252,12 +272,41 @@ clean_up(struct capture *c)
 		w->problem(w->ctx, NULL, why.text);
 }
 
+/* What the source could not give: once in the details, once for people. */
+static enum err_code
+note_limits(struct capture *c, struct err *e)
+{
+	const struct job_watch *w = &c->opt->watch;
+	OWNED(buf_fini) struct buf notes = {0};
+	OWNED(buf_fini) struct buf text = {0};
+	char since[NOW_TEXT_BYTES];
+	enum err_code rc = source_notes(c->source, &notes, e);
+
+	if (rc != ERR_NONE || notes.len_bytes == 0)
+		return rc;
+	if (c->known_since.ns != 0)
+		rc =
+		    buf_printf(&notes, e, "; all of it was read on or after %s",
+			now_text(c->known_since, since));
+	if (rc == ERR_NONE)
+		rc = buf_printf(&text, e, "%s (%s)", c->snapshot.source,
+		    buf_text(&notes));
+	if (rc != ERR_NONE)
+		return rc;
+	free_mem(&c->snapshot.source);
+	if (w->problem != NULL)
+		w->problem(w->ctx, NULL, buf_text(&notes));
+	return set_text(&c->snapshot.source, buf_text(&text), e);
+}
+
 static enum err_code
 commit(struct capture *c, struct err *e)
 {
 	struct snapshot *s = &c->snapshot;
 	enum err_code rc = capture_checkpoint_fill(c, e);
 
+	if (rc == ERR_NONE)
+		rc = note_limits(c, e);
 	if (rc == ERR_NONE)
 		rc = snapshot_commit(c->session, c->writer, s, e);
 	if (rc != ERR_NONE)
@@ -285,20 +334,20 @@ capture_begin(struct capture *c, struct err *e)
 	return rc != ERR_NONE ? rc : describe(c, e);
 }
 
-/* It was stopped: what it stored shall count. */
+/* It was stopped, or its host is gone: what it stored shall count. */
 static enum err_code
-stopped(struct capture *c, struct err *e)
+stopped(struct capture *c, enum err_code rc, struct err *e)
 {
 	struct err why;
 
 	if (c->opt->dry_run || capture_is_command(c))
-		return ERR_CANCELLED;
+		return rc;
 	if (capture_checkpoint_now(c, &why) != ERR_NONE)
 		err_hint(e, "what it stored could not be noted: %.200s",
 		    why.text);
 	else
 		err_hint(e, "the next backup goes on from there");
-	return ERR_CANCELLED;
+	return rc;
 }
 
 static enum err_code
@@ -317,8 +366,9 @@ run_once(struct store *st, const struct capture_options *opt, bool reads_all,
 	rc = capture_begin(&c, e);
 	if (rc == ERR_NONE) {
 		rc = capture_items(&c, e);
-		if (rc == ERR_CANCELLED)
-			rc = stopped(&c, e);
+		if (rc == ERR_CANCELLED ||
+		    (rc == ERR_TIMEOUT && opt->host != NULL))
+			rc = stopped(&c, rc, e);
 	}
 	if (rc == ERR_NONE && !opt->dry_run)
 		rc = check_output(&c, e);

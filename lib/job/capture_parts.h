@@ -29,6 +29,7 @@ struct capture {
 	struct statecache *cache;   /* NULL: none is kept */
 	struct delta_cache *deltas; /* NULL: the key reads, or none is kept */
 	bool reads_all;             /* nothing in it is believed */
+	struct utc known_since;     /* of a far tree: statecache_expire */
 	struct source_links *links;
 	struct hash_key *link_key;
 	struct fsclock clock;

@@ -31,7 +31,10 @@ int64_t
 fsclock_now_s(const struct fsclock *fc, const struct source_item *item)
 {
 	const struct fsclock_of *of = find(fc, item->dev);
+	int64_t theirs_s = source_clock_s(item);
 
+	if (theirs_s != SOURCE_CLOCK_OURS)
+		return theirs_s; /* the source knows better */
 	if (of == NULL)
 		return FSCLOCK_UNKNOWN;
 	return of->remote ? of->seen_s : now_utc().ns / NS_PER_S;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bascule/base/atomfile.h>
 #include <bascule/base/fdio.h>
 #include <bascule/base/path.h>
 #include <bascule/base/text.h>
@@ -22,10 +23,11 @@
  * C3. What is believed is described by a snapshot that is there: its chunks
  *     are in the repository.
  */
-#define NAME_BYTES     TEXT_HEX_BYTES(16)
-#define LAYERS_MAX     (2 + STATECACHE_PARTS_MAX)
-#define REWRITE_BYTES  ((uint64_t)1 << 20) /* a smaller difference may stay */
-#define REWRITE_FACTOR 4
+#define NAME_BYTES      TEXT_HEX_BYTES(16)
+#define LAYERS_MAX      (2 + STATECACHE_PARTS_MAX)
+#define REWRITE_BYTES   ((uint64_t)1 << 20) /* a smaller difference may stay */
+#define REWRITE_FACTOR  4
+#define SINCE_BYTES_MAX 24
 
 enum role { BASE, DELTA, PART };
 
@@ -230,6 +232,57 @@ layer_of(struct statecache *sc, enum role role)
 		if (sc->roles[i] == role)
 			return &sc->layers[i];
 	return NULL;
+}
+
+/* When the cache was begun with nothing in it; false: not known. */
+static bool
+read_since(const struct statecache *sc, const char *name, struct utc *since)
+{
+	OWNED(buf_fini) struct buf text = {0};
+	uint64_t s;
+	struct err e;
+
+	if (fdio_slurp(sc->dirfd, name, SINCE_BYTES_MAX, &text, &e) != ERR_NONE)
+		return false;
+	if (!text_parse_u64(buf_text(&text), INT64_MAX / NS_PER_S, &s))
+		return false;
+	since->ns = (int64_t)s * NS_PER_S;
+	return true;
+}
+
+static enum err_code
+write_since(const struct statecache *sc, const char *name, struct utc now,
+    struct err *e)
+{
+	OWNED(atomfile_discard) struct atomfile *af = NULL;
+	char text[SINCE_BYTES_MAX];
+	int len = snprintf(text, sizeof(text), "%lld",
+	    (long long)(now.ns / NS_PER_S));
+	enum err_code rc = atomfile_begin(&af, sc->dirfd, name, e);
+
+	if (rc == ERR_NONE)
+		rc = atomfile_write(af, text, (size_t)len, e);
+	return rc == ERR_NONE ? atomfile_commit(&af, e) : rc;
+}
+
+enum err_code
+statecache_expire(struct statecache *sc, struct utc now, int64_t max_ns,
+    struct utc *since, struct err *e)
+{
+	char name[CACHE_NAME_BYTES];
+
+	snprintf(name, sizeof(name), "%s.since", sc->name);
+	if (read_since(sc, name, since) && since->ns <= now.ns &&
+	    now.ns - since->ns < max_ns)
+		return ERR_NONE;
+	*since = now;
+	while (sc->layers_count > 0) {
+		struct cachelayer *l = &sc->layers[sc->layers_count - 1];
+
+		remove_if_free(sc->dirfd, l->name);
+		drop(sc, sc->layers_count - 1);
+	}
+	return write_since(sc, name, now, e); /* last: else it is done again */
 }
 
 void

@@ -21,6 +21,7 @@
 
 #include <bascule/base/err.h>
 #include <bascule/base/id.h>
+#include <bascule/base/now.h>
 #include <bascule/source.h>
 
 struct statecache;
@@ -39,6 +40,15 @@ struct statecache_name {
  */
 enum err_code statecache_open(struct statecache **out, const char *state_dir,
     const struct statecache_name *name, struct err *e) MUST_CHECK;
+
+/*
+ * For sources whose changes might go unseen: what was read longer ago than
+ * max_ns is read again.  *since: nothing that is known was read before; a cache
+ * that is older, or of unknown age, is forgotten, and *since is now.  Before
+ * statecache_trust.
+ */
+enum err_code statecache_expire(struct statecache *sc, struct utc now,
+    int64_t max_ns, struct utc *since, struct err *e) MUST_CHECK;
 
 /* Records are believed only if is_there says so of their snapshot. */
 void statecache_trust(struct statecache *sc,

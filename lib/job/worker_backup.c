@@ -80,6 +80,7 @@ capture(struct backup *b, const struct policy_dataset *d,
 	    .one_file_system = d->one_file_system,
 	    .exclude_caches = d->exclude_caches,
 	    .command_timeout_ns = d->timeout_ns,
+	    .read_again_ns = d->read_again_ns,
 	    .min_bytes = d->min_size_bytes,
 	    .max_shrink_millipercent = d->max_shrink_millipercent < 100000
 		? d->max_shrink_millipercent

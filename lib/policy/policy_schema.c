@@ -361,6 +361,11 @@ static const struct policy_setting dataset_settings[] = {
 	.help =
 	    "the command is ended after so long; 0s: only by backup.timeout",
 	.example = "\"30m\""},
+    {"read_again", TYPE_DURATION, AT(policy_dataset, read_again_ns),
+	.fallback = "30d", .min = S, .max = 3650 * DAY,
+	.help = "a tree on another host: once in so long all of it is read, "
+		"whatever size and time say (SFTP tells no more)",
+	.example = "\"30d\""},
 };
 GROUP(dataset_group, "dataset", policy_dataset, dataset_settings,
     "One folder, or one command's output, or one database.");

@@ -38,6 +38,21 @@ source_is_remote(const struct source_item *item)
 	return ops->is_remote != NULL && ops->is_remote(item);
 }
 
+int64_t
+source_clock_s(const struct source_item *item)
+{
+	const struct source_ops *ops = item->source->ops;
+
+	return ops->clock_s == NULL ? SOURCE_CLOCK_OURS : ops->clock_s(item);
+}
+
+enum err_code
+source_notes(struct source *src, struct buf *out, struct err *e)
+{
+	return src->ops->notes == NULL ? ERR_NONE
+				       : src->ops->notes(src, out, e);
+}
+
 enum err_code
 source_read(struct source_file *file, void *bytes, size_t size_bytes,
     struct source_run *run, struct err *e)

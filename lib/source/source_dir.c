@@ -51,6 +51,7 @@ source_dir_new(struct source_dir **out, struct source_dir *parent,
 	memcpy(d->name, name, name_bytes);
 	if (parent != NULL) {
 		d->parent = source_dir_ref(parent);
+		d->depth = parent->depth + 1;
 		d->path_bytes =
 		    name_bytes + parent->path_bytes + (parent->path_bytes > 0);
 	}

@@ -27,6 +27,7 @@ struct source_dir {
 	/* constant */
 	uint64_t dev, inode;
 	size_t path_bytes; /* of the whole path, "/" has 0 */
+	unsigned depth;    /* likewise */
 	bool follow;       /* a root's ancestor: may be a symbolic link */
 	size_t name_bytes;
 	char name[];

@@ -13,8 +13,11 @@ struct source_ops {
 	    *next)(struct source *src, struct source_item *item, struct err *e);
 	enum err_code (*open)(struct source_item *item,
 	    struct source_file **out, struct arc_warn warn, struct err *e);
-	bool (*is_remote)(const struct source_item *item); /* NULL: no */
-	void (*release)(struct source_item *item);         /* its dir */
+	bool (*is_remote)(const struct source_item *item);  /* NULL: no */
+	int64_t (*clock_s)(const struct source_item *item); /* NULL: ours */
+	enum err_code (*notes)(struct source *src, struct buf *out,
+	    struct err *e);                        /* NULL: none */
+	void (*release)(struct source_item *item); /* its dir */
 	void (*free)(struct source *src);
 };
 

@@ -1,30 +1,9 @@
 #include "source_list.h"
 
-#include <bascule/base/fdio.h>
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
-/* On the stack: the allocator tidies up whenever 64 KiB are given back. */
-#define GETDENTS_BYTES 32768
-
-#define CACHEDIR_NAME "CACHEDIR.TAG"
-static const char cachedir_signature[] =
-    "Signature: 8a477f597d28d172789f06886806bc55";
-
-/* What listing one directory needs for a while. */
-struct lister {
-	struct walk *w;
-	struct walk_listing *l;
-	int fd;
-	size_t bytes_used, bytes_size, names_size;
-	char *path; /* of the directory and "/", room for a name behind it */
-	size_t path_bytes;
-};
 
 static enum err_code
 set_problem(struct walk_unit *u, struct err *e)
@@ -54,11 +33,13 @@ path_prepare(struct lister *t, struct err *e)
 {
 	const struct walk_listing *l = t->l;
 
-	if (t->w->exclude == NULL)
+	if (t->w->exclude == NULL && !t->w->ops->wants_path)
 		return ERR_NONE;
-	t->path = malloc(l->dir->path_bytes + 1 + PATH_NAME_MAX + 1);
-	if (t->path == NULL)
+	t->absolute = malloc(1 + l->dir->path_bytes + 1 + PATH_NAME_MAX + 1);
+	if (t->absolute == NULL)
 		return err_nomem(e);
+	t->absolute[0] = '/';
+	t->path = t->absolute + 1;
 	source_dir_path(l->dir, t->path);
 	t->path_bytes = l->dir->path_bytes;
 	if (t->path_bytes > 0)
@@ -71,7 +52,7 @@ is_excluded(struct lister *t, const char *name, size_t len, bool is_dir)
 {
 	size_t base = t->l->base_bytes;
 
-	if (t->path == NULL || !t->l->whole)
+	if (t->w->exclude == NULL || !t->l->whole)
 		return false;
 	memcpy(t->path + t->path_bytes, name, len);
 	base += base > 0; /* the '/' behind the root's path */
@@ -88,10 +69,26 @@ name_key(const char *name, size_t len)
 	return be64toh(key);
 }
 
+/* What names take is bounded, for all listings that are held at once. */
+static enum err_code
+count_bytes(struct lister *t, size_t more_bytes, struct err *e)
+{
+	uint64_t all = __atomic_add_fetch(&t->w->listed_bytes, more_bytes,
+	    __ATOMIC_RELAXED);
+
+	t->l->held_bytes += more_bytes;
+	return all <= t->w->ops->listed_bytes_max
+	    ? ERR_NONE
+	    : err_set(e, ERR_INPUT,
+		  "its names, and those of the directories it lies in, take "
+		  "too much memory");
+}
+
 static enum err_code
 names_reserve(struct lister *t, size_t len, struct err *e)
 {
 	struct walk_listing *l = t->l;
+	enum err_code rc = ERR_NONE;
 
 	if (l->count == t->names_size) {
 		size_t size = t->names_size == 0 ? 64 : t->names_size * 2;
@@ -100,90 +97,58 @@ names_reserve(struct lister *t, size_t len, struct err *e)
 		if (bigger == NULL)
 			return err_nomem(e);
 		l->names = bigger;
+		rc = count_bytes(t, (size - t->names_size) * sizeof(*l->names),
+		    e);
 		t->names_size = size;
 	}
-	if (t->bytes_used + len > t->bytes_size) {
+	if (rc == ERR_NONE && t->bytes_used + len > t->bytes_size) {
 		size_t size = t->bytes_size == 0 ? 2048 : t->bytes_size * 2;
 		void *bigger = realloc(l->bytes, size);
 
 		if (bigger == NULL)
 			return err_nomem(e);
 		l->bytes = bigger;
+		rc = count_bytes(t, size - t->bytes_size, e);
 		t->bytes_size = size;
 	}
-	return ERR_NONE;
+	return rc;
 }
 
-static enum err_code
-add_name(struct lister *t, const char *name, size_t len, uint8_t d_type,
-    struct err *e)
+enum err_code
+source_list_add(struct lister *t, const struct walk_given *g, struct err *e)
 {
 	struct walk_listing *l = t->l;
+	size_t max = t->w->ops->names_max;
 	bool excluded = false;
+	uint8_t *at;
 	enum err_code rc;
 
-	if (d_type != DT_UNKNOWN &&
-	    is_excluded(t, name, len, d_type == DT_DIR)) {
-		if (find_pin(l->pin, name, len) == NULL)
+	if (g->d_type != DT_UNKNOWN &&
+	    is_excluded(t, g->name, g->name_bytes, g->d_type == DT_DIR)) {
+		if (find_pin(l->pin, g->name, g->name_bytes) == NULL)
 			return ERR_NONE;
 		excluded = true;
 	}
-	if (l->count >= WALK_NAMES_MAX || t->bytes_used > UINT32_MAX - 512)
-		return err_set(e, ERR_INPUT, "more than %zu entries",
-		    WALK_NAMES_MAX);
-	if ((rc = names_reserve(t, len + 1, e)) != ERR_NONE)
+	if (l->count >= max || t->bytes_used > UINT32_MAX - 1024)
+		return err_set(e, ERR_INPUT, "more than %zu entries", max);
+	rc = names_reserve(t, g->name_bytes + 1 + g->extra_bytes, e);
+	if (rc != ERR_NONE)
 		return rc;
 	l->names[l->count++] = (struct walk_name){
-	    .key = name_key(name, len),
+	    .key = name_key(g->name, g->name_bytes),
 	    .at = (uint32_t)t->bytes_used,
-	    .len_bytes = (uint8_t)len,
-	    .d_type = d_type,
+	    .len_bytes = (uint8_t)g->name_bytes,
+	    .d_type = g->d_type,
 	    .excluded = excluded,
+	    .extra = g->extra_bytes > 0,
 	};
-	memcpy(l->bytes + t->bytes_used, name, len);
-	l->bytes[t->bytes_used + len] = '\0';
-	t->bytes_used += len + 1;
+	at = l->bytes + t->bytes_used;
+	memcpy(at, g->name, g->name_bytes);
+	at[g->name_bytes] = '\0';
+	if (g->extra_bytes > 0)
+		memcpy(at + g->name_bytes + 1, g->extra, g->extra_bytes);
+	t->bytes_used += g->name_bytes + 1 + g->extra_bytes;
 	return ERR_NONE;
-}
-
-static enum err_code
-add_dents(struct lister *t, const uint8_t *bytes, size_t len, struct err *e)
-{
-	for (size_t at = 0; at < len;) {
-		const struct dirent64 *d = (const void *)(bytes + at);
-		size_t name_bytes = strlen(d->d_name);
-		enum err_code rc;
-
-		at += d->d_reclen;
-		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
-			continue;
-		if (name_bytes == 0 || name_bytes > PATH_NAME_MAX ||
-		    memchr(d->d_name, '/', name_bytes) != NULL)
-			return err_set(e, ERR_IO,
-			    "the file system gave an impossible name");
-		rc = add_name(t, d->d_name, name_bytes, d->d_type, e);
-		if (rc != ERR_NONE)
-			return rc;
-	}
-	return ERR_NONE;
-}
-
-static enum err_code
-read_names(struct lister *t, struct err *e)
-{
-	_Alignas(struct dirent64) uint8_t bytes[GETDENTS_BYTES];
-	enum err_code rc = ERR_NONE;
-
-	while (rc == ERR_NONE) {
-		ssize_t n = getdents64(t->fd, bytes, sizeof(bytes));
-
-		if (n < 0)
-			rc = err_sys(e, "listing directory");
-		if (n <= 0)
-			break;
-		rc = add_dents(t, bytes, (size_t)n, e);
-	}
-	return rc;
 }
 
 static enum err_code
@@ -193,8 +158,10 @@ add_pins(struct lister *t, struct err *e)
 
 	for (size_t i = 0; pin != NULL && i < pin->child_count; i++) {
 		const char *name = pin->children[i].name;
-		enum err_code rc =
-		    add_name(t, name, strlen(name), DT_UNKNOWN, e);
+		const struct walk_given g = {.name = name,
+		    .name_bytes = strlen(name),
+		    .d_type = DT_UNKNOWN};
+		enum err_code rc = source_list_add(t, &g, e);
 
 		if (rc != ERR_NONE)
 			return rc;
@@ -216,24 +183,6 @@ compare_names(const void *va, const void *vb, void *bytes)
 	return rc != 0 ? rc : (int)a->len_bytes - (int)b->len_bytes;
 }
 
-/* A directory that may be thrown away says so in this file. */
-static bool
-is_cache(struct lister *t)
-{
-	char text[sizeof(cachedir_signature) - 1];
-	OWNED(fdio_close) int fd = -1;
-	struct err e = {0};
-	struct stat st;
-	size_t got;
-
-	fd = openat(t->fd, CACHEDIR_NAME,
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    fdio_read(fd, text, sizeof(text), &got, &e) == ERR_NONE &&
-	    got == sizeof(text) &&
-	    memcmp(text, cachedir_signature, sizeof(text)) == 0;
-}
-
 static void
 keep_only_tag(struct lister *t)
 {
@@ -243,7 +192,7 @@ keep_only_tag(struct lister *t)
 	for (size_t i = 0; i < l->count; i++) {
 		const char *name = (char *)l->bytes + l->names[i].at;
 		size_t len = l->names[i].len_bytes;
-		bool is_tag = strcmp(name, CACHEDIR_NAME) == 0;
+		bool is_tag = strcmp(name, LIST_CACHEDIR_NAME) == 0;
 
 		if (!is_tag && find_pin(l->pin, name, len) == NULL)
 			continue;
@@ -257,73 +206,96 @@ static bool
 has_tag(const struct walk_listing *l)
 {
 	for (size_t i = 0; i < l->count; i++)
-		if (strcmp((char *)l->bytes + l->names[i].at, CACHEDIR_NAME) ==
-		    0)
+		if (strcmp((char *)l->bytes + l->names[i].at,
+			LIST_CACHEDIR_NAME) == 0)
 			return true;
 	return false;
+}
+
+/* A kernel gives no name twice; another host may, or lists it as it changes. */
+static size_t
+drop_twins(struct walk_listing *l)
+{
+	size_t kept = 0, dropped;
+
+	for (size_t i = 0; i < l->count; i++)
+		if (kept == 0 ||
+		    compare_names(&l->names[kept - 1], &l->names[i],
+			l->bytes) != 0)
+			l->names[kept++] = l->names[i];
+	dropped = l->count - kept;
+	l->count = kept;
+	return dropped;
+}
+
+static enum err_code
+twins_problem(struct walk_unit *u, struct err *e)
+{
+	if (u->problem != NULL)
+		return ERR_NONE;
+	err_set(e, ERR_IO, "it was listed with a name that comes twice");
+	return set_problem(u, e);
 }
 
 static enum err_code
 list_names(struct lister *t, struct walk_unit *u, struct err *e)
 {
 	struct walk_listing *l = t->l;
-	enum err_code rc = l->whole ? read_names(t, e) : add_pins(t, e);
+	enum err_code rc = l->whole ? t->w->ops->names(t, e) : add_pins(t, e);
 
 	if (rc == ERR_NOMEM ||
 	    (rc != ERR_NONE && (rc = set_problem(u, e)) != ERR_NONE))
 		return rc;
-	if (t->w->exclude_caches && l->whole && has_tag(l) && is_cache(t))
+	if (t->w->exclude_caches && l->whole && has_tag(l) &&
+	    t->w->ops->is_cache(t))
 		keep_only_tag(t);
 	if (l->count > 1)
 		qsort_r(l->names, l->count, sizeof(*l->names), compare_names,
 		    l->bytes);
-	return ERR_NONE;
+	return drop_twins(l) == 0 ? ERR_NONE : twins_problem(u, e);
 }
 
 /* --- what each of them is --- */
 
-static uint64_t
-record_dev(const struct walk_record *r)
+static void
+ask(struct lister *t, const struct walk_name *n, enum walk_links links,
+    struct walk_record *r)
 {
-	return makedev(r->st.stx_dev_major, r->st.stx_dev_minor);
-}
-
-static int
-ask(struct lister *t, const char *name, int flags, struct statx *st)
-{
-	return statx(t->fd, name, flags | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
-	    st);
+	r->code = ERR_NONE;
+	r->why = NULL;
+	t->w->ops->ask(t, n, links, r);
 }
 
 /* Such a link is only itself. */
 static bool
-leads_nowhere(int num)
+leads_nowhere(const struct walk_record *behind)
 {
+	int num = behind->errno_num;
+
+	if (behind->why != NULL)
+		return behind->code == ERR_NOTFOUND;
 	return num == ENOENT || num == ENOTDIR || num == ELOOP;
 }
 
 static void
-ask_record(struct lister *t, const struct walk_pin *pin, const char *name,
-    struct walk_record *r)
+ask_record(struct lister *t, const struct walk_pin *pin,
+    const struct walk_name *n, struct walk_record *r)
 {
-	struct statx behind;
+	struct walk_record behind = {0};
 
-	if (ask(t, name, AT_SYMLINK_NOFOLLOW, &r->st) != 0) {
-		r->errno_num = errno;
-		r->code = err_of_errno(errno);
-		return;
-	}
+	ask(t, n, WALK_NOFOLLOW, r);
 	/* Roots and the way to them were named by a person: source.h. */
-	if (pin == NULL || !S_ISLNK(r->st.stx_mode) ||
+	if (r->code != ERR_NONE || pin == NULL || !S_ISLNK(r->st.stx_mode) ||
 	    (!pin->is_root && t->l->whole))
 		return;
-	if (ask(t, name, 0, &behind) != 0) {
-		if (!leads_nowhere(errno)) {
-			r->errno_num = errno;
-			r->code = err_of_errno(errno);
-		}
-	} else if (S_ISDIR(behind.stx_mode)) {
-		r->st = behind;
+	ask(t, n, WALK_FOLLOW, &behind);
+	if (behind.code != ERR_NONE && !leads_nowhere(&behind)) {
+		r->code = behind.code;
+		r->errno_num = behind.errno_num;
+		r->why = behind.why;
+	} else if (behind.code == ERR_NONE && S_ISDIR(behind.st.stx_mode)) {
+		r->st = behind.st;
+		r->dev = behind.dev;
 		r->follow = true;
 	}
 }
@@ -333,7 +305,7 @@ static bool
 descend(struct lister *t, const struct walk_pin *pin, bool excluded,
     const struct walk_record *r, struct walk_listing *sub)
 {
-	uint64_t dev = record_dev(r);
+	uint64_t dev = r->dev;
 	bool is_root = pin != NULL && pin->is_root;
 	/* One bound to another place of the same device is not this tree's. */
 	bool mounted = (r->st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
@@ -358,12 +330,16 @@ make_sub(struct lister *t, const struct walk_pin *pin,
 
 	rc = source_dir_new(&dir, t->l->dir, name, n->len_bytes, e);
 	if (rc == ERR_NONE) {
-		dir->dev = record_dev(r);
+		dir->dev = r->dev;
 		dir->inode = r->st.stx_ino;
 		dir->follow = r->follow;
 		rc = source_walk_unit_new(&u, dir, e);
 	}
-	if (rc == ERR_NONE && dir->path_bytes <= PATH_BYTES_MAX &&
+	if (rc == ERR_NONE && dir->depth > t->w->ops->depth_max) {
+		r->code = ERR_INPUT;
+		r->why = "it lies too deep: a loop, or a host that invents "
+			 "directories";
+	} else if (rc == ERR_NONE && dir->path_bytes <= PATH_BYTES_MAX &&
 	    descend(t, pin, n->excluded || r->skip, r, u->listing))
 		r->sub = TAKE(u);
 	source_walk_unit_free(t->w, &u);
@@ -379,18 +355,17 @@ do_record(struct lister *t, const struct walk_name *n, struct walk_record *r,
 	const struct walk_pin *pin = find_pin(t->l->pin, name, n->len_bytes);
 	bool is_dir;
 
-	r->code = ERR_NONE;
 	r->skip = r->follow = false;
 	r->sub = NULL;
-	ask_record(t, pin, name, r);
+	ask_record(t, pin, n, r);
 	is_dir = r->code == ERR_NONE && S_ISDIR(r->st.stx_mode);
 	if (n->d_type == DT_UNKNOWN && (pin == NULL || !pin->is_root))
 		r->skip = is_excluded(t, name, n->len_bytes, is_dir);
 	if (r->code != ERR_NONE)
 		return ERR_NONE;
 	if (!is_dir && pin != NULL && pin->child_count > 0) {
-		r->code = ERR_INPUT; /* a root was named that lies behind it */
-		r->errno_num = ENOTDIR;
+		r->code = ERR_INPUT;
+		r->why = "it is no directory, but a source was named behind it";
 		return ERR_NONE;
 	}
 	if (!is_dir || (r->skip && pin == NULL))
@@ -427,52 +402,6 @@ do_records(struct lister *t, struct walk_unit *u, struct err *e)
 
 /* --- the unit --- */
 
-static int
-open_dir(int parent_fd, const struct source_dir *d)
-{
-	int flags =
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | (d->follow ? 0 : O_NOFOLLOW);
-	int fd = openat(parent_fd, d->name, flags | O_NOATIME);
-
-	if (fd < 0 && errno == EPERM)
-		fd = openat(parent_fd, d->name, flags);
-	return fd;
-}
-
-/* Open a directory for the first time; ERR_NOTFOUND: it is another by now. */
-static enum err_code
-enter(struct lister *t, struct err *e)
-{
-	struct source_dir *d = t->l->dir;
-	struct stat st;
-	int parent_fd;
-	enum err_code rc;
-
-	if (!t->l->whole) /* perhaps only searchable: enough for its pins */
-		return source_dir_use(&t->w->dirs, d, &t->fd, e);
-	rc = source_dir_use(&t->w->dirs, d->parent, &parent_fd, e);
-	if (rc != ERR_NONE)
-		return rc;
-	t->fd = open_dir(parent_fd, d);
-	if (t->fd < 0)
-		rc = err_sys(e, "opening directory");
-	source_dir_unuse(&t->w->dirs, d->parent);
-	if (rc != ERR_NONE)
-		return rc;
-	if (fstat(t->fd, &st) != 0) {
-		err_sys(e, "looking at the directory");
-		fdio_close(&t->fd);
-		return e->code;
-	}
-	if (st.st_dev != d->dev || st.st_ino != d->inode) {
-		fdio_close(&t->fd);
-		return err_set(e, ERR_NOTFOUND,
-		    "the directory was replaced while it was read");
-	}
-	source_dir_adopt(&t->w->dirs, d, t->fd);
-	return ERR_NONE;
-}
-
 /*
  * The names behind u's: a unit of its own, which another thread may begin with
  * while this one asks for u's records.
@@ -503,7 +432,7 @@ do_entered(struct lister *t, struct walk_unit *u, struct err *e)
 		rc = offer_next(t, u, e);
 	if (rc == ERR_NONE)
 		rc = do_records(t, u, e);
-	free_mem(&t->path);
+	free_mem(&t->absolute);
 	return rc;
 }
 
@@ -511,17 +440,11 @@ enum err_code
 source_list_do(struct walk *w, struct walk_unit *u, struct err *e)
 {
 	struct lister t = {.w = w, .l = u->listing, .fd = -1};
-	struct source_dir *d = t.l->dir;
-	enum err_code rc;
+	enum err_code rc = w->ops->enter(&t, u->first == 0, e);
 
-	if (u->first == 0 && d->parent != NULL)
-		rc = enter(&t, e);
-	else
-		rc = source_dir_use(&w->dirs, d, &t.fd, e);
-	if (rc != ERR_NONE) {
+	if (rc != ERR_NONE)
 		return rc == ERR_NOMEM ? rc : set_problem(u, e);
-	}
 	rc = do_entered(&t, u, e);
-	source_dir_unuse(&w->dirs, d);
+	w->ops->leave(&t);
 	return rc;
 }

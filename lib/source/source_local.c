@@ -63,9 +63,8 @@ source_local_fill(struct source_item *item, const struct statx *st)
 	item->ctime_ns = st->stx_ctime.tv_nsec;
 }
 
-/* Whatever an earlier source_open added goes. */
-static void
-forget_rest(struct entry *en)
+void
+source_local_forget(struct entry *en)
 {
 	struct entry stat_part = *en;
 	struct entry_text path = en->path;
@@ -372,7 +371,7 @@ source_local_open(struct source_item *item, int dir_fd, const char *name,
 	struct statx st;
 	enum err_code rc;
 
-	forget_rest(en);
+	source_local_forget(en);
 	rc = open_same(item, dir_fd, name, &fd, &st, e);
 	if (rc == ERR_NONE && en->type == ENTRY_FILE)
 		settle(item, fd, &st);

@@ -14,6 +14,9 @@
 /* The stat part of item from what the kernel said. */
 void source_local_fill(struct source_item *item, const struct statx *st);
 
+/* Whatever an earlier source_open added goes. */
+void source_local_forget(struct entry *en);
+
 /*
  * As source_open.  dir_fd: of the directory that holds it; name: NUL-ended,
  * "." for "/" itself; borrowed.

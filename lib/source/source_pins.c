@@ -131,3 +131,17 @@ source_pins_add(struct walk_pin *top, const char *root, struct err *e)
 		rc = add_path(top, path, e);
 	return rc == ERR_NONE ? rc : err_wrap(e, "source '%s'", root);
 }
+
+enum err_code
+source_pins_add_absolute(struct walk_pin *top, const char *root, struct err *e)
+{
+	enum err_code rc;
+
+	if (root[0] != '/' || strlen(root) >= PATH_MAX || has_dotdot(root))
+		return err_set(e, ERR_INPUT,
+		    "source '%s': on another host it is named by an absolute "
+		    "path without '..'",
+		    root);
+	rc = add_path(top, root, e);
+	return rc == ERR_NONE ? rc : err_wrap(e, "source '%s'", root);
+}

@@ -17,4 +17,8 @@ void source_pins_fini(struct walk_pin *top);
 enum err_code source_pins_add(struct walk_pin *top, const char *root,
     struct err *e) MUST_CHECK;
 
+/* The same for a path of another machine: absolute, and never looked for. */
+enum err_code source_pins_add_absolute(struct walk_pin *top, const char *root,
+    struct err *e) MUST_CHECK;
+
 #endif

@@ -8,8 +8,11 @@
 
 #include <bascule/base/fdio.h>
 
+#include "source_fartree.h"
+#include "source_here.h"
 #include "source_impl.h"
 #include "source_local.h"
+#include "source_names.h"
 #include "source_pins.h"
 #include "source_walk.h"
 
@@ -26,7 +29,7 @@ struct tree {
 	struct source source; /* first */
 	struct walk walk;
 	struct walk_pin top;
-	struct source_names names;
+	uint64_t top_dev;
 	bool begun;
 	struct level *levels;
 	size_t level_count, level_room;
@@ -122,9 +125,8 @@ record_problem(struct tree *t, struct source_item *item,
 
 	item->kind = SOURCE_PROBLEM;
 	errno = r->errno_num;
-	if (r->code == ERR_INPUT)
-		err_set(p, ERR_INPUT,
-		    "it is no directory, but a source was named behind it");
+	if (r->why != NULL)
+		err_set(p, r->code, "%s", r->why);
 	else
 		err_sys(p, "asking what it is");
 	return set_path(t, item, name, strlen(name), e);
@@ -160,19 +162,13 @@ give_record(struct tree *t, struct source_item *item, struct level *l,
 static enum err_code
 give_top(struct tree *t, struct source_item *item, struct err *e)
 {
-	struct statx st;
-	int fd;
-	enum err_code rc =
-	    source_dir_use(&t->walk.dirs, t->walk.dirs.top, &fd, e);
+	struct walk_record r = {0};
 
-	if (rc != ERR_NONE)
-		return rc;
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) != 0)
-		rc = err_sys(e, "asking about '/'");
-	source_dir_unuse(&t->walk.dirs, t->walk.dirs.top);
-	if (rc != ERR_NONE)
-		return rc;
-	source_local_fill(item, &st);
+	t->walk.ops->ask_top(&t->walk, &r);
+	if (r.code != ERR_NONE)
+		return err_set(e, r.code, "asking about '/': %s",
+		    r.why != NULL ? r.why : "it cannot be asked");
+	source_local_fill(item, &r.st);
 	item->source = &t->source;
 	item->dir = source_dir_ref(t->walk.dirs.top);
 	return set_path(t, item, "", 0, e);
@@ -207,6 +203,9 @@ tree_next(struct source *src, struct source_item *item, struct err *e)
 	entry_clear(&item->entry);
 	item->kind = SOURCE_ENTRY;
 	item->problem.code = ERR_NONE;
+	if (t->walk.ops->health != NULL &&
+	    (rc = t->walk.ops->health(&t->walk, e)) != ERR_NONE)
+		return rc;
 	if (!t->begun) {
 		t->begun = true;
 		if (t->top.is_root)
@@ -267,17 +266,9 @@ static bool
 tree_is_remote(const struct source_item *item)
 {
 	struct tree *t = (struct tree *)item->source;
-	OWNED(fdio_close) int fd = -1;
 	char name[PATH_NAME_MAX + 1];
-	int dir_fd;
-	struct err why;
 
-	if (source_dir_use(&t->walk.dirs, item->dir, &dir_fd, &why) != ERR_NONE)
-		return true;
-	fd = openat(dir_fd, item_name(item, name),
-	    O_PATH | O_CLOEXEC | (item->follow ? 0 : O_NOFOLLOW));
-	source_dir_unuse(&t->walk.dirs, item->dir);
-	return fd == -1 || fdio_is_remote(fd);
+	return t->walk.ops->is_remote(&t->walk, item, item_name(item, name));
 }
 
 static enum err_code
@@ -286,16 +277,28 @@ tree_open(struct source_item *item, struct source_file **out,
 {
 	struct tree *t = (struct tree *)item->source;
 	char name[PATH_NAME_MAX + 1];
-	int fd;
-	enum err_code rc;
 
-	rc = source_dir_use(&t->walk.dirs, item->dir, &fd, e);
-	if (rc != ERR_NONE)
-		return rc;
-	rc = source_local_open(item, fd, item_name(item, name), &t->names, out,
+	return t->walk.ops->open(&t->walk, item, item_name(item, name), out,
 	    warn, e);
-	source_dir_unuse(&t->walk.dirs, item->dir);
-	return rc;
+}
+
+static int64_t
+tree_clock_s(const struct source_item *item)
+{
+	struct tree *t = (struct tree *)item->source;
+
+	return t->walk.ops->clock_s == NULL ? SOURCE_CLOCK_OURS
+					    : t->walk.ops->clock_s(&t->walk);
+}
+
+static enum err_code
+tree_notes(struct source *src, struct buf *out, struct err *e)
+{
+	struct tree *t = (struct tree *)src;
+
+	return t->walk.ops->notes == NULL
+	    ? ERR_NONE
+	    : t->walk.ops->notes(&t->walk, out, e);
 }
 
 static void
@@ -307,7 +310,6 @@ tree_free(struct source *src)
 		pop(t);
 	source_walk_fini(&t->walk);
 	source_pins_fini(&t->top);
-	source_names_fini(&t->names);
 	buf_fini(&t->path);
 	free(t->levels);
 	free(t);
@@ -317,6 +319,8 @@ static const struct source_ops tree_ops = {
     .next = tree_next,
     .open = tree_open,
     .is_remote = tree_is_remote,
+    .clock_s = tree_clock_s,
+    .notes = tree_notes,
     .release = tree_release,
     .free = tree_free,
 };
@@ -324,32 +328,62 @@ static const struct source_ops tree_ops = {
 /* --- making --- */
 
 static enum err_code
+make_here(struct tree *t, const struct source_tree_options *o, struct err *e)
+{
+	struct source_names *names = malloc(sizeof(*names));
+	struct stat st;
+	enum err_code rc;
+
+	if (names == NULL)
+		return err_nomem(e);
+	source_names_init(names);
+	t->walk.ctx = names;
+	t->walk.ops = &source_here_ops;
+	for (size_t i = 0; i < o->root_count; i++)
+		if ((rc = source_pins_add(&t->top, o->roots[i], e)) != ERR_NONE)
+			return rc;
+	if (stat("/", &st) != 0)
+		return err_sys(e, "asking about '/'");
+	t->top_dev = st.st_dev;
+	return ERR_NONE;
+}
+
+static enum err_code
+make_far(struct tree *t, const struct source_tree_options *o, struct err *e)
+{
+	enum err_code rc;
+
+	if (o->root_count != 1)
+		return err_set(e, ERR_INPUT,
+		    "of another host one tree is read at a time");
+	if ((rc = source_pins_add_absolute(&t->top, o->roots[0], e)) !=
+	    ERR_NONE)
+		return rc;
+	return source_fartree_begin(&t->walk, &t->top, o, e);
+}
+
+static enum err_code
 setup(struct tree *t, const struct source_tree_options *o, struct err *e)
 {
 	unsigned threads = o->thread_count == 0 ? 1 : o->thread_count;
 	struct walk_unit *first;
-	struct stat st;
 	enum err_code rc;
 
-	for (size_t i = 0; i < o->root_count; i++)
-		if ((rc = source_pins_add(&t->top, o->roots[i], e)) != ERR_NONE)
-			return rc;
-	rc = source_exclude_new(&t->walk.exclude, o->excludes, o->exclude_count,
-	    e);
-	if (rc != ERR_NONE)
-		return rc;
 	t->walk.one_file_system = o->one_file_system;
 	t->walk.exclude_caches = o->exclude_caches;
-	rc = source_walk_unit_new(&first, t->walk.dirs.top, e);
+	rc = source_exclude_new(&t->walk.exclude, o->excludes, o->exclude_count,
+	    e);
+	if (rc == ERR_NONE)
+		rc = o->host != NULL ? make_far(t, o, e) : make_here(t, o, e);
+	if (rc == ERR_NONE)
+		rc = source_walk_unit_new(&first, t->walk.dirs.top, e);
 	if (rc != ERR_NONE)
 		return rc;
 	first->listing->pin = &t->top;
 	first->listing->whole = t->top.is_root;
+	first->listing->dev = t->top_dev;
 	source_walk_push(&t->walk, first);
 	t->enter = first;
-	if (stat("/", &st) != 0)
-		return err_sys(e, "asking about '/'");
-	first->listing->dev = st.st_dev;
 	if (o->single_thread)
 		return ERR_NONE;
 	if (threads > WALK_THREADS_MAX)
@@ -377,7 +411,6 @@ source_tree_new(struct source **out, const struct source_tree_options *options,
 	t->source.ops = &tree_ops;
 	t->path.max_bytes = PATH_BYTES_MAX + 1;
 	src = &t->source;
-	source_names_init(&t->names);
 	if ((rc = source_walk_init(&t->walk, e)) != ERR_NONE ||
 	    (rc = setup(t, options, e)) != ERR_NONE)
 		return rc;

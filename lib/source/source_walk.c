@@ -35,6 +35,7 @@ source_walk_unref(struct walk *w, struct walk_listing **l)
 	    __atomic_sub_fetch(&old->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	source_dir_unref(&w->dirs, &old->dir);
+	__atomic_sub_fetch(&w->listed_bytes, old->held_bytes, __ATOMIC_RELAXED);
 	free(old->bytes);
 	free(old->names);
 	free(old);
@@ -83,7 +84,9 @@ static bool
 is_far_ahead(const struct walk *w)
 {
 	return w->ahead >= WALK_AHEAD_UNITS ||
-	    w->ahead_count >= WALK_AHEAD_COUNT;
+	    w->ahead_count >= WALK_AHEAD_COUNT ||
+	    __atomic_load_n(&w->listed_bytes, __ATOMIC_RELAXED) >=
+	    w->ops->listed_ahead_bytes;
 }
 
 static struct walk_unit *
@@ -279,6 +282,8 @@ source_walk_fini(struct walk *w)
 	}
 	source_exclude_free(&w->exclude);
 	source_dir_table_fini(&w->dirs);
+	if (w->ops != NULL && w->ops->free != NULL)
+		w->ops->free(w);
 	pthread_cond_destroy(&w->ready);
 	pthread_cond_destroy(&w->work);
 	pthread_mutex_destroy(&w->lock);

@@ -34,7 +34,6 @@
 #define WALK_AHEAD_UNITS 192
 #define WALK_AHEAD_COUNT 16384
 #define WALK_THREADS_MAX 8
-#define WALK_NAMES_MAX   ((size_t)64 << 20) /* entries of one directory */
 
 /* The roots asked for and the way to them. */
 struct walk_pin {
@@ -49,14 +48,17 @@ struct walk_name {
 	uint32_t at;  /* in the listing's bytes */
 	uint8_t len_bytes;
 	uint8_t d_type;
-	uint8_t excluded; /* but on the way to a root */
+	bool excluded : 1; /* but on the way to a root */
+	bool extra : 1;    /* there is more behind it in the bytes */
 };
 
 /* What statx said of one name. */
 struct walk_record {
 	struct statx st;
-	enum err_code code; /* not ERR_NONE: a problem, errno_num says which */
-	int errno_num;
+	uint64_t dev;       /* of its file system, for one_file_system */
+	enum err_code code; /* not ERR_NONE: a problem */
+	int errno_num;      /* which, where why is NULL */
+	const char *why;
 	bool skip;   /* excluded after all */
 	bool follow; /* a root that is a link to a directory */
 	struct walk_unit *sub;
@@ -72,6 +74,7 @@ struct walk_listing {
 	uint8_t *bytes;    /* of the names */
 	struct walk_name *names;
 	size_t count;
+	size_t held_bytes; /* by bytes and names */
 };
 
 enum walk_state { WALK_NEW, WALK_BUSY, WALK_READY };
@@ -87,8 +90,50 @@ struct walk_unit {
 	struct walk_unit *next; /* of the same directory */
 };
 
+enum walk_links { WALK_NOFOLLOW, WALK_FOLLOW };
+
+struct lister; /* source_list.h */
+struct walk;
+
+/* What kind of tree it is: on this machine (source_here), or another's. */
+struct walk_ops {
+	/* t->l's directory, to be listed (first) or of a later unit. */
+	enum err_code (*enter)(struct lister *t, bool first, struct err *e);
+	void (*leave)(struct lister *t);
+	/* All its names, by source_list_add. */
+	enum err_code (*names)(struct lister *t, struct err *e);
+	/* Does its CACHEDIR.TAG say so? */
+	bool (*is_cache)(struct lister *t);
+	/* What the name is: r's st and dev, or code with errno_num or why. */
+	void (*ask)(struct lister *t, const struct walk_name *n,
+	    enum walk_links links, struct walk_record *r);
+	/* "/" itself, likewise. */
+	void (*ask_top)(struct walk *w, struct walk_record *r);
+	/* As source_ops has them; name: NUL-ended, of the item. */
+	enum err_code (*open)(struct walk *w, struct source_item *item,
+	    const char *name, struct source_file **out, struct arc_warn warn,
+	    struct err *e);
+	bool (*is_remote)(struct walk *w, const struct source_item *item,
+	    const char *name);
+	/* May be NULL: as source.h has them. */
+	int64_t (*clock_s)(struct walk *w);
+	enum err_code (*notes)(struct walk *w, struct buf *out, struct err *e);
+	/* Is all lost, so that the stream is to end?  May be NULL. */
+	enum err_code (*health)(struct walk *w, struct err *e);
+	void (*free)(struct walk *w); /* ctx; after the threads ended */
+
+	bool wants_path;
+	size_t names_max; /* of one directory */
+	unsigned depth_max;
+	/* Of all listings held: ahead of the consumer, and at most. */
+	uint64_t listed_ahead_bytes, listed_bytes_max;
+};
+
 struct walk {
 	struct source_dirs dirs;
+	const struct walk_ops *ops;
+	void *ctx;             /* of ops */
+	uint64_t listed_bytes; /* atomic: of all listings */
 	struct source_exclude *exclude;
 	bool one_file_system, exclude_caches;
 

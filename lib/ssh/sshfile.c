@@ -571,24 +571,44 @@ sshfile_sync_path(struct sshsftp *s, const char *path, struct err *e)
 	return sshfile_sync(f, e);
 }
 
-enum err_code
-sshfile_attr(struct sshfile *f, struct sshattr *attr, struct err *e)
+static enum err_code
+await_open(struct sshfile *f, struct err *e)
 {
 	while (!f->opened && f->why.code == ERR_NONE)
 		if (step(f, e) != ERR_NONE)
 			return e->code;
-	if (f->purpose == WRITING) {
-		f->attr_known = false;
-		if (failed(f, e) != ERR_NONE ||
-		    sshsftp_make_room(f->party.session, e) != ERR_NONE ||
-		    send_about_handle(f, SFTP_FSTAT, TAG_ATTR, e) != ERR_NONE)
-			return e->code;
-	}
+	return failed(f, e);
+}
+
+static enum err_code
+await_attr(struct sshfile *f, struct sshattr *attr, struct err *e)
+{
 	while (!f->attr_known && f->why.code == ERR_NONE)
 		if (step(f, e) != ERR_NONE)
 			return e->code;
 	*attr = f->attr;
 	return failed(f, e);
+}
+
+enum err_code
+sshfile_attr(struct sshfile *f, struct sshattr *attr, struct err *e)
+{
+	if (f->purpose == WRITING)
+		return sshfile_attr_now(f, attr, e);
+	return await_open(f, e) == ERR_NONE ? await_attr(f, attr, e) : e->code;
+}
+
+enum err_code
+sshfile_attr_now(struct sshfile *f, struct sshattr *attr, struct err *e)
+{
+	if (await_open(f, e) != ERR_NONE ||
+	    (f->purpose != WRITING && await_attr(f, attr, e) != ERR_NONE) ||
+	    sshsftp_make_room(f->party.session, e) != ERR_NONE)
+		return e->code;
+	f->attr_known = false;
+	if (send_about_handle(f, SFTP_FSTAT, TAG_ATTR, e) != ERR_NONE)
+		return e->code;
+	return await_attr(f, attr, e);
 }
 
 enum err_code

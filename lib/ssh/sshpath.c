@@ -51,12 +51,17 @@ take_space(struct sshpath *p, struct sftp_reader *body)
 	total = sftpwire_u64(body);
 	(void)sftpwire_u64(body); /* free for root */
 	free_units = sftpwire_u64(body);
+	for (int i = 0; i < 3; i++)
+		(void)sftpwire_u64(
+		    body); /* files: all, free, free for others */
+	p->space.fs_id = sftpwire_u64(body);
 	if (body->bad || unit == 0 || total > UINT64_MAX / unit ||
 	    free_units > UINT64_MAX / unit) {
 		sshsftp_break(p->party.session, "an impossible file system");
 		return;
 	}
-	p->space = (struct sshspace){total * unit, free_units * unit};
+	p->space.total_bytes = total * unit;
+	p->space.free_bytes = free_units * unit;
 }
 
 static void
@@ -192,6 +197,9 @@ sshpath_begin(struct sshpath **out, struct sshsftp *s,
 		.want = WANT_ATTRS},
 	    [SSHPATH_READLINK] = {.doing = "read the link",
 		.type = SFTP_READLINK,
+		.want = WANT_NAME},
+	    [SSHPATH_REALPATH] = {.doing = "find",
+		.type = SFTP_REALPATH,
 		.want = WANT_NAME},
 	};
 	struct question q = questions[what];

@@ -482,6 +482,12 @@ sshsftp_close(struct sshsftp **sp)
 
 /* --- asking ----------------------------------------------------------------- */
 
+bool
+sshsftp_is_over(const struct sshsftp *s)
+{
+	return s->dead.code != ERR_NONE;
+}
+
 const char *
 sshsftp_name(const struct sshsftp *s)
 {

@@ -100,7 +100,7 @@ START_TEST(what_it_prints_there_is_the_content)
 
 	ck_assert_int_eq(dump(&p, &out), ERR_NONE);
 	ck_assert_uint_eq(out.len_bytes, 3000004);
-	ck_assert_str_eq((char *)out.bytes + 3000000, "end\n");
+	ck_assert_str_eq(buf_text(&out) + 3000000, "end\n");
 	ck_assert_str_eq(words, "was here");
 }
 END_TEST
