@@ -261,6 +261,29 @@ START_TEST(two_receivers_never_write_one_file)
 }
 END_TEST
 
+/* Whoever brings other bytes under the same name spoils nothing but his own. */
+START_TEST(what_one_receiver_has_taken_in_another_cannot_spoil)
+{
+	OWNED(far_end) struct far a = {0};
+	OWNED(far_end) struct far b = {0};
+	static const uint8_t junk[BLOCK];
+
+	far_begin(&a);
+	must(intake_pack_begin(a.in, &pack, bytes.len_bytes, &e), &e);
+	add(&a, 0, 2 * BLOCK);
+	far_begin(&b);
+	must(intake_pack_resume(b.in, &pack, bytes.len_bytes, BLOCK, &e), &e);
+	add(&a, 2 * BLOCK, 3 * BLOCK);
+	must(intake_pack_add(b.in, junk, sizeof(junk), &e), &e);
+	add(&a, 3 * BLOCK, bytes.len_bytes);
+	must(intake_pack_end(a.in, &e), &e);
+	must(intake_flush(a.in, &e), &e);
+	check_whole(&a);
+	ck_assert_int_eq(intake_pack_end(b.in, &e), ERR_CORRUPT);
+	check_whole(&a);
+}
+END_TEST
+
 START_TEST(what_arrives_is_no_damage_and_no_session_sweeps_it)
 {
 	OWNED(far_end) struct far f = {0};
@@ -440,6 +463,7 @@ suite_store_incoming(void)
 	tcase_add_test(tc, what_a_power_cut_tore_is_found_and_comes_again);
 	tcase_add_test(tc, more_than_there_is_cannot_be_gone_on_with);
 	tcase_add_loop_test(tc, two_receivers_never_write_one_file, 0, 3);
+	tcase_add_test(tc, what_one_receiver_has_taken_in_another_cannot_spoil);
 	tcase_add_test(tc, what_arrives_is_no_damage_and_no_session_sweeps_it);
 	tcase_add_test(tc, whatever_call_fails_the_pack_comes_in_the_next_time);
 	tcase_add_test(tc,
