@@ -257,6 +257,7 @@ copy_restic() {
 }
 run_copies() {
 	. tests/support/sshd.sh
+	trap 'sshd_stop "$work/ssh"; rm -rf "$work"' EXIT
 	sshd_start "$work/ssh"
 	port=$(cat "$work/ssh/port")
 	printf '#!/bin/sh\nexec /usr/bin/time -a -o %s -f %%M %s "$@"\n' \
