@@ -772,6 +772,7 @@ bool mirror_segment(const struct mirror *m, size_t i,
     struct mirror_segment *out);
 /* Of a segment's first MIRROR_HEAD_BYTES: how many say which packs it names. */
 #define MIRROR_HEAD_BYTES 48
+uint64_t mirror_table_bytes(const void *head); /* as it says; not checked */
 enum err_code mirror_segment_bytes(const struct mirror *m, size_t i,
     const void *head, size_t *len_bytes, struct err *e) MUST_CHECK;
 enum err_code mirror_take_segment(struct mirror *m, const void *bytes,
@@ -795,6 +796,21 @@ bool mirror_is_full(const struct mirror *m);
 /* A segment of what was added; nothing in *out when there is none. */
 enum err_code mirror_end_segment(struct mirror *m, struct buf *out,
     struct id *name, struct err *e) MUST_CHECK;
+/*
+ * Segments that are worth being made one, as a local index does; their number
+ * must not grow with the runs.  mirror_fold is given each one's bytes, as
+ * mirror_take_segment was: it adds its packs, or says that one is not here
+ * (*is_here false: let the rest be).  Then mirror_end_segment, and each is
+ * dropped by name.
+ */
+#define MIRROR_FOLD_MAX 64
+size_t mirror_foldable(const struct mirror *m,
+    struct mirror_segment out[MIRROR_FOLD_MAX]);
+enum err_code mirror_fold(struct mirror *m, const void *bytes, size_t len_bytes,
+    bool *is_here, struct err *e) MUST_CHECK;
+/* Forget what mirror_fold added. */
+void mirror_unfold(struct mirror *m);
+void mirror_drop_named(struct mirror *m, const struct id *segment);
 enum err_code mirror_manifest(struct mirror *m, struct buf *out,
     struct err *e) MUST_CHECK;
 

@@ -6,19 +6,30 @@
 /* Far more than any repository's; the decoder has exact limits. */
 #define MANIFEST_BYTES_MAX ((size_t)16 << 20)
 
+#define NAME_BYTES (sizeof("index/") + ID_HEX_BYTES)
+
+static const char *
+name_of(char out[NAME_BYTES], const struct id *segment)
+{
+	char hex[ID_HEX_BYTES];
+
+	snprintf(out, NAME_BYTES, "index/%s", id_hex(segment, hex));
+	return out;
+}
+
 /* Which packs the nth segment names.  False: it is gone, damaged, a lie. */
 static enum err_code
 read_segment(struct sftp_target *t, size_t nth, bool *is_whole, struct err *e)
 {
 	OWNED(buf_fini) struct buf bytes = {0};
 	struct mirror_segment seg;
-	char name[sizeof("index/") + ID_HEX_BYTES], hex[ID_HEX_BYTES];
+	char name[NAME_BYTES];
 	size_t want = MIRROR_HEAD_BYTES;
 	enum err_code rc;
 
 	*is_whole = false;
 	(void)mirror_segment(t->mirror, nth, &seg);
-	snprintf(name, sizeof(name), "index/%s", id_hex(&seg.name, hex));
+	name_of(name, &seg.name);
 	rc = sftp_target_file_begin(t, name, want, &bytes, e);
 	if (rc == ERR_NONE && bytes.len_bytes == want)
 		rc =
@@ -101,7 +112,7 @@ put_segment(struct sftp_target *t, struct err *e)
 {
 	OWNED(buf_fini) struct buf bytes = {0};
 	struct sftp_target_source src = {.fd = -1};
-	char name[sizeof("index/") + ID_HEX_BYTES], hex[ID_HEX_BYTES];
+	char name[NAME_BYTES];
 	struct id id;
 	enum err_code rc;
 
@@ -111,7 +122,7 @@ put_segment(struct sftp_target *t, struct err *e)
 		return ERR_NONE;
 	src.bytes = bytes.bytes;
 	src.size_bytes = bytes.len_bytes;
-	snprintf(name, sizeof(name), "index/%s", id_hex(&id, hex));
+	name_of(name, &id);
 	rc = sftp_target_file_put(t, name, &src, e);
 	if (rc == ERR_CORRUPT &&
 	    sftp_target_file_set_aside(t, name, &(struct err){0}) == ERR_NONE)
@@ -131,18 +142,88 @@ sftp_target_index_add(struct sftp_target *t, const struct pack_info *pack,
 	return mirror_is_full(t->mirror) ? put_segment(t, e) : ERR_NONE;
 }
 
+/* The packs of a segment of theirs, added to the next one of ours. */
+static enum err_code
+fold_one(struct sftp_target *t, const struct mirror_segment *seg, bool *folded,
+    struct err *e)
+{
+	OWNED(buf_fini) struct buf bytes = {0};
+	char name[NAME_BYTES];
+	uint64_t want;
+
+	*folded = false;
+	name_of(name, &seg->name);
+	if (sftp_target_file_begin(t, name, MIRROR_HEAD_BYTES, &bytes, e) !=
+	    ERR_NONE)
+		return e->code;
+	if (bytes.len_bytes < MIRROR_HEAD_BYTES)
+		return ERR_NONE;
+	want = mirror_table_bytes(bytes.bytes);
+	if (want > seg->size_bytes)
+		return ERR_NONE;
+	if (sftp_target_file_begin(t, name, (size_t)want, &bytes, e) !=
+	    ERR_NONE)
+		return e->code;
+	if (bytes.len_bytes < want)
+		return ERR_NONE;
+	return mirror_fold(t->mirror, bytes.bytes, bytes.len_bytes, folded, e);
+}
+
+/*
+ * Small segments become one.  Only where all of their packs are here, too: what
+ * they hold is made from those, not from what lies there.
+ */
+static enum err_code
+fold(struct sftp_target *t, struct mirror_segment *old, size_t *count,
+    struct err *e)
+{
+	bool folded = true;
+
+	*count = mirror_foldable(t->mirror, old);
+	for (size_t i = 0; i < *count && folded; i++)
+		if (fold_one(t, &old[i], &folded, e) != ERR_NONE)
+			return e->code;
+	if (!folded) {
+		mirror_unfold(t->mirror);
+		*count = 0;
+	}
+	for (size_t i = 0; i < *count; i++)
+		mirror_drop_named(t->mirror, &old[i].name);
+	return put_segment(t, e);
+}
+
+/* Nothing lists them any more; whoever still reads by them looks again. */
+static void
+remove_old(struct sftp_target *t, const struct mirror_segment *old,
+    size_t count)
+{
+	OWNED(buf_fini) struct buf path = {0};
+	struct err ignored;
+	char name[NAME_BYTES];
+
+	for (size_t i = 0; i < count; i++)
+		if (sftp_target_file_path(t, &path, name_of(name, &old[i].name),
+			&ignored) == ERR_NONE)
+			(void)!sshpath_unlink(t->sftp, buf_text(&path),
+			    &ignored);
+}
+
 enum err_code
 sftp_target_index_commit(struct sftp_target *t, struct err *e)
 {
 	OWNED(buf_fini) struct buf bytes = {0};
+	struct mirror_segment old[MIRROR_FOLD_MAX];
+	size_t count;
 
 	if (!t->index_changed)
 		return ERR_NONE;
 	if (put_segment(t, e) != ERR_NONE ||
+	    fold(t, old, &count, e) != ERR_NONE ||
 	    sftp_target_file_flush_dir(t, "index", e) != ERR_NONE ||
 	    mirror_manifest(t->mirror, &bytes, e) != ERR_NONE ||
 	    sftp_target_file_replace(t, MANIFEST, &bytes, e) != ERR_NONE)
 		return err_wrap(e, "writing the copy's index");
+	remove_old(t, old, count);
 	t->index_changed = false;
 	return ERR_NONE;
 }

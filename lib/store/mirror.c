@@ -5,6 +5,7 @@
 
 #include "format.h"
 #include "manifest.h"
+#include "merge.h"
 #include "pack.h"
 #include "segment.h"
 
@@ -126,6 +127,14 @@ mirror_drop_segment(struct mirror *m, size_t i)
 	    (mf->segments_count - i) * sizeof(*mf->segments));
 }
 
+uint64_t
+mirror_table_bytes(const void *head)
+{
+	return MIRROR_HEAD_BYTES +
+	    (uint64_t)le_get32((const uint8_t *)head + HEAD_BYTES) *
+	    SEGMENT_PACK_BYTES;
+}
+
 enum err_code
 mirror_segment_bytes(const struct mirror *m, size_t i, const void *head,
     size_t *len_bytes, struct err *e)
@@ -136,8 +145,7 @@ mirror_segment_bytes(const struct mirror *m, size_t i, const void *head,
 	if (head_check(at, MIRROR_HEAD_BYTES, HEAD_SEGMENT, m->store->family,
 		e) != ERR_NONE)
 		return e->code;
-	want = MIRROR_HEAD_BYTES +
-	    (uint64_t)le_get32(at + HEAD_BYTES) * SEGMENT_PACK_BYTES;
+	want = mirror_table_bytes(head);
 	if (want > size || want > TABLE_MAX)
 		return err_set(e, ERR_CORRUPT,
 		    "an index segment names more packs than it has room for");
@@ -324,6 +332,61 @@ mirror_end_segment(struct mirror *m, struct buf *out, struct id *name,
 		if (id_equal(&m->manifest.segments[i].name, name))
 			return ERR_NONE; /* made again, the same */
 	return manifest_add(&m->manifest, &ms, e);
+}
+
+size_t
+mirror_foldable(const struct mirror *m,
+    struct mirror_segment out[MIRROR_FOLD_MAX])
+{
+	struct merge_choice choice;
+
+	_Static_assert(MERGE_INPUTS_MAX <= MIRROR_FOLD_MAX, "they all fit");
+	if (!merge_choose(&m->manifest, &choice))
+		return 0;
+	for (size_t i = 0; i < choice.count; i++)
+		out[i] = (struct mirror_segment){choice.segments[i].name,
+		    choice.segments[i].size_bytes};
+	return choice.count;
+}
+
+enum err_code
+mirror_fold(struct mirror *m, const void *bytes, size_t len_bytes,
+    bool *is_here, struct err *e)
+{
+	const uint8_t *at = bytes;
+	size_t count = le_get32(at + HEAD_BYTES);
+
+	ASSERT(len_bytes >= MIRROR_HEAD_BYTES + count * SEGMENT_PACK_BYTES);
+	*is_here = true;
+	at += MIRROR_HEAD_BYTES;
+	for (; count > 0 && *is_here; count--, at += SEGMENT_PACK_BYTES) {
+		struct id name;
+
+		memcpy(name.bytes, at, ID_BYTES);
+		if (manifest_is_removed(&m->manifest, &name))
+			continue;
+		*is_here = store_has_pack(m->store, &name);
+		if (*is_here && mirror_add(m, &name, e) != ERR_NONE)
+			return e->code;
+	}
+	return ERR_NONE;
+}
+
+void
+mirror_unfold(struct mirror *m)
+{
+	m->added.count = 0;
+	buf_clear(&m->records);
+}
+
+void
+mirror_drop_named(struct mirror *m, const struct id *segment)
+{
+	for (size_t i = 0; i < m->manifest.segments_count; i++)
+		if (id_equal(&m->manifest.segments[i].name, segment)) {
+			mirror_drop_segment(m, i);
+			return;
+		}
 }
 
 enum err_code

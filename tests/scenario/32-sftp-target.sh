@@ -84,6 +84,16 @@ says '"snapshots_sent":1,'
 expect 0 'the copy is whole' "$B" -r copy check --read
 expect 0 'it restores' "$B" -r copy restore latest --to "$WORK/back"
 same 'what it restores' src "back$WORK/src"
+
+# --- many small runs do not make many segments
+for n in 1 2 3 4 5 6 7; do
+	echo $n >>src/dial.c
+	"$B" -r repo --quiet backup "$WORK/src" && push copy --quiet
+done >.out 2>&1
+is 'eight segments were made one' "$(ls copy/index | wc -l)" 3
+expect 0 'which holds all' "$B" -r copy check --read
+is 'all snapshots are there' "$(snapshots_of copy)" "$(snapshots_of repo)"
+
 expect 0 'it may be backed up into' "$B" -r copy backup "$WORK/src/dial.c"
 
 # --- read back, too
