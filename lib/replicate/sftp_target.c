@@ -121,7 +121,6 @@ recognise(struct sftp_target *t, struct err *e)
 static enum err_code
 open_copy(struct sftp_target *t, struct err *e)
 {
-	OWNED(buf_fini) struct buf path = {0};
 	enum err_code rc = recognise(t, e);
 	bool made;
 
