@@ -163,6 +163,7 @@ torture: all
 	ROUNDS=$${ROUNDS:-50} tests/scenario/65-prune-differences.sh
 	CUTS=$${CUTS:-100} BYTES=$${BYTES:-2GiB} tests/scenario/81-cuts.sh
 	EVERY=1 tests/scenario/84-heal-both-ways.sh
+	EVERY=1 tests/scenario/85-hostile-sender.sh
 	EVERY=1 tests/scenario/79-hostile-trees.sh
 	EVERY=1 tests/scenario/79-hostile-archives.sh
 	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh

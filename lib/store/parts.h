@@ -98,6 +98,9 @@ struct repo_file {
 	const char *name;
 	const void *bytes;
 	size_t len_bytes;
+	/* Its name is the hash of these bytes: a file of that name that has
+	 * others is damaged, and gives way. */
+	bool mends;
 };
 enum err_code repo_publish(struct session *se, const struct repo_file *f,
     struct err *e) MUST_CHECK;

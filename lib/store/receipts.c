@@ -199,8 +199,11 @@ static enum err_code
 save_one(struct store *st, int dir_fd, const char *name, const char *tmp,
     const struct buf *b, struct err *e)
 {
-	const struct repo_file f = {dir_fd, "condemned", name, b->bytes,
-	    b->len_bytes};
+	const struct repo_file f = {.dirfd = dir_fd,
+	    .what = "condemned",
+	    .name = name,
+	    .bytes = b->bytes,
+	    .len_bytes = b->len_bytes};
 
 	return ageing_replace(st, tmp, &f, e);
 }

@@ -232,8 +232,13 @@ publish_temporary(struct store *st, const char *tmp, const struct repo_file *f,
 	int num = replace ? renameat(st->tmp_fd, tmp, f->dirfd, f->name)
 			  : repo_rename_new(st->tmp_fd, tmp, f->dirfd, f->name);
 
-	if (num != 0 && errno == EEXIST)
-		return compare_published(f, e);
+	if (num != 0 && errno == EEXIST) {
+		enum err_code rc = compare_published(f, e);
+
+		if (rc != ERR_CORRUPT || !f->mends)
+			return rc;
+		num = renameat(st->tmp_fd, tmp, f->dirfd, f->name);
+	}
 	if (num != 0)
 		return err_sys(e, "cannot publish '%s/%s'", f->what, f->name);
 	if (fsync(f->dirfd) != 0)

@@ -241,7 +241,8 @@ segment_writer_end(struct segment_writer *w, struct manifest_segment *out,
 {
 	OWNED(ending_fini) struct ending en = {0};
 	struct repo_file f = {.dirfd = w->session->store->index_fd,
-	    .what = "index"};
+	    .what = "index",
+	    .mends = true};
 	enum err_code rc = ending_begin(&en, w, e);
 
 	if (rc == ERR_NONE)
@@ -269,7 +270,9 @@ publish_small(struct session *se, struct segment_parts *parts,
     struct manifest_segment *out, struct err *e)
 {
 	OWNED(buf_fini) struct buf b = {0};
-	struct repo_file f = {.dirfd = se->store->index_fd, .what = "index"};
+	struct repo_file f = {.dirfd = se->store->index_fd,
+	    .what = "index",
+	    .mends = true};
 	enum err_code rc = segment_encode(parts, se->store->family, &b, e);
 
 	if (rc != ERR_NONE)

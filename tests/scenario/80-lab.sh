@@ -76,7 +76,14 @@ lab_delay bt 250
 began=$(ms)
 holds 'far away' ssh_over bt true
 holds '... is four round trips and more' test $(($(ms) - began)) -ge 1000
+# There and back at once, as slow as it is far: every byte, in order.
+lab_delay bt 20
+lab_slow bt 40Mbit
+head -c 2000000 /dev/urandom >noise
+ssh_over bt cat <noise >noise.back
+holds 'what comes back is what went' cmp noise noise.back
 lab_delay bt 0
+lab_slow bt 0
 
 # --- two daemons
 mkdir data && head -c 300000 /dev/urandom >data/noise

@@ -95,6 +95,15 @@ for host in southwark brent; do
 	ruin $repo/index/MANIFEST 0
 	ruin $repo/format 0
 	healed $host 'the index and the format'
+	# Segments that no MANIFEST names any more are looked at by nobody, until
+	# the same is to be written again.
+	for f in $repo/index/????????*?; do
+		case $f in */MANIFEST) ;; *) ruin "$f" 0 ;; esac
+	done
+	healed $host 'every segment'
+	f=$(largest $repo/packs)
+	ruin "$f" $(($(stat -c %s "$f") / 131072))
+	healed $host 'the same block once more'
 done
 if [ -n "${EVERY:-}" ]; then
 	for host in southwark brent; do

@@ -3,7 +3,7 @@
 # spelling of "delete" and "overwrite", lengths, footers, numbers, names, clocks
 # and streams without end.  Nothing is deleted, nothing unverified is visible,
 # and memory has its bound.  Then the SSH key of such a sender: there is nothing
-# to be had with it but `store serve`.
+# to be had with it but `store serve`.  EVERY=1: all of it.
 IN_MEMORY=1
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/sshd.sh"
@@ -43,7 +43,6 @@ whole() {
 		same "$1: byte for byte" "a$WORK/src" "true.$s$WORK/src"
 	done <ids
 }
-whole 'after it all'
 expect 0 'a collection' "$B" -r hostile/copy prune --undelete-age 0s
 whole 'after a collection'
 
