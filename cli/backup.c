@@ -284,14 +284,7 @@ say(struct cli *cli, const struct capture_options *opt,
 	    .dataset = opt->dataset,
 	    .dry_run = opt->dry_run,
 	    .snapshot = r->snapshot,
-	    .files_count = r->files_count,
-	    .dirs_count = r->dirs_count,
-	    .others_count = r->others_count,
-	    .bytes = r->bytes,
-	    .new_bytes = r->new_bytes,
-	    .stored_bytes = r->stored_bytes,
-	    .problems_count = r->problems_count,
-	    .took_ns = r->took_ns};
+	    .counts = r->counts};
 	struct err e;
 
 	if (!cli->json) {
@@ -335,7 +328,7 @@ run(struct cli *cli)
 	if (rc != ERR_NONE)
 		return cli_watch_failed(&watch, &e);
 	status = say(cli, &r.opt, &result);
-	if (status == EXITCODE_DONE && result.problems_count > 0)
+	if (status == EXITCODE_DONE && result.counts.problems_count > 0)
 		status = EXITCODE_PARTIAL;
 	return status;
 }

@@ -121,14 +121,7 @@ say(struct cli *cli, const struct import_options *opt,
 	    .dataset = opt->dataset,
 	    .dry_run = opt->dry_run,
 	    .snapshot = r->snapshot,
-	    .files_count = r->files_count,
-	    .dirs_count = r->dirs_count,
-	    .others_count = r->others_count,
-	    .bytes = r->bytes,
-	    .new_bytes = r->new_bytes,
-	    .stored_bytes = r->stored_bytes,
-	    .problems_count = r->problems_count,
-	    .took_ns = r->took_ns};
+	    .counts = r->counts};
 	struct err e;
 
 	if (!cli->json) {
@@ -180,7 +173,7 @@ run(struct cli *cli)
 	if (rc != ERR_NONE)
 		return import_failed(&watch, cli, &e);
 	status = say(cli, &r.opt, &result);
-	if (status == EXITCODE_DONE && result.problems_count > 0)
+	if (status == EXITCODE_DONE && result.counts.problems_count > 0)
 		status = EXITCODE_PARTIAL;
 	return status;
 }

@@ -40,11 +40,11 @@ cli_made_print(const struct cli *cli, const struct cli_made *m)
 	if (m->format != NULL)
 		printf("%s, ", m->format);
 	printf("%" PRIu64 " files, %s, %s new, %s stored, %s%s\n",
-	    m->files_count, cli_size(cli, m->bytes, size),
-	    cli_size(cli, m->new_bytes, fresh),
-	    cli_size(cli, m->stored_bytes, stored),
-	    text_duration(m->took_ns, took),
-	    m->problems_count > 0 ? "; partial" : "");
+	    m->counts.files_count, cli_size(cli, m->counts.bytes, size),
+	    cli_size(cli, m->counts.new_bytes, fresh),
+	    cli_size(cli, m->counts.stored_bytes, stored),
+	    text_duration(m->counts.took_ns, took),
+	    m->counts.problems_count > 0 ? "; partial" : "");
 }
 
 enum err_code
@@ -62,13 +62,13 @@ cli_made_new(struct wire_value **out, const struct cli_made *m, struct err *e)
 		wire_add_text(*out, "format", m->format);
 	wire_add_text(*out, "service", m->service);
 	wire_add_text(*out, "dataset", m->dataset);
-	wire_add_uint(*out, "files", m->files_count);
-	wire_add_uint(*out, "directories", m->dirs_count);
-	wire_add_uint(*out, "others", m->others_count);
-	wire_add_uint(*out, "bytes", m->bytes);
-	wire_add_uint(*out, "new_bytes", m->new_bytes);
-	wire_add_uint(*out, "stored_bytes", m->stored_bytes);
-	wire_add_uint(*out, "problems", m->problems_count);
-	wire_add_seconds(*out, "seconds", m->took_ns);
+	wire_add_uint(*out, "files", m->counts.files_count);
+	wire_add_uint(*out, "directories", m->counts.dirs_count);
+	wire_add_uint(*out, "others", m->counts.others_count);
+	wire_add_uint(*out, "bytes", m->counts.bytes);
+	wire_add_uint(*out, "new_bytes", m->counts.new_bytes);
+	wire_add_uint(*out, "stored_bytes", m->counts.stored_bytes);
+	wire_add_uint(*out, "problems", m->counts.problems_count);
+	wire_add_seconds(*out, "seconds", m->counts.took_ns);
 	return ERR_NONE;
 }

@@ -4,6 +4,7 @@
 /* What commands that make a snapshot are told, and what they say of it. */
 
 #include <bascule/base/id.h>
+#include <bascule/job.h>
 #include <bascule/store.h>
 #include <bascule/wire.h>
 
@@ -15,9 +16,7 @@ struct cli_made {
 	const char *format; /* of the archive it was; NULL: none */
 	const char *service, *dataset;
 	struct id snapshot;
-	uint64_t files_count, dirs_count, others_count;
-	uint64_t bytes, new_bytes, stored_bytes, problems_count;
-	int64_t took_ns;
+	struct capture_counts counts;
 };
 
 /* --tag, as often as it was given: borrowed from cli. */

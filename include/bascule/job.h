@@ -105,16 +105,21 @@ struct capture_options {
 	struct job_watch watch;
 };
 
+/* What a snapshot was made of, whoever made it. */
+struct capture_counts {
+	uint64_t files_count, dirs_count, others_count;
+	uint64_t bytes, new_bytes, stored_bytes;
+	uint64_t problems_count; /* > 0: the snapshot is partial */
+	int64_t took_ns;
+};
+
 struct capture_result {
 	struct id snapshot; /* zero after a dry run */
-	uint64_t files_count, dirs_count, others_count;
+	struct capture_counts counts;
 	uint64_t unchanged_count; /* of all: taken over without being read */
-	uint64_t bytes, new_bytes, stored_bytes;
 	/* Of new_bytes: of changed files whose earlier content is unreadable
 	   to this key, and that no delta_cache was kept of. */
 	uint64_t undiffed_bytes;
-	uint64_t problems_count; /* > 0: the snapshot is partial */
-	int64_t took_ns;
 };
 
 /*
@@ -287,10 +292,7 @@ struct import_options {
 struct import_result {
 	struct id snapshot; /* zero after a dry run */
 	char format[64];    /* "GNU tar format" */
-	uint64_t files_count, dirs_count, others_count;
-	uint64_t bytes, new_bytes, stored_bytes;
-	uint64_t problems_count; /* > 0: the snapshot is partial */
-	int64_t took_ns;
+	struct capture_counts counts;
 };
 
 /*

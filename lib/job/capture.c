@@ -252,7 +252,7 @@ check_output(struct capture *c, struct err *e)
 		return ERR_NONE;
 	if (limits.max_shrink_millipercent != 0)
 		limits.previous_bytes = previous_bytes(c);
-	return source_command_check(c->result->bytes, &limits, e);
+	return source_command_check(c->result->counts.bytes, &limits, e);
 }
 
 /* From here on it is done; what fails now costs the next run time or room. */
@@ -312,8 +312,8 @@ commit(struct capture *c, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	c->result->snapshot = s->id;
-	c->result->new_bytes = s->new_bytes;
-	c->result->stored_bytes = s->stored_bytes;
+	c->result->counts.new_bytes = s->new_bytes;
+	c->result->counts.stored_bytes = s->stored_bytes;
 	clean_up(c);
 	return ERR_NONE;
 }
@@ -390,7 +390,7 @@ capture_run(struct store *st, const struct capture_options *opt,
 	 */
 	if (rc == ERR_CORRUPT && out->unchanged_count > 0)
 		rc = run_once(st, opt, true, out, e);
-	out->took_ns = now_mono().ns - begun.ns;
+	out->counts.took_ns = now_mono().ns - begun.ns;
 	if (rc != ERR_NONE)
 		return err_wrap(e, "backing up '%s/%s'", opt->service,
 		    opt->dataset);

@@ -24,10 +24,10 @@ capture_checkpoint_fill(struct capture *c, struct err *e)
 		return rc;
 	writer_tally(c->writer, &tally);
 	s->ended = now_utc();
-	s->files_count = c->result->files_count;
-	s->dirs_count = c->result->dirs_count;
-	s->others_count = c->result->others_count;
-	s->bytes = c->result->bytes;
+	s->files_count = c->result->counts.files_count;
+	s->dirs_count = c->result->counts.dirs_count;
+	s->others_count = c->result->counts.others_count;
+	s->bytes = c->result->counts.bytes;
 	s->new_bytes = tally.new_bytes;
 	s->stored_bytes = tally.stored_bytes;
 	return ERR_NONE;

@@ -34,7 +34,7 @@ capture_item_problem(struct capture *c, const struct entry_text *path,
 	const struct job_watch *w = &c->opt->watch;
 	const char *text = path->bytes == NULL ? "" : path->bytes;
 
-	c->result->problems_count++;
+	c->result->counts.problems_count++;
 	c->snapshot.problems_total_count++;
 	c->snapshot.flags |= SNAPSHOT_PARTIAL;
 	if (w->problem != NULL)
@@ -50,7 +50,8 @@ enum err_code
 capture_item_progress(struct capture *c, struct err *e)
 {
 	const struct job_watch *w = &c->opt->watch;
-	struct job_progress p = {c->result->files_count, c->done_bytes, 0};
+	struct job_progress p = {c->result->counts.files_count, c->done_bytes,
+	    0};
 
 	if (w->progress != NULL && !w->progress(w->ctx, &p))
 		return err_set(e, ERR_CANCELLED, "the backup was stopped");
@@ -79,12 +80,12 @@ tally(struct capture *c, const struct entry *entry)
 	struct capture_result *r = c->result;
 
 	if (entry->type == ENTRY_FILE) {
-		r->files_count++;
-		r->bytes += entry->size_bytes;
+		r->counts.files_count++;
+		r->counts.bytes += entry->size_bytes;
 	} else if (entry->type == ENTRY_DIR)
-		r->dirs_count++;
+		r->counts.dirs_count++;
 	else
-		r->others_count++;
+		r->counts.others_count++;
 }
 
 /* Where pages end, the cache's blocks do. */
@@ -418,7 +419,7 @@ capture_item_take(struct capture *c, struct source_item *item, struct err *e)
 		tally(c, &item->entry);
 		if (answer == STATECACHE_UNKNOWN &&
 		    item->entry.type == ENTRY_FILE)
-			c->result->new_bytes += item->entry.size_bytes;
+			c->result->counts.new_bytes += item->entry.size_bytes;
 	} else if (answer == STATECACHE_UNKNOWN) {
 		return c->ahead == NULL ? take_output(c, item, e)
 					: send_ahead(c, item, &hit, e);

@@ -98,7 +98,7 @@ note(struct import *m, const char *path, const char *reason)
 	struct snapshot *s = &m->snapshot;
 	struct snapshot_problem *p;
 
-	m->out->problems_count++;
+	m->out->counts.problems_count++;
 	s->problems_total_count++;
 	s->flags |= SNAPSHOT_PARTIAL;
 	if (w->problem != NULL)
@@ -129,7 +129,7 @@ static enum err_code
 tell(struct import *m, struct err *e)
 {
 	const struct job_watch *w = &m->opt->watch;
-	const struct job_progress p = {m->out->files_count,
+	const struct job_progress p = {m->out->counts.files_count,
 	    arc_any_taken_bytes(m->archive), m->opt->total_bytes};
 
 	if (w->progress != NULL && !w->progress(w->ctx, &p))
@@ -366,12 +366,12 @@ static void
 tally(struct import *m, const struct entry *entry)
 {
 	if (entry->type == ENTRY_FILE) {
-		m->out->files_count++;
-		m->out->bytes += entry->size_bytes;
+		m->out->counts.files_count++;
+		m->out->counts.bytes += entry->size_bytes;
 	} else if (entry->type == ENTRY_DIR)
-		m->out->dirs_count++;
+		m->out->counts.dirs_count++;
 	else
-		m->out->others_count++;
+		m->out->counts.others_count++;
 }
 
 static enum err_code
@@ -725,12 +725,12 @@ commit(struct import *m, struct err *e)
 		return rc;
 	writer_tally(m->writer, &tally_now);
 	s->ended = now_utc();
-	s->files_count = m->out->files_count;
-	s->dirs_count = m->out->dirs_count;
-	s->others_count = m->out->others_count;
-	s->bytes = m->out->bytes;
-	s->new_bytes = m->out->new_bytes = tally_now.new_bytes;
-	s->stored_bytes = m->out->stored_bytes = tally_now.stored_bytes;
+	s->files_count = m->out->counts.files_count;
+	s->dirs_count = m->out->counts.dirs_count;
+	s->others_count = m->out->counts.others_count;
+	s->bytes = m->out->counts.bytes;
+	s->new_bytes = m->out->counts.new_bytes = tally_now.new_bytes;
+	s->stored_bytes = m->out->counts.stored_bytes = tally_now.stored_bytes;
 	rc = snapshot_commit(m->session, m->writer, s, e);
 	m->out->snapshot = s->id;
 	return rc;
@@ -756,7 +756,7 @@ run(struct import *m, struct err *e)
 	if (rc == ERR_NONE)
 		rc = make_tree(m, e);
 	if (rc == ERR_NONE && m->opt->dry_run)
-		m->out->bytes = m->content_bytes;
+		m->out->counts.bytes = m->content_bytes;
 	return rc == ERR_NONE && !m->opt->dry_run ? commit(m, e) : rc;
 }
 
@@ -773,6 +773,6 @@ import_run(struct store *st, const struct import_options *opt,
 		return err_wrap(e, "importing '%s'", opt->name);
 	snprintf(out->format, sizeof out->format, "%s",
 	    arc_any_format(m.archive));
-	out->took_ns = now_mono().ns - begun.ns;
+	out->counts.took_ns = now_mono().ns - begun.ns;
 	return ERR_NONE;
 }

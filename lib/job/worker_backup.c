@@ -120,10 +120,10 @@ tell_snapshot(struct backup *b, const struct policy_dataset *d,
 		return rc;
 	wire_add_text(v, "dataset", d->name);
 	wire_add_text(v, "snapshot", id_hex(&r->snapshot, hex));
-	wire_add_uint(v, "bytes", r->bytes);
-	wire_add_uint(v, "new_bytes", r->new_bytes);
-	wire_add_uint(v, "files", r->files_count);
-	wire_add_bool(v, "partial", r->problems_count > 0);
+	wire_add_uint(v, "bytes", r->counts.bytes);
+	wire_add_uint(v, "new_bytes", r->counts.new_bytes);
+	wire_add_uint(v, "files", r->counts.files_count);
+	wire_add_bool(v, "partial", r->counts.problems_count > 0);
 	return worker_send(b->w, &v, e);
 }
 
@@ -157,10 +157,10 @@ one_dataset(struct backup *b, const struct policy_dataset *d, struct err *e)
 		}
 		return tell_failed(b, d, &why, e);
 	}
-	if (r.problems_count > 0) {
+	if (r.counts.problems_count > 0) {
 		b->partial_count++;
 		worker_partial(b->w, "%llu entries of '%s' could not be read",
-		    (unsigned long long)r.problems_count, d->name);
+		    (unsigned long long)r.counts.problems_count, d->name);
 	}
 	if (r.undiffed_bytes >= UNDIFFED_TOLD_BYTES)
 		worker_log(b->w, WORKER_INFO,
@@ -168,9 +168,9 @@ one_dataset(struct backup *b, const struct policy_dataset *d, struct err *e)
 		    "this key cannot read what they were, and the policy has "
 		    "no delta_cache",
 		    (unsigned long long)r.undiffed_bytes, d->name);
-	b->files_count += r.files_count;
-	b->bytes += r.bytes;
-	b->new_bytes += r.new_bytes;
+	b->files_count += r.counts.files_count;
+	b->bytes += r.counts.bytes;
+	b->new_bytes += r.counts.new_bytes;
 	if (b->point.snapshots_count < POINT_DATASETS_MAX)
 		b->point.snapshots[b->point.snapshots_count++] = r.snapshot;
 	return tell_snapshot(b, d, &r, e);

@@ -205,12 +205,12 @@ save(struct store *st, const char *state, const char *what)
 	getrusage(RUSAGE_SELF, &usage);
 	printf("%-10s %8.1f s  %10llu files, %llu unchanged, %.0f MB stored, "
 	       "peak %ld MiB\n",
-	    what, (double)got.took_ns / NS_PER_S,
-	    (unsigned long long)got.files_count,
+	    what, (double)got.counts.took_ns / NS_PER_S,
+	    (unsigned long long)got.counts.files_count,
 	    (unsigned long long)got.unchanged_count,
-	    (double)got.stored_bytes / 1e6, usage.ru_maxrss >> 10);
+	    (double)got.counts.stored_bytes / 1e6, usage.ru_maxrss >> 10);
 	fflush(stdout);
-	return got.files_count < files_count;
+	return got.counts.files_count < files_count;
 }
 
 int

@@ -103,8 +103,8 @@ START_TEST(what_was_captured_is_restored)
 	char text[32] = "";
 
 	backed_up(&result);
-	ck_assert_uint_eq(result.files_count, 4);
-	ck_assert_uint_eq(result.problems_count, 0);
+	ck_assert_uint_eq(result.counts.files_count, 4);
+	ck_assert_uint_eq(result.counts.problems_count, 0);
 	ck_assert_msg(restore_latest(&restored, &e) == ERR_NONE, "%s", e.text);
 	ck_assert_uint_eq(restored.files_count, 4);
 	ck_assert_uint_eq(restored.failed_count + restored.differ_count, 0);
@@ -129,10 +129,10 @@ START_TEST(the_same_again_stores_nothing)
 	ck_assert_int_eq(write(fd, noise, sizeof(noise)), sizeof(noise));
 	close(fd);
 	backed_up(&first);
-	ck_assert_uint_gt(first.stored_bytes, sizeof(noise));
+	ck_assert_uint_gt(first.counts.stored_bytes, sizeof(noise));
 	backed_up(&second);
 	/* /tmp itself is an entry and may have changed: a page of it. */
-	ck_assert_uint_lt(second.stored_bytes, 4096);
+	ck_assert_uint_lt(second.counts.stored_bytes, 4096);
 	ck_assert(!id_equal(&first.snapshot, &second.snapshot));
 }
 END_TEST
@@ -341,7 +341,7 @@ START_TEST(a_dry_run_stores_nothing)
 
 	opt.dry_run = true;
 	ck_assert_int_eq(capture(&opt, &result, &e), ERR_NONE);
-	ck_assert_uint_eq(result.files_count, 4);
+	ck_assert_uint_eq(result.counts.files_count, 4);
 	ck_assert_int_eq(restore_latest(&restored, &e), ERR_NOTFOUND);
 }
 END_TEST
@@ -408,8 +408,8 @@ START_TEST(a_stopped_run_leaves_a_checkpoint_of_what_it_stored)
 	ck_assert_uint_eq(checkpoints_count(), 1);
 	/* Half of the file is there already: it is read, but not stored. */
 	backed_up(&result);
-	ck_assert_uint_lt(result.new_bytes, 3 << 20);
-	ck_assert_uint_gt(result.new_bytes, 1 << 20);
+	ck_assert_uint_lt(result.counts.new_bytes, 3 << 20);
+	ck_assert_uint_gt(result.counts.new_bytes, 1 << 20);
 	ck_assert_uint_eq(checkpoints_count(), 0);
 }
 END_TEST
@@ -482,9 +482,9 @@ START_TEST(a_tree_from_the_state_cache_is_the_tree)
 	opt.roots = old;
 	opt.roots_count = 2;
 	ck_assert_int_eq(capture(&opt, &first, &e), ERR_NONE);
-	ck_assert_uint_gt(first.files_count, 500);
+	ck_assert_uint_gt(first.counts.files_count, 500);
 	ck_assert_int_eq(capture(&opt, &cached, &e), ERR_NONE);
-	ck_assert_uint_ge(cached.unchanged_count, first.files_count);
+	ck_assert_uint_ge(cached.unchanged_count, first.counts.files_count);
 	/* Without the first hundreds, then with them again, and stopped. */
 	opt.roots++;
 	opt.roots_count = 1;
@@ -550,7 +550,7 @@ START_TEST(a_large_file_does_not_depend_on_its_earlier_version)
 		opt.dataset = "docs";
 		opt.state_dir = state.path;
 		ck_assert_int_eq(capture(&opt, &with, &e), ERR_NONE);
-		ck_assert(i == 0 || with.new_bytes < LARGE_BYTES / 4);
+		ck_assert(i == 0 || with.counts.new_bytes < LARGE_BYTES / 4);
 		snprintf(dataset, sizeof(dataset), "fresh%zu", i);
 		opt.dataset = dataset;
 		opt.state_dir = NULL;
@@ -715,17 +715,17 @@ START_TEST(a_key_that_cannot_read_tells_differences_from_what_it_kept)
 	ck_assert_uint_eq(each_kept(NULL), 0);
 	put_version("data", 1);
 	result = saved(&opt);
-	ck_assert_uint_gt(result.stored_bytes, PLAIN_BYTES);
+	ck_assert_uint_gt(result.counts.stored_bytes, PLAIN_BYTES);
 	ck_assert_uint_gt(result.undiffed_bytes, PLAIN_BYTES);
 	/* From now on it is kept; what changes first is not yet. */
 	opt.delta_cache_bytes = PLENTY;
 	put_version("data", 2);
 	result = saved(&opt);
-	ck_assert_uint_gt(result.stored_bytes, PLAIN_BYTES);
+	ck_assert_uint_gt(result.counts.stored_bytes, PLAIN_BYTES);
 	ck_assert_uint_eq(result.undiffed_bytes, 0);
 	put_version("data", 3);
 	result = saved(&opt);
-	ck_assert_uint_lt(result.stored_bytes, SMALL_BYTES);
+	ck_assert_uint_lt(result.counts.stored_bytes, SMALL_BYTES);
 	ck_assert_uint_eq(result.undiffed_bytes, 0);
 	snprintf(path, sizeof(path), "%s/deltas", state.path);
 	ck_assert_int_eq(stat(path, &sb), 0);
@@ -799,7 +799,7 @@ START_TEST(two_runs_do_not_share_a_delta_cache)
 	    ERR_NONE);
 	globfree(&all);
 	put_version("data", 1);
-	ck_assert_uint_gt(saved(&opt).stored_bytes, PLAIN_BYTES);
+	ck_assert_uint_gt(saved(&opt).counts.stored_bytes, PLAIN_BYTES);
 	restores("data");
 }
 END_TEST
@@ -812,11 +812,11 @@ START_TEST(a_lost_state_cache_is_no_lost_difference)
 	put_version("data", 0);
 	saved(&opt);
 	put_version("data", 1);
-	ck_assert_uint_lt(saved(&opt).stored_bytes, SMALL_BYTES);
+	ck_assert_uint_lt(saved(&opt).counts.stored_bytes, SMALL_BYTES);
 	restores("data");
 	opt.state_dir = state.path;
 	put_version("data", 2);
-	ck_assert_uint_lt(saved(&opt).stored_bytes, SMALL_BYTES);
+	ck_assert_uint_lt(saved(&opt).counts.stored_bytes, SMALL_BYTES);
 	restores("data");
 }
 END_TEST
@@ -834,14 +834,14 @@ START_TEST(a_commands_output_is_told_from_its_last)
 	saved(&opt);
 	put_version("data", 1);
 	result = saved(&opt);
-	ck_assert_uint_gt(result.new_bytes, PLAIN_BYTES);
-	ck_assert_uint_lt(result.stored_bytes, SMALL_BYTES);
+	ck_assert_uint_gt(result.counts.new_bytes, PLAIN_BYTES);
+	ck_assert_uint_lt(result.counts.stored_bytes, SMALL_BYTES);
 	still_whole(true);
 	/* A key that cannot read stores it whole. */
 	keys = r.writer;
 	put_version("data", 2);
 	opt.delta_cache_bytes = PLENTY;
-	ck_assert_uint_gt(saved(&opt).stored_bytes, PLAIN_BYTES);
+	ck_assert_uint_gt(saved(&opt).counts.stored_bytes, PLAIN_BYTES);
 	ck_assert_uint_eq(each_kept(NULL), 0);
 	still_whole(true);
 }
@@ -866,7 +866,7 @@ START_TEST(any_failing_call_with_a_delta_cache_is_no_wrong_backup)
 		fault_arm_deep(nth, nth % 2 == 0 ? ENOSPC : EIO);
 		rc = capture(&opt, &result, &e);
 		fired = fault_fired();
-		if (rc == ERR_NONE && result.problems_count == 0)
+		if (rc == ERR_NONE && result.counts.problems_count == 0)
 			restores("data");
 		still_whole(rc == ERR_NONE);
 		repo_remove(&r);
@@ -889,7 +889,7 @@ START_TEST(a_checkpoint_is_made_after_so_many_bytes)
 	ck_assert_int_eq(capture(&opt, &result, &e), ERR_CANCELLED);
 	ck_assert_uint_eq(checkpoints_count(), 1);
 	opt.watch = (struct job_watch){0};
-	ck_assert_uint_lt(saved(&opt).new_bytes, SMALL_BYTES);
+	ck_assert_uint_lt(saved(&opt).counts.new_bytes, SMALL_BYTES);
 	restores("a");
 }
 END_TEST

@@ -138,9 +138,9 @@ START_TEST(an_archive_becomes_a_snapshot)
 	struct err e = {0};
 
 	must(import(&opt, &result, &e), &e);
-	ck_assert_uint_eq(result.files_count, 4);
-	ck_assert_uint_eq(result.dirs_count, 3);
-	ck_assert_uint_eq(result.problems_count, 1);
+	ck_assert_uint_eq(result.counts.files_count, 4);
+	ck_assert_uint_eq(result.counts.dirs_count, 3);
+	ck_assert_uint_eq(result.counts.problems_count, 1);
 	look();
 }
 END_TEST
@@ -152,8 +152,8 @@ START_TEST(a_dry_run_leaves_nothing)
 	struct err e = {0};
 
 	must(import(&opt, &result, &e), &e);
-	ck_assert_uint_eq(result.problems_count, 1);
-	ck_assert_uint_eq(result.bytes, BYTES + 100 + 5000);
+	ck_assert_uint_eq(result.counts.problems_count, 1);
+	ck_assert_uint_eq(result.counts.bytes, BYTES + 100 + 5000);
 	ck_assert_uint_eq(snapshots_count(), 0);
 }
 END_TEST
