@@ -491,6 +491,9 @@ clear_unheld(struct job *j)
 		if (own != NULL && (own->held >> i & 1) != 0)
 			continue;
 		alarm_clear(j->d, POLICY_ON_DIVERGENCE, j->service, name, over);
+		if (s != NULL && !daemon_is_active(j->d, s))
+			alarm_clear(j->d, POLICY_ON_SUSPECT, j->service, name,
+			    over);
 	}
 }
 
@@ -509,6 +512,50 @@ note_known(void *ctx, const struct ledger_point *p, struct err *e)
 	return ERR_NONE;
 }
 
+/* A point of which one snapshot looks wrong; its hold is the alarm. */
+struct doubted {
+	const char *snapshot;
+	char id[ID_HEX_BYTES];
+	bool suspect;
+};
+
+static enum err_code
+note_doubted(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct doubted *k = ctx;
+
+	(void)e;
+	if (p->snapshots == NULL || strstr(p->snapshots, k->snapshot) == NULL)
+		return ERR_NONE;
+	snprintf(k->id, sizeof(k->id), "%s", p->id);
+	k->suspect = p->suspect;
+	return ERR_NONE;
+}
+
+static enum err_code
+mark_suspect(struct job *j, struct wire_value *ev, struct err *e)
+{
+	OWNED(draft_free) struct draft *d = NULL;
+	struct ledger_point_filter f = {.service = j->service};
+	struct doubted k = {.snapshot = wire_need_text(ev, "snapshot")};
+	const char *text = wire_need_text(ev, "text");
+	enum err_code rc;
+
+	(void)wire_take_text(ev, "dataset", "");
+	if (strlen(k.snapshot) != ID_HEX_BYTES - 1)
+		return err_set(e, ERR_INPUT, "not a snapshot's id");
+	rc = ledger_points(j->d->ledger, &f, note_doubted, &k, e);
+	if (rc != ERR_NONE || k.id[0] == '\0' || k.suspect)
+		return rc;
+	rc = note_draft(&d, j->d, j->service, LEDGER_POINT, e);
+	if (rc != ERR_NONE)
+		return rc;
+	draft_text(d, "point", k.id);
+	draft_uint(d, "suspect", 1);
+	draft_text(d, "why", text);
+	return note_event(j->d, d, e);
+}
+
 /* A point that lies here and that the ledger does not have: it came from the
  * active site, or from a backup whose end was never told. */
 static bool
@@ -523,6 +570,12 @@ survey_event(struct job *j, const char *type, struct wire_value *ev)
 
 	if (strcmp(type, "hold") == 0) {
 		survey_hold(j, ev);
+		return true;
+	}
+	if (strcmp(type, "suspect") == 0) {
+		if (mark_suspect(j, ev, &e) != ERR_NONE)
+			note_log(NOTE_ERROR, "a suspect point of '%s': %s",
+			    j->service, e.text);
 		return true;
 	}
 	if (strcmp(type, "point") != 0)

@@ -624,6 +624,41 @@ enum err_code content_each_in(struct store *st, const struct content *c,
     const struct content_range *range, content_piece_fn *fn, void *ctx,
     struct err *e) MUST_CHECK;
 
+/* --- What a snapshot brings: does it look wrong? ------------------------------ */
+
+/*
+ * Judged without a key, by what the clear lists name and the clear heads of
+ * frames say: docs/format/repository.md, "What looks wrong".
+ */
+enum noise_verdict {
+	NOISE_NONE,
+	NOISE_ENCRYPTED, /* much was replaced by what cannot be compressed */
+	NOISE_GONE,      /* nearly all is gone */
+	NOISE_BACK       /* it is what an earlier one was */
+};
+struct noise {
+	enum noise_verdict verdict;
+	uint64_t chunks_before_count, chunks_count, chunks_gone_count;
+	uint64_t bytes, new_bytes; /* stored, of frames */
+	uint64_t new_raw_bytes;    /* of new_bytes, what did not compress */
+	uint64_t bytes_before, raw_bytes_before;
+};
+/*
+ * root against before, the snapshot that it follows, and up to older_count
+ * roots that were before that.  ERR_CORRUPT, ERR_NOTFOUND: it could not be
+ * judged.
+ */
+struct noise_roots {
+	struct id root, before;
+	const struct id *older;
+	size_t older_count;
+};
+enum err_code noise_judge(struct noise *out, struct store *st,
+    const struct noise_roots *roots, struct err *e) MUST_CHECK;
+/* A sentence's end: "...".  Returns out. */
+#define NOISE_TEXT_BYTES 200
+const char *noise_text(const struct noise *n, char out[NOISE_TEXT_BYTES]);
+
 /* --- Packs as wholes: replication, checking ------------------------------ */
 
 struct pack_info {

@@ -104,9 +104,117 @@ tell_holds(struct worker *w, struct store *st, struct err *e)
 	enum err_code rc = hold_list(&list, st, e);
 
 	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
-		if (list.holds[i].why == HOLD_DIVERGED &&
+		if ((list.holds[i].why == HOLD_DIVERGED ||
+			list.holds[i].why == HOLD_SUSPECT) &&
 		    strcmp(list.holds[i].service, worker_service(w)->name) == 0)
 			rc = tell_hold(w, &list.holds[i], e);
+	return rc;
+}
+
+/* --- does what came last look wrong? ------------------------------------------ */
+
+#define JUDGED_COUNT 3 /* of each series, the newest */
+#define OLDER_COUNT  4
+
+static bool
+is_same_series(const struct snapshot *a, const struct snapshot *b)
+{
+	return strcmp(a->dataset, b->dataset) == 0 &&
+	    ((a->flags | b->flags) & SNAPSHOT_CHECKPOINT) == 0;
+}
+
+static enum err_code
+hold_before(struct store *st, const struct snapshot *before, const char *text,
+    struct err *e)
+{
+	OWNED(hold_list_fini) struct hold_list list = {0};
+	struct hold h = {.why = HOLD_SUSPECT,
+	    .snapshots = {before->id},
+	    .snapshots_count = 1};
+	enum err_code rc = hold_list(&list, st, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
+		if (list.holds[i].why == HOLD_SUSPECT &&
+		    id_equal(&list.holds[i].snapshots[0], &before->id))
+			return ERR_NONE;
+	snprintf(h.service, sizeof(h.service), "%s", before->service);
+	snprintf(h.label, sizeof(h.label), "%.*s", HOLD_LABEL_BYTES - 1,
+	    before->dataset);
+	snprintf(h.reason, sizeof(h.reason), "%s", text);
+	return rc == ERR_NONE ? hold_place(st, &h, e) : rc;
+}
+
+static enum err_code
+tell_suspect(struct worker *w, const struct snapshot *s, const char *text,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = wire_new(&v, "suspect", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "snapshot", id_hex(&s->id, hex));
+	wire_add_text(v, "dataset", s->dataset);
+	wire_add_text(v, "text", text);
+	return worker_send(w, &v, e);
+}
+
+/* The nth of the list against the one before it in its series. */
+static enum err_code
+judge(struct worker *w, struct store *st, const struct snapshot_list *list,
+    size_t nth, struct err *e)
+{
+	const struct snapshot *s = &list->snapshots[nth], *before = NULL;
+	struct id older[OLDER_COUNT];
+	struct noise_roots roots = {.root = s->root, .older = older};
+	char why[NOISE_TEXT_BYTES], text[NOISE_TEXT_BYTES + 100];
+	char hex[ID_HEX_BYTES];
+	struct noise n;
+	enum err_code rc;
+
+	for (size_t i = nth; i-- > 0 && roots.older_count < OLDER_COUNT;) {
+		if (!is_same_series(&list->snapshots[i], s))
+			continue;
+		if (before == NULL)
+			before = &list->snapshots[i];
+		else
+			older[roots.older_count++] = list->snapshots[i].root;
+	}
+	if (before == NULL)
+		return ERR_NONE;
+	roots.before = before->root;
+	rc = noise_judge(&n, st, &roots, e);
+	if (rc != ERR_NONE || n.verdict == NOISE_NONE)
+		return rc;
+	snprintf(text, sizeof(text), "snapshot %.12s is suspect: %s",
+	    id_hex(&s->id, hex), noise_text(&n, why));
+	rc = hold_before(st, before, text, e);
+	return rc == ERR_NONE ? tell_suspect(w, s, text, e) : rc;
+}
+
+static enum err_code
+judge_newest(struct worker *w, struct err *e)
+{
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	const struct store_options opt = {.access = STORE_WRITE};
+	enum err_code rc = store_open(&st, worker_site(w)->repository, &opt, e);
+
+	if (rc == ERR_NONE)
+		rc = snapshot_list(&list, st, worker_service(w)->name, NULL,
+		    NULL, e);
+	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++) {
+		size_t later_count = 0;
+
+		if ((list.snapshots[i].flags & SNAPSHOT_CHECKPOINT) != 0)
+			continue;
+		for (size_t k = i + 1; k < list.count; k++)
+			later_count += is_same_series(&list.snapshots[k],
+			    &list.snapshots[i]);
+		if (later_count < JUDGED_COUNT)
+			rc = judge(w, st, &list, i, e);
+	}
 	return rc;
 }
 
@@ -141,6 +249,9 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
 		if (list.points[i].sequence > after)
 			rc = tell(w, st, &list.points[i], e);
+	if (rc == ERR_NONE && judge_newest(w, &why) != ERR_NONE)
+		worker_log(w, WORKER_WARNING,
+		    "whether what came looks wrong is not known: %s", why.text);
 	if (rc == ERR_NONE)
 		rc = tell_holds(w, st, e);
 	wire_add_uint(result, "points", list.count);
