@@ -142,13 +142,13 @@ list_packs(struct packs *k, struct err *e)
  * segment may name packs that never were: it is the damage, not they, and when
  * it is healed the next check sees what is truly missing.
  */
-static void
-check_listed(struct checking *ck)
+static enum err_code
+check_listed(struct checking *ck, struct err *e)
 {
 	struct store *st = ck->store;
 
 	if (ck->segment_bent)
-		return;
+		return ERR_NONE;
 	for (uint32_t i = 0; i < index_packs_count(st); i++) {
 		const struct index_pack *ip = index_pack(st, i);
 		char object[8 + PACK_PATH_BYTES], path[PACK_PATH_BYTES];
@@ -156,10 +156,14 @@ check_listed(struct checking *ck)
 
 		pack_path(&ip->name, path);
 		snprintf(object, sizeof(object), "packs/%s", path);
-		if (fstatat(st->packs_fd, path, &sb, AT_SYMLINK_NOFOLLOW) != 0)
+		if (fstatat(st->packs_fd, path, &sb, AT_SYMLINK_NOFOLLOW) !=
+		    0) {
+			if (err_of_errno(errno) == ERR_NOMEM)
+				return err_sys(e, "cannot look at '%s'",
+				    object); /* our want, not its */
 			checking_damage(ck, object, "is missing: %s",
 			    strerror(errno));
-		else if (!S_ISREG(sb.st_mode))
+		} else if (!S_ISREG(sb.st_mode))
 			checking_damage(ck, object, "is not a regular file");
 		else if ((uint64_t)sb.st_size != ip->size_bytes)
 			checking_damage(ck, object,
@@ -167,6 +171,7 @@ check_listed(struct checking *ck)
 			    (unsigned long long)sb.st_size,
 			    (unsigned long long)ip->size_bytes);
 	}
+	return ERR_NONE;
 }
 
 /* --- in which order, and how many ------------------------------------------ */
@@ -359,8 +364,9 @@ checking_packs(struct checking *ck, struct err *e)
 	if (ck->opt->max_time_ns > 0)
 		k.deadline.ns = now_mono().ns + ck->opt->max_time_ns;
 	checking_results_load(&k.results, ck->store, ck->opt->state_dir);
-	check_listed(ck);
-	rc = list_packs(&k, e);
+	rc = check_listed(ck, e);
+	if (rc == ERR_NONE)
+		rc = list_packs(&k, e);
 	if (rc == ERR_NONE)
 		rc = begin(&k, e);
 	if (rc == ERR_NONE)

@@ -179,8 +179,9 @@ expect_nothing_left(void)
 		expect_empty(folder, "");
 	}
 	expect_empty("index", "MANIFEST");
-	expect_empty("condemned", "clock ages");
+	expect_empty("condemned", "clock ages receipts receipts.bak");
 	expect_empty("tmp", "");
+	expect_empty("incoming", "");
 	expect_empty("sessions", "");
 	expect_empty("holds", "");
 	expect_empty("points/" TRUTH_SERVICE, "");
