@@ -201,7 +201,8 @@ is_it(enum kind kind, const char *op, int dirfd, const char *name,
 		return mode == FULL && at != 0 && n > at;
 	tell(op, path);
 	if (mode == KILL) {
-		raw(SYS_kill, raw(SYS_getpid), SIGKILL);
+		raw(SYS_tgkill, raw(SYS_getpid), raw(SYS_gettid),
+		    SIGKILL); /* kill(2) a receiver has given up */
 		for (;;)
 			raw(SYS_pause);
 	}
@@ -352,7 +353,8 @@ static void
 die_after(long nr, int fd, const void *bytes, size_t len, off_t where)
 {
 	raw(nr, fd, bytes, len / 2, where);
-	raw(SYS_kill, raw(SYS_getpid), SIGKILL);
+	raw(SYS_tgkill, raw(SYS_getpid), raw(SYS_gettid),
+	    SIGKILL); /* kill(2) a receiver has given up */
 	for (;;)
 		raw(SYS_pause);
 }

@@ -72,7 +72,7 @@ while read -r c; do
 	    replicate* | 'store serve'* | status* | services* | site* | links* | \
 	    run* | job* | cancel* | points* | schedule* | exercise* | events* | \
 	    evidence* | failover* | approve* | refuse* | hold* | report* | \
-	    bridge* | box* | ledger* | actions* | exceptions* | policy* | \
+	    store\ * | alarms* | bridge* | box* | ledger* | actions* | exceptions* | policy* | \
 	    'key new'* | 'key show'* | 'key pin'* | 'key remove-recipient'* | \
 	    'key update'* | 'key passphrase'* | 'key combine'* | completion* | version*) ;;
 	*) not_ok "does '$c' read? nobody has tried it here" ;;

@@ -274,7 +274,6 @@ START_TEST(a_link_put_in_the_way_is_not_followed)
 	OWNED(source_free) struct source *src = NULL;
 	OWNED(source_item_fini) struct source_item item = {0};
 	OWNED(source_close) struct source_file *file = NULL;
-	OWNED(buf_fini) struct buf content = {0};
 	char root_path[100];
 	const char *root = root_path;
 	struct source_tree_options o = options_of(&host, &root);

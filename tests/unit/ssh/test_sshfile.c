@@ -190,7 +190,7 @@ START_TEST(what_is_written_is_there_whole)
 	int fd;
 
 	ck_assert_int_eq(sshfile_create(&f, far.sftp,
-			     farfiles_path(&far, "new"), 0640, &e),
+			     farfiles_path(&far, "new"), 0600, &e),
 	    ERR_NONE);
 	for (size_t at = 0; at < MANY_BYTES; at += 1 << 20)
 		ck_assert_int_eq(sshfile_write(f, at, noise + at,
@@ -202,7 +202,7 @@ START_TEST(what_is_written_is_there_whole)
 	ck_assert_int_eq(sshfile_sync(f, &e), ERR_NONE);
 	ck_assert_int_eq(sshfile_attr(f, &attr, &e), ERR_NONE);
 	ck_assert_uint_eq(attr.size_bytes, MANY_BYTES);
-	ck_assert_uint_eq(attr.mode, S_IFREG | 0640);
+	ck_assert_uint_eq(attr.mode, S_IFREG | 0600);
 	ck_assert_int_eq(sshfile_finish(f, &e), ERR_NONE);
 	fd = open(farfiles_path(&far, "new"), O_RDONLY | O_CLOEXEC);
 	while (got <= MANY_BYTES) {
