@@ -152,17 +152,21 @@ source_farchild_read(struct source_farchild *c, void *bytes, size_t size_bytes,
 enum err_code
 source_farchild_tend(struct source_farchild *c, struct err *e)
 {
+	struct err why;
 	char bytes[256];
 	size_t got;
 	enum err_code rc;
 
 	do
 		rc = sshexec_read_within(c->exec, bytes, sizeof(bytes), 0, &got,
-		    e);
+		    &why);
 	while (rc == ERR_NONE && got > 0);
 	if (rc == ERR_BUSY)
-		return ERR_NONE;
-	return rc != ERR_NONE ? rc : err_set(e, ERR_IO, "it ended too early");
+		return ERR_NONE; /* it lives; *e says nothing */
+	if (rc == ERR_NONE)
+		return err_set(e, ERR_IO, "it ended too early");
+	*e = why;
+	return rc;
 }
 
 /* --- ending --- */

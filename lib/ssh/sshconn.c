@@ -1,5 +1,6 @@
 #include "sshconn.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -354,6 +355,19 @@ login_refused(const struct sshconn *c, const char *user, const char *key,
 	    "there?");
 }
 
+/*
+ * libssh2 calls a connection that ends before the answer came a key that was
+ * not accepted.  Whoever refuses a key waits for another.
+ */
+static bool
+has_hung_up(const struct sshconn *c)
+{
+	char byte;
+	ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 /* What libssh2 says of a key file that it could not use. */
 static enum err_code
 file_failed(struct sshconn *c, const struct sshconn_options *o, int rc,
@@ -361,6 +375,9 @@ file_failed(struct sshconn *c, const struct sshconn_options *o, int rc,
 {
 	OWNED(buf_fini) struct buf key = {0};
 
+	if (rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && has_hung_up(c))
+		return sshconn_fail(c, LIBSSH2_ERROR_SOCKET_DISCONNECT,
+		    "logging in", e);
 	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
 	    rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED) {
 		if (buf_printf(&key, e, "the key '%s'", o->identity_file) !=
@@ -422,6 +439,9 @@ agent_try(struct sshconn *c, LIBSSH2_AGENT *agent, const char *user,
 			return ERR_NONE;
 		if (is_gone(rc))
 			return sshconn_fail(c, rc, "logging in", e);
+		if (rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && has_hung_up(c))
+			return sshconn_fail(c, LIBSSH2_ERROR_SOCKET_DISCONNECT,
+			    "logging in", e);
 	}
 	if (tried == 0) {
 		err_set(e, ERR_KEY, "the SSH agent holds no key");

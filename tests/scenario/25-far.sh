@@ -64,7 +64,8 @@ fails 'another key is refused' test $code = 0
 says 'db2.brent' 'not the pinned one'
 
 # --- hooks ------------------------------------------------------------------
-words() { tr '\n' ' ' <hooks; }
+# A look at the service may find the mark first: twice is as good as once.
+words() { sed 's/ .*//' hooks | uniq | tr '\n' ' '; }
 worker_of() {
 	at brent --json jobs 2>/dev/null | grep '"state":"running"' |
 	    grep -o '"pid":[0-9]*' | tail -n 1 | cut -d: -f2
@@ -74,16 +75,16 @@ let_go() { grep -q after hooks; }
 for s in still here; do
 	there=$([ $s = still ] && echo ' 127'); : >hooks; echo x >hold
 	expect 0 "$s: a backup" at brent run $s --wait
-	is '... between its hooks' "$(words | sed 's/ [0-9.]* */ /g')" 'before after '
+	is '... between its hooks' "$(words)" 'before after '
 	is '... which ran where they should' "$(grep -c "after$there" hooks)" 1
 	rm hold; mkfifo hold; : >hooks
 	at brent run $s >/dev/null 2>&1
 	wait_for 20 held; kill -9 "$(worker_of)"; wait_for 20 let_go
-	is '... let go when the worker is killed' "$(words | sed 's/ [0-9.]* */ /g')" 'before after '
+	is '... let go when the worker is killed' "$(words)" 'before after '
 	holds '... which is remembered' test -n "$(ls brent/state/quiesced/$s)"
 	rm hold; echo x >hold; : >hooks
 	expect 0 '... and the next backup' at brent run $s --wait
-	is '... makes sure of it first' "$(words | sed 's/ [0-9.]* */ /g')" 'after before after '
+	is '... makes sure of it first' "$(words)" 'after before after '
 	is '... and nothing stays' "$(ls brent/state/quiesced/$s)" ''
 done
 daemon_stop brent

@@ -236,7 +236,9 @@ START_TEST(a_guard_runs_its_hook_at_our_word)
 	p = hook(place(_i), &td,
 	    "echo out; echo err >&2; echo ran >>after; exit 7");
 	ck_assert_int_eq(source_guard_new(&g, &p, &e), ERR_NONE);
+	e = (struct err){0};
 	ck_assert_int_eq(source_guard_tend(g, &e), ERR_NONE);
+	ck_assert_int_eq(e.code, ERR_NONE); /* it is kept for the end */
 	ck_assert(access(td.path, F_OK) == 0 && tmpdir_count(&td) == 0);
 	ck_assert_int_eq(source_guard_run(&g, 100, &out, &e), ERR_NONE);
 	ck_assert_int_eq(out.exit_status, 7);
