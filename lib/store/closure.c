@@ -183,6 +183,8 @@ id_visit(struct closure *c, struct stack *s, const struct id *id,
 	bool added;
 
 	if (!copy_find(c->store, id, by->base_of, &copy)) {
+		if (index_was_seen(c->store, e) != ERR_NONE)
+			return e->code; /* our want, not its */
 		(void)err_set(&why, ERR_NOTFOUND, "is missing");
 		return report(c, id, by->parent, &why, e);
 	}

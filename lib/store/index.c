@@ -1,5 +1,6 @@
 #include "index.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ struct index {
 	size_t packs_count;
 	struct err damage;
 	_Atomic bool unread; /* a record could not be read */
+	_Atomic bool unseen; /* whether a pack is there could not be told */
 };
 
 void
@@ -471,8 +473,19 @@ index_scan(const struct store *st, index_record_fn *fn, void *ctx,
 }
 
 enum err_code
+index_was_seen(const struct store *st, struct err *e)
+{
+	if (!atomic_load(&st->index->unseen))
+		return ERR_NONE;
+	return err_set(e, ERR_NOMEM,
+	    "which packs are in '%s' could not be looked at", st->path);
+}
+
+enum err_code
 index_was_readable(const struct store *st, struct err *e)
 {
+	if (index_was_seen(st, e) != ERR_NONE)
+		return e->code;
 	if (!atomic_load(&st->index->unread))
 		return ERR_NONE;
 	return err_set(e, ERR_IO, "the index of '%s' could not be read",
@@ -532,12 +545,17 @@ index_pack_present(struct store *st, uint32_t number)
 	struct stat sb;
 
 	if ((*state & (PACK_PRESENT | PACK_ABSENT)) == 0) {
-		bool there = fstatat(st->packs_fd, pack_path(&pk->name, path),
-				 &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(sb.st_mode) &&
-		    (uint64_t)sb.st_size == pk->size_bytes;
+		bool seen = fstatat(st->packs_fd, pack_path(&pk->name, path),
+				&sb, AT_SYMLINK_NOFOLLOW) == 0;
 
-		*state |= there ? PACK_PRESENT : PACK_ABSENT;
+		if (!seen && err_of_errno(errno) == ERR_NOMEM) {
+			atomic_store(&st->index->unseen, true);
+			return false; /* asked again next time */
+		}
+		*state |= seen && S_ISREG(sb.st_mode) &&
+			(uint64_t)sb.st_size == pk->size_bytes
+		    ? PACK_PRESENT
+		    : PACK_ABSENT;
 	}
 	return (*state & PACK_PRESENT) != 0;
 }

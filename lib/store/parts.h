@@ -251,11 +251,14 @@ enum err_code index_scan(const struct store *st, index_record_fn *fn, void *ctx,
 /* Every listed segment's bytes against its name.  ERR_CORRUPT. */
 enum err_code index_verify(const struct store *st, struct err *e) MUST_CHECK;
 /*
- * Has no look-up failed for want of a record that could not be read?  Who
- * decides by what is not found asks afterwards.  ERR_IO.
+ * Has no look-up failed for want of a record that could not be read, or of the
+ * means to look at a pack?  Who decides by what is not found asks afterwards.
+ * ERR_IO, ERR_NOMEM.
  */
 enum err_code index_was_readable(const struct store *st,
     struct err *e) MUST_CHECK;
+/* The latter alone.  ERR_NOMEM. */
+enum err_code index_was_seen(const struct store *st, struct err *e) MUST_CHECK;
 
 struct index_pack {
 	struct id name;

@@ -582,7 +582,7 @@ __wrap_flock(int fd, int how)
 		return 0;
 	}
 	if (n->flock != -1 && n->flock != fd)
-		return fails(EWOULDBLOCK);
+		return fails(world_is_dead() ? EIO : EWOULDBLOCK);
 	n->flock = fd;
 	return 0;
 }

@@ -169,6 +169,7 @@ receive(const struct far_snapshot *f)
 	OWNED(intake_free) struct intake *in = NULL;
 	struct truth_snapshot *t = truth_find(&f->id);
 	const enum truth_state before = t == NULL ? TRUTH_GONE : t->state;
+	const bool was_here = t != NULL;
 	struct err e;
 	enum err_code rc;
 
@@ -186,6 +187,11 @@ receive(const struct far_snapshot *f)
 		return;
 	if (rc == ERR_NONE || rc == ERR_EXISTS)
 		t->state = TRUTH_KEPT;
+	else if (rc == ERR_REFUSED &&
+	    was_here) { /* what was forgotten stays so */
+		t->state = before;
+		rc = ERR_EXISTS;
+	}
 	world_tell("receives %02x%02x: %s", f->id.bytes[0], f->id.bytes[1],
 	    rc == ERR_NONE ? "done" : e.text);
 	if (rc != ERR_NONE && rc != ERR_EXISTS && !world_session_lost() &&

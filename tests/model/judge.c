@@ -181,7 +181,6 @@ expect_nothing_left(void)
 	expect_empty("index", "MANIFEST");
 	expect_empty("condemned", "clock ages receipts receipts.bak");
 	expect_empty("tmp", "");
-	expect_empty("incoming", "");
 	expect_empty("sessions", "");
 	expect_empty("holds", "");
 	expect_empty("points/" TRUTH_SERVICE, "");

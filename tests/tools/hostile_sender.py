@@ -527,8 +527,8 @@ def quota():
 
     frames_of, footer = footer_of(DATA_PACKS[0])
     at = len(frames_of) - 100
-    junk = [with_footer(frames_of[:at] + bytes([i]) + frames_of[at + 1:], footer)
-            for i in range(12)]
+    junk = [with_footer(frames_of[:at] + bytes([frames_of[at] ^ i]) + frames_of[at + 1:], footer)
+            for i in range(1, 13)]
     before = size()
     most = before + 3 * len(junk[0]) + (1 << 20)
     a = scene("junk that floods the quota", b"".join(map(sent, junk)), new=("packs",),
