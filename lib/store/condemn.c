@@ -117,13 +117,9 @@ condemn_list(struct condemn_all *out, struct store *st, const struct buf *alive,
 	OWNED(condemn_list_fini) struct condemn_all list = {0};
 	OWNED(repo_names_fini) struct repo_names names = {0};
 	OWNED(fdio_close) int fd = -1;
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "condemned", e);
+	enum err_code rc = repo_list_in(&names, &fd, st, "condemned", e);
 
 	memset(out, 0, sizeof(*out));
-	if (rc == ERR_NOTFOUND)
-		return ERR_NONE;
-	if (rc == ERR_NONE)
-		rc = repo_list(&names, fd, e);
 	if (rc != ERR_NONE)
 		return rc;
 	list.all = calloc(names.count + 1, sizeof(*list.all));
@@ -278,12 +274,10 @@ condemn_refresh(struct store *st, struct err *e)
 	OWNED(fdio_close) int fd = -1;
 	struct id *ids;
 	size_t count = 0;
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "condemned", e);
+	enum err_code rc = repo_list_in(&names, &fd, st, "condemned", e);
 
 	ASSERT(st->locked);
-	if (rc == ERR_NONE)
-		rc = repo_list(&names, fd, e);
-	if (rc != ERR_NONE && rc != ERR_NOTFOUND)
+	if (rc != ERR_NONE)
 		return rc;
 	ids = reallocarray(st->condemned, names.count + 1, sizeof(*ids));
 	if (ids == NULL)

@@ -187,13 +187,9 @@ cut_list(struct cut_list *out, struct store *st, struct err *e)
 	OWNED(cut_list_fini) struct cut_list list = {0};
 	OWNED(repo_names_fini) struct repo_names names = {0};
 	OWNED(fdio_close) int fd = -1;
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "cuts", e);
+	enum err_code rc = repo_list_in(&names, &fd, st, "cuts", e);
 
 	memset(out, 0, sizeof(*out));
-	if (rc == ERR_NOTFOUND)
-		return ERR_NONE;
-	if (rc == ERR_NONE)
-		rc = repo_list(&names, fd, e);
 	if (rc != ERR_NONE)
 		return rc;
 	list.cuts = calloc(names.count + 1, sizeof(*list.cuts));
@@ -216,21 +212,7 @@ cut_list(struct cut_list *out, struct store *st, struct err *e)
 enum err_code
 cut_withdraw(struct store *st, const struct id *id, struct err *e)
 {
-	OWNED(repo_unlock_owned) struct store *held = NULL;
-	OWNED(fdio_close) int fd = -1;
-	char hex[ID_HEX_BYTES];
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "cuts", e);
-
-	if (rc == ERR_NONE)
-		rc = repo_lock(st, e);
-	if (rc != ERR_NONE)
-		return rc;
-	held = st;
-	if (unlinkat(fd, id_hex(id, hex), 0) != 0)
-		return err_sys(e, "cannot withdraw cut %.12s", hex);
-	if (fsync(fd) != 0)
-		return err_sys(e, "cannot flush '%s/cuts'", st->path);
-	return ERR_NONE;
+	return repo_unlink(st, "cuts", id, "withdraw cut", e);
 }
 
 /* --- is it time? ------------------------------------------------------------------- */

@@ -540,13 +540,9 @@ grant_list(struct grant_files *out, struct store *st, struct err *e)
 {
 	OWNED(repo_names_fini) struct repo_names n = {0};
 	OWNED(fdio_close) int fd = -1;
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "grants", e);
+	enum err_code rc = repo_list_in(&n, &fd, st, "grants", e);
 
 	memset(out, 0, sizeof *out);
-	if (rc == ERR_NOTFOUND)
-		return ERR_NONE;
-	if (rc == ERR_NONE)
-		rc = repo_list(&n, fd, e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "'%s/grants'", st->path);
 	out->ids = calloc(n.count + 1, sizeof *out->ids);

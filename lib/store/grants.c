@@ -182,12 +182,8 @@ each_file(struct store *st, file_fn *fn, void *ctx, struct err *e)
 {
 	OWNED(repo_names_fini) struct repo_names n = {0};
 	OWNED(fdio_close) int fd = -1;
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "grants", e);
+	enum err_code rc = repo_list_in(&n, &fd, st, "grants", e);
 
-	if (rc == ERR_NOTFOUND)
-		return ERR_NONE;
-	if (rc == ERR_NONE)
-		rc = repo_list(&n, fd, e);
 	for (size_t i = 0; rc == ERR_NONE && i < n.count; i++) {
 		OWNED(buf_fini) struct buf bytes = {0};
 		struct err why = {0};

@@ -35,13 +35,9 @@ hold_list(struct hold_list *out, struct store *st, struct err *e)
 	OWNED(hold_list_fini) struct hold_list list = {0};
 	OWNED(repo_names_fini) struct repo_names names = {0};
 	OWNED(fdio_close) int fd = -1;
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "holds", e);
+	enum err_code rc = repo_list_in(&names, &fd, st, "holds", e);
 
 	memset(out, 0, sizeof(*out));
-	if (rc == ERR_NOTFOUND)
-		return ERR_NONE;
-	if (rc == ERR_NONE)
-		rc = repo_list(&names, fd, e);
 	if (rc != ERR_NONE)
 		return rc;
 	list.holds = calloc(names.count + 1, sizeof(*list.holds));
@@ -128,33 +124,13 @@ hold_place(struct store *st, struct hold *h, struct err *e)
 }
 
 /* Whose file is gone is released, also when that is not yet on the disk. */
-static enum err_code
-release(struct store *st, const struct id *id, struct err *e)
-{
-	OWNED(repo_unlock_owned) struct store *held = NULL;
-	OWNED(fdio_close) int fd = -1;
-	char hex[ID_HEX_BYTES];
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "holds", e);
-
-	if (rc == ERR_NONE)
-		rc = repo_lock(st, e);
-	if (rc != ERR_NONE)
-		return rc;
-	held = st;
-	if (unlinkat(fd, id_hex(id, hex), 0) != 0)
-		return err_sys(e, "cannot release hold %.12s", hex);
-	if (fsync(fd) != 0)
-		return err_sys(e, "cannot flush '%s/holds'", st->path);
-	return ERR_NONE;
-}
-
 enum err_code
 hold_release(struct store *st, const struct id *id, struct err *e)
 {
 	if (st->access != STORE_WRITE)
 		return err_set(e, ERR_INPUT, "'%s' was opened for reading only",
 		    st->path);
-	return release(st, id, e);
+	return repo_unlink(st, "holds", id, "release hold", e);
 }
 
 static bool

@@ -66,12 +66,8 @@ each_bent(struct store *st, bent_fn *fn, void *ctx, struct err *e)
 {
 	OWNED(repo_names_fini) struct repo_names names = {0};
 	OWNED(fdio_close) int fd = -1;
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "condemned", e);
+	enum err_code rc = repo_list_in(&names, &fd, st, "condemned", e);
 
-	if (rc == ERR_NOTFOUND)
-		return ERR_NONE;
-	if (rc == ERR_NONE)
-		rc = repo_list(&names, fd, e);
 	for (size_t i = 0; rc == ERR_NONE && i < names.count; i++) {
 		char object[OBJECT_BYTES];
 		struct err why;

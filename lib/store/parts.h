@@ -151,6 +151,19 @@ struct repo_names {
 void repo_names_fini(struct repo_names *n);
 enum err_code repo_list(struct repo_names *out, int dirfd,
     struct err *e) MUST_CHECK;
+/*
+ * Those of a folder of the repository, and a descriptor of it.  Where there is
+ * no such folder, no names, and *dirfd stays -1.
+ */
+enum err_code repo_list_in(struct repo_names *out, int *dirfd,
+    const struct store *st, const char *folder, struct err *e) MUST_CHECK;
+
+/*
+ * Under the lock, and durably: the file of that id in a folder of the
+ * repository.  verb, for messages: "release hold".  ERR_NOTFOUND.
+ */
+enum err_code repo_unlink(struct store *st, const char *folder,
+    const struct id *id, const char *verb, struct err *e) MUST_CHECK;
 
 /* [a-z0-9][a-z0-9._-]{0,63} */
 bool repo_name_is_valid(const char *name);

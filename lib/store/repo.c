@@ -415,3 +415,36 @@ repo_list(struct repo_names *out, int dirfd, struct err *e)
 	n = (struct repo_names){0};
 	return ERR_NONE;
 }
+
+enum err_code
+repo_list_in(struct repo_names *out, int *dirfd, const struct store *st,
+    const char *folder, struct err *e)
+{
+	enum err_code rc = repo_open_dir(dirfd, st->dir_fd, folder, e);
+
+	memset(out, 0, sizeof(*out));
+	if (rc == ERR_NOTFOUND)
+		return ERR_NONE;
+	return rc == ERR_NONE ? repo_list(out, *dirfd, e) : rc;
+}
+
+enum err_code
+repo_unlink(struct store *st, const char *folder, const struct id *id,
+    const char *verb, struct err *e)
+{
+	OWNED(repo_unlock_owned) struct store *held = NULL;
+	OWNED(fdio_close) int fd = -1;
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = repo_open_dir(&fd, st->dir_fd, folder, e);
+
+	if (rc == ERR_NONE)
+		rc = repo_lock(st, e);
+	if (rc != ERR_NONE)
+		return rc;
+	held = st;
+	if (unlinkat(fd, id_hex(id, hex), 0) != 0)
+		return err_sys(e, "cannot %s %.12s", verb, hex);
+	if (fsync(fd) != 0)
+		return err_sys(e, "cannot flush '%s/%s'", st->path, folder);
+	return ERR_NONE;
+}

@@ -118,13 +118,8 @@ roots_print(struct id *out, struct store *st, struct err *e)
 		return rc;
 	each.fn_ctx = h;
 	rc = snapfind_each(&each, e);
-	if (rc == ERR_NONE) {
-		rc = repo_open_dir(&fd, st->dir_fd, "holds", e);
-		if (rc == ERR_NONE)
-			rc = repo_list(&holds, fd, e);
-		else if (rc == ERR_NOTFOUND)
-			rc = ERR_NONE;
-	}
+	if (rc == ERR_NONE)
+		rc = repo_list_in(&holds, &fd, st, "holds", e);
 	for (size_t i = 0; i < holds.count; i++)
 		hash_add(h, holds.names[i], strlen(holds.names[i]) + 1);
 	hash_end(h, out);
