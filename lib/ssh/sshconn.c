@@ -16,6 +16,9 @@
 #include "hostpins.h"
 #include "identity.h"
 
+#define PACKET_BYTES     32768
+#define CHANNEL_CLOSE_NS (INT64_C(1) * NS_PER_S)
+
 /*
  * Fastest first: without AES-GCM, counter mode with SHA-2-256 costs least
  * (docs: SHA-2-512 takes a third more).
@@ -608,4 +611,40 @@ const char *
 sshconn_name(const struct sshconn *conn)
 {
 	return conn->name;
+}
+
+/* --- channels ---------------------------------------------------------------------- */
+
+enum err_code
+sshconn_channel(LIBSSH2_CHANNEL **out, struct sshconn *c, unsigned window_bytes,
+    struct err *e)
+{
+	struct mono deadline = sshconn_deadline(c);
+
+	for (;;) {
+		int rc;
+
+		*out = libssh2_channel_open_ex(c->session, "session",
+		    strlen("session"), window_bytes, PACKET_BYTES, NULL, 0);
+		if (*out != NULL)
+			return ERR_NONE;
+		rc = libssh2_session_last_errno(c->session);
+		if (rc != LIBSSH2_ERROR_EAGAIN)
+			return sshconn_fail(c, rc, "opening a channel to", e);
+		if (sshconn_wait(c, deadline, e) != ERR_NONE)
+			return err_wrap(e, "opening a channel");
+	}
+}
+
+void
+sshconn_channel_free(struct sshconn *c, LIBSSH2_CHANNEL **channel)
+{
+	struct mono deadline = {now_mono().ns + CHANNEL_CLOSE_NS};
+	LIBSSH2_CHANNEL *ch = TAKE(*channel);
+	struct err ignored = {0};
+
+	while (ch != NULL && !c->lost &&
+	    libssh2_channel_free(ch) == LIBSSH2_ERROR_EAGAIN)
+		if (sshconn_wait(c, deadline, &ignored) != ERR_NONE)
+			break;
 }

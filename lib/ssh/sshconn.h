@@ -39,6 +39,15 @@ enum err_code sshconn_linger(struct sshconn *c, struct mono until,
     struct err *e) MUST_CHECK;
 
 /*
+ * A channel for a command or a subsystem, with so much room for what comes; and
+ * its end, which waits a second at most: what cannot be freed by then goes with
+ * the session.
+ */
+enum err_code sshconn_channel(LIBSSH2_CHANNEL **out, struct sshconn *c,
+    unsigned window_bytes, struct err *e) MUST_CHECK;
+void sshconn_channel_free(struct sshconn *c, LIBSSH2_CHANNEL **channel);
+
+/*
  * libssh2 said rc, which is neither success nor EAGAIN, while doing what:
  * ERR_TIMEOUT when the connection is gone, ERR_IO otherwise.
  */

@@ -6,9 +6,7 @@
 #include "sshconn.h"
 
 #define WINDOW_BYTES  (4U << 20) /* a long path stays full at 100 MB/s */
-#define PACKET_BYTES  32768
 #define DISCARD_BYTES 65536
-#define CLOSE_NS      (INT64_C(1) * NS_PER_S)
 
 struct sshexec {
 	struct sshconn *conn; /* borrowed */
@@ -87,27 +85,6 @@ ended_early(struct sshexec *x, const char *what, struct err *e)
 /* --- starting and ending -------------------------------------------------------- */
 
 static enum err_code
-open_channel(struct sshexec *x, struct err *e)
-{
-	struct sshconn *c = x->conn;
-	struct mono deadline = sshconn_deadline(c);
-
-	for (;;) {
-		int rc;
-
-		x->channel = libssh2_channel_open_ex(c->session, "session",
-		    strlen("session"), WINDOW_BYTES, PACKET_BYTES, NULL, 0);
-		if (x->channel != NULL)
-			return ERR_NONE;
-		rc = libssh2_session_last_errno(c->session);
-		if (rc != LIBSSH2_ERROR_EAGAIN)
-			return sshconn_fail(c, rc, "opening a channel to", e);
-		if (sshconn_wait(c, deadline, e) != ERR_NONE)
-			return err_wrap(e, "opening a channel");
-	}
-}
-
-static enum err_code
 start(struct sshexec *x, const char *line, struct err *e)
 {
 	struct sshconn *c = x->conn;
@@ -145,7 +122,7 @@ sshexec_open(struct sshexec **out, struct sshconn *conn,
 		return err_nomem(e);
 	x->conn = conn;
 	conn->busy = true;
-	if (open_channel(x, e) != ERR_NONE ||
+	if (sshconn_channel(&x->channel, conn, WINDOW_BYTES, e) != ERR_NONE ||
 	    start(x, buf_text(&line), e) != ERR_NONE)
 		return e->code;
 	*out = TAKE(x);
@@ -156,17 +133,10 @@ void
 sshexec_close(struct sshexec **xp)
 {
 	struct sshexec *x = TAKE(*xp);
-	struct mono deadline;
-	struct err ignored = {0};
 
 	if (x == NULL)
 		return;
-	deadline.ns = now_mono().ns + CLOSE_NS;
-	/* What cannot be freed now goes with the session. */
-	while (x->channel != NULL && !x->conn->lost &&
-	    libssh2_channel_free(x->channel) == LIBSSH2_ERROR_EAGAIN)
-		if (sshconn_wait(x->conn, deadline, &ignored) != ERR_NONE)
-			break;
+	sshconn_channel_free(x->conn, &x->channel);
 	x->conn->busy = false;
 	buf_fini(&x->tail_text);
 	free(x);

@@ -5,9 +5,7 @@
 #include "sshconn.h"
 
 #define WINDOW_BYTES (8U << 20)
-#define PACKET_BYTES 32768
 #define READ_BYTES   ((size_t)256 << 10)
-#define CLOSE_NS     (INT64_C(1) * NS_PER_S)
 
 /*
  * libssh2 sends a packet in one go or keeps its rest, and then wants the same
@@ -24,27 +22,6 @@ struct sshpipe {
 };
 
 /* --- making and ending ------------------------------------------------------ */
-
-static enum err_code
-open_channel(struct sshpipe *p, struct err *e)
-{
-	struct sshconn *c = p->conn;
-	struct mono deadline = sshconn_deadline(c);
-
-	for (;;) {
-		int rc;
-
-		p->channel = libssh2_channel_open_ex(c->session, "session",
-		    strlen("session"), WINDOW_BYTES, PACKET_BYTES, NULL, 0);
-		if (p->channel != NULL)
-			return ERR_NONE;
-		rc = libssh2_session_last_errno(c->session);
-		if (rc != LIBSSH2_ERROR_EAGAIN)
-			return sshconn_fail(c, rc, "opening a channel to", e);
-		if (sshconn_wait(c, deadline, e) != ERR_NONE)
-			return err_wrap(e, "opening a channel");
-	}
-}
 
 static enum err_code
 start(struct sshpipe *p, const char *subsystem, struct err *e)
@@ -89,7 +66,7 @@ sshpipe_open(struct sshpipe **out, struct sshconn *conn, const char *subsystem,
 		return err_nomem(e);
 	p->conn = conn;
 	conn->busy = true;
-	if (open_channel(p, e) != ERR_NONE ||
+	if (sshconn_channel(&p->channel, conn, WINDOW_BYTES, e) != ERR_NONE ||
 	    start(p, subsystem, e) != ERR_NONE)
 		return e->code;
 	*out = TAKE(p);
@@ -100,19 +77,12 @@ void
 sshpipe_close(struct sshpipe **pp)
 {
 	struct sshpipe *p = TAKE(*pp);
-	struct mono deadline;
-	struct err ignored = {0};
 
 	if (p == NULL)
 		return;
-	deadline.ns = now_mono().ns + CLOSE_NS;
 	if (p->half != NOTHING)
 		p->conn->lost = true; /* half a packet: nothing can follow */
-	/* What cannot be freed now goes with the session. */
-	while (p->channel != NULL && !p->conn->lost &&
-	    libssh2_channel_free(p->channel) == LIBSSH2_ERROR_EAGAIN)
-		if (sshconn_wait(p->conn, deadline, &ignored) != ERR_NONE)
-			break;
+	sshconn_channel_free(p->conn, &p->channel);
 	p->conn->busy = false;
 	free(p);
 }
