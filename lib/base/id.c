@@ -73,3 +73,12 @@ id_has_prefix(const struct id *id, const struct id_prefix *prefix)
 	return prefix->digits_count % 2 == 0 ||
 	    (id->bytes[whole_bytes] ^ prefix->low.bytes[whole_bytes]) < 16;
 }
+
+bool
+id_ascend(const uint8_t *entries, size_t count, size_t stride_bytes)
+{
+	for (size_t i = 1; i < count; i++, entries += stride_bytes)
+		if (memcmp(entries, entries + stride_bytes, ID_BYTES) >= 0)
+			return false;
+	return true;
+}

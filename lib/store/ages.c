@@ -54,16 +54,6 @@ ages_encode(struct buf *out, const struct ages *a,
 	return rc == ERR_NONE ? buf_add(out, hash.bytes, ID_BYTES, e) : rc;
 }
 
-static bool
-in_order(const uint8_t *at, size_t count)
-{
-	for (size_t i = 1; i < count; i++)
-		if (memcmp(at + (i - 1) * AGES_ENTRY_BYTES,
-			at + i * AGES_ENTRY_BYTES, ID_BYTES) >= 0)
-			return false;
-	return true;
-}
-
 static enum err_code
 decode_entries(struct ages *out, const uint8_t *at, size_t count,
     size_t series_count, struct err *e)
@@ -72,8 +62,9 @@ decode_entries(struct ages *out, const uint8_t *at, size_t count,
 	out->series = calloc(series_count + 1, sizeof(*out->series));
 	if (out->all == NULL || out->series == NULL)
 		return err_nomem(e);
-	if (!in_order(at, count) ||
-	    !in_order(at + count * AGES_ENTRY_BYTES, series_count))
+	if (!id_ascend(at, count, AGES_ENTRY_BYTES) ||
+	    !id_ascend(at + count * AGES_ENTRY_BYTES, series_count,
+		AGES_ENTRY_BYTES))
 		return err_set(e, ERR_CORRUPT, "is out of order");
 	for (size_t i = 0; i < count; i++, at += AGES_ENTRY_BYTES) {
 		struct age *a = &out->all[out->count++];

@@ -67,16 +67,6 @@ receipts_encode(struct buf *out, const struct receipts *r,
 	return rc == ERR_NONE ? buf_add(out, hash.bytes, ID_BYTES, e) : rc;
 }
 
-static bool
-in_order(const uint8_t *at, size_t count, size_t entry_bytes)
-{
-	for (size_t i = 1; i < count; i++)
-		if (memcmp(at + (i - 1) * entry_bytes, at + i * entry_bytes,
-			ID_BYTES) >= 0)
-			return false;
-	return true;
-}
-
 static enum err_code
 decode_receipt(struct receipt *r, const uint8_t *at, struct err *e)
 {
@@ -101,8 +91,8 @@ decode_entries(struct receipts *out, const uint8_t *at, size_t count,
 	out->services = calloc(services_count + 1, sizeof(*out->services));
 	if (out->all == NULL || out->services == NULL)
 		return err_nomem(e);
-	if (!in_order(at, count, RECEIPTS_ENTRY_BYTES) ||
-	    !in_order(services, services_count, RECEIPTS_SERVICE_BYTES))
+	if (!id_ascend(at, count, RECEIPTS_ENTRY_BYTES) ||
+	    !id_ascend(services, services_count, RECEIPTS_SERVICE_BYTES))
 		return err_set(e, ERR_CORRUPT, "is out of order");
 	for (; rc == ERR_NONE && out->count < count; at += RECEIPTS_ENTRY_BYTES)
 		rc = decode_receipt(&out->all[out->count++], at, e);
@@ -168,8 +158,8 @@ load_one(struct receipts *out, struct store *st, int dir_fd, const char *name,
  * P3.  Where neither was ever written nothing came from elsewhere.  What cannot
  * be read may promise anything: ERR_CORRUPT.
  */
-static enum err_code
-load(struct receipts *out, struct store *st, struct err *e)
+enum err_code
+receipts_read(struct receipts *out, struct store *st, struct err *e)
 {
 	OWNED(fdio_close) int fd = -1;
 	struct err why = {0};
@@ -225,12 +215,6 @@ save(struct store *st, const struct receipts *r, struct err *e)
 }
 
 /* --- looking ------------------------------------------------------------------ */
-
-enum err_code
-receipts_read(struct receipts *out, struct store *st, struct err *e)
-{
-	return load(out, st, e);
-}
 
 /* Where it is, or would be. */
 static size_t
@@ -349,7 +333,7 @@ receipts_add(struct store *st, const struct snapshot *s, int64_t floor_ns,
 	const struct receipt_service *service;
 	struct receipt *one;
 	struct id name;
-	enum err_code rc = load(&r, st, e);
+	enum err_code rc = receipts_read(&r, st, e);
 
 	ASSERT(st->locked);
 	if (rc == ERR_NONE)
@@ -381,7 +365,7 @@ receipts_gone(struct store *st, const struct receipts_going *g, struct err *e)
 {
 	OWNED(receipts_fini) struct receipts r = {0};
 	bool foreign = false;
-	enum err_code rc = load(&r, st, e);
+	enum err_code rc = receipts_read(&r, st, e);
 
 	ASSERT(st->locked);
 	for (size_t i = 0; rc == ERR_NONE && i < g->snapshots_count; i++) {
@@ -478,7 +462,7 @@ receipts_promise(struct store *st, const char *service, int64_t promised_ns,
 	if ((rc = repo_lock(st, e)) != ERR_NONE)
 		return rc;
 	held = st;
-	if ((rc = load(&r, st, e)) != ERR_NONE ||
+	if ((rc = receipts_read(&r, st, e)) != ERR_NONE ||
 	    (rc = name_service(&name, service, e)) != ERR_NONE)
 		return rc;
 	if (promised_ns > 0 || find_service(&r, &name) != NULL)
@@ -499,7 +483,7 @@ receipts_accept(struct store *st, const struct id *snapshot, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	held = st;
-	if ((rc = load(&r, st, e)) != ERR_NONE ||
+	if ((rc = receipts_read(&r, st, e)) != ERR_NONE ||
 	    (rc = raise(&r, snapshot, 0, &one, e)) != ERR_NONE)
 		return rc;
 	one->flags = (one->flags & ~RECEIPT_GONE) | RECEIPT_ACCEPTED;
@@ -513,7 +497,7 @@ receipts_renew(struct store *st, bool lost, struct err *e)
 	struct promising p = {.receipts = &r,
 	    .promised_ns = RECEIPTS_LOST_NS,
 	    .all = true};
-	enum err_code rc = lost ? ERR_NONE : load(&r, st, e);
+	enum err_code rc = lost ? ERR_NONE : receipts_read(&r, st, e);
 
 	ASSERT(st->locked);
 	if (rc == ERR_NONE && lost)

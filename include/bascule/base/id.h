@@ -41,6 +41,9 @@ id_equal(const struct id *a, const struct id *b)
 	return id_compare(a, b) == 0;
 }
 
+/* Do count entries of stride_bytes each, that begin with an id, ascend? */
+bool id_ascend(const uint8_t *entries, size_t count, size_t stride_bytes);
+
 /* Is it the all-zero id, which names nothing? */
 bool id_is_none(const struct id *id);
 

@@ -71,6 +71,23 @@ START_TEST(a_prefix_is_four_to_sixty_four_digits_of_either_case)
 }
 END_TEST
 
+START_TEST(entries_ascend_when_each_id_is_higher_and_none_comes_twice)
+{
+	uint8_t three[3][ID_BYTES + 8] = {{1}, {1}, {2}};
+
+	ck_assert(id_ascend(three[0], 0, sizeof(three[0])));
+	ck_assert(id_ascend(three[0], 1, sizeof(three[0])));
+	ck_assert(!id_ascend(three[0], 3, sizeof(three[0])));
+	three[1][ID_BYTES - 1] = 1;
+	ck_assert(id_ascend(three[0], 3, sizeof(three[0])));
+	three[1][ID_BYTES - 1] = 0;
+	three[1][ID_BYTES] = 1; /* no part of the id */
+	ck_assert(!id_ascend(three[0], 3, sizeof(three[0])));
+	three[1][0] = 3;
+	ck_assert(!id_ascend(three[0], 3, sizeof(three[0])));
+}
+END_TEST
+
 Suite *
 suite_base_id(void)
 {
@@ -78,6 +95,8 @@ suite_base_id(void)
 	TCase *tc = tcase_create("id");
 
 	tcase_add_test(tc, a_name_survives_hex_and_back);
+	tcase_add_test(tc,
+	    entries_ascend_when_each_id_is_higher_and_none_comes_twice);
 	tcase_add_test(tc, only_one_spelling_of_a_name_is_taken);
 	tcase_add_test(tc, a_prefix_matches_to_the_half_byte);
 	tcase_add_test(tc,
