@@ -112,6 +112,13 @@ live_time(struct wire_value *v, const char *name)
 	return out;
 }
 
+void
+live_progress(struct live *l, struct wire_value *v)
+{
+	cli_progress_show(l->ctx, wire_take_uint(v, "files", 0),
+	    wire_take_uint(v, "bytes", 0), wire_take_uint(v, "total_bytes", 0));
+}
+
 const char *
 live_span(struct wire_value *v, const char *name)
 {

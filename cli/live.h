@@ -30,6 +30,9 @@ int live_ask(struct live *l, struct wire_value **request);
 /* {"cmd":cmd}; NULL after having said why not. */
 struct wire_value *live_request(struct cli *cli, const char *cmd);
 
+/* A "progress" reply; l->ctx is the struct cli_progress. */
+void live_progress(struct live *l, struct wire_value *v);
+
 /* A row of the table, cells apart by tabs. */
 void live_row(struct live *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* A table that begins with this heading; false after having said why not. */

@@ -13,25 +13,6 @@
 
 #define PATHS_MAX 1024
 
-static enum err_code
-take_overwrite(struct restore_options *opt, const char *text, struct err *e)
-{
-	static const char *const names[] = {"differing", "never", "always"};
-
-	for (size_t i = 0; text != NULL && i < COUNT_OF(names); i++)
-		if (strcmp(text, names[i]) == 0) {
-			opt->overwrite = (enum restore_overwrite)i;
-			return ERR_NONE;
-		}
-	if (text == NULL)
-		return ERR_NONE;
-	return err_set(e, ERR_INPUT,
-	    "--overwrite takes never, differing or always, not '%.40s'", text);
-}
-
-static const char *const change_names[] = {"make", "alter", "replace",
-    "delete"};
-
 /* --dry-run: each entry that would change. */
 static void
 on_planned(void *ctx, enum restore_change change, const char *path)
@@ -49,13 +30,13 @@ on_planned(void *ctx, enum restore_change change, const char *path)
 	if (!cli->json) {
 		if (text_escape(&shown, buf_text(&full), full.len_bytes, &e) ==
 		    ERR_NONE)
-			printf("%-7s %s\n", change_names[change],
+			printf("%-7s %s\n", restore_change_name(change),
 			    buf_text(&shown));
 		return;
 	}
 	if (wire_new(&v, "change", &e) != ERR_NONE)
 		return;
-	wire_add_text(v, "change", change_names[change]);
+	wire_add_text(v, "change", restore_change_name(change));
 	wire_add_path(v, "path", buf_text(&full), full.len_bytes);
 	cli_line(cli, &v);
 }
@@ -175,14 +156,19 @@ run(struct cli *cli)
 	    .verify = cli_has(cli, "verify"),
 	    .dry_run = cli_has(cli, "dry-run"),
 	    .planned = on_planned};
+	const char *overwrite = cli_value(cli, "overwrite");
 	const char *path;
 	struct err e;
 	int status;
 
 	if (opt.to == NULL)
 		return cli_wrong_use(cli, "where to? give --to DIRECTORY");
-	if (take_overwrite(&opt, cli_value(cli, "overwrite"), &e) != ERR_NONE)
-		return cli_wrong_use(cli, "%s", e.text);
+	if (overwrite != NULL &&
+	    !restore_overwrite_of(overwrite, &opt.overwrite))
+		return cli_wrong_use(cli,
+		    "--overwrite takes never, differing or always, not "
+		    "'%.40s'",
+		    overwrite);
 	if (cli->repository == NULL)
 		return restore_live(cli);
 	while ((path = cli_value_nth(cli, "path", opt.paths_count)) != NULL) {

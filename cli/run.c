@@ -21,9 +21,7 @@ static void
 reply(struct live *l, const char *type, struct wire_value *v)
 {
 	if (strcmp(type, "progress") == 0)
-		cli_progress_show(l->ctx, wire_take_uint(v, "files", 0),
-		    wire_take_uint(v, "bytes", 0),
-		    wire_take_uint(v, "total_bytes", 0));
+		live_progress(l, v);
 	else if (strcmp(type, "summary") == 0)
 		end(l, v);
 	else if (strcmp(type, "job") == 0 && !l->patient)

@@ -138,6 +138,19 @@ client_summary(struct wire_value **v, struct err *e)
 	return wire_new(v, "summary", e);
 }
 
+enum err_code
+client_count(struct client *c, uint64_t count, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = client_summary(&v, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_uint(v, "count", count);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+
 /* --- waiting ---------------------------------------------------------------- */
 
 static void

@@ -8,19 +8,6 @@
 #include "client.h"
 
 static enum err_code
-finish(struct client *c, uint64_t count, struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = client_summary(&v, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_uint(v, "count", count);
-	client_last(c, &v);
-	return ERR_NONE;
-}
-
-static enum err_code
 tell_book(struct client *c, struct alarmbook *b, const char *service,
     uint64_t *count, struct err *e)
 {
@@ -78,7 +65,7 @@ run_alarms(struct client *c, struct wire_value *request, struct err *e)
 	if (rc == ERR_NONE)
 		rc = all ? tell_all(c, service, &count, e)
 			 : api_alarms_tell(c, service, &count, e);
-	return rc != ERR_NONE ? rc : finish(c, count, e);
+	return rc != ERR_NONE ? rc : client_count(c, count, e);
 }
 const struct api_command api_alarms = {"alarms", CLIENT_READERS_PEER,
     run_alarms};
@@ -106,7 +93,7 @@ run_alarms_ack(struct client *c, struct wire_value *request, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	client_reply(c, &v);
-	return finish(c, 1, e);
+	return client_count(c, 1, e);
 }
 const struct api_command api_alarms_ack = {"alarms ack", CLIENT_OPERATORS,
     run_alarms_ack};

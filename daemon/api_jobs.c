@@ -225,7 +225,6 @@ run_jobs(struct client *c, struct wire_value *request, struct err *e)
 	    .state = wire_take_text(request, "state", NULL),
 	    .limit = wire_take_uint(request, "limit", JOBS_DEFAULT)};
 	bool follow = wire_take_bool(request, "follow", false);
-	OWNED(wire_free) struct wire_value *v = NULL;
 	OWNED(free_mem) char *service = NULL;
 	uint64_t count;
 	enum job_state known;
@@ -236,19 +235,13 @@ run_jobs(struct client *c, struct wire_value *request, struct err *e)
 		return err_set(e, ERR_INPUT, "there is no state '%s'", f.state);
 	if (rc == ERR_NONE)
 		rc = tell_jobs(c, &f, &count, e);
-	if (rc == ERR_NONE)
-		rc = client_summary(&v, e);
 	if (rc != ERR_NONE)
 		return rc;
-	if (follow) {
-		if (f.service != NULL && (service = strdup(f.service)) == NULL)
-			return err_nomem(e);
-		client_watch_jobs(c, NULL, follow_jobs, TAKE(service),
-		    free_ctx);
-		return ERR_NONE;
-	}
-	wire_add_uint(v, "count", count);
-	client_last(c, &v);
+	if (!follow)
+		return client_count(c, count, e);
+	if (f.service != NULL && (service = strdup(f.service)) == NULL)
+		return err_nomem(e);
+	client_watch_jobs(c, NULL, follow_jobs, TAKE(service), free_ctx);
 	return ERR_NONE;
 }
 const struct api_command api_jobs = {"jobs", CLIENT_READERS_PEER, run_jobs};

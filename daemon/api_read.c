@@ -10,19 +10,6 @@
 #include "peer.h"
 
 static enum err_code
-finish(struct client *c, uint64_t count, struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = client_summary(&v, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_uint(v, "count", count);
-	client_last(c, &v);
-	return ERR_NONE;
-}
-
-static enum err_code
 no_service(const char *name, struct err *e)
 {
 	err_set(e, ERR_NOTFOUND, "there is no service '%s'", name);
@@ -158,7 +145,8 @@ run_services(struct client *c, struct wire_value *request, struct err *e)
 		if (rc == ERR_NONE)
 			client_reply(c, &v);
 	}
-	return rc != ERR_NONE ? rc : finish(c, d->policy->service_count, e);
+	return rc != ERR_NONE ? rc
+			      : client_count(c, d->policy->service_count, e);
 }
 const struct api_command api_services = {"services", CLIENT_READERS_PEER,
     run_services};
@@ -188,7 +176,7 @@ run_sites(struct client *c, struct wire_value *request, struct err *e)
 		peers_tell_site(d, s->name, v);
 		client_reply(c, &v);
 	}
-	return rc != ERR_NONE ? rc : finish(c, d->policy->site_count, e);
+	return rc != ERR_NONE ? rc : client_count(c, d->policy->site_count, e);
 }
 const struct api_command api_sites = {"sites", CLIENT_READERS_PEER, run_sites};
 
@@ -200,7 +188,7 @@ run_links(struct client *c, struct wire_value *request, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	links_tell(client_daemon(c), c);
-	return finish(c, links_down_count(client_daemon(c)), e);
+	return client_count(c, links_down_count(client_daemon(c)), e);
 }
 const struct api_command api_links = {"links", CLIENT_READERS_PEER, run_links};
 
@@ -281,7 +269,7 @@ run_points(struct client *c, struct wire_value *request, struct err *e)
 	if (daemon_service(client_daemon(c), name) == NULL)
 		return no_service(name, e);
 	rc = ledger_points(client_daemon(c)->ledger, &f, tell_point, &ps, e);
-	return rc != ERR_NONE ? rc : finish(c, ps.count, e);
+	return rc != ERR_NONE ? rc : client_count(c, ps.count, e);
 }
 const struct api_command api_points = {"points", CLIENT_READERS_PEER,
     run_points};
@@ -419,7 +407,7 @@ run_schedule(struct client *c, struct wire_value *request, struct err *e)
 		return rc;
 	rc = tell_firings(c, name, wanted < DUE_MAX ? wanted : DUE_MAX, &told,
 	    e);
-	return rc != ERR_NONE ? rc : finish(c, told, e);
+	return rc != ERR_NONE ? rc : client_count(c, told, e);
 }
 const struct api_command api_schedule = {"schedule", CLIENT_READERS,
     run_schedule};
@@ -452,6 +440,6 @@ run_reload(struct client *c, struct wire_value *request, struct err *e)
 
 	if (rc == ERR_NONE)
 		rc = reload_run(client_daemon(c), e);
-	return rc != ERR_NONE ? rc : finish(c, 1, e);
+	return rc != ERR_NONE ? rc : client_count(c, 1, e);
 }
 const struct api_command api_reload = {"reload", CLIENT_ADMINS, run_reload};

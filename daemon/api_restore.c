@@ -2,7 +2,6 @@
 
 #include "client.h"
 
-#include <limits.h>
 #include <unistd.h>
 
 /*
@@ -24,36 +23,6 @@ may_write(const struct client_caller *who, struct err *e)
 	return e->code;
 }
 
-/* Point, place and manner: into the job's own. */
-static enum err_code
-take(struct wire_value *request, struct wire_value *params, struct err *e)
-{
-	static const char *const flags[] = {"delete", "verify", "dry_run"};
-	OWNED(buf_fini) struct buf to = {.max_bytes = PATH_MAX};
-	OWNED(wire_free) struct wire_value *list = NULL;
-	struct wire_value *paths = wire_take_list(request, "paths");
-	enum err_code rc = wire_new_list(&list, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(params, "point", wire_take_text(request, "point", NULL));
-	wire_add_text(params, "overwrite",
-	    wire_take_text(request, "overwrite", NULL));
-	for (size_t i = 0; i < COUNT_OF(flags); i++)
-		wire_add_bool(params, flags[i],
-		    wire_take_bool(request, flags[i], false));
-	wire_take_path(request, "to", &to);
-	if (buf_text(&to)[0] != '/')
-		return err_set(e, ERR_INPUT,
-		    "'to' is not an absolute path: whose working directory "
-		    "would it be in?");
-	wire_add_path(params, "to", buf_text(&to), to.len_bytes);
-	for (size_t i = 0; paths != NULL && i < wire_count(paths); i++)
-		wire_add_text(list, NULL, wire_at_text(paths, i));
-	wire_add(params, "paths", &list);
-	return ERR_NONE;
-}
-
 static enum err_code
 run_restore(struct client *c, struct wire_value *request, struct err *e)
 {
@@ -72,7 +41,7 @@ run_restore(struct client *c, struct wire_value *request, struct err *e)
 
 	snprintf(trigger, sizeof(trigger), "asked by %s", who->name);
 	if (rc == ERR_NONE)
-		rc = take(request, params, e);
+		rc = restores_copy(request, params, e);
 	if (rc == ERR_NONE)
 		rc = client_asked(request, e);
 	if (rc == ERR_NONE)

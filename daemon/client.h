@@ -43,6 +43,9 @@ struct client {
 
 /* "summary", the last reply; more is added to *v before. */
 enum err_code client_summary(struct wire_value **v, struct err *e) MUST_CHECK;
+/* A summary that says how many there were, as the last reply. */
+enum err_code client_count(struct client *c, uint64_t count,
+    struct err *e) MUST_CHECK;
 /* Bytes that have not gone out: a producer waits above CLIENT_FULL_BYTES. */
 size_t client_queued_bytes(const struct client *c);
 #define CLIENT_FULL_BYTES ((size_t)256 << 10)

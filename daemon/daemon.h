@@ -402,7 +402,7 @@ void tasks_lane(char lane[160], const char *kind, const char *service,
 /* --- exercise.c: isolated tests ----------------------------------------------------------- */
 
 extern const struct job_kind exercise_kind;
-extern const struct job_kind restore_kind; /* restores.c */
+
 /* One thing that happened in a run, for those who wait for it. */
 struct exercise_said {
 	struct utc at;
@@ -430,6 +430,13 @@ enum err_code exercise_clean_up(struct daemon *d, const char *run,
     struct job **out, struct err *e) MUST_CHECK;
 /* After a start: clean up after what was interrupted. */
 void exercise_resume(struct daemon *d);
+
+/* --- restores.c: those that people ask for ------------------------------------------------ */
+
+extern const struct job_kind restore_kind;
+/* Point, place and manner: from a request into a job's own, and into its spec. */
+enum err_code restores_copy(struct wire_value *from, struct wire_value *to,
+    struct err *e) MUST_CHECK;
 
 /* --- recover.c --------------------------------------------------------------------------- */
 

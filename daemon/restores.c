@@ -7,39 +7,42 @@
 
 #include <bascule/base/text.h>
 
-static void
-copy_text(struct wire_value *from, struct wire_value *to, const char *name)
+enum err_code
+restores_copy(struct wire_value *from, struct wire_value *to, struct err *e)
 {
-	wire_add_text(to, name, wire_take_text(from, name, NULL));
-}
+	static const char *const texts[] = {"point", "overwrite"};
+	static const char *const flags[] = {"delete", "verify", "dry_run"};
+	OWNED(buf_fini) struct buf place = {.max_bytes = PATH_MAX};
+	OWNED(wire_free) struct wire_value *list = NULL;
+	struct wire_value *paths = wire_take_list(from, "paths");
+	enum err_code rc = wire_new_list(&list, e);
 
-static void
-copy_flag(struct wire_value *from, struct wire_value *to, const char *name)
-{
-	wire_add_bool(to, name, wire_take_bool(from, name, false));
+	if (rc != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < COUNT_OF(texts); i++)
+		wire_add_text(to, texts[i],
+		    wire_take_text(from, texts[i], NULL));
+	for (size_t i = 0; i < COUNT_OF(flags); i++)
+		wire_add_bool(to, flags[i],
+		    wire_take_bool(from, flags[i], false));
+	wire_take_path(from, "to", &place);
+	if (buf_text(&place)[0] != '/')
+		return err_set(e, ERR_INPUT,
+		    "'to' is not an absolute path: whose working directory "
+		    "would it be in?");
+	wire_add_path(to, "to", buf_text(&place), place.len_bytes);
+	for (size_t i = 0; paths != NULL && i < wire_count(paths); i++)
+		wire_add_text(list, NULL, wire_at_text(paths, i));
+	wire_add(to, "paths", &list);
+	return ERR_NONE;
 }
 
 static enum err_code
 prepare(struct job *j, struct wire_value *spec, struct err *e)
 {
-	OWNED(buf_fini) struct buf to = {.max_bytes = PATH_MAX};
-	OWNED(wire_free) struct wire_value *list = NULL;
-	struct wire_value *paths = wire_take_list(j->params, "paths");
-	enum err_code rc = wire_new_list(&list, e);
+	enum err_code rc = restores_copy(j->params, spec, e);
 
-	if (rc != ERR_NONE)
-		return rc;
-	copy_text(j->params, spec, "point");
-	copy_text(j->params, spec, "overwrite");
-	copy_flag(j->params, spec, "delete");
-	copy_flag(j->params, spec, "verify");
-	copy_flag(j->params, spec, "dry_run");
-	wire_take_path(j->params, "to", &to);
-	wire_add_path(spec, "to", buf_text(&to), to.len_bytes);
-	for (size_t i = 0; paths != NULL && i < wire_count(paths); i++)
-		wire_add_text(list, NULL, wire_at_text(paths, i));
-	wire_add(spec, "paths", &list);
-	return wire_check(j->params, e);
+	return rc == ERR_NONE ? wire_check(j->params, e) : rc;
 }
 
 static void

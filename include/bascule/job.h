@@ -192,6 +192,9 @@ enum restore_overwrite {
 	RESTORE_ALWAYS     /* everything is written again */
 };
 
+/* "differing", "never", "always"; false: none of them. */
+bool restore_overwrite_of(const char *word, enum restore_overwrite *out);
+
 /* What a restore does to an entry of the target. */
 enum restore_change {
 	RESTORE_MAKE,    /* there is none */
@@ -199,6 +202,7 @@ enum restore_change {
 	RESTORE_REPLACE, /* something else has its name */
 	RESTORE_DELETE   /* the snapshot lacks it */
 };
+const char *restore_change_name(enum restore_change change); /* "make" */
 
 struct restore_options {
 	struct id root;      /* of the snapshot's tree */

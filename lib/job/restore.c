@@ -412,6 +412,28 @@ count_up(const struct restore *r, struct mono begun)
 	out->took_ns = now_mono().ns - begun.ns;
 }
 
+bool
+restore_overwrite_of(const char *word, enum restore_overwrite *out)
+{
+	static const char *const names[] = {"differing", "never", "always"};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (strcmp(word, names[i]) == 0) {
+			*out = (enum restore_overwrite)i;
+			return true;
+		}
+	return false;
+}
+
+const char *
+restore_change_name(enum restore_change change)
+{
+	static const char *const names[] = {"make", "alter", "replace",
+	    "delete"};
+
+	return names[change];
+}
+
 enum err_code
 restore_run(struct store *st, const struct restore_options *opt,
     struct restore_result *out, struct err *e)

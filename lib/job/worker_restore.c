@@ -35,29 +35,13 @@ on_damage(void *ctx, const char *object, const char *what)
 static void
 on_planned(void *ctx, enum restore_change change, const char *path)
 {
-	static const char *const words[] = {"make", "alter", "replace",
-	    "delete"};
 	struct worker *w = ctx;
 
-	worker_log(w, WORKER_INFO, "would %s %s", words[change], path);
+	worker_log(w, WORKER_INFO, "would %s %s", restore_change_name(change),
+	    path);
 }
 
 /* --- what is asked ---------------------------------------------------------- */
-
-static enum err_code
-take_overwrite(struct giving *g, const char *word, struct err *e)
-{
-	static const char *const names[] = {"differing", "never", "always"};
-
-	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (strcmp(word, names[i]) == 0) {
-			g->opt.overwrite = (enum restore_overwrite)i;
-			return ERR_NONE;
-		}
-	return err_set(e, ERR_INPUT,
-	    "a restore overwrites never, differing or always, not '%.40s'",
-	    word);
-}
 
 static bool
 is_of_one(const struct giving *g)
@@ -86,10 +70,13 @@ take(struct giving *g, struct err *e)
 	for (size_t i = 0; paths != NULL && i < wire_count(paths); i++)
 		g->paths[g->opt.paths_count++] = wire_at_text(paths, i);
 	rc = worker_asked(g->w, e);
-	if (rc == ERR_NONE)
-		rc = take_overwrite(g, overwrite, e);
 	if (rc != ERR_NONE)
 		return rc;
+	if (!restore_overwrite_of(overwrite, &g->opt.overwrite))
+		return err_set(e, ERR_INPUT,
+		    "a restore overwrites never, differing or always, not "
+		    "'%.40s'",
+		    overwrite);
 	if (worker_service(g->w) == NULL || buf_text(&g->to)[0] != '/')
 		return err_set(e, ERR_INPUT,
 		    "a restore is of a service, to an absolute path");
