@@ -18,8 +18,7 @@ struct batch {
 struct sshdir {
 	struct sshsftp_party party;
 	char *path; /* escaped */
-	uint8_t handle[SFTP_HANDLE_BYTES_MAX];
-	size_t handle_bytes;             /* 0: not open, or dropped */
+	struct sshsftp_handle handle;
 	bool ended;                      /* the server has no more */
 	struct err why;                  /* code ERR_NONE: all is well */
 	struct batch batches[DEPTH_MAX]; /* a ring */
@@ -39,13 +38,14 @@ ask_more(struct sshdir *d)
 {
 	struct sshsftp *s = d->party.session;
 
-	while (d->handle_bytes > 0 && !d->ended && d->why.code == ERR_NONE &&
+	while (d->handle.len_bytes > 0 && !d->ended &&
+	    d->why.code == ERR_NONE &&
 	    d->asked_count + d->ready_count < d->depth &&
 	    sshsftp_has_room(s, 1)) {
 		struct buf *body = sshsftp_body(s);
 
-		if (sftpwire_put_string(body, d->handle, d->handle_bytes,
-			&d->why) == ERR_NONE &&
+		if (sftpwire_put_string(body, d->handle.bytes,
+			d->handle.len_bytes, &d->why) == ERR_NONE &&
 		    sshsftp_send(&d->party, TAG_READ,
 			&(struct sshsftp_message){.type = SFTP_READDIR,
 			    .body = body},
@@ -54,30 +54,15 @@ ask_more(struct sshdir *d)
 	}
 }
 
-static void
-drop_handle(struct sshdir *d)
-{
-	if (d->handle_bytes > 0)
-		sshsftp_drop(d->party.session, d->handle, d->handle_bytes);
-	d->handle_bytes = 0;
-}
-
 /* --- answers ---------------------------------------------------------------- */
 
 static void
 take_handle(struct sshdir *d, struct sftp_reader *body)
 {
-	size_t len;
-	const uint8_t *handle = sftpwire_string(body, &len);
-
-	if (!sftpwire_is_whole(body) || len == 0 || len > sizeof(d->handle)) {
-		sshsftp_break(d->party.session, "an impossible handle");
+	if (!sshsftp_take_handle(d->party.session, &d->handle, body))
 		return;
-	}
-	memcpy(d->handle, handle, len);
-	d->handle_bytes = len;
 	if (d->party.closed)
-		drop_handle(d);
+		sshsftp_drop(d->party.session, &d->handle);
 }
 
 static void
@@ -148,7 +133,7 @@ sshdir_close(struct sshdir **dp)
 
 	if (d == NULL)
 		return;
-	drop_handle(d);
+	sshsftp_drop(d->party.session, &d->handle);
 	sshsftp_leave(&d->party);
 }
 
@@ -280,7 +265,7 @@ sshdir_next(struct sshdir *d, struct sshdirent *entry, bool *more,
 		if (*more)
 			return ERR_NONE;
 		if (d->ended && d->asked_count == 0) {
-			drop_handle(d);
+			sshsftp_drop(d->party.session, &d->handle);
 			return ERR_NONE;
 		}
 		ask_more(d);

@@ -33,8 +33,7 @@ struct sshfile {
 	struct sshsftp_party party;
 	enum purpose purpose;
 	char *path; /* escaped */
-	uint8_t handle[SFTP_HANDLE_BYTES_MAX];
-	size_t handle_bytes; /* 0: not open yet, or dropped */
+	struct sshsftp_handle handle;
 	bool opened, attr_known, synced, closed_there;
 	uint32_t open_status;
 	struct sshattr attr;
@@ -60,8 +59,8 @@ send_about_handle(struct sshfile *f, enum sftp_type type, uint64_t tag,
 {
 	struct buf *body = sshsftp_body(f->party.session);
 
-	if (sftpwire_put_string(body, f->handle, f->handle_bytes, e) !=
-	    ERR_NONE)
+	if (sftpwire_put_string(body, f->handle.bytes, f->handle.len_bytes,
+		e) != ERR_NONE)
 		return e->code;
 	return sshsftp_send(&f->party, tag,
 	    &(struct sshsftp_message){.type = type, .body = body}, e);
@@ -74,8 +73,8 @@ send_read(struct sshfile *f, uint64_t number, struct err *e)
 	struct buf *body = sshsftp_body(f->party.session);
 	size_t have = sl->bytes.len_bytes;
 
-	if (sftpwire_put_string(body, f->handle, f->handle_bytes, e) !=
-		ERR_NONE ||
+	if (sftpwire_put_string(body, f->handle.bytes, f->handle.len_bytes,
+		e) != ERR_NONE ||
 	    sftpwire_put_u64(body, sl->offset_bytes + have, e) != ERR_NONE ||
 	    sftpwire_put_u32(body, (uint32_t)(sl->want_bytes - have), e) !=
 		ERR_NONE)
@@ -99,9 +98,10 @@ is_within(const struct sshfile *f, uint64_t offset)
 static void
 ask_more(struct sshfile *f)
 {
-	while (f->handle_bytes > 0 && !f->ended && f->why.code == ERR_NONE &&
-	    f->next - f->first < f->slots_count && f->next < f->end_number &&
-	    is_within(f, f->ask_bytes) && f->ask_bytes <= (uint64_t)INT64_MAX &&
+	while (f->handle.len_bytes > 0 && !f->ended &&
+	    f->why.code == ERR_NONE && f->next - f->first < f->slots_count &&
+	    f->next < f->end_number && is_within(f, f->ask_bytes) &&
+	    f->ask_bytes <= (uint64_t)INT64_MAX &&
 	    sshsftp_has_room(f->party.session, 1)) {
 		struct slot *sl = &f->slots[f->next % f->slots_count];
 		uint64_t left = UINT64_MAX;
@@ -121,31 +121,16 @@ ask_more(struct sshfile *f)
 	}
 }
 
-static void
-drop_handle(struct sshfile *f)
-{
-	if (f->handle_bytes > 0)
-		sshsftp_drop(f->party.session, f->handle, f->handle_bytes);
-	f->handle_bytes = 0;
-}
-
 /* --- answers ---------------------------------------------------------------- */
 
 static void
 take_handle(struct sshfile *f, struct sftp_reader *body)
 {
-	size_t len;
-	const uint8_t *handle = sftpwire_string(body, &len);
-
-	if (!sftpwire_is_whole(body) || len == 0 || len > sizeof(f->handle)) {
-		sshsftp_break(f->party.session, "an impossible handle");
+	if (!sshsftp_take_handle(f->party.session, &f->handle, body))
 		return;
-	}
-	memcpy(f->handle, handle, len);
-	f->handle_bytes = len;
 	f->opened = true;
 	if (f->party.closed)
-		drop_handle(f);
+		sshsftp_drop(f->party.session, &f->handle);
 	else if (f->purpose == READING && sshsftp_has_room(f->party.session, 2))
 		(void)!send_about_handle(f, SFTP_FSTAT, TAG_ATTR, &f->why);
 	else
@@ -182,7 +167,7 @@ take_data(struct sshfile *f, uint64_t number, struct sftp_reader *body)
 		fill(f, number, false);
 	else if (f->attr_known && f->attr.has_size && end == f->attr.size_bytes)
 		fill(f, number, true);
-	else if (number < f->end_number && f->handle_bytes > 0)
+	else if (number < f->end_number && f->handle.len_bytes > 0)
 		(void)!send_read(f, number, &f->why); /* its place is free */
 }
 
@@ -281,7 +266,7 @@ sshfile_close(struct sshfile **fp)
 
 	if (f == NULL)
 		return;
-	drop_handle(f);
+	sshsftp_drop(f->party.session, &f->handle);
 	for (unsigned i = 0; f->slots != NULL && i < f->slots_count; i++)
 		buf_fini(&f->slots[i].bytes);
 	sshsftp_leave(&f->party);
@@ -496,8 +481,8 @@ send_piece(struct sshfile *f, uint64_t offset, const void *bytes, size_t len,
 	    sshsftp_make_room(f->party.session, e) != ERR_NONE)
 		return e->code;
 	body = sshsftp_body(f->party.session);
-	if (sftpwire_put_string(body, f->handle, f->handle_bytes, e) !=
-		ERR_NONE ||
+	if (sftpwire_put_string(body, f->handle.bytes, f->handle.len_bytes,
+		e) != ERR_NONE ||
 	    sftpwire_put_u64(body, offset, e) != ERR_NONE ||
 	    sftpwire_put_u32(body, (uint32_t)len, e) != ERR_NONE ||
 	    sshsftp_send(&f->party, TAG_WRITE | (uint64_t)len << 8,
@@ -549,8 +534,8 @@ sshfile_sync(struct sshfile *f, struct err *e)
 	body = sshsftp_body(s);
 	f->synced = false;
 	if (sftpwire_put_text(body, "fsync@openssh.com", e) != ERR_NONE ||
-	    sftpwire_put_string(body, f->handle, f->handle_bytes, e) !=
-		ERR_NONE ||
+	    sftpwire_put_string(body, f->handle.bytes, f->handle.len_bytes,
+		e) != ERR_NONE ||
 	    sshsftp_send(&f->party, TAG_SYNC,
 		&(struct sshsftp_message){.type = SFTP_EXTENDED, .body = body},
 		e) != ERR_NONE)
@@ -616,7 +601,7 @@ sshfile_finish(struct sshfile *f, struct err *e)
 {
 	struct err later = {0};
 
-	if (f->handle_bytes == 0)
+	if (f->handle.len_bytes == 0)
 		return failed(f, e);
 	if (f->purpose == WRITING)
 		(void)!sshfile_flush(f, &later);
@@ -628,7 +613,7 @@ sshfile_finish(struct sshfile *f, struct err *e)
 		*e = later;
 		return e->code;
 	}
-	f->handle_bytes = 0;
+	f->handle.len_bytes = 0;
 	while (!f->closed_there)
 		if (step(f, e) != ERR_NONE)
 			return e->code;

@@ -106,19 +106,39 @@ sshsftp_send(struct sshsftp_party *party, uint64_t tag,
 	return ERR_NONE;
 }
 
-void
-sshsftp_drop(struct sshsftp *s, const uint8_t *handle, size_t len_bytes)
+bool
+sshsftp_take_handle(struct sshsftp *s, struct sshsftp_handle *h,
+    struct sftp_reader *body)
 {
-	struct buf *body = sshsftp_body(s);
-	struct err ignored = {0};
+	size_t len;
+	const uint8_t *bytes = sftpwire_string(body, &len);
 
+	if (!sftpwire_is_whole(body) || len == 0 || len > sizeof(h->bytes)) {
+		sshsftp_break(s, "an impossible handle");
+		return false;
+	}
+	memcpy(h->bytes, bytes, len);
+	h->len_bytes = len;
+	return true;
+}
+
+void
+sshsftp_drop(struct sshsftp *s, struct sshsftp_handle *h)
+{
+	struct err ignored = {0};
+	struct buf *body;
+
+	if (h->len_bytes == 0)
+		return;
+	body = sshsftp_body(s);
 	if (s->dead.code == ERR_NONE &&
-	    sftpwire_put_string(body, handle, len_bytes, &ignored) ==
+	    sftpwire_put_string(body, h->bytes, h->len_bytes, &ignored) ==
 		ERR_NONE &&
 	    queue(s, DROP_ID,
 		&(struct sshsftp_message){.type = SFTP_CLOSE, .body = body},
 		&ignored) == ERR_NONE)
 		s->drops_under_way++;
+	h->len_bytes = 0;
 }
 
 struct buf *

@@ -19,6 +19,12 @@
 
 struct sshsftp_party;
 
+/* An open file or directory there; of no bytes: none. */
+struct sshsftp_handle {
+	uint8_t bytes[SFTP_HANDLE_BYTES_MAX];
+	size_t len_bytes;
+};
+
 /*
  * The answer to the request that was sent with tag.  Called within
  * sshsftp_step: it may send, when sshsftp_has_room, and never waits.
@@ -63,8 +69,11 @@ enum err_code sshsftp_make_room(struct sshsftp *s, struct err *e) MUST_CHECK;
 /* Put into the queue; sent by the next step.  There must be room. */
 enum err_code sshsftp_send(struct sshsftp_party *party, uint64_t tag,
     const struct sshsftp_message *m, struct err *e) MUST_CHECK;
-/* Close a handle there and never mind the answer. */
-void sshsftp_drop(struct sshsftp *s, const uint8_t *handle, size_t len_bytes);
+/* From the answer's body; false: an impossible one, the session is over. */
+bool sshsftp_take_handle(struct sshsftp *s, struct sshsftp_handle *h,
+    struct sftp_reader *body);
+/* Close it there, if it is one, and never mind the answer. */
+void sshsftp_drop(struct sshsftp *s, struct sshsftp_handle *h);
 
 /* Send and hear until something moved; answers are handed out. */
 enum err_code sshsftp_step(struct sshsftp *s, struct err *e) MUST_CHECK;

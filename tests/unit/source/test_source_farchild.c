@@ -13,7 +13,7 @@
 #include <bascule/base/fdio.h>
 #include <bascule/base/now.h>
 
-#include "support/farhost.h"
+#include "farsource.h"
 
 /* Programs and guards on another host, over a real sshd. */
 
@@ -21,8 +21,6 @@
 
 static struct farhost far;
 static struct source_host host;
-static char fingerprint[64];
-static const char *keys[] = {fingerprint};
 static volatile sig_atomic_t cancel;
 static struct err e;
 
@@ -30,16 +28,8 @@ static void
 start(void)
 {
 	farhost_start(&far, NULL);
-	snprintf(fingerprint, sizeof(fingerprint), "%s",
-	    farhost_fingerprint(&far));
-	host = (struct source_host){.name = "db1.brent",
-	    .address = "127.0.0.1",
-	    .port = far.port,
-	    .user = far.user,
-	    .host_keys = keys,
-	    .host_keys_count = 1,
-	    .identity = far.identity,
-	    .cancel = &cancel};
+	host = farsource_of(&far, "db1.brent");
+	host.cancel = &cancel;
 }
 
 static void
@@ -188,7 +178,7 @@ START_TEST(a_host_that_shows_another_key_is_told_nothing)
 
 	other.host_keys = wrong;
 	ck_assert_int_eq(source_run(&p, 0, &out, &e), ERR_REFUSED);
-	ck_assert_ptr_nonnull(strstr(e.text, fingerprint));
+	ck_assert_ptr_nonnull(strstr(e.text, farhost_fingerprint(&far)));
 	ck_assert_ptr_nonnull(strstr(e.text, "db1.brent"));
 	other.host_keys_count = 0;
 	ck_assert_int_eq(source_run(&p, 0, &out, &e), ERR_REFUSED);

@@ -8,14 +8,12 @@
 
 #include <bascule/base/now.h>
 
-#include "support/farhost.h"
+#include "farsource.h"
 
 /* What a server that lies (tests/tools/hostile_sftp.py) can do to us. */
 
 static struct farhost far;
 static struct source_host host;
-static char fingerprint[64];
-static const char *keys[] = {fingerprint};
 static struct err e;
 
 static void
@@ -27,16 +25,8 @@ start(void)
 	snprintf(option, sizeof(option),
 	    "ForceCommand python3 %s/tests/tools/hostile_sftp.py", here);
 	farhost_start(&far, option);
-	snprintf(fingerprint, sizeof(fingerprint), "%s",
-	    farhost_fingerprint(&far));
-	host = (struct source_host){.name = "app1.brent",
-	    .address = "127.0.0.1",
-	    .port = far.port,
-	    .user = far.user,
-	    .host_keys = keys,
-	    .host_keys_count = 1,
-	    .identity = far.identity,
-	    .timeout_ns = 10 * NS_PER_S};
+	host = farsource_of(&far, "app1.brent");
+	host.timeout_ns = 10 * NS_PER_S;
 }
 
 static void

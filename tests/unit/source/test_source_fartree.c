@@ -10,14 +10,12 @@
 
 #include <bascule/base/now.h>
 
-#include "support/farhost.h"
+#include "farsource.h"
 
 /* A tree read over a real sshd, beside the same tree read here. */
 
 static struct farhost far;
 static struct source_host host;
-static char fingerprint[64];
-static const char *keys[] = {fingerprint};
 static volatile sig_atomic_t cancel;
 static struct err e;
 
@@ -25,17 +23,9 @@ static void
 start(void)
 {
 	farhost_start(&far, NULL);
-	snprintf(fingerprint, sizeof(fingerprint), "%s",
-	    farhost_fingerprint(&far));
-	host = (struct source_host){.name = "app1.brent",
-	    .address = "127.0.0.1",
-	    .port = far.port,
-	    .user = far.user,
-	    .host_keys = keys,
-	    .host_keys_count = 1,
-	    .identity = far.identity,
-	    .timeout_ns = 10 * NS_PER_S,
-	    .cancel = &cancel};
+	host = farsource_of(&far, "app1.brent");
+	host.timeout_ns = 10 * NS_PER_S;
+	host.cancel = &cancel;
 }
 
 static void
