@@ -60,7 +60,9 @@ struct wire_value;  /* wire.h */
 #define LEDGER_AUTHORITY "authority" /* at which site a service runs */
 #define LEDGER_ALARM     "alarm"     /* something is wrong, or no longer */
 #define LEDGER_ACCESS    "access" /* somebody asked for something that matters */
-#define LEDGER_CANARY    "canary" /* the escrow key was tried */
+#define LEDGER_CANARY    "canary"   /* the escrow key was tried */
+#define LEDGER_FAILOVER  "failover" /* run is the move's: moves.md */
+#define LEDGER_APPROVAL  "approval" /* somebody's word about such a run */
 
 /* The result of a canary. */
 #define LEDGER_CANARY_PROVED     "PROVED"
