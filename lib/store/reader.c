@@ -7,6 +7,7 @@
 #include "frame.h"
 #include "grants.h"
 #include "index.h"
+#include "openpacks.h"
 #include "pack_damage.h"
 #include "parts.h"
 
@@ -14,16 +15,14 @@
  * R1. Nothing is handed out before its id was derived again from it.
  * R2. Every copy the index knows is tried; what was wrong with the first is
  *     said when none is good.
- * R3. Memory: FRAMES_BYTES of opened frames, PACKS_MAX open packs, KEYS_MAX
- *     keys; the least recently used goes.  A difference needs its bases' bytes
+ * R3. Memory: FRAMES_BYTES of opened frames, the least recently used goes, and
+ *     what openpacks keeps.  A difference needs its bases' bytes
  *     (FRAME_PREFIX_MAX) for each depth.
  * R4. A frame's bases are looked for once it is known to be genuine, in copies
  *     of strictly lower depth; OPENS_MAX bounds what one chunk may ask for.
  */
 #define FRAMES_MAX   64
 #define FRAMES_BYTES ((size_t)16 << 20)
-#define PACKS_MAX    16
-#define KEYS_MAX     64
 #define NAMES_MAX    16
 #define OPENS_MAX    4096
 #define ANY_DEPTH    (FRAME_DEPTH_MAX + 1)
@@ -35,24 +34,10 @@ struct opened {
 	uint32_t frame;
 	enum store_kind kind;
 	uint8_t depth;
-	size_t key; /* into keys */
+	struct openpacks_handle key;
 	struct buf raw, refs;
 	uint32_t *offsets; /* chunks_count + 1, into raw */
 	uint32_t chunks_count;
-};
-
-struct open_pack {
-	uint64_t used;
-	struct id name;
-	struct pack pack;
-};
-
-/* A content key, and the ids' keys of its domain. */
-struct opened_key {
-	uint64_t used;
-	struct id key_id;
-	struct seal_key *seal;
-	struct hash_key *id_keys[STORE_LIST + 1];
 };
 
 struct reader {
@@ -64,8 +49,7 @@ struct reader {
 	unsigned opens_count;
 	struct opened frames[FRAMES_MAX];
 	size_t frames_bytes, frames_bytes_max;
-	struct open_pack packs[PACKS_MAX];
-	struct opened_key keys[KEYS_MAX];
+	struct openpacks *packs;
 	struct hash_key *data_names[NAMES_MAX]; /* of the keyring's domains */
 	size_t data_names_count;
 	bool has_data_names;
@@ -87,24 +71,6 @@ frame_forget(struct reader *r, struct opened *o)
 	opened_fini(o);
 }
 
-static void
-key_forget(struct opened_key *k)
-{
-	seal_key_free(&k->seal);
-	for (size_t i = 0; i < COUNT_OF(k->id_keys); i++)
-		hash_key_free(&k->id_keys[i]);
-	memset(k, 0, sizeof(*k));
-}
-
-static void
-pack_forget(struct open_pack *p)
-{
-	if (p->used != 0)
-		pack_close(&p->pack);
-	memset(p, 0, sizeof(*p));
-	p->pack.fd = -1;
-}
-
 enum err_code
 reader_new(struct reader **out, struct store *st, struct err *e)
 {
@@ -118,6 +84,8 @@ reader_new(struct reader **out, struct store *st, struct err *e)
 	r->store = st;
 	r->frames_bytes_max = FRAMES_BYTES;
 	rc = frame_coder_new(&r->coder, e);
+	if (rc == ERR_NONE)
+		rc = openpacks_new(&r->packs, st, e);
 	if (rc != ERR_NONE)
 		return rc;
 	*out = TAKE(r);
@@ -139,118 +107,13 @@ reader_free(struct reader **rp)
 		return;
 	for (size_t i = 0; i < FRAMES_MAX; i++)
 		frame_forget(r, &r->frames[i]);
-	for (size_t i = 0; i < PACKS_MAX; i++)
-		pack_forget(&r->packs[i]);
-	for (size_t i = 0; i < KEYS_MAX; i++)
-		key_forget(&r->keys[i]);
+	openpacks_free(&r->packs);
 	for (size_t i = 0; i < r->data_names_count; i++)
 		hash_key_free(&r->data_names[i]);
 	frame_coder_free(&r->coder);
 	buf_fini(&r->sealed);
 	buf_fini(&r->text);
 	free(r);
-}
-
-/* --- Packs and keys ------------------------------------------------------ */
-
-static enum err_code
-find_pack(struct reader *r, const struct index_pack *ip, struct pack **out,
-    struct err *e)
-{
-	struct open_pack *oldest = &r->packs[0];
-	char path[PACK_PATH_BYTES];
-	enum err_code rc;
-
-	for (size_t i = 0; i < PACKS_MAX; i++) {
-		struct open_pack *p = &r->packs[i];
-
-		if (p->used != 0 && id_equal(&p->name, &ip->name)) {
-			p->used = ++r->clock;
-			*out = &p->pack;
-			return ERR_NONE;
-		}
-		if (p->used < oldest->used)
-			oldest = p;
-	}
-	pack_forget(oldest);
-	rc = pack_open(&oldest->pack, r->store->packs_fd,
-	    pack_path(&ip->name, path), ip->size_bytes, e);
-	if (rc == ERR_NOTFOUND)
-		e->code = rc = ERR_CORRUPT; /* the index says it is there */
-	if (rc != ERR_NONE)
-		return rc;
-	oldest->name = ip->name;
-	oldest->used = ++r->clock;
-	*out = &oldest->pack;
-	return ERR_NONE;
-}
-
-/* From the stanzas in the pack's footer. */
-static enum err_code
-unwrap_key(struct reader *r, const struct pack *pk, const struct id *key_id,
-    struct opened_key *k, struct err *e)
-{
-	static const enum keyring_use uses[STORE_LIST + 1] =
-	    {[STORE_DATA] = KEYRING_ID_DATA,
-		[STORE_LEAF] = KEYRING_ID_LEAF,
-		[STORE_INNER] = KEYRING_ID_INNER,
-		[STORE_LIST] = KEYRING_ID_LIST};
-	OWNED(pack_footer_fini) struct pack_footer f = {0};
-	OWNED(secret_fini) struct secret content_key = {0};
-	struct pack_key_row row;
-	uint32_t i = 0;
-	enum err_code rc = pack_footer_load(&f, pk, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	while (pack_footer_key(&f, i, &row) && !id_equal(&row.key_id, key_id))
-		i++;
-	if (i >= f.keys_count)
-		return err_set(e, ERR_CORRUPT,
-		    "the footer does not hold the frame's key");
-	rc = grants_unwrap(r->store,
-	    &(struct grants_key){key_id, row.stanzas, row.stanzas_bytes},
-	    &content_key, e);
-	if (rc == ERR_NONE)
-		rc = seal_key_new(&k->seal, &content_key, e);
-	for (int u = STORE_DATA; u <= STORE_LIST && rc == ERR_NONE; u++)
-		rc = grants_id_key(r->store, &row.domain, uses[u],
-		    &k->id_keys[u], e);
-	return rc;
-}
-
-static enum err_code
-find_key(struct reader *r, const struct pack *pk, const struct id *key_id,
-    size_t *out, struct err *e)
-{
-	size_t oldest = 0;
-	enum err_code rc;
-
-	for (size_t i = 0; i < KEYS_MAX; i++) {
-		struct opened_key *k = &r->keys[i];
-
-		if (k->used != 0 && id_equal(&k->key_id, key_id)) {
-			k->used = ++r->clock;
-			*out = i;
-			return ERR_NONE;
-		}
-		if (k->used < r->keys[oldest].used)
-			oldest = i;
-	}
-	/* Frames opened under the key that goes can no longer be checked. */
-	for (size_t i = 0; i < FRAMES_MAX && r->keys[oldest].used != 0; i++)
-		if (r->frames[i].used != 0 && r->frames[i].key == oldest)
-			frame_forget(r, &r->frames[i]);
-	key_forget(&r->keys[oldest]);
-	rc = unwrap_key(r, pk, key_id, &r->keys[oldest], e);
-	if (rc != ERR_NONE) {
-		key_forget(&r->keys[oldest]);
-		return rc;
-	}
-	r->keys[oldest].key_id = *key_id;
-	r->keys[oldest].used = ++r->clock;
-	*out = oldest;
-	return ERR_NONE;
 }
 
 /* --- Frames -------------------------------------------------------------- */
@@ -335,7 +198,7 @@ struct where {
 /* Its clear part, and its body in r->text: what its key's holder wrote. */
 static enum err_code
 open_sealed(struct reader *r, const struct where *at, struct frame_view *v,
-    size_t *key, struct err *e)
+    struct openpacks_handle *key, struct err *e)
 {
 	const struct pack *pk = at->pack;
 	struct pack *kept = NULL;
@@ -347,22 +210,23 @@ open_sealed(struct reader *r, const struct where *at, struct frame_view *v,
 	if (at->listed == NULL) {
 		rc = frame_parse(v, at->bytes, at->len_bytes, e);
 	} else {
-		rc = find_pack(r, at->listed, &kept, e);
+		rc = openpacks_pack(r->packs, at->listed, &kept, e);
 		if (rc == ERR_NONE)
 			rc = read_frame(r, kept, at->frame, v, e);
 		pk = kept;
 	}
 	if (rc == ERR_NONE)
-		rc = find_key(r, pk, &v->key_id, key, e);
+		rc = openpacks_unwrap(r->packs, pk, &v->key_id, key, e);
 	return rc != ERR_NONE
 	    ? rc
-	    : frame_open(v, r->keys[*key].seal, r->store->family, &r->text, e);
+	    : frame_open(v, openpacks_key(r->packs, *key)->seal,
+		  r->store->family, &r->text, e);
 }
 
 /* A frame's raw body, borrowed until the next one is opened. */
 struct raw {
 	struct frame_view view;
-	size_t key;
+	struct openpacks_handle key;
 	const uint8_t *bytes;
 	size_t len_bytes;
 };
@@ -448,12 +312,15 @@ find_frame(struct reader *r, const struct index_copy *c, unsigned depth_limit,
 
 	for (size_t i = 0; i < FRAMES_MAX; i++) {
 		o = &r->frames[i];
-		if (o->used != 0 && o->frame == c->frame &&
-		    id_equal(&o->pack, &at.listed->name)) {
+		if (o->used == 0 || o->frame != c->frame ||
+		    !id_equal(&o->pack, &at.listed->name))
+			continue;
+		if (openpacks_key(r->packs, o->key) != NULL) {
 			o->used = ++r->clock;
 			*out = o;
 			return ERR_NONE;
 		}
+		frame_forget(r, o); /* nothing in it can be checked now */
 	}
 	if (open_frame(r, &at, depth_limit, &fresh, e) != ERR_NONE) {
 		opened_fini(&fresh);
@@ -528,8 +395,9 @@ get_copy(struct reader *r, const struct wanted *w, const struct index_copy *c,
 		    : o->raw.bytes + o->offsets[c->slot];
 		out->len_bytes = o->offsets[c->slot + 1] - o->offsets[c->slot];
 		out->refs = &o->refs;
-		by = (struct naming){r->keys[o->key].id_keys[o->kind], o->kind,
-		    o->refs.bytes, o->refs.len_bytes / ID_BYTES};
+		by = (struct naming){openpacks_key(r->packs, o->key)
+					 ->id_keys[o->kind],
+		    o->kind, o->refs.bytes, o->refs.len_bytes / ID_BYTES};
 		derive(&by, out->bytes, out->len_bytes, &again);
 		if (id_equal(&again, w->id))
 			return ERR_NONE;
@@ -695,7 +563,7 @@ refs_of_copy(struct reader *r, const struct index_copy *c,
 	struct frame_view v;
 	struct pack *pk;
 	enum err_code rc =
-	    find_pack(r, index_pack(r->store, c->number), &pk, e);
+	    openpacks_pack(r->packs, index_pack(r->store, c->number), &pk, e);
 
 	if (rc == ERR_NONE)
 		rc = read_frame(r, pk, c->frame, &v, e);
@@ -758,8 +626,8 @@ reader_check_frame(struct reader *r, const struct reader_frame *f,
 		    f->row.chunks_count);
 	if (v->kind > STORE_LIST)
 		return ERR_NONE;
-	by = (struct naming){r->keys[raw.key].id_keys[v->kind], v->kind,
-	    v->refs, v->refs_count};
+	by = (struct naming){openpacks_key(r->packs, raw.key)->id_keys[v->kind],
+	    v->kind, v->refs, v->refs_count};
 	return check_chunks(&by, &c, f->ids, lengths, e);
 }
 
@@ -776,7 +644,8 @@ reader_bases(struct store *st, const struct index_copy *copy, struct buf *bases,
 		return ERR_NONE;
 	if (st->reader == NULL && reader_new(&st->reader, st, e) != ERR_NONE)
 		return e->code;
-	rc = find_pack(st->reader, index_pack(st, copy->number), &pk, e);
+	rc = openpacks_pack(st->reader->packs, index_pack(st, copy->number),
+	    &pk, e);
 	if (rc == ERR_NONE)
 		rc = read_frame(st->reader, pk, copy->frame, &v, e);
 	if (rc == ERR_NONE)
