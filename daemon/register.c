@@ -144,8 +144,9 @@ static enum err_code
 grant_home(struct daemon *d, struct daemon_service *s, const char *digest,
     struct err *e)
 {
-	struct authority_event grant = {AUTHORITY_GRANT, s->policy->home,
-	    s->authority.highest_seen + 1};
+	struct authority_event grant = {.kind = AUTHORITY_GRANT,
+	    .site = s->policy->home,
+	    .epoch = s->authority.highest_seen + 1};
 	struct authority_event alone = {.kind = AUTHORITY_REPLICATION_LOST};
 	struct change c = {"grant",
 	    *s->policy->standby == '\0'

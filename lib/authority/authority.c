@@ -97,6 +97,7 @@ apply(struct authority *a, const struct authority_event *ev, struct err *e)
 		if (ev->epoch > a->highest_seen)
 			a->highest_seen = ev->epoch;
 		return ERR_NONE;
+	default: break;
 	}
 	return err_set(e, ERR_INPUT, "there is no such event");
 }

@@ -7,7 +7,9 @@ static enum err_code
 feed(struct authority *a, enum authority_event_kind kind, const char *site,
     uint64_t epoch)
 {
-	struct authority_event ev = {kind, site, epoch};
+	struct authority_event ev = {.kind = kind,
+	    .site = site,
+	    .epoch = epoch};
 	struct err e = {0};
 
 	return authority_next(a, &ev, a, &e);
@@ -73,8 +75,10 @@ END_TEST
 START_TEST(what_was_recorded_is_taken_up_again_and_nothing_impossible)
 {
 	struct authority a = {0}, bad;
-	struct authority one = {AUTHORITY_PROTECTED, AUTHORITY_UNINITIALISED,
-	    "brent", 3, 5};
+	struct authority one = {.state = AUTHORITY_PROTECTED,
+	    .site = "brent",
+	    .epoch = 3,
+	    .highest_seen = 5};
 	struct err e = {0};
 
 	ck_assert_int_eq(authority_recall(&a, &one, &e), ERR_NONE);
@@ -126,10 +130,10 @@ START_TEST(the_epoch_never_falls_and_one_site_at_most_writes)
 		for (int i = 0; i < 50; i++) {
 			struct authority before = a;
 			struct authority_event ev =
-			    {(enum authority_event_kind)(
+			    {.kind = (enum authority_event_kind)(
 				 next_random(&seed) % 6),
-				sites[next_random(&seed) % 3],
-				next_random(&seed) % 6};
+				.site = sites[next_random(&seed) % 3],
+				.epoch = next_random(&seed) % 6};
 			struct err e = {0};
 
 			if (authority_next(&a, &ev, &a, &e) != ERR_NONE) {
