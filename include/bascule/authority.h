@@ -485,20 +485,21 @@ const char *approvals_standing_words(enum approvals_standing s);
 /*
  * M1. What a move has come to follows from the records of both sites, each in
  *     its own order, however the two orders are mixed.
- * M2. Each event is recorded by the site whose it is and by no other.
+ * M2. Each phase is recorded by the site whose it is and by no other.
  * M3. After GRANTED (planned), TAKEN (unplanned) the old site never resumes by
  *     itself; before it the new site never starts.
  * M4. What was begun and not seen to end is repeated, read back, or HELD.
  *
  * How the shell carries a turn out, always in this order:
- *	1. turn.gate: guards evaluated and passed (facts.gate_passes)
- *	2. turn.has_effect: the intent record, event turn.event
+ *	1. turn.gated: its guards evaluated and passed (facts.gate_passes; the
+ *	   turn is MOVE_WAIT until they do)
+ *	2. an act other than MOVE_RECORD: the intent record of the act, durable
  *	3. turn.changes_register: authority_next with turn.reg, recorded
- *	4. the act itself
- *	5. the outcome record (the plain record where there is no intent),
- *	   event turn.event, state done, failed or unknown
- * and asks again.  Died anywhere in between: the same turn, or the one that
- * the uncertain intent asks for, comes again.
+ *	4. the act itself, then its outcome record: done, not-done, uncertain
+ *	   (MOVE_RECORD: the record of turn.event instead)
+ * and asks again: the phase that follows from an outcome is a turn of its own
+ * (MOVE_RECORD).  Died anywhere in between: the same turn, or the one that the
+ * uncertain act asks for, comes again.
  */
 
 enum move_event_kind {
@@ -506,35 +507,37 @@ enum move_event_kind {
 	MOVE_REQUESTED,   /* asked */
 	MOVE_STARTED,     /* asked */
 	MOVE_READY,       /* B planned */
-	MOVE_QUIESCED,    /* A planned, effect */
-	MOVE_SYNCED,      /* A planned, effect; point */
-	MOVE_EQUAL,       /* B planned, effect; point */
-	MOVE_DEMOTED,     /* A planned, effect */
+	MOVE_QUIESCED,    /* A planned, after quiesce */
+	MOVE_SYNCED,      /* A planned, after sync; point */
+	MOVE_EQUAL,       /* B planned, after equal; point */
+	MOVE_DEMOTED,     /* A planned, after fence */
 	MOVE_GRANTED,     /* A; B in a rollback; epoch */
 	MOVE_DECLARED,    /* B unplanned */
-	MOVE_FENCED,      /* B unplanned, effect unless attested */
-	MOVE_TAKEN,       /* B; A in a rollback; epoch */
-	MOVE_PROVISIONAL, /* B */
-	MOVE_RAN,         /* B, effect: the plan */
+	MOVE_FENCED,      /* B unplanned, after fence, or attested */
+	MOVE_TAKEN,       /* B, after pin; A in a rollback; epoch */
+	MOVE_PROVISIONAL, /* B; A in a rollback, or whom RESOLVED names */
+	MOVE_RAN,         /* B, after plan */
 	MOVE_COMMITTED,   /* B */
 	MOVE_REPROTECTED, /* B */
 	/* ends */
-	MOVE_ABORTED,     /* A planned (effect if quiesced); B unplanned, and
-			   either before READY */
+	MOVE_ABORTED,     /* A planned (after resume, if it had begun to
+			     quiesce); B unplanned; either before READY */
 	MOVE_EXPIRED,     /* asked, before STARTED */
 	MOVE_WITHDRAWN,   /* asked, before STARTED */
-	MOVE_ROLLED_BACK, /* A, effect: its own data taken up again */
+	MOVE_ROLLED_BACK, /* A, after resume */
 	MOVE_HELD,        /* either; reason */
 	MOVE_RESOLVED,    /* where two people said so; owner, epoch */
 	/* on the way back */
-	MOVE_CAPTURED, /* B in a rollback, effect: stopped, its writes kept */
-	MOVE_UNDONE,   /* B in a rollback, effect: plan undone, read back */
+	MOVE_CAPTURED, /* B in a rollback, after quiesce and capture */
+	MOVE_UNDONE,   /* B in a rollback, after undo */
 	/* of the site that lost the service without having let go */
-	MOVE_STOPPED,    /* either, effect: own side fenced, read back */
-	MOVE_DIVERGENCE, /* the loser, effect: later writes kept; point */
-	MOVE_RESUMED,    /* A, effect: after an unplanned run that was ended */
+	MOVE_STOPPED,    /* either, after stop: our own side read back */
+	MOVE_DIVERGENCE, /* the loser, after capture; point */
+	MOVE_RESUMED,    /* A, after resume: an unplanned run was ended; or
+			    whom RESOLVED names runs again */
 	/* words of people, recorded where they were said */
 	MOVE_SAY_ABORT,
+	MOVE_SAY_HOLD,
 	MOVE_SAY_COMMIT, /* the owner accepts */
 	MOVE_SAY_ROLLBACK,
 	MOVE_SAY_REPROTECT,
@@ -545,22 +548,43 @@ enum move_event_kind {
 };
 #define MOVE_EVENTS ((size_t)MOVE_NOTE + 1)
 
-enum move_stage { MOVE_FACT, MOVE_INTENT, MOVE_OUTCOME };
-enum move_result { MOVE_DONE, MOVE_FAILED, MOVE_UNCERTAIN }; /* "done", ... */
+enum move_act {
+	MOVE_WAIT,    /* for turn.whom; nothing to do here */
+	MOVE_NOTHING, /* over: nothing more comes at this site */
+	MOVE_RECORD,  /* turn.event, and the register; etcd's compare-and-swap
+			 before a GRANTED or TAKEN */
+	/* the worker's; their names in the records are these */
+	MOVE_QUIESCE, /* this site: no writes any more */
+	MOVE_SYNC,    /* final backup, replicated and acknowledged */
+	MOVE_COMPARE, /* "equal": the point is whole in our repository */
+	MOVE_FENCE,   /* the site left: A its own side, B the other */
+	MOVE_PROVE,   /* the same, read back only */
+	MOVE_RESUME,  /* this site: fence undone, writes again, read back */
+	MOVE_PIN,     /* the point, and the newest here (pre-failover) */
+	MOVE_PLAN,    /* run it here, or go on with it */
+	MOVE_CAPTURE, /* this site's data under rollback: or divergence:RUN */
+	MOVE_UNDO,    /* the plan here, then fence this site, read back */
+	MOVE_STOP     /* fence this site, read back (R1) */
+};
+#define MOVE_ACTS ((size_t)MOVE_STOP + 1)
 
-/* A record, taken apart. */
+enum move_stage { MOVE_FACT, MOVE_INTENT, MOVE_OUTCOME };
+enum move_result { MOVE_DONE, MOVE_NOT_DONE, MOVE_UNCERTAIN };
+
+/* A record, taken apart.  Texts are borrowed; NULL is "". */
 struct move_event {
 	const char *site; /* whose ledger it stands in */
 	uint64_t row;     /* its place there, from 1; rising */
-	enum move_event_kind kind;
-	enum move_stage stage;
-	enum move_result result; /* of an outcome */
 	struct utc at;
-	const char *reason; /* NULL: "" */
-	uint64_t epoch;     /* GRANTED, TAKEN, RESOLVED, REQUESTED (the
-			       register's then) */
-	const char *point;  /* REQUESTED, SYNCED, EQUAL, DIVERGENCE, ... */
-	const char *owner;  /* RESOLVED */
+	enum move_stage stage;
+	enum move_event_kind kind; /* of a fact */
+	enum move_act act;         /* of an intent or an outcome */
+	enum move_result result;   /* of an outcome */
+	const char *reason;
+	const char *point; /* REQUESTED, SYNCED, EQUAL, CAPTURED, ... */
+	uint64_t epoch;    /* GRANTED, TAKEN, RESOLVED; of REQUESTED: the
+			      register's then */
+	const char *owner; /* RESOLVED */
 	/* REQUESTED */
 	const char *run, *service, *from, *to;
 	enum guards_mode mode;
@@ -571,17 +595,19 @@ struct move_event {
 
 /* What one site has recorded of it. */
 struct move_side {
-	uint64_t row;                 /* the newest taken up */
-	uint64_t done;                /* bits: 1 << kind: happened */
-	uint64_t failed;              /* bits: the last outcome was so */
-	uint64_t uncertain;           /* bits: the last outcome was so */
-	uint64_t begun;               /* bits: an intent without an outcome */
-	struct utc at[MOVE_EVENTS];   /* of the newest record of each */
-	unsigned tries[MOVE_EVENTS];  /* outcomes other than done */
-	uint64_t row_of[MOVE_EVENTS]; /* of the newest record of each */
-	uint64_t epoch;               /* the highest it named */
-	char point[MOVE_POINT_BYTES]; /* SYNCED, EQUAL */
-	char kept[MOVE_POINT_BYTES];  /* CAPTURED, DIVERGENCE */
+	uint64_t row; /* the newest taken up */
+	/* of the newest record of each; 0: none */
+	uint64_t fact[MOVE_EVENTS];   /* rows */
+	uint64_t intent[MOVE_ACTS];   /* rows */
+	uint64_t outcome[MOVE_ACTS];  /* rows */
+	struct utc at[MOVE_EVENTS];   /* of the facts */
+	struct utc act_at[MOVE_ACTS]; /* of the newest intent or outcome */
+	enum move_result result[MOVE_ACTS];
+	unsigned tries[MOVE_ACTS]; /* outcomes other than done */
+	struct utc latest;
+	uint64_t epoch;                   /* the highest it named */
+	char point[MOVE_POINT_BYTES];     /* SYNCED, EQUAL */
+	char kept[MOVE_POINT_BYTES];      /* CAPTURED, DIVERGENCE */
 	char owner[AUTHORITY_SITE_BYTES]; /* RESOLVED */
 	char reason[MOVE_REASON_BYTES];   /* of the newest that had one */
 };
@@ -600,48 +626,26 @@ struct move {
 };
 
 /*
- * Take a record up.  Those of one site in the order of their rows (REQUESTED
- * before everything else of the site asked; from the other site's ledger
- * records may come before it: give REQUESTED first, then the rest).  A row taken
- * up already is ERR_NONE and nothing.  ERR_CORRUPT: it does not fit (not that
- * site's to say, not after what it itself said before); *m is as it was.
+ * Take a record up.  Those of one site in the order of their rows; REQUESTED
+ * before all others (find it first: it names the sites).  A row taken up already
+ * is ERR_NONE and nothing.  ERR_CORRUPT: it does not fit (not that site's to
+ * say, not after what that site said before); *m is as it was.
  */
 enum err_code move_fold(struct move *m, const struct move_event *ev,
     struct err *e) MUST_CHECK;
 
 /* The furthest it has come: REQUESTED ... REPROTECTED, ABORTED, HELD, ... */
 enum move_event_kind move_phase(const struct move *m);
-/* Nothing more comes of it, at either site: a run that stands in nobody's way.
- * COMMITTED does not bind any more though REPROTECTED may still come. */
+/* Decided, at both sites as far as is known: it stands in nobody's way any
+ * more, though REPROTECTED may still come. */
 bool move_is_over(const struct move *m);
 /*
- * Does it bind that site (G01): has it promised or done anything there that
+ * Does it bind that site (G01): has that site promised or begun something that
  * another run would cross?
  */
 bool move_binds(const struct move *m, const char *site);
 /* Past GRANTED or TAKEN and not decided again. */
 bool move_past_return(const struct move *m);
-
-enum move_act {
-	MOVE_WAIT,    /* for turn.whom; nothing to do here */
-	MOVE_NOTHING, /* over: nothing more comes at this site */
-	MOVE_RECORD,  /* only the record (and the register) */
-	MOVE_QUIESCE, /* quiesce.before, backups held */
-	MOVE_SYNC,    /* final backup, replicated and acknowledged */
-	MOVE_COMPARE, /* open every snapshot of the point in our repository */
-	MOVE_DEMOTE,  /* fence our own side, then prove */
-	MOVE_PROVE,   /* read back only: done, failed (it runs), unknown */
-	MOVE_RESUME,  /* fence undo, quiesce.after, read back that it runs */
-	MOVE_GRANT,   /* etcd's compare-and-swap first, where used */
-	MOVE_FENCE,   /* the other side, then prove */
-	MOVE_TAKE,    /* etcd's, then pin the point, read the epoch back */
-	MOVE_PLAN,    /* run the plan, or go on with it */
-	MOVE_CAPTURE, /* B in a rollback: quiesce, back up under the run's tag */
-	MOVE_UNDO,    /* undo the plan, fence own side, prove */
-	MOVE_STOP,    /* fence our own side, then prove (R1) */
-	MOVE_DIVERGE,  /* back up what is here under divergence:RUN */
-	MOVE_REPROTECT /* replicate to the other; verify; facts.protected */
-};
 
 enum move_whom {
 	MOVE_NOBODY,
@@ -653,15 +657,15 @@ enum move_whom {
 
 struct move_turn {
 	enum move_act act;
-	enum move_event_kind event; /* to record; MOVE_NOTE: none */
-	bool has_effect;            /* an intent goes before */
-	bool gated;                 /* gate: which guards must pass first */
+	enum move_event_kind event; /* of MOVE_RECORD; else MOVE_NOTE */
+	bool
+	    gated; /* gate: whose guards have passed, or (MOVE_WAIT) have not */
 	enum guards_phase gate;
 	bool changes_register;
 	struct authority_event reg; /* its texts are borrowed from m, my_site */
 	enum move_whom whom;
 	struct utc since; /* it has waited, or worked */
-	struct utc until; /* patience ends; ns 0: never */
+	struct utc until; /* look again then; ns 0: no need */
 	bool alarm;       /* people should be told: turn.why */
 	char why[256];    /* "waiting for southwark to say that it is ready" */
 	char next[160];   /* a command to type; "" none */
@@ -675,7 +679,7 @@ struct move_facts {
 	bool peer_healthy; /* the service was seen well at the old site */
 	bool works;        /* a job of this move is under way here */
 	bool other_run;    /* another run binds this site (move_binds, G01) */
-	bool gate_passes;  /* guards of move_gate, or overridden */
+	bool gate_passes;  /* the guards of move_gate, or overridden */
 	const char *gate_text; /* the first that does not; NULL: "" */
 	unsigned attested; /* persons: the other side is off (approvals_persons
 			      of attest) */
@@ -713,17 +717,20 @@ enum err_code move_resolve(const struct move *m, const char *my_site,
     struct authority_event *reg, struct err *e) MUST_CHECK;
 
 /*
- * May this word be said now, at that site?  ERR_REFUSED: too late, or too early,
- * and what can be done instead.
+ * May this word be said now?  ERR_REFUSED: too late, or too early, and what can
+ * be done instead.
  */
 enum err_code move_may_say(const struct move *m, enum move_event_kind word,
     struct err *e) MUST_CHECK;
 
-/* "QUIESCED", "abort": as recorded; false: none of ours (MOVE_NOTE). */
+/* "QUIESCED", "abort"; false: none of ours (MOVE_NOTE). */
 const char *move_event_name(enum move_event_kind k);
 bool move_event_find(const char *name, enum move_event_kind *k);
-const char *move_act_name(enum move_act a);       /* "quiesce" */
-const char *move_result_name(enum move_result r); /* "done" */
+/* "quiesce", "equal"; false: no act of the worker's. */
+const char *move_act_name(enum move_act a);
+bool move_act_find(const char *name, enum move_act *a);
+/* "done", "not-done", "uncertain": a record's `verdict`. */
+const char *move_result_name(enum move_result r);
 bool move_result_find(const char *name, enum move_result *r);
 
 #endif
