@@ -9,7 +9,7 @@
  * knows the policy.  The same engine walks a tabletop, an isolated test and a
  * live move: who carries out the actions differs.
  *
- * The chapters are the units: graph, engine, isolated, clocks.
+ * The chapters are the units: graph, engine, isolated, clocks, tabletop.
  */
 
 #include <stdbool.h>
@@ -357,5 +357,185 @@ enum clocks_verdict clocks_judge(bool is_measured, int64_t measured_ns,
 
 /* "pass", "fail", "not measured". */
 const char *clocks_verdict_name(enum clocks_verdict v);
+
+/* --- tabletop: an exercise that people play with words -------------------- */
+
+/*
+ * Whatever is said or done is an event; a tabletop is the fold over its events,
+ * so whoever has the records has the exercise.  Nothing here touches a service:
+ * steps are simulated, by durations that the caller learnt from real runs.
+ *
+ * T1. An event that does not fit the state is refused and changes nothing.
+ * T2. STOP ends the play from wherever it is, at once, and is never refused in
+ *     play.
+ * T3. The scenario's clock runs in play only, and goes forward by jumps alone.
+ * T4. An inject is delivered once; what comes after another comes when that one
+ *     was answered, the nth that comes on a decision with the nth decision.
+ * T5. CLOSED needs every action verified and its retest named; AAR_REVIEW needs
+ *     every objective rated.
+ *
+ *	DRAFT -> APPROVED -> SCHEDULED -> BRIEFED -> IN_PLAY <-> PAUSED -> ENDEX ->
+ *	HOTWASH -> AAR_DRAFT <-> AAR_REVIEW -> ISSUED -> ACTIONS_OPEN -> CLOSED
+ *	DRAFT ... BRIEFED -> CANCELLED
+ */
+enum tabletop_state {
+	TABLETOP_DRAFT,
+	TABLETOP_APPROVED,
+	TABLETOP_SCHEDULED,
+	TABLETOP_BRIEFED,
+	TABLETOP_IN_PLAY,
+	TABLETOP_PAUSED,
+	TABLETOP_ENDEX,
+	TABLETOP_HOTWASH,
+	TABLETOP_AAR_DRAFT,
+	TABLETOP_AAR_REVIEW,
+	TABLETOP_ISSUED,
+	TABLETOP_ACTIONS_OPEN,
+	TABLETOP_CLOSED,
+	TABLETOP_CANCELLED
+};
+#define TABLETOP_STATES 14
+
+/* What happens: each a row of the table in tabletop.c, which says in which
+ * states, with which fields, and where it leads. */
+enum tabletop_verb {
+	TABLETOP_DO_DRAFT,  /* the first: what is to be played */
+	TABLETOP_DO_PLAN,   /* some of its injects */
+	TABLETOP_DO_ATTEND, /* a player comes, goes, sends a deputy */
+	TABLETOP_DO_APPROVE,
+	TABLETOP_DO_SCHEDULE,
+	TABLETOP_DO_BRIEF, /* rules are told, a snapshot is taken */
+	TABLETOP_DO_BEGIN,
+	TABLETOP_DO_PAUSE,
+	TABLETOP_DO_RESUME,
+	TABLETOP_DO_JUMP,   /* the scenario's clock, forward */
+	TABLETOP_DO_INJECT, /* deliver one */
+	TABLETOP_DO_ANSWER, /* one was answered */
+	TABLETOP_DO_DECIDE,
+	TABLETOP_DO_NOTE,
+	TABLETOP_DO_STEP, /* simulate one of the plan's */
+	TABLETOP_DO_ENDEX,
+	TABLETOP_DO_STOP, /* something real happens */
+	TABLETOP_DO_HOTWASH,
+	TABLETOP_DO_AAR,    /* the report is being written */
+	TABLETOP_DO_RATE,   /* an objective */
+	TABLETOP_DO_ACTION, /* one more, or what became of one */
+	TABLETOP_DO_REVIEW,
+	TABLETOP_DO_ISSUE,
+	TABLETOP_DO_ACTIONS, /* they are being carried out */
+	TABLETOP_DO_CLOSE,
+	TABLETOP_DO_CANCEL
+};
+#define TABLETOP_VERBS 26
+
+#define TABLETOP_EVENTS_MAX     8192
+#define TABLETOP_INJECTS_MAX    512
+#define TABLETOP_PLAN_MAX       64 /* injects in one event */
+#define TABLETOP_TEXT_BYTES_MAX 8192
+#define TABLETOP_STOP_WORD      "STOP"
+
+struct tabletop_field {
+	const char *name;
+	const char *value;
+};
+
+/* Borrowed going in; of the tabletop coming out. */
+struct tabletop_event {
+	enum tabletop_verb verb;
+	struct utc at;
+	const char *actor; /* who told the machine */
+	int64_t t_ns;      /* the scenario's clock then; -1: before play.  Going
+	                      in it is not looked at */
+	const struct tabletop_field *fields; /* names may repeat */
+	size_t fields_count;
+};
+
+struct tabletop_inject {
+	const char *name, *after, *on, *to, *channel, *text, *expect;
+	int64_t at_ns; /* planned, of the scenario's clock; -1 */
+	bool is_delivered, is_answered;
+	struct utc delivered; /* and of the scenario's clock: */
+	int64_t delivered_t_ns;
+	const char *by;           /* who delivered it; "clock" */
+	const char *answer, *met; /* "" */
+};
+
+struct tabletop;
+
+enum err_code tabletop_new(struct tabletop **out, struct err *e) MUST_CHECK;
+void tabletop_free(struct tabletop **t);
+
+/*
+ * Would this fit now?  ERR_REFUSED: not in this state, or something is missing
+ * first; ERR_INPUT: a field is missing, unknown or makes no sense;
+ * ERR_NOTFOUND: no such inject, player, objective or action; ERR_EXISTS: done
+ * before.  The text says what would fit.
+ */
+enum err_code tabletop_may(const struct tabletop *t,
+    const struct tabletop_event *ev, struct err *e) MUST_CHECK;
+/* tabletop_may, and then it has happened.  Nothing has on a failure. */
+enum err_code tabletop_happen(struct tabletop *t,
+    const struct tabletop_event *ev, struct err *e) MUST_CHECK;
+
+/* --- asking; everything is borrowed until the next event */
+
+enum tabletop_state tabletop_state_of(const struct tabletop *t);
+/* Play was ended by the STOP word. */
+bool tabletop_was_stopped(const struct tabletop *t);
+size_t tabletop_events_count(const struct tabletop *t);
+const struct tabletop_event *tabletop_event_at(const struct tabletop *t,
+    size_t i);
+/* The newest event of that verb; NULL: none. */
+const struct tabletop_event *tabletop_event_last(const struct tabletop *t,
+    enum tabletop_verb verb);
+/* The nth (from 0) value of that name; "" for none. */
+const char *tabletop_value(const struct tabletop_event *ev, const char *name,
+    size_t nth);
+/* ... of the draft: "title", "service", "objective", "facilitator". */
+const char *tabletop_drafted(const struct tabletop *t, const char *name,
+    size_t nth);
+/* As a number; the fallback when it is none. */
+int64_t tabletop_number(const struct tabletop_event *ev, const char *name,
+    int64_t fallback);
+
+/* The scenario's clock; -1 before play.  After play it stands. */
+int64_t tabletop_clock_ns(const struct tabletop *t, struct utc now);
+
+size_t tabletop_injects_count(const struct tabletop *t);
+struct tabletop_inject tabletop_inject_at(const struct tabletop *t, size_t i);
+/* By name; NULL: none.  *i is its number. */
+bool tabletop_inject_find(const struct tabletop *t, const char *name,
+    size_t *i);
+/* The first that should be delivered now, in play.  False: none. */
+bool tabletop_due(const struct tabletop *t, struct utc now, size_t *i);
+/* When the clock makes the next one due; false: it never will by itself. */
+bool tabletop_next_due(const struct tabletop *t, struct utc now,
+    struct utc *at);
+
+/* Of an action's number ("A1"): what was said last under that name; "". */
+const char *tabletop_action_value(const struct tabletop *t, const char *action,
+    const char *name);
+size_t tabletop_actions_count(const struct tabletop *t);
+/* Past its due instant and not verified: the number of such. */
+size_t tabletop_actions_overdue(const struct tabletop *t, struct utc now);
+/* "P", "S", "M", "U" of the nth objective, from 1; "": not rated. */
+const char *tabletop_rating(const struct tabletop *t, size_t objective);
+size_t tabletop_objectives_count(const struct tabletop *t);
+/* What was last said of a player under that name ("attendance"); "". */
+const char *tabletop_player_value(const struct tabletop *t, const char *player,
+    const char *name);
+
+/* "IN_PLAY"; "inject". */
+const char *tabletop_state_name(enum tabletop_state s);
+const char *tabletop_verb_name(enum tabletop_verb v);
+bool tabletop_verb_find(const char *name, enum tabletop_verb *v);
+/* Where a verb leads from a state; false: it does not fit there. */
+bool tabletop_next(enum tabletop_state from, enum tabletop_verb verb,
+    enum tabletop_state *to);
+/* May people give this one, or the daemon alone (draft, plan)? */
+bool tabletop_is_for_people(enum tabletop_verb v);
+
+/* The middle one of so many durations, which are put in order; -1 of none. */
+int64_t tabletop_median_ns(int64_t *durations_ns, size_t count);
 
 #endif
