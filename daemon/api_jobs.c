@@ -382,7 +382,7 @@ ask(struct client *c, struct job_request *r, struct job **out, struct err *e)
 		    "service '%s' is replicated nowhere", r->service);
 	for (size_t i = 0; rc == ERR_NONE && i < s->policy->replicate.to.count;
 	     i++) {
-		r->site = s->policy->replicate.to.items[i];
+		r->site = daemon_copy_site(client_daemon(c), s->policy, i);
 		rc = job_ask(client_daemon(c), r, out, e);
 	}
 	return rc;

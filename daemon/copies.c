@@ -233,7 +233,7 @@ copies_to_wire(struct daemon *d, struct daemon_service *s, struct wire_value *v,
 		OWNED(wire_free) struct wire_value *one = NULL;
 		struct copies_view c;
 
-		rc = copies_look_at(d, s, s->policy->replicate.to.items[i], &c,
+		rc = copies_look_at(d, s, daemon_copy_site(d, s->policy, i), &c,
 		    e);
 		if (rc == ERR_NONE)
 			rc = copy_to_wire(s, &c, &one, e);
@@ -304,7 +304,7 @@ copies_look(struct daemon *d, struct daemon_service *s)
 		struct copies_view c;
 		struct err e;
 		enum err_code rc = copies_look_at(d, s,
-		    s->policy->replicate.to.items[i], &c, &e);
+		    daemon_copy_site(d, s->policy, i), &c, &e);
 		enum posture_rpo was = (enum posture_rpo)s->copies[i].state;
 
 		if (rc == ERR_NONE && s->copies[i].is_known && was == c.rpo)

@@ -39,6 +39,25 @@ daemon_is_active(const struct daemon *d, const struct daemon_service *s)
 	return authority_may_write(&s->authority, d->policy->site);
 }
 
+const char *
+daemon_copy_site(const struct daemon *d, const struct policy_service *s,
+    size_t i)
+{
+	const char *to = s->replicate.to.items[i];
+
+	return strcmp(to, d->policy->site) == 0 ? s->home : to;
+}
+
+const char *
+daemon_other_site(const struct daemon_service *s)
+{
+	const char *at = s->authority.site;
+	const char *other =
+	    policy_find_peer(s->policy, *at != '\0' ? at : s->policy->home);
+
+	return other == NULL ? "" : other;
+}
+
 void
 daemon_kick(struct daemon *d)
 {
@@ -91,7 +110,7 @@ daemon_replicate(struct daemon *d, struct daemon_service *s,
 	if (d->stopping || s->good_at.ns == 0 || !daemon_is_active(d, s))
 		return;
 	for (size_t i = 0; i < s->policy->replicate.to.count; i++)
-		if (replicate_to(d, s, s->policy->replicate.to.items[i],
+		if (replicate_to(d, s, daemon_copy_site(d, s->policy, i),
 			trigger, &e) != ERR_NONE)
 			note_log(NOTE_ERROR, "%s", e.text);
 }

@@ -135,6 +135,7 @@ struct job {
 	const struct job_kind *kind;
 	uint64_t number;         /* the schedule's name for it */
 	char id[JOB_ID_BYTES];   /* the ledger's run, and the API's */
+	char run[JOB_ID_BYTES];  /* of the live move it is a part of; "" */
 	char *service, *dataset; /* dataset NULL: all */
 	char *site;              /* replicate: to which */
 	char *trigger;           /* "schedule", "asked by ...", ... */
@@ -170,6 +171,8 @@ struct job_request {
 	struct wire_value *params;       /* taken, also on failure; or NULL */
 	const struct draft_actor *actor; /* NULL: the daemon itself */
 	bool once;      /* no retries: somebody waits for the answer */
+	const char *run; /* of the live move that wants it, which knows whether
+	                    it may; NULL: none */
 	const char *id; /* of a job that died, to finish it; NULL: a new one */
 };
 
@@ -342,6 +345,11 @@ struct daemon {
 struct daemon_service *daemon_service(struct daemon *d, const char *name);
 /* Is the service active at this site, as far as is known? */
 bool daemon_is_active(const struct daemon *d, const struct daemon_service *s);
+/* Where its ith copy goes from here: away from home, home stands in for us. */
+const char *daemon_copy_site(const struct daemon *d,
+    const struct policy_service *s, size_t i);
+/* The one of its two sites at which it does not run, by the register; "". */
+const char *daemon_other_site(const struct daemon_service *s);
 /* Ask for a replication to every site that lacks the newest point. */
 void daemon_replicate(struct daemon *d, struct daemon_service *s,
     const char *trigger);

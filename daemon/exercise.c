@@ -91,13 +91,13 @@ exercise_may_start(struct daemon *d, const char *service, struct err *e)
 		return err_set(e, ERR_REFUSED,
 		    "service '%s' has no standby site to be tested at",
 		    service);
-	if (strcmp(s->policy->standby, d->policy->site) != 0) {
+	if (strcmp(daemon_other_site(s), d->policy->site) != 0) {
 		err_set(e, ERR_REFUSED,
 		    "service '%s' is tested at its standby site '%s'; this is "
 		    "'%s'",
-		    service, s->policy->standby, d->policy->site);
+		    service, daemon_other_site(s), d->policy->site);
 		return err_hint(e, "ask the daemon at site '%s'",
-		    s->policy->standby);
+		    daemon_other_site(s));
 	}
 	rc = exercise_outstanding(d, run, e);
 	if (rc != ERR_NONE || run[0] == '\0')

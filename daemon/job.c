@@ -138,6 +138,7 @@ make(struct job **out, struct daemon *d, struct job_request *r, struct err *e)
 		snprintf(j->id, sizeof(j->id), "%s", r->id);
 	else
 		name_job(j);
+	snprintf(j->run, sizeof(j->run), "%s", r->run != NULL ? r->run : "");
 	rc = copy(&j->service, r->service, e);
 	if (rc == ERR_NONE)
 		rc = copy(&j->dataset, r->dataset, e);
@@ -200,7 +201,12 @@ job_draft(struct draft **out, const struct job *j, const char *type,
 
 	if (rc != ERR_NONE)
 		return rc;
-	draft_run(*out, j->id);
+	/* What a part of a move records beside itself is the move's. */
+	draft_run(*out,
+	    j->run[0] != '\0' && strcmp(type, LEDGER_JOB) != 0 &&
+		    strcmp(type, LEDGER_POINT) != 0
+		? j->run
+		: j->id);
 	draft_dataset(*out, j->dataset);
 	if (j->actor.uid >= 0)
 		draft_actor(*out, &j->actor);
@@ -365,7 +371,7 @@ check_request(struct daemon *d, const struct job_request *r, struct err *e)
 		    "service '%s' has no dataset '%s'", r->service, r->dataset);
 	if ((r->kind->schedule == SCHEDULE_BACKUP ||
 		r->kind->schedule == SCHEDULE_REPLICATE) &&
-	    !daemon_is_active(d, s))
+	    r->run == NULL && !daemon_is_active(d, s))
 		return err_set(e, ERR_REFUSED,
 		    "service '%s' runs at site '%s', and this is '%s': ask the "
 		    "daemon there",

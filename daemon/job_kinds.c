@@ -586,7 +586,8 @@ survey_event(struct job *j, const char *type, struct wire_value *ev)
 	if (rc == ERR_NONE)
 		rc = point_draft(&d, j, ev, &e);
 	if (rc == ERR_NONE) {
-		draft_text(d, "site", s->policy->home);
+		draft_text(d, "site",
+		    policy_find_peer(s->policy, j->d->policy->site));
 		draft_text(d, "replicated_site", j->d->policy->site);
 		rc = note_event(j->d, d, &e);
 	}

@@ -189,7 +189,7 @@ add_service(struct list *l, struct daemon_service *ds)
 	if (daemon_is_active(l->d, ds)) {
 		add_backup(l, s);
 		for (size_t i = 0; i < s->replicate.to.count; i++) {
-			const char *to = s->replicate.to.items[i];
+			const char *to = daemon_copy_site(l->d, s, i);
 			struct schedule_task *c = add(l, "replicate", s, i, to);
 
 			if (c != NULL)
@@ -200,7 +200,7 @@ add_service(struct list *l, struct daemon_service *ds)
 		add_verifies(l, s);
 		add_prune(l, s);
 	}
-	if (strcmp(s->standby, l->d->policy->site) == 0)
+	if (strcmp(daemon_other_site(ds), l->d->policy->site) == 0)
 		add_exercises(l, s);
 }
 

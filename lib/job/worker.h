@@ -110,5 +110,6 @@ extern const struct worker_kind worker_survey;
 extern const struct worker_kind worker_exercise;
 extern const struct worker_kind worker_restore;
 extern const struct worker_kind worker_bridge;
+extern const struct worker_kind worker_equal;
 
 #endif

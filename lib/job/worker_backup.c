@@ -25,6 +25,7 @@ struct backup {
 	struct worker_store at;
 	struct point point;
 	struct worker_quiesce *quiesced; /* NULL: not */
+	bool still; /* a live move holds it: there is nothing to let go */
 	uint64_t files_count, bytes, new_bytes;
 	size_t failed_count, partial_count;
 	enum err_code first_code; /* of the first dataset that failed */
@@ -257,8 +258,9 @@ static enum err_code
 capture_all(struct backup *b, struct err *e)
 {
 	struct err why;
-	enum err_code rc =
-	    worker_quiesce_begin(&b->quiesced, b->w, b->service, e);
+	enum err_code rc = b->still
+	    ? ERR_NONE
+	    : worker_quiesce_begin(&b->quiesced, b->w, b->service, e);
 	enum err_code after;
 
 	if (rc == ERR_NONE)
@@ -285,7 +287,8 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	OWNED(backup_fini)
 	struct backup b = {.w = w,
 	    .service = worker_service(w),
-	    .result = result};
+	    .result = result,
+	    .still = wire_take_bool(worker_spec(w), "quiesced", false)};
 	enum err_code rc = worker_asked(w, e);
 
 	if (rc != ERR_NONE)

@@ -6,7 +6,7 @@
 
 static const struct worker_kind *const kinds[] = {&worker_backup,
     &worker_replicate, &worker_verify, &worker_prune, &worker_survey,
-    &worker_exercise, &worker_restore, &worker_bridge};
+    &worker_exercise, &worker_restore, &worker_bridge, &worker_equal};
 
 const struct worker_kind *
 worker_kinds_find(const char *name)
