@@ -170,10 +170,10 @@ struct job_request {
 	const char *trigger;
 	struct wire_value *params;       /* taken, also on failure; or NULL */
 	const struct draft_actor *actor; /* NULL: the daemon itself */
-	bool once;      /* no retries: somebody waits for the answer */
+	bool once;       /* no retries: somebody waits for the answer */
 	const char *run; /* of the live move that wants it, which knows whether
 	                    it may; NULL: none */
-	const char *id; /* of a job that died, to finish it; NULL: a new one */
+	const char *id;  /* of a job that died, to finish it; NULL: a new one */
 };
 
 /*

@@ -288,7 +288,7 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	struct backup b = {.w = w,
 	    .service = worker_service(w),
 	    .result = result,
-	    .still = wire_take_bool(worker_spec(w), "quiesced", false)};
+	    .still = wire_take_bool(worker_spec(w), "held", false)};
 	enum err_code rc = worker_asked(w, e);
 
 	if (rc != ERR_NONE)

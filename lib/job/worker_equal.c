@@ -78,9 +78,8 @@ open_one(struct equal *q, const struct id *id, struct err *e)
 	}
 	if (rc != ERR_NONE)
 		return rc;
-	wanted = q->wanted == NULL
-	    ? hex
-	    : wire_take_text(q->wanted, s.dataset, "");
+	wanted =
+	    q->wanted == NULL ? hex : wire_take_text(q->wanted, s.dataset, "");
 	if (strcmp(wanted, hex) != 0)
 		say(q, "dataset '%s' is snapshot %.16s here, not %.16s",
 		    s.dataset, hex, wanted[0] != '\0' ? wanted : "wanted");
