@@ -9,12 +9,13 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wwrite-strings -Wvla -Wconversion -Wimplicit-fallthrough -Werror
 CFLAGS  ?= $(if $(SAN),-O1 -g1,-O2 -g)
 PKGS    := libssh2 libarchive libzstd libconfig openssl sqlite3 libuv jansson \
-           libgfshare fuse3
+           libgfshare fuse3 libcurl
 BASE     = -std=gnu11 -D_GNU_SOURCE -Iinclude -MMD -MP $(WARN) \
            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
            -DBASCULE_VERSION='"$(VERSION)"' -pthread
 VERSION := 0.1.0
-LIBS     = $(shell pkg-config --libs $(PKGS)) -pthread
+# A program loads what it uses: only basculed needs libcurl and its many own.
+LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PKGS)) -pthread
 
 LIB_SRC    := $(wildcard lib/*/*.c)
 CLI_SRC    := $(wildcard cli/*.c)

@@ -9,10 +9,10 @@ set -eu
 
 build="gcc libc6-dev make pkg-config libssh2-1-dev libarchive-dev libzstd-dev
 libconfig-dev libssl-dev libsqlite3-dev libuv1-dev libjansson-dev libfuse3-dev
-libgfshare-dev"
+libgfshare-dev libcurl4-openssl-dev"
 demo="openssh-server openssh-client postgresql-15 tzdata"
 test="python3 check clang clang-format libclang-rt-14-dev valgrind acl attr
-rsync strace sqlite3 zstd libarchive-tools xfsprogs btrfs-progs
+rsync strace sqlite3 zstd libarchive-tools xfsprogs btrfs-progs etcd-server
 mariadb-server-core mariadb-client zsh fish"
 bench="restic borgbackup rsync zstd postgresql-15 postgresql-contrib openssl
 python3 time"
@@ -74,6 +74,7 @@ is_new() {
 	case $new/" $*" in
 	openssh-server/*" openssh-server"*) return 0 ;;
 	postgresql-common/*" postgresql-"*) return 0 ;;
+	etcd-server/*" etcd-server"*) return 0 ;;
 	esac
 	return 1
 }
@@ -95,6 +96,7 @@ install_quietly() {
 	new_units=
 	is_new openssh-server "$@" && new_units="$new_units ssh"
 	is_new postgresql-common "$@" && new_units="$new_units postgresql"
+	is_new etcd-server "$@" && new_units="$new_units etcd"
 	apt update
 	case " $* " in
 	*" postgresql-"*)
