@@ -25,7 +25,7 @@
 #define PLAN_STEP_NAME_MAX 63
 #define PLAN_ATTEMPTS_MAX  100
 
-enum plan_kind { PLAN_RESTORE, PLAN_RUN, PLAN_CHECK, PLAN_CONFIRM };
+enum plan_kind { PLAN_RESTORE, PLAN_RUN, PLAN_CHECK, PLAN_CONFIRM, PLAN_WAIT };
 
 /* In which modes a step runs: bits. */
 #define PLAN_IN_TABLETOP  1u

@@ -61,6 +61,18 @@ struct policy_host {
 	struct policy_texts host_keys; /* "SHA256:<43 of base64>" */
 };
 
+struct policy_pair {
+	struct policy_mark mark;
+	const char *name, *value;
+};
+
+/* What a site has, or a service needs: a number that is 0 was not written. */
+struct policy_capacity {
+	struct policy_at at; /* line 0: nothing is written */
+	uint64_t memory_bytes, disk_bytes;
+	uint32_t cpu_count;
+};
+
 enum policy_site_role { POLICY_DATACENTRE, POLICY_WITNESS };
 
 struct policy_site {
@@ -71,11 +83,7 @@ struct policy_site {
 	size_t host_count;
 	const char *repository;          /* absolute */
 	struct policy_texts ledger_keys; /* "SHA256:..."; none: not pinned */
-};
-
-struct policy_pair {
-	struct policy_mark mark;
-	const char *name, *value;
+	struct policy_capacity capacity; /* for services that come here */
 };
 
 struct policy_limit {
@@ -124,6 +132,22 @@ struct policy_holder {
 	const char *name, *failure_domain;
 };
 
+/* Somebody who requests, approves, attests or is called. */
+struct policy_person {
+	struct policy_at at;
+	const char *name;    /* the Unix account */
+	const char *council; /* "": none in particular */
+	const char *key;     /* of an own Ed25519 key, "SHA256:..."; "": none */
+	const char *contact;
+};
+
+/* The tree of who calls whom, for the battle box. */
+struct policy_contact {
+	struct policy_at at;
+	const char *name, *council, *call, *note;
+	struct policy_texts then; /* other contacts, called by this one */
+};
+
 /* Who keeps the shares of the escrowed key. */
 struct policy_escrow {
 	struct policy_at at;
@@ -137,6 +161,19 @@ struct policy_role_rule {
 	enum role role;
 	struct policy_texts groups, users;
 	const char *council; /* "": all */
+};
+
+/* The assurance ladder: configured, ran, copied, re-read, restored and compared,
+ * application checked, isolated test, live failover and failback. */
+enum policy_proof {
+	POLICY_L0,
+	POLICY_L1,
+	POLICY_L2,
+	POLICY_L3,
+	POLICY_L4,
+	POLICY_L5,
+	POLICY_L6,
+	POLICY_L7
 };
 
 enum policy_alert_on {
@@ -156,6 +193,8 @@ enum policy_alert_on {
 	POLICY_ON_DIVERGENCE, /* two copies that should agree do not */
 	POLICY_ON_COUNT
 };
+/* "L0" to "L7". */
+const char *policy_schema_service_proof(enum policy_proof level);
 /* "rpo", ...: as the setting `on` is written. */
 const char *policy_schema_alert(enum policy_alert_on on);
 
@@ -202,6 +241,9 @@ struct policy_dataset {
 	struct policy_texts command;     /* or a command whose output is kept */
 	struct policy_database database; /* or this one's */
 	const char *host;                /* "": this site's own machine */
+	struct policy_pair *host_at;     /* site -> host: policy_host_of */
+	size_t host_at_count;
+	struct policy_texts count; /* prints how many transactions so far */
 	struct policy_texts exclude;
 	bool one_file_system, exclude_caches;
 	const char *chunking;
@@ -216,6 +258,8 @@ struct policy_quiesce {
 	struct policy_at at;
 	struct policy_texts before, after;
 	const char *host;
+	struct policy_pair *host_at; /* site -> host: policy_quiesce_host */
+	size_t host_at_count;
 	int64_t timeout_ns;
 };
 
@@ -277,20 +321,30 @@ enum policy_check_kind {
 	POLICY_CHECK_HTTP,
 	POLICY_CHECK_TCP,
 	POLICY_CHECK_COMMAND,
-	POLICY_CHECK_UNREACHABLE
+	POLICY_CHECK_UNREACHABLE,
+	POLICY_CHECK_TLS,
+	POLICY_CHECK_FILE,
+	POLICY_CHECK_SQL
 };
 
 struct policy_check {
 	struct policy_at at;
-	enum policy_check_kind kind; /* which of the next four is written */
+	enum policy_check_kind kind; /* which of the next seven is written */
 	const char *http;            /* URL */
 	const char *tcp;             /* HOST:PORT that must answer */
 	const char *unreachable;     /* HOST:PORT that must not */
+	const char *tls;             /* HOST:PORT with a certificate */
+	const char *file;            /* absolute, with variables */
 	struct policy_texts command; /* must exit 0 */
+	struct policy_texts sql;     /* must exit 0 and print what is asked */
 	uint32_t expect;             /* http: the status */
-	const char *contains;        /* http, command: text that must appear */
+	const char *contains;        /* http, command, sql, file: appears */
+	const char *equals;          /* command, sql: all it prints, trimmed */
+	bool has_equals;             /* "" is a text, too */
+	bool exists;                 /* file: must it, or must it not */
+	uint32_t days_count;         /* tls: valid for so many days more */
 	bool has_at_least;
-	uint32_t expect_at_least; /* command: the number it prints */
+	uint32_t expect_at_least; /* command, sql: the number it prints */
 	int64_t within_ns;        /* keep trying for this long */
 };
 
@@ -298,7 +352,8 @@ enum policy_step_kind {
 	POLICY_STEP_RESTORE,
 	POLICY_STEP_RUN,
 	POLICY_STEP_CHECK,
-	POLICY_STEP_CONFIRM
+	POLICY_STEP_CONFIRM,
+	POLICY_STEP_WAIT
 };
 
 enum policy_uncertain { POLICY_ASK, POLICY_RETRY, POLICY_FAIL };
@@ -312,9 +367,13 @@ struct policy_step {
 	const char *to;          /* restore: where, with variables */
 	struct policy_texts run; /* with variables, as undo */
 	struct policy_check check;
-	const char *confirm; /* what a person is asked */
-	const char *on;      /* a host; "": the site's own machine */
-	enum role role;      /* confirm: who may answer */
+	const char *confirm;       /* what a person is asked */
+	int64_t wait_ns;           /* WAIT: let so long pass */
+	const char *on;            /* a host; "": the site's own machine */
+	struct policy_texts sites; /* policy_step_is_for */
+	enum role role;            /* confirm: who may answer */
+	const char *owner;         /* confirm: who is asked; "": the role */
+	int64_t deadline_ns;       /* confirm: they are told it is late */
 	uint32_t modes;
 	int64_t timeout_ns;
 	uint32_t retries;
@@ -324,9 +383,15 @@ struct policy_step {
 	bool undo_is_none; /* undo = "none", said aloud */
 };
 
+/*
+ * prove exits 0: what it names is stopped; 1: it runs; anything else, a signal
+ * or no answer in time: nobody knows.
+ */
 struct policy_fence {
 	struct policy_at at;
 	struct policy_texts run, prove;
+	struct policy_texts undo;  /* lets it go again */
+	struct policy_texts sites; /* policy_fence_is_for */
 	const char *on, *attest;
 	uint32_t people_count;
 	int64_t timeout_ns;
@@ -336,6 +401,31 @@ struct policy_approvals {
 	struct policy_at at;
 	uint32_t planned_count, unplanned_count;
 	bool change_reference, from_other_council;
+	int64_t expire_ns;        /* an approval older than this is none */
+	int64_t second_within_ns; /* break-glass: the second person */
+};
+
+/* What a move of the service asks for. */
+struct policy_failover {
+	struct policy_at at;
+	int64_t max_loss_ns; /* more must be accepted in words; the RPO */
+	int64_t cooldown_ns; /* after the end of the last move */
+	enum policy_proof min_proof;
+	int64_t proof_within_ns;    /* an older proof is none */
+	int64_t hold_down_ns;       /* unplanned: the peer was silent for */
+	int64_t patience_ns;        /* for the other site, in each phase */
+	int64_t commit_reminder_ns; /* 0: never */
+	const char *during; /* "window" in the file; "": planned at any time */
+	struct window window;
+	const struct zone *zone; /* the window's; NULL is UTC */
+};
+
+/* A name of the service that people and machines look up. */
+struct policy_dns {
+	struct policy_at at;
+	const char *name;
+	const char *resolver; /* ADDRESS:PORT; "": the system's */
+	int64_t ttl_max_ns;
 };
 
 enum policy_exercise_kind { POLICY_EXERCISE_TEST, POLICY_EXERCISE_TABLETOP };
@@ -354,7 +444,10 @@ struct policy_service {
 	uint32_t tier;
 	const char *home, *standby;      /* standby may be "": backups only */
 	int64_t rpo_ns, rto_ns, mtpd_ns; /* mtpd 0: not written */
-	const char *live_root;           /* ${sandbox} in a live move */
+	const char *live_root; /* ${sandbox} in a live move; may hold ${site} */
+	struct policy_capacity needs;
+	struct policy_dns *dns;
+	size_t dns_count;
 	struct policy_texts depends;
 	struct policy_dataset *datasets;
 	size_t dataset_count;
@@ -369,6 +462,7 @@ struct policy_service {
 	struct policy_fence *fence;
 	size_t fence_count;
 	struct policy_approvals approvals;
+	struct policy_failover failover;
 	struct policy_exercise *exercises;
 	size_t exercise_count;
 };
@@ -433,6 +527,19 @@ struct policy_watch {
 	uint32_t space_free_millipercent;
 };
 
+struct policy_etcd {
+	struct policy_at at;
+	struct policy_texts endpoints; /* the policy's where written there */
+	const char *ca_file, *cert_file, *key_file; /* "": none */
+	int64_t lease_ns, timeout_ns;
+};
+
+struct policy_box {
+	struct policy_at at;
+	int64_t within_ns; /* an older box is not ready */
+	const char *to;    /* the folder boxes are written to; "": none */
+};
+
 struct policy {
 	struct policy_at at;
 	/* this site's own file */
@@ -440,8 +547,10 @@ struct policy {
 	const char *listen; /* "": no status page */
 	const char *key_file, *identity;
 	enum policy_authority authority;
-	struct policy_texts endpoints; /* etcd */
-	struct policy_texts policy;    /* as written */
+	struct policy_texts endpoints; /* etcd: the same as etcd.endpoints */
+	struct policy_etcd etcd;
+	struct policy_box box;
+	struct policy_texts policy; /* as written */
 	struct policy_role_rule *roles;
 	size_t role_count;
 	struct policy_alert *alerts;
@@ -459,6 +568,10 @@ struct policy {
 	size_t council_count;
 	struct policy_freeze *freezes;
 	size_t freeze_count;
+	struct policy_person *people;
+	size_t person_count;
+	struct policy_contact *contacts;
+	size_t contact_count;
 	struct policy_escrow escrow;
 	struct policy_service *services; /* in the order of their names */
 	size_t service_count;
@@ -552,6 +665,37 @@ const struct policy_host *policy_find_host(const struct policy *p,
 const char *policy_find_address(const struct policy_link *l, const char *site);
 /* The other datacentre of a service: standby seen from home and back. */
 const char *policy_find_peer(const struct policy_service *s, const char *site);
+
+const struct policy_person *policy_find_person(const struct policy *p,
+    const char *name);
+
+/* --- which site a part of a service is for -------------------------------- */
+
+/*
+ * The host a dataset lives on while the service runs at a site: what host_at
+ * says of it, else the host as written.  "": the machine Bascule runs on there.
+ * NULL: the host that is written stands under another site, and nothing says
+ * which it is at this one.
+ */
+const char *policy_host_of(const struct policy *p,
+    const struct policy_dataset *d, const char *site);
+/* ... and the one its quiesce commands run on. */
+const char *policy_quiesce_host(const struct policy *p,
+    const struct policy_quiesce *q, const char *site);
+
+/*
+ * Is this step part of a move to a site?  As `sites` says; else where its host
+ * stands; a step without either is part of every move.
+ */
+bool policy_step_is_for(const struct policy *p, const struct policy_step *step,
+    const char *to_site);
+/* The same of a fence, for the site that is left. */
+bool policy_fence_is_for(const struct policy *p, const struct policy_fence *f,
+    const char *from_site);
+
+/* The service's live_root at a site. */
+enum err_code policy_live_root(struct buf *out, const struct policy_service *s,
+    const char *site, struct err *e) MUST_CHECK;
 
 /* Was this setting of the record written, rather than its default taken? */
 bool policy_is_written(const struct policy_at *at, const char *setting);

@@ -53,6 +53,7 @@ step_of(const struct policy_step *s)
 	    [POLICY_STEP_RUN] = PLAN_RUN,
 	    [POLICY_STEP_CHECK] = PLAN_CHECK,
 	    [POLICY_STEP_CONFIRM] = PLAN_CONFIRM,
+	    [POLICY_STEP_WAIT] = PLAN_WAIT,
 	};
 	int64_t timeout_ns = s->timeout_ns;
 
@@ -63,6 +64,8 @@ step_of(const struct policy_step *s)
 			timeout_ns = s->check.within_ns;
 		timeout_ns += 30 * NS_PER_S;
 	}
+	if (s->kind == POLICY_STEP_WAIT)
+		timeout_ns = s->wait_ns + 30 * NS_PER_S;
 	return (struct plan_step){.name = s->name,
 	    .after = s->after.items,
 	    .after_count = s->after.count,

@@ -231,6 +231,11 @@ ask(struct asking *a, struct err *e)
 	case POLICY_CHECK_TCP: return ask_tcp(a, e);
 	case POLICY_CHECK_COMMAND: return ask_command(a, e);
 	case POLICY_CHECK_UNREACHABLE: return ask_unreachable(a, e);
+	case POLICY_CHECK_TLS:
+	case POLICY_CHECK_FILE:
+	case POLICY_CHECK_SQL:
+		return err_set(e, ERR_POLICY,
+		    "this version of Bascule cannot carry out such a check");
 	case POLICY_CHECK_NONE: break;
 	}
 	return err_set(e, ERR_POLICY, "the check asks nothing");

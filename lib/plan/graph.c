@@ -189,6 +189,7 @@ graph_kind_name(enum plan_kind kind)
 	case PLAN_RUN: return "run";
 	case PLAN_CHECK: return "check";
 	case PLAN_CONFIRM: return "confirm";
+	case PLAN_WAIT: return "wait";
 	}
 	return "unknown";
 }

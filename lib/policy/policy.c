@@ -98,6 +98,83 @@ policy_find_peer(const struct policy_service *s, const char *site)
 	return strcmp(s->home, site) == 0 ? s->standby : s->home;
 }
 
+const struct policy_person *
+policy_find_person(const struct policy *p, const char *name)
+{
+	FIND(p->people, p->person_count, name);
+}
+
+/* --- which site a part of a service is for -------------------------------- */
+
+static const char *
+host_at(const struct policy *p, const struct policy_pair *pairs, size_t count,
+    const char *host, const char *site)
+{
+	const struct policy_site *of;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(pairs[i].name, site) == 0)
+			return pairs[i].value;
+	if (host[0] == '\0')
+		return host;
+	policy_find_host(p, host, &of);
+	return of != NULL && strcmp(of->name, site) == 0 ? host : NULL;
+}
+
+const char *
+policy_host_of(const struct policy *p, const struct policy_dataset *d,
+    const char *site)
+{
+	return host_at(p, d->host_at, d->host_at_count, d->host, site);
+}
+
+const char *
+policy_quiesce_host(const struct policy *p, const struct policy_quiesce *q,
+    const char *site)
+{
+	return host_at(p, q->host_at, q->host_at_count, q->host, site);
+}
+
+static bool
+is_for(const struct policy *p, const struct policy_texts *sites, const char *on,
+    const char *site)
+{
+	const struct policy_site *of;
+
+	for (size_t i = 0; i < sites->count; i++)
+		if (strcmp(sites->items[i], site) == 0)
+			return true;
+	if (sites->count > 0)
+		return false;
+	if (on[0] == '\0')
+		return true;
+	policy_find_host(p, on, &of);
+	return of != NULL && strcmp(of->name, site) == 0;
+}
+
+bool
+policy_step_is_for(const struct policy *p, const struct policy_step *step,
+    const char *to_site)
+{
+	return is_for(p, &step->sites, step->on, to_site);
+}
+
+bool
+policy_fence_is_for(const struct policy *p, const struct policy_fence *f,
+    const char *from_site)
+{
+	return is_for(p, &f->sites, f->on, from_site);
+}
+
+enum err_code
+policy_live_root(struct buf *out, const struct policy_service *s,
+    const char *site, struct err *e)
+{
+	struct policy_values v = {.service = s->name, .site = site};
+
+	return policy_expand(out, s->live_root, &v, e);
+}
+
 const struct policy_text_file *
 policy_files(const struct policy *p, size_t *count)
 {

@@ -7,7 +7,7 @@ enum err_code
 policy_canonical(const struct policy *p, struct buf *out, struct err *e)
 {
 	struct policy_write w = {.out = out, .e = e, .canonical = true};
-	enum err_code rc = buf_add_text(out, "bascule policy 1\n", e);
+	enum err_code rc = buf_add_text(out, "bascule policy 2\n", e);
 
 	return rc == ERR_NONE ? policy_write_root(&w, p, POLICY_WRITE_SHARED)
 			      : rc;
@@ -20,7 +20,7 @@ policy_canonical_plan(const struct policy_service *s, struct buf *out,
 	static const char *const parts[] = {"name", "home", "standby",
 	    "live_root", "datasets", "plan", "fence"};
 	struct policy_write w = {.out = out, .e = e, .canonical = true};
-	enum err_code rc = buf_add_text(out, "bascule plan 1\n", e);
+	enum err_code rc = buf_add_text(out, "bascule plan 2\n", e);
 
 	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(parts); i++) {
 		const struct policy_setting *part =

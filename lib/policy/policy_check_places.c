@@ -153,24 +153,43 @@ check_link(struct policy_check_run *run, const struct policy_link *l,
 
 /* --- people --------------------------------------------------------------- */
 
+/* NULL: out of memory, which is counted.  To be freed. */
+static const char **
+council_names(struct policy_check_run *run)
+{
+	const struct policy *p = run->p;
+	const char **names = calloc(p->council_count + 1, sizeof(names[0]));
+
+	if (names == NULL)
+		run->ps->more_count++;
+	for (size_t i = 0; names != NULL && i < p->council_count; i++)
+		names[i] = p->councils[i].name;
+	return names;
+}
+
 static void
 check_council(struct policy_check_run *run, const struct policy_at *at,
     const char *setting, const char *name)
 {
-	const struct policy *p = run->p;
-	OWNED(free_mem)
-	const char **names = calloc(p->council_count + 1, sizeof(names[0]));
+	OWNED(free_mem) const char **names = council_names(run);
 	struct policy_check_names known = {.what = "council",
 	    .items = names,
-	    .count = p->council_count};
+	    .count = run->p->council_count};
 
-	if (names == NULL) {
-		run->ps->more_count++;
-		return;
-	}
-	for (size_t i = 0; i < p->council_count; i++)
-		names[i] = p->councils[i].name;
-	policy_check_name(run, &known, at, setting, name);
+	if (names != NULL)
+		policy_check_name(run, &known, at, setting, name);
+}
+
+static void
+check_people(struct policy_check_run *run)
+{
+	OWNED(free_mem) const char **names = council_names(run);
+	struct policy_check_names known = {.what = "council",
+	    .items = names,
+	    .count = run->p->council_count};
+
+	if (names != NULL)
+		policy_check_sites_people(run, &known);
 }
 
 static void
@@ -238,6 +257,7 @@ policy_check_places(struct policy_check_run *run)
 	for (size_t i = 0; i < p->freeze_count; i++)
 		check_freeze(run, &p->freezes[i]);
 	check_escrow(run, &p->escrow);
+	check_people(run);
 	for (size_t i = 0; i < p->service_count; i++)
 		if (p->council_count > 0)
 			check_council(run, &p->services[i].at, "service.owner",
@@ -270,6 +290,22 @@ check_secret(struct policy_check_run *run, const char *setting,
 		    path, (unsigned)st.st_uid, (unsigned)geteuid());
 }
 
+static void
+check_etcd(struct policy_check_run *run)
+{
+	const struct policy_etcd *d = &run->p->etcd;
+
+	check_secret(run, "etcd.key_file", d->key_file);
+	if (policy_setting_is_written(&run->p->at, "endpoints") &&
+	    policy_setting_is_written(&d->at, "endpoints"))
+		POLICY_CHECK_SAY(run, P_ONE_OF, &d->at, "etcd.endpoints",
+		    "are written outside of etcd as well; keep one");
+	if ((d->cert_file[0] == '\0') != (d->key_file[0] == '\0'))
+		POLICY_CHECK_SAY(run, P_MISSING, &d->at,
+		    d->key_file[0] == '\0' ? "etcd.key_file" : "etcd.cert_file",
+		    "is missing: a certificate and its key come together");
+}
+
 void
 policy_check_places_own(struct policy_check_run *run)
 {
@@ -278,6 +314,7 @@ policy_check_places_own(struct policy_check_run *run)
 	check_secret(run, "key_file", p->key_file);
 	check_secret(run, "identity", p->identity);
 	check_secret(run, "bridge.identity", p->bridge.identity);
+	check_etcd(run);
 	if (p->authority == POLICY_ETCD && p->endpoints.count == 0)
 		POLICY_CHECK_SAY(run, P_MISSING, &p->at, "authority",
 		    "\"etcd\" needs its members; write endpoints = [ "

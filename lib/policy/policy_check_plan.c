@@ -26,7 +26,8 @@ check_restore(struct policy_check_run *run, const struct policy_service *s,
 static void
 check_undo(struct policy_check_run *run, const struct policy_step *step)
 {
-	bool acts = step->kind != POLICY_STEP_CHECK;
+	bool acts =
+	    step->kind != POLICY_STEP_CHECK && step->kind != POLICY_STEP_WAIT;
 	bool live_only =
 	    (step->modes & LIVE) != 0 && (step->modes & POLICY_MODE_TEST) == 0;
 
@@ -36,6 +37,56 @@ check_undo(struct policy_check_run *run, const struct policy_step *step)
 		    "shows what it leaves behind; write undo = [ ... ], or "
 		    "undo = \"none\" to say that nothing takes it back",
 		    step->name);
+}
+
+/* What a check compares with belongs to its kind. */
+static void
+check_check(struct policy_check_run *run, const struct policy_check *c)
+{
+	bool prints =
+	    c->kind == POLICY_CHECK_COMMAND || c->kind == POLICY_CHECK_SQL;
+
+	if (c->has_at_least && !prints)
+		POLICY_CHECK_SAY(run, P_ONE_OF, &c->at,
+		    "service.plan.check.expect_at_least",
+		    "only a command prints a number; leave it out");
+	if (c->has_equals && !prints)
+		POLICY_CHECK_SAY(run, P_ONE_OF, &c->at,
+		    "service.plan.check.equals",
+		    "only a command prints a text; leave it out");
+	if (c->kind == POLICY_CHECK_SQL && !c->has_at_least && !c->has_equals &&
+	    c->contains[0] == '\0')
+		POLICY_CHECK_SAY(run, P_MISSING, &c->at,
+		    "service.plan.check.sql",
+		    "nothing is compared with what it prints; write equals, "
+		    "contains or expect_at_least");
+	if (c->kind == POLICY_CHECK_FILE && c->file[0] != '/' &&
+	    strncmp(c->file, "${", 2) != 0)
+		POLICY_CHECK_SAY(run, P_VALUE, &c->at,
+		    "service.plan.check.file",
+		    "'%s' is relative; begin it with '/' or ${sandbox}",
+		    c->file);
+	if (c->kind == POLICY_CHECK_FILE && !c->exists &&
+	    c->contains[0] != '\0')
+		POLICY_CHECK_SAY(run, P_ONE_OF, &c->at,
+		    "service.plan.check.contains",
+		    "a file that must not be there contains nothing; leave it "
+		    "out");
+}
+
+/* Who is asked, and for how long, is of a question. */
+static void
+check_asking(struct policy_check_run *run, const struct policy_step *step)
+{
+	static const char *const names[] = {"owner", "deadline"};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (step->kind != POLICY_STEP_CONFIRM &&
+		    policy_setting_is_written(&step->at, names[i]))
+			POLICY_CHECK_SAY(run, P_ONE_OF, &step->at,
+			    i == 0 ? "service.plan.owner"
+				   : "service.plan.deadline",
+			    "only a confirm step asks anybody; leave it out");
 }
 
 static void
@@ -53,17 +104,15 @@ check_step(struct policy_check_run *run, const struct policy_service *s,
 		POLICY_CHECK_SAY(run, P_ONE_OF, &step->at, "service.plan.to",
 		    "only a restore step has a place to restore to; leave it "
 		    "out");
-	if (step->kind == POLICY_STEP_CHECK && step->check.has_at_least &&
-	    step->check.kind != POLICY_CHECK_COMMAND)
-		POLICY_CHECK_SAY(run, P_ONE_OF, &step->check.at,
-		    "service.plan.check.expect_at_least",
-		    "only a command prints a number; leave it out");
+	if (step->kind == POLICY_STEP_CHECK)
+		check_check(run, &step->check);
 	if (step->on_uncertain == POLICY_RETRY && !step->idempotent)
 		POLICY_CHECK_SAY(run, P_VALUE, &step->at,
 		    "service.plan.on_uncertain",
 		    "\"retry\" may do the step '%s' twice; write idempotent = "
 		    "true if that is the same as once",
 		    step->name);
+	check_asking(run, step);
 	check_undo(run, step);
 }
 

@@ -174,6 +174,11 @@ check_fences(struct policy_check_run *run, const struct policy_service *s)
 			    "service.fence.prove",
 			    "is missing: a fence is proved by reading back; "
 			    "write the command that does");
+		if (f->run.count == 0 && f->undo.count > 0)
+			POLICY_CHECK_SAY(run, P_ONE_OF, &f->at,
+			    "service.fence.undo",
+			    "only a command is taken back by one; leave it "
+			    "out");
 	}
 }
 
@@ -204,6 +209,7 @@ policy_check_service(struct policy_check_run *run,
 	    s->quiesce.host);
 	check_targets(run, s);
 	policy_check_plan(run, s);
+	policy_check_sites(run, s);
 	check_fences(run, s);
 	check_exercises(run, s);
 	policy_check_time(run, s);

@@ -35,6 +35,8 @@ static const char *const titles[] = {
     [P_PLAN_NEEDED] = "something needs a plan, a standby or a scenario",
     [P_SHARES] = "shares that do not add up",
     [P_TARGETS] = "targets that contradict one another",
+    [P_SITE_HOST] = "a host that stands under another site",
+    [P_CALL_CYCLE] = "contacts call one another in a circle",
 };
 
 const char *

@@ -37,7 +37,9 @@ enum policy_problem_id {
 	P_TIME = 26,
 	P_PLAN_NEEDED = 27,
 	P_SHARES = 28,
-	P_TARGETS = 29
+	P_TARGETS = 29,
+	P_SITE_HOST = 30,
+	P_CALL_CYCLE = 31
 };
 
 /* Add one; file and setting are copied.  Out of memory counts in more_count. */

@@ -77,9 +77,9 @@ static void
 settle_step(struct settler *st, struct policy_step *step)
 {
 	static const char *const kinds[] = {"restore", "run", "check",
-	    "confirm"};
+	    "confirm", "wait"};
 	static const char *const checks[] = {"http", "tcp", "command",
-	    "unreachable"};
+	    "unreachable", "tls", "file", "sql"};
 	int which =
 	    one_of(st, &step->at, "service.plan", kinds, COUNT_OF(kinds));
 
@@ -92,7 +92,11 @@ settle_step(struct settler *st, struct policy_step *step)
 		step->check.has_at_least =
 		    policy_setting_is_written(&step->check.at,
 			"expect_at_least");
+		step->check.has_equals =
+		    policy_setting_is_written(&step->check.at, "equals");
 	}
+	if (step->deadline_ns == 0)
+		step->deadline_ns = step->timeout_ns;
 	if (step->kind == POLICY_STEP_RESTORE && step->to[0] == '\0') {
 		size_t size = sizeof("${sandbox}/") + strlen(step->restore);
 		char *to = policy_memory_get(st->p->memory, size, st->e);
@@ -115,6 +119,17 @@ settle_dataset(struct settler *st, const struct policy_dataset *d)
 }
 
 static void
+settle_failover(struct settler *st, struct policy_service *s)
+{
+	struct policy_failover *f = &s->failover;
+
+	if (!policy_setting_is_written(&f->at, "max_loss"))
+		f->max_loss_ns = s->rpo_ns;
+	if (f->during[0] != '\0')
+		settle_zone(st, f->window.zone, &f->zone);
+}
+
+static void
 settle_service(struct settler *st, struct policy_service *s)
 {
 	static const char *const fences[] = {"run", "attest"};
@@ -134,6 +149,7 @@ settle_service(struct settler *st, struct policy_service *s)
 	for (size_t i = 0; i < s->fence_count; i++)
 		one_of(st, &s->fence[i].at, "service.fence", fences,
 		    COUNT_OF(fences));
+	settle_failover(st, s);
 	for (size_t i = 0; i < s->exercise_count; i++)
 		settle_when(st, &s->exercises[i].at, "service.exercises",
 		    &s->exercises[i].when);
@@ -198,6 +214,10 @@ policy_settle_all(struct policy *p, struct policy_problems *ps, struct err *e)
 	struct settler st = {.p = p, .ps = ps, .e = e};
 
 	settle_places(&st, p);
+	if (p->endpoints.count == 0)
+		p->endpoints = p->etcd.endpoints;
+	else if (p->etcd.endpoints.count == 0)
+		p->etcd.endpoints = p->endpoints;
 	if (p->service_count > 0)
 		qsort(p->services, p->service_count, sizeof(p->services[0]),
 		    by_name);

@@ -231,6 +231,80 @@ START_TEST(a_plan_has_a_digest_of_its_own)
 }
 END_TEST
 
+START_TEST(a_part_of_a_service_is_for_the_site_its_host_stands_at)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(buf_fini) struct buf live = {0};
+	const struct policy_service *s;
+	const struct policy_step *step;
+	struct err e = {0};
+	char root[64];
+
+	copytree_make("policies", root);
+	p = load(root, "bascule.conf");
+	s = policy_find_service(p, "housing-repairs");
+	ck_assert_str_eq(policy_host_of(p, &s->datasets[0], "brent"),
+	    "app1.brent");
+	ck_assert_str_eq(policy_host_of(p, &s->datasets[0], "southwark"),
+	    "app1.southwark");
+	ck_assert_str_eq(policy_quiesce_host(p, &s->quiesce, "southwark"),
+	    "app1.southwark");
+	step = policy_find_step(s, "documents");
+	ck_assert(policy_step_is_for(p, step, "southwark"));
+	ck_assert(!policy_step_is_for(p, step, "brent"));
+	step = policy_find_step(s, "answers-back"); /* by `sites` */
+	ck_assert(policy_step_is_for(p, step, "brent"));
+	ck_assert(!policy_step_is_for(p, step, "southwark"));
+	step = policy_find_step(s, "sealed"); /* by neither */
+	ck_assert(policy_step_is_for(p, step, "brent"));
+	ck_assert(policy_fence_is_for(p, &s->fence[0], "brent"));
+	ck_assert(!policy_fence_is_for(p, &s->fence[0], "southwark"));
+	ck_assert(policy_fence_is_for(p, &s->fence[3], "southwark"));
+	ck_assert_int_eq(policy_live_root(&live, s, "brent", &e), ERR_NONE);
+	ck_assert_str_eq(buf_text(&live), "/srv/housing");
+	s = policy_find_service(p, "libraries"); /* one way only */
+	ck_assert_str_eq(policy_host_of(p, &s->datasets[0], "southwark"),
+	    "app1.southwark");
+	ck_assert_ptr_null(policy_host_of(p, &s->datasets[0], "brent"));
+	copytree_remove(root);
+}
+END_TEST
+
+START_TEST(what_a_move_asks_for_is_there_also_where_nothing_is_written)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	const struct policy_service *s;
+	char root[64];
+
+	copytree_make("policies", root);
+	p = load(root, "bascule.conf");
+	s = policy_find_service(p, "housing-repairs");
+	ck_assert_int_eq(s->failover.min_proof, POLICY_L4);
+	ck_assert_str_eq(policy_schema_service_proof(POLICY_L4), "L4");
+	ck_assert_uint_eq(s->failover.window.weekdays, 0x3e);
+	ck_assert_ptr_nonnull(s->failover.zone);
+	ck_assert_uint_eq(s->fence[0].undo.count, 3);
+	ck_assert_uint_eq(s->needs.cpu_count, 8);
+	ck_assert_uint_eq(s->needs.disk_bytes, UINT64_C(400) << 30);
+	ck_assert_int_eq(s->dns[0].ttl_max_ns, 60 * NS_PER_S);
+	ck_assert_int_eq(policy_find_step(s, "dns")->deadline_ns,
+	    600 * NS_PER_S);
+	s = policy_find_service(p, "libraries");
+	ck_assert_int_eq(s->failover.max_loss_ns, s->rpo_ns);
+	ck_assert_int_eq(s->failover.cooldown_ns, 900 * NS_PER_S);
+	ck_assert_int_eq(s->failover.min_proof, POLICY_L3);
+	ck_assert_int_eq(s->approvals.second_within_ns, 1800 * NS_PER_S);
+	ck_assert_str_eq(s->failover.during, "");
+	ck_assert_uint_eq(s->needs.at.line, 0);
+	ck_assert_int_eq(policy_find_step(s, "reader")->deadline_ns,
+	    4 * 3600 * NS_PER_S);
+	ck_assert_uint_eq(p->sites[1].capacity.cpu_count, 32);
+	ck_assert_int_eq(p->etcd.lease_ns, 10 * NS_PER_S);
+	ck_assert_str_eq(policy_find_person(p, "j.osei")->council, "lewisham");
+	copytree_remove(root);
+}
+END_TEST
+
 Suite *suite_policy_policy_set(void);
 
 Suite *
@@ -248,6 +322,10 @@ suite_policy_policy_set(void)
 	tcase_add_test(tc, a_change_that_matters_changes_the_digest);
 	tcase_add_test(tc, what_is_shown_loads_again_as_the_same);
 	tcase_add_test(tc, a_plan_has_a_digest_of_its_own);
+	tcase_add_test(tc,
+	    a_part_of_a_service_is_for_the_site_its_host_stands_at);
+	tcase_add_test(tc,
+	    what_a_move_asks_for_is_there_also_where_nothing_is_written);
 	suite_add_tcase(s, tc);
 	return s;
 }
