@@ -526,7 +526,9 @@ enum move_event_kind {
 	MOVE_WITHDRAWN,   /* asked, before STARTED */
 	MOVE_ROLLED_BACK, /* A, after resume */
 	MOVE_HELD,        /* either; reason */
-	MOVE_RESOLVED,    /* where two people said so; owner, epoch */
+	MOVE_RESOLVED,    /* two people said so: by the site that is not to
+			     be the owner, when it has STOPPED; by the owner
+			     when the other is attested to be off */
 	/* on the way back */
 	MOVE_CAPTURED, /* B in a rollback, after quiesce and capture */
 	MOVE_UNDONE,   /* B in a rollback, after undo */
@@ -582,8 +584,8 @@ struct move_event {
 	enum move_result result;   /* of an outcome */
 	const char *reason;
 	const char *point; /* REQUESTED, SYNCED, EQUAL, CAPTURED, ... */
-	uint64_t epoch;    /* GRANTED, TAKEN, RESOLVED; of REQUESTED: the
-			      register's then */
+	uint64_t epoch;    /* the register's when it was recorded; of GRANTED,
+			      TAKEN, RESOLVED the new one */
 	const char *owner; /* RESOLVED */
 	/* REQUESTED */
 	const char *run, *service, *from, *to;
@@ -605,9 +607,9 @@ struct move_side {
 	enum move_result result[MOVE_ACTS];
 	unsigned tries[MOVE_ACTS]; /* outcomes other than done */
 	struct utc latest;
-	uint64_t epoch;                   /* the highest it named */
-	char point[MOVE_POINT_BYTES];     /* SYNCED, EQUAL */
-	char kept[MOVE_POINT_BYTES];      /* CAPTURED, DIVERGENCE */
+	uint64_t epoch_of[MOVE_EVENTS]; /* of the newest fact that named one */
+	char point[MOVE_POINT_BYTES];   /* SYNCED, EQUAL */
+	char kept[MOVE_POINT_BYTES];    /* CAPTURED, DIVERGENCE */
 	char owner[AUTHORITY_SITE_BYTES]; /* RESOLVED */
 	char reason[MOVE_REASON_BYTES];   /* of the newest that had one */
 };
@@ -683,7 +685,11 @@ struct move_facts {
 	const char *gate_text; /* the first that does not; NULL: "" */
 	unsigned attested; /* persons: the other side is off (approvals_persons
 			      of attest) */
-	bool approvals_void;  /* what was approved is no more */
+	bool approvals_void; /* what was approved is no more */
+	/* `hold resolve RUN --owner SITE`, said at either site: the newest owner
+	 * named, and by how many persons (approvals_persons of release) */
+	const char *release_owner; /* NULL: nobody has */
+	unsigned release_persons;
 	bool quorum_lost;     /* etcd is used and does not answer */
 	bool protected_there; /* a complete, verified point at the other site,
 				 made after the move */
@@ -705,16 +711,6 @@ enum err_code move_turn(const struct move *m, const char *my_site,
  */
 bool move_gate(const struct move *m, const char *my_site,
     const struct move_facts *facts, enum guards_phase *gate);
-
-/*
- * `hold resolve RUN --owner SITE` said at my_site by so many persons: may it
- * be, and the register's event.  ERR_REFUSED with what it would take: two
- * persons; the other side's own STOPPED read back, or attested by two, when the
- * owner is us; our own STOPPED when it is the other.
- */
-enum err_code move_resolve(const struct move *m, const char *my_site,
-    const char *owner, unsigned persons, const struct move_facts *facts,
-    struct authority_event *reg, struct err *e) MUST_CHECK;
 
 /*
  * May this word be said now?  ERR_REFUSED: too late, or too early, and what can
