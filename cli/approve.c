@@ -1,0 +1,216 @@
+/*
+ * bascule approve, refuse: a person's word about a move.  An approval begins
+ * with what is approved, byte for byte, and is of that alone: its digest goes
+ * with it, and a run that has changed since refuses it.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include <bascule/base/text.h>
+#include <bascule/job.h>
+
+#include "failover.h"
+#include "key.h"
+
+struct word {
+	struct cli *cli;
+	const char *run, *verb;
+	struct failover_run shown;
+	char seen[ID_HEX_BYTES];
+	struct sign_key *key; /* NULL: not signed */
+};
+
+static void
+word_fini(struct word *w)
+{
+	failover_run_fini(&w->shown);
+	sign_key_free(&w->key);
+}
+
+/* --- what is approved ------------------------------------------------------------ */
+
+/* The digest is of the bytes we show, whoever sent them. */
+static int
+digest(struct word *w)
+{
+	const char *given = cli_value(w->cli, "seen");
+	struct id id;
+	struct err e;
+
+	if (hash_sha256(w->shown.shown, strlen(w->shown.shown), &id, &e) !=
+	    ERR_NONE)
+		return cli_fail(w->cli, &e);
+	id_hex(&id, w->seen);
+	if (strcmp(w->seen, w->shown.seen) != 0) {
+		err_set(&e, ERR_CORRUPT,
+		    "what the daemon shows has not the digest it says");
+		return cli_fail(w->cli, &e);
+	}
+	if (given == NULL || strcmp(given, w->seen) == 0)
+		return EXITCODE_DONE;
+	err_set(&e, ERR_REFUSED,
+	    "run %s is not what you saw: it has changed since", w->run);
+	err_hint(&e, "look again: 'bascule failover show %s'", w->run);
+	return cli_fail_as(w->cli, &e, EXITCODE_NOT_ALLOWED);
+}
+
+static int
+show(struct word *w)
+{
+	int status = failover_run_get(w->cli, w->run, &w->shown);
+
+	if (status == EXITCODE_DONE)
+		status = digest(w);
+	if (status == EXITCODE_DONE && !w->cli->json) {
+		fputs(w->shown.shown, stdout);
+		printf("seen %s\n", w->seen);
+		fflush(stdout);
+	}
+	return status;
+}
+
+static int
+ask_person(struct word *w)
+{
+	char answer[16];
+	struct err e;
+
+	if (!failover_can_ask() || cli_has(w->cli, "yes") || w->cli->json)
+		return EXITCODE_DONE;
+	fprintf(stderr, "%s this? Type yes: ", w->verb);
+	if (failover_read_line(answer, sizeof(answer)) &&
+	    strcmp(answer, "yes") == 0)
+		return EXITCODE_DONE;
+	err_set(&e, ERR_CANCELLED, "nothing was said");
+	return cli_fail(w->cli, &e);
+}
+
+/* --- the signature ------------------------------------------------------------------ */
+
+static enum err_code
+read_key(struct word *w, struct err *e)
+{
+	const char *path = cli_value(w->cli, "key");
+	OWNED(secret_fini) struct secret file = {0}, passphrase = {0};
+	enum err_code rc;
+
+	if (path == NULL)
+		return ERR_NONE;
+	rc = keyfile_read(path, &file, e);
+	if (rc == ERR_NONE)
+		rc = cli_key_passphrase(w->cli, &passphrase, e);
+	if (rc == ERR_NONE)
+		rc = sign_key_load(&w->key, &file,
+		    passphrase.len_bytes > 0 ? &passphrase : NULL, e);
+	return rc == ERR_NONE ? rc : err_wrap(e, "the key '%s'", path);
+}
+
+/* docs/protocol/moves.md: run NUL verb NUL seen. */
+static enum err_code
+sign(const struct word *w, struct wire_value *request, struct err *e)
+{
+	OWNED(buf_fini) struct buf m = {0};
+	uint8_t signature[SIGN_BYTES];
+	enum err_code rc;
+
+	if (w->key == NULL)
+		return ERR_NONE;
+	rc = buf_add(&m, w->run, strlen(w->run) + 1, e);
+	if (rc == ERR_NONE)
+		rc = buf_add(&m, w->verb, strlen(w->verb) + 1, e);
+	if (rc == ERR_NONE)
+		rc = buf_add(&m, w->seen, strlen(w->seen), e);
+	if (rc == ERR_NONE)
+		rc = sign_make(w->key, "bascule approval v1", m.bytes,
+		    m.len_bytes, signature, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_hex(request, "signature", signature, SIGN_BYTES);
+	wire_add_hex(request, "signer", sign_key_public(w->key)->bytes,
+	    SIGN_PUBLIC_BYTES);
+	return ERR_NONE;
+}
+
+/* --- saying it ------------------------------------------------------------------------ */
+
+static int
+say(struct word *w)
+{
+	struct live l = {.cli = w->cli, .reply = failover_reply};
+	struct wire_value *request = live_request(w->cli, "approve");
+	struct err e;
+
+	if (request == NULL)
+		return EXITCODE_FAILED;
+	wire_add_text(request, "run", w->run);
+	wire_add_text(request, "verb", w->verb);
+	wire_add_text(request, "seen", w->seen);
+	wire_add_text(request, "reason",
+	    strcmp(w->verb, "attest") == 0 ? cli_value(w->cli, "attest")
+					   : cli_value(w->cli, "reason"));
+	if (cli_has(w->cli, "dry-run"))
+		wire_add_bool(request, "dry_run", true);
+	if (sign(w, request, &e) != ERR_NONE) {
+		wire_free(&request);
+		return cli_fail(w->cli, &e);
+	}
+	return live_ask(&l, &request);
+}
+
+static int
+run_word(struct cli *cli, const char *verb)
+{
+	OWNED(word_fini)
+	struct word w = {.cli = cli, .run = cli->operands[0], .verb = verb};
+	struct err e;
+	int status;
+
+	if (read_key(&w, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	status = show(&w);
+	if (status == EXITCODE_DONE)
+		status = ask_person(&w);
+	return status == EXITCODE_DONE ? say(&w) : status;
+}
+
+static int
+run_approve(struct cli *cli)
+{
+	bool second = cli_has(cli, "second");
+	bool attest = cli_value(cli, "attest") != NULL;
+
+	if (second && attest)
+		return cli_wrong_use(cli, "one word at a time");
+	return run_word(cli, second ? "second" : attest ? "attest" : "approve");
+}
+
+static const struct cli_option approve_options[] =
+    {{"key", 0, "FILE", "sign with your own key"},
+	{"passphrase-file", 0, "FILE", "that opens it"},
+	{"seen", 0, "DIGEST", "only if it is still what you saw"},
+	{"second", 0, NULL, "be the second person of a broken glass"},
+	{"attest", 0, "METHOD", "attest that the old site is off, and how"},
+	{"reason", 0, "TEXT", "for the record"},
+	{"yes", 'y', NULL, "do not ask"},
+	{"dry-run", 'n', NULL, "say whether it would count"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_approve = {"approve", "ID",
+    "approve a move, as it is shown", approve_options, 1, 1, run_approve};
+
+static int
+run_refuse(struct cli *cli)
+{
+	return run_word(cli, "refuse");
+}
+
+static const struct cli_option refuse_options[] =
+    {{"key", 0, "FILE", "sign with your own key"},
+	{"passphrase-file", 0, "FILE", "that opens it"},
+	{"reason", 0, "TEXT", "why"}, {"yes", 'y', NULL, "do not ask"},
+	{"dry-run", 'n', NULL, "say what would be recorded"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_refuse = {"refuse", "ID",
+    "refuse a move; it ends", refuse_options, 1, 1, run_refuse};

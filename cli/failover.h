@@ -1,0 +1,40 @@
+#ifndef CLI_FAILOVER_H
+#define CLI_FAILOVER_H
+
+/* What the commands about moves share. */
+
+#include "live.h"
+
+/* A run as the daemon shows it, for prompts; zeroed: nothing known. */
+struct failover_run {
+	char run[64], mode[24], from[65], to[65], services[256], phase[32];
+	char here[65], roles[128], seen[65];
+	uint64_t epoch;
+	char *shown; /* what an approver sees, byte for byte; its owner's */
+	bool found;
+};
+void failover_run_fini(struct failover_run *r);
+
+/* Ask about the run; 0, or an exit code after having said why. */
+int failover_run_get(struct cli *cli, const char *run, struct failover_run *r);
+
+/*
+ * The site that was typed: --confirm's, or on a terminal the answer to a
+ * question that carries site, role, epoch and mode.  what: "moves", ...;
+ * wanted: the site to type.  0, or an exit code after having said why.
+ */
+int failover_confirm(struct cli *cli, const struct failover_run *r,
+    const char *what, const char *wanted, char out[65]);
+/* Can a question be asked? */
+bool failover_can_ask(void);
+/* One line from the terminal without its end; false: none came. */
+bool failover_read_line(char *out, size_t out_bytes);
+
+/* A "failover" message in one line. */
+void failover_print(struct wire_value *v);
+/* Show what happens to the run until it waits for somebody or has ended. */
+int failover_follow(struct cli *cli, const char *run);
+/* The table of guards, candidates and so on: a reply of plan, request, show. */
+void failover_reply(struct live *l, const char *type, struct wire_value *v);
+
+#endif
