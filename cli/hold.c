@@ -22,7 +22,7 @@ print_side(struct wire_value *v)
 static void
 on_hold(struct live *l, const char *type, struct wire_value *v)
 {
-	if (strcmp(type, "hold") == 0)
+	if (strcmp(type, "held") == 0)
 		printf("%s: %s%s%s\n", live_text(v, "service"),
 		    live_text(v, "authority"),
 		    wire_has(v, "reason") ? ": " : "",
@@ -55,7 +55,7 @@ take_held(struct live *l, const char *type, struct wire_value *v)
 {
 	struct failover_run *r = l->ctx;
 
-	if (strcmp(type, "hold") != 0)
+	if (strcmp(type, "held") != 0)
 		return EXITCODE_DONE;
 	snprintf(r->run, sizeof(r->run), "%s", wire_take_text(v, "run", ""));
 	snprintf(r->services, sizeof(r->services), "%s",

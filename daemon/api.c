@@ -6,10 +6,13 @@
 
 #include "daemon.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <bascule/base/fdio.h>
 
 #include "client.h"
 
@@ -398,6 +401,23 @@ name_user(struct client_caller *who)
 		    (unsigned)who->uid);
 }
 
+/* Of the process that connected, which has not gone on yet: sudo and su leave
+ * it as it was. */
+static int64_t
+login_uid(pid_t pid)
+{
+	OWNED(buf_fini) struct buf text = {0};
+	char path[64];
+	uint64_t uid;
+	struct err e;
+
+	snprintf(path, sizeof(path), "/proc/%d/loginuid", (int)pid);
+	if (fdio_slurp(AT_FDCWD, path, 32, &text, &e) != ERR_NONE ||
+	    !text_parse_u64(buf_text(&text), UINT32_MAX - 1, &uid))
+		return -1;
+	return (int64_t)uid;
+}
+
 static bool
 rule_fits(const struct policy_role_rule *r, const struct client_caller *who,
     const struct loop_peer *peer)
@@ -416,6 +436,7 @@ identify(const struct daemon *d, struct client_caller *who,
     const struct loop_peer *peer)
 {
 	who->uid = peer->uid;
+	who->login_uid = login_uid(peer->pid);
 	name_user(who);
 	if (peer->uid == 0 || peer->uid == geteuid())
 		who->roles = ROLE_BIT(ROLE_ADMIN);

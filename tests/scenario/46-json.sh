@@ -34,6 +34,7 @@ said 0 'key update' host.key
 said 0 'key split' -k 2 -n 3 -o set repo.key.escrow
 said 0 'key combine' -o whole.key set.share-1 set.share-3
 said 0 backup --tag x data
+said 0 'key person' mine.key
 said 0 'key canary' set.share-2 set.share-3
 said 0 snapshots
 said 0 ls latest
@@ -90,6 +91,20 @@ said 1 'exercise show' none
 said 1 'exercise answer' none step
 said 1 'exercise abort' none
 said 1 'exercise cleanup' none
+said 2 'failover plan' files
+said 2 'failover request' files
+said 2 'failover list' --no-such-option
+said 2 'failover show'
+for verb in start commit rollback reprotect; do
+	said 2 "failover $verb" none
+done
+said 2 'failover abort'
+said 2 'failover answer' none
+said 2 approve
+said 2 refuse
+said 2 'hold inspect'
+said 2 'hold resolve' none
+said 2 permit
 said 0 'ledger rebuild'
 echo bridge >>done # its lines are the API's
 is 'bridge speaks the API' "$(at brent bridge </dev/null | cut -c1-16)" '{"type":"bridge"'

@@ -48,7 +48,7 @@ for shell in bash zsh fish; do
 	    "$(words_of '')"
 	is "$shell: ... behind options" \
 	    "$(${shell}_offers --json -r backup '' | sort -u)" "$(words_of '')"
-	for group in key policy exercise evidence; do
+	for group in key policy exercise evidence failover hold; do
 		is "$shell: $group" "$(${shell}_offers $group '' | sort -u)" \
 		    "$(words_of $group)"
 	done

@@ -1,0 +1,182 @@
+#ifndef DAEMON_REQUEST_H
+#define DAEMON_REQUEST_H
+
+/*
+ * Runs: what was asked for, who has said what about it, and how far it came, as
+ * the records of both ledgers have it (docs/protocol/moves.md); and asking for
+ * one.
+ *
+ * RQ1. Nothing is kept between two commands: a run is what the records say.
+ * RQ2. What an approver sees is made anew each time, from the policy in force
+ *      and the guards as they stand; its digest is `seen`.
+ * RQ3. A word of the other site's ledger counts by its own signature where the
+ *      policy names a key of that person, and never without it then.
+ */
+
+#include <bascule/authority.h>
+
+#include "daemon.h"
+
+#define REQUEST_RUN_BYTES    JOB_ID_BYTES
+#define REQUEST_SERVICES_MAX 900
+#define REQUEST_TEXT_BYTES   512 /* a reason, a change, an accepted loss */
+
+/* --- one run ---------------------------------------------------------------- */
+
+struct request_service {
+	char name[65];
+	char point[ID_HEX_BYTES]; /* "": the one a planned move makes */
+	int64_t loss_ns;          /* of that point; -1: not known */
+	char phase[32];           /* the newest phase of the service; "" */
+	struct utc phase_at;
+	bool over;  /* nothing more comes of it */
+	bool moved; /* GRANTED or TAKEN was recorded */
+};
+
+struct request {
+	char run[REQUEST_RUN_BYTES];
+	enum guards_mode mode;
+	char from[AUTHORITY_SITE_BYTES], to[AUTHORITY_SITE_BYTES];
+	char asked_at[AUTHORITY_SITE_BYTES]; /* whose record REQUESTED is */
+	struct request_service *services;    /* in the order they move */
+	size_t service_count;
+	char reason[REQUEST_TEXT_BYTES], change[REQUEST_TEXT_BYTES];
+	char accepted_loss[REQUEST_TEXT_BYTES];
+	char seen[ID_HEX_BYTES]; /* when it was requested */
+	struct utc at, expires;
+	struct approvals_person requester;
+	struct approvals_word *words; /* APPROVALS_WORDS_MAX */
+	size_t word_count;
+	bool *is_signed; /* as words */
+	bool glass_broken;
+	struct utc glass_at;
+	struct approvals_person glass_by;
+	char phase[32]; /* of the run: the newest of all */
+	char phase_reason[REQUEST_TEXT_BYTES];
+	struct utc phase_at;
+	bool started, over;
+};
+
+/* Every run there is a record of, in either ledger, oldest first. */
+struct request_book {
+	struct daemon *d;
+	struct request *items;
+	size_t count, size;
+};
+void request_book_fini(struct request_book *b);
+/* run NULL: all. */
+enum err_code request_book_read(struct request_book *b, struct daemon *d,
+    const char *run, struct err *e) MUST_CHECK;
+/* NULL: there is none of that id (an id's beginning will do if it is one's
+ * alone). */
+struct request *request_book_find(const struct request_book *b,
+    const char *run);
+
+/* The same with an error that says where to look. */
+enum err_code request_find(struct request_book *b, struct daemon *d,
+    const char *run, struct request **out, struct err *e) MUST_CHECK;
+/* As the API shows it: type "failover". */
+enum err_code request_to_wire(struct daemon *d, const struct request *r,
+    struct wire_value **out, struct err *e) MUST_CHECK;
+
+/* Started, and the service's move is not over; runs other than `run`. */
+const struct request *request_book_binds(const struct request_book *b,
+    const char *service, const char *run);
+
+/* --- what is seen, and what was said ------------------------------------------ */
+
+/*
+ * What an approver is shown now, byte for byte, and its digest.  Guards that
+ * are about approvals or about what comes later (G03, G04, G10, G13 to G18)
+ * are not of it.
+ */
+enum err_code request_shown(struct daemon *d, const struct request_book *b,
+    const struct request *r, struct buf *out, char seen[ID_HEX_BYTES],
+    struct err *e) MUST_CHECK;
+
+/* The rule of all its services together: the strictest of each. */
+void request_rule(const struct daemon *d, const struct request *r,
+    struct approvals_rule *out);
+
+/* Do the approvals suffice for `seen`, now? */
+void request_judge(const struct daemon *d, const struct request *r,
+    const char *seen, struct approvals_judgement *out);
+
+/* What comes next, in words for a person.  Returns out. */
+#define REQUEST_NEXT_BYTES 256
+const char *request_next(const struct request *r,
+    const struct approvals_judgement *j, char out[REQUEST_NEXT_BYTES]);
+
+/* What a person's key signs: run NUL verb NUL seen. */
+#define REQUEST_SIGN_LABEL "bascule approval v1"
+enum err_code request_signed(const char *run, enum approvals_verb verb,
+    const char *seen, struct buf *out, struct err *e) MUST_CHECK;
+
+/* The caller as a person. */
+void request_person(const struct daemon *d, const struct client_caller *who,
+    struct approvals_person *out);
+
+/* --- groups: pure --------------------------------------------------------------- */
+
+/*
+ * The order in which services move: whatever one depends on before it, else
+ * by tier and name.  wave[i]: of services[order[i]], from 1: those of a wave
+ * wait for no other of the same.  What is not in the list is not waited for.
+ */
+void request_group_order(const struct policy_service *const *services,
+    size_t count, size_t *order, unsigned *wave);
+
+struct request_group_need {
+	const char *service;
+	unsigned tier;
+	uint64_t memory_bytes, disk_bytes;
+	uint32_t cpu_count;
+	bool moves; /* comes with this run; else it runs there already */
+	bool shed;  /* out: has no room */
+};
+struct request_group_room {
+	uint64_t memory_bytes, disk_bytes; /* 0: not said */
+	uint32_t cpu_count;
+};
+/*
+ * Who fits, the lowest tier number first; of one tier those that run there
+ * already, then by name.  True: all do.
+ */
+bool request_group_fit(struct request_group_need *needs, size_t count,
+    const struct request_group_room *room);
+
+/* --- points ------------------------------------------------------------------------ */
+
+struct request_point {
+	char id[ID_HEX_BYTES];
+	struct utc at, verified_at, tested_at;
+	bool complete, suspect, held;
+	char proof[8]; /* "L3" */
+	char tags[160], datasets[512], tested_run[JOB_ID_BYTES];
+	bool lacks_dataset; /* one of the policy's is not in it */
+	/* what would be lost */
+	int64_t loss_ns;    /* -1: not known */
+	int64_t loss_bytes; /* -1: not known */
+	int64_t loss_count; /* transactions; -1: not known */
+	char loss[256];     /* all of it in words */
+};
+
+#define REQUEST_POINTS_MAX 64
+
+struct request_points {
+	struct request_point items[REQUEST_POINTS_MAX]; /* newest first */
+	size_t count;
+	struct utc last_write; /* what loss is counted from */
+	bool is_estimate;      /* nobody knows when the last write was */
+	size_t chosen;         /* the best; == count: there is none */
+};
+/* Every candidate at the site, and which is the best: complete, not suspect,
+ * the newest. */
+enum err_code request_points_find(struct daemon *d, const char *service,
+    const char *site, struct request_points *out, struct err *e) MUST_CHECK;
+/* The beginning of an id; NULL: none, or more than one. */
+const struct request_point *request_points_named(const struct request_points
+						     *ps,
+    const char *id);
+
+#endif
