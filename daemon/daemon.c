@@ -1,6 +1,7 @@
 /* The daemon as a whole: starting, ticking, stopping. */
 
 #include "daemon.h"
+#include "fencing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -186,6 +187,7 @@ look_around(struct daemon *d)
 	posture_look(d);
 	peers_look(d);
 	sitewatch_look(d);
+	fencing_look(d);
 	alarm_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)
 		if (now.ns >= d->services[i].replicate_not_before.ns)

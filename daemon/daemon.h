@@ -297,6 +297,11 @@ struct daemon_service {
 	struct utc good_at; /* of the newest complete point here; 0: none */
 	struct utc backup_ended;          /* of the last one that succeeded */
 	struct mono replicate_not_before; /* after one that got nowhere */
+	struct {                          /* what fencing.c has told the copy */
+		uint64_t seen, owned;
+		struct mono again; /* not before, after a failure */
+		bool failed;       /* and that was said */
+	} fence;
 	int state;              /* enum posture_rpo at the last look */
 	struct utc state_since; /* 0: never looked */
 	struct {

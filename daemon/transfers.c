@@ -208,9 +208,12 @@ transfers_begin(struct job *j, struct wire_value *spec, struct err *e)
 	struct chooser_event ev = {.what = CHOOSER_BEGAN,
 	    .site = number_of(j->d, j->site),
 	    .link = CHOOSER_NONE};
+	const struct daemon_service *s = daemon_service(j->d, j->service);
 	const struct watched *w;
 	struct transfer *t = NULL;
 
+	if (s != NULL && daemon_is_active(j->d, s))
+		wire_add_uint(spec, "epoch", s->authority.epoch);
 	if (ls == NULL || ev.site == CHOOSER_NONE)
 		return err_set(e, ERR_POLICY, "there is no way to site '%s'",
 		    j->site);

@@ -350,6 +350,15 @@ enum err_code survey_since(const char *repository, const char *service,
  * minutes, so that no age is lost while nobody writes.
  */
 enum err_code survey_age(const char *repository, struct err *e) MUST_CHECK;
+/*
+ * The epochs beside a repository's copy: epochs_tell and epochs_find by its
+ * path, for who is no store's user.
+ */
+enum err_code survey_tell_epoch(const char *repository, const char *service,
+    const struct epoch_mark *to, struct epoch_mark *is,
+    struct err *e) MUST_CHECK;
+enum err_code survey_epoch(const char *repository, const char *service,
+    struct epoch_mark *out, struct err *e) MUST_CHECK;
 /* The id of its family, in hex, as key show prints it. */
 #define SURVEY_FAMILY_SIZE (2 * STORE_FAMILY_BYTES + 1)
 enum err_code survey_family(const char *repository,

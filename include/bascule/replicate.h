@@ -94,6 +94,7 @@ struct replicate_options {
 	const volatile sig_atomic_t *cancel; /* may be NULL */
 	const char *link;   /* for the tally: which link this is; NULL */
 	unsigned lanes_max; /* connections; 0: as many as seem to help */
+	uint64_t epoch;     /* under which it comes; 0: what the store owns */
 };
 
 /*

@@ -712,6 +712,12 @@ enum err_code intake_new(struct intake **out, struct store *st,
 void intake_free(struct intake **in);
 /* What comes in by it stays so long at least: see receipts_promise. */
 void intake_promise(struct intake *in, int64_t promised_ns);
+/*
+ * Under which epoch this service's snapshots and points come.  ERR_BUSY: it is
+ * fenced (F1); ERR_REFUSED: far beyond what is known here.
+ */
+enum err_code intake_epoch(struct intake *in, const char *service,
+    uint64_t epoch, struct err *e) MUST_CHECK;
 enum err_code intake_pack_begin(struct intake *in, const struct id *name,
     uint64_t size_bytes, struct err *e) MUST_CHECK;
 uint64_t intake_pack_staged(struct intake *in, const struct id *name,
@@ -927,6 +933,39 @@ enum err_code receipts_promise(struct store *st, const char *service,
     int64_t promised_ns, struct err *e) MUST_CHECK;
 /* Take this one next time though its series diverges: a person has looked. */
 enum err_code receipts_accept(struct store *st, const struct id *snapshot,
+    struct err *e) MUST_CHECK;
+
+/* --- Epochs: the fence of a service whose site has changed --------------------- */
+
+/*
+ * Beside each copy, the highest authority epoch of each service that was heard
+ * of here, and the highest at which this very site was given the service
+ * (docs/format/repository.md, condemned/epochs).  Both only rise.
+ *
+ * F1. What carries an epoch below `seen` is refused: ERR_BUSY, fenced.
+ * F2. `seen` is durable before anything is taken in under it.
+ * F3. Epoch 1 is what a service has that was never moved; who names none
+ *     carries that.
+ */
+struct epoch_mark {
+	uint64_t seen, owned; /* 0: none yet */
+};
+/* ERR_CORRUPT: neither copy of the file can be read; take nothing in. */
+enum err_code epochs_find(struct epoch_mark *out, struct store *st,
+    const char *service, struct err *e) MUST_CHECK;
+/*
+ * Raise what is lower.  ERR_BUSY: to->owned is below what was seen here:
+ * somebody else has the service.  Durable when ERR_NONE.
+ */
+enum err_code epochs_raise(struct store *st, const char *service,
+    const struct epoch_mark *to, struct err *e) MUST_CHECK;
+/*
+ * The same by the repository's path, for who must not wait.  *is: what stands
+ * there; ERR_BUSY with is->seen 0: somebody is inside the lock just now, try
+ * again; else fenced.  ERR_NOTFOUND: there is no repository.
+ */
+enum err_code epochs_tell(const char *path, const char *service,
+    const struct epoch_mark *to, struct epoch_mark *is,
     struct err *e) MUST_CHECK;
 
 /*

@@ -44,6 +44,25 @@ survey_age(const char *repository, struct err *e)
 }
 
 enum err_code
+survey_tell_epoch(const char *repository, const char *service,
+    const struct epoch_mark *to, struct epoch_mark *is, struct err *e)
+{
+	return epochs_tell(repository, service, to, is, e);
+}
+
+enum err_code
+survey_epoch(const char *repository, const char *service,
+    struct epoch_mark *out, struct err *e)
+{
+	struct store_options opt = {.access = STORE_READ};
+	OWNED(store_close) struct store *st = NULL;
+	enum err_code rc = store_open(&st, repository, &opt, e);
+
+	*out = (struct epoch_mark){0};
+	return rc == ERR_NONE ? epochs_find(out, st, service, e) : rc;
+}
+
+enum err_code
 survey_family(const char *repository, char out[SURVEY_FAMILY_SIZE],
     struct err *e)
 {

@@ -47,6 +47,7 @@ struct push {
 	uint64_t lacking_bytes; /* the most that lacked there */
 	uint64_t left_bytes;    /* of it, at the end of the last leg */
 	bool has_looked;        /* those two are known */
+	uint64_t epoch;         /* of the service, as the daemon knows it; 0 */
 	struct pacer pacer;
 	volatile sig_atomic_t stop; /* the leg under way */
 	struct route at;            /* where the leg is */
@@ -308,7 +309,8 @@ run_leg(struct push *p, struct store *st, struct err *e)
 	    .pace = on_pace,
 	    .ctx = p,
 	    .cancel = &p->stop,
-	    .link = p->at.link};
+	    .link = p->at.link,
+	    .epoch = p->epoch};
 	struct err why;
 	enum err_code rc, said;
 
@@ -403,6 +405,7 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	    wire_take_text(spec, "link", ""));
 	snprintf(p.at.address, sizeof(p.at.address), "%s",
 	    wire_take_text(spec, "address", ""));
+	p.epoch = wire_take_uint(spec, "epoch", 0);
 	p.at.then = p.at.link[0] != '\0' ? THEN_GO : THEN_WAIT;
 	rc = worker_asked(w, e);
 	if (rc != ERR_NONE)

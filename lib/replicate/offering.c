@@ -148,6 +148,45 @@ offer_rest(struct push *p, enum rmsg_kind kind, struct push_files *f,
 	return ERR_NONE;
 }
 
+/* --- under which epoch --- */
+
+static enum err_code
+tell_epoch(struct push *p, const char *service, struct err *e)
+{
+	OWNED(buf_fini) struct buf payload = {0};
+	struct rmsg_epoch m = {.epoch = p->opt->epoch};
+	struct epoch_mark mark;
+
+	if (epochs_find(&mark, p->store, service, e) != ERR_NONE)
+		return e->code;
+	if (m.epoch == 0)
+		m.epoch = mark.owned;
+	if (m.epoch == 0)
+		return ERR_NONE;
+	memcpy(m.service, service, strlen(service) + 1);
+	if (rmsg_put_epoch(&payload, &m, e) != ERR_NONE)
+		return e->code;
+	return talk_tell(&p->first, RMSG_EPOCH, &payload, NULL, 0, e);
+}
+
+/* They are listed service by service. */
+static enum err_code
+tell_epochs(struct push *p, const struct push_files *f, struct err *e)
+{
+	const char *last = "";
+
+	if ((p->first.welcome.features & RMSG_EPOCHS) == 0)
+		return ERR_NONE;
+	for (size_t i = 0; i < f->count; i++) {
+		if (strcmp(f->files[i].service, last) == 0)
+			continue;
+		last = f->files[i].service;
+		if (tell_epoch(p, last, e) != ERR_NONE)
+			return e->code;
+	}
+	return ERR_NONE;
+}
+
 /* All that one round trip can carry, before anything is waited for. */
 enum err_code
 offering_greet(struct push *p, struct err *e)
@@ -165,6 +204,8 @@ offering_greet(struct push *p, struct err *e)
 		return e->code;
 	p->tally->round_trip_ns = now_mono().ns - begun.ns;
 	p->tally->copy_created = p->first.welcome.created;
+	if (tell_epochs(p, &p->snapshots, e) != ERR_NONE)
+		return e->code;
 	if (offer_rest(p, RMSG_KIND_SNAPSHOT, &p->snapshots, RMSG_OFFER_MAX,
 		e) != ERR_NONE ||
 	    offer_rest(p, RMSG_KIND_POINT, &p->points, RMSG_OFFER_MAX, e) !=

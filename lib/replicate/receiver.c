@@ -38,6 +38,7 @@ struct receiver {
 	uint64_t unsettled_bytes;
 	uint32_t files_count[RMSG_KIND_GRANT + 1];
 	uint64_t offered_count;
+	unsigned epochs_count;
 	struct serve_tally tally;
 	struct buf reply;
 };
@@ -367,6 +368,19 @@ take_bye(struct receiver *r, struct err *e)
 	return ERR_NONE;
 }
 
+/* Below the highest that was seen here it is the end of the session. */
+static enum err_code
+take_epoch(struct receiver *r, const struct rmsg *m, struct err *e)
+{
+	struct rmsg_epoch said;
+
+	if (rmsg_take_epoch(&said, m, e) != ERR_NONE)
+		return e->code;
+	if (r->epochs_count++ == RMSG_EPOCHS_MAX)
+		return err_set(e, ERR_INPUT, "too many epochs in one session");
+	return r->sink.epoch(r->sink.ctx, &said, e);
+}
+
 /* --- a pack's bytes ------------------------------------------------------------------ */
 
 /*
@@ -649,6 +663,7 @@ take_ready(struct receiver *r, const struct rmsg *m, struct err *e)
 	case RMSG_SNAPSHOT: return take_file(r, m, RMSG_KIND_SNAPSHOT, e);
 	case RMSG_POINT: return take_file(r, m, RMSG_KIND_POINT, e);
 	case RMSG_GRANT: return take_file(r, m, RMSG_KIND_GRANT, e);
+	case RMSG_EPOCH: return take_epoch(r, m, e);
 	case RMSG_BYE: return take_bye(r, e);
 	default: return out_of_turn(m, e);
 	}

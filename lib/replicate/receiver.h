@@ -13,6 +13,9 @@
 struct receiver_sink {
 	enum err_code (*open)(void *ctx, const struct rmsg_hello *h,
 	    bool *created, struct err *e);
+	/* Under which epoch a service comes.  ERR_BUSY: fenced. */
+	enum err_code (
+	    *epoch)(void *ctx, const struct rmsg_epoch *m, struct err *e);
 	bool (*has)(void *ctx, enum rmsg_kind kind, const struct id *id);
 	/* How much of a pack of that size an earlier session left here. */
 	uint64_t (

@@ -12,6 +12,7 @@
 #define RESULT_HEAD    8
 #define FAIL_HEAD      4
 #define FAREWELL_BYTES 24
+#define EPOCH_HEAD     8
 
 bool
 rmsg_max(uint8_t type, size_t *max_bytes)
@@ -57,6 +58,9 @@ rmsg_max(uint8_t type, size_t *max_bytes)
 		return true;
 	case RMSG_FETCH:
 		*max_bytes = RMSG_FETCH_BYTES + STORE_NAME_BYTES - 1;
+		return true;
+	case RMSG_EPOCH:
+		*max_bytes = EPOCH_HEAD + STORE_NAME_BYTES - 1;
 		return true;
 	case RMSG_FETCHED: *max_bytes = RMSG_FILE_BYTES_MAX; return true;
 	default: return false;
@@ -392,6 +396,38 @@ rmsg_take_frames(struct rmsg_frames *out, const struct rmsg *m, struct err *e)
 			return malformed("FRAMES", e);
 		out->bytes_count += len;
 	}
+	return ERR_NONE;
+}
+
+enum err_code
+rmsg_put_epoch(struct buf *out, const struct rmsg_epoch *m, struct err *e)
+{
+	uint8_t *at;
+
+	if (buf_extend(out, EPOCH_HEAD, &at, e) != ERR_NONE)
+		return e->code;
+	le_put64(at, m->epoch);
+	return buf_add(out, m->service, strlen(m->service), e);
+}
+
+enum err_code
+rmsg_take_epoch(struct rmsg_epoch *out, const struct rmsg *m, struct err *e)
+{
+	struct le_reader r;
+	size_t len;
+	const uint8_t *name;
+
+	memset(out, 0, sizeof(*out));
+	if (m->len_bytes <= EPOCH_HEAD)
+		return malformed("EPOCH", e);
+	len = m->len_bytes - EPOCH_HEAD;
+	le_init(&r, m->bytes, m->len_bytes);
+	out->epoch = le_take64(&r);
+	name = le_take(&r, len);
+	if (!le_done(&r) || len >= sizeof(out->service) || out->epoch == 0 ||
+	    memchr(name, '\0', len) != NULL)
+		return malformed("EPOCH", e);
+	memcpy(out->service, name, len);
 	return ERR_NONE;
 }
 

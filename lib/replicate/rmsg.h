@@ -11,15 +11,17 @@
 #include <bascule/replicate.h>
 #include <bascule/store.h>
 
-#define RMSG_HEAD_BYTES      8
-#define RMSG_MAGIC           "BscServe"
-#define RMSG_MAGIC_BYTES     8
-#define RMSG_VERSION         1
-#define RMSG_GRANTS          UINT64_C(1) /* GRANT, and OFFER of kind 4 */
-#define RMSG_RESUME          UINT64_C(2) /* STAGED, and REST */
-#define RMSG_COMPOSING       UINT64_C(4) /* FRAMES, LACK and COMPOSE */
-#define RMSG_GOTS            UINT64_C(8) /* GOT */
-#define RMSG_FEATURES        (RMSG_GRANTS | RMSG_RESUME | RMSG_COMPOSING | RMSG_GOTS)
+#define RMSG_HEAD_BYTES  8
+#define RMSG_MAGIC       "BscServe"
+#define RMSG_MAGIC_BYTES 8
+#define RMSG_VERSION     1
+#define RMSG_GRANTS      UINT64_C(1)  /* GRANT, and OFFER of kind 4 */
+#define RMSG_RESUME      UINT64_C(2)  /* STAGED, and REST */
+#define RMSG_COMPOSING   UINT64_C(4)  /* FRAMES, LACK and COMPOSE */
+#define RMSG_GOTS        UINT64_C(8)  /* GOT */
+#define RMSG_EPOCHS      UINT64_C(16) /* EPOCH */
+#define RMSG_FEATURES \
+	(RMSG_GRANTS | RMSG_RESUME | RMSG_COMPOSING | RMSG_GOTS | RMSG_EPOCHS)
 #define RMSG_OFFER_MAX       16384
 #define RMSG_PACKS_MAX       4096
 #define RMSG_PACK_ENTRY      40
@@ -40,6 +42,7 @@
 #define RMSG_OFFERED_MAX     ((uint64_t)1 << 20) /* of a kind, in a session */
 #define RMSG_FETCH_BYTES     64                  /* and a service's name */
 #define RMSG_FETCHED_HEAD    48
+#define RMSG_EPOCHS_MAX      4096 /* EPOCHs of a session */
 #define RMSG_QUIET_NS        (5 * NS_PER_S)
 
 enum rmsg_type {
@@ -57,6 +60,7 @@ enum rmsg_type {
 	RMSG_FRAMES,
 	RMSG_COMPOSE,
 	RMSG_FETCH,
+	RMSG_EPOCH,
 	RMSG_WELCOME = 129,
 	RMSG_WANT,
 	RMSG_SETTLED,
@@ -156,6 +160,16 @@ enum err_code rmsg_put_frames(struct buf *out, uint32_t ordinal,
 enum err_code rmsg_take_frames(struct rmsg_frames *out, const struct rmsg *m,
     struct err *e) MUST_CHECK;
 struct store_frame rmsg_frame_at(const uint8_t *entries, size_t i);
+
+/* EPOCH: a service's snapshots and points come under that one. */
+struct rmsg_epoch {
+	uint64_t epoch; /* not 0 */
+	char service[STORE_NAME_BYTES];
+};
+enum err_code rmsg_put_epoch(struct buf *out, const struct rmsg_epoch *m,
+    struct err *e) MUST_CHECK;
+enum err_code rmsg_take_epoch(struct rmsg_epoch *out, const struct rmsg *m,
+    struct err *e) MUST_CHECK;
 
 enum err_code rmsg_put_lack(struct buf *out, uint32_t ordinal,
     const uint8_t *bits, size_t count, struct err *e) MUST_CHECK;

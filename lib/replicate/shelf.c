@@ -272,10 +272,19 @@ sink_file(void *ctx, enum rmsg_kind kind, const void *bytes, size_t len_bytes,
 	return said(s, rc, e);
 }
 
+static enum err_code
+sink_epoch(void *ctx, const struct rmsg_epoch *m, struct err *e)
+{
+	struct shelf *s = ctx;
+
+	return said(s, intake_epoch(s->intake, m->service, m->epoch, e), e);
+}
+
 void
 shelf_sink(struct shelf *s, struct receiver_sink *sink)
 {
 	sink->open = sink_open;
+	sink->epoch = sink_epoch;
 	sink->has = sink_has;
 	sink->staged = sink_staged;
 	sink->pack_begin = sink_pack_begin;

@@ -4,6 +4,7 @@
 
 #include <bascule/base/fdio.h>
 
+#include "epochs.h"
 #include "incoming.h"
 #include "landing.h"
 #include "pack.h"
@@ -24,6 +25,7 @@ struct intake {
 	struct pack_done arriving; /* fd -1: none */
 	uint64_t got_bytes;
 	int64_t promised_ns;
+	struct epochs epochs; /* under which its services come */
 };
 
 enum err_code
@@ -78,6 +80,7 @@ intake_free(struct intake **inp)
 		incoming_fini(&in->incoming);
 	}
 	hash_free(&in->hash);
+	epochs_fini(&in->epochs);
 	session_close(&in->session);
 	free(in);
 }
@@ -98,6 +101,19 @@ int64_t
 intake_promised(const struct intake *in)
 {
 	return in->promised_ns;
+}
+
+enum err_code
+intake_epoch(struct intake *in, const char *service, uint64_t epoch,
+    struct err *e)
+{
+	return epochs_carry(&in->epochs, in->session->store, service, epoch, e);
+}
+
+const struct epochs *
+intake_epochs(const struct intake *in)
+{
+	return &in->epochs;
 }
 
 uint64_t

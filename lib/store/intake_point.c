@@ -2,6 +2,7 @@
 
 #include <bascule/base/fdio.h>
 
+#include "epochs.h"
 #include "jump.h"
 #include "pin.h"
 #include "pointfind.h"
@@ -22,9 +23,10 @@ place(struct store *st, const struct point *p, struct err *e)
 }
 
 static enum err_code
-take(struct session *se, const struct point *p, const void *bytes,
+take(struct intake *in, const struct point *p, const void *bytes,
     size_t len_bytes, struct err *e)
 {
+	struct session *se = intake_session(in);
 	OWNED(repo_unlock_owned) struct store *held = NULL;
 	OWNED(fdio_close) int fd = -1;
 	struct repo_file f = {.what = "points",
@@ -37,6 +39,8 @@ take(struct session *se, const struct point *p, const void *bytes,
 		return rc;
 	held = se->store;
 	if ((rc = session_check(se, e)) != ERR_NONE ||
+	    (rc = epochs_admit(intake_epochs(in), se->store, p->service, e)) !=
+		ERR_NONE ||
 	    (rc = place(se->store, p, e)) != ERR_NONE ||
 	    (rc = pointfind_complete(se->store, p, e)) != ERR_NONE ||
 	    (rc = pin_accept(se, p->writer_key, p->service, e)) != ERR_NONE ||
@@ -63,7 +67,7 @@ intake_point(struct intake *in, const void *bytes, size_t len_bytes,
 	    (rc = pointfile_decode(&p, se->store->family, bytes, len_bytes,
 		 e)) != ERR_NONE)
 		return rc;
-	rc = take(se, &p, bytes, len_bytes, e);
+	rc = take(in, &p, bytes, len_bytes, e);
 	return rc == ERR_NONE
 	    ? ERR_NONE
 	    : err_wrap(e, "recovery point %.12s", id_hex(&p.id, hex));

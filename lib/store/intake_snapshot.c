@@ -5,6 +5,7 @@
 #include "ages.h"
 #include "closure.h"
 #include "diverge.h"
+#include "epochs.h"
 #include "jump.h"
 #include "losses.h"
 #include "pin.h"
@@ -20,6 +21,7 @@
 /* One snapshot on its way in. */
 struct arrival {
 	struct session *session;
+	const struct epochs *epochs;
 	const struct snapshot *snapshot;
 	const void *bytes;
 	size_t len_bytes;
@@ -121,6 +123,8 @@ take(struct arrival *a, struct err *e)
 		return rc;
 	held = se->store;
 	if ((rc = session_check(se, e)) != ERR_NONE ||
+	    (rc = epochs_admit(a->epochs, se->store, s->service, e)) !=
+		ERR_NONE ||
 	    (rc = store_refresh(se->store, e)) != ERR_NONE ||
 	    (rc = pin_known(se->store, s->writer_key, s->service, e)) !=
 		ERR_NONE ||
@@ -157,6 +161,7 @@ intake_snapshot(struct intake *in, const void *bytes, size_t len_bytes,
 	OWNED(snapshot_fini) struct snapshot s = {0};
 	OWNED(arrival_fini)
 	struct arrival a = {.session = intake_session(in),
+	    .epochs = intake_epochs(in),
 	    .snapshot = &s,
 	    .bytes = bytes,
 	    .len_bytes = len_bytes,

@@ -8,6 +8,7 @@
 #include "ageing.h"
 #include "ages.h"
 #include "condemn.h"
+#include "epochs.h"
 #include "receipts.h"
 
 #define OBJECT_BYTES 96
@@ -25,6 +26,21 @@ is_receipts(const char *name)
 	    strcmp(name, "receipts.bak") == 0;
 }
 
+static bool
+is_epochs(const char *name)
+{
+	return strcmp(name, "epochs") == 0 || strcmp(name, "epochs.bak") == 0;
+}
+
+static size_t
+most_bytes(const char *name)
+{
+	return is_receipts(name)        ? RECEIPTS_BYTES_MAX
+	    : is_epochs(name)           ? EPOCHS_BYTES_MAX
+	    : strcmp(name, "ages") == 0 ? AGES_BYTES_MAX
+					: CONDEMN_FILE_MAX;
+}
+
 static enum err_code
 judge(struct store *st, int dir_fd, const char *name, struct err *why)
 {
@@ -33,20 +49,19 @@ judge(struct store *st, int dir_fd, const char *name, struct err *why)
 	struct condemn_view sentence;
 	struct ageing clock;
 	OWNED(receipts_fini) struct receipts receipts = {0};
+	OWNED(epochs_fini) struct epochs epochs = {0};
 	struct id id;
-	const bool is_ages = strcmp(name, "ages") == 0;
-	enum err_code rc = repo_slurp(&b, dir_fd, name,
-	    is_receipts(name) ? RECEIPTS_BYTES_MAX
-		: is_ages     ? AGES_BYTES_MAX
-			      : CONDEMN_FILE_MAX,
-	    why);
+	enum err_code rc = repo_slurp(&b, dir_fd, name, most_bytes(name), why);
 
 	if (rc != ERR_NONE)
 		return rc;
 	if (is_receipts(name))
 		return receipts_decode(&receipts, st->family, b.bytes,
 		    b.len_bytes, why);
-	if (is_ages)
+	if (is_epochs(name))
+		return epochs_decode(&epochs, st->family, b.bytes, b.len_bytes,
+		    why);
+	if (strcmp(name, "ages") == 0)
 		return ages_decode(&ages, st->family, b.bytes, b.len_bytes,
 		    why);
 	if (strcmp(name, "clock") == 0)
@@ -104,24 +119,48 @@ kept_check(struct checking *ck, struct err *e)
 	return each_bent(ck->store, tell, ck, e);
 }
 
-/* From its twin, if that is good; else what is here is promised anew. */
-static enum err_code
-renew_receipts(struct heal *h, int dir_fd, const char *name, const char *object,
-    struct err *e)
+/* One of two that say the same; what is begun anew when both are lost. */
+struct twins {
+	const char *name, *twin, *lost;
+	enum err_code (*renew)(struct store *st, bool lost, struct err *e);
+};
+
+static const struct twins *
+twins_of(const char *name, const char **other)
 {
-	const char *twin =
-	    strcmp(name, "receipts") == 0 ? "receipts.bak" : "receipts";
+	static const struct twins twins[] = {
+	    {"receipts", "receipts.bak",
+		"what is here is promised another 30 days", receipts_renew},
+	    {"epochs", "epochs.bak",
+		"the epochs are those of the snapshots that are here",
+		epochs_renew},
+	};
+
+	for (size_t i = 0; i < sizeof(twins) / sizeof(twins[0]); i++) {
+		const struct twins *t = &twins[i];
+
+		*other = strcmp(name, t->name) == 0 ? t->twin : t->name;
+		if (strcmp(name, t->name) == 0 || strcmp(name, t->twin) == 0)
+			return t;
+	}
+	return NULL;
+}
+
+/* From its twin, if that is good; else it begins anew. */
+static enum err_code
+renew(struct heal *h, int dir_fd, const struct twins *t, const char *other,
+    const char *object, struct err *e)
+{
 	struct err why = {0};
-	bool lost = judge(h->store, dir_fd, twin, &why) != ERR_NONE;
+	bool lost = judge(h->store, dir_fd, other, &why) != ERR_NONE;
 	enum err_code rc;
 
 	if (is_failure(why.code))
 		return err_set(e, why.code, "%s", why.text);
-	rc = receipts_renew(h->store, lost, e);
+	rc = t->renew(h->store, lost, e);
 	if (rc == ERR_NONE)
 		heal_done(h, object,
-		    lost ? "what is here is promised another 30 days"
-			 : "written again from its twin");
+		    lost ? t->lost : "written again from its twin");
 	return rc;
 }
 
@@ -131,6 +170,8 @@ put_away(void *ctx, int dir_fd, const char *name, const char *object,
 {
 	OWNED(repo_unlock_owned) struct store *held = NULL;
 	struct heal *h = ctx;
+	const char *other;
+	const struct twins *t = twins_of(name, &other);
 	enum err_code rc;
 
 	heal_found(h, object, "%s", what);
@@ -138,8 +179,8 @@ put_away(void *ctx, int dir_fd, const char *name, const char *object,
 		return rc;
 	held = h->store;
 	rc = heal_put_away(h, dir_fd, name, name, e);
-	if (rc == ERR_NONE && is_receipts(name))
-		return renew_receipts(h, dir_fd, name, object, e);
+	if (rc == ERR_NONE && t != NULL)
+		return renew(h, dir_fd, t, other, object, e);
 	if (rc == ERR_NONE)
 		heal_done(h, object, "in bad/: what it measured begins again");
 	return rc;

@@ -31,7 +31,8 @@ enum head_kind {
 	HEAD_CLOCK,
 	HEAD_AGES,
 	HEAD_RECEIPTS,
-	HEAD_CUT
+	HEAD_CUT,
+	HEAD_EPOCHS
 };
 
 void head_put(uint8_t at[HEAD_BYTES], enum head_kind kind,
@@ -343,6 +344,8 @@ enum err_code writer_old_list(struct writer *w, const struct id *id,
 /* --- intake and check, for the units that know trees --------------------- */
 
 struct session *intake_session(struct intake *in);
+struct epochs;
+const struct epochs *intake_epochs(const struct intake *in);
 int64_t intake_promised(const struct intake *in);
 
 /* One check under way: what the units report into. */

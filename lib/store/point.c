@@ -96,11 +96,15 @@ static enum err_code
 number(struct session *se, struct point *p, struct err *e)
 {
 	OWNED(point_list_fini) struct point_list list = {0};
+	struct epoch_mark mark;
 	enum err_code rc;
 
 	rc = point_list(&list, se->store, p->service, NULL, NULL, e);
+	if (rc == ERR_NONE)
+		rc = epochs_find(&mark, se->store, p->service, e);
 	if (rc != ERR_NONE)
 		return rc;
+	p->epoch = mark.owned;
 	p->sequence = 1;
 	for (size_t i = 0; i < list.count; i++)
 		if (list.points[i].sequence >= p->sequence)

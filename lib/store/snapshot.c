@@ -163,6 +163,7 @@ place(struct session *se, struct snapshot *s, struct id known[KNOWN_MAX],
     size_t *known_count, struct err *e)
 {
 	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
+	struct epoch_mark mark;
 	bool ended = false;
 	enum err_code rc;
 
@@ -170,8 +171,11 @@ place(struct session *se, struct snapshot *s, struct id known[KNOWN_MAX],
 	rc = snapshot_list_clear(&list, se->store, s->service, NULL, NULL, e);
 	if (rc == ERR_NONE)
 		rc = ages_highest(&s->sequence, se->store, s, e);
+	if (rc == ERR_NONE)
+		rc = epochs_find(&mark, se->store, s->service, e);
 	if (rc != ERR_NONE)
 		return rc;
+	s->epoch = mark.owned;
 	memset(&s->predecessor, 0, sizeof s->predecessor);
 	/* A newest snapshot that was lost had its number, and a copy has it. */
 	s->sequence++;

@@ -179,7 +179,8 @@ expect_nothing_left(void)
 		expect_empty(folder, "");
 	}
 	expect_empty("index", "MANIFEST");
-	expect_empty("condemned", "clock ages receipts receipts.bak");
+	expect_empty("condemned",
+	    "clock ages receipts receipts.bak epochs epochs.bak");
 	expect_empty("tmp", "");
 	expect_empty("sessions", "");
 	expect_empty("holds", "");

@@ -21,7 +21,7 @@ struct sinkfake {
 	size_t packs_count, settled_count;
 	struct id name;
 	uint64_t size_bytes, got_bytes;
-	unsigned snapshots_count, points_count, flushes_count;
+	unsigned epochs_count, snapshots_count, points_count, flushes_count;
 	struct buf said; /* types of the replies, in order */
 	struct buf last; /* payload of the last reply */
 };
@@ -42,6 +42,18 @@ fake_open(void *ctx, const struct rmsg_hello *h, bool *created, struct err *e)
 	f->open = f->fail_open == ERR_NONE;
 	*created = true;
 	return verdict(f->fail_open, e);
+}
+
+/* Epoch 1 is fenced. */
+static enum err_code
+fake_epoch(void *ctx, const struct rmsg_epoch *m, struct err *e)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(f->open && !f->in_pack && m->epoch > 0);
+	ASSERT(m->service[0] != '\0');
+	f->epochs_count++;
+	return verdict(m->epoch == 1 ? ERR_BUSY : ERR_NONE, e);
 }
 
 static bool
@@ -193,9 +205,18 @@ sinkfake_init(struct sinkfake *f, struct receiver_sink *sink,
     struct receiver_voice *voice)
 {
 	memset(f, 0, sizeof(*f));
-	*sink = (struct receiver_sink){fake_open, fake_has, fake_staged,
-	    fake_begin, fake_add, fake_has_frame, fake_add_frame, fake_end,
-	    fake_flush, fake_file, f};
+	*sink = (struct receiver_sink){.open = fake_open,
+	    .epoch = fake_epoch,
+	    .has = fake_has,
+	    .staged = fake_staged,
+	    .pack_begin = fake_begin,
+	    .pack_add = fake_add,
+	    .has_frame = fake_has_frame,
+	    .pack_add_frame = fake_add_frame,
+	    .pack_end = fake_end,
+	    .flush = fake_flush,
+	    .file = fake_file,
+	    .ctx = f};
 	*voice = (struct receiver_voice){fake_say, f};
 }
 

@@ -106,6 +106,51 @@ last_result(void)
 	return result;
 }
 
+static enum err_code
+epoch(uint64_t number, const char *service, size_t len)
+{
+	uint8_t at[8 + 80];
+
+	le_put64(at, number);
+	memcpy(at + 8, service, len);
+	return take(RMSG_EPOCH, at, 8 + len);
+}
+
+START_TEST(an_epoch_is_taken_and_a_low_one_ends_the_session)
+{
+	hello();
+	ck_assert_int_eq(epoch(7, "housing", 7), ERR_NONE);
+	ck_assert_uint_eq(fake.epochs_count, 1);
+	ck_assert_uint_eq(fake.said.len_bytes, 1); /* not answered */
+	ck_assert_int_eq(epoch(1, "housing", 7), ERR_BUSY);
+	ck_assert(receiver_has_ended(r));
+}
+END_TEST
+
+START_TEST(an_epoch_of_nothing_or_none_is_refused)
+{
+	static const struct {
+		uint64_t number;
+		const char *service;
+		size_t len;
+	} bad[] = {{0, "housing", 7}, {2, "", 0}, {2, "a\0b", 3},
+	    {2,
+		"0123456789012345678901234567890123456789012345678901234567890"
+		"1234",
+		65}};
+
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		hello();
+		ck_assert_int_eq(epoch(bad[i].number, bad[i].service,
+				     bad[i].len),
+		    ERR_INPUT);
+		teardown();
+		setup();
+	}
+	ck_assert_int_eq(epoch(2, "early", 5), ERR_INPUT); /* before HELLO */
+}
+END_TEST
+
 START_TEST(a_whole_conversation_takes_everything_in)
 {
 	static const uint8_t said[] = {RMSG_WELCOME, RMSG_WANT, RMSG_SETTLED,
@@ -504,6 +549,8 @@ suite_replicate_receiver(void)
 	TCase *tc = tcase_create("core");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, an_epoch_is_taken_and_a_low_one_ends_the_session);
+	tcase_add_test(tc, an_epoch_of_nothing_or_none_is_refused);
 	tcase_add_test(tc, a_whole_conversation_takes_everything_in);
 	tcase_add_test(tc, nothing_may_be_put_unless_allowed);
 	tcase_add_loop_test(tc,
