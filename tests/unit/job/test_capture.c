@@ -210,7 +210,7 @@ START_TEST(what_was_seen_twice_with_a_minute_between_is_known)
 	tmpdir_put(&from, "one", "the FIRST file");
 	age_the_cache(61);
 	backed_up(&result); /* seen for the first time */
-	age_the_cache(30);
+	age_the_cache(10);
 	backed_up(&result); /* again, but too soon */
 	backed_up(&result);
 	ck_assert_uint_lt(result.unchanged_count, all_count);
@@ -491,7 +491,7 @@ START_TEST(a_tree_from_the_state_cache_is_the_tree)
 	ck_assert_int_eq(capture(&opt, &stopped, &e), ERR_NONE);
 	opt.roots--;
 	opt.roots_count = 2;
-	opt.checkpoint_ns = 1;
+	opt.checkpoint_ns = NS_PER_S / 20;
 	opt.watch = (struct job_watch){&stop, stop_at, NULL};
 	ck_assert_int_eq(capture(&opt, &stopped, &e), ERR_CANCELLED);
 	opt.watch = (struct job_watch){0};
