@@ -27,9 +27,10 @@ struct buf; /* base/buf.h */
  * A3. Nothing but a grant gives a service its first site.
  * A4. What a site takes up from the other (ADOPT) never makes it writable
  *     itself: only its own PROMOTE does.
- * A5. HELD and CONTESTED open with two people (RESOLVE), or because the other
- *     site went on at a higher epoch; quarantine with two people, or by hearing
- *     the other's register.
+ * A5. HELD and CONTESTED open with two people (RESOLVE).  The other site's word
+ *     that the service is there (a higher epoch; of a hold, its own of the same)
+ *     ends them too, and makes nothing here writable (A4).  Quarantine ends with
+ *     two people, or by hearing the other's register.
  *
  *	UNINITIALISED -grant-> PROTECTED(A) <-replication lost/back->
  *	UNPROTECTED(A);  both <-suspend/resume-> SUSPENDED
@@ -586,7 +587,7 @@ struct move_event {
 	const char *point; /* REQUESTED, SYNCED, EQUAL, CAPTURED, ... */
 	uint64_t epoch;    /* the register's when it was recorded; of GRANTED,
 			      TAKEN, RESOLVED the new one */
-	const char *owner; /* RESOLVED */
+	const char *owner; /* RESOLVED: turn.reg.site */
 	/* REQUESTED */
 	const char *run, *service, *from, *to;
 	enum guards_mode mode;
@@ -670,7 +671,7 @@ struct move_turn {
 	struct utc until; /* look again then; ns 0: no need */
 	bool alarm;       /* people should be told: turn.why */
 	char why[256];    /* "waiting for southwark to say that it is ready" */
-	char next[160];   /* a command to type; "" none */
+	char next[256];   /* a command to type; "" none */
 };
 
 /* What this site sees at this moment. */

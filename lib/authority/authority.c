@@ -404,7 +404,9 @@ says_more(const struct authority *a, const struct authority *peer,
 		return false;
 	if (peer->state == AUTHORITY_CONTESTED)
 		return true;
-	return a->state != AUTHORITY_HELD && strcmp(a->site, here) != 0 &&
+	/* A hold of what the other owns ends when the other says where it is:
+	 * it makes nothing here writable. */
+	return strcmp(a->site, here) != 0 &&
 	    (a->state != peer->state || a->resumes_to != peer->resumes_to ||
 		strcmp(a->run, peer->run) != 0 ||
 		strcmp(a->from_site, peer->from_site) != 0);

@@ -1,0 +1,296 @@
+#include <bascule/authority.h>
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * Two sites, each with its register, whose shell is as simple as can be: what
+ * move_turn says is done at once, and succeeds unless a test says otherwise.
+ */
+struct town {
+	const char *name;
+	struct authority reg;
+	uint64_t row;
+	struct move_facts facts;
+	enum move_result result[MOVE_ACTS]; /* how acts go here */
+};
+
+struct world {
+	struct town town[2]; /* brent, southwark */
+	struct move move;
+	struct utc now;
+};
+
+static void
+tell(struct world *w, struct town *t, struct move_event ev)
+{
+	struct err e = {0};
+
+	ev.site = t->name;
+	ev.row = ++t->row;
+	ev.at = w->now;
+	ev.epoch = t->reg.epoch;
+	if (ev.point == NULL)
+		ev.point = "p1";
+	ck_assert_msg(move_fold(&w->move, &ev, &e) == ERR_NONE, "%s", e.text);
+}
+
+static void
+say(struct world *w, struct town *t, enum move_event_kind kind)
+{
+	tell(w, t, (struct move_event){.kind = kind});
+}
+
+static void
+request(struct world *w, enum guards_mode mode)
+{
+	struct err e = {0};
+
+	memset(w, 0, sizeof(*w));
+	w->now.ns = 1000 * NS_PER_S;
+	for (int i = 0; i < 2; i++) {
+		struct town *t = &w->town[i];
+		struct authority_event grant = {.kind = AUTHORITY_GRANT,
+		    .site = "brent",
+		    .epoch = 1};
+
+		t->name = i == 0 ? "brent" : "southwark";
+		ck_assert_int_eq(authority_next(&t->reg, &grant, &t->reg, &e),
+		    ERR_NONE);
+		t->facts = (struct move_facts){.reg = &t->reg,
+		    .peer_answers = true,
+		    .gate_passes = true,
+		    .patience_ns = 600 * NS_PER_S};
+	}
+	w->town[0].facts.peer_reg = &w->town[1].reg;
+	w->town[1].facts.peer_reg = &w->town[0].reg;
+	tell(w, &w->town[1],
+	    (struct move_event){.kind = MOVE_REQUESTED,
+		.run = "f1",
+		.service = "housing",
+		.from = "brent",
+		.to = "southwark",
+		.mode = mode});
+}
+
+static struct move_turn
+turn_of(struct world *w, struct town *t)
+{
+	struct move_turn turn;
+	struct err e = {0};
+
+	ck_assert_int_eq(move_turn(&w->move, t->name, &t->facts, w->now, &turn,
+			     &e),
+	    ERR_NONE);
+	return turn;
+}
+
+static void
+hear(struct world *w, struct town *t)
+{
+	const struct authority *peer =
+	    t == &w->town[0] ? &w->town[1].reg : &w->town[0].reg;
+	struct authority_event ev = {.kind = AUTHORITY_ADOPT,
+	    .here = t->name,
+	    .peer = peer};
+	struct err e = {0};
+
+	if (authority_hear(&t->reg, peer, t->name) != AUTHORITY_SAME)
+		ck_assert_int_eq(authority_next(&t->reg, &ev, &t->reg, &e),
+		    ERR_NONE);
+}
+
+/* One turn of one site; false: it has nothing to do. */
+static bool
+step(struct world *w, struct town *t)
+{
+	struct move_turn turn;
+	struct err e = {0};
+
+	hear(w, t);
+	turn = turn_of(w, t);
+	if (turn.act == MOVE_WAIT || turn.act == MOVE_NOTHING)
+		return false;
+	if (turn.act != MOVE_RECORD)
+		tell(w, t,
+		    (struct move_event){.stage = MOVE_INTENT, .act = turn.act});
+	if (turn.changes_register)
+		ck_assert_msg(authority_next(&t->reg, &turn.reg, &t->reg, &e) ==
+			ERR_NONE,
+		    "%s", e.text);
+	if (turn.act == MOVE_RECORD)
+		tell(w, t,
+		    (struct move_event){.kind = turn.event,
+			.owner = turn.reg.site});
+	else
+		tell(w, t,
+		    (struct move_event){.stage = MOVE_OUTCOME,
+			.act = turn.act,
+			.result = t->result[turn.act]});
+	return true;
+}
+
+static void
+run(struct world *w)
+{
+	for (int i = 0; i < 200; i++) {
+		bool any = step(w, &w->town[0]);
+
+		any = step(w, &w->town[1]) || any;
+		ck_assert(!(authority_may_write(&w->town[0].reg, "brent") &&
+		    authority_may_write(&w->town[1].reg, "southwark")));
+		if (!any)
+			return;
+	}
+	ck_abort_msg("it goes on for ever: %s",
+	    move_event_name(move_phase(&w->move)));
+}
+
+START_TEST(a_planned_move_goes_through_all_its_phases)
+{
+	struct world w;
+
+	request(&w, GUARDS_PLANNED);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_REQUESTED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RAN);
+	ck_assert(authority_may_write(&w.town[1].reg, "southwark"));
+	ck_assert_int_eq(w.town[0].reg.state, AUTHORITY_PROVISIONAL);
+	ck_assert_uint_eq(w.town[0].reg.epoch, 2);
+	ck_assert(strstr(turn_of(&w, &w.town[1]).next,
+		      "failover commit f1 --confirm southwark") != NULL);
+	say(&w, &w.town[0], MOVE_SAY_COMMIT);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_COMMITTED);
+	ck_assert(move_is_over(&w.move));
+	w.town[1].facts.protected_there = true;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_REPROTECTED);
+	ck_assert_int_eq(w.town[1].reg.state, AUTHORITY_PROTECTED);
+	ck_assert_int_eq(w.town[0].reg.state, AUTHORITY_PROTECTED);
+}
+END_TEST
+
+START_TEST(a_planned_move_rolls_back_to_the_old_site_at_the_next_epoch)
+{
+	struct world w;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	run(&w);
+	say(&w, &w.town[0], MOVE_SAY_ROLLBACK);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_ROLLED_BACK);
+	ck_assert(move_is_over(&w.move));
+	ck_assert(!move_binds(&w.move, "brent"));
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+	ck_assert_uint_eq(w.town[1].reg.epoch, 3);
+}
+END_TEST
+
+START_TEST(an_unplanned_move_waits_for_what_was_lost_to_be_kept)
+{
+	struct world w;
+
+	request(&w, GUARDS_UNPLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RAN);
+	ck_assert(w.move.a.fact[MOVE_DIVERGENCE] != 0);
+	ck_assert(w.move.a.fact[MOVE_STOPPED] != 0);
+	say(&w, &w.town[1], MOVE_SAY_COMMIT);
+	w.town[1].facts.protected_there = true;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_COMMITTED);
+	say(&w, &w.town[1], MOVE_SAY_REPROTECT);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_REPROTECTED);
+}
+END_TEST
+
+START_TEST(an_abort_before_the_grant_resumes_the_old_site)
+{
+	struct world w;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_EQUAL) {
+		step(&w, &w.town[0]);
+		step(&w, &w.town[1]);
+	}
+	say(&w, &w.town[1], MOVE_SAY_ABORT);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_ABORTED);
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+	ck_assert_uint_eq(w.town[0].reg.epoch, 1);
+}
+END_TEST
+
+START_TEST(an_uncertain_demotion_is_read_back_and_held_when_nobody_knows)
+{
+	struct world w;
+	struct err e;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	w.town[0].result[MOVE_FENCE] = MOVE_UNCERTAIN;
+	w.town[0].result[MOVE_PROVE] = MOVE_UNCERTAIN;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_EQUAL);
+	ck_assert(move_may_say(&w.move, MOVE_SAY_ROLLBACK, &e) != ERR_NONE);
+	w.now.ns += 601 * NS_PER_S;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_HELD);
+	ck_assert(!authority_may_write(&w.town[0].reg, "brent"));
+	/* two people let it go to the other site */
+	w.town[0].facts.release_owner = w.town[1].facts.release_owner =
+	    "southwark";
+	w.town[0].facts.release_persons = w.town[1].facts.release_persons = 1;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_HELD);
+	w.town[0].facts.release_persons = w.town[1].facts.release_persons = 2;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RESOLVED);
+	ck_assert(authority_may_write(&w.town[1].reg, "southwark"));
+	ck_assert(w.move.b.fact[MOVE_RAN] != 0);
+	ck_assert(w.move.a.fact[MOVE_DIVERGENCE] != 0);
+}
+END_TEST
+
+START_TEST(a_demotion_that_did_not_happen_resumes)
+{
+	struct world w;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	w.town[0].result[MOVE_FENCE] = MOVE_UNCERTAIN;
+	w.town[0].result[MOVE_PROVE] = MOVE_NOT_DONE;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_ABORTED);
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+}
+END_TEST
+
+Suite *suite_authority_move(void);
+
+Suite *
+suite_authority_move(void)
+{
+	Suite *s = suite_create("authority/move");
+	TCase *tc = tcase_create("all");
+
+	tcase_add_test(tc, a_planned_move_goes_through_all_its_phases);
+	tcase_add_test(tc,
+	    a_planned_move_rolls_back_to_the_old_site_at_the_next_epoch);
+	tcase_add_test(tc,
+	    an_unplanned_move_waits_for_what_was_lost_to_be_kept);
+	tcase_add_test(tc, an_abort_before_the_grant_resumes_the_old_site);
+	tcase_add_test(tc,
+	    an_uncertain_demotion_is_read_back_and_held_when_nobody_knows);
+	tcase_add_test(tc, a_demotion_that_did_not_happen_resumes);
+	suite_add_tcase(s, tc);
+	return s;
+}
