@@ -13,6 +13,7 @@
 #include <bascule/base/exitcode.h>
 #include <bascule/base/fdio.h>
 
+#include "etcd.h"
 #include "peer.h"
 #include "posture.h"
 
@@ -345,6 +346,8 @@ begin(struct daemon *d, struct err *e)
 		rc = watcher_start(d, e);
 	if (rc == ERR_NONE)
 		rc = peers_start(d, e);
+	if (rc == ERR_NONE)
+		rc = etcd_start(d, e);
 	job_sweep_logs(d);
 	return rc == ERR_NONE ? api_start(d, e) : rc;
 }
@@ -435,6 +438,7 @@ end(struct daemon *d)
 		job_free(&j);
 	}
 	watcher_stop(d);
+	etcd_stop(d);
 	peers_stop(d);
 	links_stop(d);
 	alarm_stop(d);

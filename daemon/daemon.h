@@ -44,6 +44,7 @@
 struct client;
 struct daemon;
 struct daemon_task;
+struct etcd;
 struct job;
 struct peer;
 struct supervise;
@@ -334,6 +335,7 @@ struct daemon {
 	struct loop_timer *patience; /* while stopping */
 	struct alarms *alarms;
 	struct peer *peers;
+	struct etcd *etcd; /* NULL: not used */
 	struct sitewatch sitewatch;
 	int lock_fd;
 	struct mono looked; /* at the posture */

@@ -28,6 +28,7 @@
 #include <bascule/base/err.h>
 #include <bascule/base/now.h>
 
+struct authority; /* authority.h */
 struct daemon;
 struct etcd; /* d->etcd */
 
@@ -41,7 +42,7 @@ struct etcd_register {
 	char state[24];              /* "MOVING", ... */
 	char owner[ETCD_NAME_BYTES]; /* of the epoch */
 	char from[ETCD_NAME_BYTES];  /* while MOVING; "" */
-	char run[48];                /* that did it; "" */
+	char run[80];                /* that did it; "" */
 	char site[ETCD_NAME_BYTES];  /* that wrote it */
 };
 
@@ -64,10 +65,9 @@ bool etcd_is_used(const struct daemon *d);
 
 /*
  * Change the register of a service from from_epoch (0: there is none yet) to
- * *to, whose epoch is from_epoch + 1; or the same epoch and owner, for another
- * state.  Already so (epoch, owner and run): ETCD_DONE.  fn is called later,
- * never from inside.  ERR_INPUT: such a step is not allowed; ERR_BUSY: too many
- * questions.
+ * *to, whose epoch is higher; or the same epoch and owner, for another state.
+ * Already so (epoch, owner and run): ETCD_DONE.  fn is called later, never from
+ * inside.  ERR_INPUT: such a step is not allowed; ERR_BUSY: too many questions.
  */
 enum err_code etcd_move(struct daemon *d, const char *service,
     uint64_t from_epoch, const struct etcd_register *to, etcd_fn *fn, void *ctx,
@@ -75,6 +75,8 @@ enum err_code etcd_move(struct daemon *d, const char *service,
 /* What it is now: ETCD_DONE with *now (epoch 0: none), else ETCD_REFUSED. */
 enum err_code etcd_read(struct daemon *d, const char *service, etcd_fn *fn,
     void *ctx, struct err *e) MUST_CHECK;
+/* Is a change of that service's register being asked for? */
+bool etcd_is_asked(const struct daemon *d, const char *service);
 /* Nothing is called with that ctx any more. */
 void etcd_forget(struct daemon *d, const void *ctx);
 
@@ -84,6 +86,7 @@ struct etcd_member {
 	char name[ETCD_NAME_BYTES], address[256];
 	bool answers, is_leader;
 	char error[160]; /* when it does not answer */
+	struct utc at;   /* it was looked at; one after the other is */
 };
 
 /* A datacentre's daemon whose lease lives. */
@@ -114,6 +117,14 @@ bool etcd_register_seen(const struct daemon *d, const char *service,
     struct etcd_register *out, struct utc *read_at);
 /* Is that site's lease alive, as of seen->read_at? */
 bool etcd_is_alive(const struct daemon *d, const char *site);
+
+/* --- etcdown.c: what this site owns, kept up to date there ------------------------ */
+
+/* A register as etcd keeps it, written by this site. */
+void etcdown_register(const struct daemon *d, const struct authority *a,
+    struct etcd_register *out);
+/* After a look that had a quorum. */
+void etcd_write_own(struct daemon *d);
 
 /* --- starting, stopping ---------------------------------------------------------- */
 

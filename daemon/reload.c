@@ -1,5 +1,6 @@
 /* Taking a policy into force: all of it or nothing. */
 
+#include "etcd.h"
 #include "peer.h"
 
 #include <errno.h>
@@ -234,6 +235,7 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 
 	(void)old; /* what is stopped here still names it */
 	watcher_stop(d);
+	etcd_stop(d);
 	peers_stop(d);
 	take(d, f);
 	rc = new_schedule(d, e);
@@ -244,6 +246,8 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 		rc = watcher_start(d, e);
 	if (rc == ERR_NONE)
 		rc = peers_start(d, e);
+	if (rc == ERR_NONE)
+		rc = etcd_start(d, e);
 	if (rc != ERR_NONE) {
 		note_log(NOTE_ERROR, "cannot go on: %s", e->text);
 		raise(SIGTERM);
