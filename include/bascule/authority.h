@@ -177,13 +177,13 @@ enum guards_mode { GUARDS_PLANNED, GUARDS_UNPLANNED, GUARDS_TEST };
 /* When a guard is asked.  Gates of a move, in their order. */
 enum guards_phase {
 	GUARDS_AT_REQUEST,
-	GUARDS_AT_START, /* before STARTED */
-	GUARDS_AT_READY, /* B: before READY; planned */
-	GUARDS_AT_FENCE, /* B: before it begins to fence; unplanned */
-	GUARDS_AT_GRANT, /* A: before GRANTED; planned, and B's in a rollback */
-	GUARDS_AT_TAKE,  /* B: before TAKEN */
-	GUARDS_AT_COMMIT, /* B */
-	GUARDS_AT_ROLLBACK,
+	GUARDS_AT_START,    /* before STARTED */
+	GUARDS_AT_READY,    /* B: before READY; planned */
+	GUARDS_AT_FENCE,    /* B: before it begins to fence; unplanned */
+	GUARDS_AT_GRANT,    /* A: before GRANTED; planned */
+	GUARDS_AT_TAKE,     /* B: before TAKEN */
+	GUARDS_AT_COMMIT,   /* B */
+	GUARDS_AT_ROLLBACK, /* B: before it captures, and before its GRANTED */
 	GUARDS_AT_REPROTECT,
 	GUARDS_AT_RESOLVE, /* hold resolve, release from quarantine */
 	GUARDS_AT_ANY      /* what-if: all that hold in the mode at any time */

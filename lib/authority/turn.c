@@ -417,7 +417,7 @@ roll_back_at_b(struct scene *c)
 			return true;
 		return record(c, MOVE_UNDONE, "undone and read back");
 	}
-	if (is_quorumless(c) || is_barred(c, GUARDS_AT_GRANT))
+	if (is_quorumless(c) || is_barred(c, GUARDS_AT_ROLLBACK))
 		return true;
 	change_owner(c, AUTHORITY_MOVE, c->there, c->f->reg->highest_seen + 1);
 	return record(c, MOVE_GRANTED, "the service is given back");
