@@ -51,7 +51,8 @@ work() {
 	done <"$logs/queue"
 }
 together() {
-	for _ in $(seq "$jobs"); do work & done
+	# One more than there are processors: scenarios wait as much as they work.
+	for _ in $(seq $((jobs + 1))); do work & done
 	wait
 	rm -rf "$logs/queue" "$logs"/*.begun
 }
