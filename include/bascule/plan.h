@@ -21,11 +21,24 @@
 
 /* --- graph: the steps and their order ------------------------------------- */
 
-#define PLAN_STEPS_MAX     256
+#define PLAN_STEPS_MAX     2048
 #define PLAN_STEP_NAME_MAX 63
 #define PLAN_ATTEMPTS_MAX  100
 
-enum plan_kind { PLAN_RESTORE, PLAN_RUN, PLAN_CHECK, PLAN_CONFIRM, PLAN_WAIT };
+enum plan_kind {
+	PLAN_RESTORE,
+	PLAN_RUN,
+	PLAN_CHECK,
+	PLAN_CONFIRM, /* a person is asked */
+	PLAN_WAIT     /* time goes by: the engine's own clock */
+};
+
+/* What follows when nobody knows whether a step was done. */
+enum plan_uncertain {
+	PLAN_UNCERTAIN_ASK,   /* a person, who goes and looks */
+	PLAN_UNCERTAIN_RETRY, /* do it again: only if idempotent, else ask */
+	PLAN_UNCERTAIN_FAIL   /* as a failure: undo */
+};
 
 /* In which modes a step runs: bits. */
 #define PLAN_IN_TABLETOP  1u
@@ -44,6 +57,9 @@ struct plan_step {
 	int64_t retry_wait_ns; /* before each of them */
 	int64_t timeout_ns;    /* of one attempt, and of its undo; 0: none */
 	bool has_undo;
+	bool idempotent; /* doing it twice does no harm */
+	enum plan_uncertain on_uncertain;
+	int64_t wait_ns; /* of PLAN_WAIT */
 };
 
 /*
@@ -54,7 +70,7 @@ struct plan_step {
 enum err_code graph_check(const struct plan_step *steps, size_t steps_count,
     struct err *e) MUST_CHECK;
 
-/* "restore", "run", "check", "confirm". */
+/* "restore", "run", "check", "confirm", "wait". */
 const char *graph_kind_name(enum plan_kind kind);
 
 /* --- engine: walks the graph ---------------------------------------------- */
@@ -70,6 +86,9 @@ const char *graph_kind_name(enum plan_kind kind);
  * E4. A failed undo is recorded and the others go on.
  * E5. Every history ends, provided that every action is answered and time is
  *     told.
+ * E6. What is uncertain is neither done nor failed: it is done again only where
+ *     that is harmless, else a person says what it was (on_uncertain).
+ * E7. A run taken up again starts nothing that was done or skipped.
  *
  *	READY -> RUNNING <-> ASKING
  *	            |  |       |
@@ -79,7 +98,7 @@ const char *graph_kind_name(enum plan_kind kind);
 enum engine_state {
 	ENGINE_READY,
 	ENGINE_RUNNING,
-	ENGINE_ASKING,   /* a failed step waits for the operator's word */
+	ENGINE_ASKING,   /* a failed or uncertain step waits for a word */
 	ENGINE_DRAINING, /* nothing starts; running steps end */
 	ENGINE_DONE,     /* all done; what was done still stands */
 	ENGINE_UNDOING,
@@ -102,7 +121,8 @@ enum engine_step_state {
 	ENGINE_STEP_SKIPPED, /* by the operator, with a reason */
 	ENGINE_STEP_UNDOING,
 	ENGINE_STEP_UNDONE,
-	ENGINE_STEP_UNDO_FAILED
+	ENGINE_STEP_UNDO_FAILED,
+	ENGINE_STEP_UNCERTAIN /* ended, or cut off: nobody knows how */
 };
 
 enum engine_event_kind {
@@ -113,14 +133,15 @@ enum engine_event_kind {
 	ENGINE_OPEN_GATE,  /* the isolation is proved (option gated) */
 	ENGINE_ANSWER,     /* step, answer, reason (ENGINE_SKIP, _ABORT_RUN) */
 	ENGINE_ABORT,      /* reason: stop what runs, undo */
-	ENGINE_UNWIND      /* in DONE: undo everything */
+	ENGINE_UNWIND,     /* in DONE: undo everything */
+	ENGINE_STEP_LOST   /* step, attempt, reason: uncertain how it ended */
 };
 
 enum engine_answer {
 	ENGINE_RETRY,
 	ENGINE_SKIP, /* needs a reason */
 	ENGINE_ABORT_RUN,
-	ENGINE_CONFIRM /* only of a confirm step */
+	ENGINE_CONFIRM /* of a confirm step; of an uncertain one: it was done */
 };
 
 struct engine_event {
@@ -133,14 +154,15 @@ struct engine_event {
 };
 
 enum engine_action_kind {
-	ENGINE_START,     /* step, attempt; a confirm step: ask */
-	ENGINE_ASK,       /* step failed: retry, skip or abort? */
-	ENGINE_STOP,      /* step, attempt: timed out or aborted, end it */
-	ENGINE_UNDO,      /* step */
-	ENGINE_STOP_UNDO, /* step: its undo timed out, end it */
-	ENGINE_AT_GATE,   /* prove the isolation, then ENGINE_OPEN_GATE */
-	ENGINE_ALL_DONE,  /* the plan succeeded */
-	ENGINE_ALL_UNDONE /* the last action there is */
+	ENGINE_START,      /* step, attempt; a confirm step: ask */
+	ENGINE_ASK,        /* step failed or is uncertain: what now? */
+	ENGINE_STOP,       /* step, attempt: timed out or aborted, end it */
+	ENGINE_UNDO,       /* step */
+	ENGINE_STOP_UNDO,  /* step: its undo timed out, end it */
+	ENGINE_AT_GATE,    /* prove the isolation, then ENGINE_OPEN_GATE */
+	ENGINE_ALL_DONE,   /* the plan succeeded */
+	ENGINE_ALL_UNDONE, /* the last action there is */
+	ENGINE_WAITED /* step, attempt: a wait is over; nothing to answer */
 };
 
 struct engine_action {
@@ -164,6 +186,8 @@ struct engine_step {
 	unsigned attempt;   /* the latest; 0: never started */
 	size_t ended;       /* the how many-eth to end, from 1; 0: it has not */
 	const char *reason; /* of failure, skipping; ""; borrowed */
+	bool has_effects;   /* something of it may stand */
+	bool asked;         /* the operator has the word */
 };
 
 struct engine;
@@ -180,6 +204,29 @@ void engine_free(struct engine **ep);
  */
 enum err_code engine_handle(struct engine *en, const struct engine_event *ev,
     struct mono now, const struct engine_action **actions,
+    size_t *actions_count, struct err *e) MUST_CHECK;
+
+/*
+ * What the records of a run that was cut off say of a step: WAITING, DONE,
+ * SKIPPED, FAILED, UNCERTAIN (an intent without an outcome), UNDOING (an undo
+ * of that kind), UNDONE, UNDO_FAILED.
+ */
+struct engine_past {
+	size_t step;
+	enum engine_step_state state;
+	unsigned attempt;
+	uint64_t ended;     /* ascends in the order in which they ended */
+	const char *reason; /* borrowed for the call */
+};
+
+/*
+ * In READY: go on where the records end (E7), with whatever can start.  Where
+ * undoing had begun, it goes on.  ENGINE_ABORT next takes back all that was
+ * done.  A step that is not named was never begun; one that is not of this mode
+ * is passed over.  ERR_INPUT: the records make no sense; nothing has changed.
+ */
+enum err_code engine_resume(struct engine *en, const struct engine_past *past,
+    size_t past_count, struct mono now, const struct engine_action **actions,
     size_t *actions_count, struct err *e) MUST_CHECK;
 
 /* When the next ENGINE_TICK is needed.  False: not before another event. */

@@ -64,8 +64,6 @@ step_of(const struct policy_step *s)
 			timeout_ns = s->check.within_ns;
 		timeout_ns += 30 * NS_PER_S;
 	}
-	if (s->kind == POLICY_STEP_WAIT)
-		timeout_ns = s->wait_ns + 30 * NS_PER_S;
 	return (struct plan_step){.name = s->name,
 	    .after = s->after.items,
 	    .after_count = s->after.count,
@@ -74,7 +72,8 @@ step_of(const struct policy_step *s)
 	    .retries = s->retries,
 	    .retry_wait_ns = NS_PER_S,
 	    .timeout_ns = timeout_ns,
-	    .has_undo = s->undo.count > 0};
+	    .has_undo = s->undo.count > 0,
+	    .wait_ns = s->wait_ns};
 }
 
 static enum err_code

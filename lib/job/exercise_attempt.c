@@ -9,7 +9,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
@@ -153,19 +152,6 @@ do_prove(const struct exercise_attempt_task *t,
 }
 
 static enum err_code
-do_wait(const struct exercise_attempt_task *t,
-    struct exercise_attempt_report *r)
-{
-	struct timespec left = {.tv_sec = t->step->wait_ns / NS_PER_S,
-	    .tv_nsec = t->step->wait_ns % NS_PER_S};
-
-	while (nanosleep(&left, &left) == -1 && errno == EINTR)
-		;
-	snprintf(r->note, sizeof(r->note), "waited");
-	return ERR_NONE;
-}
-
-static enum err_code
 do_task(const struct exercise_attempt_task *t,
     struct exercise_attempt_report *r, struct err *e)
 {
@@ -187,8 +173,6 @@ do_task(const struct exercise_attempt_task *t,
 	}
 	if (restores)
 		return do_restore(t, r, e);
-	if (t->step->kind == POLICY_STEP_WAIT)
-		return do_wait(t, r);
 	return t->step->kind == POLICY_STEP_RUN ? do_run(t, r, e)
 						: do_check(t, r, e);
 }

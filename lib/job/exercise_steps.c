@@ -108,6 +108,8 @@ begin_step(struct exercise *x, size_t i, struct err *e)
 		d->asks = true;
 		return ask(x, s, e);
 	}
+	if (s->kind == POLICY_STEP_WAIT)
+		return ERR_NONE; /* the engine says when it is over */
 	/* Without a network of the test's own it would ask after nothing but
 	 * this machine's; the result says already that this is unproved. */
 	if (s->check.kind == POLICY_CHECK_UNREACHABLE && x->cell == NULL) {
@@ -459,6 +461,9 @@ carry_out(struct exercise *x, const struct engine_action *a)
 			exercise_unwound(x);
 		break;
 	case ENGINE_ASK: break; /* the option is not set */
+	case ENGINE_WAITED:
+		exercise_notes_outcome(x, a->step, "done", "", NULL);
+		break;
 	}
 }
 

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include <bascule/base/text.h>
@@ -12,9 +13,11 @@ struct step {
 	enum engine_step_state state;
 	unsigned attempt;
 	unsigned retries_left;
-	bool stopping;    /* it was told to end */
-	bool asked;       /* failed; the operator has the word */
-	bool has_effects; /* something of it may stand: to be undone */
+	unsigned lost_left;   /* repetitions of an uncertain one */
+	uint32_t waits_count; /* what it waits for and is not settled yet */
+	bool stopping;        /* it was told to end */
+	bool asked;           /* the operator has the word */
+	bool has_effects;     /* something of it may stand: to be undone */
 	size_t ended;
 	struct mono from;  /* of the attempt or undo; of the next attempt */
 	struct mono until; /* NEVER: no deadline */
@@ -26,7 +29,9 @@ struct engine {
 	enum engine_state state;
 	enum engine_outcome outcome;
 	struct step *steps;
-	struct graph_set *waits;
+	struct graph graph;
+	uint32_t *settled;      /* those whose followers hear of it now */
+	size_t unsettled_count; /* of this mode */
 	bool gate_open, gate_reached;
 	size_t ended_count;
 	size_t undoing; /* the step whose undo runs, or NO_STEP */
@@ -59,7 +64,58 @@ check_options(const struct engine_options *o, struct err *e)
 	    (o->mode & ~PLAN_IN_ALL) != 0)
 		return err_set(e, ERR_INPUT,
 		    "a plan is run in one mode at a time");
-	return graph_check(o->steps, o->steps_count, e);
+	return ERR_NONE;
+}
+
+/* --- what is settled ------------------------------------------------------ */
+
+/*
+ * Step i will not keep anybody waiting any more.  What is of another mode is
+ * settled as soon as all it waits for is, and so hands that on.
+ */
+static void
+settle(struct engine *en, size_t i)
+{
+	size_t in = 0, out = 0;
+
+	if (en->steps[i].state != ENGINE_STEP_NOT_IN_MODE)
+		en->unsettled_count--;
+	en->settled[in++] = (uint32_t)i;
+	while (out < in) {
+		size_t j = en->settled[out++];
+
+		for (uint32_t k = en->graph.first[j];
+		     k < en->graph.first[j + 1]; k++) {
+			struct step *s = &en->steps[en->graph.next[k]];
+
+			if (--s->waits_count == 0 &&
+			    s->state == ENGINE_STEP_NOT_IN_MODE)
+				en->settled[in++] = en->graph.next[k];
+		}
+	}
+}
+
+static void
+set_steps(struct engine *en)
+{
+	const struct engine_options *o = &en->o;
+
+	for (size_t i = 0; i < o->steps_count; i++) {
+		struct step *s = &en->steps[i];
+		bool is_in = (o->steps[i].modes & o->mode) != 0;
+
+		s->state =
+		    is_in ? ENGINE_STEP_WAITING : ENGINE_STEP_NOT_IN_MODE;
+		s->retries_left = o->steps[i].retries;
+		s->lost_left = s->retries_left > 0 ? s->retries_left : 1;
+		s->waits_count = en->graph.waits[i];
+		s->until = NEVER;
+		en->unsettled_count += is_in;
+	}
+	for (size_t i = 0; i < o->steps_count; i++)
+		if (en->steps[i].state == ENGINE_STEP_NOT_IN_MODE &&
+		    en->graph.waits[i] == 0)
+			settle(en, i);
 }
 
 enum err_code
@@ -81,20 +137,16 @@ engine_new(struct engine **out, const struct engine_options *o, struct err *e)
 	en->ask_until = NEVER;
 	en->actions_max = 2 * n + 2;
 	en->steps = calloc(n, sizeof(*en->steps));
-	en->waits = calloc(n, sizeof(*en->waits));
+	en->settled = calloc(n, sizeof(*en->settled));
 	en->actions = calloc(en->actions_max, sizeof(*en->actions));
-	if (en->steps == NULL || en->waits == NULL || en->actions == NULL)
+	if (en->steps == NULL || en->settled == NULL || en->actions == NULL)
 		return err_nomem(e);
+	rc = graph_make(&en->graph, o->steps, o->steps_count, e);
+	if (rc != ERR_NONE)
+		return rc;
 	if (en->o.parallel_max == 0)
 		en->o.parallel_max = PARALLEL_DEFAULT;
-	graph_waits(o->steps, o->steps_count, o->mode, en->waits);
-	for (size_t i = 0; i < o->steps_count; i++) {
-		en->steps[i].state = o->steps[i].modes & o->mode
-		    ? ENGINE_STEP_WAITING
-		    : ENGINE_STEP_NOT_IN_MODE;
-		en->steps[i].retries_left = o->steps[i].retries;
-		en->steps[i].until = NEVER;
-	}
+	set_steps(en);
 	*out = TAKE(en);
 	return ERR_NONE;
 }
@@ -107,7 +159,8 @@ engine_free(struct engine **ep)
 	if (en == NULL)
 		return;
 	free(en->steps);
-	free(en->waits);
+	free(en->settled);
+	graph_fini(&en->graph);
 	free(en->actions);
 	free(en);
 	*ep = NULL;
@@ -146,15 +199,22 @@ is_confirm(const struct engine *en, size_t i)
 	return en->o.steps[i].kind == PLAN_CONFIRM;
 }
 
-/* Running steps: all, or without the questions, which take nobody's place. */
+/* Nothing is done in it: a question, a wait.  It takes nobody's place. */
+static bool
+is_idle(const struct engine *en, size_t i)
+{
+	return is_confirm(en, i) || en->o.steps[i].kind == PLAN_WAIT;
+}
+
+/* Running steps: all, or without those that do nothing. */
 static size_t
-count_running(const struct engine *en, bool with_questions)
+count_running(const struct engine *en, bool with_idle)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < en->o.steps_count; i++)
 		if (en->steps[i].state == ENGINE_STEP_RUNNING &&
-		    (with_questions || !is_confirm(en, i)))
+		    (with_idle || !is_idle(en, i)))
 			n++;
 	return n;
 }
@@ -183,7 +243,7 @@ stop_step(struct engine *en, size_t i, const char *reason)
 
 /*
  * Nothing new starts from here on (E3).  Questions are withdrawn: nobody may
- * ever answer them.
+ * ever answer them; and nothing is waited for any more.
  */
 static void
 drain(struct engine *en)
@@ -196,7 +256,7 @@ drain(struct engine *en)
 		s->asked = false;
 		if (s->state == ENGINE_STEP_WAITING && s->attempt > 0)
 			s->state = ENGINE_STEP_FAILED;
-		if (is_confirm(en, i))
+		if (is_idle(en, i))
 			stop_step(en, i, "withdrawn: the run was stopped");
 	}
 }
@@ -212,23 +272,6 @@ abort_run(struct engine *en, const char *reason)
 
 /* --- what may start ------------------------------------------------------- */
 
-static bool
-is_settled(const struct engine *en, size_t i)
-{
-	return en->steps[i].state == ENGINE_STEP_DONE ||
-	    en->steps[i].state == ENGINE_STEP_SKIPPED ||
-	    en->steps[i].state == ENGINE_STEP_NOT_IN_MODE;
-}
-
-static bool
-all_settled(const struct engine *en)
-{
-	for (size_t i = 0; i < en->o.steps_count; i++)
-		if (!is_settled(en, i))
-			return false;
-	return true;
-}
-
 /* All it waits for is settled, and so is the gate (E1). */
 static bool
 is_free(const struct engine *en, size_t i)
@@ -238,10 +281,7 @@ is_free(const struct engine *en, size_t i)
 	if (en->o.gated && !en->gate_open &&
 	    en->o.steps[i].kind != PLAN_RESTORE)
 		return false;
-	for (size_t j = 0; j < en->o.steps_count; j++)
-		if (graph_has(&en->waits[i], j) && !is_settled(en, j))
-			return false;
-	return true;
+	return en->steps[i].waits_count == 0;
 }
 
 static void
@@ -253,9 +293,13 @@ start_step(struct engine *en, size_t i)
 	s->attempt++;
 	s->stopping = false;
 	s->ended = 0;
-	s->has_effects = s->has_effects || !is_confirm(en, i);
+	s->has_effects = s->has_effects || !is_idle(en, i);
 	s->from = en->now;
 	s->until = later(en->now, en->o.steps[i].timeout_ns);
+	if (en->o.steps[i].kind == PLAN_WAIT)
+		s->until = en->o.steps[i].wait_ns > 0
+		    ? later(en->now, en->o.steps[i].wait_ns)
+		    : en->now;
 	s->reason[0] = '\0';
 	act(en, ENGINE_START, i);
 }
@@ -272,7 +316,7 @@ start_free(struct engine *en)
 		any_free = true;
 		if (en->steps[i].from.ns > en->now.ns)
 			continue;
-		if (is_confirm(en, i)) {
+		if (is_idle(en, i)) {
 			start_step(en, i);
 		} else if (running < en->o.parallel_max) {
 			start_step(en, i);
@@ -300,6 +344,21 @@ fail_run(struct engine *en, size_t i)
 	drain(en);
 }
 
+/* Nothing mends it but the operator's word, where he is asked. */
+static void
+ask_or_fail(struct engine *en, size_t i)
+{
+	if (!en->o.asks) {
+		fail_run(en, i);
+		return;
+	}
+	if (!any_asked(en))
+		en->ask_until = later(en->now, en->o.ask_timeout_ns);
+	en->steps[i].asked = true;
+	en->state = ENGINE_ASKING;
+	act(en, ENGINE_ASK, i);
+}
+
 static void
 step_failed(struct engine *en, size_t i)
 {
@@ -315,15 +374,49 @@ step_failed(struct engine *en, size_t i)
 			s->from = later(en->now, en->o.steps[i].retry_wait_ns);
 		return;
 	}
-	if (!en->o.asks) {
-		fail_run(en, i);
+	ask_or_fail(en, i);
+}
+
+/* Nobody knows how its attempt ended (E6). */
+static void
+step_lost(struct engine *en, size_t i)
+{
+	const struct plan_step *p = &en->o.steps[i];
+	struct step *s = &en->steps[i];
+
+	s->state = ENGINE_STEP_UNCERTAIN;
+	if (en->state == ENGINE_DRAINING)
+		return;
+	if (p->on_uncertain == PLAN_UNCERTAIN_RETRY && p->idempotent &&
+	    s->lost_left > 0) {
+		s->lost_left--;
+		s->state = ENGINE_STEP_WAITING;
+		if (p->retry_wait_ns > 0)
+			s->from = later(en->now, p->retry_wait_ns);
 		return;
 	}
-	if (!any_asked(en))
-		en->ask_until = later(en->now, en->o.ask_timeout_ns);
-	s->asked = true;
-	en->state = ENGINE_ASKING;
-	act(en, ENGINE_ASK, i);
+	if (p->on_uncertain == PLAN_UNCERTAIN_FAIL)
+		s->state = ENGINE_STEP_FAILED;
+	ask_or_fail(en, i);
+}
+
+static void
+end_lost(struct engine *en, size_t i, const char *reason)
+{
+	struct step *s = &en->steps[i];
+	char why[REASON_BYTES];
+
+	set_reason(why, reason);
+	s->ended = ++en->ended_count;
+	s->until = NEVER;
+	if (s->stopping && s->reason[0] != '\0')
+		snprintf(s->reason + strlen(s->reason),
+		    sizeof(s->reason) - strlen(s->reason), "; %s", why);
+	else
+		set_reason(s->reason, why);
+	text_mend_end(s->reason);
+	s->stopping = false;
+	step_lost(en, i);
 }
 
 static void
@@ -340,6 +433,7 @@ end_step(struct engine *en, size_t i, bool ok, const char *reason)
 	if (ok) {
 		s->state = ENGINE_STEP_DONE;
 		s->has_effects = true;
+		settle(en, i);
 	} else {
 		step_failed(en, i);
 	}
@@ -411,6 +505,12 @@ note_timeout(struct engine *en, size_t i)
 
 	if (s->until.ns > en->now.ns || s->stopping)
 		return;
+	if (s->state == ENGINE_STEP_RUNNING &&
+	    en->o.steps[i].kind == PLAN_WAIT) {
+		act(en, ENGINE_WAITED, i);
+		end_step(en, i, true, "");
+		return;
+	}
 	snprintf(reason, sizeof(reason), "timed out after %s",
 	    text_duration(en->o.steps[i].timeout_ns, after));
 	if (s->state == ENGINE_STEP_RUNNING) {
@@ -442,7 +542,8 @@ advance(struct engine *en)
 	}
 	if (en->state == ENGINE_RUNNING) {
 		start_free(en);
-		if (all_settled(en) && (!en->o.gated || en->gate_open)) {
+		if (en->unsettled_count == 0 &&
+		    (!en->o.gated || en->gate_open)) {
 			en->state = ENGINE_DONE;
 			set_outcome(en, ENGINE_SUCCEEDED, "");
 			act(en, ENGINE_ALL_DONE, NO_STEP);
@@ -498,7 +599,27 @@ take_step_ended(struct engine *en, const struct engine_event *ev, struct err *e)
 	return ERR_NONE;
 }
 
-/* The operator's word on a failed step. */
+static enum err_code
+take_step_lost(struct engine *en, const struct engine_event *ev, struct err *e)
+{
+	const struct step *s = &en->steps[ev->step];
+
+	if (s->state != ENGINE_STEP_RUNNING || s->attempt != ev->attempt)
+		return misfit(e, "no such attempt of that step runs");
+	end_lost(en, ev->step, ev->reason);
+	return ERR_NONE;
+}
+
+static void
+skip_step(struct engine *en, size_t i, const char *reason)
+{
+	en->steps[i].state = ENGINE_STEP_SKIPPED;
+	en->steps[i].until = NEVER;
+	set_reason(en->steps[i].reason, reason);
+	settle(en, i);
+}
+
+/* The operator's word on a failed or uncertain step. */
 static enum err_code
 take_verdict(struct engine *en, const struct engine_event *ev, struct err *e)
 {
@@ -512,11 +633,16 @@ take_verdict(struct engine *en, const struct engine_event *ev, struct err *e)
 	case ENGINE_SKIP:
 		if (ev->reason == NULL || ev->reason[0] == '\0')
 			return misfit(e, "to skip a step needs a reason");
-		s->state = ENGINE_STEP_SKIPPED;
-		set_reason(s->reason, ev->reason);
+		skip_step(en, ev->step, ev->reason);
 		break;
 	case ENGINE_ABORT_RUN: abort_run(en, ev->reason); break;
-	default: return misfit(e, "a failed step cannot be confirmed");
+	default:
+		if (s->state != ENGINE_STEP_UNCERTAIN)
+			return misfit(e, "a failed step cannot be confirmed");
+		s->state = ENGINE_STEP_DONE;
+		s->has_effects = true;
+		set_reason(s->reason, ev->reason);
+		settle(en, ev->step);
 	}
 	s->asked = false;
 	return ERR_NONE;
@@ -537,9 +663,7 @@ take_confirmation(struct engine *en, const struct engine_event *ev,
 		if (ev->reason == NULL || ev->reason[0] == '\0')
 			return misfit(e, "to skip a step needs a reason");
 		s->ended = ++en->ended_count;
-		s->state = ENGINE_STEP_SKIPPED;
-		s->until = NEVER;
-		set_reason(s->reason, ev->reason);
+		skip_step(en, ev->step, ev->reason);
 		return ERR_NONE;
 	case ENGINE_ABORT_RUN: abort_run(en, ev->reason); return ERR_NONE;
 	default: return misfit(e, "there is nothing to retry");
@@ -579,6 +703,7 @@ take_event(struct engine *en, const struct engine_event *ev, struct err *e)
 		return ERR_NONE;
 	case ENGINE_TICK: return ERR_NONE;
 	case ENGINE_STEP_ENDED: return take_step_ended(en, ev, e);
+	case ENGINE_STEP_LOST: return take_step_lost(en, ev, e);
 	case ENGINE_UNDO_ENDED:
 		if (en->undoing != ev->step)
 			return misfit(e, "that step is not being undone");
@@ -606,7 +731,8 @@ engine_handle(struct engine *en, const struct engine_event *ev, struct mono now,
     const struct engine_action **actions, size_t *actions_count, struct err *e)
 {
 	bool of_step = ev->kind == ENGINE_STEP_ENDED ||
-	    ev->kind == ENGINE_UNDO_ENDED || ev->kind == ENGINE_ANSWER;
+	    ev->kind == ENGINE_STEP_LOST || ev->kind == ENGINE_UNDO_ENDED ||
+	    ev->kind == ENGINE_ANSWER;
 	enum err_code rc;
 
 	*actions = en->actions;
@@ -619,6 +745,119 @@ engine_handle(struct engine *en, const struct engine_event *ev, struct mono now,
 	rc = take_event(en, ev, e);
 	if (rc != ERR_NONE)
 		return rc;
+	advance(en);
+	*actions_count = en->actions_count;
+	return ERR_NONE;
+}
+
+/* --- taking up again ------------------------------------------------------ */
+
+static enum err_code
+check_past(const struct engine *en, const struct engine_past *past,
+    size_t past_count, struct err *e)
+{
+	OWNED(free_mem)
+	bool *seen = calloc(en->o.steps_count + 1, sizeof(*seen));
+
+	if (seen == NULL)
+		return err_nomem(e);
+	if (en->state != ENGINE_READY)
+		return misfit(e, "the run has begun already");
+	for (size_t i = 0; i < past_count; i++) {
+		const struct engine_past *p = &past[i];
+
+		if (p->step >= en->o.steps_count || seen[p->step])
+			return misfit(e,
+			    "a step of the records is none, or is there twice");
+		if (p->state == ENGINE_STEP_RUNNING ||
+		    p->state == ENGINE_STEP_NOT_IN_MODE ||
+		    p->attempt > PLAN_ATTEMPTS_MAX)
+			return misfit(e,
+			    "no step can be as the records have it");
+		seen[p->step] = true;
+	}
+	return ERR_NONE;
+}
+
+static int
+compare_past(const void *a, const void *b)
+{
+	const struct engine_past *const *x = a, *const *y = b;
+
+	return ((*x)->ended > (*y)->ended) - ((*x)->ended < (*y)->ended);
+}
+
+/* True: it was being undone. */
+static bool
+recall_step(struct engine *en, const struct engine_past *p)
+{
+	const struct plan_step *plan = &en->o.steps[p->step];
+	struct step *s = &en->steps[p->step];
+	bool is_undo = p->state == ENGINE_STEP_UNDOING ||
+	    p->state == ENGINE_STEP_UNDONE ||
+	    p->state == ENGINE_STEP_UNDO_FAILED;
+
+	if (s->state == ENGINE_STEP_NOT_IN_MODE ||
+	    p->state == ENGINE_STEP_WAITING)
+		return false;
+	s->state = p->state;
+	s->attempt = p->attempt;
+	s->ended = ++en->ended_count;
+	s->retries_left =
+	    plan->retries >= p->attempt ? plan->retries + 1 - p->attempt : 0;
+	if (s->retries_left > plan->retries)
+		s->retries_left = plan->retries;
+	set_reason(s->reason, p->reason);
+	s->has_effects = p->state == ENGINE_STEP_DONE ||
+	    p->state == ENGINE_STEP_UNDOING ||
+	    (!is_undo && p->attempt > 0 && !is_idle(en, p->step));
+	en->undo_failures += p->state == ENGINE_STEP_UNDO_FAILED;
+	if (p->state == ENGINE_STEP_DONE || p->state == ENGINE_STEP_SKIPPED)
+		settle(en, p->step);
+	return is_undo;
+}
+
+/* What was known last of each decides whether it goes on. */
+static void
+judge_past(struct engine *en)
+{
+	for (size_t i = 0; i < en->o.steps_count; i++) {
+		if (en->steps[i].state == ENGINE_STEP_FAILED)
+			step_failed(en, i);
+		else if (en->steps[i].state == ENGINE_STEP_UNCERTAIN)
+			step_lost(en, i);
+	}
+}
+
+enum err_code
+engine_resume(struct engine *en, const struct engine_past *past,
+    size_t past_count, struct mono now, const struct engine_action **actions,
+    size_t *actions_count, struct err *e)
+{
+	OWNED(free_mem)
+	const struct engine_past **order =
+	    calloc(past_count + 1, sizeof(*order));
+	bool unwinds = false;
+	enum err_code rc;
+
+	*actions = en->actions;
+	*actions_count = 0;
+	if (order == NULL)
+		return err_nomem(e);
+	rc = check_past(en, past, past_count, e);
+	if (rc != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < past_count; i++)
+		order[i] = &past[i];
+	qsort(order, past_count, sizeof(*order), compare_past);
+	en->actions_count = 0;
+	en->now = now;
+	en->state = ENGINE_RUNNING;
+	for (size_t i = 0; i < past_count; i++)
+		unwinds = recall_step(en, order[i]) || unwinds;
+	if (unwinds)
+		abort_run(en, "it was being undone when it was cut off");
+	judge_past(en);
 	advance(en);
 	*actions_count = en->actions_count;
 	return ERR_NONE;
@@ -656,7 +895,8 @@ engine_step_of(const struct engine *en, size_t step)
 	const struct step *s = &en->steps[step];
 
 	ASSERT(step < en->o.steps_count);
-	return (struct engine_step){s->state, s->attempt, s->ended, s->reason};
+	return (struct engine_step){s->state, s->attempt, s->ended, s->reason,
+	    s->has_effects, s->asked};
 }
 
 const char *
@@ -687,6 +927,7 @@ engine_step_state_name(enum engine_step_state s)
 	case ENGINE_STEP_UNDOING: return "undoing";
 	case ENGINE_STEP_UNDONE: return "undone";
 	case ENGINE_STEP_UNDO_FAILED: return "undo-failed";
+	case ENGINE_STEP_UNCERTAIN: return "uncertain";
 	}
 	return "unknown";
 }

@@ -3,29 +3,22 @@
 
 #include <bascule/plan.h>
 
-/* A set of steps, by their number. */
-struct graph_set {
-	uint64_t bits[PLAN_STEPS_MAX / 64];
+/*
+ * Who waits for whom, by the numbers of the steps: so that what follows from
+ * the end of one costs no more than the steps that wait for it.
+ */
+struct graph {
+	uint32_t *waits; /* how many steps each one waits for */
+	uint32_t *first; /* of each one's followers in next; one more */
+	uint32_t *next;
 };
 
-static inline bool
-graph_has(const struct graph_set *s, size_t i)
-{
-	return s->bits[i / 64] >> (i % 64) & 1;
-}
-
-static inline void
-graph_put(struct graph_set *s, size_t i)
-{
-	s->bits[i / 64] |= UINT64_C(1) << (i % 64);
-}
-
 /*
- * waits[i]: what step i waits for among the steps of that mode.  A step of
- * another mode stands aside and hands on what it waits for itself.  The graph is
- * one that graph_check passed.
+ * ERR_POLICY as graph_check.  The steps are not needed afterwards.  What is of
+ * another mode is in it like any other: whoever walks it lets it pass.
  */
-void graph_waits(const struct plan_step *steps, size_t steps_count,
-    unsigned mode, struct graph_set *waits);
+enum err_code graph_make(struct graph *g, const struct plan_step *steps,
+    size_t steps_count, struct err *e) MUST_CHECK;
+void graph_fini(struct graph *g);
 
 #endif

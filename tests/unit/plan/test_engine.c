@@ -32,7 +32,7 @@ static const char *
 words(struct run *r)
 {
 	static const char *const verbs[] = {"start", "ask", "stop", "undo",
-	    "stop-undo", "at-gate", "all-done", "all-undone"};
+	    "stop-undo", "at-gate", "all-done", "all-undone", "waited"};
 	size_t used = 0;
 
 	r->text[0] = '\0';
@@ -484,6 +484,309 @@ START_TEST(options_that_make_no_sense_are_refused)
 }
 END_TEST
 
+/* --- what nobody knows, what is waited for, what goes on ------------------- */
+
+static const char *
+lost(struct run *r, const char *name, const char *why)
+{
+	size_t i = number_of(r, name);
+
+	return tell(r,
+	    (struct engine_event){.kind = ENGINE_STEP_LOST,
+		.step = i,
+		.attempt = engine_step_of(r->en, i).attempt,
+		.reason = why});
+}
+
+static const char *
+resumed(struct run *r, const struct engine_past *past, size_t count)
+{
+	struct err e = {0};
+
+	ck_assert_msg(engine_resume(r->en, past, count,
+			  (struct mono){r->now_ns}, &r->actions,
+			  &r->actions_count, &e) == ERR_NONE,
+	    "%s", e.text);
+	return words(r);
+}
+
+START_TEST(an_uncertain_step_is_done_again_only_where_that_is_harmless)
+{
+	struct plan_step steps[] = {
+	    {.name = "careful",
+		.kind = PLAN_RUN,
+		.modes = PLAN_IN_ALL,
+		.retries = 3,
+		.on_uncertain = PLAN_UNCERTAIN_RETRY},
+	    {.name = "again",
+		.kind = PLAN_RUN,
+		.modes = PLAN_IN_ALL,
+		.idempotent = true,
+		.on_uncertain = PLAN_UNCERTAIN_RETRY},
+	    {.name = "asks",
+		.kind = PLAN_RUN,
+		.modes = PLAN_IN_ALL,
+		.idempotent = true},
+	};
+	struct engine_options o = {.steps = steps,
+	    .steps_count = 3,
+	    .mode = PLAN_IN_PLANNED,
+	    .asks = true};
+	struct run r;
+
+	begin(&r, &o);
+	event(&r, ENGINE_BEGIN);
+	ck_assert_str_eq(lost(&r, "again", "cut off"), "start again 2");
+	ck_assert_str_eq(lost(&r, "careful", "cut off"), "ask careful");
+	ck_assert_int_eq(state_of(&r, "careful"), ENGINE_STEP_UNCERTAIN);
+	ck_assert_str_eq(lost(&r, "asks", "cut off"), "ask asks");
+	/* once more, and no end of it */
+	ck_assert_str_eq(lost(&r, "again", "cut off"), "ask again");
+	ck_assert_str_eq(answer(&r, "careful", ENGINE_CONFIRM, "I looked"), "");
+	ck_assert_int_eq(state_of(&r, "careful"), ENGINE_STEP_DONE);
+	ck_assert_str_eq(answer(&r, "again", ENGINE_SKIP, "not now"), "");
+	ck_assert_str_eq(answer(&r, "asks", ENGINE_RETRY, NULL),
+	    "start asks 2");
+	ck_assert_str_eq(ended(&r, "asks", NULL), "all-done");
+	engine_free(&r.en);
+}
+END_TEST
+
+START_TEST(uncertain_where_nobody_is_asked_or_the_policy_says_so_is_a_failure)
+{
+	struct plan_step step = {.name = "a",
+	    .kind = PLAN_RUN,
+	    .modes = PLAN_IN_ALL,
+	    .retries = 5,
+	    .has_undo = true};
+	struct engine_options o = {.steps = &step,
+	    .steps_count = 1,
+	    .mode = PLAN_IN_TEST};
+	struct run r;
+
+	begin(&r, &o);
+	event(&r, ENGINE_BEGIN);
+	ck_assert_str_eq(lost(&r, "a", "cut off"), "undo a");
+	ck_assert_str_eq(engine_reason(r.en), "step 'a': cut off");
+	engine_free(&r.en);
+	step.on_uncertain = PLAN_UNCERTAIN_FAIL;
+	o.asks = true;
+	begin(&r, &o);
+	event(&r, ENGINE_BEGIN);
+	ck_assert_str_eq(lost(&r, "a", "cut off"), "ask a");
+	ck_assert_int_eq(state_of(&r, "a"), ENGINE_STEP_FAILED);
+	engine_free(&r.en);
+}
+END_TEST
+
+START_TEST(a_wait_takes_time_but_nobodys_place)
+{
+	struct plan_step steps[] = {
+	    {.name = "pause",
+		.kind = PLAN_WAIT,
+		.modes = PLAN_IN_ALL,
+		.wait_ns = 500},
+	    {.name = "work", .kind = PLAN_RUN, .modes = PLAN_IN_ALL},
+	    {.name = "next",
+		.kind = PLAN_RUN,
+		AFTER("pause"),
+		.modes = PLAN_IN_ALL},
+	};
+	struct engine_options o = {.steps = steps,
+	    .steps_count = 3,
+	    .mode = PLAN_IN_PLANNED,
+	    .parallel_max = 1};
+	struct mono at;
+	struct run r;
+
+	begin(&r, &o);
+	ck_assert_str_eq(event(&r, ENGINE_BEGIN), "start pause, start work");
+	ck_assert_str_eq(ended(&r, "work", NULL), "");
+	ck_assert(engine_deadline(r.en, &at));
+	ck_assert_int_eq(at.ns, 500);
+	r.now_ns = 499;
+	ck_assert_str_eq(event(&r, ENGINE_TICK), "");
+	r.now_ns = 500;
+	ck_assert_str_eq(event(&r, ENGINE_TICK), "waited pause, start next");
+	ck_assert_str_eq(event(&r, ENGINE_ABORT), "stop next");
+	engine_free(&r.en);
+}
+END_TEST
+
+START_TEST(a_run_goes_on_where_its_records_end)
+{
+	static const struct engine_past past[] = {
+	    {.step = 2,
+		.state = ENGINE_STEP_UNCERTAIN,
+		.attempt = 1,
+		.ended = 9},
+	    {.step = 1, .state = ENGINE_STEP_DONE, .attempt = 2, .ended = 4},
+	    {.step = 0, .state = ENGINE_STEP_DONE, .attempt = 1, .ended = 7},
+	};
+	struct engine_options o = {.steps = housing,
+	    .steps_count = HOUSING_COUNT,
+	    .mode = PLAN_IN_PLANNED,
+	    .asks = true};
+	struct run r;
+
+	begin(&r, &o);
+	/* "load" was begun and nobody knows more: not again by itself */
+	ck_assert_str_eq(resumed(&r, past, 3), "ask load");
+	ck_assert_int_eq(state_of(&r, "documents"), ENGINE_STEP_DONE);
+	ck_assert_str_eq(answer(&r, "load", ENGINE_CONFIRM, "rows are there"),
+	    "start start, start rows");
+	ck_assert_str_eq(event(&r, ENGINE_ABORT), "stop start, stop rows");
+	ck_assert_str_eq(ended(&r, "rows", "stopped"), "");
+	ck_assert_str_eq(ended(&r, "start", "stopped"), "undo start");
+	ck_assert_str_eq(undone(&r, "start", NULL), "undo load");
+	engine_free(&r.en);
+}
+END_TEST
+
+START_TEST(an_undo_that_was_cut_off_goes_on_and_what_was_done_is_taken_back)
+{
+	static const struct engine_past past[] = {
+	    {.step = 2, .state = ENGINE_STEP_DONE, .attempt = 1, .ended = 1},
+	    {.step = 3, .state = ENGINE_STEP_UNDOING, .attempt = 1, .ended = 2},
+	};
+	struct engine_options o = {.steps = housing,
+	    .steps_count = HOUSING_COUNT,
+	    .mode = PLAN_IN_PLANNED};
+	struct run r;
+
+	begin(&r, &o);
+	ck_assert_str_eq(resumed(&r, past, 2), "undo start");
+	ck_assert_str_eq(undone(&r, "start", NULL), "undo load");
+	ck_assert_str_eq(undone(&r, "load", NULL), "all-undone");
+	engine_free(&r.en);
+	/* a rollback: all that is recorded as done, in reverse */
+	begin(&r, &o);
+	ck_assert_str_eq(resumed(&r, past, 1),
+	    "start documents, start database, start rows");
+	ck_assert_str_eq(event(&r, ENGINE_ABORT),
+	    "stop documents, stop database, stop rows");
+	engine_free(&r.en);
+}
+END_TEST
+
+START_TEST(records_that_make_no_sense_are_refused)
+{
+	static const struct engine_past past[] = {
+	    {.step = 1, .state = ENGINE_STEP_DONE, .attempt = 1},
+	    {.step = 1, .state = ENGINE_STEP_DONE, .attempt = 1},
+	    {.step = 99, .state = ENGINE_STEP_DONE, .attempt = 1},
+	    {.step = 0, .state = ENGINE_STEP_RUNNING, .attempt = 1},
+	};
+	struct engine_options o = {.steps = housing,
+	    .steps_count = HOUSING_COUNT,
+	    .mode = PLAN_IN_PLANNED};
+	const struct engine_action *actions;
+	size_t count;
+	struct err e = {0};
+	struct run r;
+
+	begin(&r, &o);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(engine_resume(r.en, past + i, 2 - i / 2,
+				     (struct mono){0}, &actions, &count, &e),
+		    ERR_INPUT);
+	ck_assert_int_eq(engine_resume(r.en, past + 3, 1, (struct mono){0},
+			     &actions, &count, &e),
+	    ERR_INPUT);
+	ck_assert_int_eq(engine_state_of(r.en), ENGINE_READY);
+	ck_assert_int_eq(feed(&r, (struct engine_event){.kind = ENGINE_BEGIN}),
+	    ERR_NONE);
+	engine_free(&r.en);
+}
+END_TEST
+
+/* --- size ------------------------------------------------------------------ */
+
+#define WIDE 40
+
+static struct plan_step big[PLAN_STEPS_MAX];
+static char big_names[PLAN_STEPS_MAX][24];
+static const char *big_after[PLAN_STEPS_MAX][WIDE];
+
+/* Layers of so many steps; each waits for all of the layer before. */
+static void
+make_big(size_t count, size_t width)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct plan_step *s = &big[i];
+
+		snprintf(big_names[i], sizeof(big_names[i]), "s%zu", i);
+		*s = (struct plan_step){.name = big_names[i],
+		    .kind = PLAN_RUN,
+		    .modes = PLAN_IN_ALL,
+		    .after = big_after[i],
+		    .has_undo = true};
+		for (size_t k = 0; i >= width && k < width; k++)
+			big_after[i][s->after_count++] =
+			    big_names[i - i % width - width + k];
+	}
+}
+
+/* Every step ends as it is started: what is left is the engine's own time. */
+static int64_t
+walk_big(size_t count, unsigned mode)
+{
+	struct engine_options o = {.steps = big,
+	    .steps_count = count,
+	    .mode = mode,
+	    .parallel_max = 10};
+	size_t open[64], in = 0, started = 0;
+	struct mono began = now_mono();
+	struct run r;
+
+	begin(&r, &o);
+	ck_assert_int_eq(feed(&r, (struct engine_event){.kind = ENGINE_BEGIN}),
+	    ERR_NONE);
+	while (engine_state_of(r.en) != ENGINE_DONE) {
+		for (size_t i = 0; i < r.actions_count; i++)
+			if (r.actions[i].kind == ENGINE_START)
+				open[in++] = r.actions[i].step;
+		ck_assert_uint_gt(in, 0);
+		ck_assert_uint_le(in, 10);
+		started++;
+		ck_assert_int_eq(feed(&r,
+				     (struct
+					 engine_event){.kind =
+							   ENGINE_STEP_ENDED,
+					 .step = open[--in],
+					 .attempt = 1,
+					 .ok = true}),
+		    ERR_NONE);
+	}
+	ck_assert_uint_eq(started, count);
+	engine_free(&r.en);
+	return now_mono().ns - began.ns;
+}
+
+START_TEST(large_plans_are_walked_to_their_end)
+{
+	int64_t ns;
+
+	make_big(WIDE * WIDE, WIDE);
+	ns = walk_big(WIDE * WIDE, PLAN_IN_PLANNED);
+	printf("plan engine: 40 wide, 40 deep, 10 in parallel: %.3f ms a "
+	       "step\n",
+	    (double)ns / WIDE / WIDE / 1e6);
+	make_big(2000, WIDE);
+	ns = 0;
+	for (unsigned i = 0; i < 5; i++)
+		ns += walk_big(2000, PLAN_IN_PLANNED);
+	printf("plan engine: 2000 steps: %.1f ms for all of them\n",
+	    (double)ns / 5e6);
+	make_big(4, 1);
+	ns = 0;
+	for (unsigned i = 0; i < 500; i++)
+		ns += walk_big(4, PLAN_IN_PLANNED);
+	printf("plan engine: 500 services of 4 steps: %.1f ms\n",
+	    (double)ns / 1e6);
+}
+END_TEST
+
 /* --- any graph, any history ----------------------------------------------- */
 
 #define RANDOM_STEPS 12
@@ -506,11 +809,13 @@ struct world {
 	unsigned attempt[RANDOM_STEPS];
 	bool running[RANDOM_STEPS], settled[RANDOM_STEPS], ran[RANDOM_STEPS];
 	bool asked[RANDOM_STEPS], stopping[RANDOM_STEPS];
+	bool uncertain[RANDOM_STEPS], undone[RANDOM_STEPS];
 	size_t ended_at[RANDOM_STEPS], ends;
 	size_t last_undone; /* ended_at of the last undone; SIZE_MAX at first */
 	size_t undoing;     /* RANDOM_STEPS: none */
 	bool drains, gate_reached, gate_open, all_done, all_undone;
 	int64_t now_ns;
+	size_t crashes;
 };
 
 /* Step i waits only for steps before it in a shuffled sense: no cycle. */
@@ -531,7 +836,11 @@ make_world(struct world *w, uint32_t seed)
 		for (size_t j = 0; j < i; j++)
 			if (next_random(&w->seed) % 4 == 0)
 				w->after[i][s->after_count++] = w->names[j];
-		s->kind = (enum plan_kind)(next_random(&w->seed) % 4);
+		s->kind = (enum plan_kind)(next_random(&w->seed) % 5);
+		s->wait_ns = next_random(&w->seed) % 30;
+		s->idempotent = next_random(&w->seed) % 2;
+		s->on_uncertain =
+		    (enum plan_uncertain)(next_random(&w->seed) % 3);
 		s->modes = next_random(&w->seed) % 5 == 0 ? PLAN_IN_PLANNED
 							  : PLAN_IN_ALL;
 		s->retries = next_random(&w->seed) % 3;
@@ -567,6 +876,13 @@ may_start(const struct world *w, size_t i)
 	return true;
 }
 
+static bool
+is_idle(const struct world *w, size_t i)
+{
+	return w->steps[i].kind == PLAN_CONFIRM ||
+	    w->steps[i].kind == PLAN_WAIT;
+}
+
 static void
 watch_start(struct world *w, const struct engine_action *a)
 {
@@ -581,9 +897,14 @@ watch_start(struct world *w, const struct engine_action *a)
 	w->attempt[i]++;
 	w->running[i] = true;
 	w->stopping[i] = false;
-	w->ran[i] |= w->steps[i].kind != PLAN_CONFIRM;
+	/* again without a word only where that is harmless (E6) */
+	ck_assert(!w->uncertain[i] ||
+	    (w->steps[i].idempotent &&
+		w->steps[i].on_uncertain == PLAN_UNCERTAIN_RETRY));
+	w->uncertain[i] = false;
+	w->ran[i] |= !is_idle(w, i);
 	for (size_t j = 0; j < w->count; j++)
-		busy += w->running[j] && w->steps[j].kind != PLAN_CONFIRM;
+		busy += w->running[j] && !is_idle(w, j);
 	ck_assert_uint_le(busy, w->o.parallel_max);
 }
 
@@ -604,6 +925,7 @@ watch_undo(struct world *w, const struct engine_action *a)
 	ck_assert_uint_lt(w->ended_at[i], w->last_undone);
 	w->last_undone = w->ended_at[i];
 	w->ran[i] = false;
+	w->undone[i] = true;
 	w->undoing = i;
 	w->stopping[i] = false;
 }
@@ -659,6 +981,13 @@ watch(struct world *w, const struct engine_action *actions, size_t count)
 			break;
 		case ENGINE_ALL_DONE:
 		case ENGINE_ALL_UNDONE: watch_end(w, a); break;
+		case ENGINE_WAITED:
+			ck_assert(w->steps[a->step].kind == PLAN_WAIT);
+			ck_assert(w->running[a->step]);
+			w->running[a->step] = false;
+			w->settled[a->step] = w->ran[a->step] = true;
+			w->ended_at[a->step] = ++w->ends;
+			break;
 		}
 	}
 }
@@ -676,7 +1005,7 @@ make_event(struct world *w)
 	    .reason = next_random(&w->seed) % 4 == 0 ? NULL : "why"};
 
 	if (dice < 45) {
-		ev.kind = ENGINE_STEP_ENDED;
+		ev.kind = dice % 6 == 5 ? ENGINE_STEP_LOST : ENGINE_STEP_ENDED;
 		ev.attempt -= dice == 0; /* a stale one */
 	} else if (dice < 60) {
 		ev.kind = ENGINE_UNDO_ENDED;
@@ -720,6 +1049,12 @@ note(struct world *w, const struct engine_event *ev)
 		w->ran[i] |= ev->ok;
 		w->ended_at[i] = ++w->ends;
 		break;
+	case ENGINE_STEP_LOST:
+		ck_assert(w->running[i]);
+		settle(w, i, false);
+		w->uncertain[i] = true;
+		w->ended_at[i] = ++w->ends;
+		break;
 	case ENGINE_UNDO_ENDED:
 		ck_assert_uint_eq(w->undoing, i);
 		w->undoing = RANDOM_STEPS;
@@ -732,6 +1067,9 @@ note(struct world *w, const struct engine_event *ev)
 		}
 		if (ev->answer == ENGINE_SKIP)
 			ck_assert_ptr_nonnull(ev->reason);
+		if (ev->answer == ENGINE_CONFIRM)
+			ck_assert(w->uncertain[i] || confirm);
+		w->uncertain[i] = false;
 		if (!w->asked[i])
 			w->ended_at[i] = ++w->ends;
 		w->ran[i] |= ev->answer == ENGINE_CONFIRM;
@@ -803,9 +1141,75 @@ step_world(struct world *w, struct engine *en, struct engine_event ev)
 	}
 }
 
+/* What the ledger would say of a step, had the worker died now. */
+static struct engine_past
+past_of(struct world *w, const struct engine *en, size_t i)
+{
+	struct engine_step s = engine_step_of(en, i);
+	struct engine_past p = {.step = i,
+	    .state = s.state,
+	    .attempt = s.attempt,
+	    .reason = s.reason};
+
+	if (s.state == ENGINE_STEP_RUNNING) {
+		p.state = ENGINE_STEP_UNCERTAIN;
+		w->ended_at[i] = ++w->ends;
+	} else if (s.state == ENGINE_STEP_FAILED ||
+	    (s.state == ENGINE_STEP_WAITING && s.attempt > 0)) {
+		p.state = w->uncertain[i] ? ENGINE_STEP_UNCERTAIN
+					  : ENGINE_STEP_FAILED;
+	}
+	if (p.state == ENGINE_STEP_UNCERTAIN)
+		w->uncertain[i] = true;
+	p.ended = w->ended_at[i];
+	w->running[i] = false;
+	return p;
+}
+
+/* The worker dies; another goes on from the records. */
+static void
+crash(struct world *w, struct engine **en)
+{
+	struct engine_past past[RANDOM_STEPS];
+	struct engine *next = NULL;
+	const struct engine_action *actions;
+	size_t count = 0, actions_count;
+	bool unwinds = w->undoing < RANDOM_STEPS;
+	struct err e = {0};
+
+	for (size_t i = 0; i < w->count; i++) {
+		if (engine_step_of(*en, i).state == ENGINE_STEP_NOT_IN_MODE ||
+		    w->attempt[i] == 0)
+			continue;
+		past[count++] = past_of(w, *en, i);
+		unwinds = unwinds || w->undone[i];
+	}
+	ck_assert_int_eq(engine_new(&next, &w->o, &e), ERR_NONE);
+	memset(w->asked, 0, sizeof(w->asked));
+	w->drains = unwinds;
+	w->all_done = false;
+	w->crashes++;
+	/* an undo that was under way is done again */
+	if (w->undoing < RANDOM_STEPS) {
+		w->ran[w->undoing] = true;
+		w->last_undone = w->ended_at[w->undoing] + 1;
+		w->undoing = RANDOM_STEPS;
+	}
+	ck_assert_int_eq(engine_resume(next, past, count,
+			     (struct mono){w->now_ns}, &actions, &actions_count,
+			     &e),
+	    ERR_NONE);
+	engine_free(en); /* the reasons were its own */
+	*en = next;
+	watch(w, actions, actions_count);
+	if (engine_state_of(*en) == ENGINE_DRAINING ||
+	    engine_state_of(*en) == ENGINE_UNDOING)
+		w->drains = true;
+}
+
 START_TEST(no_graph_and_no_history_breaks_a_promise)
 {
-	size_t succeeded = 0, failed = 0, aborted = 0;
+	size_t succeeded = 0, failed = 0, aborted = 0, crashes = 0;
 
 	for (uint32_t round = 0; round < 6000; round++) {
 		static struct world w;
@@ -816,13 +1220,18 @@ START_TEST(no_graph_and_no_history_breaks_a_promise)
 		make_world(&w, round * 2654435761u + 1);
 		ck_assert_int_eq(engine_new(&en, &w.o, &e), ERR_NONE);
 		step_world(&w, en, (struct engine_event){.kind = ENGINE_BEGIN});
-		for (i = 0; i < 120 && !w.all_undone; i++)
+		for (i = 0; i < 120 && !w.all_undone; i++) {
 			step_world(&w, en, make_event(&w));
+			if (!w.o.gated && !w.all_undone &&
+			    next_random(&w.seed) % 64 == 0)
+				crash(&w, &en);
+		}
 		/* from anywhere it ends, if only it is answered (E5) */
 		for (i = 0; i < 400 && !w.all_undone; i++)
 			step_world(&w, en, make_helpful_event(&w));
 		ck_assert(w.all_undone);
 		ck_assert_int_eq(engine_state_of(en), ENGINE_UNDONE);
+		crashes += w.crashes;
 		succeeded += engine_outcome_of(en) == ENGINE_SUCCEEDED;
 		failed += engine_outcome_of(en) == ENGINE_FAILED;
 		aborted += engine_outcome_of(en) == ENGINE_ABORTED;
@@ -835,6 +1244,7 @@ START_TEST(no_graph_and_no_history_breaks_a_promise)
 	ck_assert_uint_gt(succeeded, 300);
 	ck_assert_uint_gt(failed, 300);
 	ck_assert_uint_gt(aborted, 300);
+	ck_assert_uint_gt(crashes, 1000);
 }
 END_TEST
 
@@ -872,6 +1282,16 @@ suite_plan_engine(void)
 	tcase_add_test(tc,
 	    a_plan_of_nothing_is_done_at_once_and_gated_after_the_gate);
 	tcase_add_test(tc, options_that_make_no_sense_are_refused);
+	tcase_add_test(tc,
+	    an_uncertain_step_is_done_again_only_where_that_is_harmless);
+	tcase_add_test(tc,
+	    uncertain_where_nobody_is_asked_or_the_policy_says_so_is_a_failure);
+	tcase_add_test(tc, a_wait_takes_time_but_nobodys_place);
+	tcase_add_test(tc, a_run_goes_on_where_its_records_end);
+	tcase_add_test(tc,
+	    an_undo_that_was_cut_off_goes_on_and_what_was_done_is_taken_back);
+	tcase_add_test(tc, records_that_make_no_sense_are_refused);
+	tcase_add_test(tc, large_plans_are_walked_to_their_end);
 	tcase_add_test(tc, no_graph_and_no_history_breaks_a_promise);
 	tcase_add_test(tc, states_have_names);
 	suite_add_tcase(s, tc);
