@@ -232,7 +232,7 @@ stop_step(struct exercise *x, size_t i)
 		exercise_attempt_stop(d->attempt);
 		return;
 	}
-	if (!d->asks)
+	if (!d->asks && x->steps[i].kind != PLAN_WAIT)
 		return;
 	d->asks = false;
 	exercise_notes_outcome(x, i, "failed",
