@@ -63,6 +63,37 @@ on_run(struct live *l, const char *type, struct wire_value *v)
 
 /* --- start, cleanup ----------------------------------------------------------------- */
 
+/* What a test has no use for, and what a tabletop has none for. */
+static int
+start_tabletop(struct cli *cli)
+{
+	static const char *const texts[] = {"scenario", "facilitator", "scribe",
+	    "sponsor", "place"};
+	struct live l = {.cli = cli, .reply = on_run};
+	OWNED(wire_free) struct wire_value *players = NULL;
+	struct wire_value *request;
+	const char *player;
+	struct err e;
+
+	if (cli_has(cli, "point") || cli_has(cli, "hold"))
+		return cli_wrong_use(cli,
+		    "--point and --hold are for --mode test");
+	if (wire_new_list(&players, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
+	request = live_request(cli, "exercise start");
+	if (request == NULL)
+		return EXITCODE_FAILED;
+	wire_add_text(request, "service", cli->operands[0]);
+	wire_add_text(request, "mode", "tabletop");
+	for (size_t i = 0; i < COUNT_OF(texts); i++)
+		wire_add_text(request, texts[i], cli_value(cli, texts[i]));
+	for (size_t i = 0; (player = cli_value_nth(cli, "player", i)) != NULL;
+	     i++)
+		wire_add_text(players, NULL, player);
+	wire_add(request, "players", &players);
+	return live_ask(&l, &request);
+}
+
 static int
 run_start(struct cli *cli)
 {
@@ -76,9 +107,12 @@ run_start(struct cli *cli)
 	struct err e;
 
 	if (mode == NULL)
-		return cli_wrong_use(cli, "which --mode: test?");
+		return cli_wrong_use(cli, "which --mode: test or tabletop?");
 	if (strcmp(mode, "test") != 0 && strcmp(mode, "tabletop") != 0)
-		return cli_wrong_use(cli, "'%.40s' is no mode: test", mode);
+		return cli_wrong_use(cli,
+		    "'%.40s' is no mode: test or tabletop", mode);
+	if (strcmp(mode, "tabletop") == 0)
+		return start_tabletop(cli);
 	if (hold != NULL && text_parse_duration(hold, &hold_ns, &e) != ERR_NONE)
 		return cli_wrong_use(cli, "--hold: %s", e.text);
 	request = live_request(cli, "exercise start");
@@ -95,10 +129,18 @@ run_start(struct cli *cli)
 }
 
 static const struct cli_option start_options[] =
-    {{"mode", 0, "MODE", "test: restored and started in isolation"},
+    {{"mode", 0, "MODE",
+	 "test: restored and started in isolation; tabletop: played with "
+	 "words"},
 	{"point", 0, "P", "this recovery point (default: the newest)"},
 	{"hold", 0, "TIME", "how long it stands (default: the policy's)"},
 	{"wait", 0, NULL, "until it has ended; 0 passed, 8 it did not"},
+	{"scenario", 0, "S", "tabletop: this one of the policy's"},
+	{"facilitator", 0, "NAME", "tabletop: who leads it (default: you)"},
+	{"scribe", 0, "NAME", "tabletop: who writes"},
+	{"sponsor", 0, "NAME", "tabletop: who wants it"},
+	{"place", 0, "TEXT", "tabletop: where it is played"},
+	{"player", 0, "NAME:ROLE[:COUNCIL]", "tabletop: may be repeated"},
 	{NULL, 0, NULL, NULL}};
 
 const struct cli_command command_exercise_start = {"exercise start", "SERVICE",

@@ -5,7 +5,9 @@
 #include <bascule/base/exitcode.h>
 #include <bascule/report.h>
 
+#include "api_tabletop.h"
 #include "client.h"
+#include "tabletops.h"
 
 #define LIST_DEFAULT 50
 
@@ -151,23 +153,10 @@ hold_of(struct daemon *d, const char *service)
 }
 
 static enum err_code
-check_mode(const char *mode, struct err *e)
-{
-	if (strcmp(mode, "test") == 0)
-		return ERR_NONE;
-	if (strcmp(mode, "tabletop") != 0)
-		return err_set(e, ERR_INPUT,
-		    "'%s' is no mode of an exercise: test or tabletop", mode);
-	return err_set(e, ERR_INPUT,
-	    "tabletop exercises are not available in this version");
-}
-
-static enum err_code
-run_start(struct client *c, struct wire_value *request, struct err *e)
+start_test(struct client *c, struct wire_value *request, struct err *e)
 {
 	const struct client_caller *who = client_caller(c);
 	struct daemon *d = client_daemon(c);
-	const char *mode = wire_take_text(request, "mode", "test");
 	const char *point = wire_take_text(request, "point", NULL);
 	bool wait = wire_take_bool(request, "wait", false);
 	int64_t hold_ns = wire_take_seconds(request, "hold_seconds", -1);
@@ -182,8 +171,6 @@ run_start(struct client *c, struct wire_value *request, struct err *e)
 
 	snprintf(trigger, sizeof(trigger), "asked by %s", who->name);
 	if (rc == ERR_NONE)
-		rc = check_mode(mode, e);
-	if (rc == ERR_NONE)
 		rc = wire_new(&r.params, NULL, e);
 	if (rc != ERR_NONE)
 		return rc;
@@ -192,6 +179,19 @@ run_start(struct client *c, struct wire_value *request, struct err *e)
 	    hold_ns >= 0 ? hold_ns : hold_of(d, r.service));
 	rc = exercise_ask(d, &r, &j, e);
 	return rc != ERR_NONE ? rc : begin(c, j, wait, e);
+}
+
+static enum err_code
+run_start(struct client *c, struct wire_value *request, struct err *e)
+{
+	const char *mode = wire_take_text(request, "mode", "test");
+
+	if (strcmp(mode, "test") == 0)
+		return start_test(c, request, e);
+	if (strcmp(mode, "tabletop") == 0)
+		return api_tabletop_draft(c, request, e);
+	return err_set(e, ERR_INPUT,
+	    "'%s' is no mode of an exercise: test or tabletop", mode);
 }
 const struct api_command api_exercise_start = {"exercise start",
     CLIENT_OPERATORS, run_start};
@@ -315,6 +315,18 @@ is_verb(const char *verb)
 	return false;
 }
 
+/* In a tabletop it is an inject that is answered. */
+static enum err_code
+answer_tabletop(struct client *c, const char *run, const char *inject,
+    const char *text, struct err *e)
+{
+	OWNED(saying_fini) struct saying s = {0};
+
+	saying_add(&s, "inject", inject);
+	saying_add(&s, "text", text);
+	return api_tabletop_say(c, run, TABLETOP_DO_ANSWER, &s, e);
+}
+
 static enum err_code
 run_answer(struct client *c, struct wire_value *request, struct err *e)
 {
@@ -331,6 +343,8 @@ run_answer(struct client *c, struct wire_value *request, struct err *e)
 		    "'%s' is no answer: done, skip or abort", verb);
 	if (rc == ERR_NONE && strcmp(verb, "skip") == 0 && reason[0] == '\0')
 		rc = err_set(e, ERR_INPUT, "to skip a step needs a reason");
+	if (rc == ERR_NONE && tabletops_find(client_daemon(c), run) != NULL)
+		return answer_tabletop(c, run, step, reason, e);
 	if (rc == ERR_NONE)
 		rc = find_running(c, run, &j, e);
 	if (rc == ERR_NONE)
@@ -361,6 +375,24 @@ note_access(struct client *c, struct job *j, const char *cmd, struct err *e)
 	return note_event(client_daemon(c), d, e);
 }
 
+/* In play it is the STOP word; what was not begun is cancelled. */
+static enum err_code
+abort_tabletop(struct client *c, const char *run, const char *reason,
+    struct err *e)
+{
+	const struct tabletop *t = tabletops_find(client_daemon(c), run);
+	enum tabletop_verb verb = tabletop_state_of(t) < TABLETOP_IN_PLAY
+	    ? TABLETOP_DO_CANCEL
+	    : TABLETOP_DO_STOP;
+	OWNED(saying_fini) struct saying s = {0};
+
+	saying_add(&s, "reason",
+	    reason[0] == '\0' && verb == TABLETOP_DO_CANCEL
+		? "no reason was given"
+		: reason);
+	return api_tabletop_say(c, run, verb, &s, e);
+}
+
 static enum err_code
 run_abort(struct client *c, struct wire_value *request, struct err *e)
 {
@@ -371,6 +403,8 @@ run_abort(struct client *c, struct wire_value *request, struct err *e)
 	struct job *j = NULL;
 	enum err_code rc = client_asked(request, e);
 
+	if (rc == ERR_NONE && tabletops_find(client_daemon(c), run) != NULL)
+		return abort_tabletop(c, run, reason, e);
 	if (rc == ERR_NONE)
 		rc = find_running(c, run, &j, e);
 	if (rc == ERR_NONE)

@@ -16,6 +16,7 @@
 #include "etcd.h"
 #include "peer.h"
 #include "posture.h"
+#include "tabletops.h"
 
 #define STOP_NS   (25 * NS_PER_S) /* for workers to end by themselves */
 #define KILL_NS   (3 * NS_PER_S)  /* ... and when they are killed */
@@ -189,6 +190,7 @@ look_around(struct daemon *d)
 	peers_look(d);
 	sitewatch_look(d);
 	fencing_look(d);
+	tabletops_look(d);
 	alarm_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)
 		if (now.ns >= d->services[i].replicate_not_before.ns)
@@ -348,6 +350,8 @@ begin(struct daemon *d, struct err *e)
 		rc = peers_start(d, e);
 	if (rc == ERR_NONE)
 		rc = etcd_start(d, e);
+	if (rc == ERR_NONE)
+		rc = tabletops_start(d, e);
 	job_sweep_logs(d);
 	return rc == ERR_NONE ? api_start(d, e) : rc;
 }
@@ -438,6 +442,7 @@ end(struct daemon *d)
 		job_free(&j);
 	}
 	watcher_stop(d);
+	tabletops_stop(d);
 	etcd_stop(d);
 	peers_stop(d);
 	links_stop(d);

@@ -48,6 +48,7 @@ struct etcd;
 struct job;
 struct peer;
 struct supervise;
+struct tabletops;
 
 #define JOB_ID_BYTES     48
 #define JOB_REASON_BYTES 512
@@ -336,6 +337,7 @@ struct daemon {
 	struct alarms *alarms;
 	struct peer *peers;
 	struct etcd *etcd; /* NULL: not used */
+	struct tabletops *tabletops;
 	struct sitewatch sitewatch;
 	int lock_fd;
 	struct mono looked; /* at the posture */

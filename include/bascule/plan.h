@@ -579,6 +579,8 @@ bool tabletop_verb_find(const char *name, enum tabletop_verb *v);
 /* Where a verb leads from a state; false: it does not fit there. */
 bool tabletop_next(enum tabletop_state from, enum tabletop_verb verb,
     enum tabletop_state *to);
+/* Does an event of that verb have a field of that name? */
+bool tabletop_has_field(enum tabletop_verb v, const char *name);
 /* May people give this one, or the daemon alone (draft, plan)? */
 bool tabletop_is_for_people(enum tabletop_verb v);
 

@@ -2,7 +2,7 @@
 #define BASCULE_REPORT_H
 
 /*
- * What people and auditors read: evidence packs and exercise reports.
+ * What people and auditors read: evidence packs, exercise reports, tabletops.
  *
  * T1. A report leads with what failed, is unproven or was not measured, and
  *     says what it does not cover.
@@ -24,7 +24,9 @@
 #include <bascule/base/now.h>
 #include <bascule/ledger.h>
 
-struct wire_value; /* wire.h */
+struct tabletop;       /* plan.h */
+struct tabletop_event; /* plan.h */
+struct wire_value;     /* wire.h */
 
 /* --- evidence packs: writing (evidence) ------------------------------------- */
 
@@ -130,6 +132,29 @@ enum err_code report_exercise_text(const struct report_exercise *x,
 /* As a message of type "exercise_report". */
 enum err_code report_exercise_wire(const struct report_exercise *x,
     struct wire_value **out, struct err *e) MUST_CHECK;
+
+/* --- tabletops: from records and into words (report_tabletop) ---------------- */
+
+/*
+ * The exercise that a ledger's records of a run make: whatever fits, in their
+ * order.  ERR_NOTFOUND: no tabletop of that name.
+ */
+enum err_code report_tabletop_load(struct tabletop **out, struct ledger *l,
+    const char *run, struct err *e) MUST_CHECK;
+
+/* "EXERCISE T+0:10:00 inject call to the duty engineer by phone: ..."; without
+ * a newline, escaped. */
+enum err_code report_tabletop_line(const struct tabletop *t,
+    const struct tabletop_event *ev, struct buf *out, struct err *e) MUST_CHECK;
+/* "T+0:10:00"; "T-" before play.  Returns out. */
+const char *report_tabletop_clock(int64_t t_ns, char out[32]);
+
+/* As it stands now: a message of type "tabletop"; one of its events: a message
+ * of type "tabletop_event". */
+enum err_code report_tabletop_wire(const struct tabletop *t, const char *run,
+    struct utc now, struct wire_value **out, struct err *e) MUST_CHECK;
+enum err_code report_tabletop_event_wire(const struct tabletop *t, size_t i,
+    const char *run, struct wire_value **out, struct err *e) MUST_CHECK;
 
 /* --- one line for each record (report_event) -------------------------------- */
 

@@ -36,6 +36,12 @@ tabletop_verb_find(const char *name, enum tabletop_verb *v)
 }
 
 bool
+tabletop_has_field(enum tabletop_verb v, const char *name)
+{
+	return tabletop_rules_has(&tabletop_rules[v], name);
+}
+
+bool
 tabletop_is_for_people(enum tabletop_verb v)
 {
 	return tabletop_rules[v].is_for_people;

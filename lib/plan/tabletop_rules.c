@@ -205,6 +205,13 @@ tabletop_rules_parse(const char *text, int64_t *value)
 	return true;
 }
 
+bool
+tabletop_rules_has(const struct tabletop_rule *r, const char *name)
+{
+	return form_of(name) != NULL &&
+	    (is_listed(r->needs, name) || is_listed(r->takes, name));
+}
+
 static enum err_code
 check_field(const struct tabletop_rule *r, const struct tabletop_event *ev,
     size_t i, struct err *e)
@@ -213,8 +220,7 @@ check_field(const struct tabletop_rule *r, const struct tabletop_event *ev,
 	const struct form *form = form_of(f->name);
 	int64_t number;
 
-	if (form == NULL ||
-	    (!is_listed(r->needs, f->name) && !is_listed(r->takes, f->name)))
+	if (form == NULL || !tabletop_rules_has(r, f->name))
 		return err_set(e, ERR_INPUT, "'%s' has no field '%.40s'",
 		    r->name, f->name);
 	if (strlen(f->value) > TABLETOP_TEXT_BYTES_MAX)

@@ -18,6 +18,7 @@ extern const struct tabletop_rule tabletop_rules[TABLETOP_VERBS];
 /* The event's fields against its rule. */
 enum err_code tabletop_rules_check(const struct tabletop_event *ev,
     struct err *e) MUST_CHECK;
+bool tabletop_rules_has(const struct tabletop_rule *r, const char *name);
 /* A whole number, perhaps below 0. */
 bool tabletop_rules_parse(const char *text, int64_t *value);
 

@@ -105,6 +105,20 @@ said 2 refuse
 said 2 'hold inspect'
 said 2 'hold resolve' none
 said 2 permit
+said 0 'exercise start' files --mode tabletop
+said 1 'exercise play' none
+for verb in brief begin pause resume endex stop; do
+	said 1 "exercise $verb" none
+done
+said 1 'exercise inject' none mail
+said 1 'exercise decide' none wait --by Ann
+said 1 'exercise note' none hm
+said 1 'exercise step' none tree
+said 1 'exercise jump' none 5m
+said 1 'exercise attend' none Ann
+said 1 'exercise rate' none 1 P
+said 1 'exercise action' none A1 --status done
+said 1 'exercise stage' none approve
 said 0 'ledger rebuild'
 echo bridge >>done # its lines are the API's
 is 'bridge speaks the API' "$(at brent bridge </dev/null | cut -c1-16)" '{"type":"bridge"'

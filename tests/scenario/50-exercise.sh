@@ -67,8 +67,8 @@ policy "$(shell look '"tree", "dump"' "grep -q forty tree/page; grep -q dump it.
     { step = \"count\"; after = [ \"look\" ]; check = { command = [ \"sh\", \"-c\", \"ls tree | wc -l\" ]; expect_at_least = 1; }; },
     { step = \"dns\"; confirm = \"move it\"; modes = [ \"planned\" ]; undo = \"none\"; }"
 daemon_start southwark
-expect 2 'tabletops are refused' at southwark exercise start pages --mode tabletop
-says 'not available'
+expect 2 'no such mode' at southwark exercise start pages --mode dance
+says 'is no mode'
 expect 1 'an unknown service' at southwark exercise start nothing --mode test
 
 if unshare -n true 2>/dev/null || unshare -rn true 2>/dev/null; then
