@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "scene.h"
 #include "turn.h"
 
 static const char *const event_names[MOVE_EVENTS] = {
@@ -339,9 +340,9 @@ move_phase(const struct move *m)
 	    MOVE_EQUAL, MOVE_SYNCED, MOVE_QUIESCED, MOVE_READY, MOVE_FENCED,
 	    MOVE_DECLARED, MOVE_STARTED};
 
-	if (turn_held(m))
+	if (scene_held(m))
 		return MOVE_HELD;
-	if (turn_resolved(m, NULL) != NULL)
+	if (scene_resolved(m, NULL) != NULL)
 		return either(m, MOVE_REPROTECTED) ? MOVE_REPROTECTED
 						   : MOVE_RESOLVED;
 	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++)
@@ -354,7 +355,7 @@ move_phase(const struct move *m)
 static bool
 is_captured(const struct move *m)
 {
-	const char *owner = turn_resolved(m, NULL);
+	const char *owner = scene_resolved(m, NULL);
 
 	if (owner != NULL)
 		return has(strcmp(owner, m->from) == 0 ? &m->b : &m->a,
@@ -366,7 +367,7 @@ static bool
 is_resolved_and_runs(const struct move *m)
 {
 	uint64_t epoch;
-	const char *owner = turn_resolved(m, &epoch);
+	const char *owner = scene_resolved(m, &epoch);
 	const struct move_side *s;
 
 	if (owner == NULL)
@@ -387,7 +388,7 @@ is_given_up(const struct move *m)
 		return false;
 	/* A may be about to let go of the fence that B has put up. */
 	return m->mode == GUARDS_PLANNED ||
-	    turn_act_of(&m->b, MOVE_FENCE) == TURN_NONE ||
+	    scene_state_of(&m->b, MOVE_FENCE) == SCENE_NONE ||
 	    has(&m->a, MOVE_RESUMED);
 }
 
@@ -396,9 +397,9 @@ move_is_over(const struct move *m)
 {
 	if (!m->known)
 		return false;
-	if (turn_held(m))
+	if (scene_held(m))
 		return false;
-	if (turn_resolved(m, NULL) != NULL)
+	if (scene_resolved(m, NULL) != NULL)
 		return is_resolved_and_runs(m);
 	return is_given_up(m) || has(&m->a, MOVE_ROLLED_BACK) ||
 	    has(&m->b, MOVE_COMMITTED);
@@ -414,10 +415,10 @@ move_binds(const struct move *m, const char *site)
 	if (move_is_over(m)) /* the loser's writes may still be unkept */
 		return !is_given_up(m) && !has(&m->a, MOVE_ROLLED_BACK) &&
 		    !is_captured(m);
-	if (turn_held(m) || turn_resolved(m, NULL) != NULL)
+	if (scene_held(m) || scene_resolved(m, NULL) != NULL)
 		return true;
 	if (m->mode == GUARDS_PLANNED)
-		return is_a ? turn_act_of(&m->a, MOVE_QUIESCE) != TURN_NONE
+		return is_a ? scene_state_of(&m->a, MOVE_QUIESCE) != SCENE_NONE
 			    : has(&m->b, MOVE_READY);
 	return has(&m->b, MOVE_DECLARED);
 }
@@ -465,15 +466,15 @@ move_may_say(const struct move *m, enum move_event_kind word, struct err *e)
 		    "bascule failover abort", e);
 	case MOVE_SAY_COMMIT:
 		if (has(&m->b, MOVE_RAN) ||
-		    (turn_resolved(m, NULL) != NULL &&
+		    (scene_resolved(m, NULL) != NULL &&
 			has(&m->b, MOVE_RESUMED)))
 			return ERR_NONE;
 		return too_soon("the plan has not ended well yet: there is "
 				"nothing to accept",
 		    "bascule failover show", e);
 	case MOVE_SAY_ROLLBACK:
-		if (has(&m->b, MOVE_PROVISIONAL) && !turn_held(m) &&
-		    turn_resolved(m, NULL) == NULL)
+		if (has(&m->b, MOVE_PROVISIONAL) && !scene_held(m) &&
+		    scene_resolved(m, NULL) == NULL)
 			return ERR_NONE;
 		return too_soon("the service is not at the new site: there is "
 				"nothing to roll back",
