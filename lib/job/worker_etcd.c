@@ -120,6 +120,8 @@ take_ask(struct etcdwork *k, struct wire_value *v, struct err *e)
 
 struct seeing {
 	struct wire_value *registers, *lives;
+	const char *site;
+	bool is_alive; /* our own key is there */
 };
 
 static enum err_code
@@ -165,6 +167,8 @@ on_life(void *ctx, const struct etcdsay_key *k, struct err *e)
 	if (wire_parse(&said, (const char *)k->value->bytes,
 		k->value->len_bytes, &why) != ERR_NONE)
 		return ERR_NONE; /* not one of ours */
+	if (strcmp(k->name + strlen(ETCDSAY_LIVES), s->site) == 0)
+		s->is_alive = true;
 	wire_add_text(v, "site", k->name + strlen(ETCDSAY_LIVES));
 	wire_add_text(v, "since", wire_take_text(said, "since", ""));
 	wire_add(s->lives, NULL, &v);
@@ -181,7 +185,7 @@ look_at_keys(struct etcdwork *k, struct wire_value *seen, struct err *e)
 
 	if (rc == ERR_NONE)
 		rc = wire_new_list(&lives, e);
-	s = (struct seeing){registers, lives};
+	s = (struct seeing){registers, lives, worker_policy(k->w)->site, false};
 	if (rc == ERR_NONE)
 		rc = etcdtalk_all(&k->talk, ETCDSAY_REGISTERS, on_register, &s,
 		    e);
@@ -189,6 +193,8 @@ look_at_keys(struct etcdwork *k, struct wire_value *seen, struct err *e)
 		rc = etcdtalk_all(&k->talk, ETCDSAY_LIVES, on_life, &s, e);
 	if (rc != ERR_NONE)
 		return rc;
+	if (!s.is_alive) /* somebody took it away: put it again */
+		k->lease = 0;
 	wire_add(seen, "registers", &registers);
 	wire_add(seen, "lives", &lives);
 	return ERR_NONE;

@@ -1,7 +1,11 @@
 """etcd for scenarios: a cluster on loopback addresses, a proxy that loses
 answers, and basculed's worker of kind "etcd", asked as the daemon asks it."""
-import base64, json, os, select, signal, socket, subprocess, threading, time
+import base64, ctypes, json, os, select, signal, socket, subprocess, threading, time
 import urllib.request
+
+def die_with_us():
+    """Nothing is left behind, however the script ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 def free_port():
     s = socket.socket()
@@ -47,7 +51,7 @@ class Cluster:
              "--initial-cluster-token", self.room.replace("/", "-"),
              "--heartbeat-interval", "50", "--election-timeout", "500",
              "--logger", "zap"], stdout=log, stderr=log,
-            stdin=subprocess.DEVNULL)
+            stdin=subprocess.DEVNULL, preexec_fn=die_with_us)
 
     def signal(self, name, number):
         self.process[name].send_signal(number)
