@@ -224,6 +224,7 @@ mkfifo orders answers
 python3 script.py "$TOP/tests/support" "$DAEMON" "$WORK/room" "${EVERY:+2}${EVERY:-1}" \
     <orders >answers 2>script.err &
 script=$!
+remember $script
 exec 8>orders 9<answers
 while read -r line <&9; do
 	case $line in
