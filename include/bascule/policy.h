@@ -683,6 +683,9 @@ const char *policy_host_of(const struct policy *p,
 const char *policy_quiesce_host(const struct policy *p,
     const struct policy_quiesce *q, const char *site);
 
+/* Does anything of the service name this host: dataset, step, fence? */
+bool policy_names_host(const struct policy_service *s, const char *host);
+
 /*
  * Is this step part of a move to a site?  As `sites` says; else where its host
  * stands; a step without either is part of every move.

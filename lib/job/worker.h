@@ -112,5 +112,6 @@ extern const struct worker_kind worker_restore;
 extern const struct worker_kind worker_bridge;
 extern const struct worker_kind worker_etcd;
 extern const struct worker_kind worker_equal;
+extern const struct worker_kind worker_ready;
 
 #endif

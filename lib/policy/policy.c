@@ -136,6 +136,32 @@ policy_quiesce_host(const struct policy *p, const struct policy_quiesce *q,
 }
 
 static bool
+has_value(const struct policy_pair *pairs, size_t count, const char *value)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(pairs[i].value, value) == 0)
+			return true;
+	return false;
+}
+
+bool
+policy_names_host(const struct policy_service *s, const char *host)
+{
+	bool named = strcmp(s->quiesce.host, host) == 0 ||
+	    has_value(s->quiesce.host_at, s->quiesce.host_at_count, host);
+
+	for (size_t i = 0; i < s->dataset_count && !named; i++)
+		named = strcmp(s->datasets[i].host, host) == 0 ||
+		    has_value(s->datasets[i].host_at,
+			s->datasets[i].host_at_count, host);
+	for (size_t i = 0; i < s->step_count && !named; i++)
+		named = strcmp(s->plan[i].on, host) == 0;
+	for (size_t i = 0; i < s->fence_count && !named; i++)
+		named = strcmp(s->fence[i].on, host) == 0;
+	return named;
+}
+
+static bool
 is_for(const struct policy *p, const struct policy_texts *sites, const char *on,
     const char *site)
 {
