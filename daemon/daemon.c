@@ -14,8 +14,10 @@
 #include <bascule/base/fdio.h>
 
 #include "etcd.h"
+#include "ladder.h"
 #include "peer.h"
 #include "posture.h"
+#include "ready.h"
 #include "tabletops.h"
 
 #define STOP_NS   (25 * NS_PER_S) /* for workers to end by themselves */
@@ -352,6 +354,8 @@ begin(struct daemon *d, struct err *e)
 		rc = etcd_start(d, e);
 	if (rc == ERR_NONE)
 		rc = tabletops_start(d, e);
+	if (rc == ERR_NONE)
+		rc = ready_start(d, e);
 	job_sweep_logs(d);
 	return rc == ERR_NONE ? api_start(d, e) : rc;
 }
@@ -444,6 +448,8 @@ end(struct daemon *d)
 	watcher_stop(d);
 	tabletops_stop(d);
 	etcd_stop(d);
+	ready_stop(d);
+	ladders_stop(d);
 	peers_stop(d);
 	links_stop(d);
 	alarm_stop(d);

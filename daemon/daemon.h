@@ -46,7 +46,9 @@ struct daemon;
 struct daemon_task;
 struct etcd;
 struct job;
+struct ladders;
 struct peer;
+struct ready;
 struct supervise;
 struct tabletops;
 
@@ -295,6 +297,7 @@ struct daemon_task {
 
 struct daemon_service {
 	const struct policy_service *policy;
+	char plan[ID_HEX_BYTES]; /* its digest */
 	struct authority authority;
 	struct utc good_at; /* of the newest complete point here; 0: none */
 	struct utc backup_ended;          /* of the last one that succeeded */
@@ -339,6 +342,8 @@ struct daemon {
 	struct etcd *etcd; /* NULL: not used */
 	struct tabletops *tabletops;
 	struct sitewatch sitewatch;
+	struct ready *ready;
+	struct ladders *ladders;
 	int lock_fd;
 	struct mono looked; /* at the posture */
 	struct mono aged;   /* the repository */

@@ -120,8 +120,6 @@ note_requested(struct job *j, struct err *e)
 	OWNED(draft_free) struct draft *d = NULL;
 	struct own *o = own_of(j);
 	const struct daemon_service *s = daemon_service(j->d, j->service);
-	char hex[ID_HEX_BYTES];
-	struct id plan;
 	enum err_code rc;
 
 	if (o == NULL)
@@ -129,12 +127,9 @@ note_requested(struct job *j, struct err *e)
 	if (o->noted)
 		return ERR_NONE;
 	rc = job_draft(&d, j, LEDGER_EXERCISE, e);
-	if (rc == ERR_NONE && s != NULL)
-		rc = digest_plan(s->policy, &plan, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (s != NULL) {
-		draft_plan(d, id_hex(&plan, hex));
 		draft_int(d, "rto_ns", s->policy->rto_ns);
 		draft_int(d, "rpo_ns", s->policy->rpo_ns);
 		if (s->policy->mtpd_ns > 0)

@@ -36,6 +36,8 @@ note_draft(struct draft **out, struct daemon *d, const char *service,
 		return rc;
 	draft_service(*out, service);
 	draft_policy(*out, d->digest);
+	if (s != NULL && d->services != NULL)
+		draft_plan(*out, d->services[s - d->policy->services].plan);
 	return ERR_NONE;
 }
 

@@ -57,6 +57,8 @@ struct peer {
 	/* what is known, of the last one that ended */
 	char failed[256]; /* why it did not go well; "" */
 	struct utc heard, watching;
+	struct utc clock_at; /* when its clock was compared; 0: never */
+	int64_t clock_offset_ns, clock_bound_ns;
 	struct buf said; /* the line of the last whole talk */
 	struct peer_tried tried[PEER_TRIED_MAX];
 	size_t tried_count;

@@ -43,6 +43,9 @@ peersaid_heard(struct peer *p, struct wire_value *ev)
 	wire_add_bool(p->fresh, "same_policy",
 	    strcmp(policy, p->d->digest) == 0);
 	wire_add_seconds(p->fresh, "clock_offset_seconds", offset);
+	p->clock_at = p->heard;
+	p->clock_offset_ns = offset;
+	p->clock_bound_ns = bound;
 	if (offset != INT64_MIN)
 		judge_clock(p, offset, bound);
 }

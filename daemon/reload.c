@@ -1,7 +1,9 @@
 /* Taking a policy into force: all of it or nothing. */
 
 #include "etcd.h"
+#include "ladder.h"
 #include "peer.h"
+#include "ready.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -79,6 +81,8 @@ keep_copy(struct fresh *f, struct err *e)
 static enum err_code
 make_services(struct daemon *d, struct fresh *f, struct err *e)
 {
+	struct id id;
+
 	f->services =
 	    calloc(f->policy->service_count + 1, sizeof(*f->services));
 	if (f->services == NULL)
@@ -92,6 +96,9 @@ make_services(struct daemon *d, struct fresh *f, struct err *e)
 		if (old != NULL)
 			*s = *old;
 		s->policy = &f->policy->services[i];
+		if (digest_plan(s->policy, &id, e) != ERR_NONE)
+			return e->code;
+		id_hex(&id, s->plan);
 	}
 	return ERR_NONE;
 }
@@ -236,6 +243,8 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 	(void)old; /* what is stopped here still names it */
 	watcher_stop(d);
 	etcd_stop(d);
+	ready_stop(d);
+	ladders_stop(d);
 	peers_stop(d);
 	take(d, f);
 	rc = new_schedule(d, e);
@@ -248,6 +257,8 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 		rc = peers_start(d, e);
 	if (rc == ERR_NONE)
 		rc = etcd_start(d, e);
+	if (rc == ERR_NONE)
+		rc = ready_start(d, e);
 	if (rc != ERR_NONE) {
 		note_log(NOTE_ERROR, "cannot go on: %s", e->text);
 		raise(SIGTERM);

@@ -63,6 +63,7 @@ struct wire_value;  /* wire.h */
 #define LEDGER_CANARY    "canary"   /* the escrow key was tried */
 #define LEDGER_FAILOVER  "failover" /* run is the move's: moves.md */
 #define LEDGER_APPROVAL  "approval" /* somebody's word about such a run */
+#define LEDGER_READY     "ready"    /* could a service come up here? */
 
 /* The result of a canary. */
 #define LEDGER_CANARY_PROVED     "PROVED"

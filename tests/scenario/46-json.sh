@@ -76,6 +76,8 @@ at brent run files --kind verify --wait >.out
 said 0 status files
 said 0 alarms --all
 said 0 'alarms ack' A1 --reason seen
+said 15 readiness
+said 0 'report ladder' files --format json
 said 0 services
 said 0 sites
 said 0 links
