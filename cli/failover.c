@@ -103,7 +103,7 @@ static void
 print_end(struct wire_value *v)
 {
 	if (wire_has(v, "verdict"))
-		printf("\n%s\n", live_text(v, "verdict"));
+		printf("%s\n", live_text(v, "verdict"));
 	if (wire_has(v, "next"))
 		printf("next: %s\n", live_text(v, "next"));
 }
@@ -200,18 +200,20 @@ const struct cli_command command_failover_plan = {"failover plan",
     "[SERVICE...]", "what a move would meet: guards, points, capacity",
     plan_options, 0, CLI_ANY, run_plan};
 
+/* The id alone goes to stdout: it is for scripts, too. */
 static void
 on_requested(struct live *l, const char *type, struct wire_value *v)
 {
-	if (strcmp(type, "summary") != 0) {
-		if (wire_take_bool(v, "stops", false) ||
-		    strcmp(type, "shed") == 0)
-			failover_reply(l, type, v);
+	(void)l;
+	if (strcmp(type, "summary") != 0)
 		return;
-	}
 	if (wire_has(v, "run"))
 		printf("%s\n", live_text(v, "run"));
-	print_end(v);
+	fflush(stdout);
+	if (wire_has(v, "verdict"))
+		fprintf(stderr, "%s\n", live_text(v, "verdict"));
+	if (wire_has(v, "next"))
+		fprintf(stderr, "next: %s\n", live_text(v, "next"));
 }
 
 static int

@@ -94,6 +94,9 @@ enum err_code request_shown(struct daemon *d, const struct request_book *b,
     const struct request *r, struct buf *out, char seen[ID_HEX_BYTES],
     struct err *e) MUST_CHECK;
 
+/* Who may ask for a move, and start one: bits of base/role.h. */
+uint32_t request_roles(enum guards_mode mode);
+
 /* The rule of all its services together: the strictest of each. */
 void request_rule(const struct daemon *d, const struct request *r,
     struct approvals_rule *out);
@@ -112,6 +115,10 @@ const char *request_next(const struct request *r,
 enum err_code request_signed(const char *run, enum approvals_verb verb,
     const char *seen, struct buf *out, struct err *e) MUST_CHECK;
 
+/* "operator dr-lead": for records.  Returns out. */
+#define REQUEST_ROLES_BYTES 128
+const char *request_roles_text(uint32_t roles, char out[REQUEST_ROLES_BYTES]);
+
 /* The caller as a person. */
 void request_person(const struct daemon *d, const struct client_caller *who,
     struct approvals_person *out);
@@ -123,8 +130,8 @@ void request_person(const struct daemon *d, const struct client_caller *who,
  * by tier and name.  wave[i]: of services[order[i]], from 1: those of a wave
  * wait for no other of the same.  What is not in the list is not waited for.
  */
-void request_group_order(const struct policy_service *const *services,
-    size_t count, size_t *order, unsigned *wave);
+enum err_code request_group_order(const struct policy_service *const *services,
+    size_t count, size_t *order, unsigned *wave, struct err *e) MUST_CHECK;
 
 struct request_group_need {
 	const char *service;
@@ -140,10 +147,11 @@ struct request_group_room {
 };
 /*
  * Who fits, the lowest tier number first; of one tier those that run there
- * already, then by name.  True: all do.
+ * already, then by name.  *shed: how many do not.
  */
-bool request_group_fit(struct request_group_need *needs, size_t count,
-    const struct request_group_room *room);
+enum err_code request_group_fit(struct request_group_need *needs, size_t count,
+    const struct request_group_room *room, size_t *shed,
+    struct err *e) MUST_CHECK;
 
 /* --- points ------------------------------------------------------------------------ */
 
@@ -170,10 +178,11 @@ struct request_points {
 	bool is_estimate;      /* nobody knows when the last write was */
 	size_t chosen;         /* the best; == count: there is none */
 };
-/* Every candidate at the site, and which is the best: complete, not suspect,
- * the newest. */
+/* Every candidate at the site, when the service leaves `from`, and which is the
+ * best: complete, not suspect, the newest. */
 enum err_code request_points_find(struct daemon *d, const char *service,
-    const char *site, struct request_points *out, struct err *e) MUST_CHECK;
+    const char *from, const char *site, struct request_points *out,
+    struct err *e) MUST_CHECK;
 /* The beginning of an id; NULL: none, or more than one. */
 const struct request_point *request_points_named(const struct request_points
 						     *ps,

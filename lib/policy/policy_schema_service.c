@@ -415,7 +415,7 @@ static const struct policy_setting approvals_settings[] = {
 	.help = "one approval must come from another council than the owner",
 	.example = "true"},
     {"expire", TYPE_DURATION, AT(policy_approvals, expire_ns),
-	.fallback = "24h", .min = MINUTE, .max = 30 * DAY,
+	.fallback = "24h", .min = NS_PER_S, .max = 30 * DAY,
 	.help = "an approval that is older counts no more",
 	.example = "\"24h\""},
     {"second_within", TYPE_DURATION, AT(policy_approvals, second_within_ns),

@@ -1,0 +1,96 @@
+/* What the other site last said, and what its register was. */
+
+#include "facts_parts.h"
+
+#include <string.h>
+
+#include "peer.h"
+
+/* A talk takes a while, and one may be missed. */
+#define TALKS_MISSED 3
+
+static const struct peer *
+other_of(const struct facts_run *f)
+{
+	const char *here = f->d->policy->site;
+	const char *other =
+	    strcmp(f->of->to, here) == 0 ? f->of->from : f->of->to;
+	const struct peer *p = f->d->peers;
+
+	while (p != NULL && strcmp(p->site->name, other) != 0)
+		p = p->next;
+	return p;
+}
+
+static void
+take_service(struct facts_run *f, struct wire_value *said)
+{
+	struct wire_value *list = wire_take_list(said, "services");
+
+	for (size_t i = 0; list != NULL && i < wire_count(list); i++) {
+		struct wire_value *v = wire_at_object(list, i);
+		const char *site;
+
+		if (strcmp(wire_take_text(v, "service", ""),
+			f->of->service->name) != 0)
+			continue;
+		site = wire_take_text(v, "active_site", "-");
+		f->peer_active = strcmp(site, f->peer->site->name) == 0 &&
+		    strcmp(site, f->of->from) == 0;
+		snprintf(f->peer_state, sizeof(f->peer_state),
+		    "%s, active at %s", wire_take_text(v, "authority", "-"),
+		    site);
+		text_mend_end(f->peer_state);
+	}
+}
+
+static enum err_code
+take_epoch(void *ctx, const struct record *r, struct err *e)
+{
+	struct facts_run *f = ctx;
+	enum authority_state state;
+	char name[32];
+
+	(void)e;
+	if (r->phase == RECORD_INTENT ||
+	    !authority_state_find(record_text(r, "state", name, sizeof(name)),
+		&state))
+		return ERR_NONE;
+	f->peer_epoch = (uint64_t)record_int(r, "epoch", 0);
+	f->peer_epoch_at = f->heard.ns != 0 ? f->heard : r->at;
+	f->peer_epoch_known = true;
+	return ERR_NONE;
+}
+
+enum err_code
+facts_peer_read(struct facts_run *f, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *said = NULL;
+	struct ledger_filter filter = {.type = LEDGER_AUTHORITY,
+	    .service = f->of->service->name,
+	    .limit = 8,
+	    .newest = true};
+	int64_t fresh_ns;
+	struct err why;
+
+	f->peer = other_of(f);
+	if (f->peer == NULL)
+		return ERR_NONE;
+	f->heard = f->peer->heard;
+	fresh_ns = TALKS_MISSED * f->d->policy->bridge.every_ns;
+	if (fresh_ns > f->d->policy->bridge.silent_after_ns)
+		fresh_ns = f->d->policy->bridge.silent_after_ns;
+	f->answers = f->heard.ns != 0 &&
+	    f->out->now.ns - f->heard.ns <= fresh_ns &&
+	    f->peer->failed[0] == '\0';
+	if (f->peer->said.len_bytes > 0 &&
+	    wire_parse(&said, (const char *)f->peer->said.bytes,
+		f->peer->said.len_bytes, &why) == ERR_NONE) {
+		snprintf(f->peer_policy, sizeof(f->peer_policy), "%s",
+		    wire_take_text(said, "policy", ""));
+		take_service(f, said);
+	}
+	return f->peer->copy == NULL
+	    ? ERR_NONE
+	    : ledger_iterate(f->peer->copy, &filter, take_epoch, f, e);
+}

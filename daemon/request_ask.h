@@ -1,0 +1,52 @@
+#ifndef DAEMON_REQUEST_ASK_H
+#define DAEMON_REQUEST_ASK_H
+
+/* A move as somebody asks for it, or asks what it would be: worked out whole
+ * before anything is told or recorded. */
+
+#include "client.h"
+#include "facts.h"
+
+struct request_ask {
+	struct daemon *d;
+	const struct client_caller *who;
+	struct approvals_person person;
+	/* as asked; borrowed from the request */
+	enum guards_mode mode;
+	const char *to, *point, *reason, *change, *accepted_loss;
+	/* worked out */
+	const char *from;
+	const struct policy_service **services; /* in the order they move */
+	unsigned *wave;
+	size_t count;
+	struct request_book book;
+	/* of each service, when it is looked at */
+	struct guards_facts facts;
+	struct guards_result results[GUARDS_COUNT];
+	struct request_points points;
+	size_t chosen; /* of points; == points.count: none */
+	/* so far */
+	size_t stops, unknown, stopped_services, shed;
+};
+
+void request_ask_free(struct request_ask **a);
+
+/*
+ * Takes the fields of the request that say which move it is (the command's own
+ * are taken by the caller before).  ERR_NOTFOUND, ERR_INPUT, ERR_REFUSED.
+ */
+enum err_code request_ask_read(struct request_ask **out, struct client *c,
+    struct wire_value *request, struct err *e) MUST_CHECK;
+
+/* Look at the ith: points, facts, guards of that phase. */
+enum err_code request_ask_look(struct request_ask *a, size_t i,
+    enum guards_phase phase, struct err *e) MUST_CHECK;
+
+/* Tell of the ith, as it was looked at. */
+enum err_code request_ask_tell(struct request_ask *a, struct client *c,
+    size_t i, struct err *e) MUST_CHECK;
+/* Is there room for all of them at the target? */
+enum err_code request_ask_room(struct request_ask *a, struct client *c,
+    struct err *e) MUST_CHECK;
+
+#endif

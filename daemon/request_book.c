@@ -1,0 +1,509 @@
+/*
+ * The runs there are, out of the records of both ledgers (RQ1).  Each ledger's
+ * records come in its own order; what a run has come to does not depend on how
+ * the two are mixed, but for the newest phase, which is the one of the newest
+ * time.
+ */
+
+#include "request.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bascule/crypt.h>
+
+#include "peer.h"
+
+#define BOOK_RUNS_MAX 4096
+
+static void
+request_fini(struct request *r)
+{
+	free(r->services);
+	free(r->words);
+	free(r->is_signed);
+}
+
+void
+request_book_fini(struct request_book *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		request_fini(&b->items[i]);
+	free(b->items);
+	b->items = NULL;
+	b->count = b->size = 0;
+}
+
+struct request *
+request_book_find(const struct request_book *b, const char *run)
+{
+	struct request *found = NULL;
+	size_t len = strlen(run);
+
+	for (size_t i = 0; i < b->count; i++) {
+		if (strcmp(b->items[i].run, run) == 0)
+			return &b->items[i];
+		if (len < 4 || strncmp(b->items[i].run, run, len) != 0)
+			continue;
+		if (found != NULL)
+			return NULL;
+		found = &b->items[i];
+	}
+	return found;
+}
+
+static struct request *
+exactly(const struct request_book *b, const char *run)
+{
+	/* the newest are asked about most */
+	for (size_t i = b->count; i-- > 0;)
+		if (strcmp(b->items[i].run, run) == 0)
+			return &b->items[i];
+	return NULL;
+}
+
+static struct request_service *
+service_of(const struct request *r, const char *name)
+{
+	for (size_t i = 0; i < r->service_count; i++)
+		if (strcmp(r->services[i].name, name) == 0)
+			return &r->services[i];
+	return NULL;
+}
+
+const struct request *
+request_book_binds(const struct request_book *b, const char *service,
+    const char *run)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct request *r = &b->items[i];
+		const struct request_service *s;
+
+		if (!r->started || r->over || strcmp(r->run, run) == 0)
+			continue;
+		s = service_of(r, service);
+		if (s != NULL && !s->over)
+			return r;
+	}
+	return NULL;
+}
+
+/* --- persons ------------------------------------------------------------------ */
+
+static unsigned
+roles_of(const char *names)
+{
+	unsigned roles = 0;
+	char name[32];
+
+	while (*names != '\0') {
+		size_t len = strcspn(names, " ");
+		enum role role;
+
+		snprintf(name, sizeof(name), "%.*s",
+		    (int)(len < sizeof(name) ? len : sizeof(name) - 1), names);
+		if (role_of_name(name, &role))
+			roles |= ROLE_BIT(role);
+		names += len + (names[len] == ' ');
+	}
+	return roles;
+}
+
+static void
+take_person(const struct record *r, struct approvals_person *who)
+{
+	char roles[128];
+
+	*who = (struct approvals_person){0};
+	who->uid = record_int(r, "@actor.uid", APPROVALS_NO_UID);
+	who->login_uid = record_int(r, "login_uid", APPROVALS_NO_UID);
+	record_text(r, "@actor.name", who->name, sizeof(who->name));
+	record_text(r, "@actor.council", who->council, sizeof(who->council));
+	record_text(r, "@site", who->site, sizeof(who->site));
+	who->roles = roles_of(record_text(r, "roles", roles, sizeof(roles)));
+}
+
+void
+request_person(const struct daemon *d, const struct client_caller *who,
+    struct approvals_person *out)
+{
+	*out = (struct approvals_person){.uid = (int64_t)who->uid,
+	    .login_uid = who->login_uid,
+	    .roles = who->roles};
+	snprintf(out->name, sizeof(out->name), "%s", who->name);
+	snprintf(out->site, sizeof(out->site), "%s", d->policy->site);
+	snprintf(out->council, sizeof(out->council), "%s", who->council);
+}
+
+/* --- requests ------------------------------------------------------------------- */
+
+static struct request *
+add_run(struct request_book *b, const char *run, struct err *e)
+{
+	struct request *r = exactly(b, run);
+
+	if (r != NULL)
+		return r;
+	if (b->count == BOOK_RUNS_MAX) { /* the oldest is forgotten */
+		request_fini(&b->items[0]);
+		memmove(b->items, b->items + 1,
+		    --b->count * sizeof(b->items[0]));
+	}
+	if (b->count == b->size) {
+		size_t size = b->size == 0 ? 16 : 2 * b->size;
+		struct request *more = realloc(b->items, size * sizeof(*more));
+
+		if (more == NULL) {
+			err_nomem(e);
+			return NULL;
+		}
+		b->items = more;
+		b->size = size;
+	}
+	r = &b->items[b->count++];
+	*r = (struct request){0};
+	snprintf(r->run, sizeof(r->run), "%s", run);
+	return r;
+}
+
+/* "point.SERVICE": "POINT LOSS_NS", "-" for none. */
+static void
+take_point(const struct record *rec, struct request_service *s)
+{
+	char name[80], text[ID_HEX_BYTES + 32];
+	char *blank;
+
+	s->loss_ns = -1;
+	snprintf(name, sizeof(name), "point.%s", s->name);
+	record_text(rec, name, text, sizeof(text));
+	blank = strchr(text, ' ');
+	if (blank == NULL)
+		return;
+	*blank = '\0';
+	if (strcmp(text, "-") != 0 && strlen(text) < sizeof(s->point))
+		snprintf(s->point, sizeof(s->point), "%.64s", text);
+	if (blank[1] != '-' && blank[1] != '\0')
+		s->loss_ns = strtoll(blank + 1, NULL, 10);
+}
+
+static enum err_code
+take_services(struct request *r, const struct record *rec, struct err *e)
+{
+	struct record_text names;
+	size_t at = 0;
+
+	if (r->services != NULL || !record_find(rec, "services", &names))
+		return ERR_NONE;
+	r->services = calloc(REQUEST_SERVICES_MAX, sizeof(*r->services));
+	if (r->services == NULL)
+		return err_nomem(e);
+	while (
+	    at < names.len_bytes && r->service_count < REQUEST_SERVICES_MAX) {
+		struct request_service *s = &r->services[r->service_count];
+		const char *end =
+		    memchr(names.at + at, ' ', names.len_bytes - at);
+		size_t len = end == NULL ? names.len_bytes - at
+					 : (size_t)(end - names.at) - at;
+
+		if (len > 0 && len < sizeof(s->name)) {
+			memcpy(s->name, names.at + at, len);
+			take_point(rec, s);
+			r->service_count++;
+		}
+		at += len + 1;
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+take_requested(struct request *r, const struct record *rec, struct err *e)
+{
+	char mode[16];
+
+	record_text(rec, "mode", mode, sizeof(mode));
+	r->mode =
+	    strcmp(mode, "unplanned") == 0 ? GUARDS_UNPLANNED : GUARDS_PLANNED;
+	record_text(rec, "from_site", r->from, sizeof(r->from));
+	record_text(rec, "to_site", r->to, sizeof(r->to));
+	record_text(rec, "@site", r->asked_at, sizeof(r->asked_at));
+	record_text(rec, "reason", r->reason, sizeof(r->reason));
+	record_text(rec, "change", r->change, sizeof(r->change));
+	record_text(rec, "accepted_loss", r->accepted_loss,
+	    sizeof(r->accepted_loss));
+	record_text(rec, "seen", r->seen, sizeof(r->seen));
+	r->at = rec->at;
+	r->expires.ns = record_int(rec, "expires_ns", 0);
+	take_person(rec, &r->requester);
+	return take_services(r, rec, e);
+}
+
+/* --- how far it came ---------------------------------------------------------------- */
+
+static bool
+ends_service(const char *event)
+{
+	static const char *const ends[] = {"COMMITTED", "REPROTECTED",
+	    "ABORTED", "EXPIRED", "WITHDRAWN", "ROLLED_BACK"};
+
+	for (size_t i = 0; i < COUNT_OF(ends); i++)
+		if (strcmp(ends[i], event) == 0)
+			return true;
+	return false;
+}
+
+/* Phases are in capitals; everything else is a word, an act or a note. */
+static bool
+is_phase(const char *event)
+{
+	return event[0] >= 'A' && event[0] <= 'Z';
+}
+
+static void
+take_service_phase(struct request *r, struct request_service *s,
+    const struct record *rec, const char *event)
+{
+	if (strcmp(event, "GRANTED") == 0 || strcmp(event, "TAKEN") == 0)
+		s->moved = true;
+	/* HELD may come after a commit was refused; what ends it stays. */
+	if (ends_service(event))
+		s->over = true;
+	if (rec->at.ns < s->phase_at.ns)
+		return;
+	snprintf(s->phase, sizeof(s->phase), "%s", event);
+	s->phase_at = rec->at;
+	(void)r;
+}
+
+static void
+take_phase(struct request *r, const struct record *rec, const char *event)
+{
+	char name[65];
+	struct request_service *s;
+
+	record_text(rec, "@service", name, sizeof(name));
+	if (name[0] == '\0')
+		for (size_t i = 0; i < r->service_count; i++)
+			take_service_phase(r, &r->services[i], rec, event);
+	else if ((s = service_of(r, name)) != NULL)
+		take_service_phase(r, s, rec, event);
+	if (strcmp(event, "STARTED") == 0) {
+		r->started = true;
+		if (record_int(rec, "break_glass", 0) == 1) {
+			r->glass_broken = true;
+			r->glass_at = rec->at;
+			take_person(rec, &r->glass_by);
+		}
+	}
+	if (rec->at.ns < r->phase_at.ns)
+		return;
+	snprintf(r->phase, sizeof(r->phase), "%s", event);
+	record_text(rec, "reason", r->phase_reason, sizeof(r->phase_reason));
+	r->phase_at = rec->at;
+}
+
+/* --- words ------------------------------------------------------------------------------ */
+
+/*
+ * RQ3.  The fingerprint of a good signature by the key that the policy names for
+ * this person; "" otherwise.  False: the policy names one, and this is not it.
+ */
+static bool
+check_signature(const struct daemon *d, const struct record *rec,
+    const char *run, struct approvals_word *w)
+{
+	const struct policy_person *person =
+	    policy_find_person(d->policy, w->who.name);
+	char hex[2 * SIGN_BYTES + 1], fingerprint[SIGN_FINGERPRINT_SIZE];
+	OWNED(buf_fini) struct buf m = {0};
+	uint8_t signature[SIGN_BYTES];
+	struct sign_public pub;
+	struct err e;
+
+	if (person == NULL || person->key[0] == '\0')
+		return true;
+	record_text(rec, "signature", hex, sizeof(hex));
+	if (!text_unhex(hex, signature, SIGN_BYTES))
+		return false;
+	record_text(rec, "signer", hex, sizeof(hex));
+	if (!text_unhex(hex, pub.bytes, SIGN_PUBLIC_BYTES) ||
+	    sign_fingerprint(&pub, fingerprint, &e) != ERR_NONE ||
+	    strcmp(fingerprint, person->key) != 0)
+		return false;
+	if (request_signed(run, w->verb, w->seen, &m, &e) != ERR_NONE ||
+	    sign_check(&pub, REQUEST_SIGN_LABEL, m.bytes, m.len_bytes,
+		signature, &e) != ERR_NONE)
+		return false;
+	snprintf(w->who.key, sizeof(w->who.key), "%s", fingerprint);
+	return true;
+}
+
+static enum err_code
+take_word(struct request_book *b, const struct record *rec, struct err *e)
+{
+	char run[REQUEST_RUN_BYTES], verb[16];
+	struct approvals_word *w;
+	struct request *r;
+
+	record_text(rec, "@run", run, sizeof(run));
+	r = exactly(b, run);
+	if (r == NULL || r->word_count == APPROVALS_WORDS_MAX)
+		return ERR_NONE;
+	if (r->words == NULL) {
+		r->words = calloc(APPROVALS_WORDS_MAX, sizeof(*r->words));
+		r->is_signed = calloc(APPROVALS_WORDS_MAX, 1);
+		if (r->words == NULL || r->is_signed == NULL)
+			return err_nomem(e);
+	}
+	w = &r->words[r->word_count];
+	*w = (struct approvals_word){.at = rec->at};
+	if (!approvals_verb_find(record_text(rec, "verb", verb, sizeof(verb)),
+		&w->verb))
+		return ERR_NONE;
+	take_person(rec, &w->who);
+	record_text(rec, "seen", w->seen, sizeof(w->seen));
+	record_text(rec, "reason", w->reason, sizeof(w->reason));
+	text_mend_end(w->reason);
+	if (!check_signature(b->d, rec, run, w))
+		return ERR_NONE;
+	r->is_signed[r->word_count++] = w->who.key[0] != '\0';
+	return ERR_NONE;
+}
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+struct walk {
+	struct request_book *book;
+	bool requests; /* REQUESTED alone: it may stand in the other ledger */
+};
+
+static enum err_code
+take_record(void *ctx, const struct record *rec, struct err *e)
+{
+	struct walk *w = ctx;
+	char run[REQUEST_RUN_BYTES], event[32];
+	struct request *r;
+	bool is_request;
+
+	if (rec->phase == RECORD_INTENT)
+		return ERR_NONE;
+	record_text(rec, "@run", run, sizeof(run));
+	record_text(rec, "event", event, sizeof(event));
+	is_request = strcmp(event, "REQUESTED") == 0;
+	if (run[0] == '\0' || !is_phase(event) || is_request != w->requests)
+		return ERR_NONE;
+	r = is_request ? add_run(w->book, run, e) : exactly(w->book, run);
+	if (r == NULL)
+		return is_request ? e->code : ERR_NONE;
+	if (is_request && r->at.ns == 0) {
+		enum err_code rc = take_requested(r, rec, e);
+
+		if (rc != ERR_NONE)
+			return rc;
+	}
+	take_phase(r, rec, event);
+	return ERR_NONE;
+}
+
+static enum err_code
+take_word_of(void *ctx, const struct record *rec, struct err *e)
+{
+	struct walk *w = ctx;
+
+	return rec->phase == RECORD_INTENT ? ERR_NONE
+					   : take_word(w->book, rec, e);
+}
+
+static enum err_code
+read_all(struct request_book *b, const char *run, const char *type,
+    ledger_record_fn *fn, bool requests, struct err *e)
+{
+	struct walk w = {b, requests};
+	struct ledger_filter f = {.type = type, .run = run};
+	enum err_code rc = ledger_iterate(b->d->ledger, &f, fn, &w, e);
+
+	for (const struct peer *p = b->d->peers; rc == ERR_NONE && p != NULL;
+	     p = p->next)
+		if (p->copy != NULL)
+			rc = ledger_iterate(p->copy, &f, fn, &w, e);
+	return rc;
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+	const struct request *x = a, *y = b;
+
+	return x->at.ns < y->at.ns ? -1 : x->at.ns > y->at.ns;
+}
+
+struct word_at {
+	struct approvals_word word;
+	bool is_signed;
+};
+
+static int
+by_word_time(const void *a, const void *b)
+{
+	const struct word_at *x = a, *y = b;
+
+	return x->word.at.ns < y->word.at.ns ? -1
+					     : x->word.at.ns > y->word.at.ns;
+}
+
+/* approvals_judge wants them in the order of their times. */
+static enum err_code
+sort_words(struct request *r, struct err *e)
+{
+	OWNED(free_mem) struct word_at *all = NULL;
+
+	if (r->word_count < 2)
+		return ERR_NONE;
+	all = calloc(r->word_count, sizeof(*all));
+	if (all == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < r->word_count; i++)
+		all[i] = (struct word_at){r->words[i], r->is_signed[i]};
+	qsort(all, r->word_count, sizeof(*all), by_word_time);
+	for (size_t i = 0; i < r->word_count; i++) {
+		r->words[i] = all[i].word;
+		r->is_signed[i] = all[i].is_signed;
+	}
+	return ERR_NONE;
+}
+
+/* What follows from all records of it together. */
+static void
+settle(struct request *r)
+{
+	struct utc now = now_utc();
+
+	if (!r->started && r->expires.ns != 0 && now.ns >= r->expires.ns &&
+	    strcmp(r->phase, "REQUESTED") == 0)
+		snprintf(r->phase, sizeof(r->phase), "EXPIRED");
+	r->over = r->service_count > 0;
+	for (size_t i = 0; i < r->service_count; i++)
+		r->over = r->over && r->services[i].over;
+	r->over = r->over || strcmp(r->phase, "EXPIRED") == 0;
+}
+
+enum err_code
+request_book_read(struct request_book *b, struct daemon *d, const char *run,
+    struct err *e)
+{
+	enum err_code rc;
+
+	b->d = d;
+	rc = read_all(b, run, LEDGER_FAILOVER, take_record, true, e);
+	if (rc == ERR_NONE)
+		rc = read_all(b, run, LEDGER_FAILOVER, take_record, false, e);
+	if (rc == ERR_NONE)
+		rc = read_all(b, run, LEDGER_APPROVAL, take_word_of, false, e);
+	for (size_t i = 0; rc == ERR_NONE && i < b->count; i++) {
+		settle(&b->items[i]);
+		rc = sort_words(&b->items[i], e);
+	}
+	if (rc == ERR_NONE && b->count > 1)
+		qsort(b->items, b->count, sizeof(b->items[0]), by_time);
+	return rc == ERR_NONE ? rc : err_wrap(e, "reading the runs there are");
+}

@@ -1,0 +1,386 @@
+/* failover plan: what a move would meet; failover request: asking for it. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bascule/base/exitcode.h>
+#include <bascule/base/rand.h>
+
+#include "request_ask.h"
+
+#define EXPIRE_NS (INT64_C(24) * 3600 * NS_PER_S)
+
+/* --- plan ------------------------------------------------------------------------- */
+
+static void
+say_verdict(const struct request_ask *a, struct wire_value *v)
+{
+	char text[256];
+
+	if (a->stops == 0)
+		snprintf(text, sizeof(text),
+		    "nothing but approvals stands in the way of %zu service%s",
+		    a->count, a->count == 1 ? "" : "s");
+	else
+		snprintf(text, sizeof(text),
+		    "%zu guard%s would stop %zu of %zu service%s; %zu of them "
+		    "for want of knowledge",
+		    a->stops, a->stops == 1 ? "" : "s", a->stopped_services,
+		    a->count, a->count == 1 ? "" : "s", a->unknown);
+	wire_add_text(v, "verdict", text);
+	wire_add_text(v, "to", a->to);
+	wire_add_text(v, "mode", guards_mode_name(a->mode));
+	wire_add_uint(v, "count", a->count);
+	wire_add_uint(v, "stops", a->stops);
+	wire_add_uint(v, "unknown", a->unknown);
+	wire_add_uint(v, "shed", a->shed);
+}
+
+static enum err_code
+tell_all(struct request_ask *a, struct client *c, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < a->count; i++) {
+		rc = request_ask_look(a, i, GUARDS_AT_ANY, e);
+		if (rc == ERR_NONE)
+			rc = request_ask_tell(a, c, i, e);
+	}
+	return rc == ERR_NONE ? request_ask_room(a, c, e) : rc;
+}
+
+static enum err_code
+run_plan(struct client *c, struct wire_value *request, struct err *e)
+{
+	OWNED(request_ask_free) struct request_ask *a = NULL;
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = request_ask_read(&a, c, request, e);
+
+	if (rc == ERR_NONE)
+		rc = tell_all(a, c, e);
+	if (rc == ERR_NONE)
+		rc = client_summary(&v, e);
+	if (rc != ERR_NONE)
+		return rc;
+	say_verdict(a, v);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+const struct api_command api_failover_plan = {"failover plan", CLIENT_READERS,
+    run_plan};
+
+/* --- may it be asked for? ------------------------------------------------------------ */
+
+struct making {
+	struct request_ask *ask;
+	struct request r;
+	char plans[ID_HEX_BYTES];
+};
+
+static void
+making_fini(struct making *m)
+{
+	free(m->r.services);
+}
+
+/* A guard's no, as an answer: exit code 15. */
+static enum err_code
+refuse(struct client *c, const struct err *why)
+{
+	client_fail(c, why, EXITCODE_GUARD);
+	return ERR_NONE;
+}
+
+static bool
+may_ask(const struct request_ask *a, struct err *e)
+{
+	bool needs_change = false;
+
+	if (*a->reason == '\0') {
+		err_set(e, ERR_INPUT, "a move is asked for with a reason");
+		return false;
+	}
+	if (a->mode == GUARDS_PLANNED && *a->point != '\0') {
+		err_set(e, ERR_INPUT,
+		    "a planned move takes the point that is made when the "
+		    "writes have stopped; none can be chosen");
+		return false;
+	}
+	if (*a->point != '\0' && a->count > 1) {
+		err_set(e, ERR_INPUT,
+		    "a point is one service's: ask for each by itself");
+		return false;
+	}
+	for (size_t i = 0; i < a->count; i++)
+		needs_change =
+		    needs_change || a->services[i]->approvals.change_reference;
+	if (a->mode == GUARDS_PLANNED && needs_change && *a->change == '\0') {
+		err_set(e, ERR_REFUSED,
+		    "G04: the policy asks for a change's reference, and none "
+		    "is given");
+		err_hint(e, "--change REF");
+		return false;
+	}
+	return true;
+}
+
+/* An unplanned move goes back to something. */
+static enum err_code
+keep_point(struct making *m, size_t i, struct err *e)
+{
+	struct request_ask *a = m->ask;
+	struct request_service *s = &m->r.services[i];
+
+	snprintf(s->name, sizeof(s->name), "%s", a->services[i]->name);
+	s->loss_ns = 0;
+	if (a->mode == GUARDS_PLANNED)
+		return ERR_NONE;
+	if (a->chosen == a->points.count) {
+		err_set(e, ERR_REFUSED,
+		    "G07: service '%s' has no whole and unsuspected recovery "
+		    "point at '%s': there is nothing to go back to",
+		    s->name, a->to);
+		return err_hint(e, "'bascule points %s' lists what there is",
+		    s->name);
+	}
+	snprintf(s->point, sizeof(s->point), "%s",
+	    a->points.items[a->chosen].id);
+	s->loss_ns = a->points.items[a->chosen].loss_ns;
+	return ERR_NONE;
+}
+
+/* *guarded: the failure is a guard's no. */
+static enum err_code
+look_all(struct making *m, struct client *c, bool tell, bool *guarded,
+    struct err *e)
+{
+	struct request_ask *a = m->ask;
+	enum err_code rc = ERR_NONE;
+
+	*guarded = false;
+	for (size_t i = 0; rc == ERR_NONE && i < a->count; i++) {
+		rc = request_ask_look(a, i, GUARDS_AT_REQUEST, e);
+		if (rc != ERR_NONE)
+			break;
+		rc = guards_admit(a->results, &a->facts, NULL, e);
+		*guarded = rc != ERR_NONE;
+		if (rc != ERR_NONE)
+			break;
+		rc = keep_point(m, i, e);
+		*guarded = rc != ERR_NONE;
+		if (rc != ERR_NONE)
+			break;
+		guards_evaluate(&a->facts, a->mode, GUARDS_AT_ANY, a->results);
+		if (tell || a->count == 1)
+			rc = request_ask_tell(a, c, i, e);
+	}
+	return rc == ERR_NONE ? request_ask_room(a, c, e) : rc;
+}
+
+/* --- the record ------------------------------------------------------------------------ */
+
+static void
+name_run(struct request *r)
+{
+	uint8_t random[4];
+	char stamp[NOW_TEXT_BYTES], hex[TEXT_HEX_BYTES(sizeof(random))];
+
+	rand_bytes(random, sizeof(random));
+	snprintf(r->run, sizeof(r->run), "%s-%s", now_stamp(r->at, stamp),
+	    text_hex(random, sizeof(random), hex));
+}
+
+static int64_t
+expires_after(const struct request_ask *a)
+{
+	int64_t ns = INT64_MAX;
+
+	for (size_t i = 0; i < a->count; i++) {
+		int64_t own = a->services[i]->approvals.expire_ns;
+
+		if (own > 0 && own < ns)
+			ns = own;
+	}
+	return ns == INT64_MAX ? EXPIRE_NS : ns;
+}
+
+static void
+fill(struct making *m)
+{
+	const struct request_ask *a = m->ask;
+	struct request *r = &m->r;
+
+	r->at = now_utc();
+	r->mode = a->mode;
+	r->requester = a->person;
+	r->expires.ns = r->at.ns + expires_after(a);
+	r->service_count = a->count;
+	snprintf(r->from, sizeof(r->from), "%s", a->from);
+	snprintf(r->to, sizeof(r->to), "%s", a->to);
+	snprintf(r->asked_at, sizeof(r->asked_at), "%s", a->d->policy->site);
+	snprintf(r->reason, sizeof(r->reason), "%s", a->reason);
+	snprintf(r->change, sizeof(r->change), "%s", a->change);
+	snprintf(r->accepted_loss, sizeof(r->accepted_loss), "%s",
+	    a->accepted_loss);
+	snprintf(r->phase, sizeof(r->phase), "REQUESTED");
+	name_run(r);
+}
+
+static enum err_code
+add_services(struct draft *d, const struct request *r, struct err *e)
+{
+	OWNED(buf_fini) struct buf names = {0};
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < r->service_count; i++)
+		rc = buf_printf(&names, e, "%s%s", i > 0 ? " " : "",
+		    r->services[i].name);
+	if (rc != ERR_NONE)
+		return rc;
+	draft_text(d, "services", buf_text(&names));
+	for (size_t i = 0; i < r->service_count; i++) {
+		const struct request_service *s = &r->services[i];
+		char name[80], text[ID_HEX_BYTES + 32];
+
+		snprintf(name, sizeof(name), "point.%s", s->name);
+		snprintf(text, sizeof(text), "%s %" PRId64,
+		    s->point[0] != '\0' ? s->point : "-", s->loss_ns);
+		draft_text(d, name, text);
+	}
+	return ERR_NONE;
+}
+
+static void
+add_shown(struct draft *d, struct buf *shown)
+{
+	const char *at = buf_text(shown);
+	size_t left = shown->len_bytes;
+
+	/* What somebody would have approved is kept, in pieces. */
+	for (unsigned i = 0; left > 0 && i < 12; i++) {
+		size_t n = left < LEDGER_VALUE_BYTES_MAX / 2
+		    ? left
+		    : LEDGER_VALUE_BYTES_MAX / 2;
+
+		draft_bytes(d, "shown", at, n);
+		at += n;
+		left -= n;
+	}
+}
+
+static enum err_code
+record(struct making *m, struct buf *shown, struct err *e)
+{
+	OWNED(draft_free) struct draft *d = NULL;
+	const struct request *r = &m->r;
+	struct daemon *dm = m->ask->d;
+	char roles[REQUEST_ROLES_BYTES];
+	int64_t loss_ns = 0;
+	enum err_code rc = note_draft(&d, dm, NULL, LEDGER_FAILOVER, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < r->service_count; i++)
+		if (r->services[i].loss_ns > loss_ns)
+			loss_ns = r->services[i].loss_ns;
+	draft_run(d, r->run);
+	draft_actor(d, &m->ask->who->actor);
+	draft_text(d, "event", "REQUESTED");
+	draft_text(d, "mode", guards_mode_name(r->mode));
+	draft_text(d, "from_site", r->from);
+	draft_text(d, "to_site", r->to);
+	draft_text(d, "site", r->asked_at);
+	draft_text(d, "reason", r->reason);
+	draft_text(d, "change", r->change);
+	draft_text(d, "accepted_loss", r->accepted_loss);
+	draft_int(d, "loss_ns", loss_ns);
+	draft_text(d, "seen", r->seen);
+	draft_utc(d, "expires_ns", r->expires);
+	draft_text(d, "roles", request_roles_text(m->ask->who->roles, roles));
+	draft_int(d, "login_uid", r->requester.login_uid);
+	if (r->service_count == 1)
+		draft_text(d, "point", r->services[0].point);
+	rc = add_services(d, r, e);
+	if (rc != ERR_NONE)
+		return rc;
+	add_shown(d, shown);
+	return note_event(dm, d, e);
+}
+
+static enum err_code
+end_request(struct client *c, struct making *m, bool is_dry, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct approvals_judgement *j;
+	char next[REQUEST_NEXT_BYTES];
+	enum err_code rc = client_summary(&v, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return err_nomem(e);
+	request_judge(m->ask->d, &m->r, m->r.seen, j);
+	say_verdict(m->ask, v);
+	if (is_dry)
+		wire_add_bool(v, "dry_run", true);
+	else {
+		wire_add_text(v, "run", m->r.run);
+		wire_add_utc(v, "expires", m->r.expires);
+		wire_add_text(v, "next", request_next(&m->r, j, next));
+	}
+	wire_add_text(v, "seen", m->r.seen);
+	free(j);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+
+static enum err_code
+make(struct client *c, struct making *m, bool is_dry, struct err *e)
+{
+	OWNED(buf_fini) struct buf shown = {0};
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct daemon *d = m->ask->d;
+	enum err_code rc;
+
+	fill(m);
+	rc = request_shown(d, &m->ask->book, &m->r, &shown, m->r.seen, e);
+	if (rc == ERR_NONE && !is_dry)
+		rc = record(m, &shown, e);
+	if (rc == ERR_NONE && !is_dry)
+		rc = request_to_wire(d, &m->r, &v, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (v != NULL)
+		client_reply(c, &v);
+	return end_request(c, m, is_dry, e);
+}
+
+static enum err_code
+run_request(struct client *c, struct wire_value *request, struct err *e)
+{
+	OWNED(request_ask_free) struct request_ask *a = NULL;
+	OWNED(making_fini) struct making m = {0};
+	bool is_dry = wire_take_bool(request, "dry_run", false), guarded;
+	enum err_code rc = request_ask_read(&a, c, request, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	m.ask = a;
+	if ((a->who->roles & request_roles(a->mode)) == 0)
+		return err_set(e, ERR_REFUSED,
+		    "an unplanned move is asked for by a dr-lead; '%s' is none",
+		    a->who->name);
+	if (!may_ask(a, e))
+		return e->code == ERR_REFUSED ? refuse(c, e) : e->code;
+	m.r.services = calloc(a->count + 1, sizeof(*m.r.services));
+	if (m.r.services == NULL)
+		return err_nomem(e);
+	rc = look_all(&m, c, is_dry, &guarded, e);
+	if (rc != ERR_NONE)
+		return guarded ? refuse(c, e) : rc;
+	return make(c, &m, is_dry, e);
+}
+const struct api_command api_failover_request = {"failover request",
+    CLIENT_OPERATORS, run_request};

@@ -1,0 +1,378 @@
+/* A move that was looked at, as messages. */
+
+#include "request_ask.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BRIEF_ABOVE 40 /* services: then only what does not pass is told */
+
+/* --- guards ----------------------------------------------------------------------- */
+
+static bool
+stops(const struct guards_result *g)
+{
+	return !g->overridden &&
+	    (g->verdict == GUARDS_FAIL || g->verdict == GUARDS_UNKNOWN);
+}
+
+static enum err_code
+add_inputs(struct wire_value *v, const struct guards_facts *f,
+    const struct guards_result *g, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *list = NULL;
+	enum err_code rc = wire_new_list(&list, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < g->inputs_count; i++) {
+		const struct guards_fact *in = &f->of[g->inputs[i]];
+		OWNED(wire_free) struct wire_value *one = NULL;
+		char number[24];
+
+		rc = wire_new(&one, NULL, e);
+		if (rc != ERR_NONE)
+			break;
+		wire_add_text(one, "name", guards_fact_name(g->inputs[i]));
+		wire_add_bool(one, "known", in->known);
+		snprintf(number, sizeof(number), "%" PRId64, in->value);
+		wire_add_text(one, "value",
+		    !in->known                ? "unknown"
+			: in->text[0] != '\0' ? in->text
+					      : number);
+		if (in->known)
+			wire_add_int(one, "number", in->value);
+		if (in->source[0] != '\0')
+			wire_add_text(one, "source", in->source);
+		if (in->known && in->at.ns != 0) {
+			wire_add_utc(one, "observed", in->at);
+			wire_add_seconds(one, "age_seconds",
+			    f->now.ns - in->at.ns);
+		}
+		wire_add(list, NULL, &one);
+	}
+	if (rc == ERR_NONE)
+		wire_add(v, "inputs", &list);
+	return rc;
+}
+
+static enum err_code
+tell_guard(struct client *c, const char *service, const struct guards_facts *f,
+    const struct guards_result *g, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, "guard", e);
+
+	if (rc == ERR_NONE)
+		rc = add_inputs(v, f, g, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "service", service);
+	wire_add_text(v, "guard", guards_id(g->number));
+	wire_add_text(v, "title", guards_title(g->number));
+	wire_add_text(v, "verdict", guards_verdict_name(g->verdict));
+	wire_add_text(v, "text", g->text);
+	if (g->remedy[0] != '\0')
+		wire_add_text(v, "would_pass", g->remedy);
+	wire_add_text(v, "override", guards_override_words(g->override));
+	wire_add_bool(v, "overridden", g->overridden);
+	wire_add_bool(v, "stops", stops(g));
+	client_reply(c, &v);
+	return ERR_NONE;
+}
+
+enum err_code
+facts_tell(struct client *c, const char *service,
+    const struct guards_facts *facts,
+    const struct guards_result results[GUARDS_COUNT], bool only_stops,
+    struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < GUARDS_COUNT; i++) {
+		if (results[i].verdict == GUARDS_NOT_APPLICABLE ||
+		    (only_stops && !stops(&results[i])))
+			continue;
+		rc = tell_guard(c, service, facts, &results[i], e);
+	}
+	return rc;
+}
+
+/* --- points ------------------------------------------------------------------------- */
+
+static void
+add_loss(struct wire_value *v, const struct request_point *p)
+{
+	wire_add_text(v, "loss", p->loss);
+	wire_add_seconds(v, "loss_seconds", p->loss_ns);
+	if (p->loss_bytes >= 0)
+		wire_add_uint(v, "loss_bytes", (uint64_t)p->loss_bytes);
+	if (p->loss_count >= 0)
+		wire_add_uint(v, "loss_transactions", (uint64_t)p->loss_count);
+}
+
+static enum err_code
+tell_candidate(struct request_ask *a, struct client *c, const char *service,
+    size_t i, struct err *e)
+{
+	const struct request_point *p = &a->points.items[i];
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, "candidate", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "service", service);
+	wire_add_text(v, "point", p->id);
+	wire_add_utc(v, "at", p->at);
+	wire_add_seconds(v, "age_seconds", a->facts.now.ns - p->at.ns);
+	wire_add_text(v, "datasets", p->datasets);
+	wire_add_text(v, "proof", p->proof);
+	if (p->verified_at.ns != 0)
+		wire_add_utc(v, "verified", p->verified_at);
+	wire_add_text(v, "tags", p->tags);
+	wire_add_bool(v, "complete", p->complete && !p->lacks_dataset);
+	wire_add_bool(v, "suspect", p->suspect);
+	wire_add_bool(v, "held", p->held);
+	if (p->tested_run[0] != '\0')
+		wire_add_text(v, "tested_run", p->tested_run);
+	wire_add_bool(v, "chosen", i == a->chosen);
+	add_loss(v, p);
+	client_reply(c, &v);
+	return ERR_NONE;
+}
+
+/* --- the move -------------------------------------------------------------------------- */
+
+/* Of those it waits for, the ones of this run. */
+static void
+add_after(const struct request_ask *a, const struct policy_service *s,
+    struct wire_value *v)
+{
+	char after[256] = "";
+
+	for (size_t k = 0; k < s->depends.count; k++)
+		for (size_t i = 0; i < a->count; i++) {
+			size_t len = strlen(after);
+
+			if (strcmp(a->services[i]->name, s->depends.items[k]) !=
+			    0)
+				continue;
+			snprintf(after + len, sizeof(after) - len, "%s%s",
+			    len > 0 ? " " : "", s->depends.items[k]);
+		}
+	if (after[0] != '\0')
+		wire_add_text(v, "after", after);
+}
+
+static void
+add_chosen(struct request_ask *a, struct wire_value *v)
+{
+	if (a->mode == GUARDS_PLANNED && *a->point == '\0') {
+		wire_add_text(v, "loss",
+		    "none: the last point is made when the writes have "
+		    "stopped");
+		wire_add_seconds(v, "loss_seconds", 0);
+	} else if (a->chosen < a->points.count) {
+		const struct request_point *p = &a->points.items[a->chosen];
+
+		wire_add_text(v, "point", p->id);
+		wire_add_utc(v, "point_at", p->at);
+		add_loss(v, p);
+	} else
+		wire_add_text(v, "loss", "everything: there is no whole point");
+}
+
+static void
+count_verdicts(struct request_ask *a, struct wire_value *v)
+{
+	size_t all = 0, unknown = 0;
+
+	for (size_t i = 0; i < GUARDS_COUNT; i++) {
+		all += stops(&a->results[i]);
+		unknown += stops(&a->results[i]) &&
+		    a->results[i].verdict == GUARDS_UNKNOWN;
+	}
+	a->stops += all;
+	a->unknown += unknown;
+	a->stopped_services += all > 0;
+	wire_add_uint(v, "stopped_by", all);
+	wire_add_uint(v, "unknown", unknown);
+}
+
+static enum err_code
+tell_move(struct request_ask *a, struct client *c, size_t i, struct err *e)
+{
+	const struct policy_service *s = a->services[i];
+	const struct daemon_service *now = daemon_service(a->d, s->name);
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char hex[ID_HEX_BYTES], number[24];
+	struct id plan;
+	enum err_code rc = wire_new(&v, "move", e);
+
+	if (rc == ERR_NONE)
+		rc = digest_plan(s, &plan, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "service", s->name);
+	wire_add_uint(v, "order", i + 1);
+	wire_add_uint(v, "wave", a->wave[i]);
+	wire_add_text(v, "from", a->from);
+	wire_add_text(v, "to", a->to);
+	wire_add_text(v, "mode", guards_mode_name(a->mode));
+	wire_add_text(v, "authority",
+	    authority_state_name(now->authority.state));
+	wire_add_uint(v, "epoch", now->authority.epoch);
+	snprintf(number, sizeof(number), "%" PRIu64, now->authority.epoch);
+	wire_add_text(v, "epoch_text", number);
+	wire_add_uint(v, "tier", s->tier);
+	snprintf(number, sizeof(number), "%u", s->tier);
+	wire_add_text(v, "tier_text", number);
+	add_after(a, s, v);
+	add_chosen(a, v);
+	wire_add_text(v, "plan", id_hex(&plan, hex));
+	count_verdicts(a, v);
+	client_reply(c, &v);
+	return ERR_NONE;
+}
+
+enum err_code
+request_ask_tell(struct request_ask *a, struct client *c, size_t i,
+    struct err *e)
+{
+	const char *name = a->services[i]->name;
+	bool brief = a->count > BRIEF_ABOVE;
+	enum err_code rc = tell_move(a, c, i, e);
+
+	for (size_t k = 0; rc == ERR_NONE && k < a->points.count; k++)
+		if (!brief || k == a->chosen)
+			rc = tell_candidate(a, c, name, k, e);
+	return rc == ERR_NONE
+	    ? facts_tell(c, name, &a->facts, a->results, brief, e)
+	    : rc;
+}
+
+/* --- room ------------------------------------------------------------------------------- */
+
+struct room {
+	struct request_group_need *needs;
+	size_t count;
+	uint64_t memory, disk, cpus; /* all of them need */
+};
+
+static void
+room_fini(struct room *r)
+{
+	free(r->needs);
+}
+
+static bool
+moves_now(const struct request_ask *a, const struct policy_service *s)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (a->services[i] == s)
+			return true;
+	return false;
+}
+
+static enum err_code
+collect(struct request_ask *a, struct room *r, struct err *e)
+{
+	const struct policy *p = a->d->policy;
+
+	r->needs = calloc(p->service_count + 1, sizeof(*r->needs));
+	if (r->needs == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < p->service_count; i++) {
+		const struct policy_service *s = &p->services[i];
+		bool comes = moves_now(a, s);
+
+		if (!comes &&
+		    strcmp(a->d->services[i].authority.site, a->to) != 0)
+			continue;
+		r->needs[r->count++] = (struct request_group_need){s->name,
+		    s->tier, s->needs.memory_bytes, s->needs.disk_bytes,
+		    s->needs.cpu_count, comes, false};
+		r->memory += s->needs.memory_bytes;
+		r->disk += s->needs.disk_bytes;
+		r->cpus += s->needs.cpu_count;
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+tell_capacity(struct request_ask *a, struct client *c, const char *resource,
+    uint64_t has, uint64_t needs, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char text[160], x[TEXT_UNIT_BYTES], y[TEXT_UNIT_BYTES];
+	enum err_code rc = wire_new(&v, "capacity", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "site", a->to);
+	wire_add_text(v, "resource", resource);
+	wire_add_uint(v, "needs", needs);
+	if (strcmp(resource, "cpus") == 0) {
+		snprintf(x, sizeof(x), "%" PRIu64, needs);
+		snprintf(y, sizeof(y), "%" PRIu64, has);
+	} else {
+		text_size(needs, x);
+		text_size(has, y);
+	}
+	if (has == 0)
+		snprintf(text, sizeof(text),
+		    "%s needed; the policy does not say what there is", x);
+	else
+		snprintf(text, sizeof(text), "%s needed of %s%s", x, y,
+		    needs > has ? ": NOT ENOUGH" : "");
+	if (has > 0) {
+		wire_add_uint(v, "has", has);
+		wire_add_bool(v, "fits", needs <= has);
+	}
+	wire_add_text(v, "text", text);
+	client_reply(c, &v);
+	return ERR_NONE;
+}
+
+static enum err_code
+tell_shed(struct client *c, const struct request_group_need *n, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char number[16];
+	enum err_code rc = wire_new(&v, "shed", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "service", n->service);
+	wire_add_uint(v, "tier", n->tier);
+	snprintf(number, sizeof(number), "%u", n->tier);
+	wire_add_text(v, "tier_text", number);
+	wire_add_text(v, "reason",
+	    n->moves ? "there is no room for it beside those of higher tiers"
+		     : "it runs there now and would have to make room");
+	client_reply(c, &v);
+	return ERR_NONE;
+}
+
+enum err_code
+request_ask_room(struct request_ask *a, struct client *c, struct err *e)
+{
+	OWNED(room_fini) struct room r = {0};
+	const struct policy_site *s = policy_find_site(a->d->policy, a->to);
+	struct request_group_room room = {s->capacity.memory_bytes,
+	    s->capacity.disk_bytes, s->capacity.cpu_count};
+	enum err_code rc = collect(a, &r, e);
+
+	if (rc == ERR_NONE)
+		rc = request_group_fit(r.needs, r.count, &room, &a->shed, e);
+	if (rc == ERR_NONE && c != NULL)
+		rc = tell_capacity(a, c, "memory", room.memory_bytes, r.memory,
+		    e);
+	if (rc == ERR_NONE && c != NULL)
+		rc = tell_capacity(a, c, "disk", room.disk_bytes, r.disk, e);
+	if (rc == ERR_NONE && c != NULL)
+		rc = tell_capacity(a, c, "cpus", room.cpu_count, r.cpus, e);
+	for (size_t i = 0; rc == ERR_NONE && c != NULL && i < r.count; i++)
+		if (r.needs[i].shed)
+			rc = tell_shed(c, &r.needs[i], e);
+	return rc;
+}

@@ -1,0 +1,197 @@
+#!/bin/sh
+# Asking for a move and agreeing to it: the what-if of every guard; who asks
+# cannot approve, by whatever name; what has changed, expired, was signed by
+# nobody or copied from another run does not count.
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+
+if [ "$(id -u)" != 0 ] || ! setpriv --reuid 5 --clear-groups true 2>/dev/null; then
+	skip 'requests' 'being several people takes root'
+	finish
+fi
+
+# People: accounts that every Debian has.
+as() {
+	uid=$1; shift
+	HOME=/ setpriv --reuid "$uid" --regid "$uid" --clear-groups \
+	    "$B" --socket "$WORK/brent/socket" "$@" </dev/null
+}
+chmod 711 "$WORK"
+ALICE=5 BOB=6 CAROL=8 DAN=9
+ROLES='roles = ( { role = "dr-lead"; users = [ "games" ]; council = "brent"; },
+  { role = "approver"; users = [ "man" ]; council = "brent"; },
+  { role = "approver"; users = [ "mail" ]; council = "southwark"; },
+  { role = "operator"; users = [ "news" ]; council = "brent"; } );'
+EXTRA=$ROLES
+mkdir data && echo one >data/a
+site_new brent
+sed -i 's|\(.*\)shared.conf" \];|\1shared.conf", "../pages.conf", "../ids.conf" ];|' brent/bascule.conf
+mkdir southwark
+PEOPLE=
+policy() {
+	(
+		umask 077
+		{
+			shared_policy | sed 's/{ name = "brent"; title = "Brent"; share = 100; }/{ name = "brent"; title = "Brent"; share = 50; }, { name = "southwark"; title = "Southwark"; share = 50; }/'
+			echo "$PEOPLE"
+		} >shared.conf
+		service pages "$1" "$2" >pages.conf
+		service ids '' '' >ids.conf
+	)
+	[ -e brent/pid ] || return 0
+	at brent --json status >/dev/null
+	kill -HUP "$(cat brent/pid)"
+	wait_for 10 reloaded
+}
+service() {
+	cat <<END
+service = {
+  name = "$1"; title = "$1"; owner = "brent"; tier = 1; home = "brent"; standby = "southwark";
+  rpo = "1h"; rto = "4h"; $([ "$1" = pages ] && echo 'depends = [ "ids" ];')
+  datasets = ( { name = "tree"; tree = "$WORK/data"; } );
+  backup = { every = "30m"; expect = "1s"; timeout = "60s"; };
+  replicate = { to = [ "southwark" ]; within = "5m"; };
+  approvals = { planned = 1; unplanned = 2; $3 };
+  plan = ( { step = "tree"; restore = "tree"; },
+    { step = "there"; check = { command = [ "true" ]; }; after = [ "tree" ]; } $2 );
+};
+END
+}
+digest=
+reloaded() {
+	now=$(at brent --json status | grep -o '"policy":"[0-9a-f]*"' | tail -n 1)
+	[ "$now" != "$digest" ] && digest=$now
+}
+run_of() { sed -n 's/.*"run":"\([^"]*\)".*/\1/p' .out | tail -n 1; }
+seen_of() { at brent --json failover show "$1" | sed -n 's/.*"seen":"\([0-9a-f]*\)".*/\1/p' | head -n 1; }
+ask() {
+	expect 0 "$1" as $ALICE --json failover request pages --to southwark --reason "$2"
+	run=$(run_of)
+}
+
+policy '' ''
+holds 'a daemon' daemon_start brent || finish
+chmod 666 brent/socket && chmod 711 brent
+reloaded
+expect 0 'a backup' at brent run pages --wait
+
+# --- what-if
+expect 0 'the what-if' at brent failover plan pages --to southwark
+for g in 01 02 03 04 05 06 07 08 09; do
+	grep -q "G$g " .out || not_ok "the what-if shows G$g"
+done
+says 'pages: brent -> southwark' 'G0[0-9] unknown' 'passes when' 'override: '
+expect 0 'of everything, in order' at brent --json failover plan --all --to southwark
+is 'what one depends on goes before it' "$(grep '"type":"move"' .out |
+    sed 's/.*"service":"\([a-z]*\)".*"wave":\([0-9]*\).*/\1 \2/' | tr '\n' ' ')" 'ids 1 pages 2 '
+expect 0 'of a tier' at brent failover plan --tier 1 --to southwark
+is 'it changed nothing' "$(at brent --json events | grep -c '"record":"failover"')" 0
+expect 2 'to nowhere' at brent failover plan pages
+expect 1 'to a site that is not there' at brent failover plan pages --to lewisham
+expect 1 'of a service that is not there' at brent failover plan nothing --to southwark
+expect 1 'where it is' at brent failover plan pages --to brent
+expect 2 'which?' at brent failover plan --to southwark
+expect 2 'in what mode?' at brent failover plan pages --to southwark --mode sudden
+
+# --- asking
+expect 2 'without a reason' as $ALICE failover request pages --to southwark
+expect 13 'an approver asks for nothing' as $BOB failover request pages --to southwark --reason x
+expect 13 'an operator for nothing unplanned' as $DAN failover request pages --to southwark --mode unplanned --reason x
+expect 15 'and where nothing is to go back to nobody' as $ALICE failover request pages --to southwark --mode unplanned --reason fire
+says 'G07'
+expect 0 'a dry run' as $ALICE --json failover request pages --to southwark --reason x --dry-run
+is '... leaves no run' "$(at brent --json failover list | grep -c '"type":"failover"')" 0
+expect 0 'asked for' as $ALICE failover request pages --to southwark --reason 'new cooling'
+is 'a run id is printed' "$(head -n 1 .out | grep -c '^[0-9TZ]*-[0-9a-f]*$')" 1
+run=$(head -n 1 .out)
+expect 0 'it is listed' at brent failover list; says "$run  planned  brent *southwark *REQUESTED"
+expect 0 'it is shown' at brent failover show "$run"; says 'new cooling' 'seen [0-9a-f]'
+expect 2 'control characters are no reason' as $ALICE failover request pages --to southwark --reason "$(printf 'a\033[31m')"
+
+# --- who
+expect 13 'who asked cannot approve' as $ALICE approve "$run"
+says 'G03'
+expect 13 'an operator cannot' as $DAN approve "$run"
+expect 13 'nor the administrator' at brent approve "$run"
+expect 0 'a dry run says whether it would count' as $BOB approve "$run" --dry-run
+expect 0 'another can' as $BOB approve "$run"
+says '1 of 1' 'next: bascule failover start'
+expect 1 'once' as $BOB approve "$run"; says 'a person counts once'
+expect 0 'it is on record' at brent --json events --type approval
+says '"verb"' '"login_uid"'
+
+# --- what was seen
+ask 'another' 'second try'
+seen=$(seen_of "$run")
+expect 13 'another digest is refused' as $BOB approve "$run" --seen "$(printf %064d 7)"
+policy ', { step = "more"; check = { command = [ "true" ]; }; }' ''
+expect 13 'what was seen is no more: the plan has changed' as $BOB approve "$run" --seen "$seen"
+says 'changed'
+python3 - "$WORK/brent/socket" "$run" "$seen" <<'END' >.out
+import json, os, socket, sys
+os.setgroups([]); os.setgid(6); os.setuid(6)
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+s.sendall(json.dumps({"cmd": "approve", "run": sys.argv[2], "seen": sys.argv[3]}).encode() + b"\n")
+print(s.makefile().readline())
+END
+says '"exit":13' 'has changed'
+expect 0 'what it is now is approved' as $BOB approve "$run"
+policy '' ''
+expect 0 'the approval does not outlive the change back' at brent failover show "$run"
+says 'does not count\|0 of 1'
+
+# --- of another council
+policy '' 'from_other_council = true;'
+ask 'of another council' 'councils'
+expect 0 'one of the same approves' as $BOB approve "$run"; says 'council'
+grep -q 'next: bascule failover start' .out && not_ok 'that suffices'
+expect 0 'one of the other does' as $CAROL approve "$run"; says 'next: bascule failover start'
+
+# --- time
+policy '' 'expire = "1s";'
+ask 'for a second' 'short'
+sleep 1.2
+expect 13 'what expired is not approved' as $BOB approve "$run"; says 'expired'
+expect 0 'and is listed so' at brent failover list; says 'EXPIRED'
+
+# --- a no
+policy '' ''
+ask 'one more' 'to be refused'
+expect 0 'a no' as $BOB refuse "$run" --reason 'not before the election'
+expect 13 'ends it' as $CAROL approve "$run"
+expect 0 'and says why' at brent failover show "$run"; says 'not before the election'
+
+# --- keys
+expect 0 'a key of her own' "$B" key person carol.key
+fingerprint=$(cat .out)
+expect 0 'and another' "$B" key person other.key
+chown mail carol.key; cp other.key bob.key; chown mail other.key; chown man bob.key
+PEOPLE="people = ( { name = \"mail\"; council = \"southwark\"; key = \"$fingerprint\"; } );"
+policy '' ''
+ask 'with keys' 'signed'
+expect 13 'who has a key signs' as $CAROL approve "$run"; says 'key FILE'
+expect 13 'with that one' as $CAROL approve "$run" --key other.key; says 'another key'
+expect 13 'who has none does not' as $BOB approve "$run" --key bob.key
+first=$run
+expect 0 'signed' as $CAROL approve "$run" --key carol.key; says 'signed'
+ask 'another run' 'replay'
+python3 - "$WORK" "$first" "$run" "$(seen_of "$run")" <<'END' >.out
+import json, os, socket, subprocess, sys
+work, first, run, seen = sys.argv[1:]
+b, sock = os.environ["B"], work + "/brent/socket"
+sig = {}
+for line in subprocess.run([b, "--socket", sock, "--json", "events", "--type", "approval"],
+        capture_output=True, text=True).stdout.splitlines():
+    v = json.loads(line)
+    if v.get("run") == first:
+        for f in v["fields"]:
+            sig[f["name"]] = f.get("value")
+os.setgroups([]); os.setgid(8); os.setuid(8)
+s = socket.socket(socket.AF_UNIX); s.connect(sock)
+s.sendall(json.dumps({"cmd": "approve", "run": run, "seen": seen,
+    "signature": sig["signature"], "signer": sig["signer"]}).encode() + b"\n")
+print(s.makefile().readline())
+END
+says '"exit":13' 'not of this word'
+daemon_stop brent
+finish
