@@ -13,7 +13,7 @@
 struct estate {
 	struct policy_service services[MANY];
 	const struct policy_service *list[MANY];
-	char names[MANY][16];
+	char names[MANY][24];
 	const char *depends[MANY][4];
 	size_t count;
 	size_t order[MANY];
@@ -222,10 +222,11 @@ START_TEST(sums_do_not_wrap)
 }
 END_TEST
 
+Suite *suite_daemon_request_group(void);
 Suite *
 suite_daemon_request_group(void)
 {
-	Suite *s = suite_create("daemon_request_group");
+	Suite *s = suite_create("daemon/request_group");
 	TCase *t = tcase_create("order");
 
 	tcase_add_test(t, what_one_depends_on_moves_before_it);
