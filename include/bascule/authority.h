@@ -125,7 +125,8 @@ enum err_code authority_next(const struct authority *from,
 enum authority_hearing {
 	AUTHORITY_SAME,      /* nothing new */
 	AUTHORITY_FOLLOW,    /* adopt it: record and go on */
-	AUTHORITY_STEP_DOWN, /* fence our own side first, then adopt */
+	AUTHORITY_STEP_DOWN, /* EPOCH_SEEN at once (nothing starts any more),
+				fence our own side, then adopt */
 	AUTHORITY_FREEZE     /* one epoch, two owners: fence, then adopt
 				(CONTESTED), page everybody */
 };

@@ -213,8 +213,18 @@ leave_way(struct scene *c, uint64_t since)
 {
 	if (c->me->fact[MOVE_STOPPED] <= since) {
 		if (scene_is_working(c, MOVE_STOP, since,
-			"the service was moved away: this site fences itself"))
+			"the service was moved away: this site fences "
+			"itself")) {
+			/* Nothing starts here from now on, fenced or not. */
+			if (c->t->act == MOVE_STOP)
+				scene_change_owner(c, AUTHORITY_EPOCH_SEEN,
+				    c->there, scene_epoch_there(c));
 			return true;
+		}
+		if (c->f->peer_reg != NULL) {
+			scene_change(c, AUTHORITY_ADOPT);
+			c->t->reg.peer = c->f->peer_reg;
+		}
 		return scene_record(c, MOVE_STOPPED, "fenced, read back");
 	}
 	if (c->me->fact[MOVE_DIVERGENCE] <= c->me->fact[MOVE_STOPPED]) {

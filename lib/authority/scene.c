@@ -281,6 +281,19 @@ scene_hold(struct scene *c, const char *why)
 	return scene_record(c, MOVE_HELD, why);
 }
 
+/* The highest that the other site has named. */
+uint64_t
+scene_epoch_there(const struct scene *c)
+{
+	uint64_t epoch = c->other->epoch_of[MOVE_TAKEN];
+
+	if (c->other->epoch_of[MOVE_RESOLVED] > epoch)
+		epoch = c->other->epoch_of[MOVE_RESOLVED];
+	if (c->f->peer_reg != NULL && c->f->peer_reg->highest_seen > epoch)
+		epoch = c->f->peer_reg->highest_seen;
+	return epoch;
+}
+
 bool
 scene_is_rolling_back(const struct scene *c)
 {

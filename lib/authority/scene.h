@@ -44,6 +44,8 @@ bool scene_held(const struct move *m);
 /* This side's own word. */
 bool scene_side_held(const struct move *m, const struct move_side *s);
 bool scene_is_rolling_back(const struct scene *c);
+/* The highest epoch that the other site has named. */
+uint64_t scene_epoch_there(const struct scene *c);
 /* Somebody's word, at either site, that is younger than that. */
 bool scene_was_said_since(const struct scene *c, enum move_event_kind word,
     struct utc t);

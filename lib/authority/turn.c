@@ -80,9 +80,15 @@ is_held(struct scene *c)
 	const struct authority *reg = c->f->reg;
 
 	if (!scene_held(c->m) || !scene_side_held(c->m, c->me)) {
-		if (reg->state == AUTHORITY_CONTESTED)
-			return scene_hold(c,
-			    "contested: two sites own one epoch");
+		if (!move_is_over(c->m) &&
+		    (reg->state == AUTHORITY_CONTESTED ||
+			(c->f->peer_reg != NULL &&
+			    authority_hear(reg, c->f->peer_reg, c->site) ==
+				AUTHORITY_FREEZE))) {
+			scene_hold(c, "contested: two sites own one epoch");
+			scene_change(c, AUTHORITY_CONTEST);
+			return true;
+		}
 		if (c->me->fact[MOVE_SAY_HOLD] > c->me->fact[MOVE_HELD] &&
 		    c->me->fact[MOVE_SAY_HOLD] > c->me->fact[MOVE_RESOLVED] &&
 		    move_binds(c->m, c->site))
