@@ -45,6 +45,7 @@ struct client;
 struct daemon;
 struct daemon_task;
 struct etcd;
+struct etcdmove;
 struct job;
 struct ladders;
 struct peer;
@@ -340,6 +341,7 @@ struct daemon {
 	struct alarms *alarms;
 	struct peer *peers;
 	struct etcd *etcd; /* NULL: not used */
+	struct etcdmove *etcdmoves;
 	struct tabletops *tabletops;
 	struct sitewatch sitewatch;
 	struct ready *ready;

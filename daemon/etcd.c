@@ -48,7 +48,7 @@ const char *
 etcd_verdict_name(enum etcd_verdict v)
 {
 	static const char *const names[] = {"done", "lost", "refused",
-	    "unknown"};
+	    "unknown", "pending"};
 
 	return names[v];
 }
@@ -571,6 +571,7 @@ etcd_stop(struct daemon *d)
 		return;
 	end_child(t);
 	answer_all(t, "the daemon stops, or loads its policy again");
+	etcdmove_stop(d);
 	loop_timer_free(&t->timer);
 	free(t->kept);
 	free(t);

@@ -51,7 +51,8 @@ enum etcd_verdict {
 	ETCD_LOST,    /* it is something else, read back, and will not become
 	                 what was asked: *now says what it is */
 	ETCD_REFUSED, /* nothing was asked of it: no quorum, or nobody there */
-	ETCD_UNKNOWN  /* it may be there, or yet come: HELD, or ask again */
+	ETCD_UNKNOWN, /* it may be there, or yet come: HELD, or ask again */
+	ETCD_PENDING  /* etcdmove_ask only: come again, the tick is kicked */
 };
 const char *etcd_verdict_name(enum etcd_verdict v); /* "done" */
 
@@ -125,6 +126,29 @@ void etcdown_register(const struct daemon *d, const struct authority *a,
     struct etcd_register *out);
 /* After a look that had a quorum. */
 void etcd_write_own(struct daemon *d);
+
+/* --- etcdmove.c: for those who look again and again -------------------------------- */
+
+/*
+ * The change of a register as a question that is put until it is answered: the
+ * first call asks (ETCD_PENDING), later ones with the same service, epoch, owner
+ * and run say what came of it, once; then it would be asked anew.  An answer
+ * that is unknown is looked into for a minute before it is given.  Where etcd
+ * is not used: ETCD_DONE.  text: for people, "" when done.
+ */
+enum etcd_verdict etcdmove_ask(struct daemon *d, const char *service,
+    uint64_t from_epoch, const struct etcd_register *to,
+    char text[ERR_TEXT_BYTES]);
+/* Is etcd used, and does no majority of it answer (as of the last look)? */
+bool etcdmove_quorum_lost(const struct daemon *d);
+/*
+ * The register as another site's would be heard: *out, for authority_hear.
+ * False: etcd is not used, has no register of it, or none that means anything,
+ * or was not read in the last minute.
+ */
+bool etcdmove_heard(const struct daemon *d, const char *service,
+    struct authority *out);
+void etcdmove_stop(struct daemon *d);
 
 /* --- starting, stopping ---------------------------------------------------------- */
 
