@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <bascule/base/text.h>
+#include <bascule/job.h>
+#include <bascule/ledger.h>
 #include <bascule/replicate.h>
 
 #include "repository.h"
@@ -45,11 +47,26 @@ take_limits(const struct cli *cli, struct serve_options *opt, struct err *e)
 	    text_parse_rate(rate, &opt->rate_bytes_per_s, e) == ERR_NONE;
 }
 
+static enum err_code
+sign_word(void *ctx, const struct serve_word *word, struct buf *out,
+    struct err *e)
+{
+	struct ack a = {.point = word->point, .since = word->since};
+
+	memcpy(a.family, word->family, sizeof(a.family));
+	snprintf(a.service, sizeof(a.service), "%s", word->service);
+	return ack_make(&a, ctx, out, e);
+}
+
 /* Without a word of what is allowed the peer is told so. */
 static int
-take_in(struct cli *cli, const struct transport *t, unsigned allow)
+take_in(struct cli *cli, const struct transport *t, unsigned allow,
+    struct sign_key *key)
 {
-	struct serve_options opt = {.allow = allow, .cancel = cli_stop_catch()};
+	struct serve_options opt = {.allow = allow,
+	    .cancel = cli_stop_catch(),
+	    .sign = key == NULL ? NULL : sign_word,
+	    .ctx = key};
 	struct serve_tally tally;
 	struct err e;
 
@@ -119,6 +136,8 @@ serve(struct cli *cli)
 {
 	struct transport_fds fds = {STDIN_FILENO, STDOUT_FILENO, SILENCE_NS,
 	    cli_stop_catch()};
+	OWNED(ledgerkey_free) struct sign_key *key = NULL;
+	const char *key_file = cli_value(cli, "sign");
 	struct transport t;
 	struct err e;
 	unsigned allow;
@@ -130,10 +149,14 @@ serve(struct cli *cli)
 	status = take_allowed(cli, &allow);
 	if (status != EXITCODE_DONE)
 		return status;
+	/* Before it is confined: afterwards the file is out of reach. */
+	if (key_file != NULL && ledgerkey_open(&key, key_file, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
 	confine(cli->repository, allow & SERVE_PUT);
 	if (transport_over_fds(&t, &fds, &e) != ERR_NONE)
 		return cli_stop_failed(cli, &e);
-	return allow == SERVE_GET ? give_out(cli, &t) : take_in(cli, &t, allow);
+	return allow == SERVE_GET ? give_out(cli, &t)
+				  : take_in(cli, &t, allow, key);
 }
 
 static const struct cli_option serve_options[] = {
@@ -143,6 +166,8 @@ static const struct cli_option serve_options[] = {
     {"service", 0, "NAME", "get: only this service's snapshots"},
     {"quota", 0, "SIZE", "let the copy grow no larger: 2TiB"},
     {"rate", 0, "RATE", "receive no faster: 400Mbit/s"},
+    {"sign", 0, "FILE",
+	"put: acknowledge what came, signed with this key; made when missing"},
     {NULL, 0, NULL, NULL},
 };
 

@@ -12,6 +12,7 @@
 
 #include <bascule/base/exitcode.h>
 #include <bascule/base/fdio.h>
+#include <bascule/crypt.h>
 
 #include "etcd.h"
 #include "ladder.h"
@@ -256,6 +257,24 @@ daemon_lock(struct daemon *d, const char *state, struct err *e)
 	return err_set(e, ERR_BUSY, "another daemon works with '%s'", state);
 }
 
+/* With it store serve signs what it received, and a survey: not the daemon. */
+static enum err_code
+know_acknowledge_key(struct daemon *d, struct err *e)
+{
+	OWNED(ledgerkey_free) struct sign_key *key = NULL;
+	OWNED(free_mem) char *path = NULL;
+	enum err_code rc;
+
+	if (asprintf(&path, "%s/acknowledge.key", d->policy->state) < 0)
+		path = NULL;
+	if (path == NULL)
+		return err_nomem(e);
+	rc = ledgerkey_open(&key, path, e);
+	return rc == ERR_NONE ? head_fingerprint(sign_key_public(key)->bytes,
+				    d->acknowledge_key, e)
+			      : rc;
+}
+
 static enum err_code
 open_ledger(struct daemon *d, struct err *e)
 {
@@ -273,6 +292,8 @@ open_ledger(struct daemon *d, struct err *e)
 	rc = ledgerkey_open(&d->ledger_key, key, e);
 	opt.signer = d->ledger_key;
 	if (rc == ERR_NONE)
+		rc = know_acknowledge_key(d, e);
+	if (rc == ERR_NONE)
 		rc = ledger_open(&d->ledger, path, &opt, e);
 	return rc;
 }
@@ -288,6 +309,7 @@ note_state(struct daemon *d, const char *state, struct err *e)
 	draft_text(draft, "state", state);
 	draft_int(draft, "pid", getpid());
 	draft_text(draft, "version", BASCULE_VERSION);
+	draft_text(draft, "acknowledge_key", d->acknowledge_key);
 	return note_event(d, draft, e);
 }
 

@@ -325,6 +325,7 @@ struct daemon {
 	struct loop *loop;
 	struct ledger *ledger;
 	struct sign_key *ledger_key;
+	char acknowledge_key[HEAD_FINGERPRINT_BYTES];
 	struct schedule *schedule;
 	struct daemon_task *tasks; /* as the schedule's */
 	size_t task_count;

@@ -9,6 +9,7 @@
 
 #define REST_MIN_NS (15 * NS_PER_S)
 #define REST_MAX_NS (900 * NS_PER_S)
+#define WISHES_MAX  1024 /* points whose acknowledgement is asked for */
 
 /* --- backup --------------------------------------------------------------- */
 
@@ -39,6 +40,9 @@ point_draft(struct draft **out, struct job *j, struct wire_value *ev,
 	draft_int(*out, "at_ns", wire_need_int(ev, "at_ns"));
 	draft_uint(*out, "sequence", wire_take_uint(ev, "sequence", 0));
 	draft_uint(*out, "complete", 1);
+	if (wire_has(ev, LEDGER_ACKNOWLEDGEMENT))
+		draft_text(*out, LEDGER_ACKNOWLEDGEMENT,
+		    wire_need_text(ev, LEDGER_ACKNOWLEDGEMENT));
 	for (size_t i = 0; map != NULL && wire_name_at(map, i) != NULL; i++) {
 		const char *dataset = wire_name_at(map, i);
 		char name[LEDGER_NAME_BYTES_MAX + 1];
@@ -133,44 +137,34 @@ struct replicate_own {
 	/* what lacked there after the last attempt that could look */
 	bool has_looked;
 	uint64_t left_bytes;
+	struct acknowledged *acks; /* newest first */
 };
+
+/* The receiver's word about a point; the worker has read it. */
+struct acknowledged {
+	struct acknowledged *next;
+	char point[ID_HEX_BYTES];
+	char *hex;
+};
+
+static void
+free_replicate(void **own)
+{
+	struct replicate_own *o = *own;
+
+	for (struct acknowledged *a = o == NULL ? NULL : o->acks, *next;
+	     a != NULL; a = next) {
+		next = a->next;
+		free(a->hex);
+		free(a);
+	}
+	free_mem(own);
+}
 
 static void
 free_own(void **own)
 {
 	free_mem(own);
-}
-
-static enum err_code
-replicate_prepare(struct job *j, struct wire_value *spec, struct err *e)
-{
-	struct daemon_service *s = daemon_service(j->d, j->service);
-	struct replicate_own *own = j->own;
-
-	if (own == NULL) {
-		own = j->own = calloc(1, sizeof(*own));
-		j->own_free = free_own;
-	}
-	if (own == NULL)
-		return err_nomem(e);
-	own->newest = s != NULL ? s->good_at : (struct utc){0};
-	return transfers_begin(j, spec, e);
-}
-
-static void
-replicate_finish(struct job *j, struct wire_value *result)
-{
-	struct replicate_own *own = j->own;
-
-	transfers_ended(j, result == NULL ? "the worker died" : "");
-	if (own == NULL || j->state == JOB_SUCCEEDED)
-		return;
-	if (result != NULL && wire_has(result, "left_bytes")) {
-		own->has_looked = true;
-		own->left_bytes = wire_take_uint(result, "left_bytes", 0);
-	}
-	if (own->has_looked && own->left_bytes <= j->total_bytes)
-		j->done_bytes = j->total_bytes - own->left_bytes;
 }
 
 struct arrived {
@@ -213,16 +207,101 @@ collect_arrived(void *ctx, const struct ledger_point *p, struct err *e)
 	return ERR_NONE;
 }
 
+/* Of what is not known to be there its word is wanted, sent now or before. */
+static enum err_code
+add_wishes(struct job *j, struct utc newest, struct wire_value *spec,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *list = NULL;
+	struct ledger_point_filter f = {.service = j->service,
+	    .at_site = j->d->policy->site,
+	    .complete = true,
+	    .limit = WISHES_MAX};
+	struct arrived a = {.j = j, .newest = newest};
+	enum err_code rc = wire_new_list(&list, e);
+
+	if (rc == ERR_NONE)
+		rc = ledger_points(j->d->ledger, &f, collect_arrived, &a, e);
+	for (size_t i = 0; rc == ERR_NONE && i < a.count; i++)
+		wire_add_text(list, NULL, a.ids[i]);
+	free(a.ids);
+	if (rc == ERR_NONE)
+		wire_add(spec, "acknowledge", &list);
+	return rc;
+}
+
+static enum err_code
+replicate_prepare(struct job *j, struct wire_value *spec, struct err *e)
+{
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	struct replicate_own *own = j->own;
+	enum err_code rc;
+
+	if (own == NULL) {
+		own = j->own = calloc(1, sizeof(*own));
+		j->own_free = free_replicate;
+	}
+	if (own == NULL)
+		return err_nomem(e);
+	own->newest = s != NULL ? s->good_at : (struct utc){0};
+	rc = add_wishes(j, own->newest, spec, e);
+	return rc == ERR_NONE ? transfers_begin(j, spec, e) : rc;
+}
+
+static bool
+replicate_event(struct job *j, const char *type, struct wire_value *ev)
+{
+	struct replicate_own *own = j->own;
+	struct acknowledged *a;
+
+	if (strcmp(type, "acknowledged") != 0)
+		return transfers_event(j, type, ev);
+	a = calloc(1, sizeof(*a));
+	if (a == NULL || own == NULL) {
+		free(a);
+		return true;
+	}
+	snprintf(a->point, sizeof(a->point), "%s",
+	    wire_take_text(ev, "point", ""));
+	a->hex = strdup(wire_take_text(ev, "acknowledgement", ""));
+	a->next = own->acks;
+	own->acks = a;
+	return true;
+}
+
+static void
+replicate_finish(struct job *j, struct wire_value *result)
+{
+	struct replicate_own *own = j->own;
+
+	transfers_ended(j, result == NULL ? "the worker died" : "");
+	if (own == NULL || j->state == JOB_SUCCEEDED)
+		return;
+	if (result != NULL && wire_has(result, "left_bytes")) {
+		own->has_looked = true;
+		own->left_bytes = wire_take_uint(result, "left_bytes", 0);
+	}
+	if (own->has_looked && own->left_bytes <= j->total_bytes)
+		j->done_bytes = j->total_bytes - own->left_bytes;
+}
+
 static enum err_code
 note_arrived(struct job *j, const char *point, struct err *e)
 {
 	OWNED(draft_free) struct draft *d = NULL;
+	const struct replicate_own *own = j->own;
+	const struct acknowledged *a = own->acks;
 	enum err_code rc = job_draft(&d, j, LEDGER_POINT, e);
 
 	if (rc != ERR_NONE)
 		return rc;
 	draft_text(d, "point", point);
 	draft_text(d, "replicated_site", j->site);
+	for (; a != NULL; a = a->next)
+		if (strcmp(a->point, point) == 0 && a->hex != NULL) {
+			draft_text(d, LEDGER_ACKNOWLEDGEMENT, a->hex);
+			break;
+		}
 	return note_event(j->d, d, e);
 }
 
@@ -636,7 +715,7 @@ static const struct job_kind kinds[] = {
 	.ledger_type = LEDGER_JOB,
 	.schedule = SCHEDULE_REPLICATE,
 	.prepare = replicate_prepare,
-	.on_event = transfers_event,
+	.on_event = replicate_event,
 	.finish = replicate_finish,
 	.conclude = transfers_conclude,
 	.after = replicate_after},

@@ -53,6 +53,9 @@ struct job_watch {
  */
 enum err_code keys_load(struct keyring **out, const char *key_file,
     const char *passphrase_file, struct err *e) MUST_CHECK;
+/* That of a policy: its key file, opened as it says. */
+enum err_code keys_of_policy(struct keyring **out, const struct policy *p,
+    struct err *e) MUST_CHECK;
 
 /* Can a key file's worth of memory be locked here? */
 bool keys_can_be_locked(void);

@@ -208,7 +208,8 @@ struct head {
 
 #define HEAD_LABEL "bascule ledger head v1" /* of the signature */
 
-/* "SHA256:..." of a signer's SIGN_PUBLIC_BYTES; out: SIGN_FINGERPRINT_SIZE. */
+/* "SHA256:..." of a signer's SIGN_PUBLIC_BYTES; out: so many bytes. */
+#define HEAD_FINGERPRINT_BYTES 51
 enum err_code head_fingerprint(const uint8_t *signer, char *out,
     struct err *e) MUST_CHECK;
 
@@ -359,6 +360,43 @@ enum err_code ledger_copy_extend(struct ledger *copy,
  */
 enum err_code ledger_copy_rows(struct ledger *l, uint64_t number,
     uint64_t *after, uint64_t *last, struct err *e) MUST_CHECK;
+
+/* --- statements: other sites' words that are kept in records -----------------
+ * Each is bytes with the key it was signed with beside it: whose key that is,
+ * the reader must know from elsewhere.
+ */
+
+#define LEDGER_ACKNOWLEDGEMENT "acknowledgement" /* field of a point: hex */
+#define LEDGER_COSIGNATURE     "cosignature"     /* type, and its field: hex */
+
+/* "This point, and all that it needs, is durable here since then." */
+struct ack {
+	uint8_t family[16]; /* of the repository and its copies */
+	struct id point;
+	struct utc since; /* by the receiver's clock */
+	char service[LEDGER_NAME_BYTES_MAX + 1];
+	uint8_t signer[32]; /* out */
+};
+enum err_code ack_make(const struct ack *a, const struct sign_key *key,
+    struct buf *out, struct err *e) MUST_CHECK;
+/* ERR_CORRUPT: it is none, or not signed by the key beside it. */
+enum err_code ack_read(struct ack *a, const void *bytes, size_t len_bytes,
+    struct err *e) MUST_CHECK;
+
+/* "I hold site's ledger up to this head, and it extends what I held before." */
+struct cosign {
+	uint64_t number; /* of the head */
+	struct id head;
+	struct utc at;
+	char site[LEDGER_NAME_BYTES_MAX + 1]; /* whose head it is */
+	char by[LEDGER_NAME_BYTES_MAX + 1];   /* who says so */
+	uint8_t signer[32];                   /* out */
+};
+enum err_code cosign_make(const struct cosign *c, const struct sign_key *key,
+    struct buf *out, struct err *e) MUST_CHECK;
+/* ERR_CORRUPT. */
+enum err_code cosign_read(struct cosign *c, const void *bytes, size_t len_bytes,
+    struct err *e) MUST_CHECK;
 
 /* --- proof ------------------------------------------------------------------
  * The judge of a ledger's bytes, wherever they come from: all heads in order,

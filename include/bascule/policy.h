@@ -75,6 +75,9 @@ struct policy_capacity {
 
 enum policy_site_role { POLICY_DATACENTRE, POLICY_WITNESS };
 
+/* What answers where a site's copy is: ours, or a server with SFTP alone. */
+enum policy_transport { POLICY_TRANSPORT_BASCULE, POLICY_TRANSPORT_SFTP };
+
 struct policy_site {
 	struct policy_at at;
 	const char *name, *title, *failure_domain;
@@ -83,6 +86,8 @@ struct policy_site {
 	size_t host_count;
 	const char *repository;          /* absolute */
 	struct policy_texts ledger_keys; /* "SHA256:..."; none: not pinned */
+	struct policy_texts acknowledge_keys; /* the same */
+	enum policy_transport transport;
 	struct policy_capacity capacity; /* for services that come here */
 };
 
@@ -546,6 +551,7 @@ struct policy {
 	const char *site, *state, *socket, *sandbox;
 	const char *listen; /* "": no status page */
 	const char *key_file, *identity;
+	const char *key_passphrase_file, *identity_passphrase_file; /* "" */
 	enum policy_authority authority;
 	struct policy_texts endpoints; /* etcd: the same as etcd.endpoints */
 	struct policy_etcd etcd;

@@ -20,7 +20,9 @@
 #include <bascule/base/defs.h>
 #include <bascule/base/err.h>
 #include <bascule/base/id.h>
+#include <bascule/base/now.h>
 
+struct buf;
 struct store;
 
 /* --- transport: a way for bytes to the other side --------------------------- */
@@ -95,6 +97,16 @@ struct replicate_options {
 	const char *link;   /* for the tally: which link this is; NULL */
 	unsigned lanes_max; /* connections; 0: as many as seem to help */
 	uint64_t epoch;     /* under which it comes; 0: what the store owns */
+	/*
+	 * May be NULL.  Of each point that was sent, and of those of wishes (of
+	 * options' service), the receiver's signed word that it is there; it is
+	 * the caller's to judge.  Nothing comes from a receiver that has no key
+	 * to sign with.
+	 */
+	enum err_code (*on_acknowledged)(void *ctx, const struct id *point,
+	    const void *bytes, size_t len_bytes, struct err *e);
+	const struct id *wishes;
+	size_t wishes_count;
 };
 
 /*
@@ -201,12 +213,23 @@ enum serve_allow {
 
 struct serve_tally;
 
+/* What a receiver can sign about a point: it is here, whole, since then. */
+struct serve_word {
+	const uint8_t *family; /* 16 bytes */
+	const char *service;
+	struct id point;
+	struct utc since;
+};
+
 struct serve_options {
 	unsigned allow; /* of enum serve_allow */
 	bool network_fs_allowed;
 	const volatile sig_atomic_t *cancel; /* may be NULL */
 	uint64_t quota_bytes;      /* the copy grows no larger; 0: no quota */
 	uint64_t rate_bytes_per_s; /* it is read no faster; 0: no limit */
+	/* May be NULL: no point is acknowledged.  The word, signed. */
+	enum err_code (*sign)(void *ctx, const struct serve_word *word,
+	    struct buf *out, struct err *e);
 	/* May be NULL.  After each message, with what has come by then. */
 	void (*on_progress)(void *ctx, const struct serve_tally *tally);
 	void *ctx;

@@ -62,6 +62,8 @@ enum err_code evidence_export(struct ledger *l,
 
 /* --- evidence packs: verifying (evidence_verify) ---------------------------- */
 
+#define EVIDENCE_SIGNERS_MAX 8
+
 struct evidence_verdict {
 	bool bad;
 	char what[ERR_TEXT_BYTES]; /* the first thing that is wrong */
@@ -80,7 +82,15 @@ struct evidence_verdict {
 	struct utc since, until, made;
 	struct utc signed_at; /* of the newest head; 0: none */
 	uint64_t newest_head; /* its number */
-	uint64_t after_head;  /* what is before this one is not in the pack; 0:
+	/* Other sites' words in its records, each good by the key beside it. */
+	uint64_t acknowledgements_count;
+	char acknowledgers[EVIDENCE_SIGNERS_MAX][64]; /* fingerprints */
+	size_t acknowledgers_count;
+	uint64_t cosigned_head; /* the newest; 0: none */
+	char cosigner[64];      /* of it: fingerprint, and site */
+	char cosigner_site[LEDGER_NAME_BYTES_MAX + 1];
+	uint64_t uncosigned_count; /* records after it: one site's word */
+	uint64_t after_head; /* what is before this one is not in the pack; 0:
 	                         it begins with the chains' first records */
 };
 

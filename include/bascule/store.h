@@ -501,6 +501,14 @@ enum err_code point_list(struct point_list *out, struct store *st,
     const char *service, store_damage_fn *on_damage, void *ctx,
     struct err *e) MUST_CHECK;
 void point_list_fini(struct point_list *list);
+/*
+ * One point, and since when all of it has been here: when the last of its
+ * snapshots came, or, where none came from elsewhere, when it was taken.
+ * ERR_NOTFOUND: it is not here, or not all that it names.
+ */
+enum err_code point_holding(struct point *out, struct utc *since,
+    struct store *st, const char *service, const struct id *id,
+    struct err *e) MUST_CHECK;
 
 /* --- Recipients ----------------------------------------------------------- */
 

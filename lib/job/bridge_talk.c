@@ -30,6 +30,10 @@ dial(struct bridge_talk *t, const struct policy_host *h, const char *address,
 	    .host = address,
 	    .port = (uint16_t)h->port,
 	    .identity_file = *identity != '\0' ? identity : NULL,
+	    .passphrase_file = *p->bridge.identity == '\0' &&
+		    *p->identity_passphrase_file != '\0'
+		? p->identity_passphrase_file
+		: NULL,
 	    .timeout_ns = TIMEOUT_NS,
 	    .cancel = worker_cancel(t->w)};
 	enum err_code rc = hostpins_new(&pins, e);

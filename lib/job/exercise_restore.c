@@ -15,8 +15,7 @@ exercise_restore_open(struct store **st, struct keyring **keys,
     const struct policy *p, const struct policy_site *site, struct err *e)
 {
 	struct store_options opt = {.access = STORE_READ};
-	enum err_code rc =
-	    keys_load(keys, p->key_file, getenv("BASCULE_PASSPHRASE_FILE"), e);
+	enum err_code rc = keys_of_policy(keys, p, e);
 
 	*st = NULL;
 	if (rc != ERR_NONE)

@@ -9,6 +9,7 @@
 
 #include <bascule/base/fdio.h>
 #include <bascule/crypt.h>
+#include <bascule/policy.h>
 
 #define PASSPHRASE_BYTES_MAX 1024 /* docs/format/keys.md */
 #define NEWLINE_BYTES        2
@@ -142,4 +143,14 @@ keys_can_be_locked(void)
 	return secret_init(&probe, SECRET_BYTES_MAX / 2, &ignored) ==
 	    ERR_NONE &&
 	    secret_is_locked(&probe);
+}
+
+enum err_code
+keys_of_policy(struct keyring **out, const struct policy *p, struct err *e)
+{
+	const char *file = *p->key_passphrase_file != '\0'
+	    ? p->key_passphrase_file
+	    : getenv("BASCULE_PASSPHRASE_FILE");
+
+	return keys_load(out, p->key_file, file, e);
 }

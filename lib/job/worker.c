@@ -481,8 +481,7 @@ worker_store_open(struct worker_store *s, struct worker *w,
 {
 	const char *path = worker_site(w)->repository;
 	struct store_options opt = {.access = access};
-	enum err_code rc = keys_load(&s->keys, w->policy->key_file,
-	    getenv("BASCULE_PASSPHRASE_FILE"), e);
+	enum err_code rc = keys_of_policy(&s->keys, w->policy, e);
 
 	if (rc != ERR_NONE)
 		return rc;

@@ -17,6 +17,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include <bascule/base/text.h>
+#include <bascule/ledger.h>
 #include <bascule/replicate.h>
 
 #include "pacer.h"
@@ -47,7 +49,10 @@ struct push {
 	uint64_t lacking_bytes; /* the most that lacked there */
 	uint64_t left_bytes;    /* of it, at the end of the last leg */
 	bool has_looked;        /* those two are known */
-	uint64_t epoch;         /* of the service, as the daemon knows it; 0 */
+	struct id *wishes; /* points whose acknowledgement the ledger lacks */
+	size_t wishes_count;
+	const uint8_t *family;
+	uint64_t epoch; /* of the service, as the daemon knows it; 0 */
 	struct pacer pacer;
 	volatile sig_atomic_t stop; /* the leg under way */
 	struct route at;            /* where the leg is */
@@ -126,6 +131,7 @@ start_listener(struct push *p, struct err *e)
 static void
 push_fini(struct push *p)
 {
+	free(p->wishes);
 	if (p->listens) {
 		pthread_mutex_lock(&p->lock);
 		p->over = true;
@@ -244,6 +250,85 @@ on_problem(void *ctx, const char *object, const struct err *why)
 	worker_log(p->w, WORKER_WARNING, "%s: %s", object, why->text);
 }
 
+/* --- acknowledgements --------------------------------------------------------- */
+
+static bool
+is_pinned(const struct policy_site *s, const uint8_t *signer)
+{
+	char text[HEAD_FINGERPRINT_BYTES];
+	struct err ignored;
+
+	if (s->acknowledge_keys.count == 0)
+		return true;
+	if (head_fingerprint(signer, text, &ignored) != ERR_NONE)
+		return false;
+	for (size_t i = 0; i < s->acknowledge_keys.count; i++)
+		if (strcmp(s->acknowledge_keys.items[i], text) == 0)
+			return true;
+	return false;
+}
+
+static enum err_code
+tell_acknowledged(struct push *p, const struct id *point, const void *bytes,
+    size_t len_bytes, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = wire_new(&v, "acknowledged", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "point", id_hex(point, hex));
+	wire_add_hex(v, "acknowledgement", bytes, len_bytes);
+	return worker_send(p->w, &v, e);
+}
+
+/* What is no good is said and not kept; what was sent is there all the same. */
+static enum err_code
+on_acknowledged(void *ctx, const struct id *point, const void *bytes,
+    size_t len_bytes, struct err *e)
+{
+	struct push *p = ctx;
+	struct ack a;
+	char hex[ID_HEX_BYTES];
+	struct err why;
+	enum err_code rc = ack_read(&a, bytes, len_bytes, &why);
+
+	if (rc == ERR_NONE &&
+	    (!id_equal(&a.point, point) ||
+		strcmp(a.service, worker_service(p->w)->name) != 0 ||
+		memcmp(a.family, p->family, sizeof(a.family)) != 0))
+		rc = err_set(&why, ERR_CORRUPT, "it is about something else");
+	if (rc == ERR_NONE && !is_pinned(p->to, a.signer))
+		rc = err_set(&why, ERR_KEY,
+		    "it is signed with a key that the policy does not name "
+		    "(acknowledge_keys)");
+	if (rc == ERR_NONE)
+		return tell_acknowledged(p, point, bytes, len_bytes, e);
+	worker_log(p->w, WORKER_WARNING, "acknowledgement of point %.16s: %s",
+	    id_hex(point, hex), why.text);
+	worker_partial(p->w,
+	    "site '%s' gave an acknowledgement that is no good: %s",
+	    worker_target(p->w), why.text);
+	return ERR_NONE;
+}
+
+static enum err_code
+take_wishes(struct push *p, struct wire_value *spec, struct err *e)
+{
+	struct wire_value *list = wire_take_list(spec, "acknowledge");
+	size_t count = list == NULL ? 0 : wire_count(list);
+
+	p->wishes = calloc(count + 1, sizeof(*p->wishes));
+	if (p->wishes == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < count; i++)
+		if (id_parse(wire_at_text(list, i),
+			&p->wishes[p->wishes_count]))
+			p->wishes_count++;
+	return ERR_NONE;
+}
+
 /* --- legs ---------------------------------------------------------------------- */
 
 static enum err_code
@@ -269,6 +354,10 @@ set_target(struct push *p, struct err *e)
 	    .host_keys_count = h->host_keys.count,
 	    .identity = *worker_policy(p->w)->identity != '\0'
 		? worker_policy(p->w)->identity
+		: NULL,
+	    .identity_passphrase_file =
+		*worker_policy(p->w)->identity_passphrase_file != '\0'
+		? worker_policy(p->w)->identity_passphrase_file
 		: NULL,
 	    .timeout_ns = STALL_NS};
 	return ERR_NONE;
@@ -310,7 +399,10 @@ run_leg(struct push *p, struct store *st, struct err *e)
 	    .ctx = p,
 	    .cancel = &p->stop,
 	    .link = p->at.link,
-	    .epoch = p->epoch};
+	    .epoch = p->epoch,
+	    .on_acknowledged = on_acknowledged,
+	    .wishes = p->wishes,
+	    .wishes_count = p->wishes_count};
 	struct err why;
 	enum err_code rc, said;
 
@@ -406,6 +498,9 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	snprintf(p.at.address, sizeof(p.at.address), "%s",
 	    wire_take_text(spec, "address", ""));
 	p.epoch = wire_take_uint(spec, "epoch", 0);
+	rc = take_wishes(&p, spec, e);
+	if (rc != ERR_NONE)
+		return rc;
 	p.at.then = p.at.link[0] != '\0' ? THEN_GO : THEN_WAIT;
 	rc = worker_asked(w, e);
 	if (rc != ERR_NONE)
@@ -421,8 +516,10 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 		return rc;
 	pacer_set(&p.pacer, rate);
 	rc = worker_store_open(&at, w, STORE_READ, e);
-	if (rc == ERR_NONE)
+	if (rc == ERR_NONE) {
+		p.family = store_family(at.st);
 		rc = go(&p, at.st, e);
+	}
 	add_tally(&p, result);
 	if (rc == ERR_NONE && p.tally.refused_count + p.tally.damaged_count > 0)
 		worker_partial(w,

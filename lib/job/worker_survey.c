@@ -6,7 +6,13 @@
 #include "worker.h"
 #include "worker_quiesce.h"
 
+#include <stdio.h>
+
 #include <string.h>
+
+#include <bascule/base/text.h>
+#include <bascule/crypt.h>
+#include <bascule/ledger.h>
 
 static void
 on_damage(void *ctx, const char *object, const char *what)
@@ -35,8 +41,33 @@ add_snapshots(struct wire_value *map, struct store *st, const struct point *p,
 	return rc;
 }
 
+/*
+ * What store serve here has said, or would: the same bytes, from the same key.
+ * Of points that were taken here nothing is acknowledged.
+ */
 static enum err_code
-tell(struct worker *w, struct store *st, const struct point *p, struct err *e)
+add_word(struct wire_value *v, struct store *st, const struct point *p,
+    const struct sign_key *key, struct err *e)
+{
+	OWNED(buf_fini) struct buf word = {0};
+	struct point again;
+	struct ack a = {.point = p->id};
+	enum err_code rc =
+	    point_holding(&again, &a.since, st, p->service, &p->id, e);
+
+	if (rc != ERR_NONE || a.since.ns == p->taken.ns)
+		return rc;
+	memcpy(a.family, store_family(st), sizeof(a.family));
+	snprintf(a.service, sizeof(a.service), "%s", p->service);
+	rc = ack_make(&a, key, &word, e);
+	if (rc == ERR_NONE)
+		wire_add_hex(v, "acknowledgement", word.bytes, word.len_bytes);
+	return rc;
+}
+
+static enum err_code
+tell(struct worker *w, struct store *st, const struct point *p,
+    const struct sign_key *key, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	OWNED(wire_free) struct wire_value *map = NULL;
@@ -59,7 +90,9 @@ tell(struct worker *w, struct store *st, const struct point *p, struct err *e)
 	wire_add_int(v, "at_ns", p->taken.ns);
 	wire_add_uint(v, "sequence", p->sequence);
 	wire_add(v, "snapshots", &map);
-	return worker_send(w, &v, e);
+	if (key != NULL)
+		rc = add_word(v, st, p, key, e);
+	return rc == ERR_NONE ? worker_send(w, &v, e) : rc;
 }
 
 /* What comes here from now on is promised what the policy says. */
@@ -218,11 +251,23 @@ judge_newest(struct worker *w, struct err *e)
 	return rc;
 }
 
+/* The daemon has made it. */
+static enum err_code
+open_key(struct sign_key **out, struct worker *w, struct err *e)
+{
+	OWNED(buf_fini) struct buf path = {0};
+	enum err_code rc =
+	    buf_printf(&path, e, "%s/acknowledge.key", worker_policy(w)->state);
+
+	return rc == ERR_NONE ? ledgerkey_open(out, buf_text(&path), e) : rc;
+}
+
 static enum err_code
 run(struct worker *w, struct wire_value *result, struct err *e)
 {
 	OWNED(store_close) struct store *st = NULL;
 	OWNED(point_list_fini) struct point_list list = {0};
+	OWNED(sign_key_free) struct sign_key *key = NULL;
 	struct store_options opt = {.access = STORE_READ};
 	const char *known = wire_take_text(worker_spec(w), "after", "0");
 	uint64_t after = 0;
@@ -240,6 +285,9 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 		wire_add_text(result, "absent", e->text);
 		return ERR_NONE;
 	}
+	if (rc == ERR_NONE && open_key(&key, w, &why) != ERR_NONE)
+		worker_log(w, WORKER_WARNING, "nothing is acknowledged: %s",
+		    why.text);
 	if (rc == ERR_NONE && promise(w, &why) != ERR_NONE)
 		worker_log(w, WORKER_WARNING, "nothing is promised: %s",
 		    why.text);
@@ -248,7 +296,7 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 		    w, e);
 	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
 		if (list.points[i].sequence > after)
-			rc = tell(w, st, &list.points[i], e);
+			rc = tell(w, st, &list.points[i], key, e);
 	if (rc == ERR_NONE && judge_newest(w, &why) != ERR_NONE)
 		worker_log(w, WORKER_WARNING,
 		    "whether what came looks wrong is not known: %s", why.text);

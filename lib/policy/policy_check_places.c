@@ -313,6 +313,9 @@ policy_check_places_own(struct policy_check_run *run)
 
 	check_secret(run, "key_file", p->key_file);
 	check_secret(run, "identity", p->identity);
+	check_secret(run, "key_passphrase_file", p->key_passphrase_file);
+	check_secret(run, "identity_passphrase_file",
+	    p->identity_passphrase_file);
 	check_secret(run, "bridge.identity", p->bridge.identity);
 	check_etcd(run);
 	if (p->authority == POLICY_ETCD && p->endpoints.count == 0)

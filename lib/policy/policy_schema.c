@@ -52,6 +52,7 @@ GROUP(capacity_group, "capacity", policy_capacity, capacity_settings,
     "Bascule's own repository takes. What is not written is not counted.");
 
 static const char *const site_roles[] = {"datacentre", "witness", NULL};
+static const char *const transports[] = {"bascule", "sftp", NULL};
 static const struct policy_setting site_settings[] = {
     {"name", TYPE_NAME, AT(policy_site, name), NEED, .help = "the site's name",
 	.example = "\"brent\""},
@@ -77,6 +78,19 @@ static const struct policy_setting site_settings[] = {
 		"that is seen stays",
 	.example =
 	    "[ \"SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s\" ]"},
+    {"acknowledge_keys", TYPE_TEXTS, .element = TYPE_HOST_KEY,
+	AT(policy_site, acknowledge_keys),
+	.help = "fingerprints of the keys with which the site acknowledges "
+		"what it received: its daemon logs it at the start. Not "
+		"written: any key is taken, and recorded",
+	.example =
+	    "[ \"SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s\" ]"},
+    {"transport", TYPE_CHOICE, AT(policy_site, transport),
+	.choices = transports, .fallback = "bascule",
+	.help = "what answers at its first host: Bascule, or an SFTP server "
+		"with nothing of Bascule's, which checks nothing that comes, "
+		"acknowledges nothing and fences nobody",
+	.example = "\"sftp\""},
     {"repository", TYPE_PATH, AT(policy_site, repository),
 	.help = "the folder of the site's repository; every datacentre has one",
 	.example = "\"/srv/bascule/repository\""},
@@ -514,6 +528,17 @@ static const struct policy_setting root_settings[] = {
     {"identity", TYPE_PATH, AT(policy, identity),
 	.help = "the Ed25519 key Bascule logs in to hosts with",
 	.example = "\"id_ed25519\""},
+    {"key_passphrase_file", TYPE_PATH, AT(policy, key_passphrase_file),
+	.help = "what opens the key file, if it is wrapped; for its owner's "
+		"eyes only. Not written: BASCULE_PASSPHRASE_FILE, or the "
+		"service manager's credential",
+	.example = "\"brent.passphrase\""},
+    {"identity_passphrase_file", TYPE_PATH,
+	AT(policy, identity_passphrase_file),
+	.help = "what opens the identity, if it has a passphrase. Not written: "
+		"the service manager's credential "
+		"'bascule.identity-passphrase'",
+	.example = "\"id_ed25519.passphrase\""},
     {"authority", TYPE_CHOICE, AT(policy, authority), .choices = authorities,
 	.fallback = "manual",
 	.help = "who says where a service runs: people, or an etcd cluster",

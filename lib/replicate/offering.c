@@ -169,19 +169,32 @@ tell_epoch(struct push *p, const char *service, struct err *e)
 	return talk_tell(&p->first, RMSG_EPOCH, &payload, NULL, 0, e);
 }
 
-/* They are listed service by service. */
+static bool
+is_among(const char *const *names, size_t count, const char *name)
+{
+	for (size_t i = count; i > 0; i--)
+		if (strcmp(names[i - 1], name) == 0)
+			return true;
+	return false;
+}
+
+/* Each service once. */
 static enum err_code
 tell_epochs(struct push *p, const struct push_files *f, struct err *e)
 {
-	const char *last = "";
+	OWNED(free_mem) const char **said = NULL;
+	size_t count = 0;
 
 	if ((p->first.welcome.features & RMSG_EPOCHS) == 0)
 		return ERR_NONE;
-	for (size_t i = 0; i < f->count; i++) {
-		if (strcmp(f->files[i].service, last) == 0)
+	said = calloc(RMSG_EPOCHS_MAX, sizeof(*said));
+	if (said == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < f->count && count < RMSG_EPOCHS_MAX; i++) {
+		if (is_among(said, count, f->files[i].service))
 			continue;
-		last = f->files[i].service;
-		if (tell_epoch(p, last, e) != ERR_NONE)
+		said[count++] = f->files[i].service;
+		if (tell_epoch(p, said[count - 1], e) != ERR_NONE)
 			return e->code;
 	}
 	return ERR_NONE;

@@ -207,4 +207,8 @@ enum err_code filesend_grants(struct push *p, struct err *e) MUST_CHECK;
 enum err_code filesend_snapshots(struct push *p, struct err *e) MUST_CHECK;
 enum err_code filesend_points(struct push *p, struct err *e) MUST_CHECK;
 
+/* --- wishing: the receiver's signed word about points --------------------------------- */
+
+enum err_code wishing_all(struct push *p, struct err *e) MUST_CHECK;
+
 #endif

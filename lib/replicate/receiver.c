@@ -39,6 +39,7 @@ struct receiver {
 	uint32_t files_count[RMSG_KIND_GRANT + 1];
 	uint64_t offered_count;
 	unsigned epochs_count;
+	uint32_t wishes_count;
 	struct serve_tally tally;
 	struct buf reply;
 };
@@ -173,6 +174,8 @@ take_hello(struct receiver *r, const struct rmsg *m, struct err *e)
 		return e->code;
 	r->tally.copy_created = w.created;
 	w.features = r->features = h.features & RMSG_FEATURES;
+	if (r->sink.acknowledge == NULL)
+		w.features = r->features &= ~RMSG_ACKS;
 	buf_clear(&r->reply);
 	if (rmsg_put_welcome(&r->reply, &w, e) != ERR_NONE)
 		return e->code;
@@ -379,6 +382,30 @@ take_epoch(struct receiver *r, const struct rmsg *m, struct err *e)
 	if (r->epochs_count++ == RMSG_EPOCHS_MAX)
 		return err_set(e, ERR_INPUT, "too many epochs in one session");
 	return r->sink.epoch(r->sink.ctx, &said, e);
+}
+
+static enum err_code
+take_wish(struct receiver *r, const struct rmsg *m, struct err *e)
+{
+	struct rmsg_wish wish;
+	struct err why = {0};
+	enum err_code rc;
+
+	if (rmsg_take_wish(&wish, m, e) != ERR_NONE)
+		return e->code;
+	if ((r->features & RMSG_ACKS) == 0 ||
+	    r->wishes_count == RMSG_OFFERED_MAX)
+		return err_set(e, ERR_INPUT, "nothing is acknowledged here");
+	buf_clear(&r->reply);
+	rc = r->sink.acknowledge(r->sink.ctx, &wish, &r->reply, &why);
+	r->wishes_count++;
+	if (rc == ERR_NONE)
+		return say(r, RMSG_ACKNOWLEDGED, e);
+	if (is_objects_own(rc))
+		return say_result(r, RMSG_KIND_ACK, r->wishes_count - 1, &why,
+		    e);
+	*e = why;
+	return rc;
 }
 
 /* --- a pack's bytes ------------------------------------------------------------------ */
@@ -664,6 +691,7 @@ take_ready(struct receiver *r, const struct rmsg *m, struct err *e)
 	case RMSG_POINT: return take_file(r, m, RMSG_KIND_POINT, e);
 	case RMSG_GRANT: return take_file(r, m, RMSG_KIND_GRANT, e);
 	case RMSG_EPOCH: return take_epoch(r, m, e);
+	case RMSG_ACKNOWLEDGE: return take_wish(r, m, e);
 	case RMSG_BYE: return take_bye(r, e);
 	default: return out_of_turn(m, e);
 	}

@@ -31,6 +31,9 @@ struct receiver_sink {
 	    struct err *e);
 	enum err_code (*pack_end)(void *ctx, struct err *e);
 	enum err_code (*flush)(void *ctx, struct err *e);
+	/* Its signed word that a point is here, into *out.  NULL: it gives none. */
+	enum err_code (*acknowledge)(void *ctx, const struct rmsg_wish *m,
+	    struct buf *out, struct err *e);
 	enum err_code (*file)(void *ctx, enum rmsg_kind kind, const void *bytes,
 	    size_t len_bytes, struct err *e);
 	void *ctx;

@@ -34,7 +34,7 @@ run(struct push *p, struct err *e)
 	if (p->snapshots.wanted_count > 0 && packsend_all(p, e) != ERR_NONE)
 		return e->code;
 	if (filesend_snapshots(p, e) != ERR_NONE ||
-	    filesend_points(p, e) != ERR_NONE)
+	    filesend_points(p, e) != ERR_NONE || wishing_all(p, e) != ERR_NONE)
 		return e->code;
 	return take_leave(p, e);
 }

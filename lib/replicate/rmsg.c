@@ -62,6 +62,10 @@ rmsg_max(uint8_t type, size_t *max_bytes)
 	case RMSG_EPOCH:
 		*max_bytes = EPOCH_HEAD + STORE_NAME_BYTES - 1;
 		return true;
+	case RMSG_ACKNOWLEDGE:
+		*max_bytes = ID_BYTES + STORE_NAME_BYTES - 1;
+		return true;
+	case RMSG_ACKNOWLEDGED: *max_bytes = RMSG_ACK_BYTES_MAX; return true;
 	case RMSG_FETCHED: *max_bytes = RMSG_FILE_BYTES_MAX; return true;
 	default: return false;
 	}
@@ -410,24 +414,54 @@ rmsg_put_epoch(struct buf *out, const struct rmsg_epoch *m, struct err *e)
 	return buf_add(out, m->service, strlen(m->service), e);
 }
 
+/* A service's name: all that is left of a message. */
+static bool
+take_service(char out[STORE_NAME_BYTES], struct le_reader *r)
+{
+	size_t len = r->left_bytes;
+	const uint8_t *name = le_take(r, len);
+
+	if (!le_done(r) || len == 0 || len >= STORE_NAME_BYTES ||
+	    memchr(name, '\0', len) != NULL)
+		return false;
+	memcpy(out, name, len);
+	return true;
+}
+
 enum err_code
 rmsg_take_epoch(struct rmsg_epoch *out, const struct rmsg *m, struct err *e)
 {
 	struct le_reader r;
-	size_t len;
-	const uint8_t *name;
 
 	memset(out, 0, sizeof(*out));
-	if (m->len_bytes <= EPOCH_HEAD)
-		return malformed("EPOCH", e);
-	len = m->len_bytes - EPOCH_HEAD;
 	le_init(&r, m->bytes, m->len_bytes);
 	out->epoch = le_take64(&r);
-	name = le_take(&r, len);
-	if (!le_done(&r) || len >= sizeof(out->service) || out->epoch == 0 ||
-	    memchr(name, '\0', len) != NULL)
-		return malformed("EPOCH", e);
-	memcpy(out->service, name, len);
+	return out->epoch == 0 || !take_service(out->service, &r)
+	    ? malformed("EPOCH", e)
+	    : ERR_NONE;
+}
+
+enum err_code
+rmsg_put_wish(struct buf *out, const struct rmsg_wish *m, struct err *e)
+{
+	enum err_code rc = buf_add(out, m->point.bytes, ID_BYTES, e);
+
+	return rc == ERR_NONE ? buf_add(out, m->service, strlen(m->service), e)
+			      : rc;
+}
+
+enum err_code
+rmsg_take_wish(struct rmsg_wish *out, const struct rmsg *m, struct err *e)
+{
+	struct le_reader r;
+	const uint8_t *id;
+
+	memset(out, 0, sizeof(*out));
+	le_init(&r, m->bytes, m->len_bytes);
+	id = le_take(&r, ID_BYTES);
+	if (id == NULL || !take_service(out->service, &r))
+		return malformed("ACKNOWLEDGE", e);
+	memcpy(out->point.bytes, id, ID_BYTES);
 	return ERR_NONE;
 }
 
@@ -556,7 +590,7 @@ rmsg_take_result(struct rmsg_result *out, const struct rmsg *m, struct err *e)
 	zeros = le_take16(&r);
 	out->ordinal = le_take32(&r);
 	if (r.bad || zeros != 0 || kind < RMSG_KIND_PACK ||
-	    kind > RMSG_KIND_GRANT)
+	    kind > RMSG_KIND_ACK)
 		return malformed("RESULT", e);
 	out->kind = (enum rmsg_kind)kind;
 	out->why.code = code_of(code);

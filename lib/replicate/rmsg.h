@@ -20,8 +20,10 @@
 #define RMSG_COMPOSING   UINT64_C(4)  /* FRAMES, LACK and COMPOSE */
 #define RMSG_GOTS        UINT64_C(8)  /* GOT */
 #define RMSG_EPOCHS      UINT64_C(16) /* EPOCH */
-#define RMSG_FEATURES \
-	(RMSG_GRANTS | RMSG_RESUME | RMSG_COMPOSING | RMSG_GOTS | RMSG_EPOCHS)
+#define RMSG_ACKS        UINT64_C(32) /* ACKNOWLEDGE */
+#define RMSG_FEATURES                                             \
+	(RMSG_GRANTS | RMSG_RESUME | RMSG_COMPOSING | RMSG_GOTS | \
+	    RMSG_EPOCHS | RMSG_ACKS)
 #define RMSG_OFFER_MAX       16384
 #define RMSG_PACKS_MAX       4096
 #define RMSG_PACK_ENTRY      40
@@ -43,6 +45,7 @@
 #define RMSG_FETCH_BYTES     64                  /* and a service's name */
 #define RMSG_FETCHED_HEAD    48
 #define RMSG_EPOCHS_MAX      4096 /* EPOCHs of a session */
+#define RMSG_ACK_BYTES_MAX   4096
 #define RMSG_QUIET_NS        (5 * NS_PER_S)
 
 enum rmsg_type {
@@ -61,6 +64,7 @@ enum rmsg_type {
 	RMSG_COMPOSE,
 	RMSG_FETCH,
 	RMSG_EPOCH,
+	RMSG_ACKNOWLEDGE,
 	RMSG_WELCOME = 129,
 	RMSG_WANT,
 	RMSG_SETTLED,
@@ -71,14 +75,16 @@ enum rmsg_type {
 	RMSG_STAGED,
 	RMSG_LACK,
 	RMSG_GOT,
-	RMSG_FETCHED
+	RMSG_FETCHED,
+	RMSG_ACKNOWLEDGED
 };
 
 enum rmsg_kind {
 	RMSG_KIND_PACK = 1,
 	RMSG_KIND_SNAPSHOT,
 	RMSG_KIND_POINT,
-	RMSG_KIND_GRANT
+	RMSG_KIND_GRANT,
+	RMSG_KIND_ACK /* of RESULT alone */
 };
 
 struct rmsg {
@@ -169,6 +175,16 @@ struct rmsg_epoch {
 enum err_code rmsg_put_epoch(struct buf *out, const struct rmsg_epoch *m,
     struct err *e) MUST_CHECK;
 enum err_code rmsg_take_epoch(struct rmsg_epoch *out, const struct rmsg *m,
+    struct err *e) MUST_CHECK;
+
+/* ACKNOWLEDGE: a point, and its service. */
+struct rmsg_wish {
+	struct id point;
+	char service[STORE_NAME_BYTES];
+};
+enum err_code rmsg_put_wish(struct buf *out, const struct rmsg_wish *m,
+    struct err *e) MUST_CHECK;
+enum err_code rmsg_take_wish(struct rmsg_wish *out, const struct rmsg *m,
     struct err *e) MUST_CHECK;
 
 enum err_code rmsg_put_lack(struct buf *out, uint32_t ordinal,

@@ -19,6 +19,7 @@ struct shelf {
 	struct grant_files grants;
 	struct receipts receipts;
 	struct brake brake;
+	const struct serve_options *opt;
 };
 
 enum err_code
@@ -29,6 +30,7 @@ shelf_new(struct shelf **out, const char *path, const struct serve_options *opt,
 	if (*out == NULL)
 		return err_nomem(e);
 	(*out)->path = path;
+	(*out)->opt = opt;
 	(*out)->network_fs_allowed = opt->network_fs_allowed;
 	(*out)->brake =
 	    (struct brake){.path = path, .quota_bytes = opt->quota_bytes};
@@ -179,6 +181,7 @@ sink_has(void *ctx, enum rmsg_kind kind, const struct id *id)
 	case RMSG_KIND_POINT: return set_has(&s->points, id) || is_gone(s, id);
 	case RMSG_KIND_PACK: return store_has_pack(s->store, id);
 	case RMSG_KIND_GRANT: return set_has(&grants, id);
+	case RMSG_KIND_ACK: return false;
 	}
 	return false;
 }
@@ -280,6 +283,22 @@ sink_epoch(void *ctx, const struct rmsg_epoch *m, struct err *e)
 	return said(s, intake_epoch(s->intake, m->service, m->epoch, e), e);
 }
 
+static enum err_code
+sink_acknowledge(void *ctx, const struct rmsg_wish *m, struct buf *out,
+    struct err *e)
+{
+	struct shelf *s = ctx;
+	struct serve_word word = {.family = store_family(s->store),
+	    .service = m->service,
+	    .point = m->point};
+	struct point p;
+	enum err_code rc =
+	    point_holding(&p, &word.since, s->store, m->service, &m->point, e);
+
+	return rc == ERR_NONE ? s->opt->sign(s->opt->ctx, &word, out, e)
+			      : said(s, rc, e);
+}
+
 void
 shelf_sink(struct shelf *s, struct receiver_sink *sink)
 {
@@ -294,5 +313,6 @@ shelf_sink(struct shelf *s, struct receiver_sink *sink)
 	sink->pack_end = sink_pack_end;
 	sink->flush = sink_flush;
 	sink->file = sink_file;
+	sink->acknowledge = s->opt->sign == NULL ? NULL : sink_acknowledge;
 	sink->ctx = s;
 }

@@ -138,6 +138,9 @@ is_asked_for(const struct evidence_draft *x, const struct record *r)
 		return false;
 	if (x->o->service == NULL)
 		return true;
+	/* Another site's word about all of it: it names heads and sites alone. */
+	if (record_text_is(r->type, LEDGER_COSIGNATURE))
+		return true;
 	return record_find(r, "@service", &service) &&
 	    record_text_is(service, x->o->service);
 }

@@ -118,6 +118,35 @@ add_reservations(const struct evidence_verdict *v, struct buf *out,
 	return rc;
 }
 
+/* What other sites have signed for. */
+static enum err_code
+add_words(const struct evidence_verdict *v, struct buf *out, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	if (v->bad)
+		return ERR_NONE;
+	for (size_t i = 0; rc == ERR_NONE && i < v->acknowledgers_count; i++)
+		rc = buf_printf(out, e, "%-10s %s%s\n",
+		    i == 0 ? "received" : "", v->acknowledgers[i],
+		    i > 0 ? " too" : " has acknowledged points");
+	if (rc == ERR_NONE && v->cosigned_head > 0) {
+		rc = buf_printf(out, e, "%-10s up to head %llu by ", "cosigned",
+		    (unsigned long long)v->cosigned_head);
+		if (rc == ERR_NONE)
+			rc = text_escape(out, v->cosigner_site,
+			    strlen(v->cosigner_site), e);
+		if (rc == ERR_NONE)
+			rc = buf_printf(out, e, ", %s\n", v->cosigner);
+	}
+	if (rc != ERR_NONE || v->uncosigned_count == 0)
+		return rc;
+	return buf_printf(out, e,
+	    "%-10s %llu records are not cosigned by another site: one site's "
+	    "word\n",
+	    "note", (unsigned long long)v->uncosigned_count);
+}
+
 /* Of a bad pack it is not said: it may not have come to that. */
 static enum err_code
 add_manifest(const struct evidence_verdict *v, struct buf *out, struct err *e)
@@ -154,6 +183,8 @@ evidence_show_text(const struct evidence_verdict *v, struct buf *out,
 	if (rc == ERR_NONE)
 		rc = add_escaped(out, "signer", v->signer, e);
 	if (rc == ERR_NONE)
+		rc = add_words(v, out, e);
+	if (rc == ERR_NONE)
 		rc = add_manifest(v, out, e);
 	if (rc == ERR_NONE)
 		rc = add_escaped(out, "site", v->site, e);
@@ -168,6 +199,19 @@ evidence_show_text(const struct evidence_verdict *v, struct buf *out,
 	if (rc == ERR_NONE)
 		rc = add_time(out, "signed", v->signed_at, e);
 	return rc != ERR_NONE ? rc : add_time(out, "made", v->made, e);
+}
+
+static void
+add_signers(struct wire_value *w, const struct evidence_verdict *v)
+{
+	OWNED(wire_free) struct wire_value *list = NULL;
+	struct err ignored;
+
+	if (wire_new_list(&list, &ignored) != ERR_NONE)
+		return;
+	for (size_t i = 0; i < v->acknowledgers_count; i++)
+		wire_add_text(list, NULL, v->acknowledgers[i]);
+	wire_add(w, "acknowledged_by", &list);
 }
 
 enum err_code
@@ -195,6 +239,12 @@ evidence_show_wire(const struct evidence_verdict *v, struct wire_value **out,
 	wire_add_uint(w, "after_head", v->after_head);
 	wire_add_uint(w, "unsigned_records", v->unsigned_count);
 	wire_add_uint(w, "redacted_records", v->closed_count);
+	wire_add_uint(w, "acknowledgements", v->acknowledgements_count);
+	add_signers(w, v);
+	wire_add_uint(w, "cosigned_head", v->cosigned_head);
+	wire_add_uint(w, "uncosigned_records", v->uncosigned_count);
+	wire_add_text(w, "cosigner", v->cosigner);
+	wire_add_text(w, "cosigner_site", v->cosigner_site);
 	wire_add_bool(w, "manifest_signed", v->manifest_signed);
 	if (v->manifest_signed)
 		wire_add_text(w, "manifest_signer", v->manifest_signer);

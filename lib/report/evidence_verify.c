@@ -4,6 +4,7 @@
  * records through proof.c.  The first thing that is wrong ends it.
  */
 #include "evidence.h"
+#include "evidence_words.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct pack {
 	struct buf signature;
 	struct wire_value *fields; /* of the manifest */
 	struct proof *proof;
+	struct evidence_words words;
 	char chains[LEDGER_CHAINS_MAX][LEDGER_NAME_BYTES_MAX + 1];
 	const char *chain_list[LEDGER_CHAINS_MAX];
 	unsigned parts_count;
@@ -41,6 +43,7 @@ pack_fini(struct pack *p)
 	buf_fini(&p->signature);
 	wire_free(&p->fields);
 	proof_free(&p->proof);
+	evidence_words_fini(&p->words);
 }
 
 static enum err_code
@@ -294,6 +297,8 @@ judge_heads(struct pack *p, const struct buf *b, struct err *e)
 		if (rc == ERR_NONE)
 			rc = head_decode(&head, h.bytes, h.len_bytes, e);
 		if (rc == ERR_NONE)
+			rc = evidence_words_head(&p->words, &head, e);
+		if (rc == ERR_NONE)
 			note_head(p, &head);
 	}
 	return rc;
@@ -332,6 +337,8 @@ judge_records(struct pack *p, const struct buf *b, struct err *e)
 			rc = record_decode(&r, at, len, e);
 		if (rc == ERR_NONE && has_closed(&r))
 			p->v->closed_count++;
+		if (rc == ERR_NONE)
+			rc = evidence_words_record(&p->words, &r, e);
 	}
 	return rc;
 }
@@ -375,6 +382,7 @@ take_verdict(struct pack *p)
 	v->records_count = lv->records_count;
 	v->heads_count = lv->heads_count;
 	v->unsigned_count = lv->unsigned_count;
+	evidence_words_end(&p->words);
 	if (lv->bad && lv->chain[0] != '\0')
 		snprintf(v->where, sizeof(v->where), "%s#%llu", lv->chain,
 		    (unsigned long long)lv->sequence);
@@ -487,7 +495,7 @@ evidence_verify_members(const void *bytes, size_t len_bytes,
 	p->fd = -1;
 	p->bytes = bytes;
 	p->len_bytes = len_bytes;
-	p->v = v;
+	p->v = p->words.v = v;
 	p->fingerprint = fingerprint;
 	rc = judge(p, e);
 	pack_fini(p);
@@ -549,7 +557,7 @@ evidence_verify(const char *path, const char *fingerprint,
 	memset(v, 0, sizeof(*v));
 	if (p == NULL)
 		return err_nomem(e);
-	p->v = v;
+	p->v = p->words.v = v;
 	p->fingerprint = fingerprint;
 	rc = open_pack(p, path, &size_bytes, e);
 	if (rc == ERR_NONE)

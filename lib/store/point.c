@@ -90,6 +90,34 @@ point_list(struct point_list *out, struct store *st, const char *service,
 	return ERR_NONE;
 }
 
+enum err_code
+point_holding(struct point *out, struct utc *since, struct store *st,
+    const char *service, const struct id *id, struct err *e)
+{
+	OWNED(receipts_fini) struct receipts receipts = {0};
+	OWNED(fdio_close) int fd = -1;
+	enum err_code rc = repo_open_dir(&fd, st->points_fd, service, e);
+
+	memset(out, 0, sizeof *out);
+	*since = (struct utc){0};
+	if (rc != ERR_NONE ||
+	    (rc = pointfind_load(out, st, fd, id, e)) != ERR_NONE ||
+	    (rc = pointfind_complete(st, out, e)) != ERR_NONE ||
+	    (rc = receipts_read(&receipts, st, e)) != ERR_NONE)
+		return rc;
+	for (size_t i = 0; i < out->snapshots_count; i++) {
+		const struct receipt *r =
+		    receipts_find(&receipts, &out->snapshots[i]);
+
+		if (r != NULL && (r->flags & RECEIPT_FOREIGN) != 0 &&
+		    r->received.ns > since->ns)
+			*since = r->received;
+	}
+	if (since->ns == 0)
+		*since = out->taken;
+	return ERR_NONE;
+}
+
 /* --- committing ----------------------------------------------------------- */
 
 static enum err_code

@@ -10,8 +10,9 @@ mkdir data && echo one >data/a
 SSHD=$WORK/sshd
 mkdir "$SSHD"
 sshd_keys "$SSHD"
-printf 'command="%s -r %s store serve --allow put",restrict %s\n' "$B" \
-    "$WORK/southwark/repository" "$(cat "$SSHD/id_ed25519.pub")" \
+printf 'command="%s -r %s store serve --allow put --sign %s",restrict %s\n' \
+    "$B" "$WORK/southwark/repository" \
+    "$WORK/southwark/state/acknowledge.key" "$(cat "$SSHD/id_ed25519.pub")" \
     >"$SSHD/authorized_keys"
 if ! sshd_start "$SSHD" 127.0.2.1; then
 	skip 'two sites' 'no sshd can be started here'
@@ -60,6 +61,19 @@ for site in brent southwark; do
 	at $site --json status >.out
 	says '"authority":"PROTECTED"'
 done
+# The receiver's word, signed, in both ledgers: the very same bytes.
+word() { at "$1" --json events --type point |
+	sed -n 's/.*"name":"acknowledgement","value":"\([0-9a-f]*\)".*/\1/p' |
+	head -n 1; }
+holds 'what came is acknowledged' test -n "$(word brent)"
+is 'with the same bytes in both ledgers' "$(word southwark)" "$(word brent)"
+at southwark --json events --type daemon >.out
+ACK_KEY=$(sed -n 's/.*"name":"acknowledge_key","value":"\([^"]*\)".*/\1/p' .out | head -n 1)
+expect 0 'evidence of brent' at brent evidence export -o pack
+expect 0 'is judged, the word with it' "$B" evidence verify pack
+says "received  *$ACK_KEY has acknowledged points"
+is 'the copy knows the epoch' "$(od -An -tu8 -j72 -N16 \
+    southwark/repository/condemned/epochs | awk '{ print $1, $2 }')" '1 0'
 expect 13 'a backup at the standby is refused' at southwark run files
 says 'brent'
 expect 0 'the copy can be restored and compared there' \
