@@ -148,6 +148,8 @@ bool etcdmove_quorum_lost(const struct daemon *d);
  */
 bool etcdmove_heard(const struct daemon *d, const char *service,
     struct authority *out);
+/* Did a majority of etcd just now know no lease of that site's daemon? */
+bool etcdmove_lease_is_out(const struct daemon *d, const char *site);
 void etcdmove_stop(struct daemon *d);
 
 /* --- starting, stopping ---------------------------------------------------------- */

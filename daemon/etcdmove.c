@@ -132,6 +132,14 @@ etcdmove_quorum_lost(const struct daemon *d)
 }
 
 bool
+etcdmove_lease_is_out(const struct daemon *d, const char *site)
+{
+	const struct etcd_seen *seen = etcd_seen(d);
+
+	return seen != NULL && seen->has_quorum && !etcd_is_alive(d, site);
+}
+
+bool
 etcdmove_heard(const struct daemon *d, const char *service,
     struct authority *out)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "etcd.h"
 #include "facts_parts.h"
 #include "links.h"
 #include "peer.h"
@@ -288,12 +289,13 @@ static void
 evidence(struct facts_run *f)
 {
 	char text[OBSERVED_BYTES], source[48];
-	bool no_link;
+	bool no_link, no_lease;
 	int64_t silent_ns;
 
 	if (f->peer == NULL)
 		return;
 	no_link = links_is_silent(f->d, f->peer->site->name);
+	no_lease = etcdmove_lease_is_out(f->d, f->peer->site->name);
 	snprintf(source, sizeof(source), "bridge to %.36s",
 	    f->peer->site->name);
 	silent_ns = f->out->now.ns -
@@ -310,11 +312,14 @@ evidence(struct facts_run *f)
 		    f->peer_state);
 	else
 		say_here(f, FACT_PEER_HEALTHY, 0, source, "nothing is heard");
-	snprintf(text, sizeof(text), "bridge %s, %s",
+	snprintf(text, sizeof(text), "bridge %s, %s%s",
 	    f->answers ? "answers" : "silent",
-	    no_link ? "every link down" : "a link up");
-	say_here(f, FACT_OBSERVERS_DOWN, !f->answers + no_link,
-	    "bridge, link probes", text);
+	    no_link ? "every link down" : "a link up",
+	    no_lease ? ", its lease in etcd has run out" : "");
+	say_here(f, FACT_OBSERVERS_DOWN, !f->answers + no_link + no_lease,
+	    etcd_is_used(f->d) ? "bridge, link probes, etcd"
+			       : "bridge, link probes",
+	    text);
 }
 
 /* --- G12: the last move ---------------------------------------------------------------------- */
@@ -353,6 +358,31 @@ cooldown(struct facts_run *f)
 
 /* --- G14: the registers ------------------------------------------------------------------------ */
 
+/*
+ * etcd's word, while a majority stands behind it.  What this very run has
+ * written there already (and died before it said so) is what is expected.
+ */
+static void
+witness(struct facts_run *f, const struct daemon_service *s)
+{
+	const char *run = f->of->request != NULL ? f->of->request->run : "";
+	const struct etcd_seen *seen = etcd_seen(f->d);
+	char text[OBSERVED_BYTES];
+	struct authority w;
+	uint64_t epoch;
+
+	if (etcdmove_quorum_lost(f->d) ||
+	    !etcdmove_heard(f->d, s->policy->name, &w))
+		return;
+	epoch = w.epoch;
+	if (epoch == s->authority.epoch + 1 && *run != '\0' &&
+	    strcmp(w.run, run) == 0)
+		epoch = s->authority.epoch;
+	snprintf(text, sizeof(text), "epoch %" PRIu64 " at %.64s, %s", w.epoch,
+	    w.site, authority_state_name(w.state));
+	say(f, FACT_EPOCH_WITNESS, (int64_t)epoch, seen->read_at, "etcd", text);
+}
+
 static void
 epochs(struct facts_run *f)
 {
@@ -370,8 +400,8 @@ epochs(struct facts_run *f)
 		say(f, here_is_target ? FACT_EPOCH_SOURCE : FACT_EPOCH_TARGET,
 		    (int64_t)f->peer_epoch, f->peer_epoch_at,
 		    "copy of its ledger", NULL);
-	say_here(f, FACT_WITNESS_USED, f->d->policy->authority == POLICY_ETCD,
-	    "policy", NULL);
+	say_here(f, FACT_WITNESS_USED, etcd_is_used(f->d), "policy", NULL);
+	witness(f, s);
 	say_here(f, FACT_REGISTER_HEARD, !s->authority.quarantined, "register",
 	    s->authority.quarantined ? "in quarantine since the start" : NULL);
 }
