@@ -183,6 +183,7 @@ ask(struct cli *cli, const struct verb *verb, const char *confirm)
 	}
 	wire_add_text(request, "run", cli->operands[0]);
 	wire_add_text(request, "confirm", confirm);
+	wire_add_text(request, "service", cli_value(cli, "service"));
 	wire_add_text(request, "reason", cli_value(cli, "reason"));
 	if (cli_has(cli, "break-glass"))
 		wire_add_bool(request, "break_glass", true);
@@ -246,6 +247,7 @@ run_commit(struct cli *cli)
 
 static const struct cli_option commit_options[] =
     {{"confirm", 0, "SITE", "the site at which the service stays"},
+	{"service", 0, "S", "of this service alone, where several move"},
 	{"reason", 0, "TEXT", "what was looked at, for the report"},
 	{"override", 0, "Gxx=REASON", "in spite of a guard; may repeat"},
 	{"dry-run", 'n', NULL, "only say what the guards say"},
@@ -264,6 +266,7 @@ run_rollback(struct cli *cli)
 
 static const struct cli_option rollback_options[] =
     {{"confirm", 0, "SITE", "the site to go back to"},
+	{"service", 0, "S", "of this service alone, where several move"},
 	{"reason", 0, "TEXT", "why, for the report"},
 	{"override", 0, "Gxx=REASON", "in spite of a guard; may repeat"},
 	{"dry-run", 'n', NULL, "only say what the guards say"},
@@ -283,6 +286,7 @@ run_reprotect(struct cli *cli)
 
 static const struct cli_option reprotect_options[] =
     {{"confirm", 0, "SITE", "the site at which the service stays"},
+	{"service", 0, "S", "of this service alone, where several move"},
 	{"reason", 0, "TEXT", "what became of the other site's writes"},
 	{"override", 0, "Gxx=REASON", "in spite of a guard; may repeat"},
 	{"dry-run", 'n', NULL, "only say what the guards say"},
@@ -301,13 +305,45 @@ run_abort(struct cli *cli)
 	    NULL);
 }
 
-static const struct cli_option abort_options[] = {{"reason", 0, "TEXT",
-						      "why, for the report"},
-    {"dry-run", 'n', NULL, "only say what would be ended"},
-    {NULL, 0, NULL, NULL}};
+static const struct cli_option abort_options[] =
+    {{"service", 0, "S", "of this service alone, where several move"},
+	{"reason", 0, "TEXT", "why, for the report"},
+	{"dry-run", 'n', NULL, "only say what would be ended"},
+	{NULL, 0, NULL, NULL}};
 
 const struct cli_command command_failover_abort = {"failover abort", "ID",
     "end a move that has not happened yet", abort_options, 1, 1, run_abort};
+
+static int
+run_retry(struct cli *cli)
+{
+	return ask(cli, &(struct verb){"failover retry", "", false}, NULL);
+}
+
+static const struct cli_option retry_options[] =
+    {{"service", 0, "S", "of this service alone, where several move"},
+	{"reason", 0, "TEXT", "what was mended, for the report"},
+	{"dry-run", 'n', NULL, "only say whether it may be"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_failover_retry = {"failover retry", "ID",
+    "try again what failed", retry_options, 1, 1, run_retry};
+
+static int
+run_hold(struct cli *cli)
+{
+	return ask(cli, &(struct verb){"failover hold", "", false}, NULL);
+}
+
+static const struct cli_option hold_options[] =
+    {{"service", 0, "S", "of this service alone, where several move"},
+	{"reason", 0, "TEXT", "why, for the report"},
+	{"dry-run", 'n', NULL, "only say whether it may be"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_failover_hold = {"failover hold", "ID",
+    "stop where it is: nothing runs until two people resolve it", hold_options,
+    1, 1, run_hold};
 
 static int
 run_answer(struct cli *cli)

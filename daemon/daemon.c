@@ -19,6 +19,7 @@
 #include "peer.h"
 #include "posture.h"
 #include "ready.h"
+#include "request.h"
 #include "tabletops.h"
 
 #define STOP_NS   (25 * NS_PER_S) /* for workers to end by themselves */
@@ -473,6 +474,7 @@ end(struct daemon *d)
 	ready_stop(d);
 	ladders_stop(d);
 	peers_stop(d);
+	request_book_free(&d->requests);
 	links_stop(d);
 	alarm_stop(d);
 	loop_timer_free(&d->tick);

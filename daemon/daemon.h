@@ -49,6 +49,7 @@ struct etcdmove;
 struct job;
 struct ladders;
 struct peer;
+struct request_book;
 struct ready;
 struct supervise;
 struct tabletops;
@@ -316,6 +317,13 @@ struct daemon_service {
 	} copies[DAEMON_COPIES_MAX];
 };
 
+/* What the approvers of a run should have seen, worked out just now: facts.c. */
+struct facts_seen {
+	char run[JOB_ID_BYTES], seen[ID_HEX_BYTES];
+	uint64_t row; /* of the ledger */
+	struct mono at;
+};
+
 struct daemon {
 	const char *policy_path;
 	struct policy *policy;
@@ -341,6 +349,8 @@ struct daemon {
 	struct loop_timer *patience; /* while stopping */
 	struct alarms *alarms;
 	struct peer *peers;
+	struct request_book *requests; /* request.h */
+	struct facts_seen facts_seen;
 	struct etcd *etcd; /* NULL: not used */
 	struct etcdmove *etcdmoves;
 	struct tabletops *tabletops;

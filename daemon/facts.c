@@ -433,17 +433,48 @@ facts_gather(struct daemon *d, const struct facts_of *of,
 	return ERR_NONE;
 }
 
+/* What approvals must have seen, where it matters here. */
+static enum err_code
+seen_now(struct daemon *d, const struct request_book *b,
+    const struct request *r, enum guards_phase phase, char seen[ID_HEX_BYTES],
+    struct err *e)
+{
+	OWNED(buf_fini) struct buf shown = {0};
+	struct facts_seen *kept = &d->facts_seen;
+	uint64_t row = 0;
+	struct mono now = now_mono();
+	enum err_code rc = ERR_NONE;
+
+	snprintf(seen, ID_HEX_BYTES, "%s", r->seen);
+	if (!guards_holds(4, r->mode, phase))
+		return ERR_NONE;
+	rc = ledger_last_row(d->ledger, &row, e);
+	if (rc != ERR_NONE)
+		return rc;
+	/* Of hundreds of services each is asked in its turn. */
+	if (strcmp(kept->run, r->run) != 0 || kept->row != row ||
+	    now.ns - kept->at.ns > NS_PER_S) {
+		rc = request_shown(d, b, r, &shown, kept->seen, e);
+		snprintf(kept->run, sizeof(kept->run), "%s",
+		    rc == ERR_NONE ? r->run : "");
+		kept->row = row;
+		kept->at = now_mono();
+	}
+	if (rc == ERR_NONE)
+		snprintf(seen, ID_HEX_BYTES, "%s", kept->seen);
+	return rc;
+}
+
 enum err_code
 facts_judge(struct daemon *d, const char *run, const char *service,
     enum guards_phase phase, const struct approvals_person *actor,
     struct guards_facts *facts, struct guards_result out[GUARDS_COUNT],
     struct err *e)
 {
-	OWNED(request_book_fini) struct request_book b = {0};
-	OWNED(buf_fini) struct buf shown = {0};
+	struct request_book *b = NULL;
 	char seen[ID_HEX_BYTES];
 	struct request *r = NULL;
-	struct facts_of of = {.book = &b, .seen = seen, .actor = actor};
+	struct facts_of of = {.seen = seen, .actor = actor};
 	enum err_code rc = request_find(&b, d, run, &r, e);
 
 	if (rc != ERR_NONE)
@@ -452,11 +483,12 @@ facts_judge(struct daemon *d, const char *run, const char *service,
 	if (of.service == NULL)
 		return err_set(e, ERR_NOTFOUND,
 		    "the policy has no service '%s' any more", service);
+	of.book = b;
 	of.request = r;
 	of.from = r->from;
 	of.to = r->to;
 	of.mode = r->mode;
-	rc = request_shown(d, &b, r, &shown, seen, e);
+	rc = seen_now(d, b, r, phase, seen, e);
 	if (rc == ERR_NONE)
 		rc = facts_gather(d, &of, facts, e);
 	if (rc == ERR_NONE)

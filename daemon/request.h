@@ -6,7 +6,7 @@
  * the records of both ledgers have it (docs/protocol/moves.md); and asking for
  * one.
  *
- * RQ1. Nothing is kept between two commands: a run is what the records say.
+ * RQ1. A run is what the records say, and nothing else is known of it.
  * RQ2. What an approver sees is made anew each time, from the policy in force
  *      and the guards as they stand; its digest is `seen`.
  * RQ3. A word of the other site's ledger counts by its own signature where the
@@ -57,23 +57,34 @@ struct request {
 	bool started, over;
 };
 
-/* Every run there is a record of, in either ledger, oldest first. */
+/*
+ * Every run there is a record of, in either ledger, oldest first.  What was read
+ * is kept, and only what is new is read: it could be thrown away at any time.
+ */
+#define REQUEST_LEDGERS_MAX 8
+
 struct request_book {
 	struct daemon *d;
 	struct request *items;
 	size_t count, size;
+	struct {
+		char site[AUTHORITY_SITE_BYTES];
+		uint64_t row; /* read up to here */
+	} cursors[REQUEST_LEDGERS_MAX];
+	size_t cursor_count;
+	bool lost; /* a record of a run that nobody asked for, so far */
 };
-void request_book_fini(struct request_book *b);
-/* run NULL: all. */
-enum err_code request_book_read(struct request_book *b, struct daemon *d,
-    const char *run, struct err *e) MUST_CHECK;
+/* Borrowed from the daemon; what it points at until the next call. */
+enum err_code request_book_get(struct request_book **out, struct daemon *d,
+    struct err *e) MUST_CHECK;
+void request_book_free(struct request_book **b);
 /* NULL: there is none of that id (an id's beginning will do if it is one's
  * alone). */
 struct request *request_book_find(const struct request_book *b,
     const char *run);
 
 /* The same with an error that says where to look. */
-enum err_code request_find(struct request_book *b, struct daemon *d,
+enum err_code request_find(struct request_book **b, struct daemon *d,
     const char *run, struct request **out, struct err *e) MUST_CHECK;
 /* As the API shows it: type "failover". */
 enum err_code request_to_wire(struct daemon *d, const struct request *r,

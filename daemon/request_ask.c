@@ -12,7 +12,6 @@ request_ask_free(struct request_ask **ap)
 
 	if (a == NULL)
 		return;
-	request_book_fini(&a->book);
 	free(a->services);
 	free(a->wave);
 	free(a);
@@ -245,7 +244,7 @@ request_ask_read(struct request_ask **out, struct client *c,
 	if (rc == ERR_NONE)
 		rc = put_in_order(a, e);
 	if (rc == ERR_NONE)
-		rc = request_book_read(&a->book, a->d, NULL, e);
+		rc = request_book_get(&a->book, a->d, e);
 	if (rc == ERR_NONE)
 		*out = TAKE(a);
 	return rc;
@@ -258,7 +257,7 @@ request_ask_look(struct request_ask *a, size_t i, enum guards_phase phase,
     struct err *e)
 {
 	const struct request_point *p;
-	struct facts_of of = {.book = &a->book,
+	struct facts_of of = {.book = a->book,
 	    .service = a->services[i],
 	    .from = a->from,
 	    .to = a->to,

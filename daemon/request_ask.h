@@ -19,7 +19,7 @@ struct request_ask {
 	const struct policy_service **services; /* in the order they move */
 	unsigned *wave;
 	size_t count;
-	struct request_book book;
+	struct request_book *book; /* borrowed */
 	/* of each service, when it is looked at */
 	struct guards_facts facts;
 	struct guards_result results[GUARDS_COUNT];

@@ -25,14 +25,28 @@ request_fini(struct request *r)
 	free(r->is_signed);
 }
 
-void
-request_book_fini(struct request_book *b)
+/* Forget all: read from the beginning. */
+static void
+clear(struct request_book *b)
 {
 	for (size_t i = 0; i < b->count; i++)
 		request_fini(&b->items[i]);
+	b->count = 0;
+	b->cursor_count = 0;
+	b->lost = false;
+}
+
+void
+request_book_free(struct request_book **bp)
+{
+	struct request_book *b = *bp;
+
+	if (b == NULL)
+		return;
+	clear(b);
 	free(b->items);
-	b->items = NULL;
-	b->count = b->size = 0;
+	free(b);
+	*bp = NULL;
 }
 
 struct request *
@@ -347,6 +361,8 @@ take_word(struct request_book *b, const struct record *rec, struct err *e)
 
 	record_text(rec, "@run", run, sizeof(run));
 	r = exactly(b, run);
+	if (r == NULL)
+		b->lost = true;
 	if (r == NULL || r->word_count == APPROVALS_WORDS_MAX)
 		return ERR_NONE;
 	if (r->words == NULL) {
@@ -393,15 +409,18 @@ take_record(void *ctx, const struct record *rec, struct err *e)
 	if (run[0] == '\0' || !is_phase(event) || is_request != w->requests)
 		return ERR_NONE;
 	r = is_request ? add_run(w->book, run, e) : exactly(w->book, run);
+	if (r == NULL && is_request)
+		return e->code;
 	if (r == NULL)
-		return is_request ? e->code : ERR_NONE;
-	if (is_request && r->at.ns == 0) {
-		enum err_code rc = take_requested(r, rec, e);
+		w->book->lost = true;
+	else if (!is_request || r->at.ns == 0) {
+		enum err_code rc =
+		    is_request ? take_requested(r, rec, e) : ERR_NONE;
 
 		if (rc != ERR_NONE)
 			return rc;
+		take_phase(r, rec, event);
 	}
-	take_phase(r, rec, event);
 	return ERR_NONE;
 }
 
@@ -414,18 +433,73 @@ take_word_of(void *ctx, const struct record *rec, struct err *e)
 					   : take_word(w->book, rec, e);
 }
 
-static enum err_code
-read_all(struct request_book *b, const char *run, const char *type,
-    ledger_record_fn *fn, bool requests, struct err *e)
-{
-	struct walk w = {b, requests};
-	struct ledger_filter f = {.type = type, .run = run};
-	enum err_code rc = ledger_iterate(b->d->ledger, &f, fn, &w, e);
+/* One ledger, from after to up_to. */
+struct stretch {
+	struct ledger *l;
+	const char *site;
+	uint64_t after, up_to;
+};
 
-	for (const struct peer *p = b->d->peers; rc == ERR_NONE && p != NULL;
-	     p = p->next)
+static size_t
+find_new(struct request_book *b, struct stretch *out, struct err *e)
+{
+	size_t n = 0;
+
+	out[n++] = (struct stretch){b->d->ledger, b->d->policy->site, 0, 0};
+	for (const struct peer *p = b->d->peers;
+	     p != NULL && n < REQUEST_LEDGERS_MAX; p = p->next)
 		if (p->copy != NULL)
-			rc = ledger_iterate(p->copy, &f, fn, &w, e);
+			out[n++] =
+			    (struct stretch){p->copy, p->site->name, 0, 0};
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < b->cursor_count; k++)
+			if (strcmp(b->cursors[k].site, out[i].site) == 0)
+				out[i].after = b->cursors[k].row;
+		if (ledger_last_row(out[i].l, &out[i].up_to, e) != ERR_NONE)
+			return 0;
+	}
+	return n;
+}
+
+static void
+remember(struct request_book *b, const struct stretch *s)
+{
+	size_t k = 0;
+
+	while (k < b->cursor_count && strcmp(b->cursors[k].site, s->site) != 0)
+		k++;
+	if (k == REQUEST_LEDGERS_MAX)
+		return;
+	if (k == b->cursor_count)
+		b->cursor_count++;
+	snprintf(b->cursors[k].site, sizeof(b->cursors[k].site), "%s", s->site);
+	b->cursors[k].row = s->up_to;
+}
+
+static enum err_code
+read_new(struct request_book *b, const struct stretch *s, size_t count,
+    struct err *e)
+{
+	static const struct {
+		const char *type;
+		ledger_record_fn *fn;
+		bool requests;
+	} passes[] = {{LEDGER_FAILOVER, take_record, true},
+	    {LEDGER_FAILOVER, take_record, false},
+	    {LEDGER_APPROVAL, take_word_of, false}};
+	enum err_code rc = ERR_NONE;
+
+	for (size_t p = 0; p < COUNT_OF(passes); p++)
+		for (size_t i = 0; rc == ERR_NONE && i < count; i++) {
+			struct walk w = {b, passes[p].requests};
+			struct ledger_filter f = {.type = passes[p].type,
+			    .after_row = s[i].after,
+			    .up_to_row = s[i].up_to};
+
+			if (s[i].after < s[i].up_to)
+				rc = ledger_iterate(s[i].l, &f, passes[p].fn,
+				    &w, e);
+		}
 	return rc;
 }
 
@@ -487,23 +561,55 @@ settle(struct request *r)
 	r->over = r->over || strcmp(r->phase, "EXPIRED") == 0;
 }
 
+static enum err_code
+update(struct request_book *b, struct err *e)
+{
+	struct stretch s[REQUEST_LEDGERS_MAX];
+	bool is_new = false;
+	size_t count = find_new(b, s, e);
+	enum err_code rc;
+
+	if (count == 0)
+		return e->code;
+	for (size_t i = 0; i < count; i++)
+		is_new = is_new || s[i].after != s[i].up_to;
+	if (is_new && b->lost) { /* what it was of may have come */
+		clear(b);
+		count = find_new(b, s, e);
+		if (count == 0)
+			return e->code;
+	}
+	rc = read_new(b, s, count, e);
+	if (rc != ERR_NONE) {
+		clear(b);
+		return rc;
+	}
+	for (size_t i = 0; i < count; i++)
+		remember(b, &s[i]);
+	for (size_t i = 0; rc == ERR_NONE && is_new && i < b->count; i++)
+		rc = sort_words(&b->items[i], e);
+	if (is_new && b->count > 1)
+		qsort(b->items, b->count, sizeof(b->items[0]), by_time);
+	return rc;
+}
+
 enum err_code
-request_book_read(struct request_book *b, struct daemon *d, const char *run,
-    struct err *e)
+request_book_get(struct request_book **out, struct daemon *d, struct err *e)
 {
 	enum err_code rc;
 
-	b->d = d;
-	rc = read_all(b, run, LEDGER_FAILOVER, take_record, true, e);
-	if (rc == ERR_NONE)
-		rc = read_all(b, run, LEDGER_FAILOVER, take_record, false, e);
-	if (rc == ERR_NONE)
-		rc = read_all(b, run, LEDGER_APPROVAL, take_word_of, false, e);
-	for (size_t i = 0; rc == ERR_NONE && i < b->count; i++) {
-		settle(&b->items[i]);
-		rc = sort_words(&b->items[i], e);
+	*out = NULL;
+	if (d->requests == NULL) {
+		d->requests = calloc(1, sizeof(*d->requests));
+		if (d->requests == NULL)
+			return err_nomem(e);
+		d->requests->d = d;
 	}
-	if (rc == ERR_NONE && b->count > 1)
-		qsort(b->items, b->count, sizeof(b->items[0]), by_time);
-	return rc == ERR_NONE ? rc : err_wrap(e, "reading the runs there are");
+	rc = update(d->requests, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "reading the runs there are");
+	for (size_t i = 0; i < d->requests->count; i++)
+		settle(&d->requests->items[i]);
+	*out = d->requests;
+	return ERR_NONE;
 }

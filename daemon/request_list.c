@@ -111,7 +111,7 @@ has_service(const struct request *r, const char *name)
 static enum err_code
 run_list(struct client *c, struct wire_value *request, struct err *e)
 {
-	OWNED(request_book_fini) struct request_book b = {0};
+	struct request_book *b = NULL;
 	struct daemon *d = client_daemon(c);
 	const char *service = wire_take_text(request, "service", NULL);
 	bool only_open = wire_take_bool(request, "open", false);
@@ -120,10 +120,11 @@ run_list(struct client *c, struct wire_value *request, struct err *e)
 	enum err_code rc = client_asked(request, e);
 
 	if (rc == ERR_NONE)
-		rc = request_book_read(&b, d, NULL, e);
-	for (size_t i = b.count; rc == ERR_NONE && i-- > 0 && count < limit;) {
+		rc = request_book_get(&b, d, e);
+	for (size_t i = b == NULL ? 0 : b->count;
+	     rc == ERR_NONE && i-- > 0 && count < limit;) {
 		OWNED(wire_free) struct wire_value *v = NULL;
-		const struct request *r = &b.items[i];
+		const struct request *r = &b->items[i];
 
 		if ((service != NULL && !has_service(r, service)) ||
 		    (only_open && r->over))
@@ -246,14 +247,14 @@ add_roles(const struct client_caller *who, struct wire_value *v)
 }
 
 enum err_code
-request_find(struct request_book *b, struct daemon *d, const char *run,
+request_find(struct request_book **b, struct daemon *d, const char *run,
     struct request **out, struct err *e)
 {
-	enum err_code rc = request_book_read(b, d, NULL, e);
+	enum err_code rc = request_book_get(b, d, e);
 
 	if (rc != ERR_NONE)
 		return rc;
-	*out = request_book_find(b, run);
+	*out = request_book_find(*b, run);
 	if (*out != NULL)
 		return ERR_NONE;
 	err_set(e, ERR_NOTFOUND, "there is no run '%s'", run);
@@ -287,7 +288,7 @@ tell_run(struct client *c, struct request_book *b, const struct request *r,
 static enum err_code
 run_show(struct client *c, struct wire_value *request, struct err *e)
 {
-	OWNED(request_book_fini) struct request_book b = {0};
+	struct request_book *b = NULL;
 	OWNED(wire_free) struct wire_value *v = NULL;
 	OWNED(free_mem) struct approvals_judgement *j = calloc(1, sizeof(*j));
 	const char *run = wire_need_text(request, "run");
@@ -300,7 +301,7 @@ run_show(struct client *c, struct wire_value *request, struct err *e)
 	if (rc == ERR_NONE)
 		rc = request_find(&b, client_daemon(c), run, &r, e);
 	if (rc == ERR_NONE)
-		rc = tell_run(c, &b, r, j, seen, e);
+		rc = tell_run(c, b, r, j, seen, e);
 	if (rc == ERR_NONE)
 		rc = tell_words(c, r, seen, j, e);
 	if (rc == ERR_NONE)

@@ -345,7 +345,7 @@ make(struct client *c, struct making *m, bool is_dry, struct err *e)
 	enum err_code rc;
 
 	fill(m);
-	rc = request_shown(d, &m->ask->book, &m->r, &shown, m->r.seen, e);
+	rc = request_shown(d, m->ask->book, &m->r, &shown, m->r.seen, e);
 	if (rc == ERR_NONE && !is_dry)
 		rc = record(m, &shown, e);
 	if (rc == ERR_NONE && !is_dry)

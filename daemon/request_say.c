@@ -301,16 +301,20 @@ take_word(struct saying *s, struct wire_value *request, const char **run,
 }
 
 static enum err_code
-answer(struct client *c, const struct saying *s, bool is_dry, struct err *e)
+answer(struct client *c, struct saying *s, bool is_dry, struct err *e)
 {
-	OWNED(request_book_fini) struct request_book b = {0};
+	char run[REQUEST_RUN_BYTES];
+	struct request_book *b = NULL;
 	OWNED(free_mem) struct approvals_judgement *j = calloc(1, sizeof(*j));
 	OWNED(wire_free) struct wire_value *v = NULL, *end = NULL;
 	char next[REQUEST_NEXT_BYTES];
 	struct request *r = NULL;
-	enum err_code rc =
-	    j == NULL ? err_nomem(e) : request_find(&b, s->d, s->r->run, &r, e);
+	enum err_code rc = j == NULL ? err_nomem(e) : ERR_NONE;
 
+	snprintf(run, sizeof(run), "%s", s->r->run);
+	s->r = NULL; /* what was borrowed is no more */
+	if (rc == ERR_NONE)
+		rc = request_find(&b, s->d, run, &r, e);
 	if (rc == ERR_NONE)
 		rc = wire_new(&v, "approval", e);
 	if (rc == ERR_NONE)
@@ -356,7 +360,7 @@ check_all(struct saying *s, struct err *e)
 static enum err_code
 run_approve(struct client *c, struct wire_value *request, struct err *e)
 {
-	OWNED(request_book_fini) struct request_book b = {0};
+	struct request_book *b = NULL;
 	OWNED(buf_fini) struct buf shown = {0};
 	struct saying s = {.d = client_daemon(c), .who = client_caller(c)};
 	const char *run = NULL;
@@ -366,7 +370,7 @@ run_approve(struct client *c, struct wire_value *request, struct err *e)
 	if (rc == ERR_NONE)
 		rc = request_find(&b, s.d, run, &s.r, e);
 	if (rc == ERR_NONE)
-		rc = request_shown(s.d, &b, s.r, &shown, s.seen, e);
+		rc = request_shown(s.d, b, s.r, &shown, s.seen, e);
 	if (rc == ERR_NONE)
 		rc = check_all(&s, e);
 	if (rc == ERR_NONE && !is_dry)

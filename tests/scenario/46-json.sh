@@ -101,6 +101,8 @@ for verb in start commit rollback reprotect; do
 	said 2 "failover $verb" none
 done
 said 2 'failover abort'
+said 2 'failover retry'
+said 2 'failover hold'
 said 2 'failover answer' none
 said 2 approve
 said 2 refuse
