@@ -159,7 +159,7 @@ renew(struct heal *h, int dir_fd, const struct twins *t, const char *other,
 		return err_set(e, why.code, "%s", why.text);
 	rc = t->renew(h->store, lost, e);
 	if (rc == ERR_NONE)
-		heal_done(h, object,
+		heal_done(h, object, "%s",
 		    lost ? t->lost : "written again from its twin");
 	return rc;
 }
