@@ -266,7 +266,7 @@ run_show(struct client *c, struct wire_value *request, struct err *e)
 	enum err_code rc = client_asked(request, e);
 
 	if (rc == ERR_NONE)
-		rc = report_exercise_new(&x, client_daemon(c)->ledger, run, e);
+		rc = client_gather(client_daemon(c), run, &x, e);
 	if (rc == ERR_NONE)
 		rc = report_exercise_wire(x, &v, e);
 	if (rc == ERR_NONE && wants_text)

@@ -50,6 +50,14 @@ enum err_code client_count(struct client *c, uint64_t count,
 size_t client_queued_bytes(const struct client *c);
 #define CLIENT_FULL_BYTES ((size_t)256 << 10)
 
+struct report_exercise;
+/* A long text as messages of type "text", in pieces. */
+enum err_code client_text(struct client *c, const char *text, size_t len_bytes,
+    struct err *e) MUST_CHECK;
+/* What our ledger and the copies of the others' say of a run. */
+enum err_code client_gather(struct daemon *d, const char *run,
+    struct report_exercise **out, struct err *e) MUST_CHECK;
+
 /* The newest escrow drill on record, as fields of the status; none, no fields. */
 enum err_code api_keys_tell(struct daemon *d, struct wire_value *v,
     struct err *e) MUST_CHECK;

@@ -126,17 +126,34 @@ enum err_code evidence_show_wire(const struct evidence_verdict *v,
 /* --- exercise reports (report_exercise) ------------------------------------- */
 
 struct report_exercise;
+struct policy; /* policy.h */
+
+struct report_sources {
+	struct ledger *const
+	    *ledgers; /* this site's, then the copies of others */
+	size_t ledgers_count;
+	const struct policy *policy; /* targets that no record has; or NULL */
+};
 
 /*
- * Gather everything the ledger says of a run.  ERR_NOTFOUND: no such run.
- * *out: owned by the caller, independent of l.
+ * Gather everything that ledgers say of a run: an isolated test, a tabletop, a
+ * planned or an unplanned move.  ERR_NOTFOUND: no such run.  *out: owned by the
+ * caller, independent of the sources.
  */
+enum err_code report_exercise_gather(struct report_exercise **out,
+    const struct report_sources *from, const char *run,
+    struct err *e) MUST_CHECK;
+/* The same of one ledger alone. */
 enum err_code report_exercise_new(struct report_exercise **out,
     struct ledger *l, const char *run, struct err *e) MUST_CHECK;
 void report_exercise_free(struct report_exercise **x);
 
-/* For people; times in UTC. */
+/* For people, browsers (and paper), spreadsheets; times in UTC. */
 enum err_code report_exercise_text(const struct report_exercise *x,
+    struct buf *out, struct err *e) MUST_CHECK;
+enum err_code report_exercise_html(const struct report_exercise *x,
+    struct buf *out, struct err *e) MUST_CHECK;
+enum err_code report_exercise_csv(const struct report_exercise *x,
     struct buf *out, struct err *e) MUST_CHECK;
 
 /* As a message of type "exercise_report". */

@@ -1,6 +1,25 @@
 #include "report_exercise.h"
 
+#include <bascule/base/text.h>
+#include <bascule/policy.h>
+#include <stdlib.h>
 #include <string.h>
+
+static void
+event_fini(struct report_event *ev)
+{
+	free(ev->type);
+	free(ev->event);
+	free(ev->service);
+	free(ev->site);
+	free(ev->actor);
+	free(ev->role);
+	free(ev->council);
+	free(ev->reason);
+	free(ev->verdict);
+	free(ev->seen);
+	free(ev->rest);
+}
 
 static void
 step_fini(struct report_step *s)
@@ -27,6 +46,10 @@ report_exercise_free(struct report_exercise **xp)
 	}
 	for (size_t i = 0; i < x->steps_count; i++)
 		step_fini(&x->steps[i]);
+	for (size_t i = 0; i < x->events_count; i++)
+		event_fini(&x->events[i]);
+	free(x->events);
+	tabletop_free(&x->tabletop);
 	free(x->notes);
 	free(x->steps);
 	free(x->run);
@@ -49,12 +72,15 @@ copy(char **to, const char *text, enum err_code *rc, struct err *e)
 		*rc = err_nomem(e);
 }
 
+/* The first ledger that knows it says what it is. */
 static enum err_code
 take_row(void *ctx, const struct ledger_exercise *row, struct err *e)
 {
 	struct report_exercise *x = ctx;
 	enum err_code rc = ERR_NONE;
 
+	if (x->run != NULL)
+		return ERR_NONE;
 	copy(&x->run, row->run, &rc, e);
 	copy(&x->service, row->service, &rc, e);
 	copy(&x->mode, row->mode, &rc, e);
@@ -133,17 +159,120 @@ note_place(struct report_exercise *x, const struct record *r)
 	}
 }
 
+/* --- the records of the run ------------------------------------------------- */
+
+static char *
+field_of(const struct record *r, const char *name)
+{
+	struct record_text t;
+
+	return record_find(r, name, &t) ? strndup(t.at, t.len_bytes)
+					: strdup("");
+}
+
+/* What an event's columns do not show already. */
+static bool
+is_shown(struct record_text name)
+{
+	static const char *const names[] = {"event", "state", "reason", "mode",
+	    "verb", "from_site", "to_site", "verdict", "seen", "signature"};
+
+	if (name.len_bytes > 0 && name.at[0] == '@')
+		return true;
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (record_text_is(name, names[i]))
+			return true;
+	return false;
+}
+
+static enum err_code
+collect_rest(struct report_event *ev, const struct record *r, struct err *e)
+{
+	OWNED(buf_fini) struct buf text = {0};
+	struct record_cursor c = {0};
+	struct record_field f;
+	enum err_code rc = ERR_NONE;
+
+	while (
+	    rc == ERR_NONE && record_next(r, &c, &f) && text.len_bytes < 2000) {
+		if (f.closed || is_shown(f.name))
+			continue;
+		rc = buf_printf(&text, e, "%s%.*s=%.*s",
+		    text.len_bytes > 0 ? "; " : "",
+		    (int)(f.name.len_bytes < 100 ? f.name.len_bytes : 100),
+		    f.name.at,
+		    (int)(f.value.len_bytes < 500 ? f.value.len_bytes : 500),
+		    f.value.at);
+	}
+	if (rc == ERR_NONE) {
+		ev->rest = strdup(buf_text(&text));
+		if (ev->rest == NULL)
+			rc = err_nomem(e);
+	}
+	return rc;
+}
+
+static enum err_code
+add_event(struct report_exercise *x, const struct record *r, struct err *e)
+{
+	struct report_event *more, *ev;
+
+	if (x->events_count == REPORT_EVENTS_MAX)
+		return ERR_NONE;
+	more = realloc(x->events, (x->events_count + 1) * sizeof(*more));
+	if (more == NULL)
+		return err_nomem(e);
+	x->events = more;
+	ev = &x->events[x->events_count++];
+	*ev = (struct report_event){.at = r->at, .phase = r->phase};
+	ev->type = strndup(r->type.at, r->type.len_bytes);
+	ev->event = field_of(r, "event");
+	if (ev->event != NULL && ev->event[0] == '\0') {
+		free(ev->event);
+		ev->event = field_of(r,
+		    record_text_is(r->type, "approval") ? "verb" : "state");
+	}
+	ev->service = field_of(r, "@service");
+	ev->site = field_of(r, "@site");
+	ev->actor = field_of(r, "@actor.name");
+	ev->role = field_of(r, "@actor.role");
+	ev->council = field_of(r, "@actor.council");
+	ev->reason = field_of(r, "reason");
+	ev->verdict = field_of(r, "verdict");
+	ev->seen = field_of(r, "seen");
+	if (ev->type == NULL || ev->event == NULL || ev->service == NULL ||
+	    ev->site == NULL || ev->actor == NULL || ev->role == NULL ||
+	    ev->council == NULL || ev->reason == NULL || ev->verdict == NULL ||
+	    ev->seen == NULL)
+		return err_nomem(e);
+	return collect_rest(ev, r, e);
+}
+
+static bool
+is_told(const struct record *r)
+{
+	static const char *const types[] = {LEDGER_EXERCISE, "failover",
+	    "approval", LEDGER_AUTHORITY};
+
+	for (size_t i = 0; i < COUNT_OF(types); i++)
+		if (record_text_is(r->type, types[i]))
+			return true;
+	return false;
+}
+
 static enum err_code
 take_record(void *ctx, const struct record *r, struct err *e)
 {
 	struct report_exercise *x = ctx;
 	struct record_cursor c = {0};
 	struct record_field f;
-	enum err_code rc = ERR_NONE;
+	enum err_code rc;
 
-	note_place(x, r);
-	if (!record_text_is(r->type, LEDGER_EXERCISE))
+	if (x->ledgers_count == 0)
+		note_place(x, r);
+	if (!is_told(r))
 		return ERR_NONE;
+	rc = add_event(x, r, e);
 	while (rc == ERR_NONE && record_next(r, &c, &f)) {
 		if (f.closed)
 			x->redacted_count++;
@@ -170,32 +299,277 @@ take_head(void *ctx, const struct ledger_head *lh, struct err *e)
 	return ERR_NONE;
 }
 
-enum err_code
-report_exercise_new(struct report_exercise **out, struct ledger *l,
-    const char *run, struct err *e)
+/* --- a move, which no view knows ------------------------------------------------ */
+
+static int
+compare(const void *a, const void *b)
 {
-	OWNED(report_exercise_free) struct report_exercise *x = NULL;
+	const struct report_event *x = a, *y = b;
+
+	return x->at.ns < y->at.ns ? -1 : x->at.ns > y->at.ns;
+}
+
+const struct report_event *
+report_exercise_event(const struct report_exercise *x, const char *event)
+{
+	for (size_t i = 0; i < x->events_count; i++)
+		if (strcmp(x->events[i].event, event) == 0 &&
+		    x->events[i].phase != RECORD_INTENT)
+			return &x->events[i];
+	return NULL;
+}
+
+static const char *
+or_none(const char *text)
+{
+	return text == NULL ? "" : text;
+}
+
+/* The newest of the phases that a move ends with, or is in. */
+static const struct report_event *
+newest_phase(const struct report_exercise *x)
+{
+	for (size_t i = x->events_count; i-- > 0;) {
+		const struct report_event *ev = &x->events[i];
+
+		if (strcmp(ev->type, "failover") == 0 &&
+		    ev->phase == RECORD_EVENT && ev->event[0] >= 'A' &&
+		    ev->event[0] <= 'Z')
+			return ev;
+	}
+	return NULL;
+}
+
+static bool
+is_end(const char *phase)
+{
+	static const char *const ends[] = {"COMMITTED", "REPROTECTED",
+	    "ABORTED", "EXPIRED", "WITHDRAWN", "ROLLED_BACK"};
+
+	for (size_t i = 0; i < COUNT_OF(ends); i++)
+		if (strcmp(ends[i], phase) == 0)
+			return true;
+	return false;
+}
+
+static enum err_code
+make_move(struct report_exercise *x, const char *run, struct err *e)
+{
+	const struct report_event *asked =
+	    report_exercise_event(x, "REQUESTED");
+	const struct report_event *last = newest_phase(x);
+	const char *services = report_exercise_find(x, "services");
+	enum err_code rc = ERR_NONE;
+
+	if (last == NULL)
+		return err_set(e, ERR_NOTFOUND, "no exercise or move '%s'",
+		    run);
+	copy(&x->run, run, &rc, e);
+	copy(&x->service, services != NULL ? services : last->service, &rc, e);
+	copy(&x->mode, or_none(report_exercise_find(x, "mode")), &rc, e);
+	copy(&x->state, last->event, &rc, e);
+	copy(&x->result, is_end(last->event) ? last->event : "", &rc, e);
+	copy(&x->reason, last->reason, &rc, e);
+	copy(&x->point, or_none(report_exercise_find(x, "point")), &rc, e);
+	copy(&x->actor, asked == NULL ? "" : asked->actor, &rc, e);
+	x->requested = asked == NULL ? x->events[0].at : asked->at;
+	x->ended = is_end(last->event) ? last->at : (struct utc){0};
+	return rc;
+}
+
+static int64_t
+number_of(const struct report_exercise *x, const char *name)
+{
+	const char *text = report_exercise_find(x, name);
+	uint64_t n;
+
+	return text != NULL && text_parse_u64(text, INT64_MAX, &n) ? (int64_t)n
+								   : -1;
+}
+
+static void
+set_clock(struct report_exercise *x, enum clocks_point p, const char *event)
+{
+	const struct report_event *ev = report_exercise_event(x, event);
+
+	if (ev != NULL)
+		clocks_set(&x->clocks, p, ev->at);
+}
+
+/* t0 to t9: from the phases, and from what people said of them. */
+static void
+set_clocks(struct report_exercise *x)
+{
+	static const char *const said[] = {"disruption_ns", "detected_ns"};
+	bool planned = x->mode_bit == PLAN_IN_PLANNED;
+
+	set_clock(x, CLOCKS_DISRUPTION, "QUIESCED");
+	set_clock(x, CLOCKS_DETECTED, planned ? "REQUESTED" : "DECLARED");
+	set_clock(x, CLOCKS_DECLARED, planned ? "REQUESTED" : "DECLARED");
+	for (size_t i = 0; i < COUNT_OF(said); i++) {
+		int64_t ns = number_of(x, said[i]);
+
+		if (ns > 0)
+			clocks_set(&x->clocks,
+			    i == 0 ? CLOCKS_DISRUPTION : CLOCKS_DETECTED,
+			    (struct utc){ns});
+	}
+	for (size_t i = 0; i < x->events_count; i++)
+		if (strcmp(x->events[i].type, "approval") == 0 &&
+		    strcmp(x->events[i].event, "approve") == 0)
+			clocks_set(&x->clocks, CLOCKS_AUTHORISED,
+			    x->events[i].at);
+	set_clock(x, CLOCKS_STARTED, "STARTED");
+	set_clock(x, CLOCKS_PROMOTED, "PROVISIONAL");
+	set_clock(x, CLOCKS_REDIRECTED, "RAN");
+	set_clock(x, CLOCKS_ACCEPTED, "COMMITTED");
+	set_clock(x, CLOCKS_ACCEPTED, "accept");
+	set_clock(x, CLOCKS_COMMITTED, "COMMITTED");
+	set_clock(x, CLOCKS_REPROTECTED, "REPROTECTED");
+}
+
+static void
+measure_move(struct report_exercise *x)
+{
+	int64_t ns;
+
+	set_clocks(x);
+	x->rta_ns = x->rpa_ns = -1;
+	if (clocks_span_ns(&x->clocks,
+		x->mode_bit == PLAN_IN_PLANNED ? CLOCKS_OUTAGE
+					       : CLOCKS_RTA_DECLARED,
+		&ns))
+		x->rta_ns = ns;
+	if (report_exercise_event(x, "EQUAL") != NULL)
+		x->rpa_ns = 0;
+	else if (number_of(x, "rpa_ns") >= 0)
+		x->rpa_ns = number_of(x, "rpa_ns");
+	else if (number_of(x, "last_write_ns") > 0 &&
+	    number_of(x, "point_at_ns") > 0)
+		x->rpa_ns =
+		    clocks_rpa_ns((struct utc){number_of(x, "last_write_ns")},
+			(struct utc){number_of(x, "point_at_ns")});
+	else
+		x->rpa_ns = number_of(x, "loss_ns");
+}
+
+static unsigned
+mode_bit(const char *mode)
+{
+	return strcmp(mode, "tabletop") == 0 ? PLAN_IN_TABLETOP
+	    : strcmp(mode, "planned") == 0   ? PLAN_IN_PLANNED
+	    : strcmp(mode, "unplanned") == 0 ? PLAN_IN_UNPLANNED
+					     : PLAN_IN_TEST;
+}
+
+/* What no record has: the policy's own figures. */
+static void
+set_targets(struct report_exercise *x, const struct policy *policy)
+{
+	const struct policy_service *s =
+	    policy == NULL ? NULL : policy_find_service(policy, x->service);
+
+	if (x->mode_bit != PLAN_IN_TEST) {
+		x->rto_ns = number_of(x, "rto_ns");
+		x->rpo_ns = number_of(x, "rpo_ns");
+	}
+	x->mtpd_ns = number_of(x, "mtpd_ns");
+	if (s == NULL)
+		return;
+	if (x->rto_ns < 0)
+		x->rto_ns = s->rto_ns;
+	if (x->rpo_ns < 0)
+		x->rpo_ns = s->rpo_ns;
+	if (x->mtpd_ns <= 0 && s->mtpd_ns > 0)
+		x->mtpd_ns = s->mtpd_ns;
+}
+
+/* --- all of it -------------------------------------------------------------------- */
+
+static enum err_code
+gather_from(struct report_exercise *x, struct ledger *l, const char *run,
+    struct err *e)
+{
 	struct ledger_exercise_filter xf = {.run = run};
 	struct ledger_filter f = {.run = run};
-	enum err_code rc;
+	enum err_code rc = ledger_exercises(l, &xf, take_row, x, e);
+
+	if (rc == ERR_NONE)
+		rc = ledger_steps(l, run, take_step, x, e);
+	if (rc == ERR_NONE)
+		rc = ledger_iterate(l, &f, take_record, x, e);
+	if (rc == ERR_NONE && x->ledgers_count == 0)
+		rc = ledger_heads(l, 1, take_head, x, e);
+	x->ledgers_count++;
+	return rc;
+}
+
+static enum err_code
+take_previous(void *ctx, const struct ledger_exercise *row, struct err *e)
+{
+	struct report_exercise *x = ctx;
+
+	(void)e;
+	if (row->requested.ns < x->requested.ns && x->previous[0] == '\0')
+		snprintf(x->previous, sizeof(x->previous), "%s%s%s", row->run,
+		    row->result[0] != '\0' ? ": " : "", row->result);
+	return ERR_NONE;
+}
+
+static enum err_code
+find_previous(struct report_exercise *x, struct ledger *l, struct err *e)
+{
+	struct ledger_exercise_filter f = {.service = x->service,
+	    .mode = x->mode,
+	    .limit = 200};
+
+	return ledger_exercises(l, &f, take_previous, x, e);
+}
+
+enum err_code
+report_exercise_gather(struct report_exercise **out,
+    const struct report_sources *from, const char *run, struct err *e)
+{
+	OWNED(report_exercise_free) struct report_exercise *x = NULL;
+	enum err_code rc = ERR_NONE;
+	bool is_move;
 
 	*out = NULL;
 	x = calloc(1, sizeof(*x));
 	if (x == NULL)
 		return err_nomem(e);
-	rc = ledger_exercises(l, &xf, take_row, x, e);
-	if (rc == ERR_NONE && x->run == NULL)
-		return err_set(e, ERR_NOTFOUND, "no exercise '%s'", run);
+	x->rto_ns = x->rpo_ns = -1;
+	for (size_t i = 0; rc == ERR_NONE && i < from->ledgers_count; i++)
+		rc = gather_from(x, from->ledgers[i], run, e);
+	if (rc == ERR_NONE && x->events_count > 0)
+		qsort(x->events, x->events_count, sizeof(*x->events), compare);
+	is_move = rc == ERR_NONE && x->run == NULL;
+	if (is_move)
+		rc = make_move(x, run, e);
+	if (rc != ERR_NONE)
+		return rc;
+	x->mode_bit = mode_bit(x->mode);
+	if (is_move)
+		measure_move(x);
+	set_targets(x, from->policy);
+	if (x->mode_bit == PLAN_IN_TABLETOP)
+		rc = report_tabletop_load(&x->tabletop, from->ledgers[0], run,
+		    e);
 	if (rc == ERR_NONE)
-		rc = ledger_steps(l, run, take_step, x, e);
-	if (rc == ERR_NONE)
-		rc = ledger_iterate(l, &f, take_record, x, e);
-	if (rc == ERR_NONE)
-		rc = ledger_heads(l, 1, take_head, x, e);
+		rc = find_previous(x, from->ledgers[0], e);
 	if (rc != ERR_NONE)
 		return rc;
 	*out = TAKE(x);
 	return ERR_NONE;
+}
+
+enum err_code
+report_exercise_new(struct report_exercise **out, struct ledger *l,
+    const char *run, struct err *e)
+{
+	struct report_sources from = {.ledgers = &l, .ledgers_count = 1};
+
+	return report_exercise_gather(out, &from, run, e);
 }
 
 const char *
@@ -206,46 +580,6 @@ report_exercise_find(const struct report_exercise *x, const char *name)
 			return x->notes[i - 1].value;
 	return NULL;
 }
-
-const struct report_line report_exercise_lines[] = {
-    {"Identity", "direction", "direction", false},
-    {"Identity", "change", "change", false},
-    {"Identity", "policy digest", "@policy", false},
-    {"Identity", "plan digest", "@plan", false},
-    {"Identity", "site", "@site", false},
-    {"Identity", "build", "@build", false},
-    {"Purpose", "objectives", "purpose", false},
-    {"Purpose", "criteria", "criteria", false},
-    {"Purpose", "scope", "scope", false},
-    {"Purpose", "exclusions", "exclusions", false},
-    {"Purpose", "simulated", "simulated", false},
-    {"Authority", "asked how", "trigger", false},
-    {"Authority", "role", "@actor.role", false},
-    {"Authority", "council", "@actor.council", false},
-    {"Authority", "approvals", "approvals", false},
-    {"Authority", "break-glass", "break_glass", false},
-    {"Authority", "accepted by", "accepted_by", false},
-    {"Preconditions", "found", "precondition", true},
-    {"Data", "why this one", "point_why", false},
-    {"Data", "proof before", "point_proof", false},
-    {"Data", "loss", "loss", false},
-    {"Safety", "isolation", "isolation", true},
-    {"Safety", "production impact", "production_impact", false},
-    {"Safety", "epoch", "epoch", false},
-    {"Safety", "fence", "fence", false},
-    {"Safety", "overrides", "overrides", false},
-    {"Cleanup", "cleanup", "cleanup", true},
-    {"Cleanup", "unprotected time", "unprotected", false},
-    {"Cleanup", "failback", "failback", false},
-    {"Findings", "finding", "finding", true},
-    {"Findings", "lesson", "lesson", true},
-    {"Findings", "action", "action", true},
-    {"Limitations", "limitation", "limitation", true},
-    {"Sign-off", "controls", "control", true},
-    {"Sign-off", "signed off by", "signed_off_by", false},
-    {"Sign-off", "next due", "next_due", false},
-};
-const size_t report_exercise_lines_count = COUNT_OF(report_exercise_lines);
 
 static bool
 has_step(const struct report_exercise *x, const char *name)
@@ -281,119 +615,38 @@ report_exercise_grade(int64_t measured_ns, int64_t target_ns)
 	return measured_ns <= target_ns ? "pass" : "FAIL";
 }
 
-/* --- what a reader must not miss --- */
+/* --- its forms ---------------------------------------------------------------------- */
 
-struct teller {
-	report_exercise_fn *fn;
-	void *ctx;
-	enum err_code rc;
-	struct err *e;
-};
+typedef enum err_code form_fn(const struct report_page *p, struct buf *out,
+    struct err *e);
 
-static void tell(struct teller *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
-
-static void
-tell(struct teller *t, const char *fmt, ...)
+static enum err_code
+show(const struct report_exercise *x, form_fn *form, struct buf *out,
+    struct err *e)
 {
-	char text[512];
-	va_list ap;
+	OWNED(report_page_free) struct report_page *p = NULL;
+	enum err_code rc = report_exercise_page(x, &p, e);
 
-	if (t->rc != ERR_NONE)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	t->rc = t->fn(t->ctx, text, t->e);
-}
-
-static void
-doubt_result(const struct report_exercise *x, struct teller *t)
-{
-	if (x->result[0] == '\0')
-		tell(t, "it has no result: it is not over, or was interrupted");
-	else if (strcmp(x->result, "PASS") != 0)
-		tell(t, "the result is %s%s%s", x->result,
-		    x->reason[0] != '\0' ? ": " : "", x->reason);
-}
-
-static void
-doubt_step(const struct report_step *s, struct teller *t)
-{
-	const char *why = s->reason[0] != '\0' ? ": " : "";
-
-	if (strcmp(s->state, "failed") == 0)
-		tell(t, "step '%s' failed%s%s", s->step, why, s->reason);
-	else if (strcmp(s->state, "skipped") == 0)
-		tell(t, "step '%s' was not executed%s%s", s->step, why,
-		    s->reason);
-	else if (strcmp(s->state, "running") == 0 ||
-	    strcmp(s->state, "unknown") == 0)
-		tell(t, "what became of step '%s' is unknown%s%s", s->step, why,
-		    s->reason);
-}
-
-static void
-doubt_measure(const char *name, int64_t measured_ns, int64_t target_ns,
-    struct teller *t)
-{
-	char measured[TEXT_UNIT_BYTES], target[TEXT_UNIT_BYTES];
-
-	if (measured_ns < 0)
-		tell(t, "%s was not measured", name);
-	else if (target_ns < 0)
-		tell(t, "%s has no target to compare with", name);
-	else if (measured_ns > target_ns)
-		tell(t, "%s %s is over its target of %s", name,
-		    text_duration(measured_ns, measured),
-		    text_duration(target_ns, target));
-}
-
-/* Silence is no proof. */
-static void
-doubt_silence(const struct report_exercise *x, struct teller *t)
-{
-	static const struct {
-		const char *field;
-		const char *text;
-	} wanted[] = {
-	    {"purpose", "no purpose was set beforehand"},
-	    {"isolation", "that production could not be reached is not proven"},
-	    {"production_impact", "no statement on production impact"},
-	    {"cleanup", "no result of the cleaning up is recorded"},
-	    {"point_proof",
-		"how well the recovery point was proven before is "
-		"not recorded"},
-	    {"accepted_by", "the service's owner has not accepted the result"},
-	};
-
-	for (size_t i = 0; i < COUNT_OF(wanted); i++)
-		if (report_exercise_find(x, wanted[i].field) == NULL)
-			tell(t, "%s", wanted[i].text);
-	if (x->head_number == 0)
-		tell(t,
-		    "its last records are under no signed head: one "
-		    "site's word");
-	if (x->redacted_count > 0)
-		tell(t, "%llu fields are redacted",
-		    (unsigned long long)x->redacted_count);
+	return rc == ERR_NONE ? form(p, out, e) : rc;
 }
 
 enum err_code
-report_exercise_doubts(const struct report_exercise *x, report_exercise_fn *fn,
-    void *ctx, struct err *e)
+report_exercise_text(const struct report_exercise *x, struct buf *out,
+    struct err *e)
 {
-	struct teller t = {.fn = fn, .ctx = ctx, .e = e};
-	const char *name;
-	size_t at = 0;
+	return show(x, report_page_text, out, e);
+}
 
-	doubt_result(x, &t);
-	for (size_t i = 0; i < x->steps_count; i++)
-		doubt_step(&x->steps[i], &t);
-	while ((name = report_exercise_unbegun(x, &at)) != NULL)
-		tell(&t, "step '%s' was not executed: the run ended before it",
-		    name);
-	doubt_measure("RTA", x->rta_ns, x->rto_ns, &t);
-	doubt_measure("RPA", x->rpa_ns, x->rpo_ns, &t);
-	doubt_silence(x, &t);
-	return t.rc;
+enum err_code
+report_exercise_html(const struct report_exercise *x, struct buf *out,
+    struct err *e)
+{
+	return show(x, report_page_html, out, e);
+}
+
+enum err_code
+report_exercise_csv(const struct report_exercise *x, struct buf *out,
+    struct err *e)
+{
+	return show(x, report_page_csv, out, e);
 }

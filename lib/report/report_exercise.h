@@ -1,10 +1,14 @@
 #ifndef REPORT_EXERCISE_H
 #define REPORT_EXERCISE_H
 
+#include <bascule/plan.h>
 #include <bascule/report.h>
 
-#define REPORT_STEPS_MAX 4096
-#define REPORT_NOTES_MAX 4096
+#include "report_page.h"
+
+#define REPORT_STEPS_MAX  4096
+#define REPORT_NOTES_MAX  8192
+#define REPORT_EVENTS_MAX 8192
 
 /* A field's last value, or one of several; own memory. */
 struct report_note {
@@ -18,19 +22,35 @@ struct report_step {
 	int64_t planned_ns, attempt, exit_status;
 };
 
+/* One record of the run that is no step; texts are never NULL. */
+struct report_event {
+	struct utc at;
+	enum record_phase phase;
+	char *type, *event, *service, *site, *actor, *role, *council;
+	char *reason, *verdict, *seen;
+	char *rest; /* its other fields: "point=p1; epoch=7" */
+};
+
 struct report_exercise {
 	char *run, *service, *mode, *state, *result, *reason, *point, *actor;
+	unsigned mode_bit; /* PLAN_IN_... */
 	struct utc requested, ended;
-	int64_t rta_ns, rto_ns, rpa_ns, rpo_ns;
+	int64_t rta_ns, rto_ns, rpa_ns, rpo_ns, mtpd_ns;
+	struct clocks clocks;
 	struct report_note *notes; /* in the order recorded; names may repeat */
 	size_t notes_count;
 	struct report_step *steps;
 	size_t steps_count;
+	struct report_event *events; /* by time */
+	size_t events_count;
+	struct tabletop *tabletop; /* of that mode; else NULL */
+	char previous[96];         /* the last run of this kind before; "" */
 	char chain[LEDGER_NAME_BYTES_MAX + 1];
 	uint64_t first_sequence, last_sequence;
 	struct id last_hash;
 	uint64_t head_number; /* the first head that covers it; 0: none */
 	uint64_t redacted_count;
+	size_t ledgers_count; /* it was made from */
 };
 
 /* The last value of a field; NULL when it was never recorded. */
@@ -38,17 +58,29 @@ const char *report_exercise_find(const struct report_exercise *x,
     const char *name);
 
 /*
- * The fields that stand as they were recorded, in the order of the report.
- * What was never recorded is said to be so.
+ * The one table of what a report has: in the order of the report, for the modes
+ * in which it means something.  field: a record's, or "#name": worked out here
+ * (report_fields_value).  What nobody recorded is said to be so.
  */
 struct report_line {
 	const char *section;
 	const char *label;
 	const char *field;
+	unsigned modes; /* PLAN_IN_... */
 	bool may_repeat;
 };
-extern const struct report_line report_exercise_lines[];
-extern const size_t report_exercise_lines_count;
+extern const struct report_line report_fields[];
+extern const size_t report_fields_count;
+
+#define REPORT_VALUE_BYTES 1024
+/* A "#name"'s value in out; "" when nobody knows. */
+const char *report_fields_value(const struct report_exercise *x,
+    const char *field, char out[REPORT_VALUE_BYTES]);
+
+/* The first event of that name, of that service (NULL: any); NULL: none. */
+const struct report_event *report_exercise_event(const struct report_exercise
+						     *x,
+    const char *event);
 
 /*
  * Steps that the inventory names and no record tells of: the run ended, or
@@ -66,7 +98,13 @@ const char *report_exercise_grade(int64_t measured_ns, int64_t target_ns);
  */
 typedef enum err_code report_exercise_fn(void *ctx, const char *text,
     struct err *e);
-enum err_code report_exercise_doubts(const struct report_exercise *x,
+enum err_code report_doubts(const struct report_exercise *x,
     report_exercise_fn *fn, void *ctx, struct err *e) MUST_CHECK;
+
+/* The report as a page. */
+enum err_code report_exercise_page(const struct report_exercise *x,
+    struct report_page **out, struct err *e) MUST_CHECK;
+/* What only a tabletop has, added to the page. */
+void report_tabletop_page(const struct tabletop *t, struct report_page *p);
 
 #endif

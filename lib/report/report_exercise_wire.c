@@ -18,7 +18,7 @@ add_doubts(const struct report_exercise *x, struct wire_value *v, struct err *e)
 	enum err_code rc = wire_new_list(&list, e);
 
 	if (rc == ERR_NONE)
-		rc = report_exercise_doubts(x, add_doubt, list, e);
+		rc = report_doubts(x, add_doubt, list, e);
 	if (rc == ERR_NONE)
 		wire_add(v, "doubts", &list);
 	return rc;
@@ -152,12 +152,11 @@ add_fields(const struct report_exercise *x, struct wire_value *v, struct err *e)
 	OWNED(wire_free) struct wire_value *list = NULL;
 	enum err_code rc = wire_new(&list, NULL, e);
 
-	for (size_t i = 0; rc == ERR_NONE && i < report_exercise_lines_count;
-	     i++) {
-		const char *field = report_exercise_lines[i].field;
+	for (size_t i = 0; rc == ERR_NONE && i < report_fields_count; i++) {
+		const char *field = report_fields[i].field;
 		const char *value = report_exercise_find(x, field);
 
-		if (field[0] == '@')
+		if (field[0] == '@' || field[0] == '#')
 			continue;
 		if (value != NULL)
 			wire_add_text(list, field, value);
@@ -209,6 +208,22 @@ add_results(const struct report_exercise *x, struct wire_value *v)
 	    report_exercise_grade(x->rpa_ns, x->rpo_ns));
 }
 
+/* The whole report, as people see it. */
+static enum err_code
+add_sections(const struct report_exercise *x, struct wire_value *v,
+    struct err *e)
+{
+	OWNED(report_page_free) struct report_page *p = NULL;
+	OWNED(wire_free) struct wire_value *list = NULL;
+	enum err_code rc = report_exercise_page(x, &p, e);
+
+	if (rc == ERR_NONE)
+		rc = report_page_wire(p, &list, e);
+	if (rc == ERR_NONE)
+		wire_add(v, "sections", &list);
+	return rc;
+}
+
 enum err_code
 report_exercise_wire(const struct report_exercise *x, struct wire_value **out,
     struct err *e)
@@ -230,6 +245,8 @@ report_exercise_wire(const struct report_exercise *x, struct wire_value **out,
 		rc = add_fields(x, v, e);
 	if (rc == ERR_NONE)
 		rc = add_notes(x, v, e);
+	if (rc == ERR_NONE)
+		rc = add_sections(x, v, e);
 	if (rc != ERR_NONE)
 		return rc;
 	*out = TAKE(v);

@@ -110,6 +110,7 @@ said 2 'hold inspect'
 said 2 'hold resolve' none
 said 2 permit
 said 0 'exercise start' files --mode tabletop
+said 0 'report exercise' "$(at brent --json exercise list | grep -o '"run":"[^"]*"' | head -n 1 | cut -d'"' -f4)"
 said 1 'exercise play' none
 for verb in brief begin pause resume endex stop; do
 	said 1 "exercise $verb" none

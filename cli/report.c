@@ -1,0 +1,66 @@
+/* bascule report: what people and auditors read. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "live.h"
+
+static bool
+is_format(const char *format)
+{
+	static const char *const formats[] = {"table", "csv", "json", "html"};
+
+	for (size_t i = 0; i < COUNT_OF(formats); i++)
+		if (strcmp(formats[i], format) == 0)
+			return true;
+	return false;
+}
+
+/* Whole pieces of what is to be shown as it is: the daemon has escaped what was
+ * not its own. */
+static void
+on_piece(struct live *l, const char *type, struct wire_value *v)
+{
+	(void)l;
+	if (strcmp(type, "text") == 0)
+		fputs(wire_take_text(v, "text", ""), stdout);
+}
+
+/* "json" is what --json says, too. */
+static int
+ask(struct cli *cli, struct wire_value *request)
+{
+	struct live l = {.cli = cli, .reply = on_piece};
+	const char *format = cli_value(cli, "format");
+
+	if (format == NULL)
+		format = cli->json ? "json" : "table";
+	if (!is_format(format)) {
+		wire_free(&request);
+		return cli_wrong_use(cli,
+		    "'%.40s' is no format: table, csv, json or html", format);
+	}
+	if (strcmp(format, "json") == 0)
+		cli->json = true;
+	wire_add_text(request, "format", format);
+	return live_ask(&l, &request);
+}
+
+static int
+run_exercise(struct cli *cli)
+{
+	struct wire_value *request = live_request(cli, "report exercise");
+
+	if (request == NULL)
+		return EXITCODE_FAILED;
+	wire_add_text(request, "run", cli->operands[0]);
+	return ask(cli, request);
+}
+
+static const struct cli_option report_options[] =
+    {{"format", 0, "FORMAT", "table (the default), csv, json or html"},
+	{NULL, 0, NULL, NULL}};
+
+const struct cli_command command_report_exercise = {"report exercise", "ID",
+    "everything about an exercise or a move", report_options, 1, 1,
+    run_exercise};

@@ -1,0 +1,519 @@
+/* The one table of what a report of an exercise or a move has. */
+
+#include <bascule/base/text.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "report_exercise.h"
+
+#define ALL   PLAN_IN_ALL
+#define TEST  PLAN_IN_TEST
+#define TABLE PLAN_IN_TABLETOP
+#define MOVE  (PLAN_IN_PLANNED | PLAN_IN_UNPLANNED)
+#define REAL  (TEST | MOVE)
+
+const struct report_line report_fields[] = {
+    {"Identity", "report", "#report", ALL, false},
+    {"Identity", "status", "#status", ALL, false},
+    {"Identity", "classification", "classification", ALL, false},
+    {"Identity", "run", "#run", ALL, false},
+    {"Identity", "service", "#service", ALL, false},
+    {"Identity", "mode", "#mode", ALL, false},
+    {"Identity", "state", "#state", ALL, false},
+    {"Identity", "direction", "#direction", REAL, false},
+    {"Identity", "councils", "#councils", ALL, false},
+    {"Identity", "sponsor", "sponsor", ALL, false},
+    {"Identity", "change", "change", ALL, false},
+    {"Identity", "incident", "incident", ALL, false},
+    {"Identity", "run before", "#previous", ALL, false},
+    {"Identity", "policy digest", "@policy", ALL, false},
+    {"Identity", "plan digest", "@plan", ALL, false},
+    {"Identity", "site", "@site", ALL, false},
+    {"Identity", "builds", "#builds", ALL, false},
+    {"Identity", "owner's chain", "#chain", ALL, false},
+    {"Identity", "ledger", "#range", ALL, false},
+    {"Identity", "last record", "#last", ALL, false},
+    {"Identity", "signed by head", "#head", ALL, false},
+    {"Identity", "co-signed by", "cosigned_by", ALL, true},
+    {"Purpose", "objectives", "purpose", REAL, false},
+    {"Purpose", "criteria", "criteria", REAL, false},
+    {"Purpose", "scope", "scope", ALL, false},
+    {"Purpose", "exclusions", "exclusions", REAL, false},
+    {"Purpose", "scenario", "scenario", ALL, false},
+    {"Purpose", "assumptions", "assumption", REAL, true},
+    {"Purpose", "constraints", "constraint", REAL, true},
+    {"Purpose", "simulated", "simulated", REAL, false},
+    {"Authority", "asked how", "trigger", ALL, false},
+    {"Authority", "why", "#why", ALL, false},
+    {"Authority", "requested by", "#requester", ALL, false},
+    {"Authority", "role", "@actor.role", ALL, false},
+    {"Authority", "council", "@actor.council", ALL, false},
+    {"Authority", "approvals", "#approvals", ALL, false},
+    {"Authority", "separation of duties", "#separation", MOVE, false},
+    {"Authority", "break-glass", "break_glass", REAL, false},
+    {"Authority", "freeze override", "freeze_override", MOVE, false},
+    {"Authority", "notified", "notified", ALL, true},
+    {"Authority", "accepted by", "#accepted", ALL, false},
+    {"People", "director", "director", REAL, false},
+    {"People", "operators", "#operators", REAL, false},
+    {"People", "scribe", "scribe", ALL, false},
+    {"People", "observers", "observer", REAL, true},
+    {"People", "service owner", "owner_person", REAL, true},
+    {"People", "suppliers", "supplier", REAL, true},
+    {"People", "auditor", "auditor", ALL, false},
+    {"People", "last exercised", "competence", REAL, true},
+    {"Preconditions", "found", "precondition", REAL, true},
+    {"Preconditions", "capacity", "capacity", REAL, false},
+    {"Preconditions", "DNS TTL", "dns_ttl", REAL, false},
+    {"Preconditions", "clock offset", "clock_offset", REAL, false},
+    {"Preconditions", "escrow drill", "escrow_drill", REAL, false},
+    {"Preconditions", "open exceptions", "exception", ALL, true},
+    {"Preconditions", "known issues", "known_issue", ALL, true},
+    {"Data", "recovery point", "#point", REAL, false},
+    {"Data", "of", "#point_at", REAL, false},
+    {"Data", "age when asked", "#point_age", REAL, false},
+    {"Data", "why this one", "point_why", REAL, false},
+    {"Data", "consistency", "consistency", REAL, false},
+    {"Data", "tags", "point_tags", REAL, false},
+    {"Data", "proof before", "point_proof", REAL, false},
+    {"Data", "copies", "point_sites", REAL, false},
+    {"Data", "integrity", "integrity", REAL, false},
+    {"Data", "last write seen", "#last_write", REAL, false},
+    {"Data", "loss", "#loss", REAL, false},
+    {"Data", "objects lost", "loss_files", MOVE, false},
+    {"Data", "transactions lost", "loss_transactions", MOVE, false},
+    {"Data", "loss accepted", "accepted_loss", MOVE, false},
+    {"Data", "divergence", "#divergence", MOVE, false},
+    {"Results", "performance under load", "performance", REAL, false},
+    {"Results", "users reached", "users_reached", REAL, false},
+    {"Safety", "authority before", "#authority_before", REAL, false},
+    {"Safety", "authority after", "#authority_after", REAL, false},
+    {"Safety", "epoch", "epoch", REAL, false},
+    {"Safety", "isolation", "isolation", TEST, true},
+    {"Safety", "fence", "#fence", REAL, false},
+    {"Safety", "witness", "witness", MOVE, false},
+    {"Safety", "overrides", "#overrides", REAL, false},
+    {"Safety", "split brain", "split_brain", MOVE, false},
+    {"Safety", "point before the move", "#pinned", MOVE, false},
+    {"Safety", "commit or rollback", "#decision", MOVE, false},
+    {"Safety", "production impact", "production_impact", REAL, false},
+    {"Cleanup", "cleanup", "cleanup", TEST, true},
+    {"Cleanup", "reprotected", "#reprotected", MOVE, false},
+    {"Cleanup", "unprotected time", "#unprotected", REAL, false},
+    {"Cleanup", "failback", "failback", REAL, false},
+    {"Findings", "strength", "strength", ALL, true},
+    {"Findings", "finding", "finding", ALL, true},
+    {"Findings", "deviation from plan", "deviation", REAL, true},
+    {"Findings", "lesson", "lesson", ALL, true},
+    {"Findings", "compared with the last", "comparison", ALL, false},
+    {"Findings", "action", "action", REAL, true},
+    {"Limitations", "limitation", "limitation", ALL, true},
+    {"Sign-off", "controls", "control", ALL, true},
+    {"Sign-off", "distribution", "distribution", ALL, true},
+    {"Sign-off", "signed off by", "signed_off_by", ALL, true},
+    {"Sign-off", "next due", "next_due", ALL, false},
+};
+const size_t report_fields_count = COUNT_OF(report_fields);
+
+/* --- what is worked out ----------------------------------------------------------- */
+
+typedef void value_fn(const struct report_exercise *x, char *out);
+
+static void
+say(char *out, const char *text)
+{
+	snprintf(out, REPORT_VALUE_BYTES, "%s", text == NULL ? "" : text);
+	text_mend_end(out);
+}
+
+/* More of a list, unless it is in it already. */
+static void
+add_unique(char *out, const char *text)
+{
+	size_t used = strlen(out);
+
+	if (text[0] == '\0' || strstr(out, text) != NULL)
+		return;
+	snprintf(out + used, REPORT_VALUE_BYTES - used, "%s%s",
+	    used > 0 ? ", " : "", text);
+	text_mend_end(out);
+}
+
+static void
+of_report(const struct report_exercise *x, char *out)
+{
+	snprintf(out, REPORT_VALUE_BYTES, "%s, version %" PRIu64, x->run,
+	    x->last_sequence);
+}
+
+static void
+of_status(const struct report_exercise *x, char *out)
+{
+	bool ends = x->result[0] != '\0' && x->head_number != 0;
+
+	if (x->tabletop != NULL)
+		ends = tabletop_state_of(x->tabletop) >= TABLETOP_ISSUED;
+	say(out, ends ? "issued" : "draft");
+}
+
+static void
+of_direction(const struct report_exercise *x, char *out)
+{
+	const char *from = report_exercise_find(x, "from_site");
+	const char *to = report_exercise_find(x, "to_site");
+
+	if (from != NULL && to != NULL)
+		snprintf(out, REPORT_VALUE_BYTES, "%s -> %s", from, to);
+	else
+		say(out, report_exercise_find(x, "direction"));
+}
+
+static void
+of_councils(const struct report_exercise *x, char *out)
+{
+	if (strcmp(x->chain, LEDGER_CHAIN_SHARED) != 0)
+		add_unique(out, x->chain);
+	for (size_t i = 0; i < x->events_count; i++)
+		add_unique(out, x->events[i].council);
+}
+
+static void
+of_builds(const struct report_exercise *x, char *out)
+{
+	const char *site = "";
+	char text[320];
+
+	for (size_t i = 0; i < x->notes_count; i++) {
+		if (strcmp(x->notes[i].name, "@site") == 0)
+			site = x->notes[i].value;
+		if (strcmp(x->notes[i].name, "@build") != 0)
+			continue;
+		snprintf(text, sizeof(text), "%.80s%s%.200s", site,
+		    site[0] != '\0' ? " " : "", x->notes[i].value);
+		add_unique(out, text);
+	}
+}
+
+static void
+of_range(const struct report_exercise *x, char *out)
+{
+	snprintf(out, REPORT_VALUE_BYTES, "%s#%" PRIu64 " to #%" PRIu64,
+	    x->chain, x->first_sequence, x->last_sequence);
+}
+
+static void
+of_last(const struct report_exercise *x, char *out)
+{
+	char hash[ID_HEX_BYTES];
+
+	say(out, id_hex(&x->last_hash, hash));
+}
+
+static void
+of_head(const struct report_exercise *x, char *out)
+{
+	if (x->head_number == 0)
+		say(out, "none");
+	else
+		snprintf(out, REPORT_VALUE_BYTES, "%" PRIu64, x->head_number);
+}
+
+static void
+of_approvals(const struct report_exercise *x, char *out)
+{
+	size_t yes = 0, no = 0;
+
+	for (size_t i = 0; i < x->events_count; i++) {
+		if (strcmp(x->events[i].type, "approval") != 0)
+			continue;
+		yes += strcmp(x->events[i].event, "approve") == 0 ||
+		    strcmp(x->events[i].event, "second") == 0;
+		no += strcmp(x->events[i].event, "refuse") == 0;
+	}
+	if (yes + no > 0)
+		snprintf(out, REPORT_VALUE_BYTES,
+		    "%zu given, %zu refused; each is listed below", yes, no);
+	else
+		say(out, report_exercise_find(x, "approvals"));
+}
+
+/* Whoever asked must not be among those who agreed. */
+static void
+of_separation(const struct report_exercise *x, char *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < x->events_count; i++) {
+		const struct report_event *ev = &x->events[i];
+
+		if (strcmp(ev->type, "approval") != 0 ||
+		    strcmp(ev->event, "approve") != 0)
+			continue;
+		count++;
+		if (x->actor[0] != '\0' && strcmp(ev->actor, x->actor) == 0) {
+			say(out, "FAIL: who asked approved as well");
+			return;
+		}
+	}
+	if (count > 0)
+		say(out, "pass: nobody who approved had asked for it");
+}
+
+static void
+of_accepted(const struct report_exercise *x, char *out)
+{
+	const struct report_event *ev = report_exercise_event(x, "accept");
+
+	if (ev == NULL)
+		ev = report_exercise_event(x, "COMMITTED");
+	if (ev != NULL && ev->actor[0] != '\0')
+		say(out, ev->actor);
+	else
+		say(out, report_exercise_find(x, "accepted_by"));
+}
+
+static void
+of_operators(const struct report_exercise *x, char *out)
+{
+	for (size_t i = 0; i < x->events_count; i++)
+		if (strcmp(x->events[i].type, "approval") != 0)
+			add_unique(out, x->events[i].actor);
+}
+
+static struct utc
+time_of(const struct report_exercise *x, const char *name)
+{
+	const char *text = report_exercise_find(x, name);
+	uint64_t ns;
+
+	if (text == NULL || !text_parse_u64(text, INT64_MAX, &ns))
+		return (struct utc){0};
+	return (struct utc){(int64_t)ns};
+}
+
+static void
+of_point_at(const struct report_exercise *x, char *out)
+{
+	char at[NOW_TEXT_BYTES];
+
+	say(out, report_page_time(time_of(x, "point_at_ns"), at));
+}
+
+static void
+of_point_age(const struct report_exercise *x, char *out)
+{
+	struct utc at = time_of(x, "point_at_ns");
+	char age[TEXT_UNIT_BYTES];
+
+	if (at.ns != 0 && x->requested.ns != 0)
+		say(out, text_duration(x->requested.ns - at.ns, age));
+}
+
+static void
+of_last_write(const struct report_exercise *x, char *out)
+{
+	char at[NOW_TEXT_BYTES];
+
+	say(out, report_page_time(time_of(x, "last_write_ns"), at));
+}
+
+static void
+of_loss(const struct report_exercise *x, char *out)
+{
+	struct utc loss = time_of(x, "loss_ns");
+	char text[TEXT_UNIT_BYTES];
+
+	if (report_exercise_find(x, "loss") != NULL)
+		say(out, report_exercise_find(x, "loss"));
+	else if (report_exercise_event(x, "EQUAL") != NULL)
+		say(out, "none: the last point was proved equal on both sides");
+	else if (report_exercise_find(x, "loss_ns") != NULL)
+		snprintf(out, REPORT_VALUE_BYTES,
+		    "%s of writes, as estimated when it was asked for",
+		    text_duration(loss.ns, text));
+}
+
+/* An event's own fields, where they are what the line asks for. */
+static void
+of_event(const struct report_exercise *x, const char *name, char *out)
+{
+	const struct report_event *ev = report_exercise_event(x, name);
+	char at[NOW_TEXT_BYTES];
+
+	if (ev != NULL)
+		snprintf(out, REPORT_VALUE_BYTES, "%s at %s: %.400s%s%.400s",
+		    name, report_page_time(ev->at, at), ev->rest,
+		    ev->reason[0] != '\0' ? "; " : "", ev->reason);
+	text_mend_end(out);
+}
+
+static void
+of_divergence(const struct report_exercise *x, char *out)
+{
+	of_event(x, "DIVERGENCE", out);
+}
+
+static void
+of_fence(const struct report_exercise *x, char *out)
+{
+	of_event(x, "FENCED", out);
+	if (out[0] == '\0')
+		of_event(x, "DEMOTED", out);
+	if (out[0] == '\0')
+		say(out, report_exercise_find(x, "fence"));
+}
+
+static void
+of_pinned(const struct report_exercise *x, char *out)
+{
+	of_event(x, "pin", out);
+}
+
+static void
+of_overrides(const struct report_exercise *x, char *out)
+{
+	for (size_t i = 0; i < x->events_count; i++)
+		if (strcmp(x->events[i].event, "override") == 0)
+			add_unique(out, x->events[i].rest);
+	if (out[0] == '\0')
+		say(out, report_exercise_find(x, "overrides"));
+	if (out[0] == '\0' && report_exercise_event(x, "STARTED") != NULL)
+		say(out, "none");
+}
+
+static void
+of_decision(const struct report_exercise *x, char *out)
+{
+	static const char *const ends[] = {"COMMITTED", "ROLLED_BACK",
+	    "ABORTED", "EXPIRED", "WITHDRAWN", "HELD"};
+
+	for (size_t i = 0; i < COUNT_OF(ends) && out[0] == '\0'; i++)
+		of_event(x, ends[i], out);
+}
+
+static void
+of_reprotected(const struct report_exercise *x, char *out)
+{
+	of_event(x, "REPROTECTED", out);
+}
+
+static void
+of_unprotected(const struct report_exercise *x, char *out)
+{
+	char text[TEXT_UNIT_BYTES];
+	int64_t ns;
+
+	if (clocks_span_ns(&x->clocks, CLOCKS_EXPOSURE, &ns))
+		say(out, text_duration(ns, text));
+	else
+		say(out, report_exercise_find(x, "unprotected"));
+}
+
+/* The register's records of the run: the first and the last. */
+static void
+of_authority(const struct report_exercise *x, bool first, char *out)
+{
+	for (size_t i = 0; i < x->events_count; i++) {
+		const struct report_event *ev =
+		    &x->events[first ? i : x->events_count - 1 - i];
+
+		if (strcmp(ev->type, LEDGER_AUTHORITY) != 0)
+			continue;
+		snprintf(out, REPORT_VALUE_BYTES, "%.200s: %.600s", ev->event,
+		    ev->rest);
+		text_mend_end(out);
+		return;
+	}
+	if ((x->mode_bit & TEST) != 0)
+		say(out, "unchanged: a test has no part in it");
+}
+
+static void
+of_authority_before(const struct report_exercise *x, char *out)
+{
+	of_authority(x, true, out);
+}
+
+static void
+of_authority_after(const struct report_exercise *x, char *out)
+{
+	of_authority(x, false, out);
+}
+
+static void
+of_why(const struct report_exercise *x, char *out)
+{
+	const struct report_event *ev = report_exercise_event(x, "REQUESTED");
+
+	say(out, ev != NULL ? ev->reason : report_exercise_find(x, "why"));
+}
+
+#define PLAIN(name)                                                       \
+	static void of_##name(const struct report_exercise *x, char *out) \
+	{                                                                 \
+		say(out, x->name);                                        \
+	}
+PLAIN(run)
+PLAIN(service)
+PLAIN(mode)
+PLAIN(state)
+PLAIN(previous)
+PLAIN(chain)
+PLAIN(point)
+
+static void
+of_requester(const struct report_exercise *x, char *out)
+{
+	say(out, x->actor);
+}
+
+const char *
+report_fields_value(const struct report_exercise *x, const char *field,
+    char out[REPORT_VALUE_BYTES])
+{
+	static const struct {
+		const char *name;
+		value_fn *fn;
+	} values[] = {
+	    {"#report", of_report},
+	    {"#status", of_status},
+	    {"#run", of_run},
+	    {"#service", of_service},
+	    {"#mode", of_mode},
+	    {"#state", of_state},
+	    {"#direction", of_direction},
+	    {"#councils", of_councils},
+	    {"#previous", of_previous},
+	    {"#builds", of_builds},
+	    {"#chain", of_chain},
+	    {"#range", of_range},
+	    {"#last", of_last},
+	    {"#head", of_head},
+	    {"#why", of_why},
+	    {"#requester", of_requester},
+	    {"#approvals", of_approvals},
+	    {"#separation", of_separation},
+	    {"#accepted", of_accepted},
+	    {"#operators", of_operators},
+	    {"#point", of_point},
+	    {"#point_at", of_point_at},
+	    {"#point_age", of_point_age},
+	    {"#last_write", of_last_write},
+	    {"#loss", of_loss},
+	    {"#divergence", of_divergence},
+	    {"#authority_before", of_authority_before},
+	    {"#authority_after", of_authority_after},
+	    {"#fence", of_fence},
+	    {"#overrides", of_overrides},
+	    {"#pinned", of_pinned},
+	    {"#decision", of_decision},
+	    {"#reprotected", of_reprotected},
+	    {"#unprotected", of_unprotected},
+	};
+
+	out[0] = '\0';
+	for (size_t i = 0; i < COUNT_OF(values); i++)
+		if (strcmp(values[i].name, field) == 0)
+			values[i].fn(x, out);
+	return out;
+}
