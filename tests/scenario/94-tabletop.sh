@@ -138,6 +138,22 @@ if [ -n "$traced" ] && [ -s trace ]; then
 fi
 is 'no job was one of it' "$(at brent --json jobs | grep -c '"kind":"exercise"')" 0
 
+# Its report, in four forms; every field is there, or said to be unknown.
+expect 0 'the report' at brent report exercise "$run"
+says 'EXERCISE REPORT .*CLOSED' 'rated M: Who decides' 'not recorded' 'Hotwash, by participant' \
+    'nobody knew whom to call' 'wait | move now' 'Cy: move now' 'what could be known .*RPO' \
+    'STARTEX' 'inject' 'make the list anew' 'Steps not executed, and why' 'detected .*T+0:10'
+expect 0 'for a browser' at brent report exercise "$run" --format html
+says '<!DOCTYPE html>' 'the board'
+is 'which it asks for nothing else' "$(grep -c 'http://\|https://\|<script\|src=' .out)" 0
+expect 0 'for a spreadsheet' at brent report exercise "$run" --format csv
+says '^"Injects","injects 1","inject","down"'
+expect 0 'for programs' at brent report exercise "$run" --format json
+says '"type":"exercise_report"' '"section":"decisions"'
+expect 2 'no such format' at brent report exercise "$run" --format pdf
+expect 0 'and as it is shown' at brent exercise show "$run"
+says 'Improvement plan'
+
 # The word.
 start
 for go in approve 'schedule --at 1d'; do x stage $go >/dev/null; done
