@@ -121,8 +121,8 @@ write_one(struct daemon *d, const struct policy_service *s,
 	return note_event(d, draft, e);
 }
 
-/* s NULL: of the site. */
-static void
+/* s NULL: of the site.  True: something was written. */
+static bool
 look_at(struct daemon *d, const struct policy_service *s)
 {
 	struct ready_value values[READY_CHECKS];
@@ -143,29 +143,34 @@ look_at(struct daemon *d, const struct policy_service *s)
 		    (t != NULL && t->verdicts[i] != values[i].verdict);
 	}
 	if (!changed)
-		return;
+		return false;
 	if (write_one(d, s, values, &e) != ERR_NONE) {
 		note_log(NOTE_ERROR, "readiness is not recorded: %s", e.text);
-		return;
+		return false;
 	}
 	t->at = now;
 	for (int i = 0; i < READY_CHECKS; i++)
 		if (is_part((enum ready_check)i, s != NULL))
 			t->verdicts[i] = values[i].verdict;
+	return true;
 }
 
 void
 readynote_write(struct daemon *d)
 {
 	const char *site = d->policy->site;
+	bool wrote = look_at(d, NULL);
+	struct err e;
 
-	look_at(d, NULL);
 	for (size_t i = 0; i < d->policy->service_count; i++) {
 		const struct policy_service *s = &d->policy->services[i];
 
 		if (strcmp(s->home, site) == 0 || strcmp(s->standby, site) == 0)
-			look_at(d, s);
+			wrote = look_at(d, s) || wrote;
 	}
+	/* Only what is signed is given away, and the other site waits. */
+	if (wrote && ledger_sign_head(d->ledger, NULL, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
 }
 
 /* --- hearing --------------------------------------------------------------------------- */

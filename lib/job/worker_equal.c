@@ -48,14 +48,12 @@ on_damage(void *ctx, const char *object, const char *what)
 static enum err_code
 read_root(struct equal *q, const struct snapshot *s, struct err *e)
 {
-	OWNED(reader_free) struct reader *r = NULL;
-	const uint8_t *root;
-	size_t root_bytes;
-	enum err_code rc = reader_new(&r, q->at.st, e);
+	OWNED(cursor_close) struct cursor *c = NULL;
+	const struct item *first;
+	enum err_code rc = cursor_open(&c, q->at.st, &s->root, "", 0, e);
 
-	if (rc != ERR_NONE)
-		return rc;
-	rc = reader_get(r, &s->root, &root, &root_bytes, e);
+	if (rc == ERR_NONE)
+		rc = cursor_next(c, &first, e);
 	if (rc != ERR_CORRUPT && rc != ERR_NOTFOUND)
 		return rc;
 	say(q, "the root of '%s' cannot be read: %s", s->dataset, e->text);

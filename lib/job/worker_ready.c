@@ -184,10 +184,9 @@ static enum err_code
 open_newest(struct store *st, const char *service, struct err *e)
 {
 	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
-	OWNED(reader_free) struct reader *r = NULL;
+	OWNED(cursor_close) struct cursor *c = NULL;
 	const struct snapshot *newest = NULL;
-	const uint8_t *root;
-	size_t root_bytes;
+	const struct item *first;
 	enum err_code rc = snapshot_list(&list, st, service, NULL, NULL, e);
 
 	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
@@ -196,10 +195,8 @@ open_newest(struct store *st, const char *service, struct err *e)
 	if (rc == ERR_NONE && newest == NULL)
 		return err_set(e, ERR_NOTFOUND, "nothing of it is kept here");
 	if (rc == ERR_NONE)
-		rc = reader_new(&r, st, e);
-	return rc == ERR_NONE
-	    ? reader_get(r, &newest->root, &root, &root_bytes, e)
-	    : rc;
+		rc = cursor_open(&c, st, &newest->root, "", 0, e);
+	return rc == ERR_NONE ? cursor_next(c, &first, e) : rc;
 }
 
 static enum err_code

@@ -1,0 +1,131 @@
+#!/bin/sh
+# Could a service come up at the other site, now?  Every value measured by the
+# site it is of, told with its age, and unknown as soon as it is not heard; and
+# how far each copy is proved, until the plan changes.
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+. "$TOP/tests/support/sshd.sh"
+
+mkdir data && echo one >data/a
+ssh-keygen -q -t ed25519 -N '' -f id_bridge
+mkdir sshd-brent sshd-southwark
+sshd_keys "$WORK/sshd-brent"
+cp sshd-brent/host_ed25519* sshd-brent/id_ed25519* sshd-southwark/
+for site in brent southwark; do
+	{
+		printf 'command="%s --socket %s bridge",restrict %s\n' "$B" \
+		    "$WORK/$site/socket" "$(cat id_bridge.pub)"
+		printf 'command="%s -r %s store serve --allow put",restrict %s\n' "$B" \
+		    "$WORK/$site/repository" "$(cat sshd-brent/id_ed25519.pub)"
+	} >"sshd-$site/authorized_keys"
+done
+if ! sshd_start "$WORK/sshd-brent" 127.0.1.1; then
+	skip 'readiness' 'no sshd can be started here'
+	finish
+fi
+PORT=$(cat sshd-brent/port)
+sshd_start "$WORK/sshd-southwark" 127.0.2.1 "$PORT" || finish
+HOST_KEY=$(ssh-keygen -lf sshd-brent/host_ed25519.pub | awk '{ print $2 }')
+IDENTITY=$WORK/sshd-brent/id_ed25519
+echo 30 >ttl
+python3 "$TOP/tests/support/nameserver.py" 127.0.0.1 "$WORK/ns" files.example "$WORK/ttl" &
+remember $!
+wait_for 10 test -s ns
+EXTRA="bridge = { identity = \"$WORK/id_bridge\"; every = \"1s\"; silent_after = \"4s\"; };"
+REPLICATE='replicate = { to = [ "southwark" ]; within = "1m"; };'
+site_new brent
+mkdir southwark
+cp brent/key southwark/key
+# policy MEMORY LIMIT-OF-L STEP: what it has, what it asks for
+policy() {
+	{
+		shared_policy | sed "s|role = \"datacentre\"; failure_domain = \"southwark\";|& capacity = { memory = \"$1\"; cpus = 8; disk = \"1TiB\"; };|
+		    s|host_keys = \[ \"[^\"]*\" \]; } );|& |
+		    s|\(name = \"s1.southwark\".*\)|\1|
+		    /name = \"s1.southwark\"/,/host_keys/s|\] *; } *);|]; },\n      { name = \"app1.southwark\"; address = \"127.0.2.1\"; port = $PORT; user = \"$(id -un)\"; host_keys = [ \"$4\" ]; } );|"
+		service_policy files 30m | sed "s|^  standby = |  needs = { memory = \"4GiB\"; cpus = 2; };\n  dns = ( { name = \"files.example\"; resolver = \"127.0.0.1:$(cat ns)\"; ttl_max = \"1m\"; } );\n  failover = { min_proof = \"$2\"; };\n&|
+		    s|{ step = \"there\";|{ step = \"note\"; run = [ \"$3\" ]; on = \"app1.southwark\"; },\n    &|"
+	} >shared.conf.new
+	mv shared.conf.new shared.conf
+}
+OTHER=SHA256:BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
+umask 077
+sed "s|brent|southwark|g; s|sshd-southwark/id|sshd-brent/id|" brent/bascule.conf >southwark/bascule.conf
+policy 16GiB L3 true "$HOST_KEY"
+holds 'the policy is good' "$B" policy check brent/bascule.conf
+holds 'brent starts' daemon_start brent || finish
+holds 'southwark starts' daemon_start southwark || finish
+
+# row SITE-ASKED SITE CHECK: verdict and what was found
+row() {
+	at "$1" --json readiness files | python3 -c '
+import json, sys
+for line in sys.stdin:
+    v = json.loads(line)
+    if v["type"] == "readiness" and (v["site"], v["check"]) == (sys.argv[1], sys.argv[2]):
+        print(v["verdict"], v["value"], sep=": ")' "$2" "$3"
+}
+has() { row "$1" "$2" "$3" | grep -q "$4"; }
+# becomes NAME SITE-ASKED SITE CHECK PATTERN
+becomes() {
+	name=$1; shift
+	if wait_for 20 has "$@"; then ok "$name"; else not_ok "$name: '$(row "$1" "$2" "$3")', not '$4'"; fi
+}
+
+expect 0 'a backup' at brent run files --wait
+wait_for 30 sh -c "'$B' --socket southwark/socket points files | grep -q complete"
+expect 15 'southwark measures itself' at southwark readiness files --measure
+says 'OK  *southwark  *-  *capacity .*memory: 4.0 GiB needed of 16.0 GiB, cpus: 2 needed of 8' \
+    'OK  *southwark  *files  *dns-ttl .*files.example: 30' \
+    'OK  *southwark  *files  *key .*the key opens it' \
+    'NOT READY  *southwark  *files  *proof .*L2 (copied)' \
+    'OK  *southwark  *files  *host-keys .*1 of 1 hosts' \
+    'not needed  *southwark  *-  *etcd' 'NOT READY  *southwark  *-  *battle-box .*never'
+becomes 'its clock is heard of' southwark southwark clock '^OK: .* apart'
+becomes 'brent has it from the records of southwark' brent southwark key '^OK: the key opens it'
+becomes '... so with its hosts' brent southwark host-keys '^OK: 1 of 1'
+at brent --json readiness files | grep '"site":"southwark","service":"files","check":"key"' >.out
+says '"source":"record of southwark"' '"age_seconds":'
+is 'brent names no other host of its own' "$(row brent brent host-keys | cut -c1-10)" 'not needed'
+expect 0 'the readiness of a site is recorded' at southwark events --type ready
+records=$(at southwark --json events --type ready | grep -c '"type":"record"')
+expect 15 'measured again' at southwark readiness --measure
+is '... what did not change is not written again' \
+    "$(at southwark --json events --type ready | grep -c '"type":"record"')" "$records"
+
+# --- proof, and what ends it
+expect 0 'a restore is proved at southwark' at southwark run files --kind verify --how restore --wait
+expect 0 'a head is signed' at southwark evidence export -o pack
+becomes 'then the copy there is proved' southwark southwark proof '^OK: L4 (restored and compared)'
+becomes '... which brent knows, too' brent southwark proof '^OK: L4'
+expect 0 'the ladder' at brent report ladder files
+says 'files  *brent  *southwark  *L4  *restored and compared  *stands' \
+    'files  *brent  *southwark  *L6  *isolated test  *-'
+expect 0 '... as CSV' at brent report ladder files --format csv
+says '"files","brent","southwark","L4","restored and compared","stands"'
+expect 0 '... as HTML' at brent report ladder files --format html
+says '<td>restored and compared</td><td>stands</td>'
+policy 3GiB L6 false "$OTHER"
+kill -HUP "$(cat southwark/pid)"
+wait_for 10 sh -c "'$B' --socket southwark/socket events --type policy | grep -c loaded | grep -q 2"
+expect 15 'is another thing to prove' at southwark readiness files --measure
+says 'NOT READY  *southwark  *files  *proof .*L0 (configured)' \
+    'NOT READY  *southwark  *-  *capacity .*memory: 4.0 GiB needed of 3.0 GiB' \
+    "NOT READY  *southwark  *files  *host-keys .*app1.southwark: .*SHA256"
+expect 0 '... and the ladder says why' at southwark report ladder files
+says 'L4  *restored and compared  *NEEDS VERIFY (plan)'
+
+# --- unknown never passes
+echo 300 >ttl
+expect 15 'a name that is kept for too long' at southwark readiness files --measure
+says 'NOT READY  *southwark  *files  *dns-ttl .*files.example: 5m'
+expect 0 'status says that southwark is not ready' sh -c "'$B' --socket brent/socket --json status files | grep '\"type\":\"service\"' || true"
+daemon_stop southwark KILL
+becomes 'a site that is silent is ready for nothing' brent southwark key \
+    "^UNKNOWN: site 'southwark' is silent"
+becomes '... nor up' brent southwark target-up '^UNKNOWN: heard'
+expect 1 'a service that is not there' at brent readiness nothing
+daemon_stop brent
+sshd_stop "$WORK/sshd-brent"
+sshd_stop "$WORK/sshd-southwark"
+finish
