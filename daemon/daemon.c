@@ -195,6 +195,7 @@ look_around(struct daemon *d)
 	sitewatch_look(d);
 	fencing_look(d);
 	tabletops_look(d);
+	request_look(d);
 	alarm_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)
 		if (now.ns >= d->services[i].replicate_not_before.ns)

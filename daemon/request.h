@@ -7,8 +7,11 @@
  * one.
  *
  * RQ1. A run is what the records say, and nothing else is known of it.
- * RQ2. What an approver sees is made anew each time, from the policy in force
- *      and the guards as they stand; its digest is `seen`.
+ * RQ2. What an approver sees is made anew each time at the site that was asked,
+ *      from the policy in force and the guards as they stand; its digest is
+ *      `seen`.  When it has changed that is recorded, and what was said of it
+ *      before counts never again, even should it change back.  At the other
+ *      site it is what the record says.
  * RQ3. A word of the other site's ledger counts by its own signature where the
  *      policy names a key of that person, and never without it then.
  */
@@ -42,7 +45,11 @@ struct request {
 	size_t service_count;
 	char reason[REQUEST_TEXT_BYTES], change[REQUEST_TEXT_BYTES];
 	char accepted_loss[REQUEST_TEXT_BYTES];
-	char seen[ID_HEX_BYTES]; /* when it was requested */
+	/* as the site asked recorded it last: when it was requested, and again
+	 * whenever that has changed */
+	char seen[ID_HEX_BYTES];
+	char *shown;      /* NULL: not on record, or it has started */
+	unsigned changes; /* how often it has changed */
 	struct utc at, expires;
 	struct approvals_person requester;
 	struct approvals_word *words; /* APPROVALS_WORDS_MAX */
@@ -73,6 +80,7 @@ struct request_book {
 	} cursors[REQUEST_LEDGERS_MAX];
 	size_t cursor_count;
 	bool lost; /* a record of a run that nobody asked for, so far */
+	struct mono looked; /* request_look */
 };
 /* Borrowed from the daemon; what it points at until the next call. */
 enum err_code request_book_get(struct request_book **out, struct daemon *d,
@@ -107,6 +115,12 @@ enum err_code request_shown(struct daemon *d, const struct request_book *b,
 
 /* Who may ask for a move, and start one: bits of base/role.h. */
 uint32_t request_roles(enum guards_mode mode);
+
+/* At every tick: has what was asked for here changed, has somebody refused? */
+void request_look(struct daemon *d);
+
+/* Fields of what is shown, in pieces. */
+void request_draft_shown(struct draft *d, struct buf *shown, const char *seen);
 
 /* The rule of all its services together: the strictest of each. */
 void request_rule(const struct daemon *d, const struct request *r,

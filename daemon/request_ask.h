@@ -42,7 +42,9 @@ enum err_code request_ask_read(struct request_ask **out, struct client *c,
 enum err_code request_ask_look(struct request_ask *a, size_t i,
     enum guards_phase phase, struct err *e) MUST_CHECK;
 
-/* Tell of the ith, as it was looked at. */
+/* Add up what its guards say; how many would stop it. */
+size_t request_ask_count(struct request_ask *a);
+/* Tell of the ith, as it was looked at; adds up, too. */
 enum err_code request_ask_tell(struct request_ask *a, struct client *c,
     size_t i, struct err *e) MUST_CHECK;
 /* Is there room for all of them at the target? */

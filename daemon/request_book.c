@@ -23,6 +23,7 @@ request_fini(struct request *r)
 	free(r->services);
 	free(r->words);
 	free(r->is_signed);
+	free(r->shown);
 }
 
 /* Forget all: read from the beginning. */
@@ -230,10 +231,32 @@ take_services(struct request *r, const struct record *rec, struct err *e)
 	return ERR_NONE;
 }
 
+/* What is shown, put together again, and its digest. */
+static enum err_code
+take_shown(struct request *r, const struct record *rec, struct err *e)
+{
+	OWNED(buf_fini) struct buf all = {0};
+	struct record_cursor c = {0};
+	struct record_field field;
+	enum err_code rc = ERR_NONE;
+
+	record_text(rec, "seen", r->seen, sizeof(r->seen));
+	while (rc == ERR_NONE && record_next(rec, &c, &field))
+		if (!field.closed && record_text_is(field.name, "shown"))
+			rc = buf_add(&all, field.value.at,
+			    field.value.len_bytes, e);
+	if (rc != ERR_NONE)
+		return rc;
+	free(r->shown);
+	r->shown = strdup(buf_text(&all));
+	return r->shown == NULL ? err_nomem(e) : ERR_NONE;
+}
+
 static enum err_code
 take_requested(struct request *r, const struct record *rec, struct err *e)
 {
 	char mode[16];
+	enum err_code rc;
 
 	record_text(rec, "mode", mode, sizeof(mode));
 	r->mode =
@@ -245,11 +268,11 @@ take_requested(struct request *r, const struct record *rec, struct err *e)
 	record_text(rec, "change", r->change, sizeof(r->change));
 	record_text(rec, "accepted_loss", r->accepted_loss,
 	    sizeof(r->accepted_loss));
-	record_text(rec, "seen", r->seen, sizeof(r->seen));
 	r->at = rec->at;
 	r->expires.ns = record_int(rec, "expires_ns", 0);
 	take_person(rec, &r->requester);
-	return take_services(r, rec, e);
+	rc = take_shown(r, rec, e);
+	return rc == ERR_NONE ? take_services(r, rec, e) : rc;
 }
 
 /* --- how far it came ---------------------------------------------------------------- */
@@ -393,6 +416,24 @@ struct walk {
 	bool requests; /* REQUESTED alone: it may stand in the other ledger */
 };
 
+/* Only the site that was asked says what is to be approved. */
+static enum err_code
+take_change(struct request_book *b, const char *run, const struct record *rec,
+    struct err *e)
+{
+	struct request *r = exactly(b, run);
+	char site[AUTHORITY_SITE_BYTES];
+
+	if (r == NULL)
+		b->lost = true;
+	if (r == NULL ||
+	    strcmp(record_text(rec, "@site", site, sizeof(site)),
+		r->asked_at) != 0)
+		return ERR_NONE;
+	r->changes++;
+	return take_shown(r, rec, e);
+}
+
 static enum err_code
 take_record(void *ctx, const struct record *rec, struct err *e)
 {
@@ -406,6 +447,8 @@ take_record(void *ctx, const struct record *rec, struct err *e)
 	record_text(rec, "@run", run, sizeof(run));
 	record_text(rec, "event", event, sizeof(event));
 	is_request = strcmp(event, "REQUESTED") == 0;
+	if (strcmp(event, "approval-needed") == 0 && !w->requests)
+		return take_change(w->book, run, rec, e);
 	if (run[0] == '\0' || !is_phase(event) || is_request != w->requests)
 		return ERR_NONE;
 	r = is_request ? add_run(w->book, run, e) : exactly(w->book, run);

@@ -174,6 +174,8 @@ look_all(struct making *m, struct client *c, bool tell, bool *guarded,
 		guards_evaluate(&a->facts, a->mode, GUARDS_AT_ANY, a->results);
 		if (tell || a->count == 1)
 			rc = request_ask_tell(a, c, i, e);
+		else
+			(void)request_ask_count(a);
 	}
 	return rc == ERR_NONE ? request_ask_room(a, c, e) : rc;
 }
@@ -251,24 +253,6 @@ add_services(struct draft *d, const struct request *r, struct err *e)
 	return ERR_NONE;
 }
 
-static void
-add_shown(struct draft *d, struct buf *shown)
-{
-	const char *at = buf_text(shown);
-	size_t left = shown->len_bytes;
-
-	/* What somebody would have approved is kept, in pieces. */
-	for (unsigned i = 0; left > 0 && i < 12; i++) {
-		size_t n = left < LEDGER_VALUE_BYTES_MAX / 2
-		    ? left
-		    : LEDGER_VALUE_BYTES_MAX / 2;
-
-		draft_bytes(d, "shown", at, n);
-		at += n;
-		left -= n;
-	}
-}
-
 static enum err_code
 record(struct making *m, struct buf *shown, struct err *e)
 {
@@ -295,7 +279,6 @@ record(struct making *m, struct buf *shown, struct err *e)
 	draft_text(d, "change", r->change);
 	draft_text(d, "accepted_loss", r->accepted_loss);
 	draft_int(d, "loss_ns", loss_ns);
-	draft_text(d, "seen", r->seen);
 	draft_utc(d, "expires_ns", r->expires);
 	draft_text(d, "roles", request_roles_text(m->ask->who->roles, roles));
 	draft_int(d, "login_uid", r->requester.login_uid);
@@ -304,7 +287,7 @@ record(struct making *m, struct buf *shown, struct err *e)
 	rc = add_services(d, r, e);
 	if (rc != ERR_NONE)
 		return rc;
-	add_shown(d, shown);
+	request_draft_shown(d, shown, r->seen);
 	return note_event(dm, d, e);
 }
 

@@ -124,6 +124,55 @@ showing_init(struct showing *s, size_t count, struct err *e)
 	    : ERR_NONE;
 }
 
+static int
+weight(enum guards_verdict v)
+{
+	return v == GUARDS_FAIL ? 2 : v == GUARDS_UNKNOWN ? 1 : 0;
+}
+
+static bool
+verdict_of(const char *text, size_t len, enum guards_verdict *out)
+{
+	for (int v = GUARDS_NOT_APPLICABLE; v <= GUARDS_UNKNOWN; v++) {
+		const char *name = guards_verdict_name((enum guards_verdict)v);
+
+		if (strlen(name) == len && strncmp(name, text, len) == 0) {
+			*out = (enum guards_verdict)v;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Who approved in spite of a guard that stopped, or was not known, has approved
+ * it all the more once it passes: what is on record stays shown until it is
+ * worse.
+ */
+static void
+keep_worse(struct showing *w, const struct request *r)
+{
+	const char *at = r->shown;
+	size_t i = 0;
+
+	while (at != NULL && *at != '\0') {
+		size_t len = strcspn(at, "\n");
+		enum guards_verdict was;
+		unsigned n;
+
+		if (len > 8 && strncmp(at, "service ", 8) == 0)
+			i++;
+		else if (len > 4 && len < 40 && at[0] == 'G' && i > 0 &&
+		    i <= r->service_count &&
+		    (n = (unsigned)(at[1] - '0') * 10 +
+			    (unsigned)(at[2] - '0')) >= 1 &&
+		    n <= GUARDS_COUNT && verdict_of(at + 4, len - 4, &was) &&
+		    weight(was) > weight(w->guards[i - 1][n - 1].verdict))
+			w->guards[i - 1][n - 1].verdict = was;
+		at += len + (at[len] == '\n');
+	}
+}
+
 static void
 say_loss(const struct request *r, const struct request_service *s,
     char out[SHOWN_LOSS_BYTES])
@@ -197,10 +246,10 @@ show_service(struct showing *w, size_t i, struct daemon *d,
 	return ERR_NONE;
 }
 
-enum err_code
-request_shown(struct daemon *d, const struct request_book *b,
-    const struct request *r, struct buf *out, char seen[ID_HEX_BYTES],
-    struct err *e)
+/* Made here: the guards of this site, now. */
+static enum err_code
+make_shown(struct daemon *d, const struct request_book *b,
+    const struct request *r, struct buf *out, struct err *e)
 {
 	OWNED(showing_fini) struct showing w = {0};
 	struct approvals_shown shown = {.run = r->run,
@@ -209,17 +258,194 @@ request_shown(struct daemon *d, const struct request_book *b,
 	    .reason = r->reason,
 	    .change = r->change,
 	    .services_count = r->service_count};
-	struct id id;
 	enum err_code rc = showing_init(&w, r->service_count, e);
 
 	for (size_t i = 0; rc == ERR_NONE && i < r->service_count; i++)
 		rc = show_service(&w, i, d, b, r, e);
 	shown.services = w.services;
+	keep_worse(&w, r);
 	if (rc == ERR_NONE)
 		rc = approvals_seen(&shown, out, e);
+	/* What was approved before a change is never approved again by it. */
+	if (rc == ERR_NONE && r->changes > 0)
+		rc = buf_printf(out, e, "changed %u\n", r->changes);
+	return rc;
+}
+
+/* As the other site recorded it; of the policy that is in force here, too. */
+static enum err_code
+copy_shown(struct daemon *d, const struct request *r, struct buf *out,
+    struct err *e)
+{
+	char policy[ID_HEX_BYTES + 16];
+
+	if (r->shown == NULL)
+		return err_set(e, ERR_NOTFOUND,
+		    "what is to be approved is not on record");
+	snprintf(policy, sizeof(policy), "\npolicy 64:%s\n", d->digest);
+	if (strstr(r->shown, policy) == NULL) {
+		err_set(e, ERR_POLICY,
+		    "run %s was asked for at '%s' under another policy than "
+		    "the one here",
+		    r->run, r->asked_at);
+		return err_hint(e,
+		    "bring both sites to one policy: 'bascule policy diff'");
+	}
+	return buf_add_text(out, r->shown, e);
+}
+
+enum err_code
+request_shown(struct daemon *d, const struct request_book *b,
+    const struct request *r, struct buf *out, char seen[ID_HEX_BYTES],
+    struct err *e)
+{
+	bool is_ours = strcmp(r->asked_at, d->policy->site) == 0;
+	struct id id;
+	enum err_code rc =
+	    is_ours ? make_shown(d, b, r, out, e) : copy_shown(d, r, out, e);
+
 	if (rc == ERR_NONE)
 		rc = hash_sha256(out->bytes, out->len_bytes, &id, e);
 	if (rc == ERR_NONE)
 		id_hex(&id, seen);
 	return rc;
+}
+
+/* --- when it changes ------------------------------------------------------------------ */
+
+#define LOOK_NS      (15 * NS_PER_S)
+#define LOOK_MANY_NS (60 * NS_PER_S)
+#define MANY         40
+#define CHANGES_MAX  200
+
+/* The first line that is another one now. */
+static void
+say_change(const char *was, const char *is, char out[256])
+{
+	while (*was != '\0' || *is != '\0') {
+		size_t a = strcspn(was, "\n"), b = strcspn(is, "\n");
+
+		if (a != b || strncmp(was, is, a) != 0) {
+			snprintf(out, 256,
+			    "what was approved is no more: '%.*s' is '%.*s'",
+			    (int)(a < 90 ? a : 90), was, (int)(b < 90 ? b : 90),
+			    is);
+			text_mend_end(out);
+			return;
+		}
+		was += a + (was[a] == '\n');
+		is += b + (is[b] == '\n');
+	}
+	snprintf(out, 256, "what was approved is no more");
+}
+
+static enum err_code
+draft_run_event(struct draft **out, struct daemon *d, const struct request *r,
+    const char *event, const char *reason, struct err *e)
+{
+	enum err_code rc = note_draft(out, d, NULL, LEDGER_FAILOVER, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	draft_run(*out, r->run);
+	draft_text(*out, "event", event);
+	draft_text(*out, "mode", guards_mode_name(r->mode));
+	draft_text(*out, "from_site", r->from);
+	draft_text(*out, "to_site", r->to);
+	draft_text(*out, "reason", reason);
+	return ERR_NONE;
+}
+
+void
+request_draft_shown(struct draft *d, struct buf *shown, const char *seen)
+{
+	const char *at = buf_text(shown);
+	size_t left = shown->len_bytes;
+
+	draft_text(d, "seen", seen);
+	for (unsigned i = 0; left > 0 && i < 28; i++) {
+		size_t n = left < LEDGER_VALUE_BYTES_MAX / 2
+		    ? left
+		    : LEDGER_VALUE_BYTES_MAX / 2;
+
+		draft_bytes(d, "shown", at, n);
+		at += n;
+		left -= n;
+	}
+}
+
+/* Recorded with the digest that it has as the next of the changes. */
+static enum err_code
+note_change(struct daemon *d, const struct request_book *b,
+    const struct request *r, const char *was, const char *is, struct err *e)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	OWNED(buf_fini) struct buf shown = {0};
+	struct request next = *r;
+	char seen[ID_HEX_BYTES], reason[256];
+	enum err_code rc;
+
+	next.changes++;
+	say_change(was, is, reason);
+	rc = request_shown(d, b, &next, &shown, seen, e);
+	if (rc == ERR_NONE)
+		rc =
+		    draft_run_event(&draft, d, r, "approval-needed", reason, e);
+	if (rc != ERR_NONE)
+		return rc;
+	request_draft_shown(draft, &shown, seen);
+	return note_event(d, draft, e);
+}
+
+static enum err_code
+look_at(struct daemon *d, const struct request_book *b, const struct request *r,
+    struct err *e)
+{
+	OWNED(free_mem) struct approvals_judgement *j = calloc(1, sizeof(*j));
+	OWNED(draft_free) struct draft *draft = NULL;
+	OWNED(buf_fini) struct buf shown = {0};
+	char seen[ID_HEX_BYTES];
+	enum err_code rc =
+	    j == NULL ? err_nomem(e) : request_shown(d, b, r, &shown, seen, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	request_judge(d, r, seen, j);
+	if (j->refused) {
+		rc = draft_run_event(&draft, d, r, "WITHDRAWN",
+		    "refused by an approver", e);
+		return rc == ERR_NONE ? note_event(d, draft, e) : rc;
+	}
+	if (strcmp(seen, r->seen) == 0 || r->changes >= CHANGES_MAX)
+		return ERR_NONE;
+	return note_change(d, b, r, r->shown == NULL ? "" : r->shown,
+	    buf_text(&shown), e);
+}
+
+void
+request_look(struct daemon *d)
+{
+	struct request_book *b = NULL;
+	struct mono now = now_mono();
+	struct err e;
+
+	if (d->ledger_broken ||
+	    (d->requests != NULL && now.ns - d->requests->looked.ns < LOOK_NS))
+		return;
+	if (request_book_get(&b, d, &e) != ERR_NONE) {
+		note_log(NOTE_ERROR, "%s", e.text);
+		return;
+	}
+	for (size_t i = 0; i < b->count; i++) {
+		const struct request *r = &b->items[i];
+
+		if (r->over || r->started ||
+		    strcmp(r->asked_at, d->policy->site) != 0 ||
+		    (r->service_count > MANY &&
+			now.ns - b->looked.ns < LOOK_MANY_NS))
+			continue;
+		if (look_at(d, b, r, &e) != ERR_NONE)
+			note_log(NOTE_ERROR, "run %s: %s", r->run, e.text);
+	}
+	b->looked = now;
 }

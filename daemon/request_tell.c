@@ -181,8 +181,8 @@ add_chosen(struct request_ask *a, struct wire_value *v)
 		wire_add_text(v, "loss", "everything: there is no whole point");
 }
 
-static void
-count_verdicts(struct request_ask *a, struct wire_value *v)
+size_t
+request_ask_count(struct request_ask *a)
 {
 	size_t all = 0, unknown = 0;
 
@@ -194,8 +194,7 @@ count_verdicts(struct request_ask *a, struct wire_value *v)
 	a->stops += all;
 	a->unknown += unknown;
 	a->stopped_services += all > 0;
-	wire_add_uint(v, "stopped_by", all);
-	wire_add_uint(v, "unknown", unknown);
+	return all;
 }
 
 static enum err_code
@@ -229,7 +228,7 @@ tell_move(struct request_ask *a, struct client *c, size_t i, struct err *e)
 	add_after(a, s, v);
 	add_chosen(a, v);
 	wire_add_text(v, "plan", id_hex(&plan, hex));
-	count_verdicts(a, v);
+	wire_add_uint(v, "stopped_by", request_ask_count(a));
 	client_reply(c, &v);
 	return ERR_NONE;
 }
