@@ -67,7 +67,7 @@ run(struct cli *cli)
 }
 
 static const struct cli_option options[] =
-    {{"kind", 0, "KIND", "backup (default), replicate, verify or prune"},
+    {{"kind", 0, "KIND", "backup (default), replicate, verify, prune or heal"},
 	{"how", 0, "HOW", "verify: reread (default) or restore"},
 	{"wait", 0, NULL,
 	    "one attempt, until it has ended; its exit code is ours"},

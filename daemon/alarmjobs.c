@@ -98,6 +98,8 @@ succeeded(const struct job *j)
 			clear_one(j, POLICY_ON_DAMAGE);
 		break;
 	case SCHEDULE_PRUNE: clear_one(j, POLICY_ON_SPACE); break;
+	/* It has read every byte, and all is as it should be. */
+	case SCHEDULE_HEAL: clear_one(j, POLICY_ON_DAMAGE); break;
 	default: break;
 	}
 }

@@ -375,6 +375,8 @@ ask(struct client *c, struct job_request *r, struct job **out, struct err *e)
 	if (s == NULL)
 		return err_set(e, ERR_NOTFOUND, "there is no service '%s'",
 		    r->service);
+	if (r->kind->schedule == SCHEDULE_HEAL)
+		r->site = heal_source(client_daemon(c), s);
 	if (r->kind->schedule != SCHEDULE_REPLICATE)
 		return job_ask(client_daemon(c), r, out, e);
 	if (s->policy->replicate.to.count == 0)
@@ -434,8 +436,8 @@ run_run(struct client *c, struct wire_value *request, struct err *e)
 		return rc;
 	if (!may_be_asked(r.kind))
 		return err_set(e, ERR_INPUT,
-		    "'%s' is not a kind of job: backup, replicate, verify or "
-		    "prune",
+		    "'%s' is not a kind of job: backup, replicate, verify, "
+		    "prune or heal",
 		    kind);
 	if (how != NULL) {
 		rc = wire_new(&r.params, NULL, e);

@@ -105,6 +105,9 @@ struct job_kind {
 };
 
 const struct job_kind *job_kind_find(const char *name);
+struct daemon_service;
+/* Which site's copy heals this one's; NULL: none. */
+const char *heal_source(const struct daemon *d, const struct daemon_service *s);
 
 /* --- a job ------------------------------------------------------------------ */
 

@@ -2,9 +2,11 @@
 
 #include "daemon.h"
 #include "lastcommon.h"
+#include "links.h"
 
 #include <string.h>
 
+#include <bascule/base/exitcode.h>
 #include <bascule/base/rand.h>
 
 #define REST_MIN_NS (15 * NS_PER_S)
@@ -348,6 +350,29 @@ replicate_after(struct job *j)
 	refresh(j);
 }
 
+/*
+ * Where a service's other copy is that a damaged one is healed from: the active
+ * site, or, there, the first that it is replicated to.  NULL: nowhere.
+ */
+const char *
+heal_source(const struct daemon *d, const struct daemon_service *s)
+{
+	const char *here = d->policy->site;
+
+	if (*s->authority.site != '\0' && strcmp(s->authority.site, here) != 0)
+		return s->authority.site;
+	for (size_t i = 0; i < s->policy->replicate.to.count; i++) {
+		const char *to = daemon_copy_site(d, s->policy, i);
+		const struct policy_site *site =
+		    policy_find_site(d->policy, to);
+
+		if (strcmp(to, here) != 0 && site != NULL &&
+		    site->transport == POLICY_TRANSPORT_BASCULE)
+			return to;
+	}
+	return NULL;
+}
+
 /* --- verify --------------------------------------------------------------- */
 
 static enum err_code
@@ -445,6 +470,108 @@ verify_event(struct job *j, const char *type, struct wire_value *ev)
 	if (note_event(j->d, d, &e) != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
 	return true;
+}
+
+/* What was found is healed at once where another copy can be reached. */
+static void
+verify_after(struct job *j)
+{
+	struct daemon_service *s = daemon_service(j->d, j->service);
+	struct job_request r = {.kind = job_kind_find("heal"),
+	    .service = j->service,
+	    .trigger = "damage was found"};
+	struct err e;
+
+	if (j->exit_status != EXITCODE_DAMAGE || s == NULL ||
+	    !job_state_is_end(j->state) || j->d->stopping)
+		return;
+	r.site = heal_source(j->d, s);
+	if (r.site == NULL || !links_has_way(j->d, r.site))
+		return;
+	if (job_ask(j->d, &r, NULL, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "healing after %s: %s", j->id, e.text);
+}
+
+/* --- heal ----------------------------------------------------------------- */
+
+struct heal_own {
+	uint64_t damaged, healed, missing, fetched_bytes;
+};
+
+static enum err_code
+heal_prepare(struct job *j, struct wire_value *spec, struct err *e)
+{
+	if (j->own == NULL) {
+		j->own = calloc(1, sizeof(struct heal_own));
+		j->own_free = free_own;
+	}
+	if (j->own == NULL)
+		return err_nomem(e);
+	/* Without a way there it heals from what is here. */
+	if (j->site != NULL && links_has_way(j->d, j->site))
+		return transfers_begin(j, spec, e);
+	return ERR_NONE;
+}
+
+/* What was healed, and from where. */
+static enum err_code
+note_healed(struct job *j, struct wire_value *ev, struct err *e)
+{
+	OWNED(draft_free) struct draft *d = NULL;
+	const char *link = wire_take_text(ev, "link", "");
+	enum err_code rc = job_draft(&d, j, LEDGER_HEALED, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	draft_text(d, "object", wire_need_text(ev, "object"));
+	draft_text(d, "what", wire_need_text(ev, "what"));
+	draft_text(d, "site", j->d->policy->site);
+	if (*link != '\0') {
+		draft_text(d, "from_site", j->site);
+		draft_text(d, "link", link);
+	}
+	return note_event(j->d, d, e);
+}
+
+static bool
+heal_event(struct job *j, const char *type, struct wire_value *ev)
+{
+	struct err e;
+
+	if (strcmp(type, "healed") != 0)
+		return transfers_event(j, type, ev);
+	if (note_healed(j, ev, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "what was healed is not recorded: %s",
+		    e.text);
+	return true;
+}
+
+static void
+heal_finish(struct job *j, struct wire_value *result)
+{
+	struct heal_own *own = j->own;
+
+	transfers_ended(j, result == NULL ? "the worker died" : "");
+	if (own == NULL || result == NULL)
+		return;
+	own->damaged = wire_take_uint(result, "damaged", 0);
+	own->healed = wire_take_uint(result, "healed", 0);
+	own->missing = wire_take_uint(result, "missing", 0);
+	own->fetched_bytes = wire_take_uint(result, "fetched_bytes", 0);
+}
+
+static void
+heal_conclude(const struct job *j, struct draft *d)
+{
+	const struct heal_own *own = j->own;
+
+	if (own == NULL)
+		return;
+	draft_uint(d, "damaged", own->damaged);
+	draft_uint(d, "healed", own->healed);
+	draft_uint(d, "missing", own->missing);
+	draft_uint(d, "fetched_bytes", own->fetched_bytes);
+	transfers_conclude(j, d);
 }
 
 /* --- prune ---------------------------------------------------------------- */
@@ -724,7 +851,15 @@ static const struct job_kind kinds[] = {
 	.schedule = SCHEDULE_VERIFY,
 	.scheduled = verify_scheduled,
 	.prepare = verify_prepare,
-	.on_event = verify_event},
+	.on_event = verify_event,
+	.after = verify_after},
+    {.name = "heal",
+	.ledger_type = LEDGER_JOB,
+	.schedule = SCHEDULE_HEAL,
+	.prepare = heal_prepare,
+	.on_event = heal_event,
+	.finish = heal_finish,
+	.conclude = heal_conclude},
     {.name = "prune",
 	.ledger_type = LEDGER_JOB,
 	.schedule = SCHEDULE_PRUNE,

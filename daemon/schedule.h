@@ -37,6 +37,7 @@ enum schedule_kind {
 	SCHEDULE_VERIFY,
 	SCHEDULE_EXERCISE,
 	SCHEDULE_PRUNE,
+	SCHEDULE_HEAL,
 	SCHEDULE_RESTORE, /* not limited: people wait */
 	SCHEDULE_OTHER    /* not limited: probes, surveys */
 };

@@ -366,6 +366,7 @@ enum err_code ledger_copy_rows(struct ledger *l, uint64_t number,
  * the reader must know from elsewhere.
  */
 
+#define LEDGER_HEALED          "healed"          /* what, and from where */
 #define LEDGER_ACKNOWLEDGEMENT "acknowledgement" /* field of a point: hex */
 #define LEDGER_COSIGNATURE     "cosignature"     /* type, and its field: hex */
 

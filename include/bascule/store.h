@@ -1267,6 +1267,11 @@ struct heal_options {
 	store_damage_fn *on_healed;  /* what was done about it */
 	bool (
 	    *on_progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
+	/*
+	 * May be NULL.  Before so many bytes are had from a far peer: it may
+	 * sleep, for a budget; what it returns ends the healing.
+	 */
+	enum err_code (*pace)(void *ctx, size_t bytes_count, struct err *e);
 	void *ctx;
 };
 struct heal_tally {

@@ -110,6 +110,7 @@ extern const struct worker_kind worker_survey;
 extern const struct worker_kind worker_exercise;
 extern const struct worker_kind worker_restore;
 extern const struct worker_kind worker_bridge;
+extern const struct worker_kind worker_heal;
 extern const struct worker_kind worker_etcd;
 extern const struct worker_kind worker_equal;
 extern const struct worker_kind worker_ready;

@@ -291,7 +291,10 @@ read_pack(void *ctx, const struct pack_info *pack, uint64_t offset_bytes,
 
 	q.offset_bytes = offset_bytes;
 	q.len_bytes = (uint32_t)len_bytes;
-	rc = ask(f, &q, &m, e);
+	rc = f->told->pace == NULL ? ERR_NONE
+				   : f->told->pace(f->told->ctx, len_bytes, e);
+	if (rc == ERR_NONE)
+		rc = ask(f, &q, &m, e);
 	if (rc == ERR_NONE && m.len_bytes != RMSG_FETCHED_HEAD + len_bytes)
 		rc = err_set(e, ERR_IO, "the far side sent %zu bytes of %zu",
 		    m.len_bytes - RMSG_FETCHED_HEAD, len_bytes);
@@ -366,6 +369,7 @@ fetching_heal(struct store *st, const struct transport *t, const char *name,
 	with.on_progress = on_progress;
 	with.on_damage = on_damage;
 	with.on_healed = on_healed;
+	with.pace = NULL; /* f's own */
 	with.ctx = &f;
 	rc = store_heal(st, &with, out, e);
 	rlink_fini(&f.link);

@@ -10,7 +10,7 @@ mkdir data && echo one >data/a
 SSHD=$WORK/sshd
 mkdir "$SSHD"
 sshd_keys "$SSHD"
-printf 'command="%s -r %s store serve --allow put --sign %s",restrict %s\n' \
+printf 'command="%s -r %s store serve --allow put --allow heal --sign %s",restrict %s\n' \
     "$B" "$WORK/southwark/repository" \
     "$WORK/southwark/state/acknowledge.key" "$(cat "$SSHD/id_ed25519.pub")" \
     >"$SSHD/authorized_keys"
@@ -74,6 +74,25 @@ expect 0 'is judged, the word with it' "$B" evidence verify pack
 says "received  *$ACK_KEY has acknowledged points"
 is 'the copy knows the epoch' "$(od -An -tu8 -j72 -N16 \
     southwark/repository/condemned/epochs | awk '{ print $1, $2 }')" '1 0'
+# Damage at home is found, healed from the other copy, and all of it recorded.
+before=$(cd brent/repository/packs && find . -type f -exec sha256sum {} + | sort)
+pack=$(find brent/repository/packs -type f | sort | head -n 1)
+chmod 600 "$pack"
+printf 'XXXX' | dd of="$pack" bs=1 seek=60 conv=notrunc 2>/dev/null
+expect 4 'damage is found' at brent run files --kind verify --wait
+wait_for 30 jobs_have brent '"kind":"heal".*"state":"succeeded"'
+holds 'and healed without being asked' jobs_have brent \
+    '"kind":"heal".*"state":"succeeded"'
+is 'byte for byte' "$(cd brent/repository/packs &&
+    find . -type f -exec sha256sum {} + | sort)" "$before"
+at brent --json events --type healed >.out
+says "$(basename "$pack" | cut -c 1-12)" '"name":"from_site","value":"southwark"' \
+    '"name":"link","value":"virgin"' 'byte for byte'
+wait_for 10 sh -c "! '$B' --socket brent/socket alarms | grep -q damage.*raised"
+at brent --json events --type alarm >.out
+holds 'the alarm was raised and is over' sh -c \
+    'grep "\"value\":\"damage\"" .out | grep -q "\"value\":\"cleared\""'
+expect 0 'healing when nothing is wrong' at brent run files --kind heal --wait
 expect 13 'a backup at the standby is refused' at southwark run files
 says 'brent'
 expect 0 'the copy can be restored and compared there' \
