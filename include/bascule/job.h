@@ -387,18 +387,26 @@ int worker_main(void);
  */
 
 struct policy_site;
-struct exercise_field {
+struct planrun_field {
 	char *name, *value;
 };
 
-enum exercise_word_kind {
-	EXERCISE_SILENCE,  /* nothing was said */
-	EXERCISE_ANSWERED, /* a question was: step, verb, reason, by */
-	EXERCISE_CANCEL    /* abort, undo, clean */
+enum planrun_word_kind {
+	PLANRUN_SILENCE,  /* nothing was said */
+	PLANRUN_ANSWERED, /* a question was: step, verb, reason, by */
+	PLANRUN_ABORT,    /* a person ends it: reason */
+	PLANRUN_CANCEL    /* the worker is to end */
 };
-struct exercise_word {
-	enum exercise_word_kind kind;
+struct planrun_word {
+	enum planrun_word_kind kind;
 	char step[64], verb[16], reason[256], by[64];
+};
+
+struct planrun_ask {
+	const char *step, *text;
+	const char *role, *owner; /* who may answer; who should: "" nobody */
+	const char *verbs;        /* blanks between */
+	int64_t timeout_ns;       /* 0: none */
 };
 
 /*
@@ -406,30 +414,31 @@ struct exercise_word {
  * (ERR_CANCELLED: the daemon has gone) ends at once and leaves everything to
  * the one who finds its inventory.
  */
-struct exercise_link {
+struct planrun_link {
 	void *ctx;
 	/* Durable when it returns ERR_NONE. */
 	enum err_code (*intent)(void *ctx, const char *record,
-	    const struct exercise_field *fields, size_t count, uint64_t *seq,
+	    const struct planrun_field *fields, size_t count, uint64_t *seq,
 	    struct err *e);
 	enum err_code (*outcome)(void *ctx, uint64_t seq,
-	    const struct exercise_field *fields, size_t count, struct err *e);
+	    const struct planrun_field *fields, size_t count, struct err *e);
 	/* Learnt meanwhile: a record that nothing waits for. */
 	enum err_code (*note)(void *ctx, const char *record,
-	    const struct exercise_field *fields, size_t count, struct err *e);
-	enum err_code (*ask)(void *ctx, const char *step, const char *text,
-	    const char *role, int64_t timeout_ns, struct err *e);
+	    const struct planrun_field *fields, size_t count, struct err *e);
+	enum err_code (
+	    *ask)(void *ctx, const struct planrun_ask *q, struct err *e);
 	/* The next word; never waits. */
-	void (*hear)(void *ctx, struct exercise_word *word);
+	void (*hear)(void *ctx, struct planrun_word *word);
 	int (*fd)(void *ctx); /* readable when there is a word */
 	/* A line for people who watch. */
 	void (*log)(void *ctx, const char *text);
 };
 
-struct exercise_undo {
+struct planrun_undo {
 	const char *step;
 	const char *const *argv; /* NULL-ended, variables filled in */
 	int64_t timeout_ns;
+	const char *on; /* a host; NULL or "": the site's own */
 };
 
 /* What a run that died may have left, from its records. */
@@ -438,7 +447,7 @@ struct exercise_left {
 	int64_t cell_pid;    /* 0: there was none */
 	uint64_t cell_started;
 	const char *cell_boot;
-	const struct exercise_undo *undos; /* in the order to be done */
+	const struct planrun_undo *undos; /* in the order to be done */
 	size_t undos_count;
 	const char *state; /* the last known */
 	bool failed, interrupted, unproved, findings;
@@ -454,7 +463,7 @@ struct exercise_options {
 	const char *outstanding; /* a run not cleaned up; NULL: none */
 	int64_t recheck_ns;      /* isolation while it holds; 0: every minute */
 	const struct exercise_left *left; /* only clean up; NULL: a test */
-	struct exercise_link link;
+	struct planrun_link link;
 };
 
 struct exercise_result {

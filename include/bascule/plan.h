@@ -178,7 +178,9 @@ struct engine_options {
 	unsigned parallel_max; /* steps at once; 0: 4 */
 	bool asks;             /* a failure asks the operator; else it undoes */
 	int64_t ask_timeout_ns; /* an unanswered question aborts; 0: never */
-	bool gated; /* only restore steps start before ENGINE_OPEN_GATE */
+	bool gated;   /* only restore steps start before ENGINE_OPEN_GATE */
+	bool stands;  /* what was done stands after a failure or an abort */
+	bool unwinds; /* engine_resume starts nothing: it takes all back */
 };
 
 struct engine_step {

@@ -3,7 +3,6 @@
  * out.  One thread, one loop: attempts that end, words of people, time.
  */
 
-#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,58 +21,12 @@
 static void
 exercise_fini(struct exercise *x)
 {
-	for (size_t i = 0; x->doing != NULL && i <= x->steps_count; i++)
-		exercise_attempt_free(&x->doing[i].attempt);
+	planrun_fini(&x->p);
 	for (size_t i = 0; i < x->endpoints_count; i++)
 		free(x->endpoints[i]);
 	free(x->endpoints);
-	engine_free(&x->engine);
 	exercise_cell_free(&x->cell);
-	free(x->steps);
-	free(x->doing);
-	free(x->todo);
-	free(x->snapshots);
 	free(x->sandbox);
-}
-
-static unsigned
-modes_of(uint32_t modes)
-{
-	return ((modes & POLICY_MODE_TEST) != 0 ? PLAN_IN_TEST : 0) |
-	    ((modes & POLICY_MODE_TABLETOP) != 0 ? PLAN_IN_TABLETOP : 0) |
-	    ((modes & POLICY_MODE_PLANNED) != 0 ? PLAN_IN_PLANNED : 0) |
-	    ((modes & POLICY_MODE_UNPLANNED) != 0 ? PLAN_IN_UNPLANNED : 0);
-}
-
-static struct plan_step
-step_of(const struct policy_step *s)
-{
-	static const enum plan_kind kinds[] = {
-	    [POLICY_STEP_RESTORE] = PLAN_RESTORE,
-	    [POLICY_STEP_RUN] = PLAN_RUN,
-	    [POLICY_STEP_CHECK] = PLAN_CHECK,
-	    [POLICY_STEP_CONFIRM] = PLAN_CONFIRM,
-	    [POLICY_STEP_WAIT] = PLAN_WAIT,
-	};
-	int64_t timeout_ns = s->timeout_ns;
-
-	/* A check watches its own time and says what it saw last: this clock
-	 * is for one that cannot, and never comes first by chance. */
-	if (s->kind == POLICY_STEP_CHECK) {
-		if (timeout_ns < s->check.within_ns)
-			timeout_ns = s->check.within_ns;
-		timeout_ns += 30 * NS_PER_S;
-	}
-	return (struct plan_step){.name = s->name,
-	    .after = s->after.items,
-	    .after_count = s->after.count,
-	    .kind = kinds[s->kind],
-	    .modes = modes_of(s->modes),
-	    .retries = s->retries,
-	    .retry_wait_ns = NS_PER_S,
-	    .timeout_ns = timeout_ns,
-	    .has_undo = s->undo.count > 0,
-	    .wait_ns = s->wait_ns};
 }
 
 static enum err_code
@@ -132,7 +85,7 @@ find_endpoints(struct exercise *x, struct err *e)
 		if ((step->modes & POLICY_MODE_TEST) == 0 ||
 		    step->check.kind != POLICY_CHECK_UNREACHABLE)
 			continue;
-		exercise_values(x, step, snapshot, &v);
+		planrun_values(&x->p, step, snapshot, &v);
 		rc = policy_expand(&text, step->check.unreachable, &v, e);
 		if (rc == ERR_NONE)
 			rc = add_endpoint(x, buf_text(&text), NULL, e);
@@ -144,17 +97,21 @@ static enum err_code
 exercise_init(struct exercise *x, const struct exercise_options *o,
     struct err *e)
 {
-	const struct policy_service *s = o->service;
+	enum err_code rc;
 
-	*x = (struct exercise){.o = o, .rpa_ns = -1};
-	x->steps = calloc(s->step_count + 1, sizeof(*x->steps));
-	x->doing = calloc(s->step_count + 1, sizeof(*x->doing));
-	x->snapshots = calloc(s->dataset_count + 1, sizeof(*x->snapshots));
-	if (x->steps == NULL || x->doing == NULL || x->snapshots == NULL)
-		return err_nomem(e);
-	x->steps_count = s->step_count;
-	for (size_t i = 0; i < s->step_count; i++)
-		x->steps[i] = step_of(&s->plan[i]);
+	*x = (struct exercise){.o = o,
+	    .rpa_ns = -1,
+	    .p = {.effects = &exercise_effects,
+		.ctx = x,
+		.policy = o->policy,
+		.service = o->service,
+		.site = o->site,
+		.run = o->run,
+		.epoch = "0", /* a test is under no epoch */
+		.link = &o->link}};
+	rc = planrun_init(&x->p, e);
+	if (rc != ERR_NONE)
+		return rc;
 	if (o->left != NULL) {
 		if (o->left->sandbox == NULL)
 			return ERR_NONE;
@@ -164,27 +121,8 @@ exercise_init(struct exercise *x, const struct exercise_options *o,
 		x->sandbox = NULL;
 	if (x->sandbox == NULL)
 		return err_nomem(e);
+	x->p.sandbox = x->sandbox;
 	return o->left != NULL ? ERR_NONE : find_endpoints(x, e);
-}
-
-void
-exercise_values(const struct exercise *x, const struct policy_step *step,
-    char snapshot[ID_HEX_BYTES], struct policy_values *out)
-{
-	const struct policy_service *s = x->o->service;
-
-	*out = (struct policy_values){.service = s->name,
-	    .sandbox = x->sandbox,
-	    .site = x->o->site->name,
-	    .run = x->o->run,
-	    .epoch = "0"}; /* a test is under no epoch */
-	for (size_t i = 0; i < s->dataset_count; i++) {
-		if (step->kind != POLICY_STEP_RESTORE ||
-		    strcmp(s->datasets[i].name, step->restore) != 0)
-			continue;
-		out->dataset = step->restore;
-		out->snapshot = id_hex(&x->snapshots[i].id, snapshot);
-	}
 }
 
 void
@@ -231,7 +169,7 @@ do_inventory(struct exercise *x)
 		snprintf(x->cell_why, sizeof(x->cell_why), "%s", why.text);
 	rc = exercise_notes_inventory(x, &e);
 	if (rc == ERR_CANCELLED) {
-		x->lost = e;
+		x->p.lost = e;
 		return;
 	}
 	if (rc == ERR_NONE && x->cell != NULL)
@@ -250,26 +188,26 @@ do_inventory(struct exercise *x)
 static void
 do_clone(struct exercise *x)
 {
-	struct engine_options opt = {.steps = x->steps,
-	    .steps_count = x->steps_count,
+	struct engine_options opt = {.steps = x->p.steps,
+	    .steps_count = x->p.steps_count,
 	    .mode = PLAN_IN_TEST,
 	    .gated = true};
 	struct engine_event begin = {.kind = ENGINE_BEGIN};
 	struct err e = {0};
 
-	if (engine_new(&x->engine, &opt, &e) != ERR_NONE) {
+	if (engine_new(&x->p.engine, &opt, &e) != ERR_NONE) {
 		exercise_blame(x, "%s", e.text);
 		exercise_feed(x, ISOLATED_FAILED);
 		return;
 	}
-	exercise_steps_tell(x, &begin);
+	planrun_steps_tell(&x->p, &begin);
 }
 
 static void
 do_prove(struct exercise *x)
 {
 	if (x->cell != NULL) {
-		exercise_steps_prove(x);
+		exercise_effects_prove(x);
 		return;
 	}
 	exercise_notes_one(x, "isolation", "NOT MEASURED: %s", x->cell_why);
@@ -281,7 +219,7 @@ do_start(struct exercise *x)
 {
 	struct engine_event open = {.kind = ENGINE_OPEN_GATE};
 
-	exercise_steps_tell(x, &open);
+	planrun_steps_tell(&x->p, &open);
 }
 
 static void
@@ -320,14 +258,14 @@ do_stop(struct exercise *x)
 {
 	struct engine_event abort = {.kind = ENGINE_ABORT, .reason = x->reason};
 	enum engine_state s =
-	    x->engine == NULL ? ENGINE_UNDONE : engine_state_of(x->engine);
+	    x->p.engine == NULL ? ENGINE_UNDONE : engine_state_of(x->p.engine);
 
 	/* After a failure of its own it stops and undoes by itself. */
 	if (s == ENGINE_UNDONE)
 		exercise_feed(x, ISOLATED_STOPPED);
-	else if (engine_outcome_of(x->engine) != ENGINE_FAILED ||
+	else if (engine_outcome_of(x->p.engine) != ENGINE_FAILED ||
 	    x->iso.interrupted)
-		exercise_steps_tell(x, &abort);
+		planrun_steps_tell(&x->p, &abort);
 }
 
 /*
@@ -364,7 +302,7 @@ clean_after_another(struct exercise *x)
 	struct err e = {0};
 
 	if (find_cell(x, &e) == ERR_NONE) {
-		exercise_steps_undo_left(x);
+		exercise_effects_undo_left(x);
 		return;
 	}
 	exercise_blame(x, "what the test left cannot be reached: %s", e.text);
@@ -377,12 +315,13 @@ do_clean(struct exercise *x)
 {
 	struct engine_event unwind = {.kind = ENGINE_UNWIND};
 
-	exercise_steps_end_proof(x);
+	planrun_steps_end_proof(&x->p);
 	x->unwinding = true;
 	if (x->o->left != NULL)
 		clean_after_another(x);
-	else if (x->engine != NULL && engine_state_of(x->engine) == ENGINE_DONE)
-		exercise_steps_tell(x, &unwind);
+	else if (x->p.engine != NULL &&
+	    engine_state_of(x->p.engine) == ENGINE_DONE)
+		planrun_steps_tell(&x->p, &unwind);
 	else
 		exercise_unwound(x);
 }
@@ -391,20 +330,20 @@ do_clean(struct exercise *x)
 static void
 close_inventory(struct exercise *x, const char *what, bool clean)
 {
-	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
-	const struct exercise_link *l = &x->o->link;
+	OWNED(planrun_fields_fini) struct planrun_fields f = {0};
+	const struct planrun_link *l = &x->o->link;
 	struct err e = {0};
 
-	exercise_fields_add(&f, "cleanup", "%s: %s",
+	planrun_fields_add(&f, "cleanup", "%s: %s",
 	    clean ? "clean" : "INCOMPLETE", what);
 	if (x->inventory_seq == 0 || !clean) {
-		exercise_notes_note(x, LEDGER_EXERCISE, &f);
+		planrun_notes_note(&x->p, LEDGER_EXERCISE, &f);
 		return;
 	}
 	if (f.failed ||
 	    l->outcome(l->ctx, x->inventory_seq, f.items, f.count, &e) !=
 		ERR_NONE)
-		x->lost = e;
+		x->p.lost = e;
 }
 
 void
@@ -437,7 +376,8 @@ do_report(struct exercise *x)
 {
 	/* Of a run that began, its own records say what it did not do. */
 	if (x->o->left == NULL || x->sandbox == NULL)
-		exercise_notes_skipped(x);
+		planrun_notes_skipped(&x->p, "it is not for isolated tests",
+		    "the test ended before its turn");
 	if (x->o->left == NULL)
 		exercise_notes_limits(x);
 	/* What failed comes first; a report of nothing worse says this. */
@@ -473,13 +413,13 @@ exercise_feed(struct exercise *x, enum isolated_event event)
 	enum isolated_state was = x->iso.state;
 	enum isolated_action action;
 
-	if (x->lost.code != ERR_NONE ||
+	if (x->p.lost.code != ERR_NONE ||
 	    !isolated_next(&x->iso, event, &x->iso, &action))
 		return;
 	if (x->iso.state != was && action != ISOLATED_DO_REPORT &&
 	    action != ISOLATED_DO_ALARM)
 		exercise_notes_state(x);
-	if (x->lost.code == ERR_NONE)
+	if (x->p.lost.code == ERR_NONE)
 		act(x, action);
 }
 
@@ -488,41 +428,38 @@ exercise_feed(struct exercise *x, enum isolated_event event)
 static void
 hear(struct exercise *x)
 {
-	const struct exercise_link *l = &x->o->link;
-	struct exercise_word w;
+	const struct planrun_link *l = &x->o->link;
+	struct planrun_word w;
 
 	for (;;) {
-		w = (struct exercise_word){0};
+		w = (struct planrun_word){0};
 		l->hear(l->ctx, &w);
-		if (w.kind == EXERCISE_SILENCE)
+		if (w.kind == PLANRUN_SILENCE)
 			return;
-		if (w.kind == EXERCISE_ANSWERED)
-			exercise_steps_answer(x, &w);
-		if (w.kind == EXERCISE_CANCEL) {
+		if (w.kind == PLANRUN_ANSWERED)
+			planrun_steps_answer(&x->p, &w);
+		if (w.kind == PLANRUN_CANCEL || w.kind == PLANRUN_ABORT) {
 			exercise_blame(x, "aborted%s%s",
 			    w.reason[0] != '\0' ? " " : "", w.reason);
 			exercise_feed(x, ISOLATED_ABORT);
 		}
-		exercise_steps_work(x);
+		planrun_steps_work(&x->p);
 	}
 }
 
 static void
 note_time(struct exercise *x)
 {
-	struct engine_event tick = {.kind = ENGINE_TICK};
-	struct mono now = now_mono(), at;
-	bool proving = x->doing[x->steps_count].attempt != NULL;
+	struct mono now = now_mono();
+	bool proving = x->p.doing[x->p.steps_count].attempt != NULL;
 
-	if (x->engine != NULL && engine_deadline(x->engine, &at) &&
-	    at.ns <= now.ns)
-		exercise_steps_tell(x, &tick);
+	planrun_tick(&x->p);
 	if (x->iso.state != ISOLATED_HOLDING)
 		return;
 	if (!proving && x->recheck_at.ns != 0 && now.ns >= x->recheck_at.ns) {
 		x->recheck_at.ns = now.ns +
 		    (x->o->recheck_ns != 0 ? x->o->recheck_ns : RECHECK_NS);
-		exercise_steps_prove(x);
+		exercise_effects_prove(x);
 		return;
 	}
 	if (!proving && now.ns >= x->hold_until.ns)
@@ -532,39 +469,17 @@ note_time(struct exercise *x)
 static int
 wait_ms(const struct exercise *x)
 {
-	struct mono now = now_mono(), at;
-	int64_t ms = BEAT_MS;
+	struct mono now = now_mono();
+	int64_t ms = planrun_wait_ms(&x->p, BEAT_MS);
 
-	if (x->engine != NULL && engine_deadline(x->engine, &at) &&
-	    (at.ns - now.ns) / NS_PER_MS < ms)
-		ms = (at.ns - now.ns) / NS_PER_MS + 1;
-	if (x->iso.state == ISOLATED_HOLDING &&
-	    (x->hold_until.ns - now.ns) / NS_PER_MS < ms)
+	if (x->iso.state != ISOLATED_HOLDING)
+		return (int)ms;
+	if ((x->hold_until.ns - now.ns) / NS_PER_MS < ms)
 		ms = (x->hold_until.ns - now.ns) / NS_PER_MS + 1;
-	if (x->iso.state == ISOLATED_HOLDING && x->recheck_at.ns != 0 &&
+	if (x->recheck_at.ns != 0 &&
 	    (x->recheck_at.ns - now.ns) / NS_PER_MS < ms)
 		ms = (x->recheck_at.ns - now.ns) / NS_PER_MS + 1;
 	return ms < 0 ? 0 : (int)ms;
-}
-
-static enum err_code
-wait_for_something(struct exercise *x, struct err *e)
-{
-	struct pollfd *p = calloc(x->steps_count + 2, sizeof(*p));
-	nfds_t count = 0;
-	int ms = wait_ms(x);
-
-	if (p == NULL)
-		return err_nomem(e);
-	p[count++] = (struct pollfd){x->o->link.fd(x->o->link.ctx), POLLIN, 0};
-	for (size_t i = 0; i <= x->steps_count; i++)
-		if (x->doing[i].attempt != NULL)
-			p[count++] =
-			    (struct pollfd){x->doing[i].attempt->pid_fd, POLLIN,
-				0};
-	(void)poll(p, count, ms);
-	free(p);
-	return ERR_NONE;
 }
 
 static enum err_code
@@ -572,18 +487,18 @@ go(struct exercise *x, struct err *e)
 {
 	enum err_code rc = ERR_NONE;
 
-	exercise_steps_work(x);
-	while (rc == ERR_NONE && !x->is_over && x->lost.code == ERR_NONE) {
-		rc = wait_for_something(x, e);
+	planrun_steps_work(&x->p);
+	while (rc == ERR_NONE && !x->is_over && x->p.lost.code == ERR_NONE) {
+		rc = planrun_wait(&x->p, wait_ms(x), e);
 		if (rc != ERR_NONE)
 			break;
-		exercise_steps_collect(x);
+		planrun_steps_collect(&x->p);
 		hear(x);
 		note_time(x);
-		exercise_steps_work(x);
+		planrun_steps_work(&x->p);
 	}
-	if (rc == ERR_NONE && x->lost.code != ERR_NONE) {
-		*e = x->lost;
+	if (rc == ERR_NONE && x->p.lost.code != ERR_NONE) {
+		*e = x->p.lost;
 		rc = e->code;
 	}
 	return rc;

@@ -7,42 +7,10 @@
 
 #include "exercise_parts.h"
 
-static void
-lose(struct exercise *x, enum err_code rc, const struct err *e)
-{
-	if (rc != ERR_NONE && x->lost.code == ERR_NONE)
-		x->lost = *e;
-}
-
-void
-exercise_notes_note(struct exercise *x, const char *record,
-    struct exercise_fields *f)
-{
-	const struct exercise_link *l = &x->o->link;
-	struct err e = {0};
-	enum err_code rc = f->failed
-	    ? err_nomem(&e)
-	    : l->note(l->ctx, record, f->items, f->count, &e);
-
-	lose(x, rc, &e);
-}
-
-void
-exercise_notes_log(struct exercise *x, const char *fmt, ...)
-{
-	char text[ERR_TEXT_BYTES];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	x->o->link.log(x->o->link.ctx, text);
-}
-
 void
 exercise_notes_one(struct exercise *x, const char *name, const char *fmt, ...)
 {
-	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
+	OWNED(planrun_fields_fini) struct planrun_fields f = {0};
 	OWNED(free_mem) char *text = NULL;
 	va_list ap;
 
@@ -53,43 +21,43 @@ exercise_notes_one(struct exercise *x, const char *name, const char *fmt, ...)
 	if (text == NULL)
 		f.failed = true;
 	else
-		exercise_fields_add(&f, name, "%s", text);
-	exercise_notes_note(x, LEDGER_EXERCISE, &f);
+		planrun_fields_add(&f, name, "%s", text);
+	planrun_notes_note(&x->p, LEDGER_EXERCISE, &f);
 }
 
 void
 exercise_notes_state(struct exercise *x)
 {
-	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
+	OWNED(planrun_fields_fini) struct planrun_fields f = {0};
 	const struct isolated *t = &x->iso;
 
-	exercise_fields_add(&f, "state", "%s", isolated_state_name(t->state));
+	planrun_fields_add(&f, "state", "%s", isolated_state_name(t->state));
 	/* What the result will follow from, should somebody else finish. */
 	if (t->failed)
-		exercise_fields_add(&f, "failed", "1");
+		planrun_fields_add(&f, "failed", "1");
 	if (t->interrupted)
-		exercise_fields_add(&f, "interrupted", "1");
+		planrun_fields_add(&f, "interrupted", "1");
 	if (t->unproved)
-		exercise_fields_add(&f, "unproved", "1");
+		planrun_fields_add(&f, "unproved", "1");
 	if (t->findings)
-		exercise_fields_add(&f, "findings", "1");
+		planrun_fields_add(&f, "findings", "1");
 	if (x->reason[0] != '\0')
-		exercise_fields_add(&f, "reason", "%s", x->reason);
-	exercise_notes_note(x, LEDGER_EXERCISE, &f);
-	exercise_notes_log(x, "state %s", isolated_state_name(t->state));
+		planrun_fields_add(&f, "reason", "%s", x->reason);
+	planrun_notes_note(&x->p, LEDGER_EXERCISE, &f);
+	planrun_notes_log(&x->p, "state %s", isolated_state_name(t->state));
 }
 
 /* --- beforehand ----------------------------------------------------------- */
 
 static void
-add_scope(const struct exercise *x, struct exercise_fields *f)
+add_scope(const struct exercise *x, struct planrun_fields *f)
 {
 	const struct policy_service *s = x->o->service;
 	size_t in_test = 0;
 
 	for (size_t i = 0; i < s->step_count; i++)
 		in_test += (s->plan[i].modes & POLICY_MODE_TEST) != 0;
-	exercise_fields_add(f, "scope",
+	planrun_fields_add(f, "scope",
 	    "%zu of %zu steps of the plan (the others are for live moves or "
 	    "tabletops), %zu datasets",
 	    in_test, s->step_count, s->dataset_count);
@@ -97,28 +65,28 @@ add_scope(const struct exercise *x, struct exercise_fields *f)
 
 /* What is so of every isolated test, said for readers who do not know. */
 static void
-add_test_facts(const struct exercise *x, struct exercise_fields *f)
+add_test_facts(const struct exercise *x, struct planrun_fields *f)
 {
 	const struct policy_service *s = x->o->service;
 	char rto[TEXT_UNIT_BYTES], rpo[TEXT_UNIT_BYTES];
 
-	exercise_fields_add(f, "criteria",
+	planrun_fields_add(f, "criteria",
 	    "every step and check succeeds, production cannot be reached, all "
 	    "is cleaned up; RTA within %s, RPA within %s",
 	    text_duration(s->rto_ns, rto), text_duration(s->rpo_ns, rpo));
-	exercise_fields_add(f, "exclusions",
+	planrun_fields_add(f, "exclusions",
 	    "moving users, names and routes; fencing; authority; failback");
-	exercise_fields_add(f, "simulated",
+	planrun_fields_add(f, "simulated",
 	    "the loss of %s: nothing was taken from production", s->home);
-	exercise_fields_add(f, "approvals", "an isolated test needs none");
-	exercise_fields_add(f, "break_glass", "none: a test has none");
-	exercise_fields_add(f, "epoch",
+	planrun_fields_add(f, "approvals", "an isolated test needs none");
+	planrun_fields_add(f, "break_glass", "none: a test has none");
+	planrun_fields_add(f, "epoch",
 	    "none: a test is under no epoch and moves no authority");
-	exercise_fields_add(f, "fence", "none is needed: production ran on");
-	exercise_fields_add(f, "overrides", "none: a test has none");
-	exercise_fields_add(f, "unprotected",
+	planrun_fields_add(f, "fence", "none is needed: production ran on");
+	planrun_fields_add(f, "overrides", "none: a test has none");
+	planrun_fields_add(f, "unprotected",
 	    "none by the test: it stops no backup and no replication");
-	exercise_fields_add(f, "failback", "none is needed: nothing was moved");
+	planrun_fields_add(f, "failback", "none is needed: nothing was moved");
 }
 
 static void
@@ -127,48 +95,48 @@ note_partial(struct exercise *x)
 	const struct policy_service *s = x->o->service;
 
 	for (size_t i = 0; i < s->dataset_count; i++) {
-		if (x->snapshots[i].problems_count == 0)
+		if (x->p.snapshots[i].problems_count == 0)
 			continue;
 		exercise_feed(x, ISOLATED_FINDING);
 		exercise_notes_one(x, "finding",
 		    "the point's snapshot of '%s' is partial: %llu things "
 		    "could not be read when it was taken",
 		    s->datasets[i].name,
-		    (unsigned long long)x->snapshots[i].problems_count);
+		    (unsigned long long)x->p.snapshots[i].problems_count);
 	}
 }
 
 void
 exercise_notes_plan(struct exercise *x)
 {
-	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
+	OWNED(planrun_fields_fini) struct planrun_fields f = {0};
 	const struct policy_service *s = x->o->service;
 	char hex[ID_HEX_BYTES], rpa[TEXT_UNIT_BYTES];
 
-	exercise_fields_add(&f, "mode", "test");
-	exercise_fields_add(&f, "point", "%s", id_hex(&x->point, hex));
-	exercise_fields_add(&f, "point_at_ns", "%lld",
+	planrun_fields_add(&f, "mode", "test");
+	planrun_fields_add(&f, "point", "%s", id_hex(&x->point, hex));
+	planrun_fields_add(&f, "point_at_ns", "%lld",
 	    (long long)x->point_at.ns);
-	exercise_fields_add(&f, "point_why", "%s",
+	planrun_fields_add(&f, "point_why", "%s",
 	    x->o->point != NULL
 		? "asked for"
 		: "the newest complete point in this site's repository");
-	exercise_fields_add(&f, "purpose",
+	planrun_fields_add(&f, "purpose",
 	    "show that '%s' can be restored and started at %s from the copy "
 	    "there, within its RTO, with no more loss than its RPO",
 	    s->name, x->o->site->name);
-	exercise_fields_add(&f, "direction", "%s -> %s", s->home,
+	planrun_fields_add(&f, "direction", "%s -> %s", s->home,
 	    x->o->site->name);
 	add_scope(x, &f);
 	add_test_facts(x, &f);
-	exercise_fields_add(&f, "loss",
+	planrun_fields_add(&f, "loss",
 	    "estimated: when production last wrote is not known, so everything "
 	    "since the point counts as lost: %s",
 	    text_duration(x->rpa_ns, rpa));
-	exercise_fields_add(&f, "rto_ns", "%lld", (long long)s->rto_ns);
-	exercise_fields_add(&f, "rpo_ns", "%lld", (long long)s->rpo_ns);
-	exercise_fields_add(&f, "rpa_ns", "%lld", (long long)x->rpa_ns);
-	exercise_notes_note(x, LEDGER_EXERCISE, &f);
+	planrun_fields_add(&f, "rto_ns", "%lld", (long long)s->rto_ns);
+	planrun_fields_add(&f, "rpo_ns", "%lld", (long long)s->rpo_ns);
+	planrun_fields_add(&f, "rpa_ns", "%lld", (long long)x->rpa_ns);
+	planrun_notes_note(&x->p, LEDGER_EXERCISE, &f);
 	note_partial(x);
 }
 
@@ -176,7 +144,7 @@ exercise_notes_plan(struct exercise *x)
  * the policy says by then. */
 static void
 add_undo(struct exercise *x, const struct policy_step *s,
-    struct exercise_fields *f)
+    struct planrun_fields *f)
 {
 	OWNED(policy_expand_free) char **argv = NULL;
 	OWNED(wire_free) struct wire_value *v = NULL;
@@ -186,7 +154,7 @@ add_undo(struct exercise *x, const struct policy_step *s,
 	char snapshot[ID_HEX_BYTES], name[80];
 	struct err e = {0};
 
-	exercise_values(x, s, snapshot, &values);
+	planrun_values(&x->p, s, snapshot, &values);
 	if (policy_expand_argv(&argv, &s->undo, &values, &e) != ERR_NONE ||
 	    wire_new(&v, NULL, &e) != ERR_NONE ||
 	    wire_new_list(&list, &e) != ERR_NONE) {
@@ -203,26 +171,26 @@ add_undo(struct exercise *x, const struct policy_step *s,
 	}
 	line.len_bytes--; /* its newline */
 	snprintf(name, sizeof(name), "undo.%.63s", s->name);
-	exercise_fields_add(f, name, "%s", buf_text(&line));
+	planrun_fields_add(f, name, "%s", buf_text(&line));
 }
 
 enum err_code
 exercise_notes_inventory(struct exercise *x, struct err *e)
 {
-	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
-	const struct exercise_link *l = &x->o->link;
+	OWNED(planrun_fields_fini) struct planrun_fields f = {0};
+	const struct planrun_link *l = &x->o->link;
 	const struct policy_service *s = x->o->service;
 	char boot[NOW_BOOT_ID_BYTES] = "";
 
-	exercise_fields_add(&f, "state", "%s",
+	planrun_fields_add(&f, "state", "%s",
 	    isolated_state_name(x->iso.state));
-	exercise_fields_add(&f, "sandbox", "%s", x->sandbox);
+	planrun_fields_add(&f, "sandbox", "%s", x->sandbox);
 	if (x->cell != NULL) {
 		now_boot_id(boot);
-		exercise_fields_add(&f, "cell_pid", "%d", (int)x->cell->pid);
-		exercise_fields_add(&f, "cell_started", "%llu",
+		planrun_fields_add(&f, "cell_pid", "%d", (int)x->cell->pid);
+		planrun_fields_add(&f, "cell_started", "%llu",
 		    (unsigned long long)x->cell->started);
-		exercise_fields_add(&f, "cell_boot", "%s", boot);
+		planrun_fields_add(&f, "cell_boot", "%s", boot);
 	}
 	for (size_t i = 0; i < s->step_count; i++) {
 		const struct policy_step *step = &s->plan[i];
@@ -231,8 +199,8 @@ exercise_notes_inventory(struct exercise *x, struct err *e)
 		if ((step->modes & POLICY_MODE_TEST) == 0)
 			continue;
 		snprintf(name, sizeof(name), "step.%.63s", step->name);
-		exercise_fields_add(&f, name, "%s",
-		    graph_kind_name(x->steps[i].kind));
+		planrun_fields_add(&f, name, "%s",
+		    graph_kind_name(x->p.steps[i].kind));
 		if (step->undo.count > 0)
 			add_undo(x, step, &f);
 	}
@@ -244,123 +212,15 @@ exercise_notes_inventory(struct exercise *x, struct err *e)
 	    &x->inventory_seq, e);
 }
 
-/* --- steps ---------------------------------------------------------------- */
-
-enum err_code
-exercise_notes_intent(struct exercise *x, size_t i, const char *step,
-    const char *kind, struct err *e)
-{
-	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
-	const struct exercise_link *l = &x->o->link;
-	struct exercise_doing *d = &x->doing[i];
-	enum err_code rc;
-
-	exercise_fields_add(&f, "step", "%s", step);
-	exercise_fields_add(&f, "kind", "%s", kind);
-	exercise_fields_add(&f, "attempt", "%u", d->number);
-	exercise_fields_add(&f, "state", "running");
-	if (x->o->left == NULL && d->kind == EXERCISE_DO_STEP)
-		exercise_fields_add(&f, "planned_ns", "%lld",
-		    (long long)x->o->service->plan[i].timeout_ns);
-	exercise_fields_add(&f, "site", "%s", x->o->site->name);
-	if (f.failed)
-		return err_nomem(e);
-	rc = l->intent(l->ctx, LEDGER_STEP, f.items, f.count, &d->seq, e);
-	lose(x, rc, e);
-	if (rc == ERR_NONE)
-		exercise_notes_log(x, "%s %s: begins", kind, step);
-	return rc;
-}
-
-static void
-add_report(struct exercise_fields *f, const struct exercise_attempt_report *r)
-{
-	char hex[ID_HEX_BYTES];
-
-	if (r->exit_status >= 0)
-		exercise_fields_add(f, "exit", "%d", r->exit_status);
-	if (r->has_output) {
-		exercise_fields_add(f, "output_hash", "%s",
-		    id_hex(&r->output_hash, hex));
-		exercise_fields_add(f, "output_bytes", "%llu",
-		    (unsigned long long)r->output_bytes);
-	}
-	if (r->output_kept_bytes > 0)
-		exercise_fields_bytes(f, "output", r->output,
-		    r->output_kept_bytes);
-	if (r->note[0] != '\0')
-		exercise_fields_add(f, "note", "%s", r->note);
-}
-
-/* What the intent's fields said is repeated: a view reads one record. */
-void
-exercise_notes_outcome(struct exercise *x, size_t i, const char *state,
-    const char *reason, const struct exercise_attempt_report *r)
-{
-	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
-	const struct exercise_link *l = &x->o->link;
-	struct exercise_doing *d = &x->doing[i];
-	const char *step = i < x->steps_count ? x->steps[i].name : "isolation";
-	const char *kind = d->kind == EXERCISE_DO_PROVE ? "isolation"
-	    : d->kind == EXERCISE_DO_UNDO               ? "undo"
-					  : graph_kind_name(x->steps[i].kind);
-	struct err e = {0};
-	enum err_code rc;
-
-	if (x->o->left != NULL && d->kind == EXERCISE_DO_UNDO)
-		step = x->o->left->undos[x->left_at].step;
-	exercise_fields_add(&f, "step", "%s", step);
-	exercise_fields_add(&f, "kind", "%s", kind);
-	exercise_fields_add(&f, "attempt", "%u", d->number);
-	exercise_fields_add(&f, "state", "%s", state);
-	if (reason[0] != '\0')
-		exercise_fields_add(&f, "reason", "%s", reason);
-	if (r != NULL)
-		add_report(&f, r);
-	rc = f.failed ? err_nomem(&e)
-		      : l->outcome(l->ctx, d->seq, f.items, f.count, &e);
-	lose(x, rc, &e);
-	exercise_notes_log(x, "%s %s: %s%s%s", kind, step, state,
-	    reason[0] != '\0' ? ": " : "", reason);
-}
-
-void
-exercise_notes_skipped(struct exercise *x)
-{
-	for (size_t i = 0; i < x->steps_count; i++) {
-		OWNED(exercise_fields_fini) struct exercise_fields f = {0};
-		bool in_test = (x->steps[i].modes & PLAN_IN_TEST) != 0;
-		struct engine_step s = {.state = ENGINE_STEP_WAITING};
-
-		if (x->engine != NULL)
-			s = engine_step_of(x->engine, i);
-		if (in_test && s.attempt > 0 && s.state != ENGINE_STEP_SKIPPED)
-			continue;
-		exercise_fields_add(&f, "step", "%s", x->steps[i].name);
-		exercise_fields_add(&f, "kind", "%s",
-		    graph_kind_name(x->steps[i].kind));
-		exercise_fields_add(&f, "state", "skipped");
-		if (!in_test)
-			exercise_fields_add(&f, "reason",
-			    "it is not for isolated tests");
-		else if (s.state == ENGINE_STEP_SKIPPED)
-			exercise_fields_add(&f, "reason", "%s", s.reason);
-		else
-			exercise_fields_add(&f, "reason",
-			    "the test ended before its turn");
-		exercise_notes_note(x, LEDGER_STEP, &f);
-	}
-}
-
 /* --- the end -------------------------------------------------------------- */
 
 /* Was anything but restores begun?  Only behind the gate. */
 static bool
 gate_was_passed(const struct exercise *x)
 {
-	for (size_t i = 0; x->engine != NULL && i < x->steps_count; i++)
-		if (x->steps[i].kind != PLAN_RESTORE &&
-		    engine_step_of(x->engine, i).attempt > 0)
+	for (size_t i = 0; x->p.engine != NULL && i < x->p.steps_count; i++)
+		if (x->p.steps[i].kind != PLAN_RESTORE &&
+		    engine_step_of(x->p.engine, i).attempt > 0)
 			return true;
 	return false;
 }
@@ -419,24 +279,23 @@ exercise_notes_limits(struct exercise *x)
 void
 exercise_notes_result(struct exercise *x)
 {
-	OWNED(exercise_fields_fini) struct exercise_fields f = {0};
+	OWNED(planrun_fields_fini) struct planrun_fields f = {0};
 	bool clean = x->iso.state == ISOLATED_CLEAN;
 	int64_t rta_ns;
 
-	exercise_fields_add(&f, "state", "%s",
+	planrun_fields_add(&f, "state", "%s",
 	    isolated_state_name(x->iso.state));
 	if (clean)
-		exercise_fields_add(&f, "result", "%s",
+		planrun_fields_add(&f, "result", "%s",
 		    isolated_result_name(x->iso.result));
 	if (x->reason[0] != '\0')
-		exercise_fields_add(&f, "reason", "%s", x->reason);
+		planrun_fields_add(&f, "reason", "%s", x->reason);
 	if (x->o->left == NULL && !x->iso.refused)
-		exercise_fields_add(&f, "production_impact", "%s",
-		    impact_of(x));
+		planrun_fields_add(&f, "production_impact", "%s", impact_of(x));
 	if (clocks_span_ns(&x->clocks, CLOCKS_RTA_TEST, &rta_ns))
-		exercise_fields_add(&f, "rta_ns", "%lld", (long long)rta_ns);
-	exercise_notes_note(x, LEDGER_EXERCISE, &f);
-	exercise_notes_log(x, "%s%s%s%s", isolated_state_name(x->iso.state),
+		planrun_fields_add(&f, "rta_ns", "%lld", (long long)rta_ns);
+	planrun_notes_note(&x->p, LEDGER_EXERCISE, &f);
+	planrun_notes_log(&x->p, "%s%s%s%s", isolated_state_name(x->iso.state),
 	    clean ? ": " : "", clean ? isolated_result_name(x->iso.result) : "",
 	    x->reason[0] != '\0' ? ", see the reason" : "");
 }

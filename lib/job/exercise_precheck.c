@@ -49,7 +49,7 @@ check_words(const struct exercise *x, const struct policy_step *s,
 	struct policy_values v;
 	enum err_code rc = ERR_NONE;
 
-	exercise_values(x, s, snapshot, &v);
+	planrun_values(&x->p, s, snapshot, &v);
 	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(words); i++) {
 		OWNED(policy_expand_free) char **argv = NULL;
 
@@ -176,8 +176,8 @@ take_snapshot(struct exercise *x, struct store *st, const struct id *id,
 	for (size_t i = 0; rc == ERR_NONE && i < service->dataset_count; i++) {
 		if (strcmp(service->datasets[i].name, s.dataset) != 0)
 			continue;
-		x->snapshots[i] =
-		    (struct exercise_snapshot){&service->datasets[i], s.id,
+		x->p.snapshots[i] =
+		    (struct planrun_snapshot){&service->datasets[i], s.id,
 			s.root, s.flags, s.bytes, s.problems_total_count};
 	}
 	return rc;
@@ -217,12 +217,12 @@ check_datasets(const struct exercise *x, uint64_t *bytes, struct err *e)
 		while (d < s->dataset_count &&
 		    strcmp(s->datasets[d].name, step->restore) != 0)
 			d++;
-		if (d == s->dataset_count || x->snapshots[d].dataset == NULL)
+		if (d == s->dataset_count || x->p.snapshots[d].dataset == NULL)
 			return err_set(e, ERR_NOTFOUND,
 			    "the recovery point holds no dataset '%s', which "
 			    "step '%s' restores",
 			    step->restore, step->name);
-		*bytes += x->snapshots[d].bytes;
+		*bytes += x->p.snapshots[d].bytes;
 	}
 	return ERR_NONE;
 }
@@ -291,7 +291,7 @@ exercise_precheck(struct exercise *x, struct err *e)
 	if (rc == ERR_NONE)
 		rc = check_freeze(x, e);
 	if (rc == ERR_NONE)
-		rc = exercise_restore_open(&st, &keys, x->o->policy, x->o->site,
+		rc = planrun_restore_open(&st, &keys, x->o->policy, x->o->site,
 		    e);
 	if (rc == ERR_NONE)
 		rc = take_point(x, st, e);

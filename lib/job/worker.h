@@ -114,5 +114,10 @@ extern const struct worker_kind worker_heal;
 extern const struct worker_kind worker_etcd;
 extern const struct worker_kind worker_equal;
 extern const struct worker_kind worker_ready;
+extern const struct worker_kind worker_move;
+
+/* A backup of a service that is held still already: no hook is run. */
+enum err_code worker_backup_held(struct worker *w, struct wire_value *result,
+    struct err *e) MUST_CHECK;
 
 #endif

@@ -25,7 +25,8 @@ struct backup {
 	struct worker_store at;
 	struct point point;
 	struct worker_quiesce *quiesced; /* NULL: not */
-	bool still; /* a live move holds it: there is nothing to let go */
+	bool still;      /* a live move holds it: there is nothing to let go */
+	const char *tag; /* of the point; "": none */
 	uint64_t files_count, bytes, new_bytes;
 	size_t failed_count, partial_count;
 	enum err_code first_code; /* of the first dataset that failed */
@@ -94,9 +95,17 @@ capture(struct backup *b, const struct policy_dataset *d,
 	    .watch = {b, on_progress, on_problem},
 	};
 	struct source_host host;
+	const char *lives =
+	    policy_host_of(worker_policy(b->w), d, worker_policy(b->w)->site);
 	bool here;
-	enum err_code rc = worker_far_host(&host, &here, b->w, d->host, e);
+	enum err_code rc;
 
+	if (lives == NULL)
+		return err_set(e, ERR_POLICY,
+		    "nothing says on which host of '%s' dataset '%s' is; write "
+		    "its host_at",
+		    worker_policy(b->w)->site, d->name);
+	rc = worker_far_host(&host, &here, b->w, lives, e);
 	opt.host = here ? NULL : &host;
 
 	if (d->chunk_fixed_bytes > 0)
@@ -214,6 +223,8 @@ tell_point(struct backup *b, struct err *e)
 	wire_add_text(v, "service", b->service->name);
 	wire_add_int(v, "at_ns", b->point.taken.ns);
 	wire_add_uint(v, "sequence", b->point.sequence);
+	if (b->tag[0] != '\0')
+		wire_add_text(v, "tag", b->tag);
 	wire_add(v, "snapshots", &map);
 	wire_add_text(b->result, "point", hex);
 	return worker_send(b->w, &v, e);
@@ -282,13 +293,14 @@ backup_fini(struct backup *b)
 }
 
 static enum err_code
-run(struct worker *w, struct wire_value *result, struct err *e)
+back_up(struct worker *w, struct wire_value *result, bool still, struct err *e)
 {
 	OWNED(backup_fini)
 	struct backup b = {.w = w,
 	    .service = worker_service(w),
 	    .result = result,
-	    .still = wire_take_bool(worker_spec(w), "held", false)};
+	    .still = still,
+	    .tag = wire_take_text(worker_spec(w), "tag", "")};
 	enum err_code rc = worker_asked(w, e);
 
 	if (rc != ERR_NONE)
@@ -307,7 +319,23 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	wire_add_uint(result, "files", b.files_count);
 	wire_add_uint(result, "bytes", b.bytes);
 	wire_add_uint(result, "new_bytes", b.new_bytes);
+	if (rc == ERR_NONE && b.tag[0] != '\0')
+		wire_add_text(result, "tag", b.tag);
 	return rc != ERR_NONE ? rc : judge(&b, e);
+}
+
+static enum err_code
+run(struct worker *w, struct wire_value *result, struct err *e)
+{
+	bool still = wire_take_bool(worker_spec(w), "held", false);
+
+	return back_up(w, result, still, e);
+}
+
+enum err_code
+worker_backup_held(struct worker *w, struct wire_value *result, struct err *e)
+{
+	return back_up(w, result, true, e);
 }
 
 const struct worker_kind worker_backup = {"backup", run};

@@ -1,21 +1,21 @@
 /*
  * Exercise: an isolated test, or cleaning up after one whose worker died.  The
- * way from exercise_link to the daemon; the work is exercise.c's.
+ * way to the daemon is worker_planrun's, the work exercise.c's.
  */
 
 #include <string.h>
 
-#include "worker.h"
+#include "worker_planrun.h"
 
 #define UNDOS_MAX 256
 #define WORDS_MAX 256
 
 struct test {
 	struct worker *w;
-	bool was_cancelled; /* and the run has been told */
+	struct worker_planrun talk;
 	/* cleaning up */
 	struct exercise_left left;
-	struct exercise_undo undos[UNDOS_MAX];
+	struct planrun_undo undos[UNDOS_MAX];
 	const char **argvs[UNDOS_MAX];
 };
 
@@ -26,169 +26,12 @@ test_fini(struct test *t)
 		free(t->argvs[i]);
 }
 
-/* --- the link ------------------------------------------------------------- */
-
-static enum err_code
-event(struct wire_value **out, const char *type, const char *record,
-    const struct exercise_field *fields, size_t count, struct err *e)
-{
-	enum err_code rc = wire_new(out, type, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(*out, "record", record);
-	for (size_t i = 0; i < count; i++)
-		wire_add_text(*out, fields[i].name, fields[i].value);
-	return ERR_NONE;
-}
-
-static const char *
-find(const struct exercise_field *fields, size_t count, const char *name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(fields[i].name, name) == 0)
-			return fields[i].value;
-	return NULL;
-}
-
-/* For those who watch: the record itself is not seen by them. */
-static void
-show(struct test *t, const struct exercise_field *fields, size_t count)
-{
-	static const char *const names[] = {"step", "kind", "state", "reason"};
-	OWNED(wire_free) struct wire_value *v = NULL;
-	bool is_step = find(fields, count, "step") != NULL;
-	struct err e;
-
-	if (find(fields, count, "state") == NULL ||
-	    wire_new(&v, is_step ? "step" : "state", &e) != ERR_NONE)
-		return;
-	for (size_t i = 0; i < COUNT_OF(names); i++)
-		wire_add_text(v, names[i], find(fields, count, names[i]));
-	if (worker_send(t->w, &v, &e) != ERR_NONE)
-		worker_log(t->w, WORKER_WARNING, "%s", e.text);
-}
-
-static enum err_code
-on_intent(void *ctx, const char *record, const struct exercise_field *fields,
-    size_t count, uint64_t *seq, struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	struct test *t = ctx;
-	enum err_code rc = event(&v, "intent", record, fields, count, e);
-
-	if (rc == ERR_NONE)
-		rc = worker_intent(t->w, &v, seq, e);
-	if (rc == ERR_NONE && find(fields, count, "step") != NULL)
-		show(t, fields, count);
-	return rc;
-}
-
-static enum err_code
-on_outcome(void *ctx, uint64_t seq, const struct exercise_field *fields,
-    size_t count, struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	struct test *t = ctx;
-	enum err_code rc = event(&v, "outcome", NULL, fields, count, e);
-
-	if (rc == ERR_NONE)
-		rc = worker_outcome(t->w, &v, seq, e);
-	if (rc == ERR_NONE && find(fields, count, "step") != NULL)
-		show(t, fields, count);
-	return rc;
-}
-
-static enum err_code
-on_note(void *ctx, const char *record, const struct exercise_field *fields,
-    size_t count, struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	struct test *t = ctx;
-	enum err_code rc = event(&v, "note", record, fields, count, e);
-
-	if (rc == ERR_NONE)
-		rc = worker_send(t->w, &v, e);
-	if (rc == ERR_NONE)
-		show(t, fields, count);
-	return rc;
-}
-
-static enum err_code
-on_ask(void *ctx, const char *step, const char *text, const char *role,
-    int64_t timeout_ns, struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	struct test *t = ctx;
-	enum err_code rc = wire_new(&v, "ask", e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(v, "name", step);
-	wire_add_text(v, "text", text);
-	wire_add_text(v, "role", role);
-	wire_add_seconds(v, "timeout_seconds", timeout_ns);
-	return worker_send(t->w, &v, e);
-}
-
-static void
-put(char *out, size_t size, const char *text)
-{
-	snprintf(out, size, "%s", text);
-}
-
-static void
-on_hear(void *ctx, struct exercise_word *word)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	struct test *t = ctx;
-
-	if (worker_is_cancelled(t->w)) {
-		word->kind =
-		    t->was_cancelled ? EXERCISE_SILENCE : EXERCISE_CANCEL;
-		t->was_cancelled = true;
-		return;
-	}
-	v = worker_next(t->w, 0);
-	if (v != NULL && wire_take_bool(v, "abort", false)) {
-		word->kind = EXERCISE_CANCEL;
-		put(word->reason, sizeof(word->reason),
-		    wire_take_text(v, "reason", ""));
-		return;
-	}
-	if (v == NULL || !wire_has(v, "answer"))
-		return;
-	word->kind = EXERCISE_ANSWERED;
-	put(word->step, sizeof(word->step), wire_take_text(v, "answer", ""));
-	put(word->verb, sizeof(word->verb), wire_take_text(v, "verb", ""));
-	put(word->reason, sizeof(word->reason),
-	    wire_take_text(v, "reason", ""));
-	put(word->by, sizeof(word->by), wire_take_text(v, "by", ""));
-}
-
-/* After a cancel its descriptor stays readable: not to be polled again. */
-static int
-on_fd(void *ctx)
-{
-	struct test *t = ctx;
-
-	return t->was_cancelled ? -1 : worker_wake_fd(t->w);
-}
-
-static void
-on_log(void *ctx, const char *text)
-{
-	struct test *t = ctx;
-
-	worker_log(t->w, WORKER_INFO, "%s", text);
-}
-
 /* --- the spec ------------------------------------------------------------- */
 
 static enum err_code
 take_undo(struct test *t, struct wire_value *v, struct err *e)
 {
-	struct exercise_undo *u = &t->undos[t->left.undos_count];
+	struct planrun_undo *u = &t->undos[t->left.undos_count];
 	struct wire_value *argv = wire_take_list(v, "argv");
 	size_t count = argv == NULL ? 0 : wire_count(argv);
 	const char **words;
@@ -260,14 +103,13 @@ add_ns(struct wire_value *v, const char *name, int64_t ns)
 static enum err_code
 run(struct worker *w, struct wire_value *result, struct err *e)
 {
-	OWNED(test_fini) struct test t = {.w = w};
+	OWNED(test_fini) struct test t = {.w = w, .talk = {.w = w}};
 	struct exercise_result r;
 	struct exercise_options o = {.policy = worker_policy(w),
 	    .service = worker_service(w),
 	    .site = worker_site(w),
 	    .run = worker_job(w),
-	    .link = {&t, on_intent, on_outcome, on_note, on_ask, on_hear, on_fd,
-		on_log}};
+	    .link = worker_planrun_link(&t.talk)};
 	enum err_code rc = take_spec(&t, &o, e);
 
 	if (rc == ERR_NONE && (o.service == NULL || o.site == NULL))

@@ -7,7 +7,7 @@
 static const struct worker_kind *const kinds[] = {&worker_backup,
     &worker_replicate, &worker_verify, &worker_prune, &worker_survey,
     &worker_heal, &worker_exercise, &worker_restore, &worker_bridge,
-    &worker_equal, &worker_ready, &worker_etcd};
+    &worker_equal, &worker_ready, &worker_etcd, &worker_move};
 
 const struct worker_kind *
 worker_kinds_find(const char *name)

@@ -39,9 +39,17 @@ make_hook(struct hook *h, const struct worker *w,
     const struct policy_quiesce *q, const struct policy_texts *argv,
     enum stopping how, struct err *e)
 {
+	const char *name =
+	    policy_quiesce_host(worker_policy(w), q, worker_policy(w)->site);
 	bool here;
-	enum err_code rc = worker_far_host(&h->host, &here, w, q->host, e);
+	enum err_code rc;
 
+	if (name == NULL)
+		return err_set(e, ERR_POLICY,
+		    "nothing says on which host of '%s' the hooks are run; "
+		    "write quiesce.host_at",
+		    worker_policy(w)->site);
+	rc = worker_far_host(&h->host, &here, w, name, e);
 	if (how == UNSTOPPABLE)
 		h->host.cancel = NULL;
 	h->program = (struct source_program){.host = here ? NULL : &h->host,

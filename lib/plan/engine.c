@@ -549,8 +549,11 @@ advance(struct engine *en)
 			act(en, ENGINE_ALL_DONE, NO_STEP);
 		}
 	}
-	if (en->state == ENGINE_DRAINING && count_running(en, true) == 0)
-		en->state = ENGINE_UNDOING;
+	if (en->state == ENGINE_DRAINING && count_running(en, true) == 0) {
+		en->state = en->o.stands ? ENGINE_UNDONE : ENGINE_UNDOING;
+		if (en->o.stands)
+			act(en, ENGINE_ALL_UNDONE, NO_STEP);
+	}
 	if (en->state == ENGINE_UNDOING && en->undoing == NO_STEP)
 		undo_next(en);
 }
@@ -837,7 +840,7 @@ engine_resume(struct engine *en, const struct engine_past *past,
 	OWNED(free_mem)
 	const struct engine_past **order =
 	    calloc(past_count + 1, sizeof(*order));
-	bool unwinds = false;
+	bool unwinds = en->o.unwinds;
 	enum err_code rc;
 
 	*actions = en->actions;
@@ -856,7 +859,7 @@ engine_resume(struct engine *en, const struct engine_past *past,
 	for (size_t i = 0; i < past_count; i++)
 		unwinds = recall_step(en, order[i]) || unwinds;
 	if (unwinds)
-		abort_run(en, "it was being undone when it was cut off");
+		abort_run(en, "it is taken back");
 	judge_past(en);
 	advance(en);
 	*actions_count = en->actions_count;

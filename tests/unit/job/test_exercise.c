@@ -41,7 +41,7 @@ static struct exercise_left left;
 static char left_sandbox[128], left_boot[64], left_state[32];
 
 static const char *
-find(const struct exercise_field *f, size_t n, const char *name)
+find(const struct planrun_field *f, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(f[i].name, name) == 0)
@@ -50,7 +50,7 @@ find(const struct exercise_field *f, size_t n, const char *name)
 }
 
 static void
-write_line(const char *what, const char *record, const struct exercise_field *f,
+write_line(const char *what, const char *record, const struct planrun_field *f,
     size_t n)
 {
 	struct err e;
@@ -68,7 +68,7 @@ write_line(const char *what, const char *record, const struct exercise_field *f,
 
 /* What the inventory says, kept where the death of the worker leaves it. */
 static void
-remember(const struct exercise_field *f, size_t n)
+remember(const struct planrun_field *f, size_t n)
 {
 	FILE *out;
 
@@ -86,7 +86,7 @@ remember(const struct exercise_field *f, size_t n)
 static char run_name[32]; /* sweeps find processes by it: nobody else's */
 
 static enum err_code
-on_intent(void *ctx, const char *record, const struct exercise_field *f,
+on_intent(void *ctx, const char *record, const struct planrun_field *f,
     size_t n, uint64_t *seq, struct err *e)
 {
 	(void)ctx;
@@ -103,7 +103,7 @@ on_intent(void *ctx, const char *record, const struct exercise_field *f,
 }
 
 static enum err_code
-on_outcome(void *ctx, uint64_t seq, const struct exercise_field *f, size_t n,
+on_outcome(void *ctx, uint64_t seq, const struct planrun_field *f, size_t n,
     struct err *e)
 {
 	char what[64] = "outcome:";
@@ -119,7 +119,7 @@ on_outcome(void *ctx, uint64_t seq, const struct exercise_field *f, size_t n,
 }
 
 static enum err_code
-on_note(void *ctx, const char *record, const struct exercise_field *f, size_t n,
+on_note(void *ctx, const char *record, const struct planrun_field *f, size_t n,
     struct err *e)
 {
 	(void)ctx;
@@ -131,33 +131,29 @@ on_note(void *ctx, const char *record, const struct exercise_field *f, size_t n,
 }
 
 static enum err_code
-on_ask(void *ctx, const char *step, const char *text, const char *role,
-    int64_t timeout_ns, struct err *e)
+on_ask(void *ctx, const struct planrun_ask *q, struct err *e)
 {
 	(void)ctx;
 	(void)e;
-	(void)text;
-	(void)role;
-	(void)timeout_ns;
 	asked = true;
-	snprintf(say_step, sizeof(say_step), "%s", step);
+	snprintf(say_step, sizeof(say_step), "%s", q->step);
 	return ERR_NONE;
 }
 
 static void
-on_hear(void *ctx, struct exercise_word *w)
+on_hear(void *ctx, struct planrun_word *w)
 {
 	(void)ctx;
 	if (cancels && strstr(buf_text(&book), "begins") == NULL &&
 	    strstr(buf_text(&book), "intent step step=slow") != NULL) {
 		cancels = false;
-		w->kind = EXERCISE_CANCEL;
+		w->kind = PLANRUN_CANCEL;
 		return;
 	}
 	if (!asked)
 		return;
 	asked = false;
-	w->kind = EXERCISE_ANSWERED;
+	w->kind = PLANRUN_ANSWERED;
 	snprintf(w->step, sizeof(w->step), "%s", say_step);
 	snprintf(w->verb, sizeof(w->verb), "%s", say_verb);
 	snprintf(w->reason, sizeof(w->reason), "because");
@@ -655,7 +651,7 @@ END_TEST
 
 static const char *const undo_argv[] = {"sh", "-c", "echo unserve >>../../log",
     NULL};
-static struct exercise_undo undo = {"serve", undo_argv, NS_PER_S * 10};
+static struct planrun_undo undo = {"serve", undo_argv, NS_PER_S * 10, ""};
 
 static void
 read_left(void)

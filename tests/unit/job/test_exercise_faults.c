@@ -15,10 +15,10 @@
 
 #include "../../../lib/job/dialtcp.h"
 #include "../../../lib/job/exercise_cell.h"
-#include "../../../lib/job/exercise_check.h"
-#include "../../../lib/job/exercise_program.h"
 #include "../../../lib/job/exercise_sandbox.h"
 #include "../../../lib/job/exercise_sweep.h"
+#include "../../../lib/job/planrun_check.h"
+#include "../../../lib/job/planrun_program.h"
 #include "support/fault.h"
 #include "support/tmpdir.h"
 
@@ -136,7 +136,7 @@ START_TEST(a_program_runs_wholly_or_an_error_is_said)
 	    "test \"$BASCULE_RUN\" = \"$0\" && test -n \"$BASCULE_STEP\" && "
 	    "test -n \"$BASCULE_SANDBOX\" && echo good",
 	    run_name, NULL};
-	struct exercise_program p = {.argv = argv,
+	struct planrun_program p = {.argv = argv,
 	    .run = run_name,
 	    .step = "step",
 	    .sandbox = top.path,
@@ -144,18 +144,18 @@ START_TEST(a_program_runs_wholly_or_an_error_is_said)
 
 	for (size_t i = 0; i < COUNT_OF(errnos); i++)
 		for (int nth = 1;; nth++) {
-			struct exercise_said said = {0};
+			struct planrun_said said = {0};
 			enum err_code rc;
 			bool fired;
 
 			fault_arm_all(nth, errnos[i]);
-			rc = exercise_program_run(&p, &said, &e);
+			rc = planrun_program_run(&p, &said, &e);
 			fired = fault_fired();
 			if (rc == ERR_NONE) {
 				ck_assert_int_eq(said.exit_status, 0);
 				ck_assert_str_eq(buf_text(&said.out), "good\n");
 			}
-			exercise_program_fini(&said);
+			planrun_program_fini(&said);
 			nothing_stays("program", nth, errnos[i]);
 			if (!fired)
 				break;
@@ -263,7 +263,7 @@ START_TEST(who_cannot_dial_proves_nothing)
 			bool fired;
 
 			fault_arm_all(nth, nums[i]);
-			rc = exercise_check_cut_off("127.0.0.1:1", &note, &e);
+			rc = planrun_check_cut_off("127.0.0.1:1", &note, &e);
 			fired = fault_fired();
 			ck_assert_msg(!fired || rc != ERR_NONE,
 			    "call %d failed (%s): %s", nth, strerror(nums[i]),

@@ -1,4 +1,4 @@
-#include "exercise_program.h"
+#include "planrun_program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,11 +27,11 @@ struct child {
 	int pipes[2]; /* stdout, stderr: our ends; -1 at their end */
 	struct mono deadline;
 	struct hash *hash;
-	struct exercise_said *said;
+	struct planrun_said *said;
 };
 
 void
-exercise_program_fini(struct exercise_said *s)
+planrun_program_fini(struct planrun_said *s)
 {
 	buf_fini(&s->out);
 	buf_fini(&s->tail);
@@ -54,7 +54,7 @@ envp_fini(struct envp *v)
 
 /* By BASCULE_RUN the sweep finds it: without, it may not run at all. */
 static enum err_code
-envp_make(struct envp *v, const struct exercise_program *p, struct err *e)
+envp_make(struct envp *v, const struct planrun_program *p, struct err *e)
 {
 	const struct {
 		const char *name, *value;
@@ -78,7 +78,7 @@ envp_make(struct envp *v, const struct exercise_program *p, struct err *e)
 
 /* In the child: its last words are an errno on fail_fd. */
 static void
-become(const struct exercise_program *p, const struct envp *env,
+become(const struct planrun_program *p, const struct envp *env,
     const int out[2], int fail_fd)
 {
 	sigset_t none;
@@ -109,7 +109,7 @@ become(const struct exercise_program *p, const struct envp *env,
 }
 
 static enum err_code
-spawn(struct child *c, const struct exercise_program *p, const int out[2],
+spawn(struct child *c, const struct planrun_program *p, const int out[2],
     struct err *e)
 {
 	OWNED(envp_fini) struct envp env = {0};
@@ -179,7 +179,7 @@ make_pipe(int *ours, int *theirs, struct err *e)
 }
 
 static enum err_code
-start(struct child *c, const struct exercise_program *p, struct err *e)
+start(struct child *c, const struct planrun_program *p, struct err *e)
 {
 	int theirs[2] = {-1, -1};
 	enum err_code rc = watch_stop(c, e);
@@ -203,8 +203,8 @@ static enum err_code
 keep(struct child *c, int which, const uint8_t *bytes, size_t len,
     struct err *e)
 {
-	struct exercise_said *s = c->said;
-	size_t room = EXERCISE_PROGRAM_HEAD_BYTES - s->out.len_bytes;
+	struct planrun_said *s = c->said;
+	size_t room = PLANRUN_PROGRAM_HEAD_BYTES - s->out.len_bytes;
 	enum err_code rc = ERR_NONE;
 
 	hash_add(c->hash, bytes, len);
@@ -213,12 +213,12 @@ keep(struct child *c, int which, const uint8_t *bytes, size_t len,
 		rc = buf_add(&s->out, bytes, len < room ? len : room, e);
 	if (rc == ERR_NONE)
 		rc = buf_add(&s->tail, bytes, len, e);
-	if (rc == ERR_NONE && s->tail.len_bytes > EXERCISE_PROGRAM_TAIL_BYTES) {
-		size_t skip = s->tail.len_bytes - EXERCISE_PROGRAM_TAIL_BYTES;
+	if (rc == ERR_NONE && s->tail.len_bytes > PLANRUN_PROGRAM_TAIL_BYTES) {
+		size_t skip = s->tail.len_bytes - PLANRUN_PROGRAM_TAIL_BYTES;
 
 		memmove(s->tail.bytes, s->tail.bytes + skip,
-		    EXERCISE_PROGRAM_TAIL_BYTES);
-		s->tail.len_bytes = EXERCISE_PROGRAM_TAIL_BYTES;
+		    PLANRUN_PROGRAM_TAIL_BYTES);
+		s->tail.len_bytes = PLANRUN_PROGRAM_TAIL_BYTES;
 	}
 	return rc;
 }
@@ -317,8 +317,8 @@ child_fini(struct child *c)
 }
 
 enum err_code
-exercise_program_run(const struct exercise_program *p,
-    struct exercise_said *out, struct err *e)
+planrun_program_run(const struct planrun_program *p, struct planrun_said *out,
+    struct err *e)
 {
 	OWNED(child_fini)
 	struct child c = {.pid_fd = -1,
@@ -327,7 +327,7 @@ exercise_program_run(const struct exercise_program *p,
 	    .said = out};
 	enum err_code rc;
 
-	*out = (struct exercise_said){.exit_status = -1};
+	*out = (struct planrun_said){.exit_status = -1};
 	if (p->timeout_ns > 0)
 		c.deadline.ns = now_mono().ns + p->timeout_ns;
 	rc = hash_begin(&c.hash, e);
@@ -357,7 +357,7 @@ exercise_program_run(const struct exercise_program *p,
 }
 
 enum err_code
-exercise_program_judge(const struct exercise_said *s, const char *name,
+planrun_program_judge(const struct planrun_said *s, const char *name,
     struct err *e)
 {
 	OWNED(buf_fini) struct buf said = {0};

@@ -3,24 +3,24 @@
 
 #include <bascule/base/text.h>
 
-#include "exercise_parts.h"
+#include "planrun_fields.h"
 
 void
-exercise_fields_fini(struct exercise_fields *f)
+planrun_fields_fini(struct planrun_fields *f)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		free(f->items[i].name);
 		free(f->items[i].value);
 	}
 	free(f->items);
-	*f = (struct exercise_fields){0};
+	*f = (struct planrun_fields){0};
 }
 
 /* Takes value. */
 static void
-add(struct exercise_fields *f, const char *name, char *value)
+add(struct planrun_fields *f, const char *name, char *value)
 {
-	struct exercise_field *more = NULL;
+	struct planrun_field *more = NULL;
 	char *copy = strdup(name);
 
 	if (copy != NULL && value != NULL)
@@ -32,12 +32,12 @@ add(struct exercise_fields *f, const char *name, char *value)
 		return;
 	}
 	f->items = more;
-	more[f->count++] = (struct exercise_field){copy, value};
+	more[f->count++] = (struct planrun_field){copy, value};
 }
 
 void
-exercise_fields_add(struct exercise_fields *f, const char *name,
-    const char *fmt, ...)
+planrun_fields_add(struct planrun_fields *f, const char *name, const char *fmt,
+    ...)
 {
 	char *value = NULL;
 	va_list ap;
@@ -50,7 +50,7 @@ exercise_fields_add(struct exercise_fields *f, const char *name,
 }
 
 void
-exercise_fields_bytes(struct exercise_fields *f, const char *name,
+planrun_fields_bytes(struct planrun_fields *f, const char *name,
     const char *bytes, size_t len_bytes)
 {
 	OWNED(buf_fini) struct buf text = {0};

@@ -1,5 +1,5 @@
-#ifndef JOB_EXERCISE_PROGRAM_H
-#define JOB_EXERCISE_PROGRAM_H
+#ifndef JOB_PLANRUN_PROGRAM_H
+#define JOB_PLANRUN_PROGRAM_H
 
 /*
  * A step's program: no shell, its output bounded and hashed, a deadline.
@@ -15,16 +15,16 @@
 #include <bascule/base/err.h>
 #include <bascule/base/id.h>
 
-#define EXERCISE_PROGRAM_HEAD_BYTES ((size_t)64 << 10)
-#define EXERCISE_PROGRAM_TAIL_BYTES ((size_t)2 << 10)
+#define PLANRUN_PROGRAM_HEAD_BYTES ((size_t)64 << 10)
+#define PLANRUN_PROGRAM_TAIL_BYTES ((size_t)2 << 10)
 
-struct exercise_program {
+struct planrun_program {
 	const char *const *argv;
 	const char *run, *step, *sandbox; /* for its environment; its cwd */
 	int64_t timeout_ns;               /* 0: none */
 };
 
-struct exercise_said {
+struct planrun_said {
 	int exit_status; /* -1: ended by signal */
 	int signal;
 	uint64_t bytes;   /* stdout and stderr together, as they came */
@@ -33,17 +33,17 @@ struct exercise_said {
 	struct buf tail;  /* the last of both */
 	bool was_stopped; /* SIGTERM came for us meanwhile */
 };
-void exercise_program_fini(struct exercise_said *s);
+void planrun_program_fini(struct planrun_said *s);
 
 /*
  * Run it to its end.  SIGTERM to the caller ends it.  A failing status is no
  * error.  ERR_TIMEOUT; ERR_NOTFOUND, ERR_REFUSED, ...: it cannot be started.
  */
-enum err_code exercise_program_run(const struct exercise_program *p,
-    struct exercise_said *out, struct err *e) MUST_CHECK;
+enum err_code planrun_program_run(const struct planrun_program *p,
+    struct planrun_said *out, struct err *e) MUST_CHECK;
 
 /* ERR_IO with status, signal and the end of what it said, unless it exited 0. */
-enum err_code exercise_program_judge(const struct exercise_said *s,
+enum err_code planrun_program_judge(const struct planrun_said *s,
     const char *name, struct err *e) MUST_CHECK;
 
 #endif

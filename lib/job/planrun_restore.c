@@ -1,4 +1,4 @@
-#include "exercise_restore.h"
+#include "planrun_restore.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <bascule/job.h>
 
 enum err_code
-exercise_restore_open(struct store **st, struct keyring **keys,
+planrun_restore_open(struct store **st, struct keyring **keys,
     const struct policy *p, const struct policy_site *site, struct err *e)
 {
 	struct store_options opt = {.access = STORE_READ};
@@ -32,7 +32,7 @@ exercise_restore_open(struct store **st, struct keyring **keys,
 
 /* The path in the snapshot: as path.h has it. */
 static const char *
-path_of(const struct exercise_snapshot *s, char *out, size_t size)
+path_of(const struct planrun_snapshot *s, char *out, size_t size)
 {
 	const char *from = (s->flags & SNAPSHOT_COMMAND) != 0
 	    ? s->dataset->name
@@ -50,7 +50,7 @@ path_of(const struct exercise_snapshot *s, char *out, size_t size)
 
 /* Is what lies at path a directory?  "" always is. */
 static enum err_code
-look(struct store *st, const struct exercise_snapshot *s, const char *path,
+look(struct store *st, const struct planrun_snapshot *s, const char *path,
     bool *is_dir, struct err *e)
 {
 	OWNED(cursor_close) struct cursor *c = NULL;
@@ -71,7 +71,7 @@ look(struct store *st, const struct exercise_snapshot *s, const char *path,
 
 static enum err_code
 restore(struct store *st, const struct restore_options *opt,
-    struct exercise_restored *out, struct err *e)
+    struct planrun_restored *out, struct err *e)
 {
 	struct restore_result r = {0};
 	enum err_code rc = restore_run(st, opt, &r, e);
@@ -79,6 +79,7 @@ restore(struct store *st, const struct restore_options *opt,
 	out->files_count = r.files_count;
 	out->bytes = r.bytes;
 	out->warnings_count = r.warnings_count;
+	out->deleted_count = r.deleted_count;
 	if (rc != ERR_NONE)
 		return rc;
 	if (r.failed_count + r.differ_count > 0)
@@ -93,7 +94,7 @@ restore(struct store *st, const struct restore_options *opt,
 /* Beside its place, then there under its own name. */
 static enum err_code
 restore_file(struct store *st, struct restore_options *opt, const char *path,
-    const char *to, struct exercise_restored *out, struct err *e)
+    const char *to, struct planrun_restored *out, struct err *e)
 {
 	OWNED(free_mem) char *beside = NULL;
 	OWNED(free_mem) char *from = NULL;
@@ -132,8 +133,8 @@ restore_file(struct store *st, struct restore_options *opt, const char *path,
 }
 
 enum err_code
-exercise_restore(struct store *st, const struct exercise_snapshot *s,
-    const char *to, struct exercise_restored *out, struct err *e)
+planrun_restore(struct store *st, const struct planrun_snapshot *s,
+    const char *to, bool deletes, struct planrun_restored *out, struct err *e)
 {
 	struct restore_options opt = {.root = s->root,
 	    .subtree = "",
@@ -143,7 +144,7 @@ exercise_restore(struct store *st, const struct exercise_snapshot *s,
 	bool is_dir;
 	enum err_code rc;
 
-	*out = (struct exercise_restored){0};
+	*out = (struct planrun_restored){0};
 	path_of(s, path, sizeof(path));
 	rc = look(st, s, path, &is_dir, e);
 	if (rc != ERR_NONE)
@@ -151,6 +152,7 @@ exercise_restore(struct store *st, const struct exercise_snapshot *s,
 	if (!is_dir)
 		return restore_file(st, &opt, path, to, out, e);
 	opt.subtree = path;
+	opt.delete_others = deletes;
 	rc = fdio_make_dirs(to, 0755, e);
 	return rc == ERR_NONE ? restore(st, &opt, out, e) : rc;
 }

@@ -1,4 +1,4 @@
-#include "exercise_check.h"
+#include "planrun_check.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -18,8 +18,8 @@
 #define PAUSE_NS (NS_PER_S / 4)  /* between two tries */
 
 struct asking {
-	const struct exercise_question *q;
-	struct exercise_said *answer;
+	const struct planrun_question *q;
+	struct planrun_said *answer;
 	struct buf *note;
 	int64_t left_ns; /* for this try */
 };
@@ -113,7 +113,7 @@ ask_tcp(struct asking *a, struct err *e)
 }
 
 enum err_code
-exercise_check_cut_off(const char *endpoint, struct buf *note, struct err *e)
+planrun_check_cut_off(const char *endpoint, struct buf *note, struct err *e)
 {
 	OWNED(fdio_close) int fd = -1;
 	char host[DIALTCP_HOST_BYTES], port[6];
@@ -139,13 +139,13 @@ ask_unreachable(struct asking *a, struct err *e)
 
 	if (rc != ERR_NONE)
 		return rc;
-	return exercise_check_cut_off(buf_text(&endpoint), a->note, e);
+	return planrun_check_cut_off(buf_text(&endpoint), a->note, e);
 }
 
 /* --- a command ------------------------------------------------------------ */
 
 enum err_code
-exercise_check_number(const struct buf *text, int64_t *out, struct err *e)
+planrun_check_number(const struct buf *text, int64_t *out, struct err *e)
 {
 	OWNED(buf_fini) struct buf shown = {0};
 	const char *at = (const char *)text->bytes;
@@ -183,9 +183,9 @@ static enum err_code
 judge_command(struct asking *a, const char *name, struct err *e)
 {
 	const struct policy_check *c = a->q->check;
-	const struct exercise_said *s = a->answer;
+	const struct planrun_said *s = a->answer;
 	int64_t number;
-	enum err_code rc = exercise_program_judge(s, name, e);
+	enum err_code rc = planrun_program_judge(s, name, e);
 
 	if (rc == ERR_NONE && !has_text(&s->out, c->contains))
 		return err_set(e, ERR_IO, "'%s' answered without '%s'", name,
@@ -193,7 +193,7 @@ judge_command(struct asking *a, const char *name, struct err *e)
 	if (rc != ERR_NONE || !c->has_at_least)
 		return rc != ERR_NONE ? rc
 				      : say(a->note, e, "'%s' exited 0", name);
-	rc = exercise_check_number(&s->out, &number, e);
+	rc = planrun_check_number(&s->out, &number, e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "'%s'", name);
 	if (number < (int64_t)c->expect_at_least)
@@ -208,7 +208,7 @@ static enum err_code
 ask_command(struct asking *a, struct err *e)
 {
 	OWNED(policy_expand_free) char **argv = NULL;
-	struct exercise_program p = a->q->program;
+	struct planrun_program p = a->q->program;
 	enum err_code rc =
 	    policy_expand_argv(&argv, &a->q->check->command, a->q->values, e);
 
@@ -216,8 +216,9 @@ ask_command(struct asking *a, struct err *e)
 		return rc;
 	p.argv = (const char *const *)argv;
 	p.timeout_ns = a->left_ns;
-	exercise_program_fini(a->answer);
-	rc = exercise_program_run(&p, a->answer, e);
+	planrun_program_fini(a->answer);
+	rc = a->q->run != NULL ? a->q->run(a->q->ctx, &p, a->answer, e)
+			       : planrun_program_run(&p, a->answer, e);
 	return rc == ERR_NONE ? judge_command(a, argv[0], e) : rc;
 }
 
@@ -249,7 +250,7 @@ is_final(enum err_code rc)
 }
 
 enum err_code
-exercise_check(const struct exercise_question *q, struct exercise_said *answer,
+planrun_check(const struct planrun_question *q, struct planrun_said *answer,
     struct buf *note, struct err *e)
 {
 	struct asking a = {.q = q, .answer = answer, .note = note};
