@@ -183,6 +183,26 @@ enum err_code report_tabletop_wire(const struct tabletop *t, const char *run,
 enum err_code report_tabletop_event_wire(const struct tabletop *t, size_t i,
     const char *run, struct wire_value **out, struct err *e) MUST_CHECK;
 
+/* --- scenarios in MISP's Common Exercise Format (cexf_export, cexf_import) ------
+ * JSON: exercise, inject_flow, inject_payloads, injects.  What is exported comes
+ * back as it was; of others' documents what has no place in a scenario is named.
+ */
+
+struct policy_scenario; /* policy.h */
+enum err_code cexf_export(const struct policy_scenario *sc, struct buf *json,
+    struct err *e) MUST_CHECK;
+
+/* Called with the place of what is lost ("injects[0].target_tool") and its JSON,
+ * both borrowed. */
+typedef enum err_code cexf_lost_fn(void *ctx, const char *place,
+    const char *json, struct err *e);
+/*
+ * A scenario file of a policy, where what is lost stands as comments.
+ * ERR_INPUT: it is no such document; the text says where.
+ */
+enum err_code cexf_import(const char *json, size_t len_bytes, struct buf *conf,
+    cexf_lost_fn *lost, void *ctx, struct err *e) MUST_CHECK;
+
 /* --- one line for each record (report_event) -------------------------------- */
 
 /* "2026-11-22 00:21:34Z shared#17 job outcome succeeded  housing ..."; as

@@ -140,6 +140,22 @@ struct wire_value *wire_at_object(struct wire_value *list, size_t i);
 /* The ith field's name; NULL past the last.  Does not take it. */
 const char *wire_name_at(const struct wire_value *v, size_t i);
 
+/* What is there: for documents of others, where a field may be one or another.
+ * Neither takes the field. */
+enum wire_kind {
+	WIRE_ABSENT, /* or null */
+	WIRE_IS_TEXT,
+	WIRE_IS_NUMBER,
+	WIRE_IS_BOOL,
+	WIRE_IS_OBJECT,
+	WIRE_IS_LIST
+};
+enum wire_kind wire_kind_of(const struct wire_value *v, const char *name);
+enum wire_kind wire_kind_at(const struct wire_value *list, size_t i);
+/* A field as JSON, on one line, whatever it is; taken. */
+enum err_code wire_json(struct wire_value *v, const char *name, struct buf *out,
+    struct err *e) MUST_CHECK;
+
 /* Record a fault of the caller's own finding ("field 'to' ..."). */
 void wire_fault(struct wire_value *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

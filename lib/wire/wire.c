@@ -283,6 +283,20 @@ dump(struct wire_value *v, size_t flags, struct buf *out, struct err *e)
 }
 
 enum err_code
+wire_json(struct wire_value *v, const char *name, struct buf *out,
+    struct err *e)
+{
+	json_t *json = wire_take_json(v, name);
+
+	if (json == NULL)
+		return buf_add_text(out, "null", e);
+	if (json_dump_callback(json, dump_part, out,
+		JSON_COMPACT | JSON_ENCODE_ANY) != 0)
+		return err_nomem(e);
+	return ERR_NONE;
+}
+
+enum err_code
 wire_line(struct wire_value *v, struct buf *out, struct err *e)
 {
 	size_t before = out->len_bytes;

@@ -112,6 +112,9 @@ said 2 permit
 said 0 'exercise start' files --mode tabletop
 said 0 'report exercise' "$(at brent --json exercise list | grep -o '"run":"[^"]*"' | head -n 1 | cut -d'"' -f4)"
 said 1 'exercise play' none
+said 1 'scenario export' none -o "$WORK/none.json"
+echo '{"exercise":{"name":"x","uuid":"y"},"injects":[{"name":"a"}]}' >x.json
+said 0 'scenario import' "$WORK/x.json" -o "$WORK/x.conf"
 for verb in brief begin pause resume endex stop; do
 	said 1 "exercise $verb" none
 done

@@ -154,6 +154,19 @@ expect 2 'no such format' at brent report exercise "$run" --format pdf
 expect 0 'and as it is shown' at brent exercise show "$run"
 says 'Improvement plan'
 
+# Its scenario leaves in MISP's Common Exercise Format, and comes back the same.
+expect 0 'a scenario is exported' at brent scenario export outage -o "$WORK/one.json"
+expect 0 'and imported' "$B" scenario import one.json -o outage.conf
+is 'nothing was lost' "$(cat .err)" ''
+mkdir -p again && (umask 077; sed '/^scenario/,$d' shared.conf >again/shared.conf
+    sed "s|\"$WORK/shared.conf\"|\"shared.conf\", \"scenarios\"|" brent/bascule.conf >again/bascule.conf
+    cp brent/key again/ && mkdir again/scenarios && cp outage.conf again/scenarios/)
+expect 0 'what was imported loads' "$B" policy check again
+expect 0 'and leaves once more' "$B" scenario export outage --policy again -o two.json
+is 'as it was' "$(cmp one.json two.json && echo same)" same
+expect 2 'what is none is refused' "$B" scenario import outage.conf -o x.conf
+expect 1 'nor is there another' at brent scenario export nothing
+
 # The word.
 start
 for go in approve 'schedule --at 1d'; do x stage $go >/dev/null; done
