@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "peer.h"
 
 #define PEERS_MAX   4
 #define PIECE_BYTES ((size_t)192 << 10) /* of a record, in a line */
@@ -41,6 +42,7 @@ run_bridge(struct client *c, struct wire_value *request, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	c->caller.roles = ROLE_BIT(ROLE_PEER);
+	peers_asked(d);
 	c->caller.actor.role = role_name(ROLE_PEER);
 	wire_add_text(v, "site", d->policy->site);
 	wire_add_text(v, "version", BASCULE_VERSION);

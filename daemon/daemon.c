@@ -16,6 +16,7 @@
 
 #include "etcd.h"
 #include "ladder.h"
+#include "moves.h"
 #include "peer.h"
 #include "posture.h"
 #include "ready.h"
@@ -43,7 +44,7 @@ daemon_service(struct daemon *d, const char *name)
 bool
 daemon_is_active(const struct daemon *d, const struct daemon_service *s)
 {
-	return authority_may_write(&s->authority, d->policy->site);
+	return authority_is_active(&s->authority, d->policy->site);
 }
 
 const char *
@@ -155,15 +156,20 @@ try_ledger(struct daemon *d)
 
 /* Does nothing when no record came since the last one. */
 void
-daemon_sign_head(struct daemon *d, struct mono now)
+daemon_sign_now(struct daemon *d)
 {
 	struct err e;
 
-	if (now.ns - d->head_signed.ns < HEAD_NS)
-		return;
-	d->head_signed = now;
+	d->head_signed = now_mono();
 	if (ledger_sign_head(d->ledger, NULL, &e) != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
+}
+
+void
+daemon_sign_head(struct daemon *d, struct mono now)
+{
+	if (now.ns - d->head_signed.ns >= HEAD_NS)
+		daemon_sign_now(d);
 }
 
 /* Time passes for the repository, too.  Who cannot say so loses age only. */
@@ -227,10 +233,13 @@ tick(void *ctx)
 	else
 		for (size_t i = 0; i < count; i++)
 			carry_out(d, &actions[i]);
+	moves_look(d);
 	look_around(d);
 	if (d->kicked)
 		return; /* something happened meanwhile: the timer is set */
 	wait = schedule_wait_ns(d->schedule, now_utc(), now_mono());
+	if (wait > moves_wait_ns(d))
+		wait = moves_wait_ns(d);
 	loop_timer_set(d->tick, wait < LOOK_NS ? wait : LOOK_NS);
 }
 
@@ -365,6 +374,8 @@ begin(struct daemon *d, struct err *e)
 	if (rc == ERR_NONE)
 		rc = recover_run(d, e);
 	if (rc == ERR_NONE)
+		rc = moves_start(d, e);
+	if (rc == ERR_NONE)
 		rc = refresh_all(d, e);
 	if (rc == ERR_NONE)
 		rc = loop_timer_new(&d->tick, d->loop, tick, d, e);
@@ -380,6 +391,8 @@ begin(struct daemon *d, struct err *e)
 		rc = tabletops_start(d, e);
 	if (rc == ERR_NONE)
 		rc = ready_start(d, e);
+	if (rc == ERR_NONE)
+		register_quarantine(d, d->services);
 	job_sweep_logs(d);
 	return rc == ERR_NONE ? api_start(d, e) : rc;
 }
@@ -476,6 +489,7 @@ end(struct daemon *d)
 	ladders_stop(d);
 	peers_stop(d);
 	request_book_free(&d->requests);
+	moves_stop(d);
 	links_stop(d);
 	alarm_stop(d);
 	loop_timer_free(&d->tick);

@@ -48,6 +48,7 @@ struct etcd;
 struct etcdmove;
 struct job;
 struct ladders;
+struct moves;
 struct peer;
 struct request_book;
 struct ready;
@@ -357,6 +358,7 @@ struct daemon {
 	struct etcd *etcd; /* NULL: not used */
 	struct etcdmove *etcdmoves;
 	struct tabletops *tabletops;
+	struct moves *moves;
 	struct sitewatch sitewatch;
 	struct ready *ready;
 	struct ladders *ladders;
@@ -388,6 +390,8 @@ void daemon_replicate(struct daemon *d, struct daemon_service *s,
 void daemon_kick(struct daemon *d);
 /* Sign the ledger's head when the last time is a minute ago. */
 void daemon_sign_head(struct daemon *d, struct mono now);
+/* At once: the other site is to have it. */
+void daemon_sign_now(struct daemon *d);
 
 /* --- supervise.c: one running worker ------------------------------------------------ */
 
@@ -575,6 +579,15 @@ enum err_code register_settle(struct daemon *d, const struct policy *p,
     struct err *e) MUST_CHECK;
 /* Record what has become of the standbys since. */
 void register_look(struct daemon *d);
+/*
+ * authority_next, recorded (R1); what hangs on who is active follows.  Nothing
+ * is recorded when nothing changes.
+ */
+enum err_code register_change(struct daemon *d, struct daemon_service *s,
+    const struct authority_event *ev, const char *reason,
+    struct err *e) MUST_CHECK;
+/* At a start, before anything is heard. */
+void register_quarantine(struct daemon *d, struct daemon_service *services);
 
 /* --- reload.c --------------------------------------------------------------------------------------- */
 
@@ -590,6 +603,8 @@ enum err_code reload_policy(struct daemon *d, struct buf *problems,
 /* While running: the same aside, and then into force, or recorded as refused. */
 enum err_code reload_run(struct daemon *d, struct err *e) MUST_CHECK;
 void reload_note_loaded(struct daemon *d);
+/* Who is active has changed: other tasks. */
+enum err_code reload_schedule(struct daemon *d, struct err *e) MUST_CHECK;
 
 /* --- daemon.c --------------------------------------------------------------------------------------- */
 

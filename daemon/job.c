@@ -1,6 +1,7 @@
 /* Jobs: from being asked for to their outcome in the ledger. */
 
 #include "daemon.h"
+#include "moves.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -592,6 +593,7 @@ finish(struct job *j)
 	if (j->kind->ledger_type != NULL)
 		job_keep_log(j);
 	transfers_forget(j);
+	moveact_job_ended(d, j);
 	unlink_job(j);
 	job_touch(j);
 	job_free(&j);

@@ -3,6 +3,7 @@
 #include "daemon.h"
 #include "lastcommon.h"
 #include "links.h"
+#include "moves.h"
 
 #include <string.h>
 
@@ -95,6 +96,18 @@ backup_event(struct job *j, const char *type, struct wire_value *ev)
 	job_log(j, "error: %s: %s", wire_take_text(ev, "dataset", ""),
 	    wire_take_text(ev, "reason", ""));
 	return true;
+}
+
+/* The last one of a move: it is held still already. */
+static enum err_code
+backup_prepare(struct job *j, struct wire_value *spec, struct err *e)
+{
+	(void)e;
+	if (j->params == NULL || !wire_take_bool(j->params, "held", false))
+		return ERR_NONE;
+	wire_add_bool(spec, "held", true);
+	wire_add_text(spec, "tag", wire_take_text(j->params, "tag", NULL));
+	return ERR_NONE;
 }
 
 static void
@@ -835,6 +848,7 @@ static const struct job_kind kinds[] = {
     {.name = "backup",
 	.ledger_type = LEDGER_JOB,
 	.schedule = SCHEDULE_BACKUP,
+	.prepare = backup_prepare,
 	.on_event = backup_event,
 	.after = backup_after,
 	.recover = backup_recover},
@@ -879,5 +893,9 @@ job_kind_find(const char *name)
 			return &kinds[i];
 	if (strcmp(exercise_kind.name, name) == 0)
 		return &exercise_kind;
+	if (strcmp(movejob_kind.name, name) == 0)
+		return &movejob_kind;
+	if (strcmp(movejob_equal_kind.name, name) == 0)
+		return &movejob_equal_kind;
 	return strcmp(restore_kind.name, name) == 0 ? &restore_kind : NULL;
 }

@@ -1,4 +1,5 @@
 #include "peer.h"
+#include "moves.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,10 @@
 #include <bascule/base/fdio.h>
 
 #define FIRST_NS       (NS_PER_S)
+#define QUICK_NS       (NS_PER_S) /* between talks, while a move is open */
+#define HURRY_NS       (NS_PER_S / 20)
+#define ASKED_TWICE_NS (4 * NS_PER_S)
+#define BACK_NS        (10 * NS_PER_S)
 #define SAID_BYTES_MAX ((size_t)256 << 10)
 
 /* --- silence ------------------------------------------------------------------ */
@@ -25,8 +30,8 @@ peerwatch_judge(struct utc heard, struct utc watching, int64_t silent_after_ns,
 	return now.ns - heard.ns > silent_after_ns ? PEER_SILENT : PEER_HEARD;
 }
 
-static bool
-can_talk(const struct daemon *d)
+bool
+peers_can_talk(const struct daemon *d)
 {
 	return *d->policy->bridge.identity != '\0' ||
 	    *d->policy->identity != '\0';
@@ -71,7 +76,7 @@ look(struct peer *p)
 	enum peer_state state = peerwatch_judge(p->heard, p->watching,
 	    d->policy->bridge.silent_after_ns, now_utc(), &is_silent);
 
-	if (!can_talk(d)) /* then its links are all there is to go by */
+	if (!peers_can_talk(d)) /* then its links are all there is to go by */
 		is_silent = false;
 	if (is_silent || links_is_silent(d, p->site->name)) {
 		say_silent(p, text, sizeof(text));
@@ -80,7 +85,7 @@ look(struct peer *p)
 			.level = ALARM_CRITICAL,
 			.subject = p->site->name,
 			.text = text});
-	} else if (state != PEER_SILENT || !can_talk(d)) {
+	} else if (state != PEER_SILENT || !peers_can_talk(d)) {
 		/* not yet known to be heard since a start: the alarm stands */
 		snprintf(text, sizeof(text), "site '%s' answers",
 		    p->site->name);
@@ -139,6 +144,18 @@ load(struct peer *p)
 
 /* --- talking --------------------------------------------------------------------- */
 
+/* While a service is being moved the sites talk all the time. */
+static int64_t
+until_next(const struct peer *p)
+{
+	int64_t every_ns = p->d->policy->bridge.every_ns;
+
+	if (p->hurry)
+		return HURRY_NS;
+	return moves_are_open(p->d) && every_ns > QUICK_NS ? QUICK_NS
+							   : every_ns;
+}
+
 static void
 keep_said(struct peer *p)
 {
@@ -184,8 +201,63 @@ peer_talked(struct peer *p)
 	wire_free(&p->services);
 	wire_free(&p->links);
 	look(p);
+	if (p->heard_now && p->failed[0] == '\0')
+		p->whole = now_mono();
 	api_ledger_grew(p->d); /* who follows the copy */
-	loop_timer_set(p->timer, p->d->policy->bridge.every_ns);
+	loop_timer_set(p->timer, until_next(p));
+	p->hurry = false;
+	daemon_kick(p->d);
+}
+
+static void
+hurry(struct peer *p)
+{
+	p->hurry = true;
+	if (p->child == NULL)
+		loop_timer_set(p->timer, HURRY_NS);
+}
+
+void
+peers_hurry(struct daemon *d)
+{
+	for (struct peer *p = d->peers; p != NULL; p = p->next)
+		hurry(p);
+}
+
+void
+peers_asked(struct daemon *d)
+{
+	struct mono now = now_mono();
+
+	for (struct peer *p = d->peers; p != NULL; p = p->next) {
+		bool is_quick =
+		    p->asked.ns != 0 && now.ns - p->asked.ns < ASKED_TWICE_NS;
+
+		p->asked = now;
+		/* Not twice in a row: else two that have nothing to say
+		 * would go on asking each other. */
+		if (!is_quick || now.ns - p->asked_back.ns < BACK_NS)
+			continue;
+		p->asked_back = now;
+		hurry(p);
+	}
+}
+
+void
+peers_quicken(struct daemon *d)
+{
+	for (struct peer *p = d->peers; p != NULL; p = p->next)
+		if (p->child == NULL && !p->hurry)
+			loop_timer_set(p->timer, until_next(p));
+}
+
+struct peer *
+peers_find(const struct daemon *d, const char *site)
+{
+	for (struct peer *p = d->peers; p != NULL; p = p->next)
+		if (strcmp(p->site->name, site) == 0)
+			return p;
+	return NULL;
 }
 
 /* Time for a talk; or it took too long. */
@@ -200,7 +272,7 @@ on_timer(void *ctx)
 		peer_talked(p);
 		return;
 	}
-	if (p->d->stopping || !can_talk(p->d))
+	if (p->d->stopping || !peers_can_talk(p->d))
 		return;
 	if (p->copy != NULL && peertalk_start(p, &e) == ERR_NONE)
 		return;
@@ -210,7 +282,8 @@ on_timer(void *ctx)
 		snprintf(p->failed, sizeof(p->failed), "%.250s", e.text);
 		peertalk_end(p, "");
 	}
-	loop_timer_set(p->timer, p->d->policy->bridge.every_ns);
+	p->hurry = false;
+	loop_timer_set(p->timer, until_next(p));
 }
 
 /* --- starting, stopping --------------------------------------------------------------- */

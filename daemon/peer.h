@@ -51,6 +51,7 @@ struct peer {
 	struct wire_value *services, *links; /* of it */
 	struct peer_step step;
 	bool heard_now, parted;
+	bool hurry; /* talk again at once */
 	struct peer_tried trying[PEER_TRIED_MAX];
 	size_t trying_count;
 	char failing[256];
@@ -59,7 +60,9 @@ struct peer {
 	struct utc heard, watching;
 	struct utc clock_at; /* when its clock was compared; 0: never */
 	int64_t clock_offset_ns, clock_bound_ns;
-	struct buf said; /* the line of the last whole talk */
+	struct mono whole; /* the last whole talk ended, since our start; 0 */
+	struct mono asked, asked_back; /* it asked us; we, for that */
+	struct buf said;               /* the line of the last whole talk */
 	struct peer_tried tried[PEER_TRIED_MAX];
 	size_t tried_count;
 	/* its ledger */
@@ -72,6 +75,16 @@ enum err_code peers_start(struct daemon *d, struct err *e) MUST_CHECK;
 void peers_stop(struct daemon *d);
 /* Is that site silent?  Raise or end the alarm about it. */
 void peers_look(struct daemon *d);
+/* Something is to be told and heard soon. */
+void peers_hurry(struct daemon *d);
+/* A move has been heard of: no long pauses. */
+void peers_quicken(struct daemon *d);
+/* The other site has asked us: who is asked twice in a few seconds asks back. */
+void peers_asked(struct daemon *d);
+/* NULL: no such site is talked to. */
+struct peer *peers_find(const struct daemon *d, const char *site);
+/* Is there any way to talk? */
+bool peers_can_talk(const struct daemon *d);
 /* One "peer" message for each other site with a daemon. */
 enum err_code peers_tell(struct client *c, struct err *e) MUST_CHECK;
 /* Its last word, as fields of the site's message. */

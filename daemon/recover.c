@@ -7,7 +7,7 @@
 struct open_intent {
 	char id[LEDGER_INTENT_BYTES];
 	char run[LEDGER_NAME_BYTES_MAX + 1], type[64], kind[64];
-	char step[LEDGER_NAME_BYTES_MAX + 1];
+	char step[LEDGER_NAME_BYTES_MAX + 1], event[64];
 	char service[LEDGER_NAME_BYTES_MAX + 1];
 	struct buf reason;
 };
@@ -59,6 +59,7 @@ keep(void *ctx, const struct record *r, struct err *e)
 	record_text(r, "@service", in->service, sizeof(in->service));
 	record_text(r, "kind", in->kind, sizeof(in->kind));
 	record_text(r, "step", in->step, sizeof(in->step));
+	record_text(r, "event", in->event, sizeof(in->event));
 	snprintf(in->type, sizeof(in->type), "%.*s", (int)r->type.len_bytes,
 	    r->type.at);
 	rc = buf_add_text(&in->reason,
@@ -81,6 +82,7 @@ close_one(struct daemon *d, struct open_intent *in, struct err *e)
 	draft_run(draft, in->run);
 	draft_text(draft, "step", in->step);
 	draft_text(draft, "kind", in->kind);
+	draft_text(draft, "event", in->event); /* an act of a move */
 	draft_text(draft, "state", "unknown");
 	draft_text(draft, "reason", buf_text(&in->reason));
 	note_log(NOTE_WARNING, "%s %s of %s was %s",

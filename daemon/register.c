@@ -10,7 +10,8 @@
  * intent, and the change is made anew.
  */
 
-#include "daemon.h"
+#include "movebook.h"
+#include "moves.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -23,24 +24,6 @@ struct recall {
 	bool *wanted; /* as services: no authority is known yet */
 };
 
-static bool
-take_register(struct authority *a, const struct record *r)
-{
-	char state[32], resumes_to[32];
-
-	*a = (struct authority){0};
-	if (!authority_state_find(record_text(r, "state", state, sizeof(state)),
-		&a->state))
-		return false; /* unknown: of an intent that was interrupted */
-	authority_state_find(record_text(r, "resumes_to", resumes_to,
-				 sizeof(resumes_to)),
-	    &a->resumes_to);
-	record_text(r, "active_site", a->site, sizeof(a->site));
-	a->epoch = (uint64_t)record_int(r, "epoch", 0);
-	a->highest_seen = (uint64_t)record_int(r, "highest_seen", 0);
-	return true;
-}
-
 static enum err_code
 recall_one(void *ctx, const struct record *r, struct err *e)
 {
@@ -50,7 +33,7 @@ recall_one(void *ctx, const struct record *r, struct err *e)
 	char hex[ID_HEX_BYTES];
 
 	if (r->phase == RECORD_INTENT || !record_find(r, "@service", &name) ||
-	    !take_register(&a, r))
+	    !movebook_take_register(&a, r))
 		return ERR_NONE;
 	for (size_t i = 0; i < c->policy->service_count; i++) {
 		struct daemon_service *s = &c->services[i];
@@ -104,12 +87,16 @@ draft_change(struct draft **out, const struct daemon_service *s,
 		return rc;
 	draft_service(*out, s->policy->name);
 	draft_policy(*out, digest);
+	draft_run(*out, c->to.run);
 	draft_text(*out, "event", c->event);
 	draft_text(*out, "state", authority_state_name(c->to.state));
-	if (c->to.state == AUTHORITY_SUSPENDED)
+	if (c->to.state == AUTHORITY_SUSPENDED ||
+	    c->to.state == AUTHORITY_QUIESCED)
 		draft_text(*out, "resumes_to",
 		    authority_state_name(c->to.resumes_to));
 	draft_text(*out, "active_site", c->to.site);
+	if (c->to.from_site[0] != '\0')
+		draft_text(*out, "from_site", c->to.from_site);
 	draft_uint(*out, "epoch", c->to.epoch);
 	draft_uint(*out, "highest_seen", c->to.highest_seen);
 	draft_text(*out, "reason", c->reason);
@@ -246,9 +233,67 @@ register_look(struct daemon *d)
 		struct err e;
 
 		if (s->authority.state == AUTHORITY_UNPROTECTED &&
-		    *s->policy->standby != '\0' &&
+		    !moves_is_the_others(d, s) && *s->policy->standby != '\0' &&
 		    strcmp(s->authority.site, s->policy->home) == 0 &&
 		    look_for_copy(d, s, &e) != ERR_NONE)
+			note_log(NOTE_ERROR, "%s", e.text);
+	}
+}
+
+/* --- changes that moves make ------------------------------------------------------ */
+
+static bool
+is_recorded_same(const struct authority *a, const struct authority *b)
+{
+	return a->state == b->state && a->resumes_to == b->resumes_to &&
+	    strcmp(a->site, b->site) == 0 && a->epoch == b->epoch &&
+	    a->highest_seen == b->highest_seen &&
+	    strcmp(a->from_site, b->from_site) == 0 &&
+	    strcmp(a->run, b->run) == 0;
+}
+
+enum err_code
+register_change(struct daemon *d, struct daemon_service *s,
+    const struct authority_event *ev, const char *reason, struct err *e)
+{
+	struct change c = {authority_event_name(ev->kind), reason, {0}};
+	bool was_active = daemon_is_active(d, s);
+	bool was_quarantined = s->authority.quarantined;
+	enum err_code rc = authority_next(&s->authority, ev, &c.to, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (is_recorded_same(&s->authority, &c.to) &&
+	    ev->kind != AUTHORITY_RELEASE)
+		s->authority = c.to;
+	else
+		rc = make_change(d, s, &c, d->digest, e);
+	if (rc != ERR_NONE)
+		return rc;
+	if (was_quarantined && !s->authority.quarantined)
+		note_log(NOTE_INFO, "service '%s' is in quarantine no more: %s",
+		    s->policy->name, reason);
+	moves_told(d);
+	return daemon_is_active(d, s) != was_active ? reload_schedule(d, e)
+						    : ERR_NONE;
+}
+
+/*
+ * A start: what we know of the register may be old.  Only where there is
+ * somebody to hear it from.
+ */
+void
+register_quarantine(struct daemon *d, struct daemon_service *services)
+{
+	struct authority_event ev = {.kind = AUTHORITY_QUARANTINE};
+
+	for (size_t i = 0; i < d->policy->service_count; i++) {
+		struct daemon_service *s = &services[i];
+		struct err e;
+
+		if (moves_peer_of(d, s->policy) != NULL &&
+		    authority_next(&s->authority, &ev, &s->authority, &e) !=
+			ERR_NONE)
 			note_log(NOTE_ERROR, "%s", e.text);
 	}
 }

@@ -212,8 +212,8 @@ carry_over(struct daemon *d, struct schedule *fresh,
 	return rc;
 }
 
-static enum err_code
-new_schedule(struct daemon *d, struct err *e)
+enum err_code
+reload_schedule(struct daemon *d, struct err *e)
 {
 	OWNED(schedule_free) struct schedule *fresh = NULL;
 	OWNED(free_mem) struct daemon_task *tasks = NULL;
@@ -247,7 +247,7 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 	ladders_stop(d);
 	peers_stop(d);
 	take(d, f);
-	rc = new_schedule(d, e);
+	rc = reload_schedule(d, e);
 	if (rc == ERR_NONE)
 		rc = links_start(d, e);
 	alarm_reload(d);

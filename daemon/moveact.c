@@ -1,0 +1,461 @@
+/*
+ * The acts of a move: intent, job or jobs, outcome (MV2).
+ *
+ *	begin -> intent durable -> [register] -> job -> (sync: the next) ->
+ *	outcome durable -> look again
+ */
+
+#include <string.h>
+
+#include "moves.h"
+#include "peer.h"
+
+static void
+complain(const struct movebook_item *item, const struct err *e)
+{
+	note_log(NOTE_ERROR, "move %s of '%s': %s", item->m.run,
+	    item->m.service, e->text);
+}
+
+static const struct move_side *
+side_of(const struct move *m, const char *site)
+{
+	return strcmp(m->from, site) == 0 ? &m->a : &m->b;
+}
+
+/* --- the point ------------------------------------------------------------------- */
+
+struct choosing {
+	const char *wanted;
+	char id[ID_HEX_BYTES];
+};
+
+/* Newest first. */
+static enum err_code
+choose(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct choosing *c = ctx;
+
+	(void)e;
+	if (c->id[0] == '\0' &&
+	    (c->wanted[0] == '\0'
+		    ? !p->suspect
+		    : strncmp(p->id, c->wanted, strlen(c->wanted)) == 0))
+		snprintf(c->id, sizeof(c->id), "%s", p->id);
+	return ERR_NONE;
+}
+
+/* The one made equal; else the one asked for; else the newest that is sound. */
+static enum err_code
+find_point(struct daemon *d, const struct move *m, char id[ID_HEX_BYTES],
+    struct err *e)
+{
+	const char *known = m->mode == GUARDS_PLANNED
+	    ? m->a.point
+	    : side_of(m, d->policy->site)->point;
+	struct choosing c = {.wanted = known[0] != '\0' ? known : m->point};
+	struct ledger_point_filter f = {.service = m->service,
+	    .at_site = d->policy->site,
+	    .complete = true};
+	enum err_code rc = ledger_points(d->ledger, &f, choose, &c, e);
+
+	/* what was compared here a moment ago is surveyed in a moment */
+	if (rc == ERR_NONE && c.id[0] == '\0' && known[0] != '\0')
+		snprintf(c.id, sizeof(c.id), "%.64s", known);
+	if (rc == ERR_NONE && c.id[0] == '\0')
+		rc = err_set(e, ERR_NOTFOUND,
+		    "there is no complete recovery point of '%s' here",
+		    m->service);
+	snprintf(id, ID_HEX_BYTES, "%s", c.id);
+	return rc;
+}
+
+static enum err_code
+hold_point(struct daemon *d, const struct move *m, const char *point,
+    struct err *e)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	enum err_code rc = note_draft(&draft, d, m->service, LEDGER_POINT, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	draft_run(draft, m->run);
+	draft_text(draft, "point", point);
+	draft_uint(draft, "held", 1);
+	draft_text(draft, "why", "pre-failover");
+	return note_event(d, draft, e);
+}
+
+/* The chosen point, and the newest here, which may be another. */
+static enum err_code
+pin(struct daemon *d, struct movebook_item *item, struct err *e)
+{
+	struct ledger_point_filter f = {.service = item->m.service,
+	    .at_site = d->policy->site,
+	    .complete = true,
+	    .limit = 1};
+	struct choosing newest = {.wanted = ""};
+	enum err_code rc = find_point(d, &item->m, item->work.point, e);
+
+	if (rc == ERR_NONE)
+		rc = ledger_points(d->ledger, &f, choose, &newest, e);
+	if (rc == ERR_NONE)
+		rc = hold_point(d, &item->m, item->work.point, e);
+	if (rc == ERR_NONE && newest.id[0] != '\0' &&
+	    strcmp(newest.id, item->work.point) != 0)
+		rc = hold_point(d, &item->m, newest.id, e);
+	return rc;
+}
+
+/* --- ending --------------------------------------------------------------------------- */
+
+static enum err_code add_snapshots(struct draft *draft, struct daemon *d,
+    const char *point, struct err *e);
+
+void
+moveact_settle(struct daemon *d, struct movebook_item *item)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	struct movebook_work *w = &item->work;
+	struct err e;
+	enum err_code rc;
+
+	if (!w->has_ended)
+		return;
+	rc = moverecord_draft(&draft, d, &item->m, item->m.service,
+	    move_act_name(w->act), &e);
+	if (rc == ERR_NONE) {
+		draft_text(draft, "verdict", move_result_name(w->result));
+		draft_text(draft, "reason", w->reason);
+		draft_text(draft, "proof", w->proof);
+		draft_text(draft, "method", w->method);
+		draft_text(draft, "failed_step", w->failed_step);
+		draft_text(draft, "point", w->point);
+		draft_text(draft, "job", w->job);
+		rc = note_outcome(d, w->intent, draft, &e);
+	}
+	if (rc != ERR_NONE) {
+		complain(item, &e);
+		return; /* the next look tries again */
+	}
+	note_log(w->result == MOVE_DONE ? NOTE_INFO : NOTE_WARNING,
+	    "move %s of '%s': %s: %s%s%s", item->m.run, item->m.service,
+	    move_act_name(w->act), move_result_name(w->result),
+	    w->reason[0] != '\0' ? ": " : "", w->reason);
+	*w = (struct movebook_work){0};
+	moves_told(d);
+}
+
+static void
+end_act(struct daemon *d, struct movebook_item *item, enum move_result result,
+    const char *reason)
+{
+	item->work.has_ended = true;
+	item->work.result = result;
+	snprintf(item->work.reason, sizeof(item->work.reason), "%.511s",
+	    reason);
+	moveact_settle(d, item);
+}
+
+/* --- beginning ---------------------------------------------------------------------------- */
+
+static enum err_code
+start_backup(struct daemon *d, struct movebook_item *item, struct err *e)
+{
+	char tag[160] = "";
+
+	if (item->work.act == MOVE_CAPTURE)
+		snprintf(tag, sizeof(tag), "%s:%s",
+		    item->m.b.at[MOVE_PROVISIONAL].ns != 0 &&
+			    strcmp(d->policy->site, item->m.to) == 0
+			? "rollback"
+			: "divergence",
+		    item->m.run);
+	return movejob_backup(d, &item->m, tag[0] != '\0' ? tag : NULL,
+	    item->work.job, e);
+}
+
+static enum err_code
+start_worker(struct daemon *d, struct movebook_item *item, struct err *e)
+{
+	const struct daemon_service *s = daemon_service(d, item->m.service);
+	enum move_act act = item->work.act;
+	bool is_own =
+	    act == MOVE_STOP || act == MOVE_RESUME || act == MOVE_QUIESCE;
+	struct movejob_ask a = {.m = &item->m,
+	    .act = act == MOVE_STOP ? "fence" : move_act_name(act),
+	    .site_from = is_own ? d->policy->site : NULL,
+	    .epoch = s->authority.epoch};
+	enum err_code rc = ERR_NONE;
+
+	if (act == MOVE_PLAN)
+		rc = find_point(d, &item->m, item->work.point, e);
+	a.point = item->work.point;
+	return rc == ERR_NONE ? movejob_act(d, &a, item->work.job, e) : rc;
+}
+
+static enum err_code
+start_job(struct daemon *d, struct movebook_item *item, struct err *e)
+{
+	switch (item->work.act) {
+	case MOVE_SYNC:
+	case MOVE_CAPTURE: return start_backup(d, item, e);
+	case MOVE_COMPARE:
+		snprintf(item->work.point, sizeof(item->work.point), "%.64s",
+		    item->m.a.point);
+		return movejob_equal(d, &item->m, item->work.point,
+		    item->work.job, e);
+	default: return start_worker(d, item, e);
+	}
+}
+
+static enum err_code
+write_intent(struct daemon *d, struct movebook_item *item, struct err *e)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	enum err_code rc = moverecord_draft(&draft, d, &item->m,
+	    item->m.service, move_act_name(item->work.act), e);
+
+	if (rc == ERR_NONE)
+		rc = note_intent(d, draft, item->work.intent, e);
+	if (rc == ERR_NONE)
+		moves_told(d);
+	return rc;
+}
+
+static enum err_code
+change_register(struct daemon *d, struct movebook_item *item, struct err *e)
+{
+	char reason[360];
+
+	if (!item->turn.changes_register)
+		return ERR_NONE;
+	snprintf(reason, sizeof(reason), "move %s: %s", item->m.run,
+	    item->turn.why);
+	return register_change(d, daemon_service(d, item->m.service),
+	    &item->turn.reg, reason, e);
+}
+
+static void
+begin_act(struct daemon *d, struct movebook_item *item)
+{
+	struct err e;
+	enum err_code rc;
+
+	item->work = (struct movebook_work){.act = item->turn.act};
+	rc = write_intent(d, item, &e);
+	if (rc != ERR_NONE) {
+		complain(item, &e);
+		item->work = (struct movebook_work){0};
+		return;
+	}
+	rc = change_register(d, item, &e);
+	if (rc == ERR_NONE && item->work.act == MOVE_PIN) {
+		rc = pin(d, item, &e);
+		if (rc == ERR_NONE) {
+			end_act(d, item, MOVE_DONE, "");
+			return;
+		}
+	} else if (rc == ERR_NONE)
+		rc = start_job(d, item, &e);
+	if (rc != ERR_NONE) /* nothing was begun */
+		end_act(d, item, MOVE_NOT_DONE, e.text);
+}
+
+/* --- records that say a phase ------------------------------------------------------------- */
+
+struct snapshots {
+	struct draft *draft;
+};
+
+static enum err_code
+add_point_snapshots(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct snapshots *s = ctx;
+
+	(void)e;
+	for (const char *at = p->snapshots; at != NULL && *at != '\0';) {
+		size_t len = strcspn(at, "\n");
+		char name[LEDGER_NAME_BYTES_MAX + 1], hex[ID_HEX_BYTES];
+
+		if (len > sizeof(hex)) { /* "DATASET SNAPSHOT" */
+			memcpy(hex, at + len - (sizeof(hex) - 1),
+			    sizeof(hex) - 1);
+			hex[sizeof(hex) - 1] = '\0';
+			snprintf(name, sizeof(name), "snapshot.%.*s",
+			    (int)(len - sizeof(hex)), at);
+			draft_text(s->draft, name, hex);
+		}
+		at += len + (at[len] == '\n');
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+add_snapshots(struct draft *draft, struct daemon *d, const char *point,
+    struct err *e)
+{
+	struct snapshots s = {draft};
+	struct ledger_point_filter f = {.id = point};
+
+	return ledger_points(d->ledger, &f, add_point_snapshots, &s, e);
+}
+
+struct outcome_point {
+	const char *act;
+	char *id;
+};
+
+static enum err_code
+take_outcome_point(void *ctx, const struct record *r, struct err *e)
+{
+	struct outcome_point *o = ctx;
+	char event[32];
+
+	(void)e;
+	if (r->phase == RECORD_OUTCOME &&
+	    strcmp(record_text(r, "event", event, sizeof(event)), o->act) == 0)
+		record_text(r, "point", o->id, ID_HEX_BYTES);
+	return ERR_NONE;
+}
+
+/* The point that the newest outcome of that act names. */
+static enum err_code
+point_of_act(struct daemon *d, const struct move *m, enum move_act act,
+    char id[ID_HEX_BYTES], struct err *e)
+{
+	struct outcome_point o = {move_act_name(act), id};
+	struct ledger_filter f = {.type = LEDGER_FAILOVER,
+	    .run = m->run,
+	    .service = m->service};
+
+	return ledger_iterate(d->ledger, &f, take_outcome_point, &o, e);
+}
+
+/* What the outcome before it named. */
+static enum err_code
+point_of(struct daemon *d, const struct movebook_item *item,
+    char id[ID_HEX_BYTES], struct err *e)
+{
+	id[0] = '\0';
+	switch (item->turn.event) {
+	case MOVE_EQUAL:
+		snprintf(id, ID_HEX_BYTES, "%.64s", item->m.a.point);
+		return ERR_NONE;
+	case MOVE_SYNCED: return point_of_act(d, &item->m, MOVE_SYNC, id, e);
+	case MOVE_CAPTURED:
+	case MOVE_DIVERGENCE:
+		return point_of_act(d, &item->m, MOVE_CAPTURE, id, e);
+	case MOVE_TAKEN:
+	case MOVE_PROVISIONAL:
+	case MOVE_RAN:
+		if (strcmp(d->policy->site, item->m.to) == 0)
+			return find_point(d, &item->m, id, e);
+		return ERR_NONE;
+	default: return ERR_NONE;
+	}
+}
+
+static enum err_code
+record(struct daemon *d, struct movebook_item *item, struct err *e)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	const struct daemon_service *s;
+	char point[ID_HEX_BYTES];
+	enum err_code rc = change_register(d, item, e);
+
+	if (rc == ERR_NONE)
+		rc = point_of(d, item, point, e);
+	if (rc == ERR_NONE)
+		rc = moverecord_draft(&draft, d, &item->m, item->m.service,
+		    move_event_name(item->turn.event), e);
+	if (rc != ERR_NONE)
+		return rc;
+	s = daemon_service(d, item->m.service);
+	draft_uint(draft, "epoch", s->authority.epoch);
+	draft_text(draft, "point", point);
+	draft_text(draft, "reason", item->turn.why);
+	if (item->turn.event == MOVE_SYNCED)
+		rc = add_snapshots(draft, d, point, e);
+	if (rc == ERR_NONE)
+		rc = note_event(d, draft, e);
+	if (rc != ERR_NONE)
+		return rc;
+	note_log(NOTE_INFO, "move %s of '%s': %s: %s", item->m.run,
+	    item->m.service, move_event_name(item->turn.event), item->turn.why);
+	moves_told(d);
+	return ERR_NONE;
+}
+
+void
+moveact_begin(struct daemon *d, struct movebook_item *item)
+{
+	struct err e;
+
+	if (item->turn.act == MOVE_WAIT || item->turn.act == MOVE_NOTHING)
+		return;
+	if (item->turn.act != MOVE_RECORD)
+		begin_act(d, item);
+	else if (record(d, item, &e) != ERR_NONE)
+		complain(item, &e);
+}
+
+/* --- a job is over ------------------------------------------------------------------------- */
+
+/* The backup is made; the copy follows. */
+static bool
+go_on_with_sync(struct daemon *d, struct movebook_item *item,
+    const struct movejob_said *said)
+{
+	struct err e;
+
+	if (item->work.act != MOVE_SYNC || item->work.part > 0 ||
+	    said->result != MOVE_DONE)
+		return false;
+	item->work.part = 1;
+	item->work.job[0] = '\0';
+	if (movejob_replicate(d, &item->m, item->m.to, item->work.job, &e) ==
+	    ERR_NONE)
+		return true;
+	end_act(d, item, MOVE_NOT_DONE, e.text);
+	return true;
+}
+
+/* The newest point that this site made: the backup's, which was alone. */
+static void
+take_made_point(struct daemon *d, struct movebook_item *item)
+{
+	struct ledger_point_filter f = {.service = item->m.service,
+	    .at_site = d->policy->site,
+	    .complete = true,
+	    .limit = 1};
+	struct choosing c = {.wanted = ""};
+	struct err e;
+
+	if (ledger_points(d->ledger, &f, choose, &c, &e) != ERR_NONE)
+		complain(item, &e);
+	snprintf(item->work.point, sizeof(item->work.point), "%s", c.id);
+}
+
+void
+moveact_job_ended(struct daemon *d, struct job *j)
+{
+	struct movebook_item *item =
+	    j->run[0] == '\0' || j->service == NULL || d->moves == NULL
+	    ? NULL
+	    : movebook_find(&d->moves->book, j->run, j->service);
+	struct movejob_said said;
+
+	if (item == NULL || d->stopping || strcmp(item->work.job, j->id) != 0)
+		return; /* a daemon that stops leaves it to the next start */
+	movejob_said(j, &said);
+	if (said.result == MOVE_DONE && strcmp(j->kind->name, "backup") == 0)
+		take_made_point(d, item);
+	if (go_on_with_sync(d, item, &said))
+		return;
+	memcpy(item->work.proof, said.proof, sizeof(item->work.proof));
+	memcpy(item->work.method, said.method, sizeof(item->work.method));
+	memcpy(item->work.failed_step, said.failed_step,
+	    sizeof(item->work.failed_step));
+	end_act(d, item, said.result, said.reason);
+}

@@ -1,0 +1,536 @@
+#include "movebook.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "peer.h"
+
+#define RESOLVE_WITHIN_NS (1800 * NS_PER_S)
+
+/* --- from records ------------------------------------------------------------ */
+
+bool
+movebook_take_register(struct authority *a, const struct record *r)
+{
+	char state[32], resumes_to[32];
+
+	*a = (struct authority){0};
+	if (!authority_state_find(record_text(r, "state", state, sizeof(state)),
+		&a->state))
+		return false; /* unknown: of an intent that was interrupted */
+	authority_state_find(record_text(r, "resumes_to", resumes_to,
+				 sizeof(resumes_to)),
+	    &a->resumes_to);
+	record_text(r, "active_site", a->site, sizeof(a->site));
+	record_text(r, "from_site", a->from_site, sizeof(a->from_site));
+	record_text(r, "@run", a->run, sizeof(a->run));
+	a->epoch = (uint64_t)record_int(r, "epoch", 0);
+	a->highest_seen = (uint64_t)record_int(r, "highest_seen", 0);
+	return true;
+}
+
+/* A record's texts, which an event borrows. */
+struct texts {
+	char event[48], verdict[24], reason[MOVE_REASON_BYTES];
+	char point[MOVE_POINT_BYTES], owner[AUTHORITY_SITE_BYTES];
+	char run[AUTHORITY_RUN_BYTES], from[AUTHORITY_SITE_BYTES];
+	char to[AUTHORITY_SITE_BYTES], mode[16], service[65];
+};
+
+static bool
+is_act_done(struct move_event *ev, const struct record *r,
+    const struct texts *t)
+{
+	if (!move_act_find(t->event, &ev->act))
+		return false;
+	ev->stage = r->phase == RECORD_INTENT ? MOVE_INTENT : MOVE_OUTCOME;
+	ev->kind = MOVE_NOTE;
+	if (!move_result_find(t->verdict, &ev->result))
+		ev->result = MOVE_UNCERTAIN; /* a start closed it */
+	return true;
+}
+
+static void
+take_event(struct move_event *ev, struct texts *t, const struct record *r,
+    const char *site)
+{
+	*ev = (struct move_event){.site = site,
+	    .row = r->row,
+	    .at = r->at,
+	    .reason = record_text(r, "reason", t->reason, sizeof(t->reason)),
+	    .point = record_text(r, "point", t->point, sizeof(t->point)),
+	    .epoch = (uint64_t)record_int(r, "epoch", 0),
+	    .owner = record_text(r, "owner", t->owner, sizeof(t->owner)),
+	    .run = record_text(r, "@run", t->run, sizeof(t->run)),
+	    .service =
+		record_text(r, "@service", t->service, sizeof(t->service)),
+	    .from = record_text(r, "from_site", t->from, sizeof(t->from)),
+	    .to = record_text(r, "to_site", t->to, sizeof(t->to))};
+	record_text(r, "event", t->event, sizeof(t->event));
+	record_text(r, "verdict", t->verdict, sizeof(t->verdict));
+	record_text(r, "mode", t->mode, sizeof(t->mode));
+	ev->mode = strcmp(t->mode, guards_mode_name(GUARDS_UNPLANNED)) == 0
+	    ? GUARDS_UNPLANNED
+	    : GUARDS_PLANNED;
+	if (r->phase != RECORD_EVENT && is_act_done(ev, r, t))
+		return;
+	ev->stage = MOVE_FACT;
+	if (r->phase == RECORD_INTENT || !move_event_find(t->event, &ev->kind))
+		ev->kind = MOVE_NOTE;
+}
+
+/* --- what there is -------------------------------------------------------------- */
+
+struct movebook_item *
+movebook_find(struct movebook *b, const char *run, const char *service)
+{
+	struct movebook_item *found = NULL;
+
+	for (struct movebook_item *i = b->items; i != NULL; i = i->next) {
+		if ((run != NULL && strcmp(i->m.run, run) != 0) ||
+		    (service != NULL && strcmp(i->m.service, service) != 0))
+			continue;
+		if (run != NULL)
+			return i;
+		if (found == NULL || move_is_over(&found->m) ||
+		    !move_is_over(&i->m))
+			found = i;
+	}
+	return found;
+}
+
+const struct movebook_reg *
+movebook_register(const struct movebook *b, const char *service,
+    const char *site)
+{
+	for (const struct movebook_reg *r = b->regs; r != NULL; r = r->next)
+		if (strcmp(r->service, service) == 0 &&
+		    strcmp(r->site, site) == 0)
+			return r;
+	return NULL;
+}
+
+const struct movebook_item *
+movebook_binds(const struct movebook *b, const char *service, const char *site,
+    const struct movebook_item *but)
+{
+	for (const struct movebook_item *i = b->items; i != NULL; i = i->next)
+		if (i != but && strcmp(i->m.service, service) == 0 &&
+		    move_binds(&i->m, site))
+			return i;
+	return NULL;
+}
+
+bool
+movebook_is_open(const struct movebook *b)
+{
+	for (const struct movebook_item *i = b->items; i != NULL; i = i->next)
+		if (!move_is_over(&i->m))
+			return true;
+	return false;
+}
+
+unsigned
+movebook_attested(const struct movebook_item *item)
+{
+	const char *method = NULL;
+
+	for (size_t i = 0; i < item->words_count; i++)
+		if (item->words[i].verb == APPROVALS_ATTEST)
+			method = item->words[i].reason;
+	return method == NULL
+	    ? 0
+	    : approvals_persons(item->words, item->words_count,
+		  APPROVALS_ATTEST, method, 0, NULL);
+}
+
+static const struct movebook_release *
+find_release(const struct movebook *b, const char *service)
+{
+	for (const struct movebook_release *r = b->releases; r != NULL;
+	     r = r->next)
+		if (strcmp(r->service, service) == 0)
+			return r;
+	return NULL;
+}
+
+unsigned
+movebook_released(const struct movebook *b, const char *service,
+    const char *owner, struct utc now)
+{
+	const struct movebook_release *r = find_release(b, service);
+	size_t old = 0;
+
+	if (r == NULL)
+		return 0;
+	while (old < r->words_count &&
+	    now.ns - r->words[old].at.ns > RESOLVE_WITHIN_NS)
+		old++;
+	return approvals_persons(r->words + old, r->words_count - old,
+	    APPROVALS_RELEASE, owner, RESOLVE_WITHIN_NS, NULL);
+}
+
+const char *
+movebook_release_owner(const struct movebook *b, const char *service,
+    struct utc since)
+{
+	const struct movebook_release *r = find_release(b, service);
+	const struct approvals_word *last = r == NULL || r->words_count == 0
+	    ? NULL
+	    : &r->words[r->words_count - 1];
+
+	return last == NULL || last->at.ns < since.ns ? NULL : last->reason;
+}
+
+void
+movebook_fini(struct movebook *b)
+{
+	while (b->items != NULL) {
+		struct movebook_item *i = b->items;
+
+		b->items = i->next;
+		free(i);
+	}
+	while (b->regs != NULL) {
+		struct movebook_reg *r = b->regs;
+
+		b->regs = r->next;
+		free(r);
+	}
+	while (b->releases != NULL) {
+		struct movebook_release *r = b->releases;
+
+		b->releases = r->next;
+		free(r);
+	}
+	*b = (struct movebook){0};
+}
+
+/* --- one ledger -------------------------------------------------------------------- */
+
+struct reading {
+	struct daemon *d;
+	struct movebook *b;
+	const char *site;
+	struct movebook_cursor *at;
+	uint64_t lost; /* the first row of a run nobody asked for; 0 */
+	bool *changed;
+};
+
+static struct movebook_item *
+add_item(struct movebook *b, struct err *e)
+{
+	struct movebook_item *item = calloc(1, sizeof(*item));
+	struct movebook_item **at = &b->items;
+
+	if (item == NULL) {
+		(void)err_nomem(e);
+		return NULL;
+	}
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = item;
+	return item;
+}
+
+static void
+complain(const struct reading *g, const struct move_event *ev,
+    const struct err *why)
+{
+	note_log(NOTE_WARNING,
+	    "run %s, record %" PRIu64 " of site '%s' is passed over: %s",
+	    ev->run, ev->row, g->site, why->text);
+}
+
+static enum err_code
+begin_item(struct reading *g, const struct record *r, struct move_event *ev,
+    struct err *e)
+{
+	struct movebook_item *item;
+	char name[96], point[MOVE_POINT_BYTES];
+	struct err why;
+
+	if (movebook_find(g->b, ev->run, ev->service) != NULL)
+		return ERR_NONE;
+	item = add_item(g->b, e);
+	if (item == NULL)
+		return ERR_NOMEM;
+	snprintf(name, sizeof(name), "point.%s", ev->service);
+	if (record_text(r, name, point, sizeof(point))[0] != '\0')
+		ev->point = point;
+	snprintf(name, sizeof(name), "epoch.%s", ev->service);
+	ev->epoch = (uint64_t)record_int(r, name, (int64_t)ev->epoch);
+	item->requested = r->at;
+	item->expires.ns = record_int(r, "expires_ns", 0);
+	record_text(r, "@actor.name", item->requester, sizeof(item->requester));
+	record_text(r, "reason", item->reason, sizeof(item->reason));
+	record_text(r, "change", item->change, sizeof(item->change));
+	if (move_fold(&item->m, ev, &why) != ERR_NONE)
+		complain(g, ev, &why);
+	*g->changed = true;
+	return ERR_NONE;
+}
+
+/* First of all, as it names the sites. */
+static enum err_code
+take_requested(void *ctx, const struct record *r, struct err *e)
+{
+	struct reading *g = ctx;
+	struct move_event ev;
+	struct texts t;
+	char services[16384], *word, *rest = services;
+	enum err_code rc = ERR_NONE;
+
+	take_event(&ev, &t, r, g->site);
+	if (ev.stage != MOVE_FACT || ev.kind != MOVE_REQUESTED)
+		return ERR_NONE;
+	record_text(r, "services", services, sizeof(services));
+	while (rc == ERR_NONE && (word = strsep(&rest, " ")) != NULL) {
+		ev.service = word;
+		if (*word != '\0')
+			rc = begin_item(g, r, &ev, e);
+	}
+	return rc;
+}
+
+static void
+take_overrides(struct movebook_item *item, const struct record *r)
+{
+	char text[512], *word, *rest = text;
+
+	record_text(r, "overrides", text, sizeof(text));
+	while ((word = strsep(&rest, " ,")) != NULL)
+		item->overrides |= UINT32_C(1) << guards_find(word);
+	record_text(r, "guard", text, sizeof(text));
+	item->overrides |= UINT32_C(1) << guards_find(text);
+	item->overrides &= ~UINT32_C(1); /* 0: no such guard */
+}
+
+static void
+take_person(struct approvals_person *p, const struct record *r,
+    const char *site)
+{
+	*p = (struct approvals_person){.uid = record_int(r, "@actor.uid",
+					   APPROVALS_NO_UID),
+	    .login_uid = record_int(r, "login_uid", APPROVALS_NO_UID)};
+	record_text(r, "@actor.name", p->name, sizeof(p->name));
+	record_text(r, "@actor.council", p->council, sizeof(p->council));
+	record_text(r, "signer", p->key, sizeof(p->key));
+	snprintf(p->site, sizeof(p->site), "%s", site);
+}
+
+static void
+take_one(struct reading *g, struct movebook_item *item, const struct record *r,
+    struct move_event *ev)
+{
+	struct err why;
+
+	if (ev->kind == MOVE_REQUESTED && ev->stage == MOVE_FACT)
+		return; /* taken up before */
+	if (ev->stage == MOVE_FACT && ev->kind == MOVE_STARTED) {
+		item->started = r->at;
+		item->glass_broken = record_int(r, "break_glass", 0) == 1;
+		item->glass_at = r->at;
+		take_person(&item->glass_by, r, g->site);
+	}
+	take_overrides(item, r);
+	if (move_fold(&item->m, ev, &why) != ERR_NONE)
+		complain(g, ev, &why);
+	*g->changed = true;
+}
+
+static enum err_code
+take_failover(void *ctx, const struct record *r, struct err *e)
+{
+	struct reading *g = ctx;
+	struct move_event ev;
+	struct texts t;
+	bool is_known = false;
+
+	(void)e;
+	take_event(&ev, &t, r, g->site);
+	for (struct movebook_item *i = g->b->items; i != NULL; i = i->next) {
+		if (strcmp(i->m.run, ev.run) != 0)
+			continue;
+		is_known = true;
+		if (*ev.service == '\0' ||
+		    strcmp(i->m.service, ev.service) == 0)
+			take_one(g, i, r, &ev);
+	}
+	if (!is_known && g->lost == 0)
+		g->lost = r->row;
+	g->at->failover = r->row;
+	return ERR_NONE;
+}
+
+static enum err_code
+take_release(struct reading *g, const struct record *r,
+    const struct approvals_word *w, struct err *e)
+{
+	struct movebook_release *to;
+	char service[LEDGER_NAME_BYTES_MAX + 1];
+
+	record_text(r, "@service", service, sizeof(service));
+	to = (struct movebook_release *)(uintptr_t)find_release(g->b, service);
+	if (to == NULL) {
+		to = calloc(1, sizeof(*to));
+		if (to == NULL)
+			return err_nomem(e);
+		snprintf(to->service, sizeof(to->service), "%s", service);
+		to->next = g->b->releases;
+		g->b->releases = to;
+	}
+	if (to->words_count == COUNT_OF(to->words)) {
+		memmove(to->words, to->words + 1,
+		    sizeof(to->words) - sizeof(to->words[0]));
+		to->words_count--;
+	}
+	to->words[to->words_count++] = *w;
+	*g->changed = true;
+	return ERR_NONE;
+}
+
+static enum err_code
+take_approval(void *ctx, const struct record *r, struct err *e)
+{
+	struct reading *g = ctx;
+	struct approvals_word w = {.at = r->at};
+	char run[AUTHORITY_RUN_BYTES], verb[24];
+
+	g->at->approval = r->row;
+	record_text(r, "@run", run, sizeof(run));
+	record_text(r, "verb", verb, sizeof(verb));
+	if (!approvals_verb_find(verb, &w.verb))
+		return ERR_NONE;
+	record_text(r, "seen", w.seen, sizeof(w.seen));
+	record_text(r, "reason", w.reason, sizeof(w.reason));
+	take_person(&w.who, r, g->site);
+	if (w.verb == APPROVALS_RELEASE)
+		return take_release(g, r, &w, e);
+	for (struct movebook_item *i = g->b->items; i != NULL; i = i->next) {
+		if (strcmp(i->m.run, run) != 0)
+			continue;
+		if (i->words_count == MOVEBOOK_WORDS_MAX) {
+			memmove(i->words, i->words + 1,
+			    sizeof(i->words) - sizeof(i->words[0]));
+			i->words_count--;
+		}
+		i->words[i->words_count++] = w;
+		*g->changed = true;
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+take_authority(void *ctx, const struct record *r, struct err *e)
+{
+	struct reading *g = ctx;
+	struct movebook_reg *reg;
+	struct authority a;
+	char service[LEDGER_NAME_BYTES_MAX + 1];
+
+	g->at->authority = r->row;
+	record_text(r, "@service", service, sizeof(service));
+	if (r->phase == RECORD_INTENT || !movebook_take_register(&a, r))
+		return ERR_NONE;
+	reg = (struct movebook_reg *)(uintptr_t)movebook_register(g->b, service,
+	    g->site);
+	if (reg == NULL) {
+		reg = calloc(1, sizeof(*reg));
+		if (reg == NULL)
+			return err_nomem(e);
+		reg->next = g->b->regs;
+		g->b->regs = reg;
+		snprintf(reg->service, sizeof(reg->service), "%s", service);
+		snprintf(reg->site, sizeof(reg->site), "%s", g->site);
+	}
+	reg->a = a;
+	reg->at = r->at;
+	*g->changed = true;
+	return ERR_NONE;
+}
+
+/* --- all of them ---------------------------------------------------------------------- */
+
+static struct movebook_cursor *
+cursor_of(struct movebook *b, const char *site)
+{
+	struct movebook_cursor *c;
+
+	for (size_t i = 0; i < b->cursor_count; i++)
+		if (strcmp(b->cursors[i].site, site) == 0)
+			return &b->cursors[i];
+	if (b->cursor_count == COUNT_OF(b->cursors))
+		return NULL;
+	c = &b->cursors[b->cursor_count++];
+	*c = (struct movebook_cursor){0};
+	snprintf(c->site, sizeof(c->site), "%s", site);
+	return c;
+}
+
+static enum err_code
+read_ledger(struct daemon *d, struct movebook *b, const char *site,
+    struct ledger *l, bool *changed, bool only_requests, struct err *e)
+{
+	struct reading g = {.d = d,
+	    .b = b,
+	    .site = site,
+	    .at = cursor_of(b, site),
+	    .changed = changed};
+	struct ledger_filter f = {.type = LEDGER_FAILOVER};
+	uint64_t last = 0;
+	enum err_code rc;
+
+	if (g.at == NULL)
+		return ERR_NONE;
+	rc = ledger_last_row(l, &last, e);
+	if (rc != ERR_NONE || last == g.at->seen)
+		return rc;
+	g.site = g.at->site; /* a policy's text may go with the policy */
+	f.after_row = g.at->failover;
+	if (only_requests)
+		return ledger_iterate(l, &f, take_requested, &g, e);
+	rc = ledger_iterate(l, &f, take_failover, &g, e);
+	if (g.lost != 0) { /* what it answers to may yet come */
+		g.at->failover = g.lost - 1;
+		b->lost = true;
+	}
+	f = (struct ledger_filter){.type = LEDGER_APPROVAL,
+	    .after_row = g.at->approval};
+	if (rc == ERR_NONE)
+		rc = ledger_iterate(l, &f, take_approval, &g, e);
+	f = (struct ledger_filter){.type = LEDGER_AUTHORITY,
+	    .after_row = g.at->authority};
+	if (rc == ERR_NONE)
+		rc = ledger_iterate(l, &f, take_authority, &g, e);
+	if (rc == ERR_NONE && g.lost == 0)
+		g.at->seen = last;
+	return rc;
+}
+
+static enum err_code
+read_all(struct daemon *d, struct movebook *b, bool *changed,
+    bool only_requests, struct err *e)
+{
+	enum err_code rc = read_ledger(d, b, d->policy->site, d->ledger,
+	    changed, only_requests, e);
+
+	for (struct peer *p = d->peers; rc == ERR_NONE && p != NULL;
+	     p = p->next)
+		if (p->copy != NULL)
+			rc = read_ledger(d, b, p->site->name, p->copy, changed,
+			    only_requests, e);
+	return rc;
+}
+
+enum err_code
+movebook_update(struct daemon *d, struct movebook *b, bool *changed,
+    struct err *e)
+{
+	enum err_code rc;
+
+	*changed = false;
+	b->lost = false;
+	rc = read_all(d, b, changed, true, e);
+	return rc == ERR_NONE ? read_all(d, b, changed, false, e) : rc;
+}

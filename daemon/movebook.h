@@ -1,0 +1,116 @@
+#ifndef DAEMON_MOVEBOOK_H
+#define DAEMON_MOVEBOOK_H
+
+/*
+ * The moves there are: a fold over the records of our own ledger and of the
+ * proved copies of the peers' (docs/protocol/moves.md).
+ *
+ * MB1. Nothing is known of a move that is in no ledger: after a start the book
+ *      is what it was.  What the shell remembers besides (the job under way) may
+ *      be lost at any time.
+ * MB2. A record that does not fit is told once and changes nothing.
+ */
+
+#include <bascule/authority.h>
+
+#include "daemon.h"
+
+#define MOVEBOOK_WORDS_MAX   32
+#define MOVEBOOK_PEERS_MAX   8
+#define MOVEBOOK_PROOF_BYTES 512
+
+/* What the shell is about to do, or does, for a move. */
+struct movebook_work {
+	char job[JOB_ID_BYTES]; /* under way; "" */
+	enum move_act act;
+	char intent[LEDGER_INTENT_BYTES]; /* open; "" */
+	unsigned part;                    /* of a sync: 0 backup, 1 copies */
+	char point[ID_HEX_BYTES];         /* made, or compared */
+	/* known, and not yet on record: the ledger could not be written */
+	bool has_ended;
+	enum move_result result;
+	char reason[JOB_REASON_BYTES], proof[MOVEBOOK_PROOF_BYTES], method[64];
+	char failed_step[64];
+};
+
+struct movebook_item {
+	struct movebook_item *next;
+	struct move m;
+	struct utc requested, started, expires; /* expires 0: never */
+	char requester[64], reason[256], change[128];
+	uint32_t overrides; /* bits: 1 << guard's number */
+	struct approvals_word words[MOVEBOOK_WORDS_MAX];
+	size_t words_count;
+	bool glass_broken;
+	struct utc glass_at;
+	struct approvals_person glass_by;
+	struct movebook_work work;
+	struct move_turn turn; /* at the last look */
+	bool has_turn, is_reminded;
+	char blocked[256]; /* a gate's first guard that does not pass; "" */
+	char verify_job[JOB_ID_BYTES];
+};
+
+/* The other site's register of a service, as its copy has it. */
+struct movebook_reg {
+	struct movebook_reg *next;
+	char service[LEDGER_NAME_BYTES_MAX + 1];
+	char site[AUTHORITY_SITE_BYTES];
+	struct authority a;
+	struct utc at;
+};
+
+/* Who wants a service released, to which owner: words of release. */
+struct movebook_release {
+	struct movebook_release *next;
+	char service[LEDGER_NAME_BYTES_MAX + 1];
+	struct approvals_word words[8]; /* the newest */
+	size_t words_count;
+};
+
+struct movebook_cursor {
+	char site[AUTHORITY_SITE_BYTES];
+	uint64_t failover, approval, authority; /* rows: taken up to here */
+	uint64_t seen; /* the ledger's last row at the last look */
+};
+
+struct movebook {
+	struct movebook_item *items; /* in the order they were asked for */
+	struct movebook_reg *regs;
+	struct movebook_release *releases;
+	struct movebook_cursor cursors[MOVEBOOK_PEERS_MAX + 1];
+	size_t cursor_count;
+	bool lost; /* a record of a run nobody asked for, so far */
+};
+
+/* *changed: something was taken up. */
+enum err_code movebook_update(struct daemon *d, struct movebook *b,
+    bool *changed, struct err *e) MUST_CHECK;
+void movebook_fini(struct movebook *b);
+
+/* NULL: there is none.  run NULL: the newest move of the service that is not
+ * over, else the newest. */
+struct movebook_item *movebook_find(struct movebook *b, const char *run,
+    const char *service);
+/* The other site's register; NULL: it has recorded none. */
+const struct movebook_reg *movebook_register(const struct movebook *b,
+    const char *service, const char *site);
+/* A run other than `but` (NULL: any) binds the site for that service. */
+const struct movebook_item *movebook_binds(const struct movebook *b,
+    const char *service, const char *site, const struct movebook_item *but);
+/* Is any run open: the sites talk quickly then. */
+bool movebook_is_open(const struct movebook *b);
+/* Persons who attest that the other side of this move is off. */
+unsigned movebook_attested(const struct movebook_item *item);
+/* Persons who want that site to be the owner (hold resolve), of the last 30
+ * minutes. */
+unsigned movebook_released(const struct movebook *b, const char *service,
+    const char *owner, struct utc now);
+/* The owner that was named last; NULL: nobody has, since then. */
+const char *movebook_release_owner(const struct movebook *b,
+    const char *service, struct utc since);
+
+/* Taken from a record of type authority; false: it says nothing. */
+bool movebook_take_register(struct authority *a, const struct record *r);
+
+#endif

@@ -1,0 +1,91 @@
+/* What this site sees of a move at this moment. */
+
+#include <string.h>
+
+#include "moves.h"
+#include "peer.h"
+
+#define FRESH_NS (5 * NS_PER_S) /* a talk that counts as "just now" */
+#define RETRY_NS (2 * NS_PER_S)
+
+static bool
+answers_now(const struct peer *p)
+{
+	return p != NULL && p->whole.ns != 0 && p->failed[0] == '\0' &&
+	    !p->parted && now_mono().ns - p->whole.ns < FRESH_NS;
+}
+
+struct protected_ctx {
+	struct utc since;
+	bool is;
+};
+
+static enum err_code
+take_protected(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct protected_ctx *c = ctx;
+
+	(void)e;
+	c->is = c->is ||
+	    (p->at.ns > c->since.ns && !p->suspect &&
+		p->verified_level[0] != '\0' && p->verified_at.ns != 0);
+	return ERR_NONE;
+}
+
+/* A point made since, whole there, and read again there: by its own ledger. */
+static bool
+is_protected_there(const struct movebook_item *item, const struct peer *p,
+    const char *here)
+{
+	const struct move_side *mine =
+	    strcmp(item->m.from, here) == 0 ? &item->m.a : &item->m.b;
+	struct protected_ctx c = {.since = mine->at[MOVE_PROVISIONAL]};
+	struct ledger_point_filter f = {.service = item->m.service,
+	    .complete = true,
+	    .limit = 16};
+	struct err e;
+
+	if (p == NULL || p->copy == NULL || c.since.ns == 0)
+		return false;
+	if (ledger_points(p->copy, &f, take_protected, &c, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+	return c.is;
+}
+
+static int64_t
+patience_of(const struct policy_service *s)
+{
+	return s->failover.patience_ns;
+}
+
+void
+movefacts_gather(struct daemon *d, struct movebook_item *item,
+    struct move_facts *out)
+{
+	const char *here = d->policy->site;
+	struct daemon_service *s = daemon_service(d, item->m.service);
+	const char *there =
+	    strcmp(item->m.from, here) == 0 ? item->m.to : item->m.from;
+	struct peer *p = peers_find(d, there);
+	const struct movebook_reg *reg =
+	    movebook_register(&d->moves->book, item->m.service, there);
+
+	*out = (struct move_facts){.reg = &s->authority,
+	    .peer_reg = reg == NULL ? NULL : &reg->a,
+	    .peer_answers = answers_now(p),
+	    .works = item->work.job[0] != '\0' || item->work.has_ended ||
+		item->work.intent[0] != '\0',
+	    .other_run = movebook_binds(&d->moves->book, item->m.service, here,
+			     item) != NULL,
+	    .attested = movebook_attested(item),
+	    .protected_there = is_protected_there(item, p, here),
+	    .release_owner = movebook_release_owner(&d->moves->book,
+		item->m.service, item->requested),
+	    .patience_ns = patience_of(s->policy),
+	    .retry_ns = RETRY_NS};
+	if (out->release_owner != NULL)
+		out->release_persons = movebook_released(&d->moves->book,
+		    item->m.service, out->release_owner, now_utc());
+	out->peer_healthy = out->peer_answers && out->peer_reg != NULL &&
+	    authority_is_active(out->peer_reg, there);
+}

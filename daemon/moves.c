@@ -1,0 +1,248 @@
+#include "moves.h"
+
+#include <string.h>
+
+#include "peer.h"
+
+#define LOOK_NS (NS_PER_S / 2) /* while a move is open */
+
+bool
+moves_are_open(const struct daemon *d)
+{
+	return d->moves != NULL && movebook_is_open(&d->moves->book);
+}
+
+int64_t
+moves_wait_ns(const struct daemon *d)
+{
+	return moves_are_open(d) ? LOOK_NS : INT64_MAX;
+}
+
+void
+moves_told(struct daemon *d)
+{
+	daemon_sign_now(d);
+	peers_hurry(d);
+	if (d->moves != NULL)
+		d->moves->dirty = true;
+	daemon_kick(d);
+}
+
+/* --- the other site's register ---------------------------------------------------- */
+
+struct peer *
+moves_peer_of(const struct daemon *d, const struct policy_service *s)
+{
+	const char *here = d->policy->site;
+
+	if (*s->standby == '\0' || *d->policy->bridge.identity == '\0' ||
+	    (strcmp(s->home, here) != 0 && strcmp(s->standby, here) != 0))
+		return NULL;
+	return peers_find(d, policy_find_peer(s, here));
+}
+
+bool
+moves_is_the_others(const struct daemon *d, const struct daemon_service *s)
+{
+	return moves_peer_of(d, s->policy) != NULL &&
+	    strcmp(s->authority.site, d->policy->site) != 0;
+}
+
+/* A move that this site takes part in fences first, and records it. */
+static bool
+is_a_moves_matter(struct daemon *d, const char *service)
+{
+	struct movebook_item *item =
+	    movebook_find(&d->moves->book, NULL, service);
+
+	return item != NULL && !move_is_over(&item->m);
+}
+
+static void
+hear(struct daemon *d, struct daemon_service *s, const struct peer *p)
+{
+	const struct movebook_reg *reg =
+	    movebook_register(&d->moves->book, s->policy->name, p->site->name);
+	struct authority_event adopt = {.kind = AUTHORITY_ADOPT,
+	    .here = d->policy->site};
+	enum authority_hearing h;
+	char reason[160];
+	struct err e;
+
+	if (reg == NULL) /* it has another policy, and says nothing of it */
+		return;
+	adopt.peer = &reg->a;
+	h = authority_hear(&s->authority, adopt.peer, d->policy->site);
+	if (h == AUTHORITY_SAME && !s->authority.quarantined)
+		return;
+	if ((h == AUTHORITY_STEP_DOWN || h == AUTHORITY_FREEZE) &&
+	    is_a_moves_matter(d, s->policy->name))
+		return;
+	snprintf(reason, sizeof(reason), "heard from site '%s'", p->site->name);
+	if (register_change(d, s, &adopt, reason, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "the register of '%s': %s",
+		    s->policy->name, e.text);
+}
+
+static void
+hear_all(struct daemon *d)
+{
+	for (size_t i = 0; i < d->policy->service_count; i++) {
+		struct daemon_service *s = &d->services[i];
+		struct peer *p = moves_peer_of(d, s->policy);
+
+		if (p != NULL && p->whole.ns != 0 && !p->parted)
+			hear(d, s, p);
+	}
+}
+
+/* --- each move ----------------------------------------------------------------------- */
+
+/* In the order of `depends`: what it needs runs there first. */
+static const char *
+waits_for(struct daemon *d, const struct movebook_item *item)
+{
+	const struct policy_service *s =
+	    daemon_service(d, item->m.service)->policy;
+
+	for (size_t i = 0; i < s->depends.count; i++) {
+		const struct movebook_item *other =
+		    movebook_find(&d->moves->book, item->m.run,
+			s->depends.items[i]);
+
+		if (other != NULL && other != item &&
+		    other->m.b.fact[MOVE_RAN] == 0 && !move_is_over(&other->m))
+			return s->depends.items[i];
+	}
+	return NULL;
+}
+
+/* A backup that runs lets go by itself when it ends, so it is waited for. */
+static bool
+is_backed_up(struct daemon *d, const char *service)
+{
+	for (const struct job *j = d->jobs; j != NULL; j = j->next)
+		if (j->worker != NULL && j->run[0] == '\0' &&
+		    j->service != NULL && strcmp(j->service, service) == 0 &&
+		    strcmp(j->kind->name, "backup") == 0)
+			return true;
+	return false;
+}
+
+static bool
+must_wait(struct daemon *d, struct movebook_item *item)
+{
+	struct move_turn *t = &item->turn;
+	const char *other = NULL;
+
+	if (t->act == MOVE_WAIT || t->act == MOVE_NOTHING)
+		return true;
+	if (t->act == MOVE_RECORD &&
+	    (t->event == MOVE_READY || t->event == MOVE_DECLARED))
+		other = waits_for(d, item);
+	if (other != NULL) {
+		snprintf(t->why, sizeof(t->why),
+		    "waiting until '%s', which it needs, runs there", other);
+		return true;
+	}
+	if (t->act != MOVE_QUIESCE || !is_backed_up(d, item->m.service))
+		return false;
+	snprintf(t->why, sizeof(t->why), "waiting for a backup to end");
+	return true;
+}
+
+static void
+look_at(struct daemon *d, struct movebook_item *item)
+{
+	struct move_facts facts;
+	enum guards_phase gate;
+	struct err e;
+
+	moveact_settle(d, item);
+	movefacts_gather(d, item, &facts);
+	if (!facts.works && move_gate(&item->m, d->policy->site, &facts, &gate))
+		facts.gate_passes = moveguard_passes(d, item, gate);
+	facts.gate_text = item->blocked;
+	if (move_turn(&item->m, d->policy->site, &facts, now_utc(), &item->turn,
+		&e) != ERR_NONE) {
+		note_log(NOTE_ERROR, "move %s of '%s': %s", item->m.run,
+		    item->m.service, e.text);
+		return;
+	}
+	item->has_turn = true;
+	if (!must_wait(d, item) && !facts.works)
+		moveact_begin(d, item);
+}
+
+static void
+expire(struct daemon *d, const struct movebook_item *item)
+{
+	struct err e;
+
+	if (move_phase(&item->m) == MOVE_REQUESTED && item->expires.ns != 0 &&
+	    strcmp(item->m.asked_at, d->policy->site) == 0 &&
+	    now_utc().ns > item->expires.ns &&
+	    moverecord_fact(d, &item->m, move_event_name(MOVE_EXPIRED), 0, NULL,
+		"it was not started in time", &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "run %s: %s", item->m.run, e.text);
+}
+
+static bool
+is_ours(const struct daemon *d, const struct movebook_item *item)
+{
+	return item->m.known &&
+	    daemon_service((struct daemon *)(uintptr_t)d, item->m.service) !=
+	    NULL &&
+	    (strcmp(item->m.from, d->policy->site) == 0 ||
+		strcmp(item->m.to, d->policy->site) == 0);
+}
+
+void
+moves_look(struct daemon *d)
+{
+	struct moves *v = d->moves;
+	struct mono now = now_mono();
+	bool changed = false;
+	struct err e;
+
+	if (v == NULL || d->stopping ||
+	    (!v->dirty && now.ns - v->looked.ns < LOOK_NS))
+		return;
+	v->dirty = false;
+	v->looked = now;
+	if (movebook_update(d, &v->book, &changed, &e) != ERR_NONE) {
+		note_log(NOTE_ERROR, "moves: %s", e.text);
+		return;
+	}
+	if (changed && movebook_is_open(&v->book))
+		peers_quicken(d);
+	hear_all(d);
+	for (struct movebook_item *i = v->book.items; i != NULL; i = i->next)
+		if (is_ours(d, i)) {
+			expire(d, i);
+			look_at(d, i);
+		}
+}
+
+/* --- starting, stopping -------------------------------------------------------------- */
+
+enum err_code
+moves_start(struct daemon *d, struct err *e)
+{
+	bool changed;
+
+	d->moves = calloc(1, sizeof(*d->moves));
+	if (d->moves == NULL)
+		return err_nomem(e);
+	d->moves->dirty = true;
+	return movebook_update(d, &d->moves->book, &changed, e);
+}
+
+void
+moves_stop(struct daemon *d)
+{
+	if (d->moves != NULL)
+		movebook_fini(&d->moves->book);
+	free(d->moves);
+	d->moves = NULL;
+}

@@ -1,0 +1,122 @@
+#ifndef DAEMON_MOVES_H
+#define DAEMON_MOVES_H
+
+/*
+ * Live moves, carried out: what move_turn says that it is this site's turn to
+ * do (docs/protocol/moves.md).
+ *
+ * MV1. This site acts at this site only, upon what both ledgers have on record.
+ * MV2. An act has its intent on record before it begins and its outcome after
+ *      it ended; what a phase says follows in a record of its own.
+ * MV3. The register changes before the record that says so; both may be made
+ *      again after a crash and are then nothing new.
+ * MV4. What a start finds open is uncertain, and goes to move_turn as that.
+ *
+ *	look: fold what is new -> hear the other's registers -> for each move:
+ *	facts -> move_turn -> wait, record, or begin an act -> job(s) -> outcome
+ *	-> look
+ */
+
+#include "movebook.h"
+
+struct moves {
+	struct movebook book;
+	bool dirty; /* something happened since the last look */
+	struct mono looked;
+};
+
+enum err_code moves_start(struct daemon *d, struct err *e) MUST_CHECK;
+void moves_stop(struct daemon *d);
+/* At every tick. */
+void moves_look(struct daemon *d);
+/* How long the next tick may wait for our sake. */
+int64_t moves_wait_ns(const struct daemon *d);
+/* A record of a move, an approval or a register was written: sign, talk, look. */
+void moves_told(struct daemon *d);
+bool moves_are_open(const struct daemon *d);
+
+/* The site that the register of this service is heard from; NULL: there is
+ * none with a daemon, or no way to talk to it. */
+struct peer;
+struct peer *moves_peer_of(const struct daemon *d,
+    const struct policy_service *s);
+/* Is it for the other site to say how the service is protected? */
+bool moves_is_the_others(const struct daemon *d,
+    const struct daemon_service *s);
+
+/* --- moverecord.c: records of a move ----------------------------------------- */
+
+/* A failover record; service NULL: of the whole run. */
+enum err_code moverecord_draft(struct draft **out, struct daemon *d,
+    const struct move *m, const char *service, const char *event,
+    struct err *e) MUST_CHECK;
+/* A fact, written; the draft's further fields: epoch 0, point and reason NULL
+ * are left out. */
+enum err_code moverecord_fact(struct daemon *d, const struct move *m,
+    const char *event, uint64_t epoch, const char *point, const char *reason,
+    struct err *e) MUST_CHECK;
+
+/* --- movefacts.c: what this site sees --------------------------------------- */
+
+/* texts of facts are borrowed from the item. */
+void movefacts_gather(struct daemon *d, struct movebook_item *item,
+    struct move_facts *out);
+
+/* --- moveguard.c: the guards of a move -------------------------------------- */
+
+/*
+ * As they stand for that phase, the run's recorded overrides applied.  c NULL:
+ * for nobody in particular.
+ */
+enum err_code moveguard_judge(struct daemon *d, const struct client_caller *who,
+    const struct movebook_item *item, enum guards_phase phase, bool break_glass,
+    struct guards_facts *facts, struct guards_result results[GUARDS_COUNT],
+    struct err *e) MUST_CHECK;
+/* May it go on?  Why not goes into item->blocked. */
+bool moveguard_passes(struct daemon *d, struct movebook_item *item,
+    enum guards_phase phase);
+/* ERR_REFUSED: it has none. */
+enum err_code moveguard_may_override(unsigned number, const char *reason,
+    struct err *e) MUST_CHECK;
+
+/* --- moveact.c: acts ------------------------------------------------------------ */
+
+/* Carry out what item->turn says.  Failures are told and tried again. */
+void moveact_begin(struct daemon *d, struct movebook_item *item);
+/* A job is over; does nothing for jobs that are no part of a move. */
+void moveact_job_ended(struct daemon *d, struct job *j);
+/* An outcome that could not be written before. */
+void moveact_settle(struct daemon *d, struct movebook_item *item);
+/* What comes after the move: the first point made here, copied to the other
+ * site; one that came here, verified. */
+void moveact_tend(struct daemon *d, struct movebook_item *item);
+
+/* --- movejob.c: the workers of an act ------------------------------------------- */
+
+extern const struct job_kind movejob_kind, movejob_equal_kind;
+
+struct movejob_ask {
+	const struct move *m;
+	const char *act;       /* of the kind "move" */
+	const char *site_from; /* of a fence: the site left; NULL: the move's */
+	const char *point;     /* NULL: none */
+	uint64_t epoch;
+};
+enum err_code movejob_act(struct daemon *d, const struct movejob_ask *ask,
+    char job[JOB_ID_BYTES], struct err *e) MUST_CHECK;
+enum err_code movejob_equal(struct daemon *d, const struct move *m,
+    const char *point, char job[JOB_ID_BYTES], struct err *e) MUST_CHECK;
+/* held: a move holds it still; tag NULL: none. */
+enum err_code movejob_backup(struct daemon *d, const struct move *m,
+    const char *tag, char job[JOB_ID_BYTES], struct err *e) MUST_CHECK;
+enum err_code movejob_replicate(struct daemon *d, const struct move *m,
+    const char *site, char job[JOB_ID_BYTES], struct err *e) MUST_CHECK;
+/* What the last word of an act's worker was, kept for moveact.c. */
+struct movejob_said {
+	enum move_result result;
+	char reason[JOB_REASON_BYTES], proof[MOVEBOOK_PROOF_BYTES];
+	char method[64], failed_step[64], point[ID_HEX_BYTES];
+};
+void movejob_said(const struct job *j, struct movejob_said *out);
+
+#endif

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Live moves between two daemons: a small service under constant writes goes to
+# the other site and back, and no write that it acknowledged is lost; either
+# daemon is killed on the way; what cannot end well ends HELD, never at two
+# sites.  EVERY=1: killed at every phase.
+. "$(dirname "$0")/../lab/lab.sh"
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+. "$TOP/tests/support/move.sh"
+
+if [ "$LAB" != namespaces ] || ! lab_up; then
+	skip 'moves' 'hosts of their own need root'
+	finish
+fi
+move_sites
+holds 'brent begins' lab_daemon brent || finish
+holds 'southwark begins' lab_daemon southwark || finish
+holds 'brent is heard to be where it was' wait_for 20 at brent permit counter
+fails 'southwark may not start it' at southwark permit counter
+lab_on brent "$WORK/ctl" start
+expect 0 'a point is made' at brent run counter --wait
+wait_for 20 copied southwark
+holds 'and copied' copied southwark
+holds 'it runs at brent' runs_at brent
+
+# --- planned, and back
+run=$(move_request brent southwark planned)
+move_start brent "$run" southwark
+holds 'the plan has run at southwark' phase_is southwark "$run" RAN 20
+holds 'it runs there' runs_at southwark
+fails 'and not at brent' runs_at brent
+nothing_lost 'planned'
+move_say southwark commit "$run" southwark
+holds 'committed' phase_is southwark "$run" COMMITTED 10
+holds 'and protected again' phase_is southwark "$run" REPROTECTED 20
+
+run=$(move_request southwark brent planned)
+move_start southwark "$run" brent
+holds 'the plan has run at brent' phase_is brent "$run" RAN 20
+holds 'it runs at brent again' runs_at brent
+fails 'and not at southwark' runs_at southwark
+nothing_lost 'failback'
+move_say brent commit "$run" brent
+holds 'protected as before' phase_is brent "$run" REPROTECTED 20
+
+[ -z "${DEBUG:-}" ] || { for s in brent southwark; do tail -n 40 $s/log; at $s events | tail -n 60; done; }
+for site in brent southwark; do
+	daemon_stop $site
+done
+is 'they never stumbled' "$(cat ./*/log ./*/state/jobs/* |
+    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
+finish

@@ -1,0 +1,137 @@
+# A service that is moved, for scenarios; source it after daemon.sh, with a
+# laboratory in namespaces.  Each host sees its own $WORK/HOST/here at $WORK/here.
+#
+#	move_sites		policies, keys, both daemons may be started
+#	ctl VERB		of the service at the host where it is called
+#	runs_at HOST		does a writer run there?
+#	nothing_lost WHAT	every acknowledged number is in the live data
+#	move_request FROM TO MODE	asked at FROM; the run's id
+#	move_start AT RUN TO	move_say AT WORD RUN SITE
+#	phase_is AT RUN PHASE SECONDS
+
+move_app() {
+	cat >"$WORK/app.py" <<'END2'
+# Appends the next number to data/log, makes it durable, then acknowledges it.
+import fcntl, os, sys, time
+
+here, acks = sys.argv[1:3]
+log = os.path.join(here, "data/log")
+with open(os.path.join(here, "lock"), "a") as lock:
+    while True:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(os.path.join(here, "paused")):
+            with open(log, "a+") as f:
+                f.seek(max(0, f.tell() - 20))
+                last = f.read().split()
+                n = int(last[-1]) + 1 if last else 1
+                f.write("%d\n" % n)
+                f.flush()
+                os.fsync(f.fileno())
+            with open(acks, "a") as f:
+                f.write("%d %s\n" % (n, os.uname().nodename))
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        time.sleep(0.02)
+END2
+	cat >"$WORK/ctl" <<END2
+#!/bin/sh
+# start, stop, is-stopped, unfence, pause, resume: at the host where it is called.
+cd "$WORK/here" || exit 3
+running() { [ -s pid ] && kill -0 "\$(cat pid)" 2>/dev/null; }
+case \$1 in
+start)
+	[ ! -e fenced ] || exit 1
+	running && exit 0
+	"$B" --socket "$WORK/\$(hostname)/socket" permit counter || exit
+	mkdir -p data
+	rm -f paused
+	setsid python3 "$WORK/app.py" "$WORK/here" "$WORK/acks" \
+	    </dev/null >/dev/null 2>&1 &
+	echo \$! >pid ;;
+stop)
+	touch fenced
+	running && kill -9 "\$(cat pid)"
+	rm -f pid ;;
+is-stopped) [ -e fenced ] && ! running ;;
+unfence) rm -f fenced ;;
+pause) flock lock touch paused ;;
+resume)
+	rm -f paused
+	running || exec "\$0" start ;;
+esac
+END2
+	chmod +x "$WORK/ctl"
+}
+
+move_service() { # [MORE]
+	cat <<END2
+service = {
+  name = "counter"; title = "A counter"; owner = "brent"; tier = 1;
+  home = "brent"; standby = "southwark"; rpo = "1h"; rto = "4h";
+  live_root = "$WORK/here";
+  datasets = ( { name = "data"; tree = "$WORK/here/data"; } );
+  quiesce = { before = [ "$WORK/ctl", "pause" ]; after = [ "$WORK/ctl", "resume" ]; timeout = "20s"; };
+  backup = { every = "30m"; expect = "1s"; timeout = "60s"; };
+  replicate = { to = [ "southwark" ]; within = "5m"; };
+  plan = ( { step = "data"; restore = "data"; to = "\${sandbox}/data"; },
+    { step = "start"; after = [ "data" ]; run = [ "$WORK/ctl", "start" ]; undo = [ "$WORK/ctl", "stop" ];
+      modes = [ "planned", "unplanned" ]; },
+    { step = "runs"; after = [ "start" ]; check = { command = [ "sh", "-c", "! $WORK/ctl is-stopped" ]; };
+      modes = [ "planned", "unplanned" ]; } );
+  fence = ( { run = [ "$WORK/ctl", "stop" ]; prove = [ "$WORK/ctl", "is-stopped" ];
+      undo = [ "$WORK/ctl", "unfence" ]; timeout = "20s"; },
+    { attest = "The machine is off"; people = 2; } );
+  approvals = { planned = 0; unplanned = 1; };
+  failover = { patience = "${PATIENCE:-1m}"; cooldown = "0s"; hold_down = "2s"; min_proof = "L0"; };
+  ${1:-}
+};
+END2
+}
+
+move_sites() {
+	move_app
+	: >"$WORK/acks"
+	mkdir -p "$WORK/here"
+	for move_host in brent southwark; do
+		[ $move_host = brent ] && move_other=southwark || move_other=brent
+		ssh-keygen -q -t ed25519 -N '' -f "$WORK/$move_host/ssh/id_bridge"
+		lab_site $move_host "bridge = { identity = \"$WORK/$move_host/ssh/id_bridge\";
+		    every = \"${EVERY_TALK:-10s}\"; silent_after = \"20s\"; };"
+		lab_permit $move_host $move_other \
+		    "$B -r $WORK/$move_host/repository store serve --allow put"
+		mkdir -p "$WORK/$move_host/here/data"
+		lab_on $move_host mount --bind "$WORK/$move_host/here" "$WORK/here"
+	done
+	for move_host in brent southwark; do
+		[ $move_host = brent ] && move_other=southwark || move_other=brent
+		printf 'command="%s --socket %s bridge",restrict %s\n' "$B" \
+		    "$WORK/$move_host/socket" \
+		    "$(cat "$WORK/$move_other/ssh/id_bridge.pub")" \
+		    >>"$WORK/$move_host/ssh/authorized_keys"
+	done
+	(umask 077; { lab_policy; move_service "$@"; } >"$WORK/shared.conf")
+}
+
+copied() { at $1 --json points counter | grep -q '"type":"point"'; }
+runs_at() { lab_on "$1" sh -c "[ -s $WORK/here/pid ] && kill -0 \$(cat $WORK/here/pid)"; }
+
+# Who wrote last has all that was acknowledged, each number once, in order.
+nothing_lost() {
+	move_site=$(tail -n 1 "$WORK/acks" | cut -d' ' -f2)
+	move_acked=$(tail -n 1 "$WORK/acks" | cut -d' ' -f1)
+	is "$1: every acknowledged write is at $move_site" "$(head -n "$move_acked" \
+	    "$WORK/$move_site/here/data/log" | cksum)" "$(seq "$move_acked" | cksum)"
+}
+
+move_request() { # FROM TO MODE [OPTION...]
+	move_at=$1 move_to=$2 move_mode=$3; shift 3
+	at "$move_at" failover request counter --to "$move_to" --mode "$move_mode" \
+	    --reason "a test" --change C1 "$@" 2>"$WORK/.err" | head -n 1
+}
+move_start() { # AT RUN TO [OPTION...]
+	move_at=$1 move_run=$2 move_to=$3; shift 3
+	at "$move_at" failover start "$move_run" --confirm "$move_to" \
+	    --override G08="a small laboratory" "$@"
+}
+move_say() { at "$1" failover "$2" "$3" --confirm "$4"; }
+has_phase() { at "$1" events --type failover --run "$2" | grep -q " event=$3 "; }
+phase_is() { wait_for "$4" has_phase "$1" "$2" "$3"; has_phase "$1" "$2" "$3"; }
