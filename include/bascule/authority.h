@@ -356,8 +356,8 @@ const char *guards_phase_name(enum guards_phase p);
 
 /*
  * P1. A person counts once, however many names: the same account at the same
- *     site, the same name anywhere, the same login uid at the same site, the
- *     same key anywhere; and whoever is one with one who is one with another.
+ *     site, the same name (or name of the login) anywhere, the same login uid
+ *     at the same site, the same key anywhere; and whoever is one with one who is one with another.
  * P2. Whoever requested is none of the approvers.
  * P3. A word counts for the bytes that were seen and for no other.
  */
@@ -385,6 +385,7 @@ struct approvals_person {
 	char council[64];
 	char key[96];   /* fingerprint of a verified signature; "" */
 	unsigned roles; /* bits of base/role.h: 1u << ROLE */
+	char login_name[64]; /* of login_uid's account there; "" not known */
 };
 
 struct approvals_word {
@@ -693,6 +694,10 @@ struct move_facts {
 	const char *release_owner; /* NULL: nobody has */
 	unsigned release_persons;
 	bool quorum_lost;     /* etcd is used and does not answer */
+	/* what etcd says, where it is used and answers: a swap that was made
+	 * stands, though its maker died before it recorded it */
+	uint64_t witness_epoch;    /* 0: not used, not known */
+	const char *witness_owner; /* NULL: the same */
 	bool protected_there; /* a complete, verified point at the other site,
 				 made after the move */
 	int64_t patience_ns;  /* 0: for ever */

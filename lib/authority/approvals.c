@@ -32,7 +32,10 @@ approvals_same_person(const struct approvals_person *a,
 	    ((a->login_uid != APPROVALS_NO_UID && a->login_uid == b->uid) ||
 		(b->login_uid != APPROVALS_NO_UID && b->login_uid == a->uid)))
 		return true;
-	return is_same_text(a->name, b->name) || is_same_text(a->key, b->key);
+	return is_same_text(a->name, b->name) || is_same_text(a->key, b->key) ||
+	    is_same_text(a->login_name, b->name) ||
+	    is_same_text(b->login_name, a->name) ||
+	    is_same_text(a->login_name, b->login_name);
 }
 
 /*

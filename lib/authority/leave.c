@@ -155,10 +155,19 @@ leave_planned(struct scene *c)
 			  "is lost, hold, and two people resolve");
 	}
 	/* Its register went first: there is no way back from here (M3). */
-	if (reg->state == AUTHORITY_MOVING && reg->epoch > c->m->epoch &&
-	    strcmp(reg->run, c->m->run) == 0 &&
-	    strcmp(reg->site, c->there) == 0)
+	if (scene_is_ahead(c, c->there, c->m->epoch))
 		return scene_record(c, MOVE_GRANTED, "the service is let go");
+	if (scene_has(c->me, MOVE_DEMOTED)) {
+		/* etcd may have been told already. */
+		if (scene_is_quorumless(c))
+			return true;
+		if (scene_is_swapped(c, c->there)) {
+			scene_change_owner(c, AUTHORITY_MOVE, c->there,
+			    c->f->witness_epoch);
+			return scene_record(c, MOVE_GRANTED,
+			    "etcd has given it to the other site");
+		}
+	}
 	why = reason_to_abort(c);
 	if (why != NULL)
 		return abort_at_a(c, why);
@@ -166,7 +175,7 @@ leave_planned(struct scene *c)
 		return true;
 	if (!scene_has(c->me, MOVE_DEMOTED))
 		return is_demoting(c);
-	if (scene_is_quorumless(c) || scene_is_barred(c, GUARDS_AT_GRANT)) {
+	if (scene_is_barred(c, GUARDS_AT_GRANT)) {
 		c->t->alarm = scene_is_too_long(c, c->me->at[MOVE_DEMOTED]);
 		return true;
 	}

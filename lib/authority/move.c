@@ -460,6 +460,9 @@ move_may_say(const struct move *m, enum move_event_kind word, struct err *e)
 	switch (word) {
 	case MOVE_SAY_ABORT: return may_abort(m, e);
 	case MOVE_SAY_HOLD:
+		if (scene_held(m))
+			return too_soon("it is held already",
+			    "bascule hold inspect", e);
 		if (move_binds(m, m->from) || move_binds(m, m->to))
 			return ERR_NONE;
 		return too_soon("nothing has begun that could be held",
@@ -516,6 +519,7 @@ move_gate(const struct move *m, const char *my_site,
 	struct err e;
 
 	f.gate_passes = false;
+	f.patience_ns = 0; /* what would be, if there were time enough */
 	if (move_turn(m, my_site, &f, (struct utc){0}, &turn, &e) != ERR_NONE ||
 	    !turn.gated)
 		return false;

@@ -166,10 +166,12 @@ scene_change_owner(struct scene *c, enum authority_event_kind kind,
 	c->t->reg.persons = c->f->release_persons;
 }
 
+/* A clock that was set back must not make anything wait for the old time. */
 int64_t
 scene_elapsed(const struct scene *c, struct utc since)
 {
-	return c->now.ns > since.ns ? c->now.ns - since.ns : 0;
+	return c->now.ns > since.ns ? c->now.ns - since.ns
+				    : since.ns - c->now.ns;
 }
 
 /* Longer than people are to wait without a word, or this site at all. */
@@ -263,13 +265,40 @@ scene_is_working(struct scene *c, enum move_act a, uint64_t since,
 	    *c->me->reason != '\0' ? c->me->reason : "not done");
 }
 
-/* Somebody's word, at either site, that is younger than that. */
+bool
+scene_is_swapped(const struct scene *c, const char *to)
+{
+	return c->f->witness_owner != NULL &&
+	    c->f->witness_epoch > c->f->reg->highest_seen &&
+	    strcmp(c->f->witness_owner, to) == 0;
+}
+
+bool
+scene_is_ahead(const struct scene *c, const char *to, uint64_t than)
+{
+	const struct authority *reg = c->f->reg;
+
+	return reg->state == AUTHORITY_MOVING && reg->epoch > than &&
+	    strcmp(reg->run, c->m->run) == 0 && strcmp(reg->site, to) == 0;
+}
+
+uint64_t
+scene_next_epoch(const struct scene *c)
+{
+	return (c->f->witness_epoch > c->f->reg->highest_seen
+		       ? c->f->witness_epoch
+		       : c->f->reg->highest_seen) +
+	    1;
+}
+
+/* Here by the order of the records, for a clock may have been set back. */
 bool
 scene_was_said_since(const struct scene *c, enum move_event_kind word,
-    struct utc t)
+    enum move_act act)
 {
-	return (scene_has(c->a, word) && c->a->at[word].ns > t.ns) ||
-	    (scene_has(c->b, word) && c->b->at[word].ns > t.ns);
+	return c->me->fact[word] > c->me->outcome[act] ||
+	    (scene_has(c->other, word) &&
+		c->other->at[word].ns > c->me->act_at[act].ns);
 }
 
 bool

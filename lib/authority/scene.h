@@ -46,9 +46,9 @@ bool scene_side_held(const struct move *m, const struct move_side *s);
 bool scene_is_rolling_back(const struct scene *c);
 /* The highest epoch that the other site has named. */
 uint64_t scene_epoch_there(const struct scene *c);
-/* Somebody's word, at either site, that is younger than that. */
+/* Somebody's word, at either site, that is younger than this site's act. */
 bool scene_was_said_since(const struct scene *c, enum move_event_kind word,
-    struct utc t);
+    enum move_act act);
 
 /* --- settling: those that return bool return true, except where said */
 
@@ -78,6 +78,13 @@ bool scene_is_barred(struct scene *c, enum guards_phase gate);
 bool scene_is_unhearing(struct scene *c);
 /* False: there is a quorum, or none is used. */
 bool scene_is_quorumless(struct scene *c);
+/* Has etcd given the next epoch to that site already? */
+bool scene_is_swapped(const struct scene *c, const char *to);
+/* Did this run's own change of the register come before a death, and its
+ * record not? */
+bool scene_is_ahead(const struct scene *c, const char *to, uint64_t than);
+/* Above all that was ever seen. */
+uint64_t scene_next_epoch(const struct scene *c);
 /* Do it (again) until it is done since that row.  False: it is. */
 bool scene_is_working(struct scene *c, enum move_act a, uint64_t since,
     const char *why);

@@ -20,7 +20,7 @@ take_is_planning(struct scene *c)
 	if (st == SCENE_NONE || st == SCENE_OPEN ||
 	    (st == SCENE_UNCERTAIN &&
 		c->me->tries[MOVE_PLAN] < SCENE_TRIES_CALM) ||
-	    scene_was_said_since(c, MOVE_SAY_RETRY, c->me->act_at[MOVE_PLAN]))
+	    scene_was_said_since(c, MOVE_SAY_RETRY, MOVE_PLAN))
 		return scene_act(c, MOVE_PLAN, "the plan runs");
 	scene_wait_for(c, MOVE_PERSON, c->me->act_at[MOVE_PLAN]);
 	c->t->alarm = true;
@@ -131,6 +131,9 @@ take_roll_back(struct scene *c)
 			return true;
 		return scene_record(c, MOVE_UNDONE, "undone and read back");
 	}
+	if (scene_is_ahead(c, c->there, c->me->epoch_of[MOVE_TAKEN]))
+		return scene_record(c, MOVE_GRANTED,
+		    "the service is given back");
 	if (scene_is_quorumless(c) || scene_is_barred(c, GUARDS_AT_ROLLBACK))
 		return true;
 	scene_change_owner(c, AUTHORITY_MOVE, c->there,
@@ -293,6 +296,8 @@ declare(struct scene *c)
 bool
 take_unplanned(struct scene *c)
 {
+	uint64_t epoch;
+
 	if (scene_has(c->me, MOVE_ABORTED)) {
 		if (scene_state_of(c->me, MOVE_FENCE) == SCENE_NONE ||
 		    scene_has(c->a, MOVE_RESUMED))
@@ -304,7 +309,8 @@ take_unplanned(struct scene *c)
 	if (!scene_has(c->me, MOVE_DECLARED))
 		return declare(c);
 	if (!scene_has(c->me, MOVE_TAKEN)) {
-		if (scene_either(c, MOVE_SAY_ABORT))
+		if (scene_either(c, MOVE_SAY_ABORT) &&
+		    !scene_is_quorumless(c) && !scene_is_swapped(c, c->site))
 			return scene_record(c, MOVE_ABORTED,
 			    "somebody said abort");
 		if (!scene_has(c->me, MOVE_FENCED) && c->f->peer_healthy &&
@@ -315,5 +321,8 @@ take_unplanned(struct scene *c)
 		if (!scene_has(c->me, MOVE_FENCED))
 			return is_fencing(c);
 	}
-	return is_taking(c, c->f->reg->highest_seen + 1) || run_here(c);
+	epoch = scene_is_ahead(c, c->site, c->m->epoch)
+	    ? c->f->reg->epoch
+	    : c->f->reg->highest_seen + 1;
+	return is_taking(c, epoch) || run_here(c);
 }

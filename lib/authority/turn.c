@@ -14,15 +14,35 @@
 
 /* --- held, resolved -------------------------------------------------------- */
 
-/* What a site has stopped since it last could have been running. */
+/* The newest of what may have let something run here, or put it in doubt. */
+static uint64_t
+in_doubt_since(const struct scene *c)
+{
+	static const enum move_event_kind doubts[] = {MOVE_HELD,
+	    MOVE_PROVISIONAL, MOVE_RESUMED};
+	uint64_t row = 0;
+
+	for (size_t i = 0; i < sizeof(doubts) / sizeof(*doubts); i++)
+		if (c->me->fact[doubts[i]] > row)
+			row = c->me->fact[doubts[i]];
+	return row;
+}
+
 static bool
 is_stopped(const struct scene *c)
 {
-	const uint64_t *f = c->me->fact;
+	return c->me->fact[MOVE_STOPPED] > in_doubt_since(c);
+}
 
-	if (f[MOVE_STOPPED] > f[MOVE_HELD] && f[MOVE_STOPPED] != 0)
+/* Fence ourselves and read it back.  False: that is done. */
+static bool
+is_stopping(struct scene *c, const char *why)
+{
+	if (is_stopped(c))
+		return false;
+	if (scene_is_working(c, MOVE_STOP, in_doubt_since(c), why))
 		return true;
-	return c->is_a && f[MOVE_GRANTED] != 0 && f[MOVE_TAKEN] == 0;
+	return scene_record(c, MOVE_STOPPED, "fenced, read back");
 }
 
 /*
@@ -39,14 +59,21 @@ is_resolving(struct scene *c)
 	if (owner == NULL || c->f->release_persons < 2)
 		return false;
 	is_mine = strcmp(owner, c->site) == 0;
-	if (!is_mine && (strcmp(owner, c->there) != 0 || !is_stopped(c)))
+	if (!is_mine && strcmp(owner, c->there) != 0)
 		return false;
+	if (!is_mine && !scene_side_held(c->m, c->me))
+		return scene_hold(c, "two people give it to the other site");
+	if (!is_mine &&
+	    is_stopping(c,
+		"two people give it to the other site: this one "
+		"fences itself"))
+		return true;
 	if (is_mine && (!scene_side_held(c->m, c->me) || c->f->attested < 2))
 		return false;
 	if (scene_is_quorumless(c) || scene_is_barred(c, GUARDS_AT_RESOLVE))
 		return true;
 	scene_change_owner(c, AUTHORITY_RESOLVE, is_mine ? c->site : c->there,
-	    c->f->reg->highest_seen + 1);
+	    scene_next_epoch(c));
 	return scene_record(c, MOVE_RESOLVED,
 	    is_mine ? "two people: it is here, the other site is off"
 		    : "two people: it is at the other site, this one is "
@@ -56,13 +83,9 @@ is_resolving(struct scene *c)
 static bool
 held_here(struct scene *c)
 {
-	if (c->me->fact[MOVE_STOPPED] <= c->me->fact[MOVE_HELD]) {
-		if (scene_is_working(c, MOVE_STOP, c->me->fact[MOVE_HELD],
-			"held: this site fences itself and reads it back")) {
-			c->t->alarm = true;
-			return true;
-		}
-		return scene_record(c, MOVE_STOPPED, "fenced, read back");
+	if (is_stopping(c, "held: this site fences itself and reads it back")) {
+		c->t->alarm = true;
+		return true;
 	}
 	scene_wait_for(c, MOVE_PEOPLE, c->me->at[MOVE_HELD]);
 	c->t->alarm = true;
@@ -72,6 +95,19 @@ held_here(struct scene *c)
 	    "(to have it here, they attest that %s is off, or %s lets go)",
 	    *c->me->reason != '\0' ? c->me->reason : "uncertain", c->there,
 	    c->there);
+}
+
+/* By a word that no hold and no resolution has followed. */
+static bool
+is_told_to_hold(const struct scene *c)
+{
+	uint64_t said = c->me->fact[MOVE_SAY_HOLD], epoch = 0;
+
+	return said > c->me->fact[MOVE_HELD] &&
+	    said > c->me->fact[MOVE_RESOLVED] &&
+	    (scene_resolved(c->m, &epoch) == NULL ||
+		c->me->epoch_of[MOVE_SAY_HOLD] >= epoch) &&
+	    move_binds(c->m, c->site);
 }
 
 static bool
@@ -89,9 +125,7 @@ is_held(struct scene *c)
 			scene_change(c, AUTHORITY_CONTEST);
 			return true;
 		}
-		if (c->me->fact[MOVE_SAY_HOLD] > c->me->fact[MOVE_HELD] &&
-		    c->me->fact[MOVE_SAY_HOLD] > c->me->fact[MOVE_RESOLVED] &&
-		    move_binds(c->m, c->site))
+		if (is_told_to_hold(c))
 			return scene_hold(c, "somebody said hold");
 		return scene_held(c->m) && is_resolving(c);
 	}
@@ -176,6 +210,31 @@ is_not_begun(struct scene *c)
 	return scene_say(c, "requested: to be approved and started");
 }
 
+static void
+decide(struct scene *c)
+{
+	if (is_not_begun(c) || is_held(c) || resolved(c))
+		return;
+	if (scene_is_rolling_back(c))
+		(void)(c->is_a ? leave_roll_back(c) : take_roll_back(c));
+	else if (c->m->mode == GUARDS_PLANNED)
+		(void)(c->is_a ? leave_planned(c) : take_planned(c));
+	else
+		(void)(c->is_a ? leave_unplanned(c) : take_unplanned(c));
+}
+
+/*
+ * In quarantine: what only stops or keeps.  Whatever starts, promises or ends
+ * the quarantine waits until the other site is heard.
+ */
+static bool
+is_harmless(const struct move_turn *t)
+{
+	return t->act == MOVE_WAIT || t->act == MOVE_NOTHING ||
+	    t->act == MOVE_STOP || t->act == MOVE_CAPTURE ||
+	    (t->act == MOVE_RECORD && t->event == MOVE_HELD);
+}
+
 void
 turn_decide(const struct move *m, const char *my_site,
     const struct move_facts *facts, struct utc now, struct move_turn *turn)
@@ -198,12 +257,9 @@ turn_decide(const struct move *m, const char *my_site,
 		scene_say(&c, "a job of this move is under way here");
 		return;
 	}
-	if (is_not_begun(&c) || is_held(&c) || resolved(&c))
-		return;
-	if (scene_is_rolling_back(&c))
-		(void)(is_a ? leave_roll_back(&c) : take_roll_back(&c));
-	else if (m->mode == GUARDS_PLANNED)
-		(void)(is_a ? leave_planned(&c) : take_planned(&c));
-	else
-		(void)(is_a ? leave_unplanned(&c) : take_unplanned(&c));
+	decide(&c);
+	if (facts->reg->quarantined && !is_harmless(turn)) {
+		*turn = (struct move_turn){.event = MOVE_NOTE};
+		(void)scene_is_unhearing(&c);
+	}
 }

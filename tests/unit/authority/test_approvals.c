@@ -9,11 +9,11 @@
 #define MIN (60 * NS_PER_S)
 
 static const struct approvals_person ada = {1001, 1001, "ada", "brent", "brent",
-    "", ROLE_BIT(ROLE_DR_LEAD)};
+    "", ROLE_BIT(ROLE_DR_LEAD), ""};
 static const struct approvals_person bob = {1002, 1002, "bob", "brent", "brent",
-    "", ROLE_BIT(ROLE_APPROVER)};
+    "", ROLE_BIT(ROLE_APPROVER), ""};
 static const struct approvals_person cyn = {1003, APPROVALS_NO_UID, "cyn",
-    "southwark", "southwark", "", ROLE_BIT(ROLE_APPROVER)};
+    "southwark", "southwark", "", ROLE_BIT(ROLE_APPROVER), ""};
 static const struct approvals_rule two = {.needed = 2,
     .other_council = true,
     .roles = ROLE_BIT(ROLE_APPROVER),
@@ -57,7 +57,7 @@ END_TEST
 
 START_TEST(who_asked_never_counts_under_any_name)
 {
-	struct approvals_person as[5] = {cyn, cyn, cyn, cyn, cyn};
+	struct approvals_person as[6] = {cyn, cyn, cyn, cyn, cyn, cyn};
 	struct approvals_judgement j;
 	struct approvals_rule one = two;
 
@@ -70,7 +70,8 @@ START_TEST(who_asked_never_counts_under_any_name)
 	memcpy(as[3].site, "brent", 6); /* or logged in as it */
 	as[3].uid = 1001;
 	memcpy(as[3].name, "eve", 4);
-	for (int i = 0; i < 4; i++) {
+	memcpy(as[4].login_name, "ada", 4); /* sudo at the other site */
+	for (int i = 0; i < 5; i++) {
 		struct approvals_word w =
 		    word(&as[i], APPROVALS_APPROVE, "s", 10);
 
@@ -84,8 +85,8 @@ START_TEST(who_asked_never_counts_under_any_name)
 		struct approvals_word w;
 
 		memcpy(asked.key, "SHA256:k", 9);
-		memcpy(as[4].key, "SHA256:k", 9);
-		w = word(&as[4], APPROVALS_APPROVE, "s", 10);
+		memcpy(as[5].key, "SHA256:k", 9);
+		w = word(&as[5], APPROVALS_APPROVE, "s", 10);
 		approvals_judge(&w, 1, &one, &asked, "s", (struct utc){30}, &j);
 		ck_assert_int_eq(j.standing[0], APPROVALS_REQUESTER);
 		asked.key[7] = 'x';
