@@ -31,7 +31,7 @@ WRAPPED    := $(shell sh tools/wrapped.sh \
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
-.PHONY: all unit unit-tests model soak shim test demo deps floors symbols format format-check \
+.PHONY: all unit unit-tests model sim sim-mutants soak shim test demo deps floors symbols format format-check \
     lengths fuzz fuzz-build valgrind bench bench-huge torture crash fidelity install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
@@ -87,6 +87,18 @@ $(BUILD)/model: $(call obj,$(MODEL_SRC)) $(BUILD)/libbascule.a
 	$(call say,LINK)
 	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) $(patsubst %,-Wl$(comma)--wrap=%,\
 	    $(shell sh tools/wrapped.sh tests/model/*.c)) -o $@ $^ $(LIBS)
+
+# Authority, plans and both daemons' shells in a simulated world: tests/sim/README.md.
+SIM_SRC := $(wildcard tests/sim/*.c)
+$(BUILD)/sim: $(call obj,$(SIM_SRC)) $(BUILD)/libbascule.a
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+# SEED=N tells one history; HISTORIES=N runs as many.
+sim: $(BUILD)/sim
+	$(BUILD)/sim $(if $(SEED),-s $(SEED) -n 1 -t,-n $(or $(HISTORIES),10000))
+# Each guard's call removed, each mistake of a shell made: all must be seen.
+sim-mutants: $(BUILD)/sim
+	sh tests/sim/mutants.sh $(BUILD)/sim
 
 # Ten million files that are on no disk, in 256 MiB.
 $(BUILD)/huge: $(call obj,tests/huge/huge.c) $(BUILD)/libbascule.a
@@ -216,4 +228,4 @@ install: all
 clean:
 	rm -rf build build-*
 -include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC) \
-    $(TEST_SRC) $(MODEL_SRC)))
+    $(TEST_SRC) $(MODEL_SRC) $(SIM_SRC)))

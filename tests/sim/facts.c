@@ -1,0 +1,343 @@
+/* What a daemon knows of the world, for the guards and for move_turn. */
+
+#include "sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <bascule/base/role.h>
+
+const char *
+shell_seen(int run)
+{
+	static char seen[16];
+	const struct run *r = &w.runs[run];
+
+	snprintf(seen, sizeof(seen), "v%u.%d.%d", w.site[r->asked].policy,
+	    r->point, r->loss_accepted);
+	return seen;
+}
+
+/* Of the run, in the order of their times; young ones only. */
+static size_t
+words_since(int s, int run, int64_t from_ns, struct approvals_word *out)
+{
+	size_t n = 0;
+
+	for (int o = 0; o < SITES; o++) {
+		const struct site *t = &w.site[o];
+		size_t count = o == s ? t->count : w.site[s].known;
+
+		for (size_t i = 0; i < t->words_count; i++) {
+			const struct record *r = &t->log[t->words[i]];
+			size_t k;
+
+			if (t->words[i] >= count || r->run != run ||
+			    r->word.at.ns < from_ns || n == WORDS_MAX)
+				continue;
+			for (k = n++; k > 0 && out[k - 1].at.ns > r->word.at.ns;
+			     k--)
+				out[k] = out[k - 1];
+			out[k] = r->word;
+		}
+	}
+	return n;
+}
+
+size_t
+shell_words(int s, int run, struct approvals_word *out)
+{
+	return words_since(s, run, INT64_MIN, out);
+}
+
+static unsigned
+attested(int s, int run)
+{
+	struct approvals_word words[WORDS_MAX];
+	size_t n = words_since(s, run, site_now(s).ns - 600 * SEC, words);
+
+	return approvals_persons(words, n, APPROVALS_ATTEST, "mains off", 0,
+	    NULL);
+}
+
+/* The newest owner named, and by how many. */
+static const char *
+released(int s, int run, unsigned *persons)
+{
+	static char owner[AUTHORITY_SITE_BYTES];
+	struct approvals_word words[WORDS_MAX];
+	size_t n = words_since(s, run, site_now(s).ns - 1800 * SEC, words);
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		if (words[i].verb == APPROVALS_RELEASE) {
+			snprintf(owner, sizeof(owner), "%.60s",
+			    words[i].reason);
+			any = true;
+		}
+	*persons = any
+	    ? approvals_persons(words, n, APPROVALS_RELEASE, owner, 0, NULL)
+	    : 0;
+	if (any && w.broken == RELEASE_BY_ONE)
+		*persons = 2;
+	return any ? owner : NULL;
+}
+
+static struct approvals_rule
+rule_of(const struct run *r)
+{
+	return (
+	    struct approvals_rule){.needed = r->mode == GUARDS_PLANNED ? 1 : 2,
+	    .other_council = r->mode == GUARDS_UNPLANNED,
+	    .roles = ROLE_BIT(ROLE_APPROVER),
+	    .expire_ns = 3600 * SEC};
+}
+
+static bool
+answers(int s)
+{
+	const struct site *t = &w.site[s];
+
+	return t->answered_ns != 0 && w.now_ns - t->answered_ns <= 10 * SEC;
+}
+
+/* Of its service, through the bridge or its port. */
+static bool
+is_healthy_there(int s)
+{
+	return answers(s) && w.link && site_writable(site_other(s));
+}
+
+static int
+observers_down(int s)
+{
+	const struct site *o = &w.site[site_other(s)];
+
+	return !answers(s) + (!w.ssh || !o->power) +
+	    (w.etcd && (!o->power || !w.etcd_link[site_other(s)]));
+}
+
+static int
+others_open(int s, int run)
+{
+	int n = 0;
+
+	for (int r = 0; r < w.runs_count; r++)
+		n +=
+		    r != run && move_binds(&w.site[s].moves[r], w.site[s].name);
+	return n;
+}
+
+/* The owner's, after the plan had ended. */
+static bool
+is_owners_word(const struct move *m, int run)
+{
+	return w.runs[run].owner_said &&
+	    (m->b.fact[MOVE_RAN] != 0 || m->b.fact[MOVE_RESUMED] != 0);
+}
+
+struct teller {
+	struct guards_facts *f;
+	struct utc now;
+};
+
+static void
+tell(struct teller *t, enum guards_fact_id id, int64_t value)
+{
+	guards_tell(t->f, id, value, t->now, "sim", NULL);
+}
+
+/* A swap made already is none to stumble over: the turn knows of it. */
+static uint64_t
+witness(int s, uint64_t expected, enum guards_phase phase)
+{
+	bool ours = w.etcd_owner == s && w.etcd_epoch == expected + 1;
+
+	if (phase == GUARDS_AT_TAKE && (ours || w.etcd_epoch == expected - 1))
+		return expected;
+	return phase == GUARDS_AT_ROLLBACK && w.etcd_epoch == expected + 1
+	    ? expected
+	    : phase == GUARDS_AT_RESOLVE ? expected
+					 : w.etcd_epoch;
+}
+
+static void
+tell_epochs(struct teller *t, int s, const struct move *m, const struct run *r,
+    enum guards_phase phase)
+{
+	const struct authority *reg = &w.site[s].reg;
+	uint64_t expected = r->epoch;
+
+	if (phase == GUARDS_AT_TAKE && r->mode == GUARDS_PLANNED)
+		expected = m->a.epoch_of[MOVE_GRANTED];
+	else if (phase == GUARDS_AT_RESOLVE) /* what people have read */
+		expected = w.etcd && w.etcd_epoch > reg->highest_seen
+		    ? w.etcd_epoch
+		    : reg->highest_seen;
+	else if (phase == GUARDS_AT_ROLLBACK || phase == GUARDS_AT_REPROTECT)
+		expected = reg->epoch;
+	tell(t, FACT_EPOCH_EXPECTED, (int64_t)expected);
+	tell(t, FACT_EPOCH_TARGET,
+	    (int64_t)((phase == GUARDS_AT_TAKE || phase == GUARDS_AT_RESOLVE) &&
+			reg->highest_seen < expected
+		    ? expected
+		    : reg->highest_seen));
+	tell(t, FACT_WITNESS_USED, w.etcd);
+	if (w.etcd && w.etcd_quorum && w.etcd_link[s])
+		tell(t, FACT_EPOCH_WITNESS,
+		    (int64_t)witness(s, expected, phase));
+	tell(t, FACT_REGISTER_HEARD, !w.site[s].reg.quarantined);
+}
+
+static void
+tell_people(struct teller *t, int s, int run)
+{
+	const struct run *r = &w.runs[run];
+	struct approvals_word words[WORDS_MAX];
+	size_t n = shell_words(s, run, words);
+	struct approvals_rule rule = rule_of(r);
+	struct approvals_judgement j;
+
+	approvals_judge(words, n, &rule, &accounts[r->requester].as,
+	    shell_seen(run), t->now, &j);
+	tell(t, FACT_ROLE,
+	    (accounts[r->requester].as.roles & ROLE_BIT(ROLE_DR_LEAD)) != 0);
+	tell(t, FACT_ACTOR_APPROVED, 0);
+	tell(t, FACT_APPROVALS,
+	    j.suffices                    ? rule.needed
+		: j.counted < rule.needed ? j.counted
+					  : rule.needed - 1);
+	tell(t, FACT_APPROVALS_NEEDED, rule.needed);
+	tell(t, FACT_BREAK_GLASS, 0);
+	tell(t, FACT_CHANGE, 1);
+	tell(t, FACT_FENCE_ATTESTED, attested(s, run));
+}
+
+static void
+tell_point(struct teller *t, const struct run *r)
+{
+	const struct point *p =
+	    r->point < 0 ? NULL : &w.site[r->to].points[r->point];
+
+	tell(t, FACT_POINT_COMPLETE, p == NULL || p->whole);
+	tell(t, FACT_POINT_SUSPECT, p != NULL && p->suspect);
+	tell(t, FACT_RPA, p == NULL ? 0 : w.now_ns - p->at.ns);
+	tell(t, FACT_RPO, 100000 * SEC);
+	tell(t, FACT_MAX_LOSS, 60 * SEC);
+	tell(t, FACT_LOSS_ACCEPTED, r->loss_accepted);
+	tell(t, FACT_PROOF_LEVEL, w.proved ? 5 : 1);
+	tell(t, FACT_PROOF_NEEDED, 3);
+	tell(t, FACT_PROOF_AGE, SEC);
+	tell(t, FACT_PROOF_WITHIN, 10 * SEC);
+}
+
+static void
+tell_peer(struct teller *t, int s)
+{
+	tell(t, FACT_PEER_ANSWERS, answers(s));
+	tell(t, FACT_PEER_HEALTHY, is_healthy_there(s));
+	tell(t, FACT_OBSERVERS_DOWN, observers_down(s));
+	tell(t, FACT_PEER_SILENT,
+	    answers(s) ? 0 : w.now_ns - w.site[s].answered_ns);
+	tell(t, FACT_HOLD_DOWN, 30 * SEC);
+}
+
+static void
+tell_move(struct teller *t, int s, int run, const struct move *m)
+{
+	const struct run *r = &w.runs[run];
+	const struct move_side *a = &m->a, *b = &m->b;
+	const struct move_side *lost = s == r->from ? b : a;
+
+	tell(t, FACT_FENCE_PROVED,
+	    s == r->from ? a->fact[MOVE_DEMOTED] != 0
+			 : b->fact[MOVE_FENCED] != 0 &&
+		    b->result[MOVE_FENCE] == MOVE_DONE);
+	tell(t, FACT_MARKERS_EQUAL,
+	    b->fact[MOVE_EQUAL] != 0 && strcmp(a->point, b->point) == 0);
+	tell(t, FACT_OWNER_ACCEPTS, is_owners_word(m, run));
+	if (answers(s))
+		tell(t, FACT_OLD_DATA_INTACT, w.site[r->from].intact);
+	tell(t, FACT_NEW_WRITES_SAFE, 1);
+	tell(t, FACT_DIVERGENCE_CAPTURED,
+	    lost->fact[MOVE_DIVERGENCE] != 0 ||
+		(r->mode == GUARDS_PLANNED && a->fact[MOVE_RESOLVED] == 0 &&
+		    b->fact[MOVE_RESOLVED] == 0));
+}
+
+static void
+gather(int s, int run, enum guards_phase phase, struct guards_facts *f)
+{
+	struct teller t = {f, site_now(s)};
+	const struct move *m = &w.site[s].moves[run];
+
+	*f = (struct guards_facts){.now = t.now};
+	tell(&t, FACT_OTHER_RUN, others_open(s, run));
+	tell(&t, FACT_NEEDED_RUN, 0);
+	tell(&t, FACT_POLICY_EQUAL, w.site[0].policy == w.site[1].policy);
+	tell(&t, FACT_PLAN_EQUAL, 1);
+	tell(&t, FACT_FROZEN, w.frozen);
+	tell(&t, FACT_IN_WINDOW, 1);
+	tell(&t, FACT_TARGET_UP, 1);
+	tell(&t, FACT_CAPACITY, w.capacity);
+	tell(&t, FACT_CLOCK, 1);
+	tell(&t, FACT_HOST_KEYS, 1);
+	tell(&t, FACT_DNS_TTL, 1);
+	tell(&t, FACT_CANARY, 1);
+	tell(&t, FACT_LAST_RUN_AGE, w.now_ns - w.last_end_ns);
+	tell(&t, FACT_COOLDOWN, 60 * SEC);
+	tell(&t, FACT_NO_LAST_RUN, w.last_end_ns == 0);
+	tell_people(&t, s, run);
+	tell_point(&t, &w.runs[run]);
+	tell_peer(&t, s);
+	tell_move(&t, s, run, m);
+	tell_epochs(&t, s, m, &w.runs[run], phase);
+}
+
+bool
+shell_guards(int s, int run, enum guards_phase phase, char *why,
+    size_t why_bytes)
+{
+	struct guards_result out[GUARDS_COUNT];
+	struct guards_facts f;
+	struct err e;
+	bool passes;
+
+	gather(s, run, phase, &f);
+	guards_evaluate(&f, w.runs[run].mode, phase, out);
+	for (unsigned g = 1; g <= GUARDS_COUNT; g++) {
+		if (w.runs[run].overridden[g] &&
+		    guards_override(out, g, "said so", &e) != ERR_NONE)
+			violate("%s", e.text);
+		if (g == w.removed)
+			out[g - 1].verdict = GUARDS_PASS;
+	}
+	passes = guards_admit(out, &f, NULL, &e) == ERR_NONE;
+	if (!passes)
+		snprintf(why, why_bytes, "%.90s", e.text);
+	return passes;
+}
+
+void
+shell_facts(int s, int run, struct move_facts *f)
+{
+	struct site *t = &w.site[s];
+	const struct run *r = &w.runs[run];
+
+	*f = (struct move_facts){.reg = &t->reg,
+	    .peer_answers = answers(s),
+	    .peer_healthy = w.removed != 9 && is_healthy_there(s),
+	    .other_run = w.removed != 1 && others_open(s, run) != 0,
+	    .attested = attested(s, run),
+	    .approvals_void =
+		s == r->asked && strcmp(r->seen, shell_seen(run)) != 0,
+	    .quorum_lost = w.etcd && (!w.etcd_quorum || !w.etcd_link[s]),
+	    .protected_there = answers(s) && w.site[site_other(s)].synced_back,
+	    .patience_ns = PATIENCE,
+	    .retry_ns = 5 * SEC};
+	if (w.etcd && !f->quorum_lost) {
+		f->witness_epoch = w.etcd_epoch;
+		f->witness_owner = w.site[w.etcd_owner].name;
+	}
+	f->release_owner = released(s, run, &f->release_persons);
+}
