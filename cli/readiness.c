@@ -35,13 +35,15 @@ on_readiness(struct live *l, const char *type, struct wire_value *v)
 	}
 	if (strcmp(type, "readiness") != 0)
 		return;
-	live_row(l, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s%s",
+	live_row(l, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s%s%s%s",
 	    painted(l->cli, wire_take_text(v, "verdict", "")),
 	    live_text(v, "site"), live_text(v, "service"),
 	    live_text(v, "check"), live_span(v, "age_seconds"),
 	    live_text(v, "limit"), live_text(v, "value"),
 	    wire_has(v, "remedy") ? "; " : "",
-	    wire_has(v, "remedy") ? live_text(v, "remedy") : "");
+	    wire_has(v, "remedy") ? live_text(v, "remedy") : "",
+	    wire_has(v, "excepted") ? "; excepted by " : "",
+	    wire_has(v, "excepted") ? live_text(v, "excepted") : "");
 }
 
 static int

@@ -9,7 +9,7 @@
 #include "when.h"
 
 struct problems {
-	struct buf text;
+	struct buf text, ready;
 	uint64_t behind, count;
 	char site[96]; /* who says so */
 };
@@ -59,6 +59,31 @@ last_test(struct wire_value *v)
 							: live_text(x, "state");
 }
 
+/* Of one that was asked for by name: of all it would be a page of its own. */
+static void
+keep_readiness(struct live *l, struct wire_value *v)
+{
+	struct problems *p = l->ctx;
+	struct wire_value *r = wire_take_object(v, "readiness");
+	struct wire_value * not ;
+	struct err e;
+	enum err_code rc;
+
+	if (r == NULL || l->cli->operands_count == 0)
+		return;
+	not = wire_take_list(r, "not_ready");
+	rc = buf_printf(&p->ready, &e, "%s is %s for it; proved: %s",
+	    live_text(r, "site"),
+	    wire_take_bool(r, "ready", false) ? "ready" : "NOT READY",
+	    live_text(r, "proof"));
+	for (size_t i = 0;
+	     rc == ERR_NONE && not != NULL && i < wire_count(not ); i++)
+		rc = buf_printf(&p->ready, &e, "%s%s",
+		    i == 0 ? "; not ready: " : ", ", wire_at_text(not, i));
+	if (rc == ERR_NONE && buf_add_text(&p->ready, "\n", &e) != ERR_NONE)
+		return;
+}
+
 static void
 show_service(struct live *l, struct wire_value *v)
 {
@@ -66,6 +91,7 @@ show_service(struct live *l, struct wire_value *v)
 	struct wire_value *x = wire_take_object(v, "last_exercise");
 
 	keep_problems(l, v);
+	keep_readiness(l, v);
 	live_row(l, "%s\t%s\t%s\t%s\t%s / %s\t%s\t%s\t%s\t%s / %s",
 	    painted(l->cli, wire_take_text(v, "rpo_state", "")),
 	    live_text(v, "service"), live_text(v, "active_site"),
@@ -161,6 +187,8 @@ reply(struct live *l, const char *type, struct wire_value *v)
 		    live_span(v, "escrow_age_seconds"),
 		    wire_take_bool(v, "escrow_proved", false) ? "proved"
 							      : "NOT PROVED");
+	if (p->ready.len_bytes > 0)
+		fputs(buf_text(&p->ready), stdout);
 	if (p->text.len_bytes > 0)
 		printf("what is wrong, as seen from %s:\n%s\n",
 		    live_text(v, "site"), buf_text(&p->text));
@@ -256,6 +284,7 @@ run(struct cli *cli)
 	int status = as_of != NULL ? run_past(&l, as_of) : run_now(&l);
 
 	buf_fini(&p.text);
+	buf_fini(&p.ready);
 	return status;
 }
 

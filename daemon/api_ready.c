@@ -5,15 +5,20 @@
 #include <bascule/base/exitcode.h>
 
 #include "client.h"
+#include "duty.h"
 #include "ladder.h"
 #include "ready_parts.h"
 
 /* --- readiness ------------------------------------------------------------- */
 
 static enum err_code
-value_to_wire(const struct ready_value *r, struct wire_value **out,
-    struct err *e)
+value_to_wire(struct daemon *d, const char *service,
+    const struct ready_value *r, struct wire_value **out, struct err *e)
 {
+	const struct duty *x = ready_passes(r)
+	    ? NULL
+	    : duties_exception(d, service == NULL ? "" : service,
+		  ready_check_name(r->check));
 	enum err_code rc = wire_new(out, "readiness", e);
 
 	if (rc != ERR_NONE)
@@ -27,6 +32,10 @@ value_to_wire(const struct ready_value *r, struct wire_value **out,
 	wire_add_text(*out, "limit", r->limit);
 	if (!ready_passes(r) && r->remedy[0] != '\0')
 		wire_add_text(*out, "remedy", r->remedy);
+	if (x != NULL) { /* known, and still no pass */
+		wire_add_text(*out, "excepted", x->id);
+		wire_add_utc(*out, "excepted_until", x->due);
+	}
 	wire_add_text(*out, "source", r->source);
 	if (r->at.ns != 0) {
 		wire_add_utc(*out, "at", r->at);
@@ -50,7 +59,7 @@ tell_one(struct telling *t, const char *service, const char *site,
 	enum err_code rc;
 
 	ready_of(client_daemon(t->c), service, site, check, &r);
-	rc = value_to_wire(&r, &v, e);
+	rc = value_to_wire(client_daemon(t->c), service, &r, &v, e);
 	if (rc != ERR_NONE)
 		return rc;
 	t->count++;

@@ -14,6 +14,7 @@
 #include <bascule/base/fdio.h>
 #include <bascule/crypt.h>
 
+#include "duty.h"
 #include "etcd.h"
 #include "ladder.h"
 #include "moves.h"
@@ -202,6 +203,7 @@ look_around(struct daemon *d)
 	fencing_look(d);
 	tabletops_look(d);
 	request_look(d);
+	duties_alarm(d);
 	alarm_look(d);
 	for (size_t i = 0; i < d->policy->service_count; i++)
 		if (now.ns >= d->services[i].replicate_not_before.ns)
@@ -487,6 +489,7 @@ end(struct daemon *d)
 	etcd_stop(d);
 	ready_stop(d);
 	ladders_stop(d);
+	duties_stop(d);
 	peers_stop(d);
 	request_book_free(&d->requests);
 	moves_stop(d);

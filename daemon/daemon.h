@@ -47,6 +47,7 @@ struct daemon_task;
 struct etcd;
 struct etcdmove;
 struct job;
+struct duties;
 struct ladders;
 struct moves;
 struct peer;
@@ -362,6 +363,7 @@ struct daemon {
 	struct sitewatch sitewatch;
 	struct ready *ready;
 	struct ladders *ladders;
+	struct duties *duties;
 	int lock_fd;
 	struct mono looked; /* at the posture */
 	struct mono aged;   /* the repository */

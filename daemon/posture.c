@@ -9,6 +9,7 @@
 #include "copies.h"
 #include "links.h"
 #include "posture.h"
+#include "ready.h"
 
 /* --- the judgement: pure ---------------------------------------------------- */
 
@@ -316,6 +317,38 @@ add_peer(const struct daemon *d, const struct daemon_service *s,
 		problem(problems, "site '%s' is silent on every link", other);
 }
 
+/* Could it come up where it does not run?  And how far is that proved? */
+static enum err_code
+add_ready(struct daemon *d, const struct daemon_service *s,
+    struct wire_value *v, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *r = NULL;
+	OWNED(wire_free) struct wire_value *not = NULL;
+	const char *site = daemon_other_site(s);
+	struct ready_value one;
+	struct ready_proof proof;
+	enum err_code rc = wire_new(&r, NULL, e);
+
+	if (rc == ERR_NONE)
+		rc = wire_new_list(&not, e);
+	if (rc != ERR_NONE || *site == '\0')
+		return rc;
+	for (int c = 0; c < READY_CHECKS; c++) {
+		ready_of(d, s->policy->name, site, (enum ready_check)c, &one);
+		if (!ready_passes(&one))
+			wire_add_text(not, NULL,
+			    ready_check_name((enum ready_check)c));
+	}
+	ready_proof_of(d, s->policy->name, site, &proof);
+	wire_add_text(r, "site", site);
+	wire_add_bool(r, "ready", wire_count(not ) == 0);
+	wire_add(r, "not_ready", &not );
+	wire_add_int(r, "level", proof.level);
+	wire_add_text(r, "proof", proof.text);
+	wire_add(v, "readiness", &r);
+	return ERR_NONE;
+}
+
 enum err_code
 posture_to_wire(struct daemon *d, struct daemon_service *s,
     struct wire_value **out, bool *behind, struct err *e)
@@ -347,6 +380,8 @@ posture_to_wire(struct daemon *d, struct daemon_service *s,
 		rc = ledger_exercises(d->ledger, &f, take_exercise, v, e);
 	if (rc == ERR_NONE && daemon_is_active(d, s))
 		rc = copies_to_wire(d, s, v, problems, behind, e);
+	if (rc == ERR_NONE)
+		rc = add_ready(d, s, v, e);
 	if (rc != ERR_NONE)
 		return rc;
 	wire_add(v, "problems", &problems);

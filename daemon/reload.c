@@ -1,5 +1,6 @@
 /* Taking a policy into force: all of it or nothing. */
 
+#include "duty.h"
 #include "etcd.h"
 #include "ladder.h"
 #include "peer.h"
@@ -245,6 +246,7 @@ put_in_force(struct daemon *d, struct fresh *f, struct err *e)
 	etcd_stop(d);
 	ready_stop(d);
 	ladders_stop(d);
+	duties_stop(d);
 	peers_stop(d);
 	take(d, f);
 	rc = reload_schedule(d, e);

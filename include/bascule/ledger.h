@@ -60,10 +60,12 @@ struct wire_value;  /* wire.h */
 #define LEDGER_AUTHORITY "authority" /* at which site a service runs */
 #define LEDGER_ALARM     "alarm"     /* something is wrong, or no longer */
 #define LEDGER_ACCESS    "access" /* somebody asked for something that matters */
-#define LEDGER_CANARY    "canary"   /* the escrow key was tried */
-#define LEDGER_FAILOVER  "failover" /* run is the move's: moves.md */
-#define LEDGER_APPROVAL  "approval" /* somebody's word about such a run */
-#define LEDGER_READY     "ready"    /* could a service come up here? */
+#define LEDGER_CANARY    "canary"    /* the escrow key was tried */
+#define LEDGER_FAILOVER  "failover"  /* run is the move's: moves.md */
+#define LEDGER_APPROVAL  "approval"  /* somebody's word about such a run */
+#define LEDGER_READY     "ready"     /* could a service come up here? */
+#define LEDGER_ACTION    "action"    /* something to be done, by somebody */
+#define LEDGER_EXCEPTION "exception" /* a risk taken until a day */
 
 /* The result of a canary. */
 #define LEDGER_CANARY_PROVED     "PROVED"

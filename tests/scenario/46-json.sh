@@ -78,6 +78,13 @@ said 0 alarms --all
 said 0 'alarms ack' A1 --reason seen
 said 15 readiness
 said 0 'report ladder' files --format json
+said 0 'actions add' 'test the restore again' --owner ann --due 30d --service files
+said 0 actions
+said 2 'actions close' ACT-brent-1
+said 0 'actions close' ACT-brent-1 --evidence seen --retest run1
+said 0 'exceptions grant' dns-ttl 'the zone is not ours' --owner ann --expires 30d
+said 0 exceptions
+said 0 'exceptions end' EXC-brent-1 --reason done
 said 0 services
 said 0 sites
 said 0 links

@@ -120,6 +120,36 @@ echo 300 >ttl
 expect 15 'a name that is kept for too long' at southwark readiness files --measure
 says 'NOT READY  *southwark  *files  *dns-ttl .*files.example: 5m'
 expect 0 'status says that southwark is not ready' sh -c "'$B' --socket brent/socket --json status files | grep '\"type\":\"service\"' || true"
+says '"readiness":{"site":"southwark","ready":false,"not_ready":\[' '"proof":"L'
+expect 0 'status of one service says so in words' sh -c "'$B' --socket brent/socket status files || true"
+says 'southwark is NOT READY for it; proved: L.*not ready: '
+
+# --- what somebody promised, and what somebody dared
+expect 0 'a risk is taken' at southwark exceptions grant dns-ttl 'the zone is not ours' \
+    --owner ann --service files --expires 30d
+says 'EXC-southwark-1 is open'
+expect 15 'and never is a pass' at southwark readiness files
+says 'NOT READY  *southwark  *files  *dns-ttl .*excepted by EXC-southwark-1'
+expect 2 'for ever is too long' at southwark exceptions grant dns-ttl why --owner ann --expires 900d
+expect 0 'it ends' at southwark exceptions end EXC-southwark-1 --reason 'moved the zone'
+at southwark readiness files >.out
+fails '... and stands no longer' grep -q excepted .out
+expect 0 'something to be done' at southwark actions add 'lower the TTL' --owner ann \
+    --council brent --service files --due 1s
+wait_for 50 sh -c "'$B' --socket southwark/socket alarms | grep -q ACT-southwark-1"
+expect 0 'past its day it is an alarm' at southwark alarms
+says 'critical  *exercise  *files ACT-southwark-1'
+expect 0 '... and said so' at southwark actions
+says 'ACT-southwark-1  *open, OVERDUE'
+expect 2 'nothing shows that it is done' at southwark actions close ACT-southwark-1
+expect 0 'evidence does' at southwark actions close ACT-southwark-1 --evidence 'dig says 30'
+says 'ACT-southwark-1 is done'
+expect 0 'a retest verifies it' at southwark actions close ACT-southwark-1 --retest run7
+expect 0 'it is off the list' at southwark actions
+fails '...' grep -q ACT- .out
+expect 0 'and still on record' at southwark actions --all
+says 'verified .*run7'
+
 daemon_stop southwark KILL
 becomes 'a site that is silent is ready for nothing' brent southwark key \
     "^UNKNOWN: site 'southwark' is silent"
