@@ -44,6 +44,7 @@ make_draft(const char *chain, const char *type, ...)
 {
 	struct draft *d = NULL;
 	struct err e = {0};
+	struct draft_actor actor = {.uid = 1000};
 	const char *name;
 	va_list ap;
 
@@ -58,10 +59,18 @@ make_draft(const char *chain, const char *type, ...)
 			draft_service(d, value);
 		else if (strcmp(name, "@dataset") == 0)
 			draft_dataset(d, value);
+		else if (strcmp(name, "@actor.name") == 0)
+			actor.name = value;
+		else if (strcmp(name, "@actor.role") == 0)
+			actor.role = value;
+		else if (strcmp(name, "@actor.council") == 0)
+			actor.council = value;
 		else
 			draft_text(d, name, value);
 	}
 	va_end(ap);
+	if (actor.name != NULL)
+		draft_actor(d, &actor);
 	return d;
 }
 

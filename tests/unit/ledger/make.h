@@ -21,7 +21,7 @@ void make_teardown(struct make *m);
 void make_reopen(struct make *m);
 
 /* An event of that type with name=value pairs up to NULL; "@run",
- * "@service", "@dataset" are understood. */
+ * "@service", "@dataset", "@actor.name", ".role", ".council" are understood. */
 struct draft *make_draft(const char *chain, const char *type, ...)
     __attribute__((sentinel));
 /* The same, appended; takes the draft. */
