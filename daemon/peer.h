@@ -39,6 +39,13 @@ struct peer_step {
 	bool more; /* the last record is not whole yet */
 };
 
+/* cosigning.h: what this site has signed of our ledger. */
+struct cosigning {
+	uint64_t number, row; /* the newest head it signed, and its last row */
+	uint64_t needed_row;  /* what was due at the last asking lies there */
+	struct utc at;
+};
+
 struct peer {
 	struct peer *next;
 	struct daemon *d;
@@ -69,6 +76,7 @@ struct peer {
 	struct ledger *copy; /* NULL: none yet */
 	struct head *head;   /* the newest held; number 0: none */
 	char divergence[ERR_TEXT_BYTES];
+	struct cosigning cosigning;
 };
 
 enum err_code peers_start(struct daemon *d, struct err *e) MUST_CHECK;

@@ -1,6 +1,6 @@
 /* The copy of a peer's ledger, and the steps by which it grows. */
 
-#include "peer.h"
+#include "cosigning.h"
 
 #include <errno.h>
 #include <string.h>
@@ -49,6 +49,8 @@ peerstep_open(struct peer *p, struct err *e)
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
 		return err_sys(e, "cannot make '%s'", path);
 	rc = open_copy(p, e);
+	if (rc == ERR_NONE)
+		rc = cosigning_recall(p, e);
 	return rc == ERR_NONE ? ledger_sign_last(p->copy, p->head, e) : rc;
 }
 

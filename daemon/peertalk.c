@@ -1,6 +1,6 @@
 /* One talk with a peer: a worker speaks, this listens and judges. */
 
-#include "peer.h"
+#include "cosigning.h"
 
 #include <signal.h>
 #include <string.h>
@@ -47,7 +47,10 @@ on_posture(struct peer *p, struct wire_value *ev)
 	struct err e;
 	enum err_code rc = wire_parse(&v, line, strlen(line), &e);
 
-	if (rc == ERR_NONE && strncmp(of, "ledger_", 7) == 0) {
+	if (rc == ERR_NONE && strcmp(of, "ledger_cosignature") == 0) {
+		if (p->failing[0] == '\0')
+			rc = cosigning_take(p, v, &e);
+	} else if (rc == ERR_NONE && strncmp(of, "ledger_", 7) == 0) {
 		if (p->failing[0] == '\0') /* else the rest makes no sense */
 			rc = peerstep_take(p, v, &e);
 	} else if (rc == ERR_NONE)
@@ -175,7 +178,7 @@ add_routes(const struct peer *p, struct wire_value *spec, struct err *e)
 }
 
 static enum err_code
-make_spec(const struct peer *p, struct buf *line, struct err *e)
+make_spec(struct peer *p, struct buf *line, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	char path[PEER_PATH_BYTES], job[96];
@@ -193,6 +196,8 @@ make_spec(const struct peer *p, struct buf *line, struct err *e)
 	wire_add_text(v, "copy",
 	    peerstep_path(p->d, p->site->name, "db", path));
 	wire_add_uint(v, "held", p->head->number);
+	if (cosigning_is_due(p))
+		wire_add_bool(v, "cosign", true);
 	rc = add_routes(p, v, e);
 	return rc == ERR_NONE ? wire_line(v, line, e) : rc;
 }

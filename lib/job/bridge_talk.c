@@ -47,10 +47,12 @@ dial(struct bridge_talk *t, const struct policy_host *h, const char *address,
 /* Something else than the bridge answers: the account has another forced
  * command, or none. */
 static enum err_code
-no_bridge(struct bridge_talk *t, struct err *e)
+no_bridge(struct bridge_talk *t, const struct err *why, struct err *e)
 {
 	const char *said = sshexec_stderr(t->command);
 
+	if (said[0] == '\0')
+		said = why->text;
 	err_set(e, ERR_REFUSED, "no bridge answers at site '%s'%s%.200s",
 	    worker_target(t->w), said[0] != '\0' ? ": " : "", said);
 	return err_hint(e,
@@ -64,12 +66,12 @@ greeting(struct bridge_talk *t, struct err *e)
 	OWNED(wire_free) struct wire_value *v = NULL;
 	OWNED(wire_free) struct wire_value *none = NULL;
 	const char *site;
-	struct err why;
+	struct err why = {0};
 
 	if (bridge_talk_next(t, &v, &why) != ERR_NONE || v == NULL ||
 	    bridge_talk_next(t, &none, &why) != ERR_NONE ||
 	    strcmp(wire_take_text(v, "type", ""), "bridge") != 0)
-		return no_bridge(t, e);
+		return no_bridge(t, &why, e);
 	site = wire_take_text(v, "site", "");
 	if (wire_take_uint(v, "protocol", 0) != PROTOCOL)
 		return err_set(e, ERR_TOONEW,
@@ -120,6 +122,25 @@ bridge_talk_ask(struct bridge_talk *t, const char *cmd, uint64_t from,
 		wire_add_uint(v, "from", from);
 	if (limit > 0)
 		wire_add_uint(v, "limit", limit);
+	rc = wire_line(v, &line, e);
+	t->ended = false;
+	return rc == ERR_NONE
+	    ? sshexec_write(t->command, line.bytes, line.len_bytes, e)
+	    : rc;
+}
+
+enum err_code
+bridge_talk_ask_about(struct bridge_talk *t, const char *cmd, const char *site,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	OWNED(buf_fini) struct buf line = {0};
+	enum err_code rc = wire_new(&v, NULL, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "cmd", cmd);
+	wire_add_text(v, "site", site);
 	rc = wire_line(v, &line, e);
 	t->ended = false;
 	return rc == ERR_NONE

@@ -32,6 +32,9 @@ void bridge_talk_close(struct bridge_talk *t);
 /* A command with "from" and "limit"; 0: without. */
 enum err_code bridge_talk_ask(struct bridge_talk *t, const char *cmd,
     uint64_t from, uint64_t limit, struct err *e) MUST_CHECK;
+/* A command about this site. */
+enum err_code bridge_talk_ask_about(struct bridge_talk *t, const char *cmd,
+    const char *site, struct err *e) MUST_CHECK;
 /* The next line of the answer; *out NULL after the last one. */
 enum err_code bridge_talk_next(struct bridge_talk *t, struct wire_value **out,
     struct err *e) MUST_CHECK;

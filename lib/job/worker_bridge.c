@@ -197,6 +197,34 @@ talk(struct bridge_talk *t, const char *copy, uint64_t held, struct err *e)
 	return rc == ERR_NONE ? follow(t, copy, held, e) : rc;
 }
 
+/*
+ * Which head of ours it holds, signed.  One that does not know the question is
+ * an older version: the talk was good all the same.
+ */
+static enum err_code
+ask_cosign(struct bridge_talk *t, struct err *e)
+{
+	struct err why;
+	enum err_code rc = bridge_talk_ask_about(t, "ledger cosign",
+	    worker_policy(t->w)->site, e);
+
+	while (rc == ERR_NONE) {
+		OWNED(wire_free) struct wire_value *v = NULL;
+
+		if (bridge_talk_next(t, &v, &why) != ERR_NONE) {
+			worker_log(t->w, WORKER_INFO, "no cosignature: %s",
+			    why.text);
+			return ERR_NONE;
+		}
+		if (v == NULL)
+			break;
+		if (strcmp(wire_take_text(v, "type", ""),
+			"ledger_cosignature") == 0)
+			rc = tell_posture(t, "ledger_cosignature", v, e);
+	}
+	return rc;
+}
+
 static enum err_code
 run(struct worker *w, struct wire_value *result, struct err *e)
 {
@@ -205,6 +233,7 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	struct wire_value *routes = wire_take_list(spec, "routes");
 	const char *copy = wire_take_text(spec, "copy", NULL);
 	uint64_t held = wire_take_uint(spec, "held", 0);
+	bool cosign = wire_take_bool(spec, "cosign", false);
 	enum err_code rc;
 
 	for (size_t i = 0; routes != NULL && i < wire_count(routes); i++) {
@@ -221,6 +250,8 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	rc = reach(&t, routes, e);
 	if (rc == ERR_NONE)
 		rc = talk(&t, copy, held, e);
+	if (rc == ERR_NONE && cosign)
+		rc = ask_cosign(&t, e);
 	wire_add_text(result, "link", t.link);
 	return rc;
 }

@@ -59,6 +59,16 @@ expect 1 'of a site that is not there' at southwark events --site lewisham
 expect 0 'nothing is wrong' at southwark alarms
 is 'between them' "$(grep -c 'peer.*stands\|divergence' .out)" 0
 
+# --- a head that the other site has signed for
+wait_for 15 sh -c "'$B' --socket brent/socket events --type cosignature | grep -q ."
+at brent evidence export -o pack >.out
+expect 0 'brent has the word of southwark' "$B" evidence verify pack
+says 'cosigned  *up to head [0-9]* by southwark, SHA256:' "one site's word"
+expect 0 'with the key of its ledger' "$B" --json evidence verify pack
+at southwark evidence export -o other >.other
+is 'and no other' "$(field cosigner)" "$("$B" --json evidence verify other |
+    sed -n 's/.*"signer":"\([^"]*\)".*/\1/p')"
+
 # --- the role has no other rights
 bridge() { printf '%s\n' "$@" | ssh -F none -i id_bridge -p "$PORT" -o StrictHostKeyChecking=no \
     -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "$(id -un)@127.0.2.1" 2>&1; }
@@ -82,7 +92,7 @@ talk.stdin.close()
 talk.wait()
 END
 is 'the peer may ask for this and nothing else' "$(cat allowed)" \
-    'alarms,bridge,events,jobs,ledger heads,ledger steps,links,ping,points,policy digest,services,sites,status,'
+    'alarms,bridge,events,jobs,ledger cosign,ledger heads,ledger steps,links,ping,points,policy digest,services,sites,status,'
 is 'and changed nothing' "$(at southwark --json jobs | grep -c '"type":"job"')" 0
 
 # --- brent is gone, its disk too
