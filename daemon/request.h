@@ -119,6 +119,10 @@ uint32_t request_roles(enum guards_mode mode);
 /* At every tick: has what was asked for here changed, has somebody refused? */
 void request_look(struct daemon *d);
 
+/* note_event, and a signed head at once. */
+enum err_code request_note(struct daemon *d, const struct draft *draft,
+    struct err *e) MUST_CHECK;
+
 /* Fields of what is shown, in pieces. */
 void request_draft_shown(struct draft *d, struct buf *shown, const char *seen);
 

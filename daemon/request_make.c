@@ -288,7 +288,7 @@ record(struct making *m, struct buf *shown, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	request_draft_shown(d, shown, r->seen);
-	return note_event(dm, d, e);
+	return request_note(dm, d, e);
 }
 
 static enum err_code

@@ -233,7 +233,7 @@ record(const struct saying *s, struct err *e)
 		draft_text(d, "signature", s->signature);
 		draft_text(d, "signer", s->signer);
 	}
-	return note_event(s->d, d, e);
+	return request_note(s->d, d, e);
 }
 
 /* A no before the start ends the run, where it was asked for. */
@@ -259,7 +259,7 @@ withdraw(const struct saying *s, struct err *e)
 	draft_text(d, "from_site", s->r->from);
 	draft_text(d, "to_site", s->r->to);
 	draft_text(d, "reason", reason);
-	return note_event(s->d, d, e);
+	return request_note(s->d, d, e);
 }
 
 /* --- the command ------------------------------------------------------------------------------ */

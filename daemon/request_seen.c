@@ -356,6 +356,19 @@ draft_run_event(struct draft **out, struct daemon *d, const struct request *r,
 	return ERR_NONE;
 }
 
+/* Only what is signed is given to the other site. */
+enum err_code
+request_note(struct daemon *d, const struct draft *draft, struct err *e)
+{
+	struct err why;
+	enum err_code rc = note_event(d, draft, e);
+
+	if (rc == ERR_NONE &&
+	    ledger_sign_head(d->ledger, NULL, &why) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", why.text);
+	return rc;
+}
+
 void
 request_draft_shown(struct draft *d, struct buf *shown, const char *seen)
 {
@@ -394,7 +407,7 @@ note_change(struct daemon *d, const struct request_book *b,
 	if (rc != ERR_NONE)
 		return rc;
 	request_draft_shown(draft, &shown, seen);
-	return note_event(d, draft, e);
+	return request_note(d, draft, e);
 }
 
 static enum err_code
@@ -414,7 +427,7 @@ look_at(struct daemon *d, const struct request_book *b, const struct request *r,
 	if (j->refused) {
 		rc = draft_run_event(&draft, d, r, "WITHDRAWN",
 		    "refused by an approver", e);
-		return rc == ERR_NONE ? note_event(d, draft, e) : rc;
+		return rc == ERR_NONE ? request_note(d, draft, e) : rc;
 	}
 	if (strcmp(seen, r->seen) == 0 || r->changes >= CHANGES_MAX)
 		return ERR_NONE;

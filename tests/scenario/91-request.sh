@@ -120,6 +120,18 @@ expect 1 'once' as $BOB approve "$run"; says 'a person counts once'
 expect 0 'it is on record' at brent --json events --type approval
 says '"verb"' '"login_uid"'
 
+# --- the login stays what it was, whatever sudo makes of it
+ask 'one for the login' 'sudo'
+if sh -c 'echo 5 >/proc/self/loginuid' 2>/dev/null; then
+	logged() { sh -c 'echo "$1" >/proc/self/loginuid; shift; exec setpriv --reuid 6 --regid 6 --clear-groups "$@"' \
+	    - "$1" "$B" --socket "$WORK/brent/socket" approve "$run" </dev/null; }
+	expect 13 'who asked cannot approve by sudo as another' logged $ALICE
+	says 'G03'
+	expect 0 'whose login is his own can' logged $BOB
+else
+	skip 'a login uid' 'this kernel keeps none, or does not let it be set'
+fi
+
 # --- what was seen
 ask 'another' 'second try'
 seen=$(seen_of "$run")
