@@ -10,7 +10,7 @@
 
 #define BEAT_NS      (20 * NS_PER_S) /* it says something every 5 s */
 #define LOOK_NS      (NS_PER_S / 4)  /* for our own stop and time limit */
-#define READ_BACK_NS (20 * NS_PER_S) /* so long the host is tried again */
+#define READ_BACK_NS (12 * NS_PER_S) /* so long the host is tried again */
 #define END_NS       (15 * NS_PER_S) /* from asking it to end to giving up */
 #define PAUSE_NS     (NS_PER_S / 2)
 #define WORDS_BEFORE 10
@@ -18,11 +18,13 @@
 
 /*
  * $1 run, $2 key, $3 attempt, $4 fresh or look, $5 directory; then the program.
- * What it writes goes through a pipe into a file: whatever it leaves running
+ * A hangup, or a pipe that nobody reads, is no end of it: how the program ended
+ * is to be kept.  What it writes goes through a pipe into a file: whatever it leaves running
  * may go on writing, and keeps nobody waiting.
  */
 static const char run_script[] =
     "umask 077\n"
+    "trap : HUP PIPE\n"
     "top=${HOME:-/tmp}/.bascule-steps base=$top/$1/$2 n=$3 how=$4 at=$5\n"
     "shift 5\n"
     "d=$base.$n\n"
@@ -55,7 +57,7 @@ static const char run_script[] =
     "echo begun\n"
     "{ while sleep 5 >/dev/null 2>&1; do echo beat; done; } <&- 2>/dev/null &\n"
     "beat=$!\n"
-    "wait $sid; code=$?\n"
+    "while wait $sid; code=$?; kill -0 $sid 2>/dev/null; do :; done\n"
     "kill $watch $beat 2>/dev/null\n"
     "how=ended; [ -f \"$d/stopped\" ] && how=stopped\n"
     "[ $code -eq 0 ] && [ $how = ended ] || stop KILL $sid\n"
@@ -473,6 +475,23 @@ recover(struct far *r, bool *uncertain, struct err *e)
 	return e->code;
 }
 
+/* Nothing was asked of it yet, so it may be tried again for a while. */
+static enum err_code
+connect_patiently(struct sshconn **out, const struct live_far *f, struct err *e)
+{
+	struct mono until = {now_mono().ns + READ_BACK_NS};
+	struct timespec pause = {0, PAUSE_NS};
+
+	for (;;) {
+		enum err_code rc = live_far_connect(out, f->host, e);
+
+		if (rc != ERR_TIMEOUT || told_to_stop ||
+		    now_mono().ns >= until.ns)
+			return rc;
+		nanosleep(&pause, NULL);
+	}
+}
+
 enum err_code
 live_far_run(const struct live_far *f, struct planrun_said *out,
     bool *uncertain, struct err *e)
@@ -486,7 +505,7 @@ live_far_run(const struct live_far *f, struct planrun_said *out,
 	if (strchr(f->run, '/') != NULL || strchr(f->key, '/') != NULL)
 		return err_set(e, ERR_INPUT, "a '/' in the name of a step");
 	watch_stop();
-	rc = live_far_connect(&conn, f->host, e);
+	rc = connect_patiently(&conn, f, e);
 	if (rc != ERR_NONE)
 		return rc; /* nothing was asked of it */
 	if (f->timeout_ns > 0)
