@@ -36,7 +36,9 @@ doubt_result(const struct report_exercise *x, struct teller *t)
 {
 	if (x->result[0] == '\0')
 		tell(t, "it has no result: it is not over, or was interrupted");
-	else if (strcmp(x->result, "PASS") != 0)
+	else if (strcmp(x->result, "PASS") != 0 &&
+	    strcmp(x->result, "COMMITTED") != 0 &&
+	    strcmp(x->result, "REPROTECTED") != 0)
 		tell(t, "the result is %s%s%s", x->result,
 		    x->reason[0] != '\0' ? ": " : "", x->reason);
 }

@@ -238,7 +238,9 @@ add_event(struct report_exercise *x, const struct record *r, struct err *e)
 	ev->role = field_of(r, "@actor.role");
 	ev->council = field_of(r, "@actor.council");
 	ev->reason = field_of(r, "reason");
-	ev->verdict = field_of(r, "verdict");
+	/* of the register it is what it says */
+	ev->verdict = field_of(r,
+	    record_text_is(r->type, LEDGER_AUTHORITY) ? "state" : "verdict");
 	ev->seen = field_of(r, "seen");
 	if (ev->type == NULL || ev->event == NULL || ev->service == NULL ||
 	    ev->site == NULL || ev->actor == NULL || ev->role == NULL ||

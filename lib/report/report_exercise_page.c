@@ -176,6 +176,22 @@ put_timeline(struct report_page *p, const struct report_exercise *x)
 		put_step(p, &x->steps[i]);
 }
 
+/* An intent whose outcome is shown says nothing more. */
+static bool
+has_outcome(const struct report_exercise *x, size_t i)
+{
+	const struct report_event *ev = &x->events[i];
+
+	for (size_t k = i + 1;
+	     ev->phase == RECORD_INTENT && k < x->events_count; k++)
+		if (x->events[k].phase == RECORD_OUTCOME &&
+		    strcmp(x->events[k].event, ev->event) == 0 &&
+		    strcmp(x->events[k].service, ev->service) == 0 &&
+		    strcmp(x->events[k].type, ev->type) == 0)
+			return true;
+	return false;
+}
+
 /* A move's own records: phases, guards, interventions, pauses. */
 static void
 put_events(struct report_page *p, const struct report_exercise *x)
@@ -186,7 +202,7 @@ put_events(struct report_page *p, const struct report_exercise *x)
 	    {"service", "service", 0}, {"who", "who", 0},
 	    {"verdict", "verdict", 0}, {"reason", "why", 0},
 	    {"rest", "with", 0}};
-	static const char *const phases[] = {"", " (begins)", " (outcome)"};
+	static const char *const phases[] = {"", " (begun, no outcome)", ""};
 	char at[NOW_TEXT_BYTES], event[160];
 
 	report_page_section(p, "events", "What happened, and who decided");
@@ -198,6 +214,8 @@ put_events(struct report_page *p, const struct report_exercise *x)
 		    ev->site, event, ev->service, ev->actor, ev->verdict,
 		    ev->reason, ev->rest};
 
+		if (has_outcome(x, i))
+			continue;
 		snprintf(event, sizeof(event), "%.100s%s", ev->event,
 		    phases[ev->phase]);
 		report_page_row(p, cells);

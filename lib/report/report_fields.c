@@ -264,6 +264,8 @@ of_accepted(const struct report_exercise *x, char *out)
 {
 	const struct report_event *ev = report_exercise_event(x, "accept");
 
+	if (ev == NULL) /* the owner's word; what follows is the daemon's */
+		ev = report_exercise_event(x, "commit");
 	if (ev == NULL)
 		ev = report_exercise_event(x, "COMMITTED");
 	if (ev != NULL && ev->actor[0] != '\0')
@@ -276,7 +278,8 @@ static void
 of_operators(const struct report_exercise *x, char *out)
 {
 	for (size_t i = 0; i < x->events_count; i++)
-		if (strcmp(x->events[i].type, "approval") != 0)
+		if (strcmp(x->events[i].type, "approval") != 0 &&
+		    strcmp(x->events[i].actor, "basculed") != 0)
 			add_unique(out, x->events[i].actor);
 }
 
@@ -353,14 +356,27 @@ of_divergence(const struct report_exercise *x, char *out)
 	of_event(x, "DIVERGENCE", out);
 }
 
+/* That it is off, and what showed it. */
 static void
 of_fence(const struct report_exercise *x, char *out)
 {
+	const struct report_event *act = report_exercise_event(x, "prove");
+	size_t used;
+
 	of_event(x, "FENCED", out);
 	if (out[0] == '\0')
 		of_event(x, "DEMOTED", out);
-	if (out[0] == '\0')
+	if (out[0] == '\0') {
 		say(out, report_exercise_find(x, "fence"));
+		return;
+	}
+	if (act == NULL)
+		act = report_exercise_event(x, "fence");
+	used = strlen(out);
+	if (act != NULL && act->rest[0] != '\0')
+		snprintf(out + used, REPORT_VALUE_BYTES - used, "; %s",
+		    act->rest);
+	text_mend_end(out);
 }
 
 static void
@@ -419,8 +435,8 @@ of_authority(const struct report_exercise *x, bool first, char *out)
 
 		if (strcmp(ev->type, LEDGER_AUTHORITY) != 0)
 			continue;
-		snprintf(out, REPORT_VALUE_BYTES, "%.200s: %.600s", ev->event,
-		    ev->rest);
+		snprintf(out, REPORT_VALUE_BYTES, "%.100s, by '%.100s': %.600s",
+		    ev->verdict, ev->event, ev->rest);
 		text_mend_end(out);
 		return;
 	}
