@@ -231,6 +231,10 @@ run_start(struct client *c, struct wire_value *request, struct err *e)
 		rc = client_asked(request, e);
 	if (rc == ERR_NONE && (item = first_of(c, s.run, e)) == NULL)
 		rc = e->code;
+	if (rc == ERR_NONE && s.o.count > 0 &&
+	    (c->caller.roles & CLIENT_LEADS) == 0)
+		rc = err_set(e, ERR_REFUSED,
+		    "%s is no dr-lead, and overrides nothing", c->caller.name);
 	if (rc == ERR_NONE)
 		rc = check_start(c, item, &s, e);
 	if (rc != ERR_NONE)

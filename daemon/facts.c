@@ -62,6 +62,15 @@ policies(struct facts_run *f)
 	char text[OBSERVED_BYTES], source[48];
 	bool same;
 
+	/* Equal at all that can be reached: in a disaster that is this one. */
+	if (f->peer != NULL && f->of->mode == GUARDS_UNPLANNED && !f->answers &&
+	    f->peer_policy[0] == '\0') {
+		say_here(f, FACT_POLICY_EQUAL, 1, "this site",
+		    "no other site can be reached");
+		say_here(f, FACT_PLAN_EQUAL, 1, "this site",
+		    "no other site can be reached");
+		return;
+	}
 	if (f->peer == NULL || f->heard.ns == 0 || f->peer_policy[0] == '\0')
 		return;
 	same = strcmp(f->peer_policy, f->d->digest) == 0;

@@ -17,6 +17,38 @@ stops(const struct guards_result *g)
 	    (g->verdict == GUARDS_FAIL || g->verdict == GUARDS_UNKNOWN);
 }
 
+/* What a number means, where the fact has no words of its own. */
+static const char *
+value_of(const struct guards_facts *f, enum guards_fact_id id, char out[64])
+{
+	const struct guards_fact *in = &f->of[id];
+
+	if (!in->known)
+		return "unknown";
+	if (in->text[0] != '\0')
+		return in->text;
+	switch ((int)id) {
+	case FACT_PROOF_AGE:
+	case FACT_PROOF_WITHIN:
+	case FACT_RPA:
+	case FACT_RPO:
+	case FACT_PEER_SILENT:
+	case FACT_HOLD_DOWN:
+	case FACT_MAX_LOSS:
+	case FACT_LAST_RUN_AGE:
+	case FACT_COOLDOWN:
+		return text_duration(in->value / NS_PER_S * NS_PER_S, out);
+	case FACT_ACTOR_APPROVED:
+	case FACT_BREAK_GLASS:
+	case FACT_LOSS_ACCEPTED:
+	case FACT_WITNESS_USED:
+	case FACT_REGISTER_HEARD:
+	case FACT_FENCE_PROVED:
+	case FACT_OWNER_ACCEPTS: return in->value != 0 ? "yes" : "no";
+	default: snprintf(out, 64, "%" PRId64, in->value); return out;
+	}
+}
+
 static enum err_code
 add_inputs(struct wire_value *v, const struct guards_facts *f,
     const struct guards_result *g, struct err *e)
@@ -27,18 +59,14 @@ add_inputs(struct wire_value *v, const struct guards_facts *f,
 	for (size_t i = 0; rc == ERR_NONE && i < g->inputs_count; i++) {
 		const struct guards_fact *in = &f->of[g->inputs[i]];
 		OWNED(wire_free) struct wire_value *one = NULL;
-		char number[24];
+		char text[64];
 
 		rc = wire_new(&one, NULL, e);
 		if (rc != ERR_NONE)
 			break;
 		wire_add_text(one, "name", guards_fact_name(g->inputs[i]));
 		wire_add_bool(one, "known", in->known);
-		snprintf(number, sizeof(number), "%" PRId64, in->value);
-		wire_add_text(one, "value",
-		    !in->known                ? "unknown"
-			: in->text[0] != '\0' ? in->text
-					      : number);
+		wire_add_text(one, "value", value_of(f, g->inputs[i], text));
 		if (in->known)
 			wire_add_int(one, "number", in->value);
 		if (in->source[0] != '\0')

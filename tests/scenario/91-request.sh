@@ -52,6 +52,7 @@ service = {
   backup = { every = "30m"; expect = "1s"; timeout = "60s"; };
   replicate = { to = [ "southwark" ]; within = "5m"; };
   approvals = { planned = 1; unplanned = 2; $3 };
+  live_root = "$WORK/live";
   plan = ( { step = "tree"; restore = "tree"; },
     { step = "there"; check = { command = [ "true" ]; }; after = [ "tree" ]; } $2 );
 };
@@ -205,5 +206,59 @@ s.sendall(json.dumps({"cmd": "approve", "run": run, "seen": seen,
 print(s.makefile().readline())
 END
 says '"exit":13' 'not of this word'
+
+# --- starting
+PEOPLE=
+policy '' ''
+ask 'to be started' 'start'
+expect 2 'without the site, and no terminal to ask at' as $ALICE failover start "$run"; says 'confirm SITE'
+expect 13 'with another site' as $ALICE failover start "$run" --confirm brent
+expect 13 'by an approver' as $BOB failover start "$run" --confirm southwark
+expect 15 'before anybody approved' as $ALICE failover start "$run" --confirm southwark
+says 'G04' 'hint'
+as $BOB approve "$run" >.out
+expect 15 'the other site does not answer' as $ALICE failover start "$run" --confirm southwark
+says 'G02\|G06\|G07\|G08\|G09'
+for g in 01 03 14 18; do
+	expect 15 "G$g has no override" as $ALICE failover start "$run" --confirm southwark --override "G$g=because"
+	says "G$g"
+done
+expect 13 'an operator overrides nothing' as $DAN failover start "$run" --confirm southwark --override G05=because
+expect 2 'nor anybody without a reason' as $ALICE failover start "$run" --confirm southwark --override G05=
 daemon_stop brent
+
+# --- brent is gone: southwark has its copy
+cp -a brent/repository brent/key southwark/
+(umask 077; sed 's/"brent"/"southwark"/; s|/brent/|/southwark/|g' brent/bascule.conf >southwark/bascule.conf)
+policy '' 'second_within = "1m";'
+holds 'southwark alone' daemon_start southwark || finish
+chmod 711 southwark; chmod 666 southwark/socket
+as() {
+	uid=$1; shift
+	HOME=/ setpriv --reuid "$uid" --regid "$uid" --clear-groups \
+	    "$B" --socket "$WORK/southwark/socket" "$@" </dev/null
+}
+wait_for 20 sh -c "'$B' --socket southwark/socket --json points pages | grep -q '\"complete\":true'"
+expect 0 'every point with what it loses' at southwark failover plan pages --to southwark --mode unplanned
+says 'loses at most .*bytes unknown' '\* [0-9a-f]* .*complete' 'G11'
+expect 0 'a disaster' as $ALICE failover request pages --to southwark --mode unplanned --reason fire --accept-loss 'all since the last point'
+run=$(cat .out)
+expect 15 'two have to approve' as $ALICE failover start "$run" --confirm southwark
+says 'G04 fail' '0 of 2' 'passes when more people approve' 'G09 fail'
+expect 2 'a glass is broken with a reason' as $ALICE failover start "$run" --confirm southwark --break-glass
+expect 13 'nobody is the second before it is broken' as $BOB approve "$run" --second
+expect 2 'who attests names a method' as $BOB approve "$run" --attest ''
+expect 0 'one attests' as $BOB approve "$run" --attest 'power of the hall is off'
+over() { as $ALICE failover start "$run" --confirm southwark --break-glass --reason 'nobody answers' \
+    --override G06='no test yet' --override G08='it is what it is' "$@"; }
+expect 15 'one is not enough' over; says 'G09'
+expect 0 'a second attests the same' as $CAROL approve "$run" --attest 'Power of the hall is off.'
+expect 0 'the glass is broken' over
+expect 0 'which everybody sees' at southwark --json failover list; says '"break_glass":true'
+expect 13 'who broke it is not the second' as $ALICE approve "$run" --second; says 'G03'
+expect 13 'approvals come too late' as $BOB approve "$run"; says 'started already'
+expect 0 'the second is another' as $BOB approve "$run" --second
+expect 0 'and is on record' at southwark failover show "$run"; says 'second by man' 'attest by mail'
+expect 15 'another run meets this one' sh -c "HOME=/ setpriv --reuid 5 --regid 5 --clear-groups '$B' --socket southwark/socket failover plan pages --to southwark --mode unplanned >plan; grep -q 'G01 fail' plan && exit 15"
+daemon_stop southwark
 finish
