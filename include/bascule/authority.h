@@ -383,8 +383,8 @@ struct approvals_person {
 	char name[64];     /* of the account */
 	char site[AUTHORITY_SITE_BYTES];
 	char council[64];
-	char key[96];   /* fingerprint of a verified signature; "" */
-	unsigned roles; /* bits of base/role.h: 1u << ROLE */
+	char key[96];        /* fingerprint of a verified signature; "" */
+	unsigned roles;      /* bits of base/role.h: 1u << ROLE */
 	char login_name[64]; /* of login_uid's account there; "" not known */
 };
 
@@ -566,7 +566,8 @@ enum move_act {
 	MOVE_PROVE,   /* the same, read back only */
 	MOVE_RESUME,  /* this site: fence undone, writes again, read back */
 	MOVE_PIN,     /* the point, and the newest here (pre-failover) */
-	MOVE_PLAN,    /* run it here, or go on with it */
+	MOVE_PLAN,    /* run it here, or go on with it: steps recorded before
+			 the newest PROVISIONAL do not count */
 	MOVE_CAPTURE, /* this site's data under rollback: or divergence:RUN */
 	MOVE_UNDO,    /* the plan here, then fence this site, read back */
 	MOVE_STOP     /* fence this site, read back (R1) */
@@ -693,7 +694,7 @@ struct move_facts {
 	 * named, and by how many persons (approvals_persons of release) */
 	const char *release_owner; /* NULL: nobody has */
 	unsigned release_persons;
-	bool quorum_lost;     /* etcd is used and does not answer */
+	bool quorum_lost; /* etcd is used and does not answer */
 	/* what etcd says, where it is used and answers: a swap that was made
 	 * stands, though its maker died before it recorded it */
 	uint64_t witness_epoch;    /* 0: not used, not known */

@@ -615,10 +615,11 @@ guards_tell(struct guards_facts *f, enum guards_fact_id id, int64_t told,
 	struct guards_fact *fact = &f->of[id];
 
 	*fact = (struct guards_fact){.known = true, .value = told, .at = at};
-	snprintf(fact->source, sizeof(fact->source), "%s",
-	    source == NULL ? "" : source);
-	snprintf(fact->text, sizeof(fact->text), "%s",
-	    text == NULL ? "" : text);
+	if (source != NULL)
+		memcpy(fact->source, source,
+		    strnlen(source, sizeof(fact->source) - 1));
+	if (text != NULL)
+		memcpy(fact->text, text, strnlen(text, sizeof(fact->text) - 1));
 }
 
 const char *

@@ -10,9 +10,11 @@
 bool
 take_is_planning(struct scene *c)
 {
-	enum scene_state st = scene_state_of(c->me, MOVE_PLAN);
+	/* What it did before the service went away again does not count. */
+	uint64_t since = c->me->fact[MOVE_PROVISIONAL];
+	enum scene_state st = scene_state_since(c->me, MOVE_PLAN, since);
 
-	if (scene_has(c->me, MOVE_RAN))
+	if (c->me->fact[MOVE_RAN] > since)
 		return false;
 	if (st == SCENE_DONE)
 		return scene_record(c, MOVE_RAN, "the plan has ended well");
@@ -148,6 +150,12 @@ static bool
 is_taking(struct scene *c, uint64_t epoch)
 {
 	if (!scene_has(c->me, MOVE_TAKEN)) {
+		/* The guards passed before the pin, and the register followed:
+		 * a death must not have them judge what they let through. */
+		if (scene_is_ahead(c, c->site, c->m->epoch) &&
+		    scene_state_of(c->me, MOVE_PIN) == SCENE_DONE)
+			return scene_record(c, MOVE_TAKEN,
+			    "the service is taken");
 		if (scene_is_unhearing(c) || scene_is_quorumless(c) ||
 		    scene_is_barred(c, GUARDS_AT_TAKE))
 			return true;

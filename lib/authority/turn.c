@@ -139,6 +139,28 @@ is_overtaken(const struct scene *c, uint64_t epoch)
 	return c->f->reg->epoch > epoch;
 }
 
+/* At B: the plan, unless what it did still stands and only was stopped. */
+static bool
+is_to_plan(const struct scene *c)
+{
+	uint64_t ran = c->me->fact[MOVE_RAN];
+
+	return !c->is_a && ran < c->me->fact[MOVE_PROVISIONAL] &&
+	    (ran == 0 || c->me->intent[MOVE_UNDO] > ran);
+}
+
+/* The plan begins anew: what an earlier walk of it let be written is kept. */
+static bool
+is_keeping(struct scene *c)
+{
+	uint64_t since = c->me->fact[MOVE_PROVISIONAL];
+
+	return c->me->intent[MOVE_PLAN] != 0 &&
+	    scene_state_since(c->me, MOVE_PLAN, since) == SCENE_NONE &&
+	    scene_is_working(c, MOVE_CAPTURE, since,
+		"what was written here before is kept");
+}
+
 static bool
 run_resolved(struct scene *c, uint64_t epoch)
 {
@@ -155,8 +177,8 @@ run_resolved(struct scene *c, uint64_t epoch)
 		scene_change(c, AUTHORITY_PROMOTE);
 		return scene_record(c, MOVE_PROVISIONAL, "it may run here");
 	}
-	if (!c->is_a && !scene_has(c->me, MOVE_RAN))
-		return take_is_planning(c);
+	if (is_to_plan(c))
+		return is_keeping(c) || take_is_planning(c);
 	if (c->me->fact[MOVE_RESUMED] < c->me->fact[MOVE_PROVISIONAL] &&
 	    (c->is_a ||
 		c->me->fact[MOVE_RAN] < c->me->fact[MOVE_PROVISIONAL])) {

@@ -274,6 +274,197 @@ START_TEST(a_demotion_that_did_not_happen_resumes)
 }
 END_TEST
 
+/* A death between the register and the record of the phase that follows. */
+START_TEST(a_register_ahead_of_its_record_is_not_moved_twice)
+{
+	struct authority_event move = {.kind = AUTHORITY_MOVE,
+	    .here = "brent",
+	    .site = "southwark",
+	    .epoch = 2,
+	    .run = "f1"};
+	struct move_turn turn;
+	struct world w;
+	struct err e;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_DEMOTED) {
+		step(&w, &w.town[0]);
+		step(&w, &w.town[1]);
+	}
+	ck_assert_int_eq(authority_next(&w.town[0].reg, &move, &w.town[0].reg,
+			     &e),
+	    ERR_NONE);
+	say(&w, &w.town[0], MOVE_SAY_ABORT); /* too late (M3) */
+	turn = turn_of(&w, &w.town[0]);
+	ck_assert(turn.act == MOVE_RECORD && turn.event == MOVE_GRANTED);
+	ck_assert(!turn.changes_register);
+	run(&w);
+	ck_assert_uint_eq(w.town[1].reg.epoch, 2);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RAN);
+}
+END_TEST
+
+START_TEST(a_swap_in_etcd_that_nobody_recorded_stands)
+{
+	struct world w;
+	struct move_turn turn;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_DEMOTED) {
+		step(&w, &w.town[0]);
+		step(&w, &w.town[1]);
+	}
+	say(&w, &w.town[0], MOVE_SAY_ABORT);
+	ck_assert_int_eq(turn_of(&w, &w.town[0]).act, MOVE_RESUME);
+	w.town[0].facts.quorum_lost = true; /* was it told? nobody knows */
+	ck_assert_int_eq(turn_of(&w, &w.town[0]).act, MOVE_WAIT);
+	w.town[0].facts.quorum_lost = false;
+	w.town[0].facts.witness_epoch = 2;
+	w.town[0].facts.witness_owner = "southwark";
+	turn = turn_of(&w, &w.town[0]);
+	ck_assert(turn.act == MOVE_RECORD && turn.event == MOVE_GRANTED);
+	ck_assert_uint_eq(turn.reg.epoch, 2);
+}
+END_TEST
+
+START_TEST(in_quarantine_nothing_starts_promises_or_grants)
+{
+	static const enum guards_mode modes[] = {GUARDS_PLANNED,
+	    GUARDS_UNPLANNED};
+
+	for (int m = 0; m < 2; m++) {
+		struct world w;
+
+		request(&w, modes[m]);
+		say(&w, &w.town[1], MOVE_STARTED);
+		for (int i = 0; i < 60; i++)
+			for (int s = 0; s < 2; s++) {
+				struct town *t = &w.town[s];
+				struct move_turn turn;
+
+				t->reg.quarantined = true;
+				turn = turn_of(&w, t);
+				ck_assert_msg(turn.act == MOVE_WAIT ||
+					turn.act == MOVE_NOTHING ||
+					turn.act == MOVE_STOP ||
+					turn.act == MOVE_CAPTURE,
+				    "%s", move_act_name(turn.act));
+				t->reg.quarantined = false;
+				step(&w, t);
+			}
+	}
+}
+END_TEST
+
+START_TEST(a_clock_set_back_does_not_stop_a_retry)
+{
+	struct world w;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	w.town[1].result[MOVE_PLAN] = MOVE_NOT_DONE;
+	run(&w);
+	ck_assert_int_eq(turn_of(&w, &w.town[1]).whom, MOVE_PERSON);
+	w.now.ns -= 500 * NS_PER_S;
+	say(&w, &w.town[1], MOVE_SAY_RETRY);
+	ck_assert_int_eq(turn_of(&w, &w.town[1]).act, MOVE_PLAN);
+}
+END_TEST
+
+/* However the two ledgers are mixed: the same (M1). */
+START_TEST(the_order_of_two_ledgers_makes_no_difference)
+{
+	static const struct move_event all[] = {
+	    {.kind = MOVE_REQUESTED,
+		.site = "southwark",
+		.row = 1,
+		.run = "f1",
+		.service = "housing",
+		.from = "brent",
+		.to = "southwark"},
+	    {.kind = MOVE_STARTED, .site = "southwark", .row = 2},
+	    {.kind = MOVE_READY, .site = "southwark", .row = 3},
+	    {.stage = MOVE_INTENT,
+		.act = MOVE_QUIESCE,
+		.site = "brent",
+		.row = 1},
+	    {.stage = MOVE_OUTCOME,
+		.act = MOVE_QUIESCE,
+		.site = "brent",
+		.row = 2},
+	    {.kind = MOVE_QUIESCED, .site = "brent", .row = 3},
+	};
+	struct move first;
+
+	for (unsigned mix = 0; mix < 64; mix++) {
+		struct move m = {0};
+		size_t at[2] = {1, 3};
+		struct err e;
+
+		ck_assert_int_eq(move_fold(&m, &all[0], &e), ERR_NONE);
+		for (unsigned i = 0; at[0] < 3 || at[1] < 6; i++) {
+			unsigned k = (mix >> i % 6) & 1;
+
+			if (at[k] == (k == 0 ? 3 : 6))
+				k = 1 - k;
+			ck_assert_int_eq(move_fold(&m, &all[at[k]], &e),
+			    ERR_NONE);
+			ck_assert_int_eq(move_fold(&m, &all[at[k]], &e),
+			    ERR_NONE); /* again: nothing */
+			at[k]++;
+		}
+		if (mix == 0)
+			first = m;
+		ck_assert_int_eq(memcmp(&first, &m, sizeof(m)), 0);
+	}
+}
+END_TEST
+
+START_TEST(a_record_that_does_not_fit_is_refused)
+{
+	struct move_event bad[] = {{.kind = MOVE_READY,
+				       .site = "brent",
+				       .row = 9},
+	    {.kind = MOVE_QUIESCED, .site = "southwark", .row = 9},
+	    {.kind = MOVE_GRANTED, .site = "brent", .row = 9},
+	    {.kind = MOVE_SYNCED, .site = "brent", .row = 9},
+	    {.kind = MOVE_DECLARED, .site = "southwark", .row = 9},
+	    {.kind = MOVE_STARTED, .site = "brent", .row = 9},
+	    {.kind = MOVE_STARTED, .site = "lewisham", .row = 9},
+	    {.kind = MOVE_RAN, .site = "southwark", .row = 9},
+	    {.kind = (enum move_event_kind)99, .site = "brent", .row = 9},
+	    {.stage = MOVE_OUTCOME,
+		.act = MOVE_FENCE,
+		.site = "brent",
+		.row = 9},
+	    {.stage = MOVE_INTENT,
+		.act = (enum move_act)99,
+		.site = "brent",
+		.row = 9},
+	    {.kind = MOVE_REQUESTED,
+		.site = "brent",
+		.row = 9,
+		.run = "f1",
+		.service = "housing",
+		.from = "brent",
+		.to = "southwark"}};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct world w;
+		struct move before;
+		struct err e;
+
+		request(&w, GUARDS_PLANNED);
+		before = w.move;
+		ck_assert_msg(move_fold(&w.move, &bad[i], &e) == ERR_CORRUPT,
+		    "case %zu", i);
+		ck_assert_int_eq(memcmp(&before, &w.move, sizeof(before)), 0);
+	}
+}
+END_TEST
+
 Suite *suite_authority_move(void);
 
 Suite *
@@ -291,6 +482,12 @@ suite_authority_move(void)
 	tcase_add_test(tc,
 	    an_uncertain_demotion_is_read_back_and_held_when_nobody_knows);
 	tcase_add_test(tc, a_demotion_that_did_not_happen_resumes);
+	tcase_add_test(tc, a_record_that_does_not_fit_is_refused);
+	tcase_add_test(tc, the_order_of_two_ledgers_makes_no_difference);
+	tcase_add_test(tc, a_clock_set_back_does_not_stop_a_retry);
+	tcase_add_test(tc, in_quarantine_nothing_starts_promises_or_grants);
+	tcase_add_test(tc, a_swap_in_etcd_that_nobody_recorded_stands);
+	tcase_add_test(tc, a_register_ahead_of_its_record_is_not_moved_twice);
 	suite_add_tcase(s, tc);
 	return s;
 }
