@@ -188,8 +188,10 @@ torture: all
 crash: all shim
 	$(MAKE) SAN=address,undefined all
 	for s in tests/scenario/6[6-9]-*.sh; do MOST=0 $$s || exit 1; done
-# The store in generated interleavings, millions of them where there is time.
-soak: model
+# The store in generated interleavings and moves in generated histories, millions
+# of them where there is time.
+soak: model $(BUILD)/sim
+	$(BUILD)/sim -s $${FIRST:-1} -n $${SEEDS:-1000000}
 	$(BUILD)/model -s $${FIRST:-1} -n $${SEEDS:-1000000}
 # What this system is made of, there and back: 8 GB of room in TMPDIR.
 fidelity: all

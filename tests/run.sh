@@ -80,9 +80,10 @@ if wanted unit; then
 	later unit $MAKE SAN=address,undefined unit M="$others"
 fi
 if wanted model; then
-	step model-build $MAKE -j"$jobs" model
+	step model-build $MAKE -j"$jobs" model build/sim
 	later model-1 build/model -n "$((${SEEDS:-2000} / 2))"
 	later model-2 build/model -n "$((${SEEDS:-2000} / 2))" -s 500001
+	later sim build/sim -n "${HISTORIES:-10000}"
 fi
 if wanted valgrind; then
 	step valgrind-build $MAKE -j"$jobs" unit-tests

@@ -29,12 +29,13 @@ words_since(int s, int run, int64_t from_ns, struct approvals_word *out)
 		size_t count = o == s ? t->count : w.site[s].known;
 
 		for (size_t i = 0; i < t->words_count; i++) {
-			const struct record *r = &t->log[t->words[i]];
+			const struct record *r;
 			size_t k;
 
-			if (t->words[i] >= count || r->run != run ||
-			    r->word.at.ns < from_ns || n == WORDS_MAX)
+			if (t->words[i].run != run || t->words[i].at >= count ||
+			    t->words[i].at_ns < from_ns || n == WORDS_MAX)
 				continue;
+			r = &t->log[t->words[i].at];
 			for (k = n++; k > 0 && out[k - 1].at.ns > r->word.at.ns;
 			     k--)
 				out[k] = out[k - 1];

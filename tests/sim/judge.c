@@ -198,12 +198,6 @@ judge_fact(int s, const struct record *r)
 		}
 		break;
 	case MOVE_TAKEN: judge_taken(s, r); break;
-	case MOVE_PROVISIONAL:
-		if (s == run->from && !w.site[s].intact &&
-		    !run->overridden[17] && m->a.fact[MOVE_RESOLVED] == 0 &&
-		    m->b.fact[MOVE_RESOLVED] == 0)
-			violate("G17: rolled back to data that is damaged");
-		break;
 	case MOVE_RAN: judge_ran(s, r->run); break;
 	case MOVE_COMMITTED:
 		if (!run->owner_said && !run->overridden[16])
@@ -224,6 +218,9 @@ judge_fact(int s, const struct record *r)
 	case MOVE_GRANTED:
 		if (site_writable(s))
 			violate("G10: let go while it runs");
+		if (s == run->to && !w.site[s].job.was_intact &&
+		    !run->overridden[17])
+			violate("G17: given back to data that is damaged");
 		w.done[T_GRANTED]++;
 		break;
 	case MOVE_ABORTED:
@@ -284,6 +281,9 @@ judge_end(void)
 	}
 	if (!data_holds(&all, &w.acked))
 		violate("an acknowledged write is nowhere any more");
+	/* A lie may have made two; when they have heard each other it is one. */
+	if (site_writable(0) && site_writable(1))
+		violate("I1: both sites accept writes, and know of each other");
 	if (w.lied || w.removed != 0 || w.broken != 0)
 		return;
 	for (int r = 0; r < w.runs_count; r++)

@@ -282,7 +282,7 @@ live(uint64_t seed, unsigned removed, unsigned broken, bool telling)
 
 	state = seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
 	world_begin(seed, removed, broken, telling);
-	events = 100 + below(700);
+	events = 100 + below(one_in(10) ? 2000 : 600);
 	for (unsigned i = 0; i < events && !w.violated; i++) {
 		event();
 		judge_always();

@@ -217,7 +217,7 @@ attest_or_release(int s, int run)
 	int account = somebody_at(s, 0);
 	bool is_true = w.site[site_other(s)].safely_off;
 
-	if (account < 0 || !m->known || (!is_true && !one_in(12)))
+	if (account < 0 || !m->known || (!is_true && !one_in(w.honesty)))
 		return;
 	if (one_in(2) || m->mode == GUARDS_PLANNED)
 		word(s, run, APPROVALS_RELEASE, account, "",
@@ -286,6 +286,16 @@ finish(int run)
 		say(to, run, MOVE_SAY_RETRY, owner);
 }
 
+static bool
+is_over_everywhere(int run)
+{
+	for (int s = 0; s < SITES; s++)
+		if (!w.site[s].moves[run].known ||
+		    !move_is_over(&w.site[s].moves[run]))
+			return false;
+	return true;
+}
+
 /* The next step of what is afoot, or something new. */
 static void
 go_on(void)
@@ -295,7 +305,16 @@ go_on(void)
 
 	if (s < 0)
 		return;
-	if (run >= 0) {
+	/* A request that was forgotten, and comes to mind again. */
+	if (run > 0 && one_in(3) && is_over_everywhere(run))
+		for (int r = 0; r < run; r++)
+			if (move_phase(&w.site[w.runs[r].asked].moves[r]) ==
+			    MOVE_REQUESTED) {
+				approve_well(r);
+				start(r, one_in(2));
+				return;
+			}
+	if (run >= 0 && !(run == 0 && one_in(4))) {
 		m = &w.site[w.runs[run].asked].moves[run];
 		if (m->known && move_phase(m) == MOVE_REQUESTED) {
 			approve_well(run);
@@ -371,7 +390,8 @@ accept_or_finish(int run)
 	const struct move *m = &w.site[s].moves[run];
 	struct err e;
 
-	if (m->b.fact[MOVE_SAY_COMMIT] <= m->b.fact[MOVE_RAN] &&
+	if ((!w.runs[run].owner_said ||
+		m->b.fact[MOVE_SAY_COMMIT] <= m->b.fact[MOVE_RAN]) &&
 	    move_may_say(m, MOVE_SAY_COMMIT, &e) == ERR_NONE)
 		say(s, run, MOVE_SAY_COMMIT, somebody_at(s, OWNER_ROLE));
 	for (int o = 0; o < SITES; o++) {

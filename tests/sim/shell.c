@@ -243,6 +243,9 @@ plan_begin(int s, struct job *j)
 	    .mode = w.runs[j->run].mode == GUARDS_PLANNED ? PLAN_IN_PLANNED
 							  : PLAN_IN_UNPLANNED,
 	    .asks = true};
+	size_t begun = (s == w.runs[j->run].from ? &w.site[s].moves[j->run].a
+						 : &w.site[s].moves[j->run].b)
+			   ->fact[MOVE_PROVISIONAL];
 	size_t n = 0, count;
 	struct err e;
 
@@ -252,7 +255,7 @@ plan_begin(int s, struct job *j)
 			const struct record *r = &w.site[s].log[i];
 
 			if (r->kind != REC_STEP || r->run != j->run ||
-			    r->step != k)
+			    r->step != k || i < begun)
 				continue;
 			past[n].state = r->state == ENGINE_STEP_FAILED
 			    ? ENGINE_STEP_WAITING
@@ -586,6 +589,7 @@ begin(int s, int run, const struct move_turn *turn,
 	    .run = run,
 	    .turn = *turn,
 	    .begun_ns = w.now_ns,
+	    .was_intact = run < 0 || w.site[w.runs[run].from].intact,
 	    .was_well = w.link && site_writable(site_other(s)) &&
 		w.site[s].answered_ns != 0 &&
 		w.now_ns - w.site[s].answered_ns <= 10 * SEC};

@@ -106,6 +106,7 @@ struct job {
 	char point[16];
 	int64_t begun_ns;      /* when it was decided */
 	bool was_well;         /* and the other site answered and was well */
+	bool was_intact;       /* the old site's data */
 	struct authority peer; /* what ADOPT takes up */
 	struct engine *engine; /* of a plan */
 	size_t step;
@@ -119,7 +120,12 @@ struct site {
 	/* durable */
 	struct record *log;
 	size_t count;
-	size_t words[RECORDS], words_count; /* where they stand */
+	struct {
+		size_t at; /* where it stands */
+		int run;
+		int64_t at_ns;
+	} words[RECORDS];
+	size_t words_count;
 	/* the machine */
 	bool power, daemon;
 	bool enabled; /* the service is meant to run here */
@@ -163,8 +169,9 @@ struct world {
 	/* what the guards would like to know */
 	unsigned policy;
 	bool frozen, proved, capacity, isolated;
-	int64_t last_end_ns;   /* of a run */
-	unsigned storm, sense; /* one in so many: bad weather, good sense */
+	int64_t last_end_ns; /* of a run */
+	/* One in so many: bad weather, good sense, false words. */
+	unsigned storm, sense, honesty;
 	bool calm; /* the end: everything works, people are sensible */
 	bool lied; /* a false attestation was used */
 	bool violated;

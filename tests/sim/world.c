@@ -69,8 +69,11 @@ site_append(int s, struct record r)
 	}
 	at = &t->log[t->count++];
 	*at = r;
-	if (r.kind == REC_WORD)
-		t->words[t->words_count++] = t->count - 1;
+	if (r.kind == REC_WORD) {
+		t->words[t->words_count].at = t->count - 1;
+		t->words[t->words_count].run = r.run;
+		t->words[t->words_count++].at_ns = r.word.at.ns;
+	}
 	if (r.kind == REC_MOVE) {
 		at->ev.site = t->name;
 		at->ev.row = t->count;
@@ -253,6 +256,7 @@ world_begin(uint64_t seed, unsigned removed, unsigned broken, bool telling)
 	w.etcd = seed % 3 == 0;
 	w.storm = 1 + below(8);
 	w.sense = 1 + below(4);
+	w.honesty = one_in(8) ? 2 : 20;
 	w.etcd_link[0] = w.etcd_link[1] = w.etcd_quorum = true;
 	w.etcd_epoch = 1;
 	w.proved = w.capacity = w.isolated = true;
