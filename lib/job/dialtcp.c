@@ -138,3 +138,20 @@ dialtcp(int *fd, const char *host, const char *port, int64_t timeout_ns,
 		return err_set(e, ERR_NOMEM, "this machine cannot try it all");
 	return rc;
 }
+
+bool
+dialtcp_is_here(const char *address)
+{
+	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE,
+	    .ai_socktype = SOCK_STREAM};
+	OWNED(fdio_close) int fd = -1;
+	struct addrinfo *a = NULL;
+	bool is;
+
+	if (getaddrinfo(address, NULL, &hints, &a) != 0)
+		return false;
+	fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	is = fd != -1 && bind(fd, a->ai_addr, a->ai_addrlen) == 0;
+	freeaddrinfo(a);
+	return is;
+}

@@ -3,6 +3,7 @@
 
 /* Connecting to HOST:PORT, in time or not at all. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <bascule/base/err.h>
@@ -21,5 +22,8 @@ enum err_code dialtcp_split(const char *text, char host[DIALTCP_HOST_BYTES],
  */
 enum err_code dialtcp(int *fd, const char *host, const char *port,
     int64_t timeout_ns, struct err *e) MUST_CHECK;
+
+/* Is this, in digits, the address of an interface of this machine? */
+bool dialtcp_is_here(const char *address);
 
 #endif

@@ -21,6 +21,7 @@
 #include <bascule/ledger.h>
 #include <bascule/replicate.h>
 
+#include "dialtcp.h"
 #include "pacer.h"
 
 #define URL_BYTES     1024
@@ -52,7 +53,9 @@ struct push {
 	struct id *wishes; /* points whose acknowledgement the ledger lacks */
 	size_t wishes_count;
 	const uint8_t *family;
-	uint64_t epoch; /* of the service, as the daemon knows it; 0 */
+	bool said_lacks;
+	struct point newest; /* before it began */
+	uint64_t epoch;      /* of the service, as the daemon knows it; 0 */
 	struct pacer pacer;
 	volatile sig_atomic_t stop; /* the leg under way */
 	struct route at;            /* where the leg is */
@@ -342,7 +345,8 @@ set_target(struct push *p, struct err *e)
 		    "site '%s' has no host to replicate to",
 		    worker_target(p->w));
 	h = &p->to->hosts[0];
-	n = snprintf(p->url, sizeof(p->url), "ssh://%s@%s:%u%s", h->user,
+	n = snprintf(p->url, sizeof(p->url), "%s://%s@%s:%u%s",
+	    p->to->transport == POLICY_TRANSPORT_SFTP ? "sftp" : "ssh", h->user,
 	    h->address, (unsigned)h->port, p->to->repository);
 	if (n < 0 || (size_t)n >= sizeof(p->url))
 		return err_set(e, ERR_POLICY,
@@ -388,6 +392,47 @@ add_up(struct push *p)
 		p->lacking_bytes = t->pack_bytes;
 }
 
+/*
+ * The link's own address here, so that what goes over it leaves by it; NULL
+ * where the policy has none that this machine can use (a network may translate
+ * it), and the routes decide.
+ */
+static const char *
+source_of(const struct push *p)
+{
+	const struct policy *po = worker_policy(p->w);
+
+	for (size_t i = 0; i < po->link_count; i++) {
+		const char *from = policy_find_address(&po->links[i], po->site);
+
+		if (strcmp(po->links[i].name, p->at.link) == 0)
+			return from != NULL && dialtcp_is_here(from) ? from
+								     : NULL;
+	}
+	return NULL;
+}
+
+/* To a server with nothing of ours: what it does not give is said once. */
+static enum err_code
+push_sftp(struct push *p, struct store *st, const struct replicate_options *opt,
+    struct err *e)
+{
+	const struct sftp_target_options how = {0};
+	struct sftp_target_report report = {0};
+	enum err_code rc =
+	    sftp_target_push(st, &p->target, opt, &how, &p->tally, &report, e);
+
+	for (size_t i = 0; !p->said_lacks && i < report.lacks_count; i++)
+		worker_log(p->w, WORKER_INFO,
+		    "this target has only SFTP, and does not give: %s",
+		    report.lacks[i]);
+	p->said_lacks |= report.lacks_count > 0;
+	if (report.moved_count > 0)
+		worker_partial(p->w, "%llu files there were damaged",
+		    (unsigned long long)report.moved_count);
+	return rc;
+}
+
 /* One leg, and its end told; *e is what ended it. */
 static enum err_code
 run_leg(struct push *p, struct store *st, struct err *e)
@@ -409,7 +454,10 @@ run_leg(struct push *p, struct store *st, struct err *e)
 	worker_log(p->w, WORKER_INFO, "over link %s", p->at.link);
 	p->target.address = p->at.address;
 	p->passed_before = pacer_passed(&p->pacer);
-	rc = reach_push(st, &p->target, &opt, &p->tally, e);
+	p->target.bind_address = source_of(p);
+	rc = p->to->transport == POLICY_TRANSPORT_SFTP
+	    ? push_sftp(p, st, &opt, e)
+	    : reach_push(st, &p->target, &opt, &p->tally, e);
 	add_up(p);
 	said = tell_carried(p,
 	    rc == ERR_NONE || rc == ERR_CANCELLED ? "" : e->text, &why);
@@ -468,6 +516,48 @@ go(struct push *p, struct store *st, struct err *e)
 	}
 }
 
+/* --- what both have ----------------------------------------------------------------- */
+
+/* What will be there too when all went well: the newest before it began. */
+static enum err_code
+note_newest(struct push *p, struct store *st, struct err *e)
+{
+	OWNED(point_list_fini) struct point_list list = {0};
+	enum err_code rc =
+	    point_list(&list, st, worker_service(p->w)->name, NULL, NULL, e);
+
+	if (rc == ERR_NONE && list.count > 0)
+		p->newest = list.points[list.count - 1];
+	return rc;
+}
+
+/*
+ * The last point that is here and there stays here, whoever prunes: without it
+ * all would have to be sent again.
+ */
+static enum err_code
+hold_common(struct push *p, struct err *e)
+{
+	OWNED(store_close) struct store *st = NULL;
+	const struct store_options opt = {.access = STORE_WRITE};
+	const struct point *last = &p->newest;
+	struct hold h = {.why = HOLD_CURSOR,
+	    .snapshots_count = last->snapshots_count};
+	enum err_code rc;
+
+	if (last->snapshots_count == 0 ||
+	    last->snapshots_count > HOLD_SNAPSHOTS_MAX)
+		return ERR_NONE;
+	rc = store_open(&st, worker_site(p->w)->repository, &opt, e);
+	memcpy(h.service, last->service, sizeof(h.service));
+	snprintf(h.label, sizeof(h.label), "%s", p->to->name);
+	snprintf(h.reason, sizeof(h.reason),
+	    "the last point that site '%s' has too", p->to->name);
+	memcpy(h.snapshots, last->snapshots,
+	    last->snapshots_count * sizeof(h.snapshots[0]));
+	return rc == ERR_NONE ? hold_move(st, &h, e) : rc;
+}
+
 /* --- the kind -------------------------------------------------------------------- */
 
 static void
@@ -491,6 +581,7 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	OWNED(push_fini) struct push p = {.w = w};
 	struct wire_value *spec = worker_spec(w);
 	uint64_t rate = wire_take_uint(spec, "rate_bytes_per_s", 0);
+	struct err why;
 	enum err_code rc;
 
 	snprintf(p.at.link, sizeof(p.at.link), "%s",
@@ -518,9 +609,16 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	rc = worker_store_open(&at, w, STORE_READ, e);
 	if (rc == ERR_NONE) {
 		p.family = store_family(at.st);
-		rc = go(&p, at.st, e);
+		rc = note_newest(&p, at.st, e);
 	}
+	if (rc == ERR_NONE)
+		rc = go(&p, at.st, e);
 	add_tally(&p, result);
+	if (rc == ERR_NONE &&
+	    p.tally.refused_count + p.tally.damaged_count == 0 &&
+	    hold_common(&p, &why) != ERR_NONE)
+		worker_log(w, WORKER_WARNING,
+		    "the last common point is not held: %s", why.text);
 	if (rc == ERR_NONE && p.tally.refused_count + p.tally.damaged_count > 0)
 		worker_partial(w,
 		    "%llu objects were refused there, %llu are "
