@@ -10,43 +10,12 @@
 #include <bascule/wire.h>
 
 #include "cli.h"
+#include "signing.h"
 #include "when.h"
 
-#define ANSWER_TIMEOUT_MS 30000
-#define REDACT_MAX        64
+#define REDACT_MAX 64
 
 /* --- export --------------------------------------------------------------- */
-
-/* The daemon signs a head and says where its ledger is. */
-static int
-ask_daemon(struct cli *cli, struct buf *path)
-{
-	OWNED(wire_client_close) struct wire_client *c = NULL;
-	OWNED(wire_free) struct wire_value *request = NULL, *v = NULL;
-	enum err_code rc;
-	struct err e;
-
-	rc = wire_client_open(&c, cli->socket, &e);
-	if (rc == ERR_NOTFOUND) {
-		err_set(&e, rc, "no daemon answers at '%s'", cli->socket);
-		err_hint(&e,
-		    "start basculed, or read its database directly: "
-		    "--ledger FILE");
-	}
-	if (rc == ERR_NONE)
-		rc = wire_new(&request, NULL, &e);
-	if (rc != ERR_NONE)
-		return cli_fail(cli, &e);
-	wire_add_text(request, "cmd", "ledger head");
-	rc = wire_client_ask(c, request, &e);
-	if (rc == ERR_NONE)
-		rc = wire_client_next(c, ANSWER_TIMEOUT_MS, &v, &e);
-	if (rc == ERR_NONE && v != NULL)
-		rc = buf_add_text(path, wire_need_text(v, "ledger"), &e);
-	if (rc == ERR_NONE && v != NULL)
-		rc = wire_check(v, &e);
-	return rc == ERR_NONE ? EXITCODE_DONE : cli_fail(cli, &e);
-}
 
 static enum err_code
 read_options(struct cli *cli, struct evidence_options *o,
@@ -71,58 +40,6 @@ read_options(struct cli *cli, struct evidence_options *o,
 	    REDACT_MAX);
 }
 
-/* Who signs the manifest. */
-struct signing {
-	struct sign_key *key; /* NULL: nobody */
-	bool was_asked;       /* else it was found beside the ledger */
-	char signer[SIGN_FINGERPRINT_SIZE];
-	char why_not[ERR_TEXT_BYTES];
-};
-
-static void
-signing_fini(struct signing *s)
-{
-	sign_key_free(&s->key);
-}
-
-static enum err_code
-read_key(struct signing *s, const char *path, struct err *e)
-{
-	OWNED(secret_fini) struct secret file = {0};
-	enum err_code rc = keyfile_read(path, &file, e);
-
-	if (rc == ERR_NONE)
-		rc = sign_key_load(&s->key, &file, NULL, e);
-	if (rc == ERR_NONE)
-		rc = sign_fingerprint(sign_key_public(s->key), s->signer, e);
-	return rc == ERR_NONE ? rc : err_wrap(e, "the key '%s'", path);
-}
-
-/* The key that signs the heads lies beside the ledger; it is not every
- * reader's, and a copy of the ledger has none. */
-static enum err_code
-find_key(struct cli *cli, struct signing *s, const char *ledger, struct err *e)
-{
-	const char *asked = cli_value(cli, "sign-key");
-	const char *slash = strrchr(ledger, '/');
-	int dir_bytes = slash == NULL ? 0 : (int)(slash + 1 - ledger);
-	OWNED(free_mem) char *beside = NULL;
-	struct err why;
-
-	s->was_asked = asked != NULL;
-	if (asked != NULL)
-		return read_key(s, asked, e);
-	if (asprintf(&beside, "%.*sledger.key", dir_bytes, ledger) < 0) {
-		beside = NULL; /* undefined after a failure */
-		return err_nomem(e);
-	}
-	if (read_key(s, beside, &why) != ERR_NONE) {
-		sign_key_free(&s->key);
-		snprintf(s->why_not, sizeof(s->why_not), "%s", why.text);
-	}
-	return ERR_NONE;
-}
-
 static enum err_code
 export_signed(struct ledger *l, struct evidence_options *o, struct signing *s,
     const char *to, struct evidence_tally *tally, struct err *e)
@@ -140,18 +57,6 @@ export_signed(struct ledger *l, struct evidence_options *o, struct signing *s,
 	return evidence_export(l, o, to, tally, e);
 }
 
-static void
-say_signing(const struct signing *s)
-{
-	if (s->key != NULL) {
-		printf("the manifest is signed by %s\n", s->signer);
-		return;
-	}
-	fputs("the manifest is NOT SIGNED: ", stdout);
-	cli_print_name(s->why_not, strcspn(s->why_not, "\n"));
-	putchar('\n');
-}
-
 static int
 say_exported(struct cli *cli, const char *path, const struct evidence_tally *t,
     const struct signing *s)
@@ -167,7 +72,7 @@ say_exported(struct cli *cli, const char *path, const struct evidence_tally *t,
 		       "%" PRIu64 " heads, %s\n",
 		    t->records_count, t->closed_count, t->heads_count,
 		    cli_size(cli, t->bytes, size));
-		say_signing(s);
+		signing_say(s, "manifest");
 		if (t->unsigned_count > 0)
 			printf("%" PRIu64 " records, the last ones, are under "
 			       "no signed head: one site's word\n",
@@ -209,7 +114,7 @@ run_export(struct cli *cli)
 	if (read_options(cli, &o, redact, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
 	if (from == NULL) {
-		int status = ask_daemon(cli, &found);
+		int status = signing_ledger(cli, &found);
 
 		if (status != EXITCODE_DONE)
 			return status;
@@ -217,7 +122,7 @@ run_export(struct cli *cli)
 	}
 	rc = ledger_open_readonly(&l, from, &e);
 	if (rc == ERR_NONE)
-		rc = find_key(cli, &s, from, &e);
+		rc = signing_find(cli, &s, from, &e);
 	if (rc == ERR_NONE)
 		rc = export_signed(l, &o, &s, to, &tally, &e);
 	if (rc != ERR_NONE)

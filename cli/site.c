@@ -12,9 +12,8 @@
 #include <bascule/wire.h>
 
 #include "cli.h"
+#include "place.h"
 #include "stop.h"
-
-#define DEFAULT_PLACE "/etc/bascule"
 
 /* One host that is to be looked at; the strings are borrowed. */
 struct host {
@@ -147,30 +146,6 @@ look_at_site(struct cli *cli, const struct policy_site *s)
 	return worst;
 }
 
-static enum err_code
-load(struct cli *cli, struct policy **out, struct err *e)
-{
-	OWNED(policy_problem_fini) struct policy_problems ps = {0};
-	OWNED(buf_fini) struct buf path = {0};
-	const char *place = cli_value(cli, "policy");
-	struct stat st;
-	enum err_code rc;
-
-	place = place != NULL ? place : DEFAULT_PLACE;
-	rc = stat(place, &st) == 0 && S_ISDIR(st.st_mode)
-	    ? buf_printf(&path, e, "%s/bascule.conf", place)
-	    : buf_add_text(&path, place, e);
-	if (rc != ERR_NONE)
-		return rc;
-	rc = policy_load(out, &ps, buf_text(&path), now_utc(), e);
-	if (rc == ERR_POLICY)
-		return err_hint(e,
-		    "'bascule policy check %s' says what; a host that no "
-		    "policy names yet: bascule site trust ssh://HOST:PORT",
-		    place);
-	return rc;
-}
-
 static int
 run(struct cli *cli)
 {
@@ -181,8 +156,14 @@ run(struct cli *cli)
 
 	if (strstr(what, "://") != NULL)
 		return look_at_url(cli, what);
-	if (load(cli, &p, &e) != ERR_NONE)
+	if (place_policy(cli, &p, &e) != ERR_NONE) {
+		if (e.code == ERR_POLICY)
+			err_hint(&e,
+			    "'bascule policy check' says what; a host that no "
+			    "policy names yet: bascule site trust "
+			    "ssh://HOST:PORT");
 		return cli_fail(cli, &e);
+	}
 	site = policy_find_site(p, what);
 	if (site == NULL) {
 		err_set(&e, ERR_NOTFOUND, "the policy has no site '%s'", what);
@@ -196,7 +177,7 @@ run(struct cli *cli)
 }
 
 static const struct cli_option options[] = {
-    {"policy", 0, "PLACE", "bascule.conf or its folder (/etc/bascule)"},
+    PLACE_OPTION,
     {NULL, 0, NULL, NULL},
 };
 

@@ -161,8 +161,8 @@ judge_box(struct daemon *d, struct ready_value *out)
 {
 	out->at = now_utc();
 	readyjudge_age("a battle box was made", "bascule box make",
-	    newest(d, "box", 1, take_when), d->policy->box.within_ns, out->at,
-	    out);
+	    newest(d, LEDGER_BOX, 1, take_when), d->policy->box.within_ns,
+	    out->at, out);
 }
 
 static void

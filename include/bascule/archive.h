@@ -105,11 +105,14 @@ enum err_code arc_tar_writer_open(struct arc_tar_writer **out,
     struct err *e) MUST_CHECK;
 
 /*
- * Add a file of mode 0644, owner 0.  name: a path as path.h has it, not empty
+ * Add a file of mode 0644 (or see below), owner 0.  name: a path as path.h has it, not empty
  * (ERR_INPUT).  A name twice is the caller's bug and is not looked for.
  */
 enum err_code arc_tar_writer_add(struct arc_tar_writer *w, const char *name,
     const void *bytes, size_t len_bytes, struct err *e) MUST_CHECK;
+
+/* Members that begin from now on are of mode 0755, or 0644 again. */
+void arc_tar_writer_programs(struct arc_tar_writer *w, bool are_programs);
 
 /*
  * The same in pieces: begin, write until exactly size_bytes have been given,

@@ -67,6 +67,8 @@ struct wire_value;  /* wire.h */
 #define LEDGER_ACTION    "action"    /* something to be done, by somebody */
 #define LEDGER_EXCEPTION "exception" /* a risk taken until a day */
 
+#define LEDGER_BOX "box" /* a battle box was made */
+
 /* The result of a canary. */
 #define LEDGER_CANARY_PROVED     "PROVED"
 #define LEDGER_CANARY_NOT_PROVED "NOT PROVED"

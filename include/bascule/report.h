@@ -123,6 +123,59 @@ enum err_code evidence_show_text(const struct evidence_verdict *v,
 enum err_code evidence_show_wire(const struct evidence_verdict *v,
     struct wire_value **out, struct err *e) MUST_CHECK;
 
+/* --- the battle box: writing (box) ------------------------------------------- */
+
+#define BOX_FORMAT      1
+#define BOX_LABEL       "bascule box v1" /* of the signature */
+#define BOX_MEMBERS_MAX 4096
+#define BOX_BYTES_MAX   ((uint64_t)1 << 30)
+
+struct box_program { /* a file of the program, as it lies here */
+	const char *path, *name;
+};
+
+struct box_options {
+	const struct policy *policy;
+	const char *digest; /* of it */
+	struct utc made;
+	const struct box_program *program; /* the loader first, then the
+	                                    * program, then its libraries */
+	size_t program_count;
+	const char *heads;             /* HEADS.txt; NULL: none could be read */
+	const struct sign_key *signer; /* NULL: nobody signs it */
+};
+
+struct box_tally {
+	uint64_t members_count, bytes; /* of the file */
+	struct id sha256;              /* of the file */
+};
+
+/* docs/format/box.md.  Whole or not at all; an existing file is replaced. */
+enum err_code box_write(const struct box_options *o, const char *path,
+    struct box_tally *tally, struct err *e) MUST_CHECK;
+
+/* --- the battle box: judging (box_verify) ------------------------------------- */
+
+struct box_verdict {
+	bool bad;
+	char what[ERR_TEXT_BYTES]; /* the first thing that is wrong */
+	char site[65], policy[65], version[65], machine[65];
+	struct utc made;
+	uint64_t members_count, bytes;
+	bool is_signed;
+	char signer[64]; /* fingerprint; "" */
+};
+
+/*
+ * fingerprint: who must have signed, or NULL.  A bad box is a verdict, with
+ * ERR_NONE; ERR_TOONEW: its format is above ours.
+ */
+enum err_code box_verify(const char *path, const char *fingerprint,
+    struct box_verdict *v, struct err *e) MUST_CHECK;
+/* The same from memory: for fuzzing. */
+enum err_code box_verify_bytes(const void *bytes, size_t len_bytes,
+    const char *fingerprint, struct box_verdict *v, struct err *e) MUST_CHECK;
+
 /* --- exercise reports (report_exercise) ------------------------------------- */
 
 struct report_exercise;

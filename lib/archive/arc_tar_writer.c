@@ -8,6 +8,7 @@ struct arc_tar_writer {
 	struct arc_out out;
 	struct utc when;
 	uint64_t left_bytes; /* of the member being written */
+	bool are_programs;
 };
 
 static enum err_code
@@ -61,12 +62,18 @@ write_header(struct arc_tar_writer *w, const char *name, uint64_t size_bytes)
 	archive_entry_clear(w->out.entry);
 	archive_entry_set_pathname(w->out.entry, name);
 	archive_entry_set_filetype(w->out.entry, AE_IFREG);
-	archive_entry_set_perm(w->out.entry, 0644);
+	archive_entry_set_perm(w->out.entry, w->are_programs ? 0755 : 0644);
 	archive_entry_set_size(w->out.entry, (la_int64_t)size_bytes);
 	archive_entry_set_mtime(w->out.entry, floor_s(w->when), 0);
 	rc = archive_write_header(w->out.a, w->out.entry);
 	arc_locale_leave(&l);
 	return rc;
+}
+
+void
+arc_tar_writer_programs(struct arc_tar_writer *w, bool are_programs)
+{
+	w->are_programs = are_programs;
 }
 
 enum err_code

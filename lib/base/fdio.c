@@ -255,3 +255,20 @@ fdio_is_remote(int fd)
 			return true;
 	return false;
 }
+
+enum err_code
+fdio_open_parent(const char *path, int *dirfd, const char **name, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX] = ".";
+	size_t len = slash == NULL ? 0 : (size_t)(slash - path);
+
+	*name = slash == NULL ? path : slash + 1;
+	if (len >= sizeof(dir) || **name == '\0')
+		return err_set(e, ERR_INPUT, "cannot write a file '%s'", path);
+	if (slash != NULL)
+		snprintf(dir, sizeof(dir), "%.*s", len == 0 ? 1 : (int)len,
+		    path);
+	*dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *dirfd == -1 ? err_sys(e, "cannot open '%s'", dir) : ERR_NONE;
+}

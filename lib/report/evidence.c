@@ -388,24 +388,6 @@ write_file(struct evidence_draft *x, int dirfd, const char *name, struct err *e)
 	return rc != ERR_NONE ? rc : atomfile_commit(&x->file, e);
 }
 
-/* The directory of path, opened, and the name in it. */
-static enum err_code
-open_parent(const char *path, int *dirfd, const char **name, struct err *e)
-{
-	const char *slash = strrchr(path, '/');
-	char dir[PATH_MAX] = ".";
-	size_t len = slash == NULL ? 0 : (size_t)(slash - path);
-
-	*name = slash == NULL ? path : slash + 1;
-	if (len >= sizeof(dir) || **name == '\0')
-		return err_set(e, ERR_INPUT, "cannot write a file '%s'", path);
-	if (slash != NULL)
-		snprintf(dir, sizeof(dir), "%.*s", len == 0 ? 1 : (int)len,
-		    path);
-	*dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return *dirfd == -1 ? err_sys(e, "cannot open '%s'", dir) : ERR_NONE;
-}
-
 static void
 draft_end(struct evidence_draft *x)
 {
@@ -432,7 +414,7 @@ evidence_export(struct ledger *l, const struct evidence_options *options,
 		return err_nomem(e);
 	x->l = l;
 	x->o = options;
-	rc = open_parent(path, &dirfd, &name, e);
+	rc = fdio_open_parent(path, &dirfd, &name, e);
 	if (rc == ERR_NONE)
 		rc = write_file(x, dirfd, name, e);
 	*tally = x->tally;

@@ -56,6 +56,13 @@ enum err_code fdio_read_all(int fd, size_t max_bytes, struct buf *out,
 enum err_code fdio_slurp(int dirfd, const char *path, size_t max_bytes,
     struct buf *out, struct err *e) MUST_CHECK;
 
+/*
+ * The directory in which a file of that path is to be made, opened, and its name
+ * there (borrowed from path).  ERR_INPUT: the path names no file.
+ */
+enum err_code fdio_open_parent(const char *path, int *dirfd, const char **name,
+    struct err *e) MUST_CHECK;
+
 /* Make every directory of path that is missing. */
 enum err_code fdio_make_dirs(const char *path, mode_t mode,
     struct err *e) MUST_CHECK;
