@@ -199,7 +199,8 @@ static const struct cli_option step_options[] =
 	{"outcome", 0, "OUTCOME", "done, failed or skipped"},
 	{"who", 0, "NAME", "who would do it"}, REASON_OPTION, LAST};
 const struct cli_command command_exercise_step = {"exercise step", "ID STEP",
-    "tabletop: simulate a step of the plan", step_options, 2, 2, run_step};
+    "tabletop: simulate a step of the plan, or all", step_options, 2, 2,
+    run_step};
 
 static int
 run_attend(struct cli *cli)

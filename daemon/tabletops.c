@@ -7,12 +7,11 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include <bascule/base/rand.h>
 #include <bascule/report.h>
 
-#define DAEMON_NAME "basculed" /* as records call it */
-#define LOOK_NS     (30 * NS_PER_S)
-#define REMIND_NS   (3600 * NS_PER_S) /* after it was to be played */
+#define TABLETOPS_DAEMON "basculed" /* as records call it */
+#define LOOK_NS          (30 * NS_PER_S)
+#define REMIND_NS        (3600 * NS_PER_S) /* after it was to be played */
 
 /* One that is not over. */
 struct live {
@@ -137,8 +136,9 @@ tabletops_find(const struct daemon *d, const char *run)
 	return l == NULL ? NULL : l->t;
 }
 
-static enum err_code
-add_live(struct daemon *d, const char *run, struct tabletop **t, struct err *e)
+enum err_code
+tabletops_keep(struct daemon *d, const char *run, struct tabletop **t,
+    struct err *e)
 {
 	struct live *l = calloc(1, sizeof(*l));
 
@@ -196,8 +196,8 @@ make_record(struct draft **out, struct daemon *d, const char *run,
 }
 
 /* TT1.  Should memory fail after the record, the records know better than we. */
-static enum err_code
-happen(struct daemon *d, const char *run, struct tabletop **t,
+enum err_code
+tabletops_happen(struct daemon *d, const char *run, struct tabletop **t,
     const struct tabletop_event *ev, const struct draft_actor *actor,
     struct err *e)
 {
@@ -238,7 +238,7 @@ deliver(struct daemon *d, struct live *l, size_t i, struct err *e)
 	struct tabletop_inject in = tabletop_inject_at(l->t, i);
 	struct tabletop_event ev = {.verb = TABLETOP_DO_INJECT,
 	    .at = now_utc(),
-	    .actor = DAEMON_NAME};
+	    .actor = TABLETOPS_DAEMON};
 
 	saying_add(&s, "inject", in.name);
 	if (in.at_ns >= 0)
@@ -249,7 +249,7 @@ deliver(struct daemon *d, struct live *l, size_t i, struct err *e)
 		return err_nomem(e);
 	ev.fields = s.fields;
 	ev.fields_count = s.count;
-	return happen(d, l->run, &l->t, &ev, NULL, e);
+	return tabletops_happen(d, l->run, &l->t, &ev, NULL, e);
 }
 
 /* TT3.  What cannot be recorded is tried again. */
@@ -342,25 +342,62 @@ follow_up(struct daemon *d, struct live *l, enum tabletop_verb verb,
 			note_log(NOTE_ERROR, "%s", e.text);
 }
 
+/* Each as an event of its own, from now on by the scenario's clock. */
+static enum err_code
+say_plan(struct daemon *d, struct live *l, const struct draft_actor *actor,
+    struct err *e)
+{
+	OWNED(free_mem) struct tabletops_forecast *f = calloc(1, sizeof(*f));
+	int64_t from_ns = tabletop_clock_ns(l->t, now_utc());
+	enum err_code rc;
+
+	if (f == NULL)
+		return err_nomem(e);
+	rc = tabletopplan_forecast(d, tabletop_drafted(l->t, "service", 0), f,
+	    e);
+	for (size_t i = 0; rc == ERR_NONE && i < f->count; i++) {
+		OWNED(saying_fini) struct saying s = {0};
+		struct tabletop_event ev = {.verb = TABLETOP_DO_STEP,
+		    .at = now_utc(),
+		    .actor = actor == NULL ? TABLETOPS_DAEMON : actor->name};
+
+		if (!f->items[i].is_run)
+			continue;
+		saying_add(&s, "step", f->items[i].name);
+		saying_int(&s, "planned_ns", f->items[i].takes_ns);
+		saying_int(&s, "starts_t_ns", from_ns + f->items[i].starts_ns);
+		saying_add(&s, "basis", f->items[i].basis);
+		ev.fields = s.fields;
+		ev.fields_count = s.count;
+		rc = s.rc == ERR_NONE
+		    ? tabletops_happen(d, l->run, &l->t, &ev, actor, e)
+		    : err_nomem(e);
+	}
+	return rc;
+}
+
 enum err_code
 tabletops_say(struct daemon *d, const char *run, enum tabletop_verb verb,
     struct saying *s, const struct draft_actor *actor, struct err *e)
 {
 	struct tabletop_event ev = {.verb = verb,
 	    .at = now_utc(),
-	    .actor = actor == NULL ? DAEMON_NAME : actor->name};
+	    .actor = actor == NULL ? TABLETOPS_DAEMON : actor->name};
 	struct live *l = find(d, run);
 	enum err_code rc;
 
 	if (l == NULL)
 		return err_set(e, ERR_NOTFOUND,
 		    "no tabletop exercise '%s' is open", run);
+	if (verb == TABLETOP_DO_STEP &&
+	    strcmp(said(s, "step"), TABLETOPS_ALL) == 0)
+		return say_plan(d, l, actor, e);
 	rc = complete(d, l->t, verb, s, e);
 	if (rc != ERR_NONE)
 		return rc;
 	ev.fields = s->fields;
 	ev.fields_count = s->count;
-	rc = happen(d, run, &l->t, &ev, actor, e);
+	rc = tabletops_happen(d, run, &l->t, &ev, actor, e);
 	if (rc != ERR_NONE)
 		return rc;
 	follow_up(d, l, verb, s);
@@ -368,195 +405,6 @@ tabletops_say(struct daemon *d, const char *run, enum tabletop_verb verb,
 	if (is_over(l->t))
 		tabletops_look(d);
 	return ERR_NONE;
-}
-
-/* --- drafting ---------------------------------------------------------------------------------------- */
-
-static const char *const rules_of_play[] = {
-    "every line and every call begins with EXERCISE",
-    "nothing is done to a real system; the word STOP ends the play at once, "
-    "for "
-    "something real",
-    "decide on what can be known here and now, and say how old it is",
-    "nobody is tested: the plan is",
-};
-
-static void
-say_steps(struct saying *s, const struct policy_service *p)
-{
-	for (size_t i = 0; i < p->step_count; i++)
-		saying_add(s,
-		    (p->plan[i].modes & POLICY_MODE_TABLETOP) != 0
-			? "plan_step"
-			: "plan_skip",
-		    p->plan[i].name);
-}
-
-static void
-say_scenario(struct saying *s, const struct policy_service *p,
-    const struct policy_scenario *sc)
-{
-	saying_add(s, "title",
-	    sc != NULL ? sc->title : "a discussion of the plan");
-	saying_add(s, "service", p->name);
-	if (sc == NULL)
-		return;
-	saying_add(s, "scenario", sc->name);
-	for (size_t i = 0; i < sc->services.count; i++)
-		if (strcmp(sc->services.items[i], p->name) != 0)
-			saying_add(s, "service", sc->services.items[i]);
-	for (size_t i = 0; i < sc->objectives.count; i++)
-		saying_add(s, "objective", sc->objectives.items[i]);
-	for (size_t i = 0; i < sc->initial_conditions.count; i++)
-		saying_add(s, "condition", sc->initial_conditions.items[i]);
-	if (sc->duration_ns > 0)
-		saying_int(s, "duration_ns", sc->duration_ns);
-	saying_int(s, "injects", (int64_t)sc->inject_count);
-}
-
-static void
-say_draft(struct saying *s, const struct tabletops_order *o,
-    const struct policy_service *p, const struct policy_scenario *sc)
-{
-	say_scenario(s, p, sc);
-	saying_add(s, "facilitator", o->facilitator);
-	saying_add(s, "scribe", o->scribe);
-	saying_add(s, "sponsor", o->sponsor);
-	saying_add(s, "place", o->place);
-	saying_add(s, "trigger", o->trigger);
-	for (size_t i = 0; i < COUNT_OF(rules_of_play); i++)
-		saying_add(s, "rule", rules_of_play[i]);
-	saying_add(s, "artificiality",
-	    "steps are simulated, with durations that real runs had; the "
-	    "scenario's clock jumps");
-	say_steps(s, p);
-}
-
-static void
-say_inject(struct saying *s, const struct policy_inject *in)
-{
-	saying_add(s, "inject", in->name);
-	if (in->at_ns >= 0)
-		saying_int(s, "inject.at_ns", in->at_ns);
-	saying_add(s, "inject.after", in->after);
-	saying_add(s, "inject.on", in->on);
-	saying_add(s, "inject.to", in->to);
-	saying_add(s, "inject.channel", in->channel);
-	saying_add(s, "inject.text", in->text);
-	saying_add(s, "inject.expect", in->expect);
-}
-
-static enum err_code
-happen_as(struct daemon *d, const char *run, struct tabletop **t,
-    enum tabletop_verb verb, const struct saying *s,
-    const struct draft_actor *actor, struct err *e)
-{
-	struct tabletop_event ev = {.verb = verb,
-	    .at = now_utc(),
-	    .actor = actor == NULL ? DAEMON_NAME : actor->name,
-	    .fields = s->fields,
-	    .fields_count = s->count};
-
-	return s->rc == ERR_NONE ? happen(d, run, t, &ev, actor, e)
-				 : err_nomem(e);
-}
-
-static enum err_code
-draft_injects(struct daemon *d, const char *run, struct tabletop **t,
-    const struct policy_scenario *sc, const struct draft_actor *actor,
-    struct err *e)
-{
-	enum err_code rc = ERR_NONE;
-
-	for (size_t i = 0; rc == ERR_NONE && sc != NULL && i < sc->inject_count;
-	     i += TABLETOP_PLAN_MAX) {
-		OWNED(saying_fini) struct saying s = {0};
-
-		for (size_t k = i;
-		     k < sc->inject_count && k < i + TABLETOP_PLAN_MAX; k++)
-			say_inject(&s, &sc->injects[k]);
-		rc = happen_as(d, run, t, TABLETOP_DO_PLAN, &s, actor, e);
-	}
-	return rc;
-}
-
-/* Each begins with "player". */
-static enum err_code
-draft_players(struct daemon *d, const char *run, struct tabletop **t,
-    const struct saying *players, const struct draft_actor *actor,
-    struct err *e)
-{
-	enum err_code rc = ERR_NONE;
-	size_t i = 0;
-
-	while (rc == ERR_NONE && players != NULL && i < players->count) {
-		OWNED(saying_fini) struct saying s = {0};
-
-		do {
-			saying_add(&s, players->fields[i].name,
-			    players->fields[i].value);
-			i++;
-		} while (i < players->count &&
-		    strcmp(players->fields[i].name, "player") != 0);
-		saying_add(&s, "attendance", "expected");
-		rc = happen_as(d, run, t, TABLETOP_DO_ATTEND, &s, actor, e);
-	}
-	return rc;
-}
-
-static void
-name_run(char run[JOB_ID_BYTES])
-{
-	uint8_t random[4];
-	char stamp[NOW_TEXT_BYTES], hex[TEXT_HEX_BYTES(sizeof(random))];
-
-	rand_bytes(random, sizeof(random));
-	snprintf(run, JOB_ID_BYTES, "%s-%s", now_stamp(now_utc(), stamp),
-	    text_hex(random, sizeof(random), hex));
-}
-
-static enum err_code
-find_scenario(struct daemon *d, const char *name,
-    const struct policy_scenario **sc, struct err *e)
-{
-	*sc = NULL;
-	if (name == NULL || name[0] == '\0')
-		return ERR_NONE;
-	*sc = policy_find_scenario(d->policy, name);
-	if (*sc != NULL)
-		return ERR_NONE;
-	err_set(e, ERR_NOTFOUND, "there is no scenario '%s'", name);
-	return err_hint(e,
-	    "the policy's scenarios: a file each, named in "
-	    "'policy'");
-}
-
-enum err_code
-tabletops_draft(struct daemon *d, const struct tabletops_order *o,
-    char run[JOB_ID_BYTES], struct err *e)
-{
-	OWNED(tabletop_free) struct tabletop *t = NULL;
-	OWNED(saying_fini) struct saying s = {0};
-	const struct policy_service *p =
-	    policy_find_service(d->policy, o->service);
-	const struct policy_scenario *sc;
-	enum err_code rc = find_scenario(d, o->scenario, &sc, e);
-
-	if (rc == ERR_NONE && p == NULL)
-		rc = err_set(e, ERR_NOTFOUND, "there is no service '%s'",
-		    o->service);
-	if (rc == ERR_NONE)
-		rc = tabletop_new(&t, e);
-	if (rc != ERR_NONE)
-		return rc;
-	name_run(run);
-	say_draft(&s, o, p, sc);
-	rc = happen_as(d, run, &t, TABLETOP_DO_DRAFT, &s, o->actor, e);
-	if (rc == ERR_NONE)
-		rc = draft_injects(d, run, &t, sc, o->actor, e);
-	if (rc == ERR_NONE)
-		rc = draft_players(d, run, &t, o->players, o->actor, e);
-	return rc == ERR_NONE ? add_live(d, run, &t, e) : rc;
 }
 
 /* --- what the policy wants, and what is late --------------------------------------------------------- */
@@ -682,7 +530,8 @@ take_open(void *ctx, const struct ledger_exercise *x, struct err *e)
 	OWNED(tabletop_free) struct tabletop *t = NULL;
 
 	(void)e;
-	return x->result[0] != '\0' ? ERR_NONE : add_live(d, x->run, &t, e);
+	return x->result[0] != '\0' ? ERR_NONE
+				    : tabletops_keep(d, x->run, &t, e);
 }
 
 /* A view's rows are not read while others are: first the names. */

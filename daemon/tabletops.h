@@ -39,6 +39,17 @@ void tabletops_look(struct daemon *d);
 /* One that is not over, or NULL; borrowed until the next event. */
 const struct tabletop *tabletops_find(const struct daemon *d, const char *run);
 
+/* --- for tabletopdraft.c */
+#define TABLETOPS_DAEMON "basculed" /* as records call it */
+/* Recorded, then it has happened.  *t may be another one afterwards. */
+enum err_code tabletops_happen(struct daemon *d, const char *run,
+    struct tabletop **t, const struct tabletop_event *ev,
+    const struct draft_actor *actor, struct err *e) MUST_CHECK;
+/* One more that is not over; takes *t. */
+enum err_code tabletops_keep(struct daemon *d, const char *run,
+    struct tabletop **t, struct err *e) MUST_CHECK;
+
+/* --- tabletopdraft.c */
 struct tabletops_order {
 	const char *service;
 	const char *scenario; /* "": a bare discussion */
@@ -66,6 +77,23 @@ enum err_code tabletops_say(struct daemon *d, const char *run,
 /* --- knowable.c: what could be known at this moment, with its age --------------- */
 
 void knowable_add(struct daemon *d, const struct tabletop *t, struct saying *s);
+
+/* --- tabletopplan.c: the whole plan, as long as real runs took -------------------- */
+
+#define TABLETOPS_FORECAST_MAX 100
+#define TABLETOPS_ALL          "all" /* the word for the whole plan */
+
+struct tabletops_forecast {
+	size_t count;
+	struct {
+		const char *name; /* the policy's */
+		bool is_run;
+		int64_t starts_ns, takes_ns;
+		char basis[160];
+	} items[TABLETOPS_FORECAST_MAX];
+};
+enum err_code tabletopplan_forecast(struct daemon *d, const char *service,
+    struct tabletops_forecast *f, struct err *e) MUST_CHECK;
 
 /* --- steptimes.c: how long steps take -------------------------------------------- */
 

@@ -9,7 +9,8 @@
  * knows the policy.  The same engine walks a tabletop, an isolated test and a
  * live move: who carries out the actions differs.
  *
- * The chapters are the units: graph, engine, isolated, clocks, tabletop.
+ * The chapters are the units: graph, engine, isolated, clocks, forecast,
+ * tabletop.
  */
 
 #include <stdbool.h>
@@ -406,6 +407,22 @@ enum clocks_verdict clocks_judge(bool is_measured, int64_t measured_ns,
 
 /* "pass", "fail", "not measured". */
 const char *clocks_verdict_name(enum clocks_verdict v);
+
+/* --- forecast: how long a plan takes, if all goes well ------------------------ */
+
+struct forecast_step {
+	bool is_run;                /* in this mode */
+	int64_t starts_ns, ends_ns; /* since the plan's start */
+};
+
+/*
+ * The engine itself walks the plan on a clock of its own: each step takes as
+ * long as takes_ns says (a wait, as long as it waits), and nothing fails.  out:
+ * one for each step.  ERR_POLICY: the graph is none.
+ */
+enum err_code forecast_run(const struct plan_step *steps, size_t steps_count,
+    unsigned mode, const int64_t *takes_ns, struct forecast_step *out,
+    struct err *e) MUST_CHECK;
 
 /* --- tabletop: an exercise that people play with words -------------------- */
 

@@ -181,6 +181,17 @@ more() { [ "$(at southwark --json exercise list | grep -c '"type":"exercise"')" 
 wait_for 20 more
 holds 'the schedule tests as well' more
 
+# What a tabletop says of a step rests on what its real runs took.
+run=$(at southwark --json exercise start pages --mode tabletop | grep -o '"run":"[^"]*"' | cut -d'"' -f4)
+for go in 'stage approve' 'stage schedule --at 1d' 'attend Ann' brief begin 'step tree'; do
+	# shellcheck disable=SC2086
+	set -- $go
+	verb=$1; shift
+	at southwark exercise "$verb" "$run" "$@" >/dev/null 2>.err || not_ok "tabletop: $go" "$(cat .err)"
+done
+at southwark exercise play "$run" </dev/null >.out
+says 'step tree the median of [0-9]* real runs'
+
 # The evidence: records and manifest by the site's key.
 expect 0 'the evidence is exported' at southwark evidence export -o "$WORK/pack"
 says 'the manifest is signed by SHA256:'

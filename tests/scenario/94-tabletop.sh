@@ -190,6 +190,12 @@ kill -HUP "$(cat brent/pid)"
 more() { [ "$(at brent --json exercise list | grep -c '"mode":"tabletop"')" -gt "$before" ]; }
 wait_for 10 more || tail -n 5 brent/log
 holds 'the policy drafts one' more
+run=$(at brent --json exercise list | grep '"state":"DRAFT"' | sed -n 1p | grep -o '"run":"[^"]*"' | cut -d'"' -f4)
+x stage approve >/dev/null; x stage schedule --at 1d >/dev/null
+x attend Ann >/dev/null; x brief >/dev/null; x begin >/dev/null
+expect 0 'the whole plan is walked' x step all
+at brent --json exercise play "$run" </dev/null | grep '"type":"tabletop_event".*"event":"step"' >.out
+says '"step","value":"tree"' '"step","value":"fine"' 'starts_t_ns' 'a guess'
 policy
 kill -HUP "$(cat brent/pid)"
 at brent alarms >.out
