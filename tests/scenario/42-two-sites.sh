@@ -120,6 +120,23 @@ daemon_stop southwark
 is 'southwark ends cleanly' "$ended" 0
 daemon_stop brent
 is 'brent ends cleanly' "$ended" 0
+
+# The service was moved while brent was away: its copy there is fenced.
+python3 - southwark/repository/condemned 2 <<'END'
+import hashlib, struct, sys
+for name in ("epochs", "epochs.bak"):
+    path = sys.argv[1] + "/" + name
+    data = bytearray(open(path, "rb").read()[:-32])
+    data[72:80] = struct.pack("<Q", int(sys.argv[2]))
+    open(path, "wb").write(bytes(data) + hashlib.sha256(data).digest())
+END
+export BASCULE_KEY_FILE="$WORK/brent/key"
+expect 0 'a backup of the old site' "$B" -r brent/repository backup \
+    --service files --dataset tree data
+expect 11 'is not taken any more' "$B" -r brent/repository replicate \
+    --to "ssh://$(id -un)@127.0.2.1:$PORT$WORK/southwark/repository" \
+    --known-hosts "$SSHD/known_hosts" --identity "$IDENTITY"
+says 'fenced' 'epoch 2 here'
 sshd_stop "$SSHD"
 is 'they never stumbled' "$(cat */log */state/jobs/* |
     grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
