@@ -12,8 +12,8 @@
 #define FIRST_NS       (NS_PER_S)
 #define QUICK_NS       (NS_PER_S) /* between talks, while a move is open */
 #define HURRY_NS       (NS_PER_S / 20)
-#define ASKED_TWICE_NS (4 * NS_PER_S)
-#define BACK_NS        (10 * NS_PER_S)
+#define ASKED_TWICE_NS (5 * NS_PER_S / 2)
+#define BACK_NS        (4 * NS_PER_S)
 #define SAID_BYTES_MAX ((size_t)256 << 10)
 
 /* --- silence ------------------------------------------------------------------ */

@@ -87,7 +87,7 @@ void peers_look(struct daemon *d);
 void peers_hurry(struct daemon *d);
 /* A move has been heard of: no long pauses. */
 void peers_quicken(struct daemon *d);
-/* The other site has asked us: who is asked twice in a few seconds asks back. */
+/* The other site has asked us: who is asked twice in short order asks back. */
 void peers_asked(struct daemon *d);
 /* NULL: no such site is talked to. */
 struct peer *peers_find(const struct daemon *d, const char *site);
