@@ -459,6 +459,11 @@ verify_prepare(struct job *j, struct wire_value *spec, struct err *e)
 		if (v->pick == POLICY_PICK_RANDOM_WITHIN && v->within_ns > 0)
 			k.oldest.ns = now_utc().ns - v->within_ns;
 	}
+	if (j->params != NULL && wire_has(j->params, "point")) {
+		wire_add_text(spec, "point",
+		    wire_take_text(j->params, "point", ""));
+		return ERR_NONE;
+	}
 	rc = ledger_points(j->d->ledger, &f, pick_point, &k, e);
 	if (rc == ERR_NONE && k.id[0] != '\0')
 		wire_add_text(spec, "point", k.id);
@@ -482,6 +487,8 @@ verify_event(struct job *j, const char *type, struct wire_value *ev)
 	draft_text(d, "verified_site", j->d->policy->site);
 	if (note_event(j->d, d, &e) != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
+	else if (moves_are_open(j->d)) /* the other site may wait for it */
+		moves_told(j->d);
 	return true;
 }
 

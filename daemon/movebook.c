@@ -122,10 +122,24 @@ movebook_binds(const struct movebook *b, const char *service, const char *site,
 }
 
 bool
+movebook_newer(const struct movebook *b, const struct movebook_item *item)
+{
+	for (const struct movebook_item *i = b->items; i != NULL; i = i->next)
+		if (i != item && strcmp(i->m.service, item->m.service) == 0 &&
+		    i->requested.ns > item->requested.ns &&
+		    move_phase(&i->m) != MOVE_REQUESTED)
+			return true;
+	return false;
+}
+
+bool
 movebook_is_open(const struct movebook *b)
 {
 	for (const struct movebook_item *i = b->items; i != NULL; i = i->next)
-		if (!move_is_over(&i->m))
+		if (!move_is_over(&i->m) ||
+		    (i->m.b.fact[MOVE_COMMITTED] != 0 &&
+			i->m.b.fact[MOVE_REPROTECTED] == 0 &&
+			!movebook_newer(b, i)))
 			return true;
 	return false;
 }

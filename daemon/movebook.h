@@ -47,8 +47,8 @@ struct movebook_item {
 	struct movebook_work work;
 	struct move_turn turn; /* at the last look */
 	bool has_turn, is_reminded;
-	char blocked[256]; /* a gate's first guard that does not pass; "" */
-	char verify_job[JOB_ID_BYTES];
+	char blocked[256];  /* a gate's first guard that does not pass; "" */
+	struct mono tended; /* moveact_tend */
 };
 
 /* The other site's register of a service, as its copy has it. */
@@ -98,6 +98,8 @@ const struct movebook_reg *movebook_register(const struct movebook *b,
 /* A run other than `but` (NULL: any) binds the site for that service. */
 const struct movebook_item *movebook_binds(const struct movebook *b,
     const char *service, const char *site, const struct movebook_item *but);
+/* Was another move of the same service asked for later? */
+bool movebook_newer(const struct movebook *b, const struct movebook_item *item);
 /* Is any run open: the sites talk quickly then. */
 bool movebook_is_open(const struct movebook *b);
 /* Persons who attest that the other side of this move is off. */

@@ -47,6 +47,7 @@ is_protected_there(const struct movebook_item *item, const struct peer *p,
 
 	if (p == NULL || p->copy == NULL || c.since.ns == 0)
 		return false;
+	f.at_site = p->site->name;
 	if (ledger_points(p->copy, &f, take_protected, &c, &e) != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
 	return c.is;

@@ -98,6 +98,19 @@ state_of(const struct record *r, const char *kind, const char *state)
 	return "uncertain";
 }
 
+/* Fences and hooks leave records of their own kinds. */
+static bool
+is_of_plan(const char *kind)
+{
+	static const char *const others[] = {"fence", "prove", "quiesce",
+	    "resume", "isolation"};
+
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		if (strcmp(kind, others[i]) == 0)
+			return false;
+	return true;
+}
+
 static enum err_code
 take_step(void *ctx, const struct record *r, struct err *e)
 {
@@ -108,7 +121,7 @@ take_step(void *ctx, const struct record *r, struct err *e)
 	record_text(r, "step", step, sizeof(step));
 	record_text(r, "kind", kind, sizeof(kind));
 	record_text(r, "state", state, sizeof(state));
-	if (step[0] == '\0')
+	if (step[0] == '\0' || !is_of_plan(kind))
 		return ERR_NONE;
 	now = state_of(r, kind, state);
 	return now == NULL

@@ -6,10 +6,16 @@
 
 #define LOOK_NS (NS_PER_S / 2) /* while a move is open */
 
+/* Or what a service's register is has yet to be heard. */
 bool
 moves_are_open(const struct daemon *d)
 {
-	return d->moves != NULL && movebook_is_open(&d->moves->book);
+	if (d->moves == NULL)
+		return false;
+	for (size_t i = 0; i < d->policy->service_count; i++)
+		if (d->services[i].authority.quarantined)
+			return true;
+	return movebook_is_open(&d->moves->book);
 }
 
 int64_t
@@ -221,6 +227,7 @@ moves_look(struct daemon *d)
 		if (is_ours(d, i)) {
 			expire(d, i);
 			look_at(d, i);
+			moveact_tend(d, i);
 		}
 }
 

@@ -10,7 +10,8 @@
 #include <bascule/base/fdio.h>
 
 #define FIRST_NS       (NS_PER_S)
-#define QUICK_NS       (NS_PER_S) /* between talks, while a move is open */
+#define QUICK_NS       (NS_PER_S)     /* between talks, while a move is open */
+#define SLOW_NS        (5 * NS_PER_S) /* to one that does not answer */
 #define HURRY_NS       (NS_PER_S / 20)
 #define ASKED_TWICE_NS (5 * NS_PER_S / 2)
 #define BACK_NS        (4 * NS_PER_S)
@@ -150,9 +151,11 @@ until_next(const struct peer *p)
 {
 	int64_t every_ns = p->d->policy->bridge.every_ns;
 
-	if (p->hurry)
+	int64_t quick_ns = p->failed[0] == '\0' ? QUICK_NS : SLOW_NS;
+
+	if (p->hurry && p->failed[0] == '\0')
 		return HURRY_NS;
-	return moves_are_open(p->d) && every_ns > QUICK_NS ? QUICK_NS
+	return moves_are_open(p->d) && every_ns > quick_ns ? quick_ns
 							   : every_ns;
 }
 

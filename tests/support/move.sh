@@ -38,6 +38,7 @@ END2
 cd "$WORK/here" || exit 3
 running() { [ -s pid ] && kill -0 "\$(cat pid)" 2>/dev/null; }
 case \$1 in
+let-start) rm -f fenced; exec "\$0" start ;;
 start)
 	[ ! -e fenced ] || exit 1
 	running && exit 0
@@ -73,7 +74,7 @@ service = {
   backup = { every = "30m"; expect = "1s"; timeout = "60s"; };
   replicate = { to = [ "southwark" ]; within = "5m"; };
   plan = ( { step = "data"; restore = "data"; to = "\${sandbox}/data"; },
-    { step = "start"; after = [ "data" ]; run = [ "$WORK/ctl", "start" ]; undo = [ "$WORK/ctl", "stop" ];
+    { step = "start"; after = [ "data" ]; run = [ "$WORK/ctl", "let-start" ]; undo = [ "$WORK/ctl", "stop" ];
       modes = [ "planned", "unplanned" ]; },
     { step = "runs"; after = [ "start" ]; check = { command = [ "sh", "-c", "! $WORK/ctl is-stopped" ]; };
       modes = [ "planned", "unplanned" ]; } );
@@ -95,7 +96,8 @@ move_sites() {
 		[ $move_host = brent ] && move_other=southwark || move_other=brent
 		ssh-keygen -q -t ed25519 -N '' -f "$WORK/$move_host/ssh/id_bridge"
 		lab_site $move_host "bridge = { identity = \"$WORK/$move_host/ssh/id_bridge\";
-		    every = \"${EVERY_TALK:-10s}\"; silent_after = \"20s\"; };"
+		    every = \"${EVERY_TALK:-10s}\"; silent_after = \"${SILENT:-20s}\"; };
+		    roles = ( { role = \"approver\"; users = [ \"man\", \"mail\" ]; council = \"brent\"; } );"
 		lab_permit $move_host $move_other \
 		    "$B -r $WORK/$move_host/repository store serve --allow put"
 		mkdir -p "$WORK/$move_host/here/data"
@@ -133,5 +135,13 @@ move_start() { # AT RUN TO [OPTION...]
 	    --override G08="a small laboratory" "$@"
 }
 move_say() { at "$1" failover "$2" "$3" --confirm "$4"; }
+# People: accounts that every Debian has; 6 and 8 may approve.
+as_person() { # UID AT COMMAND...
+	move_uid=$1 move_at=$2; shift 2
+	chmod 711 "$WORK" "$WORK/$move_at"
+	chmod 666 "$WORK/$move_at/socket"
+	HOME=/ setpriv --reuid "$move_uid" --regid "$move_uid" --clear-groups \
+	    "$B" --socket "$WORK/$move_at/socket" "$@" </dev/null
+}
 has_phase() { at "$1" events --type failover --run "$2" | grep -q " event=$3 "; }
 phase_is() { wait_for "$4" has_phase "$1" "$2" "$3"; has_phase "$1" "$2" "$3"; }
