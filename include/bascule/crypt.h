@@ -512,4 +512,15 @@ enum err_code keyfile_replace(const char *path, const struct secret *file,
 /* Must a passphrase be asked for? */
 bool keyfile_is_wrapped(const struct secret *file);
 
+/* --- tlspeek: whose certificate answers there ------------------------------ */
+
+/*
+ * A TLS handshake over a connected, non-blocking socket, and its end: nothing is
+ * asked of the server.  host: the name, or address, its certificate must be for,
+ * by the system's authorities.  *ends_s: when the certificate ends, in seconds
+ * since 1970.  ERR_REFUSED: it is not who it should be; ERR_TIMEOUT; ERR_IO.
+ */
+enum err_code tlspeek(int fd, const char *host, int64_t timeout_ns,
+    int64_t *ends_s, struct err *e) MUST_CHECK;
+
 #endif

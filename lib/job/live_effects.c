@@ -172,7 +172,8 @@ static enum err_code
 check(const struct planrun_task *t, struct planrun_attempt_report *r,
     struct err *e)
 {
-	OWNED(planrun_program_fini) struct planrun_said said = {0};
+	OWNED(planrun_program_fini)
+	struct planrun_said said = {.exit_status = -1};
 	OWNED(buf_fini) struct buf note = {0};
 	struct source_host host;
 	struct far_check c = {t, &host};

@@ -179,6 +179,35 @@ planrun_check_number(const struct buf *text, int64_t *out, struct err *e)
 	    buf_text(&shown));
 }
 
+/* Is it all that was printed, but for white space around it? */
+static bool
+is_text(const struct buf *in, const char *text)
+{
+	const char *at = (const char *)in->bytes;
+	size_t len = in->len_bytes;
+
+	while (len > 0 && isspace((unsigned char)at[0])) {
+		at++;
+		len--;
+	}
+	while (len > 0 && isspace((unsigned char)at[len - 1]))
+		len--;
+	return len == strlen(text) && (len == 0 || memcmp(at, text, len) == 0);
+}
+
+static enum err_code
+refuse_text(const struct buf *said, const char *name, const char *text,
+    struct err *e)
+{
+	OWNED(buf_fini) struct buf shown = {0};
+
+	if (text_line(&shown, (const char *)said->bytes,
+		said->len_bytes < 60 ? said->len_bytes : 60, e) != ERR_NONE)
+		return e->code;
+	return err_set(e, ERR_IO, "'%s' printed '%s', not '%.100s'", name,
+	    buf_text(&shown), text);
+}
+
 static enum err_code
 judge_command(struct asking *a, const char *name, struct err *e)
 {
@@ -190,6 +219,8 @@ judge_command(struct asking *a, const char *name, struct err *e)
 	if (rc == ERR_NONE && !has_text(&s->out, c->contains))
 		return err_set(e, ERR_IO, "'%s' answered without '%s'", name,
 		    c->contains);
+	if (rc == ERR_NONE && c->has_equals && !is_text(&s->out, c->equals))
+		return refuse_text(&s->out, name, c->equals, e);
 	if (rc != ERR_NONE || !c->has_at_least)
 		return rc != ERR_NONE ? rc
 				      : say(a->note, e, "'%s' exited 0", name);
@@ -204,22 +235,103 @@ judge_command(struct asking *a, const char *name, struct err *e)
 	    name, (long long)number, (unsigned)c->expect_at_least);
 }
 
+/* Here, or where the step's `on` says. */
 static enum err_code
-ask_command(struct asking *a, struct err *e)
+run_program(struct asking *a, const char *const *argv, struct err *e)
+{
+	struct planrun_program p = a->q->program;
+
+	p.argv = argv;
+	p.timeout_ns = a->left_ns;
+	planrun_program_fini(a->answer);
+	return a->q->run != NULL ? a->q->run(a->q->ctx, &p, a->answer, e)
+				 : planrun_program_run(&p, a->answer, e);
+}
+
+static enum err_code
+ask_command(struct asking *a, const struct policy_texts *words, struct err *e)
 {
 	OWNED(policy_expand_free) char **argv = NULL;
-	struct planrun_program p = a->q->program;
-	enum err_code rc =
-	    policy_expand_argv(&argv, &a->q->check->command, a->q->values, e);
+	enum err_code rc = policy_expand_argv(&argv, words, a->q->values, e);
+
+	if (rc == ERR_NONE)
+		rc = run_program(a, (const char *const *)argv, e);
+	return rc == ERR_NONE ? judge_command(a, argv[0], e) : rc;
+}
+
+/* --- a file --------------------------------------------------------------- */
+
+#define FILE_ABSENT  "absent\n"
+#define FILE_PRESENT "present\n"
+
+static enum err_code
+judge_file(struct asking *a, const char *path, struct err *e)
+{
+	const struct policy_check *c = a->q->check;
+	const struct buf *out = &a->answer->out;
+	bool is_there = has_text(out, FILE_PRESENT) &&
+	    memcmp(out->bytes, FILE_PRESENT, strlen(FILE_PRESENT)) == 0;
+	enum err_code rc = planrun_program_judge(a->answer, path, e);
 
 	if (rc != ERR_NONE)
 		return rc;
-	p.argv = (const char *const *)argv;
-	p.timeout_ns = a->left_ns;
-	planrun_program_fini(a->answer);
-	rc = a->q->run != NULL ? a->q->run(a->q->ctx, &p, a->answer, e)
-			       : planrun_program_run(&p, a->answer, e);
-	return rc == ERR_NONE ? judge_command(a, argv[0], e) : rc;
+	if (is_there != c->exists)
+		return err_set(e, ERR_IO, "'%s' is %sthere", path,
+		    is_there ? "" : "not ");
+	if (is_there && !has_text(out, c->contains))
+		return err_set(e, ERR_IO,
+		    "'%s' has no '%s' in its first 60 KiB", path, c->contains);
+	return say(a->note, e, "'%s' is %sthere", path, is_there ? "" : "not ");
+}
+
+static enum err_code
+ask_file(struct asking *a, struct err *e)
+{
+	OWNED(buf_fini) struct buf path = {0};
+	const char *argv[] = {"sh", "-c",
+	    "[ -e \"$1\" ] || { echo absent; exit 0; }; echo present;"
+	    " [ -d \"$1\" ] || exec head -c 61440 <\"$1\"",
+	    "bascule-check", NULL, NULL};
+	enum err_code rc =
+	    policy_expand(&path, a->q->check->file, a->q->values, e);
+
+	argv[4] = buf_text(&path);
+	if (rc == ERR_NONE)
+		rc = run_program(a, argv, e);
+	return rc == ERR_NONE ? judge_file(a, buf_text(&path), e) : rc;
+}
+
+/* --- a certificate -------------------------------------------------------- */
+
+static enum err_code
+ask_tls(struct asking *a, struct err *e)
+{
+	OWNED(buf_fini) struct buf endpoint = {0};
+	OWNED(fdio_close) int fd = -1;
+	char host[DIALTCP_HOST_BYTES], port[6], left[TEXT_UNIT_BYTES];
+	int64_t wait_ns = a->left_ns < TRY_NS ? a->left_ns : TRY_NS, ends_s;
+	int64_t days_ns = a->q->check->days_count * 24 * 3600 * NS_PER_S;
+	enum err_code rc =
+	    policy_expand(&endpoint, a->q->check->tls, a->q->values, e);
+
+	if (rc == ERR_NONE)
+		rc = dialtcp_split(buf_text(&endpoint), host, port, e);
+	if (rc == ERR_NONE)
+		rc = dialtcp(&fd, host, port, wait_ns, e);
+	if (rc == ERR_NONE)
+		rc = tlspeek(fd, host, wait_ns, &ends_s, e);
+	if (rc != ERR_NONE)
+		return err_wrap(e, "%s", buf_text(&endpoint));
+	ends_s -= now_utc().ns / NS_PER_S;
+	text_duration(ends_s > 0 ? ends_s * NS_PER_S : 0, left);
+	if (ends_s * NS_PER_S < days_ns)
+		return err_set(e, ERR_IO,
+		    "%s: its certificate is valid for %s more; at least %u "
+		    "days are expected",
+		    buf_text(&endpoint), left,
+		    (unsigned)a->q->check->days_count);
+	return say(a->note, e, "%s: its certificate is valid for %s more",
+	    buf_text(&endpoint), left);
 }
 
 /* --- asking again and again ----------------------------------------------- */
@@ -230,13 +342,12 @@ ask(struct asking *a, struct err *e)
 	switch (a->q->check->kind) {
 	case POLICY_CHECK_HTTP: return ask_http(a, e);
 	case POLICY_CHECK_TCP: return ask_tcp(a, e);
-	case POLICY_CHECK_COMMAND: return ask_command(a, e);
+	case POLICY_CHECK_COMMAND:
+		return ask_command(a, &a->q->check->command, e);
 	case POLICY_CHECK_UNREACHABLE: return ask_unreachable(a, e);
-	case POLICY_CHECK_TLS:
-	case POLICY_CHECK_FILE:
-	case POLICY_CHECK_SQL:
-		return err_set(e, ERR_POLICY,
-		    "this version of Bascule cannot carry out such a check");
+	case POLICY_CHECK_TLS: return ask_tls(a, e);
+	case POLICY_CHECK_FILE: return ask_file(a, e);
+	case POLICY_CHECK_SQL: return ask_command(a, &a->q->check->sql, e);
 	case POLICY_CHECK_NONE: break;
 	}
 	return err_set(e, ERR_POLICY, "the check asks nothing");

@@ -1,7 +1,7 @@
 #ifndef JOB_PLANRUN_CHECK_H
 #define JOB_PLANRUN_CHECK_H
 
-/* The questions of a plan: http, tcp, unreachable, command. */
+/* The questions of a plan: http, tcp, unreachable, command, sql, file, tls. */
 
 #include <bascule/base/err.h>
 #include <bascule/policy.h>

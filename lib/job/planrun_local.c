@@ -49,7 +49,8 @@ enum err_code
 planrun_local_check(const struct planrun_task *t,
     struct planrun_attempt_report *r, struct err *e)
 {
-	OWNED(planrun_program_fini) struct planrun_said said = {0};
+	OWNED(planrun_program_fini)
+	struct planrun_said said = {.exit_status = -1};
 	OWNED(buf_fini) struct buf note = {0};
 	struct planrun_question q = {.check = &t->step->check,
 	    .values = t->values,

@@ -57,6 +57,11 @@ service = { name = "svc"; title = "svc"; owner = "brent"; tier = 1; home = "bren
     { step = "sure"; confirm = "Go on at \${site}?"; role = "operator"; after = [ "pause" ]; },
     { step = "looks"; check = { command = [ "grep", "-c", "one", "$WORK/brent/trace" ]; expect_at_least = 1; };
       on = "app1.southwark"; after = [ "sure" ]; },
+    { step = "there"; check = { file = "$WORK/brent/trace"; contains = "one 7"; };
+      on = "app1.southwark"; after = [ "sure" ]; },
+    { step = "not-there"; check = { file = "\${sandbox}/data/stray"; exists = false; }; after = [ "sure" ]; },
+    { step = "rows"; check = { sql = [ "echo", " 41 " ]; equals = "41"; }; after = [ "sure" ]; },
+    { step = "tls"; check = { tls = "localhost:4433"; days = 2; within = "10s"; }; after = [ "sure" ]; },
     { step = "elsewhere"; run = [ "false" ]; on = "bascule1.brent"; undo = "none"; },
     { step = "drill"; run = [ "false" ]; modes = [ "test" ]; undo = "none"; }
   ); };
@@ -113,6 +118,14 @@ act capture capture '"run":"R0","tag":"divergence:R0"'
 has 'what is there is captured, under its tag' capture '"type":"point".*"tag":"divergence:R0"'
 POINT=$(said capture point)
 
+# Who answers with a certificate, and that it is believed at all.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost -keyout tls.key -out tls.pem 2>/dev/null
+export SSL_CERT_FILE="$WORK/tls.pem"
+lab_on southwark openssl s_server -accept 4433 -cert tls.pem -key tls.key -www \
+    >/dev/null 2>&1 </dev/null &
+remember $!
+
 # --- all goes well ------------------------------------------------------------
 mkdir -p southwark/live/data; echo stray >southwark/live/data/stray; echo kept >southwark/live/beside
 act well plan "\"run\":\"R1\",\"point\":\"$POINT\""
@@ -123,7 +136,8 @@ is 'the command on app1 was told the epoch and its step' "$(cat brent/trace)" 'o
 is '... and the one on app2 its run' "$(cat lewisham/trace)" 'two R1'
 has 'a person was asked' well '"verbs":\["done","skip","abort"\]'
 has 'what is for the other site stands aside' well 'elsewhere.*not for this site'
-is 'each step was written ahead' "$(grep -c '"type":"intent"' well)" 6
+is 'each step was written ahead' "$(grep -c '"type":"intent"' well)" 10
+has 'a certificate was looked at' well 'localhost:4433: its certificate is valid for'
 is 'times are told' "$([ "$(said well promoted_ns)" -gt 0 ] && [ "$(said well accepted_ns)" -gt 0 ] && echo yes)" yes
 
 # --- taken back -----------------------------------------------------------------
