@@ -1,6 +1,7 @@
 #include <bascule/report.h>
 
 #include <bascule/base/fdio.h>
+#include <bascule/base/text.h>
 #include <bascule/crypt.h>
 #include <bascule/wire.h>
 #include <check.h>
@@ -323,6 +324,140 @@ END_TEST
 
 Suite *suite_report_evidence(void);
 
+/* --- other sites' words ------------------------------------------------------------ */
+
+static void
+hex_of(const struct buf *b, char out[4096])
+{
+	ck_assert_uint_lt(b->len_bytes, 2048);
+	text_hex(b->bytes, b->len_bytes, out);
+}
+
+/* Of the point 01.., received at another site. */
+static void
+add_acknowledged(const struct sign_key *by, const char *point,
+    const char *service)
+{
+	OWNED(buf_fini) struct buf word = {0};
+	struct ack a = {.since = {5}};
+	char hex[4096];
+	struct err e = {0};
+
+	memset(a.point.bytes, 1, ID_BYTES);
+	snprintf(a.service, sizeof(a.service), "housing");
+	ck_assert_int_eq(ack_make(&a, by, &word, &e), ERR_NONE);
+	hex_of(&word, hex);
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@service", service, "point",
+		point, LEDGER_ACKNOWLEDGEMENT, hex, NULL));
+}
+
+#define POINT_01                             \
+	"0101010101010101010101010101010101" \
+	"010101010101010101010101010101"
+
+static void
+add_cosigned(const struct sign_key *by, uint8_t flip)
+{
+	OWNED(buf_fini) struct buf word = {0};
+	struct head h;
+	struct cosign c = {.at = {5}, .site = "brent", .by = "southwark"};
+	char hex[4096];
+	struct err e = {0};
+
+	ck_assert_int_eq(ledger_sign_last(m.l, &h, &e), ERR_NONE);
+	c.number = h.number;
+	c.head = h.hash;
+	c.head.bytes[3] ^= flip;
+	ck_assert_int_eq(cosign_make(&c, by, &word, &e), ERR_NONE);
+	hex_of(&word, hex);
+	make_append(&m,
+	    make_draft(NULL, LEDGER_COSIGNATURE, "by", "southwark",
+		LEDGER_COSIGNATURE, hex, NULL));
+}
+
+START_TEST(what_other_sites_signed_is_counted_and_the_rest_is_one_sites_word)
+{
+	OWNED(sign_key_free) struct sign_key *other = NULL;
+	struct evidence_options o = {.signer = m.key};
+	OWNED(buf_fini) struct buf text = {0};
+	char by[SIGN_FINGERPRINT_SIZE];
+	struct evidence_verdict v;
+	struct err e = {0};
+
+	ck_assert_int_eq(sign_key_new(&other, &e), ERR_NONE);
+	ck_assert_int_eq(sign_fingerprint(sign_key_public(other), by, &e),
+	    ERR_NONE);
+	export(&o);
+	v = verify(key);
+	ck_assert_uint_eq(v.uncosigned_count, 13);
+	add_cosigned(other, 0);
+	add_acknowledged(other, POINT_01, "housing");
+	ck_assert_int_eq(ledger_sign_head(m.l, NULL, &e), ERR_NONE);
+	export(&o);
+	v = verify(key);
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_uint_eq(v.acknowledgements_count, 1);
+	ck_assert_uint_eq(v.acknowledgers_count, 1);
+	ck_assert_str_eq(v.acknowledgers[0], by);
+	ck_assert_uint_eq(v.cosigned_head, 1);
+	ck_assert_str_eq(v.cosigner, by);
+	ck_assert_str_eq(v.cosigner_site, "southwark");
+	ck_assert_uint_eq(v.uncosigned_count, 2);
+	ck_assert_int_eq(evidence_show_text(&v, &text, &e), ERR_NONE);
+	ck_assert_ptr_nonnull(
+	    strstr(buf_text(&text), "up to head 1 by southwark"));
+	/* with the others' records closed the word still counts */
+	o.service = "council-tax";
+	export(&o);
+	v = verify(key);
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_uint_eq(v.cosigned_head, 1);
+	ck_assert_uint_eq(v.acknowledgements_count, 0);
+}
+END_TEST
+
+START_TEST(a_head_that_another_site_knows_otherwise_is_a_rewritten_history)
+{
+	struct evidence_options o = {.signer = m.key};
+	struct evidence_verdict v;
+	struct err e = {0};
+
+	add_cosigned(m.key, 0x10);
+	ck_assert_int_eq(ledger_sign_head(m.l, NULL, &e), ERR_NONE);
+	export(&o);
+	v = verify(key);
+	ck_assert(v.bad);
+	ck_assert_ptr_nonnull(strstr(v.what, "rewritten"));
+}
+END_TEST
+
+START_TEST(a_word_about_another_point_than_its_records_is_bad)
+{
+	struct evidence_options o = {.signer = m.key};
+	struct err e = {0};
+
+	add_acknowledged(m.key, POINT_01, "council-tax");
+	ck_assert_int_eq(ledger_sign_head(m.l, NULL, &e), ERR_NONE);
+	export(&o);
+	ck_assert(verify(key).bad);
+}
+END_TEST
+
+START_TEST(a_word_that_nobody_gave_is_bad)
+{
+	struct evidence_options o = {.signer = m.key};
+	struct err e = {0};
+
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@service", "housing", "point",
+		POINT_01, LEDGER_ACKNOWLEDGEMENT, "00ff", NULL));
+	ck_assert_int_eq(ledger_sign_head(m.l, NULL, &e), ERR_NONE);
+	export(&o);
+	ck_assert(verify(key).bad);
+}
+END_TEST
+
 Suite *
 suite_report_evidence(void)
 {
@@ -332,6 +467,12 @@ suite_report_evidence(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_whole_pack_is_good_with_the_right_key_only);
+	tcase_add_test(tc,
+	    what_other_sites_signed_is_counted_and_the_rest_is_one_sites_word);
+	tcase_add_test(tc,
+	    a_head_that_another_site_knows_otherwise_is_a_rewritten_history);
+	tcase_add_test(tc, a_word_about_another_point_than_its_records_is_bad);
+	tcase_add_test(tc, a_word_that_nobody_gave_is_bad);
 	tcase_add_test(tc,
 	    an_unsigned_manifest_never_reads_like_a_verified_one);
 	tcase_add_test(tc,
