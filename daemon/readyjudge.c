@@ -407,13 +407,15 @@ readyjudge_fresh(int64_t fresh_ns, struct utc now, struct ready_value *out)
 {
 	char age[TEXT_UNIT_BYTES], was[READY_TEXT_BYTES];
 
+	if (out->verdict == READY_NOT_NEEDED) /* whatever there is */
+		return;
 	if (out->at.ns == 0) {
 		out->verdict = READY_UNKNOWN;
 		say(out->value, "not measured yet");
 		say(out->remedy, "'bascule readiness --measure' measures now");
 		return;
 	}
-	if (out->verdict == READY_NOT_NEEDED || now.ns - out->at.ns <= fresh_ns)
+	if (now.ns - out->at.ns <= fresh_ns)
 		return;
 	snprintf(was, sizeof(was), "%s", out->value);
 	out->verdict = READY_UNKNOWN;

@@ -150,6 +150,9 @@ fails '...' grep -q ACT- .out
 expect 0 'and still on record' at southwark actions --all
 says 'verified .*run7'
 
+expect 0 'a battle box is made' at brent box make -o box.tar --policy "$WORK/brent/bascule.conf"
+is 'which readiness knows' "$(row brent brent battle-box | cut -c1-2)" OK
+
 daemon_stop southwark KILL
 becomes 'a site that is silent is ready for nothing' brent southwark key \
     "^UNKNOWN: site 'southwark' is silent"
