@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "live.h"
+#include "when.h"
 
 static bool
 is_format(const char *format)
@@ -64,3 +65,48 @@ static const struct cli_option report_options[] =
 const struct cli_command command_report_exercise = {"report exercise", "ID",
     "everything about an exercise or a move", report_options, 1, 1,
     run_exercise};
+
+/* --- of a period ------------------------------------------------------------------- */
+
+static int
+run_period(struct cli *cli)
+{
+	struct wire_value *request;
+	struct utc since, until;
+	struct err e;
+
+	if (when_parse(cli_value(cli, "since"), &since, &e) != ERR_NONE ||
+	    when_parse(cli_value(cli, "until"), &until, &e) != ERR_NONE)
+		return cli_wrong_use(cli, "%s", e.text);
+	request = live_request(cli, "report");
+	if (request == NULL)
+		return EXITCODE_FAILED;
+	wire_add_text(request, "kind", strchr(cli->command->name, ' ') + 1);
+	wire_add_text(request, "service", cli_value(cli, "service"));
+	if (since.ns != 0)
+		wire_add_utc(request, "since", since);
+	if (until.ns != 0)
+		wire_add_utc(request, "until", until);
+	return ask(cli, request);
+}
+
+static const struct cli_option period_options[] = {{"service", 0, "S",
+						       "of this service alone"},
+    {"since", 0, "T", "from then on: 2026-11-22, or 30d (ago)"},
+    {"until", 0, "T", "up to then"},
+    {"format", 0, "FORMAT", "table (the default), csv, json or html"},
+    {NULL, 0, NULL, NULL}};
+
+const struct cli_command command_report_rpo = {"report rpo", "",
+    "when each service's RPO held, and when not", period_options, 0, 0,
+    run_period};
+const struct cli_command command_report_points = {"report points", "",
+    "the recovery points there were, and their proof", period_options, 0, 0,
+    run_period};
+const struct cli_command command_report_links = {"report links", "",
+    "when each link was up", period_options, 0, 0, run_period};
+const struct cli_command command_report_changes = {"report changes", "",
+    "what people, policies and moves changed", period_options, 0, 0,
+    run_period};
+const struct cli_command command_report_controls = {"report controls", "",
+    "which evidence supports which control", period_options, 0, 0, run_period};

@@ -105,3 +105,63 @@ run_exercise(struct client *c, struct wire_value *request, struct err *e)
 }
 const struct api_command api_report_exercise = {"report exercise",
     CLIENT_READERS, run_exercise};
+
+/* --- of a period --------------------------------------------------------------------------- */
+
+static enum err_code
+find_form(const char *format, enum report_form *form, struct err *e)
+{
+	static const char *const names[] = {"table", "csv", "html", "json"};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (strcmp(names[i], format) == 0) {
+			*form = (enum report_form)i;
+			return ERR_NONE;
+		}
+	return err_set(e, ERR_INPUT,
+	    "'%.40s' is no format: table, csv, json or html", format);
+}
+
+static enum err_code
+tell_json(struct client *c, const struct buf *line, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc;
+
+	if (line->len_bytes > WIRE_LINE_BYTES_MAX) {
+		err_set(e, ERR_INPUT, "the report is too long for a message");
+		return err_hint(e, "ask for a shorter period, or for csv");
+	}
+	rc = wire_parse(&v, (const char *)line->bytes, line->len_bytes, e);
+	if (rc == ERR_NONE)
+		client_reply(c, &v);
+	return rc;
+}
+
+static enum err_code
+run_period(struct client *c, struct wire_value *request, struct err *e)
+{
+	struct daemon *d = client_daemon(c);
+	OWNED(buf_fini) struct buf text = {0};
+	const char *kind = wire_need_text(request, "kind");
+	const char *format = wire_take_text(request, "format", "json");
+	struct report_period of = {.ledger = d->ledger,
+	    .policy = d->policy,
+	    .service = wire_take_text(request, "service", NULL),
+	    .since = wire_take_utc(request, "since", (struct utc){0}),
+	    .until = wire_take_utc(request, "until", (struct utc){0})};
+	enum report_form form = REPORT_JSON;
+	enum err_code rc = client_asked(request, e);
+
+	if (rc == ERR_NONE)
+		rc = find_form(format, &form, e);
+	if (rc == ERR_NONE)
+		rc = report_period(&of, kind, form, &text, e);
+	if (rc == ERR_NONE && form == REPORT_JSON)
+		rc = tell_json(c, &text, e);
+	else if (rc == ERR_NONE)
+		rc = client_text(c, buf_text(&text), text.len_bytes, e);
+	return rc == ERR_NONE ? client_count(c, 1, e) : rc;
+}
+/* It names who did what: for those who may read the ledger. */
+const struct api_command api_report = {"report", CLIENT_AUDITORS, run_period};

@@ -213,6 +213,26 @@ enum err_code report_exercise_csv(const struct report_exercise *x,
 enum err_code report_exercise_wire(const struct report_exercise *x,
     struct wire_value **out, struct err *e) MUST_CHECK;
 
+/* --- reports of a period (report_period) ------------------------------------- */
+
+enum report_form { REPORT_TABLE, REPORT_CSV, REPORT_HTML, REPORT_JSON };
+
+struct report_period {
+	struct ledger *ledger;
+	const struct policy *policy; /* controls; else NULL */
+	const char *service;         /* NULL: all */
+	struct utc since, until;     /* ns 0: no limit */
+};
+
+/*
+ * "rpo": when each service's RPO held, and when not; "points": the recovery
+ * points and their proof; "links": when each was up; "changes": what people and
+ * policies changed; "controls": which evidence supports which.  JSON: a message of
+ * type "report".  ERR_INPUT: there is no such kind.
+ */
+enum err_code report_period(const struct report_period *of, const char *kind,
+    enum report_form form, struct buf *out, struct err *e) MUST_CHECK;
+
 /* --- tabletops: from records and into words (report_tabletop) ---------------- */
 
 /*

@@ -119,6 +119,9 @@ said 2 permit
 said 0 'exercise start' files --mode tabletop
 said 0 'report exercise' "$(at brent --json exercise list | grep -o '"run":"[^"]*"' | head -n 1 | cut -d'"' -f4)"
 said 1 'exercise play' none
+for kind in rpo points links changes controls; do
+	said 0 "report $kind"
+done
 said 1 'scenario export' none -o "$WORK/none.json"
 echo '{"exercise":{"name":"x","uuid":"y"},"injects":[{"name":"a"}]}' >x.json
 said 0 'scenario import' "$WORK/x.json" -o "$WORK/x.conf"
