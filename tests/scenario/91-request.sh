@@ -225,7 +225,7 @@ for g in 01 03 14 18; do
 done
 expect 13 'an operator overrides nothing' as $DAN failover start "$run" --confirm southwark --override G05=because
 expect 2 'nor anybody without a reason' as $ALICE failover start "$run" --confirm southwark --override G05=
-daemon_stop brent
+daemon_stop brent; rm brent/pid
 
 # --- brent is gone: southwark has its copy
 cp -a brent/repository brent/key southwark/
