@@ -169,8 +169,10 @@ daemon_sign_now(struct daemon *d)
 void
 daemon_sign_head(struct daemon *d, struct mono now)
 {
-	if (now.ns - d->head_signed.ns >= HEAD_NS)
-		daemon_sign_now(d);
+	if (now.ns - d->head_signed.ns < HEAD_NS)
+		return;
+	daemon_sign_now(d);
+	d->head_signed = now;
 }
 
 /* Time passes for the repository, too.  Who cannot say so loses age only. */
