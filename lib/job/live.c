@@ -12,6 +12,7 @@
 #include <bascule/crypt.h>
 #include <bascule/store.h>
 
+#include "live_far.h"
 #include "live_run.h"
 
 #define PARALLEL 10
@@ -182,6 +183,82 @@ find_point(struct live *v, struct err *e)
 			    "step '%s' restores",
 			    s->restore, s->name);
 	}
+	return rc;
+}
+
+/* --- what can be known before anything is begun ---------------------------- */
+
+static enum err_code
+check_words(const struct live *v, const struct policy_step *s, struct err *e)
+{
+	const struct policy_texts *words[] = {&s->run, &s->undo,
+	    &s->check.command, &s->check.sql};
+	const char *texts[] = {s->to, s->check.http, s->check.tcp,
+	    s->check.unreachable, s->check.tls, s->check.file, s->confirm};
+	char snapshot[ID_HEX_BYTES];
+	struct policy_values values;
+	enum err_code rc = ERR_NONE;
+
+	planrun_values(&v->p, s, snapshot, &values);
+	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(words); i++) {
+		OWNED(policy_expand_free) char **argv = NULL;
+
+		if (words[i]->count > 0)
+			rc = policy_expand_argv(&argv, words[i], &values, e);
+	}
+	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(texts); i++) {
+		OWNED(buf_fini) struct buf out = {0};
+
+		if (texts[i] != NULL)
+			rc = policy_expand(&out, texts[i], &values, e);
+	}
+	return rc;
+}
+
+static bool
+asks_over_the_net(const struct policy_step *s)
+{
+	return s->kind == POLICY_STEP_CHECK &&
+	    (s->check.kind == POLICY_CHECK_HTTP ||
+		s->check.kind == POLICY_CHECK_TCP ||
+		s->check.kind == POLICY_CHECK_TLS ||
+		s->check.kind == POLICY_CHECK_UNREACHABLE);
+}
+
+static enum err_code
+check_step(const struct live *v, const struct policy_step *s, struct err *e)
+{
+	struct source_host host;
+	bool here;
+	enum err_code rc =
+	    live_far_host(&host, &here, v->o->policy, v->o->site, s->on, e);
+
+	if (rc == ERR_NONE)
+		rc = check_words(v, s, e);
+	if (rc == ERR_NONE && !here && s->kind == POLICY_STEP_RESTORE) {
+		err_set(e, ERR_POLICY,
+		    "it restores on '%s', but data is restored on the machine "
+		    "Bascule runs on only",
+		    s->on);
+		err_hint(e, "restore here and copy it in a step of kind run");
+		rc = e->code;
+	} else if (rc == ERR_NONE && !here && asks_over_the_net(s)) {
+		rc = err_set(e, ERR_POLICY,
+		    "its check asks over the network, which is done from here: "
+		    "leave `on` out");
+	}
+	return rc == ERR_NONE ? rc : err_wrap(e, "step '%s'", s->name);
+}
+
+/* Nothing may turn out wrong in the middle that can be known now. */
+static enum err_code
+check_plan(const struct live *v, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < v->p.steps_count; i++)
+		if ((v->p.steps[i].modes & v->p.effects->mode) != 0)
+			rc = check_step(v, &v->o->service->plan[i], e);
 	return rc;
 }
 
@@ -357,7 +434,16 @@ live_plan(const struct live_options *o, struct live_result *out, struct err *e)
 	/* What a step leaves behind becomes our child, not somebody's. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (rc == ERR_NONE)
+		rc = check_plan(&v, e);
+	if (rc == ERR_NONE)
 		rc = find_point(&v, e);
+	if (rc != ERR_NONE && rc != ERR_NOMEM) {
+		out->verdict =
+		    o->past_count == 0 ? LIVE_NOT_DONE : LIVE_UNCERTAIN;
+		out->standing = o->past_count > 0;
+		snprintf(out->reason, sizeof(out->reason), "%.500s", e->text);
+		return ERR_NONE; /* nothing was begun by us */
+	}
 	if (rc == ERR_NONE)
 		rc = begin(&v, e);
 	if (rc == ERR_NONE)

@@ -67,6 +67,18 @@ service = { name = "svc"; title = "svc"; owner = "brent"; tier = 1; home = "bren
   ); };
 END
 } >shared.conf)
+(umask 077; cat >far.conf <<END
+service = { name = "far"; title = "far"; owner = "brent"; tier = 1; home = "brent";
+  standby = "southwark"; rpo = "2d"; rto = "2d"; live_root = "$WORK/southwark/live";
+  backup = { every = "12h"; expect = "1s"; timeout = "60s"; };
+  replicate = { to = [ "southwark" ]; within = "1h"; };
+  datasets = ( { name = "files"; tree = "$WORK/data"; } );
+  plan = ( { step = "early"; run = [ "touch", "$WORK/southwark/early" ]; undo = "none"; },
+    { step = "place"; restore = "files"; to = "\${sandbox}/data"; on = "app1.southwark"; after = [ "early" ]; },
+    { step = "works"; check = { command = [ "true" ]; }; after = [ "place" ]; } ); };
+END
+)
+sed -i "s|shared.conf\"|shared.conf\", \"$WORK/far.conf\"|" southwark/bascule.conf
 # What app2 does: the first time it takes long, unless it is told otherwise.
 cat >two <<END
 #!/bin/sh
@@ -76,7 +88,7 @@ echo "two \$BASCULE_RUN" >>"$WORK/lewisham/trace"
 END
 chmod 755 two
 expect 0 'the policy is good' "$DAEMON" -c southwark/bascule.conf --check
-{ for f in southwark/bascule.conf shared.conf; do
+{ for f in southwark/bascule.conf shared.conf far.conf; do
 	printf '%s' "$WORK/$f" | base64 -w0; echo; base64 -w0 "$f"; echo
 done; } >southwark/policy
 
@@ -90,7 +102,7 @@ act() {
 	(lab_on southwark sh -c 'echo $$ >southwark/worker
 		exec timeout 100 "$0" --worker 3>southwark/out <southwark/in 2>>southwark/said' "$DAEMON"
 	    echo '{"type":"gone"}' >&9) &
-	echo "{\"type\":\"job\",\"v\":1,\"job\":\"J1\",\"kind\":\"move\",\"policy\":\"$WORK/southwark/policy\",\"service\":\"svc\",\"act\":\"$1\",\"mode\":\"planned\",\"epoch\":7,\"site_from\":\"brent\",\"site_to\":\"southwark\",$2}" >&8
+	echo "{\"type\":\"job\",\"v\":1,\"job\":\"J1\",\"kind\":\"move\",\"policy\":\"$WORK/southwark/policy\",\"service\":\"${SERVICE:-svc}\",\"act\":\"$1\",\"mode\":\"planned\",\"epoch\":7,\"site_from\":\"brent\",\"site_to\":\"southwark\",$2}" >&8
 	while read -r line <&9; do
 		echo "$line" >>"$name"
 		case $line in
@@ -139,6 +151,11 @@ has 'what is for the other site stands aside' well 'elsewhere.*not for this site
 is 'each step was written ahead' "$(grep -c '"type":"intent"' well)" 10
 has 'a certificate was looked at' well 'localhost:4433: its certificate is valid for'
 is 'times are told' "$([ "$(said well promoted_ns)" -gt 0 ] && [ "$(said well accepted_ns)" -gt 0 ] && echo yes)" yes
+
+SERVICE=far act refused plan "\"run\":\"R1\",\"point\":\"$POINT\""
+is 'a plan that cannot be carried out is refused' "$(said refused verdict)" not-done
+has '... in words' refused "step 'place': it restores on"
+fails '... before anything of it began' test -e southwark/early
 
 # --- taken back -----------------------------------------------------------------
 DONE='{"step":"place","state":"done"},{"step":"one","state":"done"}'
