@@ -272,6 +272,7 @@ begin_item(struct reading *g, const struct record *r, struct move_event *ev,
 	snprintf(name, sizeof(name), "point.%s", ev->service);
 	if (record_text(r, name, point, sizeof(point))[0] != '\0')
 		ev->point = point;
+	point[strcspn(point, " ")] = '\0'; /* its loss stands behind it */
 	snprintf(name, sizeof(name), "epoch.%s", ev->service);
 	ev->epoch = (uint64_t)record_int(r, name, (int64_t)ev->epoch);
 	item->requested = r->at;

@@ -134,10 +134,19 @@ add_steps(struct job *j, struct wire_value *spec, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *list = NULL;
 	OWNED(known_fini) struct known k = {0};
+	const struct movebook_item *item =
+	    movebook_find(&j->d->moves->book, j->run, j->service);
 	struct ledger_filter f = {.type = LEDGER_STEP,
 	    .run = j->run,
 	    .service = j->service};
-	enum err_code rc = ledger_iterate(j->d->ledger, &f, take_step, &k, e);
+	enum err_code rc;
+
+	/* What was done before it was stopped for the last time is no more. */
+	if (item != NULL)
+		f.after_row = strcmp(item->m.from, j->d->policy->site) == 0
+		    ? item->m.a.fact[MOVE_PROVISIONAL]
+		    : item->m.b.fact[MOVE_PROVISIONAL];
+	rc = ledger_iterate(j->d->ledger, &f, take_step, &k, e);
 
 	if (rc == ERR_NONE)
 		rc = wire_new_list(&list, e);

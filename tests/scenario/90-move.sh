@@ -43,7 +43,6 @@ nothing_lost 'failback'
 move_say brent commit "$run" brent
 holds 'protected as before' phase_is brent "$run" REPROTECTED 20
 
-[ -z "${DEBUG:-}" ] || { for s in brent southwark; do tail -n 40 $s/log; at $s events | tail -n 60; done; }
 for site in brent southwark; do
 	daemon_stop $site
 done

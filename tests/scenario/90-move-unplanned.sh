@@ -1,0 +1,64 @@
+#!/bin/sh
+# Brent is cut off: two people attest that it is off, southwark takes the service
+# from its newest point.  When brent returns it is quarantined, fences itself,
+# keeps what it wrote meanwhile, and only then receives; then all goes back.
+. "$(dirname "$0")/../lab/lab.sh"
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+. "$TOP/tests/support/move.sh"
+
+if [ "$LAB" != namespaces ] || ! lab_up; then
+	skip 'moves' 'hosts of their own need root'
+	finish
+fi
+EVERY_TALK=2s SILENT=3s
+move_sites
+holds 'brent begins' lab_daemon brent || finish
+holds 'southwark begins' lab_daemon southwark || finish
+holds 'brent is heard' wait_for 20 at brent permit counter
+lab_on brent "$WORK/ctl" start
+expect 0 'a point is made' at brent run counter --wait
+wait_for 20 copied southwark
+chosen=$(tail -n 1 brent/here/data/log)
+
+# --- brent is gone, and goes on writing
+lab_cut virgin
+lab_cut bt
+wait_for 20 sh -c "'$B' --socket southwark/socket sites | grep -q SILENT"
+run=$(move_request southwark southwark unplanned --accept-loss "what was written since")
+expect 0 'somebody approves' as_person 6 southwark approve "$run" --yes
+expect 0 'it starts' move_start southwark "$run" southwark --override G09="nobody answers" \
+    --override G07="a laboratory" --override G06="a laboratory" \
+    --override G02="it is silent" --override G12="a laboratory"
+wait_for 30 has_phase southwark "$run" DECLARED
+holds 'the evidence is frozen' has_phase southwark "$run" DECLARED
+sleep 3
+fails 'unfenced it is not taken' has_phase southwark "$run" TAKEN
+expect 0 'one attests' as_person 6 southwark approve "$run" --attest "power is off" --yes
+fails 'one person is not enough' phase_is southwark "$run" FENCED 2
+expect 0 'another one, too' as_person 8 southwark approve "$run" --attest "power is off" --yes
+holds 'two people attest' phase_is southwark "$run" FENCED 20
+holds 'and it runs at southwark' phase_is southwark "$run" RAN 8
+holds 'really' runs_at southwark
+move_say southwark commit "$run" southwark
+holds 'committed' phase_is southwark "$run" COMMITTED 10
+
+# --- brent returns
+daemon_stop brent KILL
+holds 'brent begins again' lab_daemon brent
+expect 11 'and is quarantined' at brent permit counter
+says quarantined
+lab_mend virgin
+lab_mend bt
+holds 'it fences itself' phase_is brent "$run" STOPPED 30
+fails 'it runs no more' runs_at brent
+holds 'what it wrote is kept' phase_is brent "$run" DIVERGENCE 30
+expect 0 'the owner lets it be overwritten' move_say southwark reprotect "$run" southwark
+holds 'protected again' phase_is southwark "$run" REPROTECTED 60
+
+for site in brent southwark; do
+	daemon_stop $site
+done
+is 'they never stumbled' "$(cat ./*/log ./*/state/jobs/* |
+    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
+finish
