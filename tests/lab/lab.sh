@@ -97,6 +97,9 @@ lab_room() { # NAME [HOST]
 				    -o mode=0,ro hidden "$work/$other"
 			done
 		fi
+		# what the account runs when it logs in is not of this laboratory
+		home=$(getent passwd "$(id -u)" | cut -d: -f6)
+		[ ! -e "$home/.bashrc" ] || mount --bind /dev/null "$home/.bashrc"
 		echo $$ >"$work/lab/$name.new"
 		mv "$work/lab/$name.new" "$work/lab/$name.pid"
 		exec sleep infinity
