@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "etcd.h"
 #include "moves.h"
 #include "peer.h"
 
@@ -387,12 +388,50 @@ record(struct daemon *d, struct movebook_item *item, struct err *e)
 	return ERR_NONE;
 }
 
+/*
+ * A new epoch is etcd's first, where etcd is used.  False: not yet, or not at
+ * all; why is the turn's.  What is unknown is asked until it is known: nothing
+ * goes on meanwhile, at either site.
+ */
+static bool
+etcd_has_it(struct daemon *d, struct movebook_item *item)
+{
+	const struct daemon_service *s = daemon_service(d, item->m.service);
+	struct move_turn *t = &item->turn;
+	struct authority to;
+	struct etcd_register r;
+	char text[ERR_TEXT_BYTES];
+	enum etcd_verdict v;
+	struct err e;
+
+	if (!etcd_is_used(d) || !t->changes_register ||
+	    (t->reg.kind != AUTHORITY_MOVE &&
+		t->reg.kind != AUTHORITY_RESOLVE) ||
+	    authority_next(&s->authority, &t->reg, &to, &e) != ERR_NONE)
+		return true; /* who makes the change says what is wrong */
+	etcdown_register(d, &to, &r);
+	v = etcdmove_ask(d, item->m.service,
+	    s->authority.epoch < to.epoch ? s->authority.epoch : to.epoch - 1,
+	    &r, text);
+	if (v == ETCD_DONE)
+		return true;
+	t->act = MOVE_WAIT;
+	t->alarm = v != ETCD_PENDING;
+	snprintf(t->why, sizeof(t->why), "%.250s",
+	    v == ETCD_PENDING ? "waiting for etcd's answer" : text);
+	if (v != ETCD_PENDING)
+		note_log(NOTE_WARNING, "move %s of '%s': etcd: %s: %s",
+		    item->m.run, item->m.service, etcd_verdict_name(v), text);
+	return false;
+}
+
 void
 moveact_begin(struct daemon *d, struct movebook_item *item)
 {
 	struct err e;
 
-	if (item->turn.act == MOVE_WAIT || item->turn.act == MOVE_NOTHING)
+	if (item->turn.act == MOVE_WAIT || item->turn.act == MOVE_NOTHING ||
+	    !etcd_has_it(d, item))
 		return;
 	if (item->turn.act != MOVE_RECORD)
 		begin_act(d, item);

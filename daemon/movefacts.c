@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "etcd.h"
 #include "moves.h"
 #include "peer.h"
 
@@ -82,6 +83,7 @@ movefacts_gather(struct daemon *d, struct movebook_item *item,
 	    .protected_there = is_protected_there(item, p, here),
 	    .release_owner = movebook_release_owner(&d->moves->book,
 		item->m.service, item->requested),
+	    .quorum_lost = etcdmove_quorum_lost(d),
 	    .patience_ns = patience_of(s->policy),
 	    .retry_ns = RETRY_NS};
 	if (out->release_owner != NULL)

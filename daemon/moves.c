@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "etcd.h"
 #include "peer.h"
 
 #define LOOK_NS (NS_PER_S / 2) /* while a move is open */
@@ -90,6 +91,40 @@ hear(struct daemon *d, struct daemon_service *s, const struct peer *p)
 		    s->policy->name, e.text);
 }
 
+/*
+ * etcd's word is heard like the other site's, of what is newer than our own
+ * register; of our own epoch it says no more than that it stands (the owner's
+ * ledger knows its state better, and later).
+ */
+static void
+hear_etcd(struct daemon *d, struct daemon_service *s)
+{
+	struct authority_event adopt = {.kind = AUTHORITY_ADOPT,
+	    .here = d->policy->site};
+	struct authority there, same = s->authority;
+	enum authority_hearing h;
+	struct err e;
+
+	if (!etcdmove_heard(d, s->policy->name, &there))
+		return;
+	adopt.peer = &there;
+	if (there.epoch == s->authority.epoch &&
+	    strcmp(there.site, s->authority.site) == 0) {
+		if (!s->authority.quarantined)
+			return;
+		adopt.peer = &same;
+	}
+	h = authority_hear(&s->authority, adopt.peer, d->policy->site);
+	if (h == AUTHORITY_SAME && !s->authority.quarantined)
+		return;
+	if (there.epoch < s->authority.epoch ||
+	    (h != AUTHORITY_SAME && is_a_moves_matter(d, s->policy->name)))
+		return;
+	if (register_change(d, s, &adopt, "heard from etcd", &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "the register of '%s': %s",
+		    s->policy->name, e.text);
+}
+
 static void
 hear_all(struct daemon *d)
 {
@@ -97,6 +132,7 @@ hear_all(struct daemon *d)
 		struct daemon_service *s = &d->services[i];
 		struct peer *p = moves_peer_of(d, s->policy);
 
+		hear_etcd(d, s);
 		if (p != NULL && p->whole.ns != 0 && !p->parted)
 			hear(d, s, p);
 	}

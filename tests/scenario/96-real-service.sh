@@ -66,7 +66,7 @@ move() { # FROM TO
 	run=$(request "$1" "$2" planned)
 	expect 0 "from $1 to $2, planned" start "$1" "$run" "$2"
 	holds 'the plan has run there' phase_is "$2" "$run" RAN 40 || {
-		find southwark/here/photos southwark/here/dump -type d;  at "$2" --json events --type failover --run "$run" | tail -3; echo run=$run; exit 1; }
+		find southwark/here/photos southwark/here/dump -type d;  at "$2" --json events --type failover --run "$run" | tail -3; at southwark --json events --type failover --run "$run" | grep -c "\"event\":\"RAN\""; has_phase southwark "$run" RAN; echo has=$?; echo run=$run; tail -n 12 brent/log southwark/log; for j in $(at southwark --json jobs | grep -o "\"job\":\"[^\"]*\"" | cut -d\" -f4 | head -2); do at southwark job $j --log; done; exit 1; }
 	there "$2"
 	expect 0 'its owner accepts it' at "$2" failover commit "$run" --confirm "$2"
 	holds 'it is protected again' phase_is "$2" "$run" REPROTECTED 40
