@@ -23,8 +23,9 @@ struct backup {
 	const struct policy_service *service;
 	struct wire_value *result;
 	struct worker_store at;
-	struct point point;
-	struct worker_quiesce *quiesced; /* NULL: not */
+	struct point point; /* whose snapshots are in its own order */
+	struct id made[POINT_DATASETS_MAX]; /* as the service's datasets */
+	struct worker_quiesce *quiesced;    /* NULL: not */
 	bool still;      /* a live move holds it: there is nothing to let go */
 	const char *tag; /* of the point; "": none */
 	uint64_t files_count, bytes, new_bytes;
@@ -181,8 +182,10 @@ one_dataset(struct backup *b, const struct policy_dataset *d, struct err *e)
 	b->files_count += r.counts.files_count;
 	b->bytes += r.counts.bytes;
 	b->new_bytes += r.counts.new_bytes;
-	if (b->point.snapshots_count < POINT_DATASETS_MAX)
+	if (b->point.snapshots_count < POINT_DATASETS_MAX) {
+		b->made[b->point.snapshots_count] = r.snapshot;
 		b->point.snapshots[b->point.snapshots_count++] = r.snapshot;
+	}
 	return tell_snapshot(b, d, &r, e);
 }
 
@@ -218,7 +221,7 @@ tell_point(struct backup *b, struct err *e)
 		return rc;
 	for (size_t i = 0; i < b->point.snapshots_count; i++)
 		wire_add_text(map, b->service->datasets[i].name,
-		    id_hex(&b->point.snapshots[i], hex));
+		    id_hex(&b->made[i], hex));
 	wire_add_text(v, "point", id_hex(&b->point.id, hex));
 	wire_add_text(v, "service", b->service->name);
 	wire_add_int(v, "at_ns", b->point.taken.ns);
