@@ -14,7 +14,7 @@ export BASCULE_KEY_FILE="$WORK/family.key"
 lab_site brent
 mkdir data data/small
 for n in 1 2 3; do
-	head -c 2500000 /dev/urandom >data/noise$n
+	head -c 900000 /dev/urandom >data/noise$n
 	cp "$TOP"/lib/ssh/ssh*.c data/small
 	echo "of round $n" >>data/small/sshurl.c
 	cp -R data true$n

@@ -94,13 +94,14 @@ field() {
 
 # Exit codes other than "no daemon" count as an answer, as status may say 6.
 wait_for() {
-	limit=$1; shift
-	while [ "$limit" -gt 0 ]; do
+	limit=$(($1 * 10)) waited=0; shift
+	while [ $waited -lt $limit ]; do
 		"$@" >/dev/null 2>&1
 		case $? in 0 | 6) return 0 ;; esac
-		sleep 0.1
-		waited=$((${waited:-0} + 1))
-		[ $((waited % 10)) = 0 ] && limit=$((limit - 1))
+		# Asking is what costs: what is not there soon takes its time.
+		if [ $waited -lt 10 ]; then pause=1; else pause=3; fi
+		sleep 0.$pause
+		waited=$((waited + pause))
 	done
 	return 1
 }
