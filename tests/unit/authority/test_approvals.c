@@ -96,6 +96,24 @@ START_TEST(who_asked_never_counts_under_any_name)
 }
 END_TEST
 
+START_TEST(who_reached_an_account_by_sudo_is_that_login_too)
+{
+	struct approvals_person own = bob, sudo = bob;
+
+	own.login_uid = APPROVALS_NO_UID; /* no audit where he logged in */
+	sudo.uid = 2000;
+	memcpy(sudo.name, "svc", 4);
+	ck_assert(approvals_same_person(&own, &sudo));
+	ck_assert(approvals_same_person(&sudo, &own));
+	memcpy(sudo.site, "other", 6); /* uids mean nothing elsewhere */
+	ck_assert(!approvals_same_person(&own, &sudo));
+	own.uid = sudo.uid = APPROVALS_NO_UID; /* nor does none */
+	memcpy(sudo.site, own.site, sizeof(own.site));
+	sudo.login_uid = APPROVALS_NO_UID;
+	ck_assert(!approvals_same_person(&own, &sudo));
+}
+END_TEST
+
 START_TEST(one_person_of_many_names_counts_once)
 {
 	/* bob; his sudo; and who has the sudo's key: all are one (P1). */
@@ -308,6 +326,7 @@ suite_authority_approvals(void)
 
 	tcase_add_test(tc, two_of_two_councils_suffice_until_they_expire);
 	tcase_add_test(tc, who_asked_never_counts_under_any_name);
+	tcase_add_test(tc, who_reached_an_account_by_sudo_is_that_login_too);
 	tcase_add_test(tc, one_person_of_many_names_counts_once);
 	tcase_add_test(tc, a_word_is_for_what_was_seen_and_by_who_may);
 	tcase_add_test(tc, a_word_is_taken_back_and_a_refusal_stops);

@@ -373,6 +373,67 @@ START_TEST(a_clock_set_back_does_not_stop_a_retry)
 }
 END_TEST
 
+START_TEST(two_owners_of_one_epoch_freeze_and_two_people_decide)
+{
+	struct authority_event other = {.kind = AUTHORITY_MOVE,
+	    .here = "southwark",
+	    .site = "southwark",
+	    .epoch = 2,
+	    .run = "f9"};
+	struct move_turn turn;
+	struct world w;
+	struct err e;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_EQUAL) {
+		step(&w, &w.town[0]);
+		step(&w, &w.town[1]);
+	}
+	ck_assert_int_eq(authority_next(&w.town[1].reg, &other, &w.town[1].reg,
+			     &e),
+	    ERR_NONE);
+	w.town[0].reg.epoch = w.town[0].reg.highest_seen = 2; /* as by a lie */
+	for (int s = 0; s < 2; s++) {
+		turn = turn_of(&w, &w.town[s]);
+		ck_assert_int_eq(turn.event, MOVE_HELD);
+		ck_assert_int_eq(turn.reg.kind, AUTHORITY_CONTEST);
+		ck_assert(turn.alarm);
+	}
+	run(&w);
+	for (int s = 0; s < 2; s++) {
+		ck_assert_int_eq(w.town[s].reg.state, AUTHORITY_CONTESTED);
+		ck_assert_int_eq(turn_of(&w, &w.town[s]).whom, MOVE_PEOPLE);
+		w.town[s].facts.release_owner = "brent";
+		w.town[s].facts.release_persons = 2;
+	}
+	ck_assert(w.move.a.fact[MOVE_STOPPED] != 0 &&
+	    w.move.b.fact[MOVE_STOPPED] != 0);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RESOLVED);
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+	ck_assert_uint_eq(w.town[1].reg.epoch, 3);
+	ck_assert(
+	    w.move.b.fact[MOVE_DIVERGENCE] != 0); /* the loser's is kept */
+}
+END_TEST
+
+START_TEST(writes_that_cannot_be_stopped_end_the_move)
+{
+	struct world w;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	w.town[0].result[MOVE_QUIESCE] = MOVE_NOT_DONE;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_READY);
+	w.now.ns += 601 * NS_PER_S;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_ABORTED);
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+}
+END_TEST
+
 /* However the two ledgers are mixed: the same (M1). */
 START_TEST(the_order_of_two_ledgers_makes_no_difference)
 {
@@ -488,6 +549,9 @@ suite_authority_move(void)
 	tcase_add_test(tc, in_quarantine_nothing_starts_promises_or_grants);
 	tcase_add_test(tc, a_swap_in_etcd_that_nobody_recorded_stands);
 	tcase_add_test(tc, a_register_ahead_of_its_record_is_not_moved_twice);
+	tcase_add_test(tc, writes_that_cannot_be_stopped_end_the_move);
+	tcase_add_test(tc,
+	    two_owners_of_one_epoch_freeze_and_two_people_decide);
 	suite_add_tcase(s, tc);
 	return s;
 }
