@@ -332,8 +332,8 @@ START_TEST(a_refusal_names_guard_inputs_ages_and_remedy)
 	    "what would be lost: not known");
 	ck_assert_uint_eq(guards_find("g14"), 14);
 	ck_assert_uint_eq(guards_find("G19"), 0);
-	for (size_t i = 0; i < GUARDS_FACTS; i++)
-		for (size_t k = 0; k < i; k++)
+	for (unsigned i = 0; i < GUARDS_FACTS; i++)
+		for (unsigned k = 0; k < i; k++)
 			ck_assert_str_ne(guards_fact_name(i),
 			    guards_fact_name(k));
 }
