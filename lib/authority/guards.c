@@ -202,9 +202,10 @@ static void
 g06(struct trial *t)
 {
 	need_at_least(t, FACT_PROOF_LEVEL, FACT_PROOF_NEEDED,
-	    "prove a point: bascule exercise test SERVICE");
+	    "prove a point: bascule exercise start SERVICE --mode test");
 	need_at_most(t, FACT_PROOF_AGE, FACT_PROOF_WITHIN,
-	    "prove a newer point: bascule exercise test SERVICE");
+	    "prove a newer point: bascule exercise start SERVICE --mode "
+	    "test");
 }
 
 static void

@@ -142,6 +142,8 @@ echo bridge >>done # its lines are the API's
 is 'bridge speaks the API' "$(at brent bridge </dev/null | cut -c1-16)" '{"type":"bridge"'
 said 0 'evidence export' -o pack
 said 0 'evidence verify' pack
+said 2 'box make' --no-such-option
+said 2 'box verify'
 said 75 'site trust' ssh://127.0.0.1:1
 said 0 'policy check' brent
 said 0 'policy show' brent

@@ -259,6 +259,8 @@ expect 13 'who broke it is not the second' as $ALICE approve "$run" --second; sa
 expect 13 'approvals come too late' as $BOB approve "$run"; says 'started already'
 expect 0 'the second is another' as $BOB approve "$run" --second
 expect 0 'and is on record' at southwark failover show "$run"; says 'second by man' 'attest by mail'
-expect 15 'another run meets this one' sh -c "HOME=/ setpriv --reuid 5 --regid 5 --clear-groups '$B' --socket southwark/socket failover plan pages --to southwark --mode unplanned >plan; grep -q 'G01 fail' plan && exit 15"
+# Until it has moved its run is in the way, and then it is there.
+as $ALICE failover plan pages --to southwark --mode unplanned >.out 2>&1
+says "G01 fail\|runs at 'southwark' already"
 daemon_stop southwark
 finish
