@@ -1,7 +1,7 @@
 #!/bin/sh
 # A real service moves: PostgreSQL and a web application on it, under constant
-# writes.  No acknowledged write is lost when it was planned; a test under load
-# touches nothing.  EVERY=1: also the unplanned move, with Brent cut off.
+# writes.  A test under load touches nothing; planned there and back no
+# acknowledged write is lost.  EVERY=1: and protected again at home.
 . "$(dirname "$0")/../lab/lab.sh"
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
@@ -68,11 +68,11 @@ move() { # FROM TO
 	holds 'the plan has run there' phase_is "$2" "$run" RAN 40
 	there "$2"
 	expect 0 'its owner accepts it' at "$2" failover commit "$run" --confirm "$2"
-	holds 'it is protected again' phase_is "$2" "$run" REPROTECTED 40
+	[ "$2" = brent ] && [ -z "${EVERY:-}" ] ||
+	    holds 'it is protected again' phase_is "$2" "$run" REPROTECTED 40
 }
 move brent southwark
 move southwark brent
-[ -z "${DEBUG:-}" ] || { for s in brent southwark; do tail -n 40 $s/log; at $s events | tail -n 60; done; }
 
 for site in brent southwark; do
 	daemon_stop $site

@@ -79,11 +79,11 @@ while True:
         if c.getresponse().status == 200:
             with open(acks, "a") as f:
                 f.write(name + "\n")
-            time.sleep(0.03)
+            time.sleep(0.1)
             continue
     except OSError:
         pass
-    time.sleep(0.1)
+    time.sleep(0.5)
 END
 	real_ctl_file
 }
@@ -115,6 +115,7 @@ load)
 	dump=\$here/dump
 	[ ! -d "\$dump" ] || dump=\$(find "\$dump" -type f | head -n 1)
 	"$real_pg/pg_restore" -h 127.0.0.1 -U postgres -d repairs "\$dump" ;;
+let-start) rm -f fenced; exec "\$0" start "\$here" ;; # of the plan: it is ours again
 start)
 	[ ! -e fenced ] || { echo "it is fenced here" >&2; exit 1; }
 	[ "\$here" != "$WORK/here" ] ||
@@ -160,7 +161,7 @@ service = {
     { step = "database"; restore = "database"; to = "\${sandbox}/dump"; },
     { step = "load"; after = [ "database" ]; run = [ "$WORK/ctl", "load", "\${sandbox}" ];
       timeout = "1m"; idempotent = true; undo = [ "$WORK/ctl", "stop", "\${sandbox}" ]; },
-    { step = "start"; after = [ "load", "photos" ]; run = [ "$WORK/ctl", "start", "\${sandbox}" ];
+    { step = "start"; after = [ "load", "photos" ]; run = [ "$WORK/ctl", "let-start", "\${sandbox}" ];
       idempotent = true; undo = [ "$WORK/ctl", "stop", "\${sandbox}" ]; },
     { step = "answers"; after = [ "start" ];
       check = { http = "http://127.0.0.1:8080/"; expect = 200; contains = "repairs: "; within = "20s"; }; },
