@@ -8,6 +8,7 @@
 #include "ladder.h"
 #include "peer.h"
 
+#define LOOK_NS       (NS_PER_S / 5)
 #define FIRST_NS      (5 * NS_PER_S) /* after a load: the links were tried */
 #define EVERY_NS      (30 * 60 * NS_PER_S)
 #define LIMIT_NS      (300 * NS_PER_S) /* for one measurement */
@@ -120,7 +121,8 @@ take_proved(void *ctx, const struct record *r, struct err *e)
 
 /* The newest record that fn takes, here or in what the others recorded. */
 static struct utc
-newest(struct daemon *d, const char *type, uint64_t limit, ledger_record_fn *fn)
+look_up(struct daemon *d, const char *type, uint64_t limit,
+    ledger_record_fn *fn)
 {
 	const struct ledger_filter f = {.type = type,
 	    .limit = limit,
@@ -141,6 +143,17 @@ newest(struct daemon *d, const char *type, uint64_t limit, ledger_record_fn *fn)
 	return best;
 }
 
+static struct utc
+newest(struct daemon *d, struct ready_newest *n, const char *type,
+    uint64_t limit, ledger_record_fn *fn)
+{
+	if (n->looked.ns == 0 || now_mono().ns - n->looked.ns > LOOK_NS) {
+		n->at = look_up(d, type, limit, fn);
+		n->looked = now_mono();
+	}
+	return n->at;
+}
+
 static void
 judge_drill(struct daemon *d, struct ready_value *out)
 {
@@ -153,7 +166,8 @@ judge_drill(struct daemon *d, struct ready_value *out)
 	}
 	readyjudge_age("the escrow key was proved",
 	    "bascule -r REPOSITORY key canary",
-	    newest(d, LEDGER_CANARY, 16, take_proved), DRILL_NS, out->at, out);
+	    newest(d, &d->ready->drill, LEDGER_CANARY, 16, take_proved),
+	    DRILL_NS, out->at, out);
 }
 
 static void
@@ -161,8 +175,8 @@ judge_box(struct daemon *d, struct ready_value *out)
 {
 	out->at = now_utc();
 	readyjudge_age("a battle box was made", "bascule box make",
-	    newest(d, LEDGER_BOX, 1, take_when), d->policy->box.within_ns,
-	    out->at, out);
+	    newest(d, &d->ready->box, LEDGER_BOX, 1, take_when),
+	    d->policy->box.within_ns, out->at, out);
 }
 
 static void
@@ -312,6 +326,10 @@ ready_of(struct daemon *d, const char *service, const char *site,
 	const struct policy_service *s =
 	    service == NULL ? NULL : policy_find_service(d->policy, service);
 
+	if (d->ready == NULL) { /* between two policies */
+		*out = (struct ready_value){.check = check};
+		return;
+	}
 	if (strcmp(site, d->policy->site) == 0 &&
 	    (s != NULL || !ready_check_is_of_service(check))) {
 		ready_judge_here(d, s, check, out);

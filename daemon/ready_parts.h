@@ -108,6 +108,12 @@ struct ready_told {
 	enum ready_verdict verdicts[READY_CHECKS];
 };
 
+/* Of a record, looked up a moment ago: a status asks for each service. */
+struct ready_newest {
+	struct utc at;
+	struct mono looked; /* ns 0: never */
+};
+
 struct ready {
 	struct readytalk talk;
 	struct loop_timer *timer;
@@ -118,6 +124,7 @@ struct ready {
 	size_t told_count;
 	uint64_t rounds; /* measurements that ended, well or not */
 	struct ready_heard *heard;
+	struct ready_newest drill, box;
 };
 
 /* The values of this site, from what is measured and known. */
