@@ -230,11 +230,7 @@ leave_way(struct scene *c, uint64_t since)
 				    c->there, scene_epoch_there(c));
 			return true;
 		}
-		if (c->f->peer_reg != NULL) {
-			scene_change(c, AUTHORITY_ADOPT);
-			c->t->reg.peer = c->f->peer_reg;
-		}
-		return scene_record(c, MOVE_STOPPED, "fenced, read back");
+		return scene_record_stopped(c);
 	}
 	if (c->me->fact[MOVE_DIVERGENCE] <= c->me->fact[MOVE_STOPPED]) {
 		if (scene_is_working(c, MOVE_CAPTURE, c->me->fact[MOVE_STOPPED],

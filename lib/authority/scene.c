@@ -274,6 +274,22 @@ scene_is_swapped(const struct scene *c, const char *to)
 }
 
 bool
+scene_record_stopped(struct scene *c)
+{
+	const struct authority *peer = c->f->peer_reg;
+	enum authority_hearing h = peer == NULL
+	    ? AUTHORITY_SAME
+	    : authority_hear(c->f->reg, peer, c->site);
+
+	if ((h == AUTHORITY_STEP_DOWN || h == AUTHORITY_FOLLOW) &&
+	    (c->f->peer_answers || !c->f->reg->quarantined)) {
+		scene_change(c, AUTHORITY_ADOPT);
+		c->t->reg.peer = peer;
+	}
+	return scene_record(c, MOVE_STOPPED, "fenced, read back");
+}
+
+bool
 scene_is_ahead(const struct scene *c, const char *to, uint64_t than)
 {
 	const struct authority *reg = c->f->reg;

@@ -64,6 +64,9 @@ bool scene_record(struct scene *c, enum move_event_kind k, const char *why);
 void scene_change(struct scene *c, enum authority_event_kind kind);
 void scene_change_owner(struct scene *c, enum authority_event_kind kind,
     const char *site, uint64_t epoch);
+/* STOPPED; and what the other site says is adopted, where it is known to be its
+ * last word. */
+bool scene_record_stopped(struct scene *c);
 /* The other site's turn; people are told when it takes too long. */
 bool scene_wait_peer(struct scene *c, struct utc since, const char *what);
 /* HELD. */

@@ -42,7 +42,7 @@ is_stopping(struct scene *c, const char *why)
 		return false;
 	if (scene_is_working(c, MOVE_STOP, in_doubt_since(c), why))
 		return true;
-	return scene_record(c, MOVE_STOPPED, "fenced, read back");
+	return scene_record_stopped(c);
 }
 
 /*
@@ -246,15 +246,16 @@ decide(struct scene *c)
 }
 
 /*
- * In quarantine: what only stops or keeps.  Whatever starts, promises or ends
- * the quarantine waits until the other site is heard.
+ * In quarantine: what only stops or keeps.  Whatever starts or promises waits
+ * until the other site is heard.
  */
 static bool
 is_harmless(const struct move_turn *t)
 {
 	return t->act == MOVE_WAIT || t->act == MOVE_NOTHING ||
 	    t->act == MOVE_STOP || t->act == MOVE_CAPTURE ||
-	    (t->act == MOVE_RECORD && t->event == MOVE_HELD);
+	    (t->act == MOVE_RECORD &&
+		(t->event == MOVE_HELD || t->event == MOVE_STOPPED));
 }
 
 void
