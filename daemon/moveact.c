@@ -237,6 +237,26 @@ change_register(struct daemon *d, struct movebook_item *item, struct err *e)
 	    &item->turn.reg, reason, e);
 }
 
+/* A test of the service gives way: it undoes and cleans what it made. */
+static void
+preempt(struct daemon *d, const struct movebook_item *item)
+{
+	for (struct job *j = d->jobs; j != NULL; j = j->next) {
+		OWNED(wire_free) struct wire_value *word = NULL;
+		struct err e;
+
+		if (j->kind != &exercise_kind || j->worker == NULL ||
+		    j->service == NULL ||
+		    strcmp(j->service, item->m.service) != 0 ||
+		    wire_new(&word, NULL, &e) != ERR_NONE)
+			continue;
+		wire_add_bool(word, "abort", true);
+		wire_add_text(word, "reason", "preempted by a live move");
+		if (job_tell(j, word, &e) != ERR_NONE)
+			complain(item, &e);
+	}
+}
+
 static void
 begin_act(struct daemon *d, struct movebook_item *item)
 {
@@ -433,9 +453,11 @@ moveact_begin(struct daemon *d, struct movebook_item *item)
 	if (item->turn.act == MOVE_WAIT || item->turn.act == MOVE_NOTHING ||
 	    !etcd_has_it(d, item))
 		return;
-	if (item->turn.act != MOVE_RECORD)
+	if (item->turn.act != MOVE_RECORD) {
+		if (item->turn.act == MOVE_FENCE || item->turn.act == MOVE_PLAN)
+			preempt(d, item);
 		begin_act(d, item);
-	else if (record(d, item, &e) != ERR_NONE)
+	} else if (record(d, item, &e) != ERR_NONE)
 		complain(item, &e);
 }
 

@@ -193,6 +193,55 @@ must_wait(struct daemon *d, struct movebook_item *item)
 	return true;
 }
 
+/* Alarms: held, contested, waiting too long; over when it goes on. */
+static void
+tell_people(struct daemon *d, const struct movebook_item *item)
+{
+	const struct daemon_service *s = daemon_service(d, item->m.service);
+	bool is_frozen = s->authority.state == AUTHORITY_HELD ||
+	    s->authority.state == AUTHORITY_CONTESTED;
+	char text[600];
+
+	snprintf(text, sizeof(text), "%s: %.250s%s%.250s",
+	    move_event_name(move_phase(&item->m)), item->turn.why,
+	    item->turn.next[0] != '\0' ? "; next: " : "", item->turn.next);
+	if (item->turn.alarm)
+		alarm_raise(d,
+		    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
+			.level = is_frozen ? ALARM_CRITICAL : ALARM_WARNING,
+			.service = item->m.service,
+			.subject = item->m.run,
+			.text = text});
+	else
+		alarm_clear(d, POLICY_ON_FAILOVER, item->m.service, item->m.run,
+		    text);
+}
+
+void
+moves_say(struct daemon *d, const struct daemon_service *s, char *out,
+    size_t out_bytes)
+{
+	const struct movebook_item *item = d->moves == NULL
+	    ? NULL
+	    : movebook_find(&d->moves->book, NULL, s->policy->name);
+	char since[NOW_TEXT_BYTES];
+
+	out[0] = '\0';
+	if (s->authority.quarantined)
+		snprintf(out, out_bytes,
+		    "quarantined: the other site has not said where it is "
+		    "since this daemon's start");
+	if (item == NULL || !item->has_turn || item->turn.act == MOVE_NOTHING ||
+	    (move_is_over(&item->m) && move_phase(&item->m) != MOVE_COMMITTED))
+		return;
+	now_text((struct utc){item->turn.since.ns / NS_PER_S * NS_PER_S},
+	    since);
+	snprintf(out, out_bytes, "move %s to %s is %s since %s: %s%s%s",
+	    item->m.run, item->m.to, move_event_name(move_phase(&item->m)),
+	    since, item->turn.why, item->turn.next[0] != '\0' ? "; type: " : "",
+	    item->turn.next);
+}
+
 static void
 look_at(struct daemon *d, struct movebook_item *item)
 {
@@ -212,6 +261,7 @@ look_at(struct daemon *d, struct movebook_item *item)
 		return;
 	}
 	item->has_turn = true;
+	tell_people(d, item);
 	if (!must_wait(d, item) && !facts.works)
 		moveact_begin(d, item);
 }

@@ -35,6 +35,10 @@ int64_t moves_wait_ns(const struct daemon *d);
 void moves_told(struct daemon *d);
 bool moves_are_open(const struct daemon *d);
 
+/* Where its move stands, whose turn it is and what to type; "". */
+void moves_say(struct daemon *d, const struct daemon_service *s, char *out,
+    size_t out_bytes);
+
 /* The site that the register of this service is heard from; NULL: there is
  * none with a daemon, or no way to talk to it. */
 struct peer;

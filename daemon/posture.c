@@ -8,6 +8,7 @@
 
 #include "copies.h"
 #include "links.h"
+#include "moves.h"
 #include "posture.h"
 #include "ready.h"
 
@@ -251,6 +252,17 @@ add_place(const struct daemon_service *s, struct wire_value *problems)
 }
 
 static void
+add_move(struct daemon *d, const struct daemon_service *s,
+    struct wire_value *problems)
+{
+	char text[800];
+
+	moves_say(d, s, text, sizeof(text));
+	if (text[0] != '\0')
+		problem(problems, "%s", text);
+}
+
+static void
 add_rpo(struct daemon *d, struct daemon_service *s, struct wire_value *v,
     struct wire_value *problems, bool *behind)
 {
@@ -370,6 +382,7 @@ posture_to_wire(struct daemon *d, struct daemon_service *s,
 	add_identity(v, s);
 	wire_add_text(v, "seen_from", d->policy->site);
 	add_rpo(d, s, v, problems, behind);
+	add_move(d, s, problems);
 	add_place(s, problems);
 	add_jobs(d, s, problems);
 	add_peer(d, s, problems);

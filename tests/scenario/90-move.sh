@@ -43,6 +43,25 @@ nothing_lost 'failback'
 move_say brent commit "$run" brent
 holds 'protected as before' phase_is brent "$run" REPROTECTED 20
 
+# --- either daemon is killed on the way: it ends at one site, or nowhere
+killed_at() { # PHASE AT SITE
+	run=$(move_request brent southwark planned)
+	move_start brent "$run" southwark >/dev/null
+	phase_is "$2" "$run" "$1" 30
+	daemon_stop "$3" KILL
+	lab_daemon "$3"
+	holds "$3 killed at $1: it goes on" \
+	    wait_for 60 ended southwark "$run"
+	is "$3 killed at $1: it runs at one site" "$( (runs_at brent && echo one
+	    runs_at southwark && echo one) 2>/dev/null)" one
+	nothing_lost "$3 killed at $1"
+}
+ended() {
+	has_phase "$1" "$2" RAN || has_phase brent "$2" ABORTED ||
+	    has_phase "$1" "$2" ABORTED
+}
+killed_at QUIESCED brent brent
+
 for site in brent southwark; do
 	daemon_stop $site
 done
