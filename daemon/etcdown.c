@@ -10,6 +10,7 @@
 
 #include "daemon.h"
 #include "etcd.h"
+#include "moves.h"
 
 static void
 on_written(void *ctx, enum etcd_verdict v, const struct etcd_register *now,
@@ -82,7 +83,11 @@ write_one(struct daemon *d, const struct daemon_service *s)
 
 	if (!etcd_register_seen(d, s->policy->name, &there, &read_at))
 		return;
-	if (there.epoch != 0)
+	/* what a move known here has written is no news */
+	if (there.epoch != 0 &&
+	    (d->moves == NULL || there.run[0] == '\0' ||
+		movebook_find(&d->moves->book, there.run, s->policy->name) ==
+		    NULL))
 		say_newer(d, s, &there);
 	if (a->epoch == 0 || a->quarantined || !is_settled(a) ||
 	    strcmp(a->site, d->policy->site) != 0 || there.epoch > a->epoch ||
