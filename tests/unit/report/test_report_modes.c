@@ -105,8 +105,8 @@ show(const char *run, struct forms *f)
 static void
 has(struct buf *b, const char *what)
 {
-	ck_assert_msg(strstr(buf_text(b), what) != NULL, "'%s' is not in:\n%.2000s",
-	    what, buf_text(b));
+	ck_assert_msg(strstr(buf_text(b), what) != NULL,
+	    "'%s' is not in:\n%.2000s", what, buf_text(b));
 }
 
 /* Every form has every one of them. */
