@@ -38,7 +38,7 @@ expect 0 'one attests' as_person 6 southwark approve "$run" --attest "power is o
 fails 'one person is not enough' phase_is southwark "$run" FENCED 2
 expect 0 'another one, too' as_person 8 southwark approve "$run" --attest "power is off" --yes
 holds 'two people attest' phase_is southwark "$run" FENCED 20
-holds 'and it runs at southwark' phase_is southwark "$run" RAN 8
+holds 'and it runs at southwark' phase_is southwark "$run" RAN 30
 holds 'really' runs_at southwark
 move_say southwark commit "$run" southwark
 holds 'committed' phase_is southwark "$run" COMMITTED 10
