@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "etcd.h"
+#include "fencing.h"
 #include "moves.h"
 #include "peer.h"
 
@@ -377,14 +378,32 @@ point_of(struct daemon *d, const struct movebook_item *item,
 	}
 }
 
+/*
+ * Before anything may be written here: what is backed up from now on is of our
+ * epoch, else the other site would take it for a source that went backwards.
+ */
+static enum err_code
+own_epoch(struct daemon *d, const struct movebook_item *item, struct err *e)
+{
+	const struct daemon_service *s = daemon_service(d, item->m.service);
+	enum err_code rc;
+
+	if (item->turn.event != MOVE_PROVISIONAL)
+		return ERR_NONE;
+	rc = fencing_take(d, item->m.service, s->authority.epoch, e);
+	return rc == ERR_NOTFOUND ? ERR_NONE : rc; /* no repository yet */
+}
+
 static enum err_code
 record(struct daemon *d, struct movebook_item *item, struct err *e)
 {
 	OWNED(draft_free) struct draft *draft = NULL;
 	const struct daemon_service *s;
 	char point[ID_HEX_BYTES];
-	enum err_code rc = change_register(d, item, e);
+	enum err_code rc = own_epoch(d, item, e);
 
+	if (rc == ERR_NONE)
+		rc = change_register(d, item, e);
 	if (rc == ERR_NONE)
 		rc = point_of(d, item, point, e);
 	if (rc == ERR_NONE)
