@@ -170,7 +170,7 @@ on_grown(struct client *c, void *ctx, struct job *j)
 	if (client_daemon(c)->ready->rounds == w->rounds)
 		return;
 	if (tell_all(c, w->service, &e) != ERR_NONE)
-		client_fail(c, &e, exitcode_of(e.code));
+		client_fail(c, &e, 0);
 }
 
 static enum err_code

@@ -71,8 +71,9 @@ while read -r c; do
 	init* | backup* | snapshots* | import* | heal* | forget* | prune* | \
 	    replicate* | 'store serve'* | status* | services* | site* | links* | \
 	    run* | job* | cancel* | points* | schedule* | exercise* | events* | \
-	    evidence* | failover* | approve* | refuse* | hold* | report* | \
+	    evidence* | failover* | approve* | refuse* | hold* | permit* | report* | \
 	    store\ * | alarms* | bridge* | box* | ledger* | actions* | exceptions* | policy* | \
+	    readiness* | scenario* | 'key person'* | \
 	    'key new'* | 'key show'* | 'key pin'* | 'key remove-recipient'* | \
 	    'key update'* | 'key passphrase'* | 'key combine'* | completion* | version*) ;;
 	*) not_ok "does '$c' read? nobody has tried it here" ;;

@@ -50,8 +50,8 @@ START_TEST(what_is_no_register_is_damage)
 	    "{\"epoch\":0,\"owner\":\"a\"}", "{\"epoch\":1,\"owner\":\"\"}",
 	    "{\"epoch\":-1,\"owner\":\"a\"}", "{\"epoch\":1,\"owner\":2}",
 	    "{\"epoch\":1,\"epoch\":2,\"owner\":\"a\"}",
-	    "{\"epoch\":1,\"owner\":\"a\",\"state\":"
-	    "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}"};
+	    ("{\"epoch\":1,\"owner\":\"a\",\"state\":"
+	     "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}")};
 	static const char newer[] = "{\"v\":2,\"epoch\":1,\"owner\":\"a\"}";
 	struct etcdsay_register r;
 	struct err e;
@@ -139,8 +139,8 @@ START_TEST(nothing_counts_as_swapped_that_does_not_say_so)
 	static const char *const bodies[] = {"{" HEADER "}",
 	    "{" HEADER ",\"succeeded\":false}", "{\"succeeded\":true}",
 	    "{" HEADER ",\"succeeded\":\"true\"}",
-	    "{\"header\":{\"cluster_id\":\"1\",\"member_id\":\"2\"},"
-	    "\"succeeded\":true}"};
+	    ("{\"header\":{\"cluster_id\":\"1\",\"member_id\":\"2\"},"
+	     "\"succeeded\":true}")};
 	OWNED(buf_fini)
 	struct buf good = text("{" HEADER ",\"succeeded\":true}");
 	struct etcdsay_header h;
