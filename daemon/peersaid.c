@@ -46,7 +46,7 @@ peersaid_heard(struct peer *p, struct wire_value *ev)
 	p->clock_at = p->heard;
 	p->clock_offset_ns = offset;
 	p->clock_bound_ns = bound;
-	if (offset != INT64_MIN)
+	if (offset != INT64_MIN && bound >= 0)
 		judge_clock(p, offset, bound);
 }
 

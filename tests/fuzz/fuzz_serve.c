@@ -60,7 +60,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len_bytes)
 		/* One of the sink's calls may fail, by the last byte. */
 		enum err_code *const fails[] = {&fake.fail_open,
 		    &fake.fail_begin, &fake.fail_add, &fake.fail_end,
-		    &fake.fail_flush, &fake.fail_file};
+		    &fake.fail_flush, &fake.fail_file, &fake.fail_ack};
 		uint8_t which = bytes[len_bytes - 1];
 
 		if (which % 8 < COUNT_OF(fails))

@@ -16,12 +16,13 @@
 struct sinkfake {
 	bool open, in_pack;
 	enum err_code fail_open, fail_begin, fail_add, fail_end, fail_flush,
-	    fail_file;
+	    fail_file, fail_ack;
 	struct id packs[SINKFAKE_PACKS_MAX]; /* whole ones */
 	size_t packs_count, settled_count;
 	struct id name;
 	uint64_t size_bytes, got_bytes;
-	unsigned epochs_count, snapshots_count, points_count, flushes_count;
+	unsigned epochs_count, snapshots_count, points_count, flushes_count,
+	    wishes_count;
 	struct buf said; /* types of the replies, in order */
 	struct buf last; /* payload of the last reply */
 };
@@ -185,6 +186,21 @@ fake_file(void *ctx, enum rmsg_kind kind, const void *bytes, size_t len_bytes,
 	return verdict(f->fail_file, e);
 }
 
+/* Its word is the point's id. */
+static enum err_code
+fake_acknowledge(void *ctx, const struct rmsg_wish *m, struct buf *out,
+    struct err *e)
+{
+	struct sinkfake *f = ctx;
+
+	ASSERT(f->open && !f->in_pack && m->service[0] != '\0');
+	ASSERT(out->len_bytes == 0);
+	f->wishes_count++;
+	return f->fail_ack == ERR_NONE
+	    ? buf_add(out, m->point.bytes, ID_BYTES, e)
+	    : verdict(f->fail_ack, e);
+}
+
 static enum err_code
 fake_say(void *ctx, enum rmsg_type type, const struct buf *payload,
     struct err *e)
@@ -216,6 +232,7 @@ sinkfake_init(struct sinkfake *f, struct receiver_sink *sink,
 	    .pack_end = fake_end,
 	    .flush = fake_flush,
 	    .file = fake_file,
+	    .acknowledge = fake_acknowledge,
 	    .ctx = f};
 	*voice = (struct receiver_voice){fake_say, f};
 }

@@ -380,6 +380,87 @@ rest(uint32_t ordinal, uint32_t block)
 	return take(RMSG_REST, at, sizeof(at));
 }
 
+/* --- its word that a point is here ------------------------------------------------ */
+
+static enum err_code
+wish(uint8_t point, const char *service)
+{
+	struct rmsg_wish w = {0};
+
+	memset(w.point.bytes, point, ID_BYTES);
+	snprintf(w.service, sizeof(w.service), "%s", service);
+	buf_clear(&payload);
+	ck_assert_int_eq(rmsg_put_wish(&payload, &w, &e), ERR_NONE);
+	return take(RMSG_ACKNOWLEDGE, payload.bytes, payload.len_bytes);
+}
+
+static enum rmsg_type
+last_type(void)
+{
+	return (enum rmsg_type)fake.said.bytes[fake.said.len_bytes - 1];
+}
+
+/* What it cannot say of one point it may say of the next. */
+START_TEST(each_point_that_is_asked_about_is_answered_in_turn)
+{
+	hello_with(RMSG_FEATURES);
+	ck_assert_int_eq(wish('p', "housing"), ERR_NONE);
+	ck_assert_int_eq(last_type(), RMSG_ACKNOWLEDGED);
+	ck_assert_uint_eq(fake.last.len_bytes, ID_BYTES);
+	ck_assert_int_eq(fake.last.bytes[0], 'p');
+	fake.fail_ack = ERR_NOTFOUND;
+	ck_assert_int_eq(wish('q', "housing"), ERR_NONE);
+	ck_assert_int_eq(last_type(), RMSG_RESULT);
+	ck_assert_int_eq(last_result().kind, RMSG_KIND_ACK);
+	ck_assert_uint_eq(last_result().ordinal, 1);
+	ck_assert_int_eq(last_result().why.code, ERR_NOTFOUND);
+	fake.fail_ack = ERR_NONE;
+	ck_assert_int_eq(wish('r', "housing"), ERR_NONE);
+	ck_assert_int_eq(fake.last.bytes[0], 'r');
+	ck_assert_uint_eq(fake.wishes_count, 3);
+	fake.fail_ack = ERR_IO; /* not the point's own fault */
+	ck_assert_int_eq(wish('s', "housing"), ERR_IO);
+	ck_assert(receiver_has_ended(r));
+}
+END_TEST
+
+START_TEST(who_was_not_promised_a_word_gets_none)
+{
+	hello(); /* which names no features */
+	ck_assert_int_eq(wish('p', "housing"), ERR_INPUT);
+	teardown();
+	setup();
+	hello_with(RMSG_FEATURES);
+	ck_assert_int_eq(wish('p', ""), ERR_INPUT);
+	teardown();
+	setup();
+	ck_assert_int_eq(wish('p', "housing"), ERR_INPUT); /* before HELLO */
+	ck_assert_uint_eq(fake.wishes_count, 0);
+}
+END_TEST
+
+START_TEST(one_without_a_key_does_not_offer_its_word)
+{
+	struct receiver_sink sink;
+	struct receiver_voice voice;
+	struct rmsg_welcome w;
+
+	teardown();
+	sinkfake_init(&fake, &sink, &voice);
+	sink.acknowledge = NULL;
+	ck_assert_int_eq(receiver_new(&r, &sink, &voice, SERVE_PUT, &e),
+	    ERR_NONE);
+	hello_with(RMSG_FEATURES);
+	ck_assert_int_eq(rmsg_take_welcome(&w,
+			     &(struct rmsg){RMSG_WELCOME, fake.last.bytes,
+				 fake.last.len_bytes},
+			     &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(w.features, RMSG_FEATURES & ~RMSG_ACKS);
+	ck_assert_int_eq(wish('p', "housing"), ERR_INPUT);
+}
+END_TEST
+
 static const uint8_t noise[3 * RMSG_BLOCK_BYTES];
 
 START_TEST(what_is_staged_is_said_and_only_the_rest_is_taken)
@@ -578,6 +659,9 @@ suite_replicate_receiver(void)
 	tcase_add_loop_test(tc, frames_that_lie_about_their_lengths_are_refused,
 	    0, 5);
 	tcase_add_test(tc, what_has_come_is_told_as_it_comes);
+	tcase_add_test(tc, each_point_that_is_asked_about_is_answered_in_turn);
+	tcase_add_test(tc, who_was_not_promised_a_word_gets_none);
+	tcase_add_test(tc, one_without_a_key_does_not_offer_its_word);
 	suite_add_tcase(s, tc);
 	return s;
 }
