@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -392,6 +394,89 @@ END_TEST
 
 /* --- login ----------------------------------------------------------------------- */
 
+/* Between us and the host: it hangs up on both after so many of our bytes. */
+struct between {
+	int listening;
+	size_t passed_bytes, most_bytes;
+};
+
+/* False: that was the end of it. */
+static bool
+pass_on(int from, int to, size_t *room)
+{
+	char bytes[4096];
+	ssize_t n =
+	    read(from, bytes, sizeof(bytes) < *room ? sizeof(bytes) : *room);
+
+	if (n <= 0 || write(to, bytes, (size_t)n) != n)
+		return false;
+	*room -= (size_t)n;
+	return *room > 0;
+}
+
+static void *
+stand_between(void *ctx)
+{
+	struct between *b = ctx;
+	OWNED(fdio_close) int near = accept(b->listening, NULL, NULL);
+	OWNED(fdio_close) int host = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+	    .sin_port = htons(far.port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	size_t ours = b->most_bytes, theirs = SIZE_MAX;
+	bool is_up = connect(host, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+
+	while (is_up) {
+		struct pollfd p[] = {{near, POLLIN, 0}, {host, POLLIN, 0}};
+
+		if (poll(p, 2, 10000) <= 0)
+			break;
+		if (p[1].revents != 0)
+			is_up = pass_on(host, near, &theirs);
+		if (is_up && p[0].revents != 0)
+			is_up = pass_on(near, host, &ours);
+		__atomic_store_n(&b->passed_bytes, b->most_bytes - ours,
+		    __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* Log in with only so many of our bytes getting through. */
+static enum err_code
+open_through(size_t most_bytes, size_t *passed_bytes)
+{
+	OWNED(sshconn_close) struct sshconn *c = NULL;
+	struct between b = {.most_bytes = most_bytes};
+	pthread_t thread;
+	enum err_code rc;
+
+	b.listening = listen_somewhere(&o.port);
+	ck_assert_int_eq(pthread_create(&thread, NULL, stand_between, &b), 0);
+	rc = sshconn_open(&c, &o, &e);
+	*passed_bytes = __atomic_load_n(&b.passed_bytes, __ATOMIC_ACQUIRE);
+	sshconn_close(&c);
+	pthread_join(thread, NULL);
+	close(b.listening);
+	return rc;
+}
+
+/* The last message of a login is the signature: 200 bytes and more. */
+START_TEST(a_connection_cut_at_login_is_no_key_that_was_refused)
+{
+	static const size_t lacking[] = {1, 60, 150, 250};
+	size_t all, passed;
+
+	pin_all();
+	ck_assert_int_eq(open_through(1 << 20, &all), ERR_NONE);
+	for (size_t i = 0; i < COUNT_OF(lacking); i++) {
+		ck_assert_int_eq(open_through(all - lacking[i], &passed),
+		    ERR_TIMEOUT);
+		ck_assert_ptr_nonnull(strstr(e.text, "lost"));
+		ck_assert_ptr_nonnull(strstr(e.text, "logging in"));
+	}
+}
+END_TEST
+
 static char key_path[160];
 
 /* Make a key of the test's own; arguments for ssh-keygen, up to NULL. */
@@ -624,6 +709,8 @@ suite_ssh_sshconn(void)
 	tcase_add_loop_test(tc, a_signal_cancels_a_transfer_of_files, 0, 2);
 	tcase_add_test(tc, a_name_that_is_none_is_said);
 	tcase_add_test(tc, the_source_address_is_the_one_asked_for);
+	tcase_add_test(tc,
+	    a_connection_cut_at_login_is_no_key_that_was_refused);
 	tcase_add_test(tc, a_stranger_is_refused_by_name_and_key);
 	tcase_add_test(tc, a_locked_key_is_said_to_be_locked);
 	tcase_add_loop_test(tc, a_passphrase_file_opens_a_locked_key, 0, 2);
