@@ -212,6 +212,21 @@ take_output(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
 	}
 }
 
+/*
+ * A host that has been silent for its time, or has gone, is not waited for once
+ * more: what it said before is there.
+ */
+static enum err_code
+await_output(struct sshexec *x, struct mono deadline, struct err *e)
+{
+	const struct sshconn *c = x->conn;
+
+	if (c->lost && (c->cancel == NULL || *c->cancel == 0))
+		return err_set(e, ERR_TIMEOUT, "the connection to '%s' is lost",
+		    c->name);
+	return sshconn_wait(x->conn, deadline, e);
+}
+
 enum err_code
 sshexec_read(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
     struct err *e)
@@ -224,7 +239,7 @@ sshexec_read(struct sshexec *x, void *bytes, size_t max_bytes, size_t *got,
 		rc = take_output(x, bytes, max_bytes, got, &more, e);
 		if (rc != ERR_NONE || !more)
 			return rc;
-		if (sshconn_wait(x->conn, deadline, e) != ERR_NONE)
+		if (await_output(x, deadline, e) != ERR_NONE)
 			return err_wrap(e, "waiting for the command");
 	}
 }

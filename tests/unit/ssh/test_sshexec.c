@@ -240,6 +240,27 @@ START_TEST(a_command_that_never_reads_times_out)
 }
 END_TEST
 
+/* Else who writes would wait twice: for room, and for the reason. */
+START_TEST(one_that_was_silent_for_its_time_is_not_waited_for_again)
+{
+	OWNED(free_mem) char *zeros = calloc(1, MANY_BYTES);
+	char words[16] = "";
+	size_t got;
+
+	connect_with(500 * NS_PER_MS);
+	begin("echo no; exec sleep 2");
+	ck_assert_int_eq(sshexec_write(x, zeros, MANY_BYTES, &e), ERR_TIMEOUT);
+	ck_assert_ptr_nonnull(strstr(e.text, "has not answered"));
+	/* what it had said is there all the same */
+	ck_assert_int_eq(sshexec_read(x, words, sizeof(words), &got, &e),
+	    ERR_NONE);
+	ck_assert_str_eq(words, "no\n");
+	ck_assert_int_eq(sshexec_read(x, words, sizeof(words), &got, &e),
+	    ERR_TIMEOUT);
+	ck_assert_ptr_nonnull(strstr(e.text, "is lost"));
+}
+END_TEST
+
 Suite *suite_ssh_sshexec(void);
 
 Suite *
@@ -264,6 +285,8 @@ suite_ssh_sshexec(void)
 	tcase_add_test(tc, a_connection_that_breaks_fails_the_writer);
 	tcase_add_test(tc, a_host_that_falls_silent_times_out);
 	tcase_add_test(tc, a_command_that_never_reads_times_out);
+	tcase_add_test(tc,
+	    one_that_was_silent_for_its_time_is_not_waited_for_again);
 	suite_add_tcase(s, tc);
 	return s;
 }
