@@ -19,6 +19,7 @@
 #include <bascule/policy.h>
 #include <bascule/wire.h>
 
+struct heal_tally; /* store.h */
 struct worker;
 
 struct worker_kind {
@@ -111,6 +112,9 @@ extern const struct worker_kind worker_exercise;
 extern const struct worker_kind worker_restore;
 extern const struct worker_kind worker_bridge;
 extern const struct worker_kind worker_heal;
+/* Pure: is all well after the last leg?  ERR_CORRUPT says what is not. */
+enum err_code worker_heal_judge(const struct heal_tally *t,
+    struct err *e) MUST_CHECK;
 extern const struct worker_kind worker_etcd;
 extern const struct worker_kind worker_equal;
 extern const struct worker_kind worker_ready;

@@ -260,11 +260,9 @@ add_tally(const struct healing *h, struct wire_value *result)
 	wire_add_uint(result, "fetched_bytes", h->fetched_bytes);
 }
 
-static enum err_code
-judge(const struct healing *h, struct err *e)
+enum err_code
+worker_heal_judge(const struct heal_tally *t, struct err *e)
 {
-	const struct heal_tally *t = &h->tally;
-
 	if (t->lost_count > 0)
 		return err_set(e, ERR_CORRUPT,
 		    "%llu snapshots and points still lack something",
@@ -307,7 +305,7 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	rc = heal(&h, at.st, e);
 	pacer_fini(&h.pacer);
 	add_tally(&h, result);
-	return rc == ERR_NONE ? judge(&h, e) : rc;
+	return rc == ERR_NONE ? worker_heal_judge(&h.tally, e) : rc;
 }
 
 const struct worker_kind worker_heal = {"heal", run};
