@@ -517,6 +517,10 @@ void transfers_forget(const struct job *j);
 /* One that does not run: does it wait for a link? */
 void transfers_look(struct job *j);
 
+/* --- surveys.c: what lies in this site's repository ----------------------------------------- */
+
+extern const struct job_kind survey_kind;
+
 /* --- watcher.c: points that appear in this site's repository -------------------------------- */
 
 enum err_code watcher_start(struct daemon *d, struct err *e) MUST_CHECK;

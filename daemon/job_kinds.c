@@ -1,5 +1,6 @@
 /* The kinds of jobs, and what follows from them. */
 
+#include "job_kinds.h"
 #include "daemon.h"
 #include "lastcommon.h"
 #include "links.h"
@@ -28,8 +29,8 @@ on_snapshot(struct job *j, struct wire_value *ev)
 }
 
 /* The fields every record of a point has. */
-static enum err_code
-point_draft(struct draft **out, struct job *j, struct wire_value *ev,
+enum err_code
+job_kinds_point(struct draft **out, struct job *j, struct wire_value *ev,
     struct err *e)
 {
 	struct wire_value *map = wire_take_object(ev, "snapshots");
@@ -56,8 +57,8 @@ point_draft(struct draft **out, struct job *j, struct wire_value *ev,
 	return wire_check(ev, e);
 }
 
-static void
-refresh(struct job *j)
+void
+job_kinds_refresh(struct job *j)
 {
 	struct daemon_service *s = daemon_service(j->d, j->service);
 	struct err e;
@@ -71,7 +72,7 @@ on_point(struct job *j, struct wire_value *ev)
 {
 	OWNED(draft_free) struct draft *d = NULL;
 	struct err e;
-	enum err_code rc = point_draft(&d, j, ev, &e);
+	enum err_code rc = job_kinds_point(&d, j, ev, &e);
 
 	if (rc == ERR_NONE) {
 		draft_text(d, "site", j->d->policy->site);
@@ -80,7 +81,7 @@ on_point(struct job *j, struct wire_value *ev)
 	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "a recovery point is not recorded: %s",
 		    e.text);
-	refresh(j);
+	job_kinds_refresh(j);
 	return true;
 }
 
@@ -176,8 +177,8 @@ free_replicate(void **own)
 	free_mem(own);
 }
 
-static void
-free_own(void **own)
+void
+job_kinds_free_own(void **own)
 {
 	free_mem(own);
 }
@@ -189,8 +190,8 @@ struct arrived {
 	size_t count, size;
 };
 
-static bool
-has_word(const char *words, const char *word)
+bool
+job_kinds_has_word(const char *words, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -209,7 +210,7 @@ collect_arrived(void *ctx, const struct ledger_point *p, struct err *e)
 	struct arrived *a = ctx;
 	char(*more)[ID_HEX_BYTES];
 
-	if (p->at.ns > a->newest.ns || has_word(p->sites, a->j->site))
+	if (p->at.ns > a->newest.ns || job_kinds_has_word(p->sites, a->j->site))
 		return ERR_NONE;
 	if (a->count == a->size) {
 		a->size = a->size == 0 ? 64 : 2 * a->size;
@@ -360,7 +361,7 @@ replicate_after(struct job *j)
 	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "where points are is not recorded: %s",
 		    e.text);
-	refresh(j);
+	job_kinds_refresh(j);
 }
 
 /*
@@ -523,7 +524,7 @@ heal_prepare(struct job *j, struct wire_value *spec, struct err *e)
 {
 	if (j->own == NULL) {
 		j->own = calloc(1, sizeof(struct heal_own));
-		j->own_free = free_own;
+		j->own_free = job_kinds_free_own;
 	}
 	if (j->own == NULL)
 		return err_nomem(e);
@@ -666,189 +667,6 @@ prune_prepare(struct job *j, struct wire_value *spec, struct err *e)
 	return ERR_NONE;
 }
 
-/* --- survey --------------------------------------------------------------- */
-
-struct survey_own {
-	uint64_t held; /* a bit for each dataset of which a hold was told */
-};
-
-/*
- * What arrived cannot be true, and the store keeps what was before: an alarm,
- * for as long as the hold stands.
- */
-static void
-survey_hold(struct job *j, struct wire_value *ev)
-{
-	const char *dataset = wire_take_text(ev, "dataset", "");
-	struct daemon_service *s = daemon_service(j->d, j->service);
-	struct alarm_what what = {.on = strcmp(wire_take_text(ev, "why", ""),
-					    "suspect") == 0
-		? POLICY_ON_SUSPECT
-		: POLICY_ON_DIVERGENCE,
-	    .level = ALARM_CRITICAL,
-	    .service = j->service,
-	    .subject = dataset,
-	    .text = wire_take_text(ev, "text", "")};
-	struct survey_own *own = j->own;
-
-	alarm_raise(j->d, &what);
-	if (own == NULL) {
-		own = j->own = calloc(1, sizeof(*own));
-		j->own_free = free_own;
-	}
-	for (size_t i = 0;
-	     own != NULL && s != NULL && i < 64 && i < s->policy->dataset_count;
-	     i++)
-		if (strcmp(s->policy->datasets[i].name, dataset) == 0)
-			own->held |= UINT64_C(1) << i;
-}
-
-static void
-clear_unheld(struct job *j)
-{
-	struct daemon_service *s = daemon_service(j->d, j->service);
-	const struct survey_own *own = j->own;
-	const char *over = "no hold says so any more";
-
-	for (size_t i = 0; s != NULL && i < 64 && i < s->policy->dataset_count;
-	     i++) {
-		const char *name = s->policy->datasets[i].name;
-
-		if (own != NULL && (own->held >> i & 1) != 0)
-			continue;
-		alarm_clear(j->d, POLICY_ON_DIVERGENCE, j->service, name, over);
-		if (s != NULL && !daemon_is_active(j->d, s))
-			alarm_clear(j->d, POLICY_ON_SUSPECT, j->service, name,
-			    over);
-	}
-}
-
-struct known {
-	const char *site;
-	bool is; /* a point that is here, as the ledger knows it */
-};
-
-static enum err_code
-note_known(void *ctx, const struct ledger_point *p, struct err *e)
-{
-	struct known *k = ctx;
-
-	(void)e;
-	k->is = strcmp(p->site, k->site) == 0 || has_word(p->sites, k->site);
-	return ERR_NONE;
-}
-
-/* A point of which one snapshot looks wrong; its hold is the alarm. */
-struct doubted {
-	const char *snapshot;
-	char id[ID_HEX_BYTES];
-	bool suspect;
-};
-
-static enum err_code
-note_doubted(void *ctx, const struct ledger_point *p, struct err *e)
-{
-	struct doubted *k = ctx;
-
-	(void)e;
-	if (p->snapshots == NULL || strstr(p->snapshots, k->snapshot) == NULL)
-		return ERR_NONE;
-	snprintf(k->id, sizeof(k->id), "%s", p->id);
-	k->suspect = p->suspect;
-	return ERR_NONE;
-}
-
-static enum err_code
-mark_suspect(struct job *j, struct wire_value *ev, struct err *e)
-{
-	OWNED(draft_free) struct draft *d = NULL;
-	struct ledger_point_filter f = {.service = j->service};
-	struct doubted k = {.snapshot = wire_need_text(ev, "snapshot")};
-	const char *text = wire_need_text(ev, "text");
-	enum err_code rc;
-
-	(void)wire_take_text(ev, "dataset", "");
-	if (strlen(k.snapshot) != ID_HEX_BYTES - 1)
-		return err_set(e, ERR_INPUT, "not a snapshot's id");
-	rc = ledger_points(j->d->ledger, &f, note_doubted, &k, e);
-	if (rc != ERR_NONE || k.id[0] == '\0' || k.suspect)
-		return rc;
-	rc = note_draft(&d, j->d, j->service, LEDGER_POINT, e);
-	if (rc != ERR_NONE)
-		return rc;
-	draft_text(d, "point", k.id);
-	draft_uint(d, "suspect", 1);
-	draft_text(d, "why", text);
-	return note_event(j->d, d, e);
-}
-
-/* A point that lies here and that the ledger does not have: it came from the
- * active site, or from a backup whose end was never told. */
-static bool
-survey_event(struct job *j, const char *type, struct wire_value *ev)
-{
-	OWNED(draft_free) struct draft *d = NULL;
-	struct ledger_point_filter f = {.id = wire_take_text(ev, "point", "")};
-	struct daemon_service *s = daemon_service(j->d, j->service);
-	struct known known = {.site = j->d->policy->site};
-	struct err e;
-	enum err_code rc;
-
-	if (strcmp(type, "hold") == 0) {
-		survey_hold(j, ev);
-		return true;
-	}
-	if (strcmp(type, "suspect") == 0) {
-		if (mark_suspect(j, ev, &e) != ERR_NONE)
-			note_log(NOTE_ERROR, "a suspect point of '%s': %s",
-			    j->service, e.text);
-		return true;
-	}
-	if (strcmp(type, "point") != 0)
-		return false;
-	rc = ledger_points(j->d->ledger, &f, note_known, &known, &e);
-	if (rc == ERR_NONE && (known.is || s == NULL))
-		return true;
-	if (rc == ERR_NONE)
-		rc = point_draft(&d, j, ev, &e);
-	if (rc == ERR_NONE) {
-		draft_text(d, "site",
-		    policy_find_peer(s->policy, j->d->policy->site));
-		draft_text(d, "replicated_site", j->d->policy->site);
-		rc = note_event(j->d, d, &e);
-	}
-	if (rc != ERR_NONE)
-		note_log(NOTE_ERROR, "a point of '%s' is not recorded: %s",
-		    j->service, e.text);
-	return true;
-}
-
-/* A replica is made by the first push: until then it is not missed, it has no
- * points.  One that was there, or the active site's own, is. */
-static void
-survey_finish(struct job *j, struct wire_value *result)
-{
-	struct daemon_service *s = daemon_service(j->d, j->service);
-	const char *absent =
-	    result == NULL ? "" : wire_take_text(result, "absent", "");
-
-	if (absent[0] == '\0' || s == NULL ||
-	    (!daemon_is_active(j->d, s) && s->good_at.ns == 0))
-		return;
-	j->state = JOB_FAILED;
-	snprintf(j->reason, sizeof(j->reason), "%s", absent);
-}
-
-static void
-survey_after(struct job *j)
-{
-	if (j->state == JOB_SUCCEEDED)
-		clear_unheld(j);
-	watcher_looked(j->d, j->service,
-	    j->state == JOB_SUCCEEDED ? "" : j->reason);
-	refresh(j);
-}
-
 /* --- the list --------------------------------------------------------------- */
 
 static const struct job_kind kinds[] = {
@@ -885,12 +703,11 @@ static const struct job_kind kinds[] = {
 	.ledger_type = LEDGER_JOB,
 	.schedule = SCHEDULE_PRUNE,
 	.prepare = prune_prepare},
-    {.name = "survey",
-	.schedule = SCHEDULE_OTHER,
-	.on_event = survey_event,
-	.finish = survey_finish,
-	.after = survey_after},
 };
+
+/* With a file of their own. */
+static const struct job_kind *const others[] = {&survey_kind, &exercise_kind,
+    &restore_kind, &movejob_kind, &movejob_equal_kind};
 
 const struct job_kind *
 job_kind_find(const char *name)
@@ -898,11 +715,8 @@ job_kind_find(const char *name)
 	for (size_t i = 0; i < COUNT_OF(kinds); i++)
 		if (strcmp(kinds[i].name, name) == 0)
 			return &kinds[i];
-	if (strcmp(exercise_kind.name, name) == 0)
-		return &exercise_kind;
-	if (strcmp(movejob_kind.name, name) == 0)
-		return &movejob_kind;
-	if (strcmp(movejob_equal_kind.name, name) == 0)
-		return &movejob_equal_kind;
-	return strcmp(restore_kind.name, name) == 0 ? &restore_kind : NULL;
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		if (strcmp(others[i]->name, name) == 0)
+			return others[i];
+	return NULL;
 }
