@@ -3,45 +3,9 @@
 
 #include <bascule/base/text.h>
 
-#include "graph.h"
+#include "engine_parts.h"
 
 #define PARALLEL_DEFAULT 4
-#define REASON_BYTES     256
-#define NO_STEP          ((size_t)PLAN_STEPS_MAX)
-
-struct step {
-	enum engine_step_state state;
-	unsigned attempt;
-	unsigned retries_left;
-	unsigned lost_left;   /* repetitions of an uncertain one */
-	uint32_t waits_count; /* what it waits for and is not settled yet */
-	bool stopping;        /* it was told to end */
-	bool asked;           /* the operator has the word */
-	bool has_effects;     /* something of it may stand: to be undone */
-	size_t ended;
-	struct mono from;  /* of the attempt or undo; of the next attempt */
-	struct mono until; /* NEVER: no deadline */
-	char reason[REASON_BYTES];
-};
-
-struct engine {
-	struct engine_options o;
-	enum engine_state state;
-	enum engine_outcome outcome;
-	struct step *steps;
-	struct graph graph;
-	uint32_t *settled;      /* those whose followers hear of it now */
-	size_t unsettled_count; /* of this mode */
-	bool gate_open, gate_reached;
-	size_t ended_count;
-	size_t undoing; /* the step whose undo runs, or NO_STEP */
-	size_t undo_failures;
-	struct mono now;
-	struct mono ask_until;
-	struct engine_action *actions;
-	size_t actions_count, actions_max;
-	char reason[REASON_BYTES];
-};
 
 static const struct mono NEVER = {INT64_MAX};
 
@@ -73,8 +37,8 @@ check_options(const struct engine_options *o, struct err *e)
  * Step i will not keep anybody waiting any more.  What is of another mode is
  * settled as soon as all it waits for is, and so hands that on.
  */
-static void
-settle(struct engine *en, size_t i)
+void
+engine_settle(struct engine *en, size_t i)
 {
 	size_t in = 0, out = 0;
 
@@ -115,7 +79,7 @@ set_steps(struct engine *en)
 	for (size_t i = 0; i < o->steps_count; i++)
 		if (en->steps[i].state == ENGINE_STEP_NOT_IN_MODE &&
 		    en->graph.waits[i] == 0)
-			settle(en, i);
+			engine_settle(en, i);
 }
 
 enum err_code
@@ -176,8 +140,8 @@ act(struct engine *en, enum engine_action_kind kind, size_t step)
 	    step < en->o.steps_count ? en->steps[step].attempt : 0};
 }
 
-static void
-set_reason(char out[REASON_BYTES], const char *reason)
+void
+engine_set_reason(char out[REASON_BYTES], const char *reason)
 {
 	snprintf(out, REASON_BYTES, "%s", reason == NULL ? "" : reason);
 	text_mend_end(out);
@@ -190,7 +154,7 @@ set_outcome(struct engine *en, enum engine_outcome outcome, const char *reason)
 	if (en->outcome == ENGINE_FAILED || en->outcome == ENGINE_ABORTED)
 		return;
 	en->outcome = outcome;
-	set_reason(en->reason, reason);
+	engine_set_reason(en->reason, reason);
 }
 
 static bool
@@ -200,8 +164,8 @@ is_confirm(const struct engine *en, size_t i)
 }
 
 /* Nothing is done in it: a question, a wait.  It takes nobody's place. */
-static bool
-is_idle(const struct engine *en, size_t i)
+bool
+engine_is_idle(const struct engine *en, size_t i)
 {
 	return is_confirm(en, i) || en->o.steps[i].kind == PLAN_WAIT;
 }
@@ -214,7 +178,7 @@ count_running(const struct engine *en, bool with_idle)
 
 	for (size_t i = 0; i < en->o.steps_count; i++)
 		if (en->steps[i].state == ENGINE_STEP_RUNNING &&
-		    (with_idle || !is_idle(en, i)))
+		    (with_idle || !engine_is_idle(en, i)))
 			n++;
 	return n;
 }
@@ -237,7 +201,7 @@ stop_step(struct engine *en, size_t i, const char *reason)
 		return;
 	s->stopping = true;
 	s->until = NEVER;
-	set_reason(s->reason, reason);
+	engine_set_reason(s->reason, reason);
 	act(en, ENGINE_STOP, i);
 }
 
@@ -256,13 +220,13 @@ drain(struct engine *en)
 		s->asked = false;
 		if (s->state == ENGINE_STEP_WAITING && s->attempt > 0)
 			s->state = ENGINE_STEP_FAILED;
-		if (is_idle(en, i))
+		if (engine_is_idle(en, i))
 			stop_step(en, i, "withdrawn: the run was stopped");
 	}
 }
 
-static void
-abort_run(struct engine *en, const char *reason)
+void
+engine_abort_run(struct engine *en, const char *reason)
 {
 	set_outcome(en, ENGINE_ABORTED, reason);
 	drain(en);
@@ -293,7 +257,7 @@ start_step(struct engine *en, size_t i)
 	s->attempt++;
 	s->stopping = false;
 	s->ended = 0;
-	s->has_effects = s->has_effects || !is_idle(en, i);
+	s->has_effects = s->has_effects || !engine_is_idle(en, i);
 	s->from = en->now;
 	s->until = later(en->now, en->o.steps[i].timeout_ns);
 	if (en->o.steps[i].kind == PLAN_WAIT)
@@ -316,7 +280,7 @@ start_free(struct engine *en)
 		any_free = true;
 		if (en->steps[i].from.ns > en->now.ns)
 			continue;
-		if (is_idle(en, i)) {
+		if (engine_is_idle(en, i)) {
 			start_step(en, i);
 		} else if (running < en->o.parallel_max) {
 			start_step(en, i);
@@ -359,8 +323,8 @@ ask_or_fail(struct engine *en, size_t i)
 	act(en, ENGINE_ASK, i);
 }
 
-static void
-step_failed(struct engine *en, size_t i)
+void
+engine_step_failed(struct engine *en, size_t i)
 {
 	struct step *s = &en->steps[i];
 
@@ -378,8 +342,8 @@ step_failed(struct engine *en, size_t i)
 }
 
 /* Nobody knows how its attempt ended (E6). */
-static void
-step_lost(struct engine *en, size_t i)
+void
+engine_step_lost(struct engine *en, size_t i)
 {
 	const struct plan_step *p = &en->o.steps[i];
 	struct step *s = &en->steps[i];
@@ -406,17 +370,17 @@ end_lost(struct engine *en, size_t i, const char *reason)
 	struct step *s = &en->steps[i];
 	char why[REASON_BYTES];
 
-	set_reason(why, reason);
+	engine_set_reason(why, reason);
 	s->ended = ++en->ended_count;
 	s->until = NEVER;
 	if (s->stopping && s->reason[0] != '\0')
 		snprintf(s->reason + strlen(s->reason),
 		    sizeof(s->reason) - strlen(s->reason), "; %s", why);
 	else
-		set_reason(s->reason, why);
+		engine_set_reason(s->reason, why);
 	text_mend_end(s->reason);
 	s->stopping = false;
-	step_lost(en, i);
+	engine_step_lost(en, i);
 }
 
 static void
@@ -428,14 +392,14 @@ end_step(struct engine *en, size_t i, bool ok, const char *reason)
 	s->until = NEVER;
 	/* Of one that was stopped the cause is known better here. */
 	if (!s->stopping || ok)
-		set_reason(s->reason, reason);
+		engine_set_reason(s->reason, reason);
 	s->stopping = false;
 	if (ok) {
 		s->state = ENGINE_STEP_DONE;
 		s->has_effects = true;
-		settle(en, i);
+		engine_settle(en, i);
 	} else {
-		step_failed(en, i);
+		engine_step_failed(en, i);
 	}
 }
 
@@ -488,7 +452,7 @@ end_undo(struct engine *en, bool ok, const char *reason)
 	if (!ok) {
 		en->undo_failures++;
 		if (!s->stopping)
-			set_reason(s->reason, reason);
+			engine_set_reason(s->reason, reason);
 	}
 	s->stopping = false;
 	en->undoing = NO_STEP;
@@ -518,7 +482,7 @@ note_timeout(struct engine *en, size_t i)
 	} else if (s->state == ENGINE_STEP_UNDOING) {
 		s->stopping = true;
 		s->until = NEVER;
-		set_reason(s->reason, reason);
+		engine_set_reason(s->reason, reason);
 		act(en, ENGINE_STOP_UNDO, i);
 	}
 }
@@ -529,11 +493,11 @@ note_timeouts(struct engine *en)
 	for (size_t i = 0; i < en->o.steps_count; i++)
 		note_timeout(en, i);
 	if (any_asked(en) && en->ask_until.ns <= en->now.ns)
-		abort_run(en, "nobody answered in time");
+		engine_abort_run(en, "nobody answered in time");
 }
 
-static void
-advance(struct engine *en)
+void
+engine_advance(struct engine *en)
 {
 	note_timeouts(en);
 	if (en->state == ENGINE_ASKING && !any_asked(en)) {
@@ -585,8 +549,8 @@ engine_deadline(const struct engine *en, struct mono *at)
 
 /* --- events --------------------------------------------------------------- */
 
-static enum err_code
-misfit(struct err *e, const char *what)
+enum err_code
+engine_misfit(struct err *e, const char *what)
 {
 	return err_set(e, ERR_INPUT, "%s", what);
 }
@@ -597,7 +561,7 @@ take_step_ended(struct engine *en, const struct engine_event *ev, struct err *e)
 	const struct step *s = &en->steps[ev->step];
 
 	if (s->state != ENGINE_STEP_RUNNING || s->attempt != ev->attempt)
-		return misfit(e, "no such attempt of that step runs");
+		return engine_misfit(e, "no such attempt of that step runs");
 	end_step(en, ev->step, ev->ok, ev->reason);
 	return ERR_NONE;
 }
@@ -608,7 +572,7 @@ take_step_lost(struct engine *en, const struct engine_event *ev, struct err *e)
 	const struct step *s = &en->steps[ev->step];
 
 	if (s->state != ENGINE_STEP_RUNNING || s->attempt != ev->attempt)
-		return misfit(e, "no such attempt of that step runs");
+		return engine_misfit(e, "no such attempt of that step runs");
 	end_lost(en, ev->step, ev->reason);
 	return ERR_NONE;
 }
@@ -618,8 +582,8 @@ skip_step(struct engine *en, size_t i, const char *reason)
 {
 	en->steps[i].state = ENGINE_STEP_SKIPPED;
 	en->steps[i].until = NEVER;
-	set_reason(en->steps[i].reason, reason);
-	settle(en, i);
+	engine_set_reason(en->steps[i].reason, reason);
+	engine_settle(en, i);
 }
 
 /* The operator's word on a failed or uncertain step. */
@@ -635,17 +599,19 @@ take_verdict(struct engine *en, const struct engine_event *ev, struct err *e)
 		break;
 	case ENGINE_SKIP:
 		if (ev->reason == NULL || ev->reason[0] == '\0')
-			return misfit(e, "to skip a step needs a reason");
+			return engine_misfit(e,
+			    "to skip a step needs a reason");
 		skip_step(en, ev->step, ev->reason);
 		break;
-	case ENGINE_ABORT_RUN: abort_run(en, ev->reason); break;
+	case ENGINE_ABORT_RUN: engine_abort_run(en, ev->reason); break;
 	default:
 		if (s->state != ENGINE_STEP_UNCERTAIN)
-			return misfit(e, "a failed step cannot be confirmed");
+			return engine_misfit(e,
+			    "a failed step cannot be confirmed");
 		s->state = ENGINE_STEP_DONE;
 		s->has_effects = true;
-		set_reason(s->reason, ev->reason);
-		settle(en, ev->step);
+		engine_set_reason(s->reason, ev->reason);
+		engine_settle(en, ev->step);
 	}
 	s->asked = false;
 	return ERR_NONE;
@@ -664,12 +630,15 @@ take_confirmation(struct engine *en, const struct engine_event *ev,
 		return ERR_NONE;
 	case ENGINE_SKIP:
 		if (ev->reason == NULL || ev->reason[0] == '\0')
-			return misfit(e, "to skip a step needs a reason");
+			return engine_misfit(e,
+			    "to skip a step needs a reason");
 		s->ended = ++en->ended_count;
 		skip_step(en, ev->step, ev->reason);
 		return ERR_NONE;
-	case ENGINE_ABORT_RUN: abort_run(en, ev->reason); return ERR_NONE;
-	default: return misfit(e, "there is nothing to retry");
+	case ENGINE_ABORT_RUN:
+		engine_abort_run(en, ev->reason);
+		return ERR_NONE;
+	default: return engine_misfit(e, "there is nothing to retry");
 	}
 }
 
@@ -683,15 +652,15 @@ take_answer(struct engine *en, const struct engine_event *ev, struct err *e)
 	if (is_confirm(en, ev->step) && s->state == ENGINE_STEP_RUNNING &&
 	    !s->stopping)
 		return take_confirmation(en, ev, e);
-	return misfit(e, "nobody asked about that step");
+	return engine_misfit(e, "nobody asked about that step");
 }
 
 static enum err_code
 take_abort(struct engine *en, const struct engine_event *ev, struct err *e)
 {
 	if (en->state == ENGINE_UNDOING || en->state == ENGINE_UNDONE)
-		return misfit(e, "the run is over; it is being undone");
-	abort_run(en, ev->reason);
+		return engine_misfit(e, "the run is over; it is being undone");
+	engine_abort_run(en, ev->reason);
 	return ERR_NONE;
 }
 
@@ -701,7 +670,7 @@ take_event(struct engine *en, const struct engine_event *ev, struct err *e)
 	switch (ev->kind) {
 	case ENGINE_BEGIN:
 		if (en->state != ENGINE_READY)
-			return misfit(e, "the run has begun already");
+			return engine_misfit(e, "the run has begun already");
 		en->state = ENGINE_RUNNING;
 		return ERR_NONE;
 	case ENGINE_TICK: return ERR_NONE;
@@ -709,24 +678,25 @@ take_event(struct engine *en, const struct engine_event *ev, struct err *e)
 	case ENGINE_STEP_LOST: return take_step_lost(en, ev, e);
 	case ENGINE_UNDO_ENDED:
 		if (en->undoing != ev->step)
-			return misfit(e, "that step is not being undone");
+			return engine_misfit(e,
+			    "that step is not being undone");
 		end_undo(en, ev->ok, ev->reason);
 		return ERR_NONE;
 	case ENGINE_OPEN_GATE:
 		if (!en->gate_reached || en->gate_open ||
 		    en->state != ENGINE_RUNNING)
-			return misfit(e, "no step waits for the gate");
+			return engine_misfit(e, "no step waits for the gate");
 		en->gate_open = true;
 		return ERR_NONE;
 	case ENGINE_ANSWER: return take_answer(en, ev, e);
 	case ENGINE_ABORT: return take_abort(en, ev, e);
 	case ENGINE_UNWIND:
 		if (en->state != ENGINE_DONE)
-			return misfit(e, "only what is done is unwound");
+			return engine_misfit(e, "only what is done is unwound");
 		en->state = ENGINE_UNDOING;
 		return ERR_NONE;
 	}
-	return misfit(e, "there is no such event");
+	return engine_misfit(e, "there is no such event");
 }
 
 enum err_code
@@ -741,127 +711,14 @@ engine_handle(struct engine *en, const struct engine_event *ev, struct mono now,
 	*actions = en->actions;
 	*actions_count = 0;
 	if (of_step && ev->step >= en->o.steps_count)
-		return misfit(e, "there is no such step");
+		return engine_misfit(e, "there is no such step");
 	en->actions_count = 0;
 	if (now.ns > en->now.ns)
 		en->now = now;
 	rc = take_event(en, ev, e);
 	if (rc != ERR_NONE)
 		return rc;
-	advance(en);
-	*actions_count = en->actions_count;
-	return ERR_NONE;
-}
-
-/* --- taking up again ------------------------------------------------------ */
-
-static enum err_code
-check_past(const struct engine *en, const struct engine_past *past,
-    size_t past_count, struct err *e)
-{
-	OWNED(free_mem)
-	bool *seen = calloc(en->o.steps_count + 1, sizeof(*seen));
-
-	if (seen == NULL)
-		return err_nomem(e);
-	if (en->state != ENGINE_READY)
-		return misfit(e, "the run has begun already");
-	for (size_t i = 0; i < past_count; i++) {
-		const struct engine_past *p = &past[i];
-
-		if (p->step >= en->o.steps_count || seen[p->step])
-			return misfit(e,
-			    "a step of the records is none, or is there twice");
-		if (p->state == ENGINE_STEP_RUNNING ||
-		    p->state == ENGINE_STEP_NOT_IN_MODE ||
-		    p->attempt > PLAN_ATTEMPTS_MAX)
-			return misfit(e,
-			    "no step can be as the records have it");
-		seen[p->step] = true;
-	}
-	return ERR_NONE;
-}
-
-static int
-compare_past(const void *a, const void *b)
-{
-	const struct engine_past *const *x = a, *const *y = b;
-
-	return ((*x)->ended > (*y)->ended) - ((*x)->ended < (*y)->ended);
-}
-
-/* True: it was being undone. */
-static bool
-recall_step(struct engine *en, const struct engine_past *p)
-{
-	const struct plan_step *plan = &en->o.steps[p->step];
-	struct step *s = &en->steps[p->step];
-	bool is_undo = p->state == ENGINE_STEP_UNDOING ||
-	    p->state == ENGINE_STEP_UNDONE ||
-	    p->state == ENGINE_STEP_UNDO_FAILED;
-
-	if (s->state == ENGINE_STEP_NOT_IN_MODE ||
-	    p->state == ENGINE_STEP_WAITING)
-		return false;
-	s->state = p->state;
-	s->attempt = p->attempt;
-	s->ended = ++en->ended_count;
-	s->retries_left =
-	    plan->retries >= p->attempt ? plan->retries + 1 - p->attempt : 0;
-	if (s->retries_left > plan->retries)
-		s->retries_left = plan->retries;
-	set_reason(s->reason, p->reason);
-	s->has_effects = p->state == ENGINE_STEP_DONE ||
-	    p->state == ENGINE_STEP_UNDOING ||
-	    (!is_undo && p->attempt > 0 && !is_idle(en, p->step));
-	en->undo_failures += p->state == ENGINE_STEP_UNDO_FAILED;
-	if (p->state == ENGINE_STEP_DONE || p->state == ENGINE_STEP_SKIPPED)
-		settle(en, p->step);
-	return is_undo;
-}
-
-/* What was known last of each decides whether it goes on. */
-static void
-judge_past(struct engine *en)
-{
-	for (size_t i = 0; i < en->o.steps_count; i++) {
-		if (en->steps[i].state == ENGINE_STEP_FAILED)
-			step_failed(en, i);
-		else if (en->steps[i].state == ENGINE_STEP_UNCERTAIN)
-			step_lost(en, i);
-	}
-}
-
-enum err_code
-engine_resume(struct engine *en, const struct engine_past *past,
-    size_t past_count, struct mono now, const struct engine_action **actions,
-    size_t *actions_count, struct err *e)
-{
-	OWNED(free_mem)
-	const struct engine_past **order =
-	    calloc(past_count + 1, sizeof(*order));
-	bool unwinds = en->o.unwinds;
-	enum err_code rc;
-
-	*actions = en->actions;
-	*actions_count = 0;
-	if (order == NULL)
-		return err_nomem(e);
-	rc = check_past(en, past, past_count, e);
-	if (rc != ERR_NONE)
-		return rc;
-	for (size_t i = 0; i < past_count; i++)
-		order[i] = &past[i];
-	qsort(order, past_count, sizeof(*order), compare_past);
-	en->actions_count = 0;
-	en->now = now;
-	en->state = ENGINE_RUNNING;
-	for (size_t i = 0; i < past_count; i++)
-		unwinds = recall_step(en, order[i]) || unwinds;
-	if (unwinds)
-		abort_run(en, "it is taken back");
-	judge_past(en);
-	advance(en);
+	engine_advance(en);
 	*actions_count = en->actions_count;
 	return ERR_NONE;
 }
