@@ -180,6 +180,7 @@ torture: all
 	EVERY=1 tests/scenario/79-hostile-trees.sh
 	EVERY=1 tests/scenario/79-hostile-archives.sh
 	EVERY=1 tests/scenario/95-etcd.sh
+	EVERY=1 tests/scenario/95-etcd-move.sh
 	EVERY=1 tests/scenario/96-real-service.sh
 	FLIPS=$${FLIPS:-every} tests/scenario/62-flip.sh
 	HISTORIES=$${HISTORIES:-2000} sh tests/scenario/11-retention-second-opinion.sh

@@ -223,8 +223,22 @@ look_for_copy(struct daemon *d, struct daemon_service *s, struct err *e)
 	return rc == ERR_NONE ? make_change(d, s, &c, d->digest, e) : rc;
 }
 
-/* Away from home the other site's points may be older than the move: that it
- * is protected again is for the reprotection to say. */
+/* The other site's points may be older than the move that brought it here: that
+ * it is protected again is for the reprotection to say. */
+static bool
+is_reprotecting(const struct daemon *d, const struct daemon_service *s)
+{
+	const struct movebook *b = d->moves == NULL ? NULL : &d->moves->book;
+
+	for (const struct movebook_item *i = b == NULL ? NULL : b->items;
+	     i != NULL; i = i->next)
+		if (strcmp(i->m.service, s->policy->name) == 0 &&
+		    i->m.b.fact[MOVE_COMMITTED] != 0 &&
+		    i->m.b.fact[MOVE_REPROTECTED] == 0 && !movebook_newer(b, i))
+			return true;
+	return false;
+}
+
 void
 register_look(struct daemon *d)
 {
@@ -235,6 +249,7 @@ register_look(struct daemon *d)
 		if (s->authority.state == AUTHORITY_UNPROTECTED &&
 		    !moves_is_the_others(d, s) && *s->policy->standby != '\0' &&
 		    strcmp(s->authority.site, s->policy->home) == 0 &&
+		    !is_reprotecting(d, s) &&
 		    look_for_copy(d, s, &e) != ERR_NONE)
 			note_log(NOTE_ERROR, "%s", e.text);
 	}

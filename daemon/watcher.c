@@ -36,7 +36,8 @@ struct watcher {
 	size_t count;
 };
 
-static void
+/* False: not asked for; the next look finds the change again. */
+static bool
 survey(struct watched *w)
 {
 	struct job_request r = {.kind = job_kind_find("survey"),
@@ -47,12 +48,15 @@ survey(struct watched *w)
 	struct err e;
 
 	tasks_lane(lane, "survey", w->service, NULL);
+	/* One under way may have passed by what has come since. */
 	if (w->d->stopping || schedule_busy(w->d->schedule, lane))
-		return; /* the next look finds the change again */
-	if (job_ask(w->d, &r, NULL, &e) != ERR_NONE)
+		return false;
+	if (job_ask(w->d, &r, NULL, &e) != ERR_NONE) {
 		note_log(NOTE_ERROR, "%s", e.text);
-	else
-		w->asked_once = true;
+		return false;
+	}
+	w->asked_once = true;
+	return true;
 }
 
 static void
@@ -66,8 +70,7 @@ looked_at(void *ctx, bool found, struct utc changed)
 	if (w->asked_once && changed.ns == last.ns &&
 	    (w->again_at.ns == 0 || now_mono().ns < w->again_at.ns))
 		return;
-	survey(w);
-	if (w->asked_once)
+	if (survey(w))
 		p->changed = changed;
 	(void)found; /* none yet: the survey says whether that is wrong */
 }

@@ -8,6 +8,7 @@
 #	real_begin			it runs at brent, and people write to it
 #	real_ctl HOST VERB		of its control program, at that host
 #	real_count HOST			rows there
+#	real_newest HOST		the newest complete point it knows
 #	real_lost HOST			acknowledged writes that are not there
 #	real_writing			has a write been acknowledged since?
 
@@ -100,11 +101,26 @@ server() { unshare --user --map-user=$(id -u nobody) --map-group=$(id -g nobody)
 sql() { "$real_pg/psql" -qAtX -h 127.0.0.1 -U postgres "\$@"; }
 app_runs() { [ -s app.pid ] && kill -0 "\$(cat app.pid)" 2>/dev/null; }
 pg_runs() { [ -s pg/postmaster.pid ] && kill -0 "\$(head -n 1 pg/postmaster.pid)" 2>/dev/null; }
+pg_stop() { ! pg_runs || server pg_ctl -D "\$here/pg" -m fast -w -s stop >/dev/null 2>&1; }
+pg_begin() { # [OPTION]
+	rm -f pg/postmaster.pid
+	server pg_ctl -D "\$here/pg" -l "\$here/pg.log" -w -s -t 60 -o "\$1" start >/dev/null 2>&1 </dev/null
+}
 pg_start() {
 	[ -d pg ] || cp -a "$WORK/template" pg || return
-	pg_runs && return
-	rm -f pg/postmaster.pid
-	server pg_ctl -D "\$here/pg" -l "\$here/pg.log" -w -s -t 60 start >/dev/null 2>&1 </dev/null
+	[ ! -e read-only ] || { pg_stop && rm read-only || return; }
+	pg_runs || pg_begin ''
+}
+# Fenced it takes no more writes, but what it has can still be read: else nothing
+# could keep what it wrote after the point.
+pg_fence() {
+	[ -d pg ] || return 0
+	[ -e read-only ] && pg_runs && pg_is_fenced && return
+	touch read-only
+	pg_stop && pg_begin '-c default_transaction_read_only=on'
+}
+pg_is_fenced() {
+	! pg_runs || [ "\$(sql -d postgres -c 'SHOW default_transaction_read_only')" = on ]
 }
 case \$1 in
 create) pg_start && sql -c 'CREATE DATABASE repairs' &&
@@ -130,8 +146,9 @@ stop)
 	[ "\$here" != "$WORK/here" ] || touch fenced
 	app_runs && kill -9 "\$(cat app.pid)"
 	rm -f app.pid
-	! pg_runs || server pg_ctl -D "\$here/pg" -m fast -w -s stop >/dev/null 2>&1 ;;
-is-stopped) [ -e fenced ] && ! app_runs && ! pg_runs ;;
+	if [ "\$here" = "$WORK/here" ]; then pg_fence; else pg_stop; fi ;;
+end) ! app_runs || kill -9 "\$(cat app.pid)"; pg_stop ;;
+is-stopped) [ -e fenced ] && ! app_runs && pg_is_fenced ;;
 runs) [ ! -e fenced ] && app_runs && pg_runs ;;
 unfence) rm -f fenced ;;
 pause) flock lock touch paused ;;
@@ -181,6 +198,7 @@ END
 real_sites() { # [LINE of a site's own file [MORE of the service]]
 	real_app
 	: >"$WORK/acks"
+	: >"$WORK/given-up"
 	mkdir -p "$WORK/here"
 	unshare --user --map-user="$(id -u nobody)" --map-group="$(id -g nobody)" \
 	    "$real_pg/initdb" -D "$WORK/template" -U postgres -A trust --no-sync \
@@ -194,7 +212,7 @@ END
 		[ $real_host = brent ] && real_other=southwark || real_other=brent
 		ssh-keygen -q -t ed25519 -N '' -f "$WORK/$real_host/ssh/id_bridge"
 		lab_site $real_host "bridge = { identity = \"$WORK/$real_host/ssh/id_bridge\";
-		    every = \"10s\"; silent_after = \"20s\"; }; ${1:-}"
+		    every = \"${EVERY_TALK:-10s}\"; silent_after = \"${SILENT:-20s}\"; }; ${1:-}"
 		lab_permit $real_host $real_other \
 		    "$B -r $WORK/$real_host/repository store serve --allow put"
 		mkdir -p "$WORK/$real_host/here"
@@ -223,15 +241,21 @@ real_begin() {
 	wait_for 10 test -s "$WORK/acks"
 }
 
+real_newest() {
+	at "$1" --json points repairs | grep '"complete":true' | head -n 1 |
+	    grep -o '"point":"[0-9a-f]*"' | cut -d'"' -f4
+}
+
 real_writing() {
 	real_before=$(wc -l <"$WORK/acks")
 	wait_for 10 sh -c "[ \$(wc -l <$WORK/acks) -gt $((real_before + 3)) ]"
 }
 
-# Those of the acknowledged that are not there, by the database or by the photo.
+# Those of the acknowledged that are not there, by the database or by the photo,
+# but for those that were given up.
 real_lost() {
 	# of this moment, for people go on writing
-	sort "$WORK/acks" >"$WORK/acked"
+	sort "$WORK/acks" | comm -23 - "$WORK/given-up" >"$WORK/acked"
 	real_ctl "$1" names | sort >"$WORK/had"
 	(cd "$WORK/$1/here/photos" && ls | sed 's/\.jpg$//') | sort >"$WORK/photographed"
 	{ comm -23 "$WORK/acked" "$WORK/had"
