@@ -270,7 +270,8 @@ enum sshsftp_extension {
 	SSHSFTP_POSIX_RENAME, /* posix-rename@openssh.com: may overwrite */
 	SSHSFTP_HARDLINK,     /* hardlink@openssh.com */
 	SSHSFTP_STATVFS,      /* statvfs@openssh.com */
-	SSHSFTP_LIMITS        /* limits@openssh.com: pieces beyond 32 KiB */
+	SSHSFTP_LIMITS,       /* limits@openssh.com: pieces beyond 32 KiB */
+	SSHSFTP_LSETSTAT      /* lsetstat@openssh.com: of links themselves */
 };
 bool sshsftp_offers(const struct sshsftp *s, enum sshsftp_extension what);
 
@@ -336,6 +337,22 @@ enum err_code sshpath_rename(struct sshsftp *s, const char *from,
  */
 enum err_code sshpath_replace(struct sshsftp *s, const char *from,
     const char *to, struct err *e) MUST_CHECK;
+
+/*
+ * Make a symbolic link.  ERR_EXISTS: something of that name is there.  The
+ * words go in OpenSSH's order, which is not the draft's: read it back.
+ */
+enum err_code sshpath_symlink(struct sshsftp *s, const char *path,
+    const char *target, struct err *e) MUST_CHECK;
+/*
+ * Give it what attr has: size, mode, times, owner.  A server stops at, or goes
+ * on after, the first that it cannot.  A link is followed.
+ */
+enum err_code sshpath_set_attr(struct sshsftp *s, const char *path,
+    const struct sshattr *attr, struct err *e) MUST_CHECK;
+/* The same of a link itself.  ERR_INPUT without SSHSFTP_LSETSTAT. */
+enum err_code sshpath_set_link_attr(struct sshsftp *s, const char *path,
+    const struct sshattr *attr, struct err *e) MUST_CHECK;
 
 struct sshspace {
 	uint64_t total_bytes;
@@ -412,6 +429,13 @@ enum err_code sshfile_attr(struct sshfile *f, struct sshattr *attr,
     struct err *e) MUST_CHECK;
 /* ... and what it tells now: asked anew. */
 enum err_code sshfile_attr_now(struct sshfile *f, struct sshattr *attr,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Give an open file to write what attr has, in its place among the writes.  A
+ * failure is this call's alone.
+ */
+enum err_code sshfile_set_attr(struct sshfile *f, const struct sshattr *attr,
     struct err *e) MUST_CHECK;
 
 /* Flush, close, and hear that the server could. */

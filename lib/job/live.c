@@ -235,18 +235,10 @@ check_step(const struct live *v, const struct policy_step *s, struct err *e)
 
 	if (rc == ERR_NONE)
 		rc = check_words(v, s, e);
-	if (rc == ERR_NONE && !here && s->kind == POLICY_STEP_RESTORE) {
-		err_set(e, ERR_POLICY,
-		    "it restores on '%s', but data is restored on the machine "
-		    "Bascule runs on only",
-		    s->on);
-		err_hint(e, "restore here and copy it in a step of kind run");
-		rc = e->code;
-	} else if (rc == ERR_NONE && !here && asks_over_the_net(s)) {
+	if (rc == ERR_NONE && !here && asks_over_the_net(s))
 		rc = err_set(e, ERR_POLICY,
 		    "its check asks over the network, which is done from here: "
 		    "leave `on` out");
-	}
 	return rc == ERR_NONE ? rc : err_wrap(e, "step '%s'", s->name);
 }
 

@@ -9,6 +9,7 @@
 #include <bascule/crypt.h>
 #include <bascule/store.h>
 
+#include "farrestore.h"
 #include "live_far.h"
 #include "live_run.h"
 #include "planrun_check.h"
@@ -50,23 +51,49 @@ close_all(struct store **st, struct keyring **keys)
 }
 
 static enum err_code
-restore_to(const struct planrun_task *t, struct store *st, const char *to,
-    struct planrun_restored *done, bool *uncertain, struct err *e)
+restore_here(const struct planrun_task *t, struct store *st, const char *to,
+    struct planrun_attempt_report *r, struct err *e)
 {
-	struct source_host host;
-	bool here;
-	enum err_code rc = live_far_host(&host, &here, t->run->policy,
-	    t->run->site, t->step->on, e);
+	struct planrun_restored done = {0};
+	char size[TEXT_UNIT_BYTES];
+	enum err_code rc = planrun_restore(st, t->snapshot, to, true, &done, e);
 
-	*uncertain = false;
-	if (rc != ERR_NONE)
-		return rc;
-	if (here)
-		return planrun_restore(st, t->snapshot, to, true, done, e);
-	return err_set(e, ERR_POLICY,
-	    "step '%s' would restore on '%s': this machine restores only its "
-	    "own trees",
-	    t->step->name, t->step->on);
+	snprintf(r->note, sizeof(r->note),
+	    "%llu files, %s, to %s; %llu others deleted%s",
+	    (unsigned long long)done.files_count, text_size(done.bytes, size),
+	    to, (unsigned long long)done.deleted_count,
+	    done.warnings_count > 0 ? ", some attributes could not be set"
+				    : "");
+	return rc;
+}
+
+/* It may be done twice, and says when it was not done: nothing is uncertain. */
+static enum err_code
+restore_far(const struct planrun_task *t, struct store *st, const char *to,
+    const struct source_host *host, struct planrun_attempt_report *r,
+    struct err *e)
+{
+	struct farrestore_result done = {0};
+	char path[PLANRUN_RESTORE_PATH_BYTES];
+	char size[TEXT_UNIT_BYTES], said[1024];
+	bool is_dir;
+	struct farrestore_options opt = {.host = host,
+	    .root = t->snapshot->root,
+	    .subtree = path,
+	    .to = to,
+	    .deletes = true};
+	enum err_code rc =
+	    planrun_restore_find(st, t->snapshot, path, &is_dir, e);
+
+	opt.is_file = !is_dir;
+	if (rc == ERR_NONE)
+		rc = farrestore_run(st, &opt, &done, e);
+	farrestore_say(&done, said, sizeof(said));
+	snprintf(r->note, sizeof(r->note),
+	    "%llu files, %s, to %s:%s over SFTP; %llu others deleted%s",
+	    (unsigned long long)done.files_count, text_size(done.bytes, size),
+	    host->name, to, (unsigned long long)done.deleted_count, said);
+	return rc;
 }
 
 static enum err_code
@@ -76,24 +103,20 @@ restore(const struct planrun_task *t, struct planrun_attempt_report *r,
 	OWNED(buf_fini) struct buf to = {0};
 	struct keyring *keys = NULL;
 	struct store *st = NULL;
-	struct planrun_restored done = {0};
-	char size[TEXT_UNIT_BYTES];
+	struct source_host host;
+	bool here = true;
 	enum err_code rc = find_target(t, &to, e);
 
+	if (rc == ERR_NONE)
+		rc = live_far_host(&host, &here, t->run->policy, t->run->site,
+		    t->step->on, e);
 	if (rc == ERR_NONE)
 		rc = planrun_restore_open(&st, &keys, t->run->policy,
 		    t->run->site, e);
 	if (rc == ERR_NONE)
-		rc = restore_to(t, st, buf_text(&to), &done, &r->is_uncertain,
-		    e);
+		rc = here ? restore_here(t, st, buf_text(&to), r, e)
+			  : restore_far(t, st, buf_text(&to), &host, r, e);
 	close_all(&st, &keys);
-	snprintf(r->note, sizeof(r->note),
-	    "%llu files, %s, to %s%s%s; %llu others deleted%s",
-	    (unsigned long long)done.files_count, text_size(done.bytes, size),
-	    t->step->on, t->step->on[0] != '\0' ? ":" : "", buf_text(&to),
-	    (unsigned long long)done.deleted_count,
-	    done.warnings_count > 0 ? ", some attributes could not be set"
-				    : "");
 	return rc;
 }
 

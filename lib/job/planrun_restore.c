@@ -69,6 +69,14 @@ look(struct store *st, const struct planrun_snapshot *s, const char *path,
 	return ERR_NONE;
 }
 
+enum err_code
+planrun_restore_find(struct store *st, const struct planrun_snapshot *s,
+    char path[PLANRUN_RESTORE_PATH_BYTES], bool *is_dir, struct err *e)
+{
+	return look(st, s, path_of(s, path, PLANRUN_RESTORE_PATH_BYTES), is_dir,
+	    e);
+}
+
 static enum err_code
 restore(struct store *st, const struct restore_options *opt,
     struct planrun_restored *out, struct err *e)
@@ -140,13 +148,12 @@ planrun_restore(struct store *st, const struct planrun_snapshot *s,
 	    .subtree = "",
 	    .to = to,
 	    .verify = true};
-	char path[4096];
+	char path[PLANRUN_RESTORE_PATH_BYTES];
 	bool is_dir;
 	enum err_code rc;
 
 	*out = (struct planrun_restored){0};
-	path_of(s, path, sizeof(path));
-	rc = look(st, s, path, &is_dir, e);
+	rc = planrun_restore_find(st, s, path, &is_dir, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (!is_dir)

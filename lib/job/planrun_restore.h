@@ -25,6 +25,12 @@ enum err_code planrun_restore_open(struct store **st, struct keyring **keys,
     const struct policy *p, const struct policy_site *site,
     struct err *e) MUST_CHECK;
 
+/* Where its dataset lies in the snapshot: a folder (of ""), or one file. */
+#define PLANRUN_RESTORE_PATH_BYTES 4096
+enum err_code planrun_restore_find(struct store *st,
+    const struct planrun_snapshot *s, char path[PLANRUN_RESTORE_PATH_BYTES],
+    bool *is_dir, struct err *e) MUST_CHECK;
+
 /*
  * The dataset's tree becomes the content of the directory `to`; the output of
  * a command (or a tree that is a single file) the file `to`.  `to` is in the

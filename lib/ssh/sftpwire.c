@@ -128,3 +128,26 @@ sftpwire_put_mode(struct buf *b, uint32_t mode, struct err *e)
 		return e->code;
 	return sftpwire_put_u32(b, mode, e);
 }
+
+enum err_code
+sftpwire_put_attr(struct buf *b, const struct sshattr *a, struct err *e)
+{
+	uint32_t flags = (a->has_size ? ATTR_SIZE : 0) |
+	    (a->has_owner ? ATTR_OWNER : 0) | (a->has_mode ? ATTR_MODE : 0) |
+	    (a->has_times ? ATTR_TIMES : 0);
+	enum err_code rc = sftpwire_put_u32(b, flags, e);
+
+	if (rc == ERR_NONE && a->has_size)
+		rc = sftpwire_put_u64(b, a->size_bytes, e);
+	if (rc == ERR_NONE && a->has_owner)
+		rc = sftpwire_put_u32(b, a->uid, e);
+	if (rc == ERR_NONE && a->has_owner)
+		rc = sftpwire_put_u32(b, a->gid, e);
+	if (rc == ERR_NONE && a->has_mode)
+		rc = sftpwire_put_u32(b, a->mode & 07777, e);
+	if (rc == ERR_NONE && a->has_times)
+		rc = sftpwire_put_u32(b, a->atime_s, e);
+	if (rc == ERR_NONE && a->has_times)
+		rc = sftpwire_put_u32(b, a->mtime_s, e);
+	return rc;
+}

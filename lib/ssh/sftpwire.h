@@ -16,6 +16,8 @@ enum sftp_type {
 	SFTP_WRITE = 6,
 	SFTP_LSTAT = 7,
 	SFTP_FSTAT = 8,
+	SFTP_SETSTAT = 9,
+	SFTP_FSETSTAT = 10,
 	SFTP_OPENDIR = 11,
 	SFTP_READDIR = 12,
 	SFTP_REMOVE = 13,
@@ -25,6 +27,7 @@ enum sftp_type {
 	SFTP_STAT = 17,
 	SFTP_RENAME = 18,
 	SFTP_READLINK = 19,
+	SFTP_SYMLINK = 20,
 	SFTP_STATUS = 101,
 	SFTP_HANDLE = 102,
 	SFTP_DATA = 103,
@@ -80,6 +83,9 @@ enum err_code sftpwire_put_text(struct buf *b, const char *text,
     struct err *e) MUST_CHECK;
 /* Attributes: a mode and nothing else. */
 enum err_code sftpwire_put_mode(struct buf *b, uint32_t mode,
+    struct err *e) MUST_CHECK;
+/* What it has; of the mode only 07777. */
+enum err_code sftpwire_put_attr(struct buf *b, const struct sshattr *a,
     struct err *e) MUST_CHECK;
 
 #endif

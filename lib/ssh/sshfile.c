@@ -20,7 +20,15 @@
 
 enum purpose { READING, WRITING };
 /* Above these a tag is the number of a read. */
-enum tag { TAG_OPEN, TAG_ATTR, TAG_WRITE, TAG_SYNC, TAG_CLOSE, TAG_READ };
+enum tag {
+	TAG_OPEN,
+	TAG_ATTR,
+	TAG_WRITE,
+	TAG_SYNC,
+	TAG_CLOSE,
+	TAG_SET,
+	TAG_READ
+};
 
 struct slot {
 	uint64_t offset_bytes;
@@ -38,6 +46,8 @@ struct sshfile {
 	uint32_t open_status;
 	struct sshattr attr;
 	struct err why; /* code ERR_NONE: all is well */
+	bool was_set;
+	struct err set_why; /* of sshfile_set_attr alone */
 	/* reading */
 	struct slot *slots;   /* slots_count of them, a ring */
 	uint64_t first, next; /* numbers of reads: oldest held, next to ask */
@@ -184,7 +194,7 @@ static void
 take_status(struct sshfile *f, uint64_t tag, struct sftp_reader *body)
 {
 	static const char *const doings[] = {"open", "look at", "write to",
-	    "sync", "close", "read"};
+	    "sync", "close", "set the attributes of", "read"};
 	struct sshsftp_doing doing = {doings[tag < TAG_READ ? tag : TAG_READ],
 	    f->path};
 	uint32_t status = SFTP_OK;
@@ -195,8 +205,10 @@ take_status(struct sshfile *f, uint64_t tag, struct sftp_reader *body)
 		f->open_status = status;
 	if (body->bad ||
 	    (status == SFTP_OK && tag != TAG_WRITE && tag != TAG_SYNC &&
-		tag != TAG_CLOSE))
+		tag != TAG_CLOSE && tag != TAG_SET))
 		sshsftp_break(f->party.session, "an answer without one");
+	else if (tag == TAG_SET)
+		f->set_why = why;
 	else if (tag >= TAG_READ && status == SFTP_EOF)
 		fill(f, tag - TAG_READ, true);
 	else if (tag == TAG_ATTR && f->purpose == READING)
@@ -212,6 +224,8 @@ count_answer(struct sshfile *f, uint64_t tag)
 		f->synced = true;
 	else if (tag == TAG_CLOSE)
 		f->closed_there = true;
+	else if (tag == TAG_SET)
+		f->was_set = true;
 	else if ((tag & 0xff) == TAG_WRITE && f->purpose == WRITING)
 		f->unanswered_bytes -= tag >> 8;
 }
@@ -594,6 +608,33 @@ sshfile_attr_now(struct sshfile *f, struct sshattr *attr, struct err *e)
 	if (send_about_handle(f, SFTP_FSTAT, TAG_ATTR, e) != ERR_NONE)
 		return e->code;
 	return await_attr(f, attr, e);
+}
+
+enum err_code
+sshfile_set_attr(struct sshfile *f, const struct sshattr *attr, struct err *e)
+{
+	struct buf *body;
+
+	ASSERT(f->purpose == WRITING);
+	if (failed(f, e) != ERR_NONE ||
+	    sshsftp_make_room(f->party.session, e) != ERR_NONE)
+		return e->code;
+	body = sshsftp_body(f->party.session);
+	f->was_set = false;
+	f->set_why = (struct err){0};
+	if (sftpwire_put_string(body, f->handle.bytes, f->handle.len_bytes,
+		e) != ERR_NONE ||
+	    sftpwire_put_attr(body, attr, e) != ERR_NONE ||
+	    sshsftp_send(&f->party, TAG_SET,
+		&(struct sshsftp_message){.type = SFTP_FSETSTAT, .body = body},
+		e) != ERR_NONE)
+		return e->code;
+	while (!f->was_set)
+		if (step(f, e) != ERR_NONE)
+			return e->code;
+	if (f->set_why.code != ERR_NONE)
+		*e = f->set_why;
+	return f->set_why.code;
 }
 
 enum err_code

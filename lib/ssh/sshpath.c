@@ -121,6 +121,8 @@ struct question {
 	const char *extension;     /* for SFTP_EXTENDED */
 	const char *path, *second; /* second may be NULL */
 	const uint32_t *mode;      /* may be NULL */
+	const struct sshattr *attr;
+	const char *named; /* for people; NULL: path */
 };
 
 static enum err_code
@@ -147,6 +149,8 @@ send(struct sshpath *p, const struct question *q, struct err *e)
 		rc = sftpwire_put_text(body, q->second, e);
 	if (rc == ERR_NONE && q->mode != NULL)
 		rc = sftpwire_put_mode(body, *q->mode, e);
+	if (rc == ERR_NONE && q->attr != NULL)
+		rc = sftpwire_put_attr(body, q->attr, e);
 	if (rc == ERR_NONE)
 		rc = sshsftp_send(&p->party, 0,
 		    &(struct sshsftp_message){.type = q->type, .body = body},
@@ -160,11 +164,12 @@ ask(struct sshpath **out, struct sshsftp *s, const struct question *q,
 {
 	OWNED(sshpath_close) struct sshpath *p = NULL;
 	OWNED(buf_fini) struct buf escaped = {0};
+	const char *named = q->named != NULL ? q->named : q->path;
 
 	*out = NULL;
 	if (check_path(q->path, e) != ERR_NONE ||
 	    (q->second != NULL && check_path(q->second, e) != ERR_NONE) ||
-	    text_escape(&escaped, q->path, strlen(q->path), e) != ERR_NONE ||
+	    text_escape(&escaped, named, strlen(named), e) != ERR_NONE ||
 	    sshsftp_make_room(s, e) != ERR_NONE)
 		return e->code;
 	p = calloc(1, sizeof(*p));
@@ -373,6 +378,53 @@ sshpath_replace(struct sshsftp *s, const char *from, const char *to,
 	if (!sshsftp_offers(s, SSHSFTP_POSIX_RENAME))
 		return err_set(e, ERR_INPUT,
 		    "'%s' cannot put one file in another's place",
+		    sshsftp_name(s));
+	return ask_now(&p, s, &q, e);
+}
+
+enum err_code
+sshpath_symlink(struct sshsftp *s, const char *path, const char *target,
+    struct err *e)
+{
+	OWNED(sshpath_close) struct sshpath *p = NULL;
+	struct question q = {.doing = "make the link",
+	    .type = SFTP_SYMLINK,
+	    .path = target,
+	    .second = path,
+	    .named = path};
+
+	if (ask_now(&p, s, &q, e) == ERR_NONE)
+		return ERR_NONE;
+	return was_there(s, p, path, e);
+}
+
+enum err_code
+sshpath_set_attr(struct sshsftp *s, const char *path,
+    const struct sshattr *attr, struct err *e)
+{
+	OWNED(sshpath_close) struct sshpath *p = NULL;
+	struct question q = {.doing = "set the attributes of",
+	    .type = SFTP_SETSTAT,
+	    .path = path,
+	    .attr = attr};
+
+	return ask_now(&p, s, &q, e);
+}
+
+enum err_code
+sshpath_set_link_attr(struct sshsftp *s, const char *path,
+    const struct sshattr *attr, struct err *e)
+{
+	OWNED(sshpath_close) struct sshpath *p = NULL;
+	struct question q = {.doing = "set the attributes of",
+	    .type = SFTP_EXTENDED,
+	    .extension = "lsetstat@openssh.com",
+	    .path = path,
+	    .attr = attr};
+
+	if (!sshsftp_offers(s, SSHSFTP_LSETSTAT))
+		return err_set(e, ERR_INPUT,
+		    "'%s' cannot set the attributes of a link",
 		    sshsftp_name(s));
 	return ask_now(&p, s, &q, e);
 }

@@ -218,6 +218,7 @@ static const struct {
     [SSHSFTP_HARDLINK] = {"hardlink@openssh.com", "1"},
     [SSHSFTP_STATVFS] = {"statvfs@openssh.com", "2"},
     [SSHSFTP_LIMITS] = {"limits@openssh.com", "1"},
+    [SSHSFTP_LSETSTAT] = {"lsetstat@openssh.com", "1"},
 };
 
 static bool

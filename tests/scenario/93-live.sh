@@ -18,6 +18,7 @@ mkdir -p data/deep southwark/live
 seq 20000 >data/deep/numbers
 ln -s deep/numbers data/link
 printf 'x' >data/one
+find data -depth -exec touch -h -d '2026-01-02 03:04:05' {} + # whole seconds, as SFTP has
 APP1=$(lab_address brent virgin) APP2=$(lab_address lewisham wit)
 if [ "$LAB" != namespaces ]; then APP1=$(lab_address brent virgin); fi
 host() { # NAME ADDRESS HOST
@@ -73,12 +74,20 @@ service = { name = "far"; title = "far"; owner = "brent"; tier = 1; home = "bren
   backup = { every = "12h"; expect = "1s"; timeout = "60s"; };
   replicate = { to = [ "southwark" ]; within = "1h"; };
   datasets = ( { name = "files"; tree = "$WORK/data"; } );
-  plan = ( { step = "early"; run = [ "touch", "$WORK/southwark/early" ]; undo = "none"; },
-    { step = "place"; restore = "files"; to = "\${sandbox}/data"; on = "app1.southwark"; after = [ "early" ]; },
+  plan = ( { step = "place"; restore = "files"; to = "$WORK/brent/app/data"; on = "app1.southwark"; modes = [ "planned" ]; undo = "none"; },
     { step = "works"; check = { command = [ "true" ]; }; after = [ "place" ]; } ); };
 END
+cat >bad.conf <<END
+service = { name = "bad"; title = "bad"; owner = "brent"; tier = 1; home = "brent";
+  standby = "southwark"; rpo = "2d"; rto = "2d"; live_root = "$WORK/southwark/live";
+  backup = { every = "12h"; expect = "1s"; timeout = "60s"; };
+  replicate = { to = [ "southwark" ]; within = "1h"; };
+  datasets = ( { name = "files"; tree = "$WORK/data"; } );
+  plan = ( { step = "early"; run = [ "touch", "$WORK/southwark/early" ]; undo = "none"; },
+    { step = "works"; check = { tcp = "localhost:9"; }; on = "app1.southwark"; after = [ "early" ]; } ); };
+END
 )
-sed -i "s|shared.conf\"|shared.conf\", \"$WORK/far.conf\"|" southwark/bascule.conf
+sed -i "s|shared.conf\"|shared.conf\", \"$WORK/far.conf\", \"$WORK/bad.conf\"|" southwark/bascule.conf
 # What app2 does: the first time it takes long, unless it is told otherwise.
 cat >two <<END
 #!/bin/sh
@@ -88,7 +97,7 @@ echo "two \$BASCULE_RUN" >>"$WORK/lewisham/trace"
 END
 chmod 755 two
 expect 0 'the policy is good' "$DAEMON" -c southwark/bascule.conf --check
-{ for f in southwark/bascule.conf shared.conf far.conf; do
+{ for f in southwark/bascule.conf shared.conf far.conf bad.conf; do
 	printf '%s' "$WORK/$f" | base64 -w0; echo; base64 -w0 "$f"; echo
 done; } >southwark/policy
 
@@ -152,10 +161,27 @@ is 'each step was written ahead' "$(grep -c '"type":"intent"' well)" 10
 has 'a certificate was looked at' well 'localhost:4433: its certificate is valid for'
 is 'times are told' "$([ "$(said well promoted_ns)" -gt 0 ] && [ "$(said well accepted_ns)" -gt 0 ] && echo yes)" yes
 
-SERVICE=far act refused plan "\"run\":\"R1\",\"point\":\"$POINT\""
+SERVICE=bad act refused plan "\"run\":\"R1\",\"point\":\"$POINT\""
 is 'a plan that cannot be carried out is refused' "$(said refused verdict)" not-done
-has '... in words' refused "step 'place': it restores on"
+has '... in words' refused "step 'works': its check asks over the network"
 fails '... before anything of it began' test -e southwark/early
+
+# --- data on another host -------------------------------------------------------
+SERVICE=far act farcap capture '"run":"R0","tag":"divergence:R0"'
+FAR=$(said farcap point)
+mkdir -p brent/app/data/deep brent/beside
+echo stray >brent/app/data/stray; echo kept >brent/beside/one
+ln -s ../../beside brent/app/data/out
+SERVICE=far act place plan "\"run\":\"R1\",\"point\":\"$FAR\""
+is 'data is restored on another host' "$(said place verdict)" done
+same 'what lies there is what was saved, to the second' data brent/app/data
+is '... what was there and not in it is gone, beside it nothing' \
+    "$(cat brent/beside/one; ls brent/app/data)" "$(echo kept; ls data)"
+has '... and what SFTP lost is said' place 'over SFTP.*times to the second'
+echo y >brent/app/data/one
+SERVICE=far act again plan "\"run\":\"R1b\",\"point\":\"$FAR\""
+has 'the second time only what differs is written' again '1 unchanged\|2 unchanged'
+same '... and it is the same again' data brent/app/data
 
 # --- taken back -----------------------------------------------------------------
 DONE='{"step":"place","state":"done"},{"step":"one","state":"done"}'

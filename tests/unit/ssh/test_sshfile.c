@@ -220,6 +220,31 @@ START_TEST(what_is_written_is_there_whole)
 }
 END_TEST
 
+START_TEST(an_open_file_takes_its_attributes)
+{
+	OWNED(sshfile_close) struct sshfile *file = NULL;
+	const struct sshattr attr = {.has_size = true,
+	    .size_bytes = 70000,
+	    .has_mode = true,
+	    .mode = 0640,
+	    .has_times = true,
+	    .atime_s = 1000,
+	    .mtime_s = 2000};
+	struct sshattr got;
+
+	ck_assert_int_eq(sshfile_create(&file, far.sftp,
+			     farfiles_path(&far, "dressed"), 0600, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(sshfile_write(file, 5, "12345", 5, &e), ERR_NONE);
+	ck_assert_int_eq(sshfile_set_attr(file, &attr, &e), ERR_NONE);
+	ck_assert_int_eq(sshfile_finish(file, &e), ERR_NONE);
+	ck_assert_int_eq(sshpath_lstat(far.sftp, far.path, &got, &e), ERR_NONE);
+	ck_assert_uint_eq(got.size_bytes, 70000);
+	ck_assert_uint_eq(got.mode & 07777, 0640);
+	ck_assert_uint_eq(got.mtime_s, 2000);
+}
+END_TEST
+
 START_TEST(nothing_that_is_there_is_created_again)
 {
 	put("there", "x", 1);
@@ -339,6 +364,7 @@ suite_ssh_sshfile(void)
 	tcase_add_test(tc, a_file_that_is_not_there_is_said_by_name);
 	tcase_add_test(tc, what_is_closed_unread_disturbs_nothing);
 	tcase_add_test(tc, what_is_written_is_there_whole);
+	tcase_add_test(tc, an_open_file_takes_its_attributes);
 	tcase_add_test(tc, nothing_that_is_there_is_created_again);
 	tcase_add_test(tc, a_file_is_gone_on_with);
 	tcase_add_test(tc, a_full_disk_fails_the_writer);

@@ -125,6 +125,47 @@ START_TEST(a_rename_puts_nothing_in_anothers_place)
 }
 END_TEST
 
+START_TEST(attributes_are_set_and_links_made)
+{
+	const struct sshattr attr = {.has_mode = true,
+	    .mode = 0751,
+	    .has_times = true,
+	    .atime_s = 1000,
+	    .mtime_s = 2000};
+	const struct sshattr times = {.has_times = true,
+	    .atime_s = 3000,
+	    .mtime_s = 4000};
+	OWNED(buf_fini) struct buf target = {0};
+	struct sshattr got;
+	char link[256];
+
+	tmpdir_put(&far.host.dir, "dressed", "1");
+	snprintf(link, sizeof(link), "%s", farfiles_path(&far, "to-dressed"));
+	ck_assert_int_eq(sshpath_symlink(far.sftp, link, "dressed", &e),
+	    ERR_NONE);
+	ck_assert_int_eq(sshpath_symlink(far.sftp, link, "dressed", &e),
+	    ERR_EXISTS);
+	ck_assert_ptr_nonnull(strstr(e.text, "to-dressed"));
+	ck_assert_int_eq(sshpath_readlink(far.sftp, link, &target, &e),
+	    ERR_NONE);
+	ck_assert_str_eq(buf_text(&target), "dressed");
+	ck_assert_int_eq(sshpath_set_attr(far.sftp,
+			     farfiles_path(&far, "dressed"), &attr, &e),
+	    ERR_NONE);
+	ck_assert(sshsftp_offers(far.sftp, SSHSFTP_LSETSTAT));
+	ck_assert_int_eq(sshpath_set_link_attr(far.sftp, link, &times, &e),
+	    ERR_NONE);
+	ck_assert_int_eq(sshpath_lstat(far.sftp, link, &got, &e), ERR_NONE);
+	ck_assert_uint_eq(got.mtime_s, 4000);
+	ck_assert_int_eq(sshpath_stat(far.sftp, link, &got, &e), ERR_NONE);
+	ck_assert_uint_eq(got.mode & 07777, 0751);
+	ck_assert_uint_eq(got.mtime_s, 2000);
+	ck_assert_int_eq(sshpath_set_attr(far.sftp, farfiles_path(&far, "no"),
+			     &attr, &e),
+	    ERR_NOTFOUND);
+}
+END_TEST
+
 START_TEST(the_room_there_and_the_whole_path_are_told)
 {
 	struct sshspace space;
@@ -165,6 +206,7 @@ suite_ssh_sshpath(void)
 	tcase_add_test(tc, more_questions_than_places_wait_for_one);
 	tcase_add_test(tc, directories_are_made_once_and_removed);
 	tcase_add_test(tc, a_rename_puts_nothing_in_anothers_place);
+	tcase_add_test(tc, attributes_are_set_and_links_made);
 	tcase_add_test(tc, the_room_there_and_the_whole_path_are_told);
 	tcase_add_test(tc, a_path_too_long_or_empty_is_not_sent);
 	suite_add_tcase(s, tc);
