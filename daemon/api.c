@@ -387,18 +387,28 @@ in_group(const struct loop_peer *peer, const char *name)
 	return false;
 }
 
-static void
-name_user(struct client_caller *who)
+static bool
+find_user(uid_t uid, char out[64])
 {
 	struct passwd p, *found = NULL;
 	char text[4096];
 
-	if (getpwuid_r(who->uid, &p, text, sizeof(text), &found) == 0 &&
-	    found != NULL)
-		snprintf(who->name, sizeof(who->name), "%s", p.pw_name);
-	else
+	if (getpwuid_r(uid, &p, text, sizeof(text), &found) != 0 ||
+	    found == NULL)
+		return false;
+	snprintf(out, 64, "%s", p.pw_name);
+	return true;
+}
+
+static void
+name_user(struct client_caller *who)
+{
+	if (!find_user(who->uid, who->name))
 		snprintf(who->name, sizeof(who->name), "uid %u",
 		    (unsigned)who->uid);
+	if (who->login_uid < 0 ||
+	    !find_user((uid_t)who->login_uid, who->login_name))
+		who->login_name[0] = '\0';
 }
 
 /* Of the process that connected, which has not gone on yet: sudo and su leave

@@ -286,6 +286,7 @@ note_release(struct client *c, const struct held *h, const char *owner,
 	draft_run(draft, h->item == NULL ? NULL : h->item->m.run);
 	draft_actor(draft, &client_caller(c)->actor);
 	draft_int(draft, "login_uid", client_caller(c)->login_uid);
+	draft_text(draft, "login_name", client_caller(c)->login_name);
 	draft_text(draft, "verb", approvals_verb_name(APPROVALS_RELEASE));
 	draft_text(draft, "reason", owner);
 	draft_text(draft, "note", reason);

@@ -205,6 +205,7 @@ note_started(struct client *c, const struct move *m, const struct starting *s,
 		return rc;
 	draft_actor(draft, &client_caller(c)->actor);
 	draft_int(draft, "login_uid", client_caller(c)->login_uid);
+	draft_text(draft, "login_name", client_caller(c)->login_name);
 	draft_text(draft, "confirm", s->confirm);
 	draft_text(draft, "overrides", ids);
 	draft_text(draft, "reason", s->reason);
@@ -289,6 +290,7 @@ say_one(struct client *c, struct movebook_item *item, const struct word *w,
 		return rc;
 	draft_actor(draft, &client_caller(c)->actor);
 	draft_int(draft, "login_uid", client_caller(c)->login_uid);
+	draft_text(draft, "login_name", client_caller(c)->login_name);
 	draft_text(draft, "reason", reason);
 	return note_event(d, draft, e);
 }

@@ -248,7 +248,8 @@ struct client_caller {
 	char name[64];  /* of the user */
 	uint32_t roles; /* ROLE_BIT */
 	char council[64];
-	int64_t login_uid; /* who logged in, sudo or not; -1: not known */
+	int64_t login_uid;   /* who logged in, sudo or not; -1: not known */
+	char login_name[64]; /* of that account; "" not known */
 	struct draft_actor actor; /* points into this */
 };
 

@@ -11,6 +11,7 @@
 #include "fencing.h"
 #include "moves.h"
 #include "peer.h"
+#include "stepdown.h"
 
 static void
 complain(const struct movebook_item *item, const struct err *e)
@@ -415,6 +416,8 @@ record(struct daemon *d, struct movebook_item *item, struct err *e)
 	draft_uint(draft, "epoch", s->authority.epoch);
 	draft_text(draft, "point", point);
 	draft_text(draft, "reason", item->turn.why);
+	if (item->turn.event == MOVE_RESOLVED)
+		draft_text(draft, "owner", s->authority.site);
 	if (item->turn.event == MOVE_SYNCED)
 		rc = add_snapshots(draft, d, point, e);
 	if (rc == ERR_NONE)
@@ -526,6 +529,7 @@ moveact_job_ended(struct daemon *d, struct job *j)
 	    : movebook_find(&d->moves->book, j->run, j->service);
 	struct movejob_said said;
 
+	stepdown_job_ended(d, j);
 	if (item == NULL || d->stopping || strcmp(item->work.job, j->id) != 0)
 		return; /* a daemon that stops leaves it to the next start */
 	movejob_said(j, &said);

@@ -328,6 +328,7 @@ take_person(struct approvals_person *p, const struct record *r,
 	*p = (struct approvals_person){.uid = record_int(r, "@actor.uid",
 					   APPROVALS_NO_UID),
 	    .login_uid = record_int(r, "login_uid", APPROVALS_NO_UID)};
+	record_text(r, "login_name", p->login_name, sizeof(p->login_name));
 	record_text(r, "@actor.name", p->name, sizeof(p->name));
 	record_text(r, "@actor.council", p->council, sizeof(p->council));
 	record_text(r, "signer", p->key, sizeof(p->key));

@@ -46,7 +46,8 @@ struct movebook_item {
 	struct approvals_person glass_by;
 	struct movebook_work work;
 	struct move_turn turn; /* at the last look */
-	bool has_turn, is_reminded;
+	bool has_turn;
+	struct authority witness; /* what etcd says; epoch 0: nothing */
 	char blocked[256];  /* a gate's first guard that does not pass; "" */
 	struct mono tended; /* moveact_tend */
 };

@@ -89,6 +89,11 @@ movefacts_gather(struct daemon *d, struct movebook_item *item,
 	if (out->release_owner != NULL)
 		out->release_persons = movebook_released(&d->moves->book,
 		    item->m.service, out->release_owner, now_utc());
+	if (!out->quorum_lost &&
+	    etcdmove_heard(d, item->m.service, &item->witness)) {
+		out->witness_epoch = item->witness.epoch;
+		out->witness_owner = item->witness.site;
+	}
 	out->peer_healthy = out->peer_answers && out->peer_reg != NULL &&
 	    authority_is_active(out->peer_reg, there);
 }

@@ -4,6 +4,7 @@
 
 #include "etcd.h"
 #include "peer.h"
+#include "stepdown.h"
 
 #define LOOK_NS (NS_PER_S / 2) /* while a move is open */
 
@@ -55,14 +56,66 @@ moves_is_the_others(const struct daemon *d, const struct daemon_service *s)
 	    strcmp(s->authority.site, d->policy->site) != 0;
 }
 
-/* A move that this site takes part in fences first, and records it. */
+/*
+ * A move that this site takes part in fences first, and records it: also one
+ * that the other site has committed while we were away.
+ */
 static bool
 is_a_moves_matter(struct daemon *d, const char *service)
 {
 	struct movebook_item *item =
 	    movebook_find(&d->moves->book, NULL, service);
 
-	return item != NULL && !move_is_over(&item->m);
+	if (item == NULL)
+		return false;
+	return !move_is_over(&item->m) ||
+	    (item->m.mode == GUARDS_UNPLANNED &&
+		strcmp(item->m.from, d->policy->site) == 0 &&
+		item->m.b.fact[MOVE_COMMITTED] != 0 &&
+		item->m.a.fact[MOVE_STOPPED] == 0);
+}
+
+/*
+ * Who loses the service by what was heard fences its own side first: as a part
+ * of a move, or by itself.
+ */
+static bool
+may_adopt(struct daemon *d, struct daemon_service *s,
+    const struct authority *heard, enum authority_hearing h)
+{
+	const char *service = s->policy->name;
+
+	if (h != AUTHORITY_STEP_DOWN && h != AUTHORITY_FREEZE)
+		return true;
+	if (is_a_moves_matter(d, service)) {
+		stepdown_drop(d, service);
+		return false;
+	}
+	return strcmp(s->authority.site, d->policy->site) != 0 ||
+	    stepdown_is_fenced(d, s, heard);
+}
+
+static void
+take_up(struct daemon *d, struct daemon_service *s,
+    const struct authority_event *adopt, const char *reason)
+{
+	struct err e;
+
+	if (register_change(d, s, adopt, reason, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "the register of '%s': %s",
+		    s->policy->name, e.text);
+	else
+		stepdown_drop(d, s->policy->name);
+	if (s->authority.state == AUTHORITY_CONTESTED)
+		alarm_raise(d,
+		    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
+			.level = ALARM_CRITICAL,
+			.service = s->policy->name,
+			.subject = "contested",
+			.text = "two sites say that this epoch of the service "
+				"is theirs; nothing starts at either: bascule "
+				"hold inspect",
+			.moment = true});
 }
 
 static void
@@ -74,21 +127,18 @@ hear(struct daemon *d, struct daemon_service *s, const struct peer *p)
 	    .here = d->policy->site};
 	enum authority_hearing h;
 	char reason[160];
-	struct err e;
 
 	if (reg == NULL) /* it has another policy, and says nothing of it */
 		return;
 	adopt.peer = &reg->a;
 	h = authority_hear(&s->authority, adopt.peer, d->policy->site);
-	if (h == AUTHORITY_SAME && !s->authority.quarantined)
+	if (h == AUTHORITY_SAME &&
+	    (!s->authority.quarantined || stepdown_is_open(d, s)))
 		return;
-	if ((h == AUTHORITY_STEP_DOWN || h == AUTHORITY_FREEZE) &&
-	    is_a_moves_matter(d, s->policy->name))
+	if (!may_adopt(d, s, adopt.peer, h))
 		return;
 	snprintf(reason, sizeof(reason), "heard from site '%s'", p->site->name);
-	if (register_change(d, s, &adopt, reason, &e) != ERR_NONE)
-		note_log(NOTE_ERROR, "the register of '%s': %s",
-		    s->policy->name, e.text);
+	take_up(d, s, &adopt, reason);
 }
 
 /*
@@ -103,7 +153,6 @@ hear_etcd(struct daemon *d, struct daemon_service *s)
 	    .here = d->policy->site};
 	struct authority there, same = s->authority;
 	enum authority_hearing h;
-	struct err e;
 
 	if (!etcdmove_heard(d, s->policy->name, &there))
 		return;
@@ -115,14 +164,14 @@ hear_etcd(struct daemon *d, struct daemon_service *s)
 		adopt.peer = &same;
 	}
 	h = authority_hear(&s->authority, adopt.peer, d->policy->site);
-	if (h == AUTHORITY_SAME && !s->authority.quarantined)
+	if (h == AUTHORITY_SAME &&
+	    (!s->authority.quarantined || stepdown_is_open(d, s)))
 		return;
 	if (there.epoch < s->authority.epoch ||
-	    (h != AUTHORITY_SAME && is_a_moves_matter(d, s->policy->name)))
+	    (h == AUTHORITY_FOLLOW && is_a_moves_matter(d, s->policy->name)) ||
+	    !may_adopt(d, s, adopt.peer, h))
 		return;
-	if (register_change(d, s, &adopt, "heard from etcd", &e) != ERR_NONE)
-		note_log(NOTE_ERROR, "the register of '%s': %s",
-		    s->policy->name, e.text);
+	take_up(d, s, &adopt, "heard from etcd");
 }
 
 static void
@@ -217,6 +266,36 @@ tell_people(struct daemon *d, const struct movebook_item *item)
 		    text);
 }
 
+/* It runs at the new site and nobody has said that it may stay. */
+static void
+remind(struct daemon *d, const struct movebook_item *item)
+{
+	const struct policy_service *s =
+	    daemon_service(d, item->m.service)->policy;
+	int64_t after_ns = s->failover.commit_reminder_ns;
+	bool waits = item->m.b.fact[MOVE_RAN] != 0 &&
+	    move_phase(&item->m) == MOVE_RAN &&
+	    strcmp(item->m.to, d->policy->site) == 0;
+	char subject[AUTHORITY_RUN_BYTES + 16], text[400];
+
+	snprintf(subject, sizeof(subject), "commit of %s", item->m.run);
+	snprintf(text, sizeof(text),
+	    "it runs here and is neither accepted nor rolled back; type: "
+	    "bascule failover commit %s --confirm %s (or failover rollback)",
+	    item->m.run, item->m.to);
+	if (!waits)
+		alarm_clear(d, POLICY_ON_FAILOVER, item->m.service, subject,
+		    "it is decided");
+	else if (after_ns > 0 &&
+	    now_utc().ns - item->m.b.at[MOVE_RAN].ns > after_ns)
+		alarm_raise(d,
+		    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
+			.level = ALARM_WARNING,
+			.service = item->m.service,
+			.subject = subject,
+			.text = text});
+}
+
 void
 moves_say(struct daemon *d, const struct daemon_service *s, char *out,
     size_t out_bytes)
@@ -231,7 +310,8 @@ moves_say(struct daemon *d, const struct daemon_service *s, char *out,
 		snprintf(out, out_bytes,
 		    "quarantined: the other site has not said where it is "
 		    "since this daemon's start");
-	if (item == NULL || !item->has_turn || item->turn.act == MOVE_NOTHING ||
+	if (stepdown_say(d, s->policy->name, out, out_bytes) || item == NULL ||
+	    !item->has_turn || item->turn.act == MOVE_NOTHING ||
 	    (move_is_over(&item->m) && move_phase(&item->m) != MOVE_COMMITTED))
 		return;
 	now_text((struct utc){item->turn.since.ns / NS_PER_S * NS_PER_S},
@@ -262,6 +342,7 @@ look_at(struct daemon *d, struct movebook_item *item)
 	}
 	item->has_turn = true;
 	tell_people(d, item);
+	remind(d, item);
 	if (!must_wait(d, item) && !facts.works)
 		moveact_begin(d, item);
 }
@@ -334,8 +415,10 @@ moves_start(struct daemon *d, struct err *e)
 void
 moves_stop(struct daemon *d)
 {
-	if (d->moves != NULL)
+	if (d->moves != NULL) {
 		movebook_fini(&d->moves->book);
+		stepdown_stop(d->moves);
+	}
 	free(d->moves);
 	d->moves = NULL;
 }

@@ -21,7 +21,8 @@
 
 struct moves {
 	struct movebook book;
-	bool dirty; /* something happened since the last look */
+	struct stepdown *stepdowns; /* stepdown.h */
+	bool dirty;                 /* something happened since the last look */
 	struct mono looked;
 };
 

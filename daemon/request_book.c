@@ -133,6 +133,7 @@ take_person(const struct record *r, struct approvals_person *who)
 	*who = (struct approvals_person){0};
 	who->uid = record_int(r, "@actor.uid", APPROVALS_NO_UID);
 	who->login_uid = record_int(r, "login_uid", APPROVALS_NO_UID);
+	record_text(r, "login_name", who->login_name, sizeof(who->login_name));
 	record_text(r, "@actor.name", who->name, sizeof(who->name));
 	record_text(r, "@actor.council", who->council, sizeof(who->council));
 	record_text(r, "@site", who->site, sizeof(who->site));
@@ -147,6 +148,8 @@ request_person(const struct daemon *d, const struct client_caller *who,
 	    .login_uid = who->login_uid,
 	    .roles = who->roles};
 	snprintf(out->name, sizeof(out->name), "%s", who->name);
+	snprintf(out->login_name, sizeof(out->login_name), "%s",
+	    who->login_name);
 	snprintf(out->site, sizeof(out->site), "%s", d->policy->site);
 	snprintf(out->council, sizeof(out->council), "%s", who->council);
 }

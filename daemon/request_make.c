@@ -282,6 +282,7 @@ record(struct making *m, struct buf *shown, struct err *e)
 	draft_utc(d, "expires_ns", r->expires);
 	draft_text(d, "roles", request_roles_text(m->ask->who->roles, roles));
 	draft_int(d, "login_uid", r->requester.login_uid);
+	draft_text(d, "login_name", r->requester.login_name);
 	if (r->service_count == 1)
 		draft_text(d, "point", r->services[0].point);
 	rc = add_services(d, r, e);

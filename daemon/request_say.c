@@ -229,6 +229,7 @@ record(const struct saying *s, struct err *e)
 	draft_text(d, "reason", s->word.reason);
 	draft_text(d, "roles", request_roles_text(s->who->roles, roles));
 	draft_int(d, "login_uid", s->who->login_uid);
+	draft_text(d, "login_name", s->who->login_name);
 	if (s->is_signed) {
 		draft_text(d, "signature", s->signature);
 		draft_text(d, "signer", s->signer);

@@ -1,5 +1,6 @@
 /* What an approver sees, and whether those who did suffice. */
 
+#include "alarm.h"
 #include "request.h"
 
 #include <stdlib.h>
@@ -435,6 +436,45 @@ look_at(struct daemon *d, const struct request_book *b, const struct request *r,
 	    buf_text(&shown), e);
 }
 
+/* Late is better than never; the record says when. */
+static bool
+is_seconded(const struct request *r, const struct approvals_judgement *j)
+{
+	for (size_t i = 0; i < r->word_count; i++)
+		if (r->words[i].verb == APPROVALS_SECOND &&
+		    j->standing[i] != APPROVALS_REQUESTER &&
+		    !approvals_same_person(&r->words[i].who, &r->glass_by) &&
+		    !approvals_same_person(&r->words[i].who, &r->requester))
+			return true;
+	return j->glass == APPROVALS_SECONDED;
+}
+
+/* A glass was broken and nobody else has stood by it in time. */
+static void
+look_at_glass(struct daemon *d, const struct request *r)
+{
+	OWNED(free_mem) struct approvals_judgement *j = calloc(1, sizeof(*j));
+	char subject[REQUEST_RUN_BYTES + 32], text[400];
+
+	if (j == NULL)
+		return; /* the next look tries again */
+	request_judge(d, r, r->seen, j);
+	snprintf(subject, sizeof(subject), "second person of %s", r->run);
+	snprintf(text, sizeof(text),
+	    "'%s' broke the glass of run %s and no second person has agreed "
+	    "in time; another one types: bascule approve %s --second",
+	    r->glass_by.name, r->run, r->run);
+	if (is_seconded(r, j))
+		alarm_clear(d, POLICY_ON_FAILOVER, NULL, subject,
+		    "a second person has agreed");
+	else if (j->glass == APPROVALS_SECOND_OVERDUE)
+		alarm_raise(d,
+		    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
+			.level = ALARM_CRITICAL,
+			.subject = subject,
+			.text = text});
+}
+
 void
 request_look(struct daemon *d)
 {
@@ -452,6 +492,9 @@ request_look(struct daemon *d)
 	for (size_t i = 0; i < b->count; i++) {
 		const struct request *r = &b->items[i];
 
+		if (r->glass_broken &&
+		    strcmp(r->asked_at, d->policy->site) == 0)
+			look_at_glass(d, r);
 		if (r->over || r->started ||
 		    strcmp(r->asked_at, d->policy->site) != 0 ||
 		    (r->service_count > MANY &&

@@ -1,0 +1,57 @@
+#!/bin/sh
+# The ways back: a move that is rolled back from PROVISIONAL keeps what was
+# written there; one that is held runs nowhere until two people say where.
+. "$(dirname "$0")/../lab/lab.sh"
+. "$(dirname "$0")/../support/scenario.sh"
+. "$TOP/tests/support/daemon.sh"
+. "$TOP/tests/support/move.sh"
+
+if [ "$LAB" != namespaces ] || ! lab_up; then
+	skip 'moves' 'hosts of their own need root'
+	finish
+fi
+move_sites
+holds 'brent begins' lab_daemon brent || finish
+holds 'southwark begins' lab_daemon southwark || finish
+holds 'brent is heard to be where it was' wait_for 20 at brent permit counter
+lab_on brent "$WORK/ctl" start
+expect 0 'a point is made' at brent run counter --wait
+wait_for 20 copied southwark
+
+# --- rolled back
+run=$(move_request brent southwark planned)
+move_start brent "$run" southwark
+holds 'the plan has run at southwark' phase_is southwark "$run" RAN 60
+expect 0 'somebody wants it back' at southwark failover rollback "$run" --confirm brent \
+    --override G17="a laboratory"
+holds 'what was written at southwark is kept' phase_is southwark "$run" CAPTURED 30
+holds 'it is rolled back' phase_is brent "$run" ROLLED_BACK 30
+holds 'it runs at brent again' runs_at brent
+fails 'and not at southwark' runs_at southwark
+
+# --- held, and resolved
+run=$(move_request brent southwark planned)
+move_start brent "$run" southwark
+holds 'the next one has run' phase_is southwark "$run" RAN 60
+expect 0 'somebody holds it' at southwark failover hold "$run"
+holds 'held, it is fenced where it ran' phase_is southwark "$run" STOPPED 30
+fails 'it runs nowhere' runs_at southwark
+fails '... at all' runs_at brent
+expect 0 'it can be looked into' at southwark hold inspect counter
+says HELD
+expect 0 'one says where' as_person 6 southwark hold resolve counter --owner southwark \
+    --confirm southwark --reason "it was well there"
+says 'one person'
+fails 'one person is not enough' has_phase southwark "$run" RESOLVED
+expect 0 'another one, too' as_person 8 southwark hold resolve counter --owner southwark \
+    --confirm southwark --reason "it was well there"
+holds 'it runs there again' phase_is southwark "$run" RESUMED 30
+holds 'really' runs_at southwark
+fails '... and nowhere else' runs_at brent
+
+for site in brent southwark; do
+	daemon_stop $site
+done
+is 'they never stumbled' "$(cat ./*/log ./*/state/jobs/* |
+    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
+finish
