@@ -209,7 +209,7 @@ try:
             c.kill(rest[0]); print("killed", flush=True)
         elif word == "put":
             c.put("/bascule/authority/" + rest[0], json.dumps({"v": 1,
-                "epoch": 7, "owner": rest[1], "from": "brent",
+                "epoch": int(rest[2]), "owner": rest[1], "from": "brent",
                 "state": "PROVISIONAL", "run": "z", "site": rest[1]}))
             print("put", flush=True)
         elif word == "start":
@@ -248,7 +248,9 @@ EXTRA="etcd = { endpoints = [ $(cat room/endpoints) ]; lease = \"2s\"; timeout =
 REPLICATE='replicate = { to = [ "southwark" ]; within = "1m"; };'
 site_new brent
 sed -i 's/authority = "manual"/authority = "etcd"/; /^identity/d' brent/bascule.conf
-(umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+FENCE="fence = ( { run = [ \"true\" ]; prove = [ \"test\", \"-e\", \"$WORK/off\" ]; } );"
+(umask 077; { shared_policy; service_policy files 30m |
+    sed "s|^  backup = |  $FENCE\n&|"; } >shared.conf)
 holds 'a daemon with authority in etcd starts' daemon_start brent || finish
 registered() { [ "$(order register files "$1")" != None ]; }
 wait_for 10 registered brent
@@ -265,9 +267,19 @@ expect 0 '... backups go on' at brent run files --wait
 is 'a member comes back' "$(order start southwark)" True
 holds 'the alarm ends' wait_for 10 sh -c "! '$B' --socket brent/socket alarms |
     grep -q 'no move can begin'"
-is 'somebody moves it behind this site' "$(order put files southwark)" put
+is 'somebody moves it behind this site' "$(order put files southwark 7)" put
 holds 'which is said aloud' wait_for 10 alarmed "etcd has service 'files' at"
 is '... and not written over' "$(order register files)" 'southwark 7 PROVISIONAL'
+holds 'nobody proves that it is stopped here: people are told' \
+    wait_for 10 alarmed 'nobody can prove that it is stopped here'
+expect 11 '... nothing may start' at brent permit files
+says 'epoch 7 was seen'
+touch off
+order put files southwark 8 >/dev/null
+let_go() { at brent permit files 2>&1 | grep -q "at site 'southwark'"; }
+holds 'proved to be stopped, it is let go of' wait_for 10 let_go
+expect 0 '... and the fence is on record' at brent events --type job
+says 'act=fence' 'verdict=done'
 daemon_stop brent
 is 'it ends cleanly' "$ended" 0
 is 'it never stumbled' \
