@@ -24,7 +24,8 @@ chosen=$(tail -n 1 brent/here/data/log)
 # --- brent is gone, and goes on writing
 lab_cut virgin
 lab_cut bt
-wait_for 20 sh -c "'$B' --socket southwark/socket sites | grep -q SILENT"
+wait_for 20 sh -c "'$B' --socket southwark/socket status | grep -q 'IS SILENT'"
+sleep 5 # what answered so lately still counts as answering
 run=$(move_request southwark southwark unplanned --accept-loss "what was written since")
 expect 0 'somebody approves' as_person 6 southwark approve "$run" --yes
 expect 0 'it starts' move_start southwark "$run" southwark --override G09="nobody answers" \
