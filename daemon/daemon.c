@@ -531,6 +531,22 @@ prepare(struct daemon *d, struct buf *problems, struct err *e)
 	    : rc;
 }
 
+enum err_code
+daemon_spec(const struct daemon *d, const char *job, const char *kind,
+    struct wire_value **out, struct err *e)
+{
+	enum err_code rc = wire_new(out, "job", e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(*out, "job", job);
+	wire_add_text(*out, "kind", kind);
+	wire_add_uint(*out, "attempt", 1);
+	wire_add_text(*out, "policy", d->policy_snapshot);
+	wire_add_text(*out, "digest", d->digest);
+	return ERR_NONE;
+}
+
 int
 daemon_run(const char *policy_path)
 {

@@ -395,6 +395,10 @@ void daemon_kick(struct daemon *d);
 void daemon_sign_head(struct daemon *d, struct mono now);
 /* At once: the other site is to have it. */
 void daemon_sign_now(struct daemon *d);
+/* What every worker that is no job's is told: docs/protocol/worker.md.  More is
+ * added to *out. */
+enum err_code daemon_spec(const struct daemon *d, const char *job,
+    const char *kind, struct wire_value **out, struct err *e) MUST_CHECK;
 
 /* --- supervise.c: one running worker ------------------------------------------------ */
 

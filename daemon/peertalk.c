@@ -182,16 +182,12 @@ make_spec(struct peer *p, struct buf *line, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	char path[PEER_PATH_BYTES], job[96];
-	enum err_code rc = wire_new(&v, "job", e);
+	enum err_code rc;
 
+	snprintf(job, sizeof(job), "bridge-%s", p->site->name);
+	rc = daemon_spec(p->d, job, "bridge", &v, e);
 	if (rc != ERR_NONE)
 		return rc;
-	snprintf(job, sizeof(job), "bridge-%s", p->site->name);
-	wire_add_text(v, "job", job);
-	wire_add_text(v, "kind", "bridge");
-	wire_add_uint(v, "attempt", 1);
-	wire_add_text(v, "policy", p->d->policy_snapshot);
-	wire_add_text(v, "digest", p->d->digest);
 	wire_add_text(v, "site", p->site->name);
 	wire_add_text(v, "copy",
 	    peerstep_path(p->d, p->site->name, "db", path));

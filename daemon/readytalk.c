@@ -180,16 +180,9 @@ static enum err_code
 make_spec(const struct daemon *d, struct buf *line, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = wire_new(&v, "job", e);
+	enum err_code rc = daemon_spec(d, "ready", "ready", &v, e);
 
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(v, "job", "ready");
-	wire_add_text(v, "kind", "ready");
-	wire_add_uint(v, "attempt", 1);
-	wire_add_text(v, "policy", d->policy_snapshot);
-	wire_add_text(v, "digest", d->digest);
-	return wire_line(v, line, e);
+	return rc == ERR_NONE ? wire_line(v, line, e) : rc;
 }
 
 enum err_code
