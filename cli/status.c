@@ -152,6 +152,34 @@ show_peer(struct wire_value *v)
 	    *reason != '\0' ? "; " : "", reason);
 }
 
+/* Of our ledger: what one site alone could still rewrite. */
+static void
+show_cosigned(struct wire_value *v)
+{
+	unsigned long long tail = wire_take_uint(v, "uncosigned_records", 0),
+			   grave = wire_take_uint(v, "uncosigned_grave", 0);
+
+	if (!wire_has(v, "uncosigned_records"))
+		return;
+	if (grave > 0)
+		printf("UNCOSIGNED: %llu records of moves, approvals, "
+		       "exercises "
+		       "or deletions, the oldest of %s, are this site's word "
+		       "alone\n",
+		    grave, live_time(v, "uncosigned_since"));
+	if (wire_has(v, "cosigned_head"))
+		printf("the ledger is cosigned by %s to head %llu; the %llu "
+		       "records since are one site's word\n",
+		    live_text(v, "cosigner_site"),
+		    (unsigned long long)wire_take_uint(v, "cosigned_head", 0),
+		    tail);
+	else
+		printf("no other site has cosigned the ledger: all %llu "
+		       "records "
+		       "are one site's word\n",
+		    tail);
+}
+
 static void
 reply(struct live *l, const char *type, struct wire_value *v)
 {
@@ -179,6 +207,7 @@ reply(struct live *l, const char *type, struct wire_value *v)
 	if (wire_take_uint(v, "links_down", 0) > 0)
 		printf("links down: %llu (see 'bascule links')\n",
 		    (unsigned long long)wire_take_uint(v, "links_down", 0));
+	show_cosigned(v);
 	if (!wire_has(v, "escrow_tried"))
 		puts("the escrow key was never tried: bascule -r REPOSITORY "
 		     "key canary");

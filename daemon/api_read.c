@@ -7,7 +7,7 @@
 #include <bascule/base/exitcode.h>
 
 #include "client.h"
-#include "peer.h"
+#include "cosigning.h"
 
 static enum err_code
 no_service(const char *name, struct err *e)
@@ -61,7 +61,8 @@ end_status(struct client *c, uint64_t count, uint64_t behind, uint64_t alarms,
 	if (*alarm_trouble(d, trouble) != '\0')
 		wire_add_text(v, "alarm_trouble", trouble);
 	wire_add_text(v, "policy", d->digest);
-	if ((rc = api_keys_tell(d, v, e)) != ERR_NONE)
+	if ((rc = api_keys_tell(d, v, e)) != ERR_NONE ||
+	    (rc = cosigning_tell(d, v, e)) != ERR_NONE)
 		return rc;
 	wire_add_int(v, "exit", behind > 0 ? EXITCODE_BEHIND : EXITCODE_DONE);
 	client_last(c, &v);

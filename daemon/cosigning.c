@@ -13,52 +13,108 @@
 
 /* --- when -------------------------------------------------------------------- */
 
+/* What may not wait an hour; of jobs those that delete. */
+static const char *const grave_types[] = {LEDGER_AUTHORITY, LEDGER_APPROVAL,
+    LEDGER_FAILOVER, LEDGER_EXERCISE, LEDGER_JOB};
+
 static enum err_code
-take_row(void *ctx, const struct record *r, struct err *e)
+take_grave(void *ctx, const struct record *r, struct err *e)
 {
+	struct daemon_uncosigned *u = ctx;
+	struct record_text kind;
+
 	(void)e;
-	*(uint64_t *)ctx = r->row;
+	if (record_text_is(r->type, LEDGER_JOB) &&
+	    (r->phase != RECORD_OUTCOME || !record_find(r, "kind", &kind) ||
+		!record_text_is(kind, "prune")))
+		return ERR_NONE;
+	u->grave_count++;
+	if (u->grave_row < r->row)
+		u->grave_row = r->row;
+	if (u->grave_since.ns == 0 || r->at.ns < u->grave_since.ns)
+		u->grave_since = r->at;
 	return ERR_NONE;
 }
 
-/* The newest record of that type behind what is signed for; 0. */
-static uint64_t
-newest_of(struct peer *p, const char *type)
+/* The newest head that any other site has signed for. */
+static const struct peer *
+newest_cosigner(const struct daemon *d)
 {
-	struct ledger_filter f = {.type = type,
-	    .after_row = p->cosigning.row,
-	    .limit = 1,
-	    .newest = true};
-	uint64_t row = 0;
-	struct err ignored;
+	const struct peer *best = NULL;
 
-	return ledger_iterate(p->d->ledger, &f, take_row, &row, &ignored) ==
-		ERR_NONE
-	    ? row
-	    : 0;
+	for (const struct peer *p = d->peers; p != NULL; p = p->next)
+		if (p->cosigning.row > (best == NULL ? 0 : best->cosigning.row))
+			best = p;
+	return best;
+}
+
+/* Each record is looked at once, but for those of the last hour or so when a
+ * head comes back signed. */
+static enum err_code
+look(struct daemon *d, uint64_t from_row, struct err *e)
+{
+	struct daemon_uncosigned *u = &d->uncosigned;
+	struct ledger_filter f = {0};
+	uint64_t grave_row = u->grave_row;
+	enum err_code rc = ledger_last_row(d->ledger, &f.up_to_row, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (u->from_row != from_row)
+		*u = (struct daemon_uncosigned){from_row, from_row,
+		    .grave_row = grave_row};
+	f.after_row = u->seen_row;
+	for (size_t i = 0; f.up_to_row > f.after_row && rc == ERR_NONE &&
+	     i < COUNT_OF(grave_types);
+	     i++) {
+		f.type = grave_types[i];
+		rc = ledger_iterate(d->ledger, &f, take_grave, u, e);
+	}
+	if (rc == ERR_NONE)
+		u->seen_row = f.up_to_row;
+	else /* not half of it twice */
+		*u = (struct daemon_uncosigned){.grave_row = grave_row};
+	return rc;
 }
 
 bool
 cosigning_is_due(struct peer *p)
 {
-	static const char *const types[] = {LEDGER_AUTHORITY, LEDGER_APPROVAL,
-	    LEDGER_FAILOVER, LEDGER_EXERCISE};
+	const struct peer *by = newest_cosigner(p->d);
 	struct cosigning *c = &p->cosigning;
-	uint64_t last;
 	struct err ignored;
 
 	c->needed_row = 0;
-	if (ledger_last_row(p->d->ledger, &last, &ignored) != ERR_NONE ||
-	    last <= c->row)
+	if (look(p->d, by == NULL ? 0 : by->cosigning.row, &ignored) !=
+		ERR_NONE ||
+	    p->d->uncosigned.seen_row <= c->row)
 		return false;
-	for (size_t i = 0; i < COUNT_OF(types); i++) {
-		uint64_t row = newest_of(p, types[i]);
-
-		if (row > c->needed_row)
-			c->needed_row = row;
-	}
+	if (p->d->uncosigned.grave_row > c->row)
+		c->needed_row = p->d->uncosigned.grave_row;
 	return c->needed_row > 0 || c->at.ns == 0 ||
 	    now_utc().ns - c->at.ns >= EVERY_NS;
+}
+
+enum err_code
+cosigning_tell(struct daemon *d, struct wire_value *v, struct err *e)
+{
+	const struct peer *by = newest_cosigner(d);
+	uint64_t from_row = by == NULL ? 0 : by->cosigning.row;
+	enum err_code rc = look(d, from_row, e);
+	const struct daemon_uncosigned *u = &d->uncosigned;
+
+	if (rc != ERR_NONE || d->peers == NULL)
+		return rc;
+	if (by != NULL) {
+		wire_add_text(v, "cosigner_site", by->site->name);
+		wire_add_uint(v, "cosigned_head", by->cosigning.number);
+		wire_add_utc(v, "cosigned_at", by->cosigning.at);
+	}
+	wire_add_uint(v, "uncosigned_records", u->seen_row - from_row);
+	wire_add_uint(v, "uncosigned_grave", u->grave_count);
+	if (u->grave_count > 0)
+		wire_add_utc(v, "uncosigned_since", u->grave_since);
+	return ERR_NONE;
 }
 
 /* --- our own word about a peer's ledger ------------------------------------------ */

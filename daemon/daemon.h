@@ -330,6 +330,13 @@ struct facts_seen {
 	struct mono at;
 };
 
+/* Records behind from_row, up to seen_row, that no other site may leave unsigned
+ * for long; grave_row: the newest there ever was. */
+struct daemon_uncosigned {
+	uint64_t from_row, seen_row, grave_row, grave_count;
+	struct utc grave_since; /* the oldest; 0: none */
+};
+
 struct daemon {
 	const char *policy_path;
 	struct policy *policy;
@@ -355,7 +362,8 @@ struct daemon {
 	struct loop_timer *patience; /* while stopping */
 	struct alarms *alarms;
 	struct peer *peers;
-	struct request_book *requests; /* request.h */
+	struct daemon_uncosigned uncosigned; /* cosigning.h */
+	struct request_book *requests;       /* request.h */
 	struct facts_seen facts_seen;
 	struct etcd *etcd; /* NULL: not used */
 	struct etcdmove *etcdmoves;

@@ -69,6 +69,9 @@ at southwark evidence export -o other >.other
 is 'and no other' "$(field cosigner)" "$("$B" --json evidence verify other |
     sed -n 's/.*"signer":"\([^"]*\)".*/\1/p')"
 
+expect 0 'status says so' at brent status
+says 'the ledger is cosigned by southwark to head [0-9]*; the [0-9]* records since are'
+
 # --- the role has no other rights
 bridge() { printf '%s\n' "$@" | ssh -F none -i id_bridge -p "$PORT" -o StrictHostKeyChecking=no \
     -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "$(id -un)@127.0.2.1" 2>&1; }
@@ -94,6 +97,17 @@ END
 is 'the peer may ask for this and nothing else' "$(cat allowed)" \
     'alarms,bridge,events,jobs,ledger cosign,ledger heads,ledger steps,links,ping,points,policy digest,services,sites,status,'
 is 'and changed nothing' "$(at southwark --json jobs | grep -c '"type":"job"')" 0
+
+# --- what southwark has not signed for is one site's word
+daemon_stop southwark
+expect 0 'a deletion while nobody looks' at brent run files --kind prune --wait
+at brent status >.out
+says '^UNCOSIGNED: 1 records of .*deletions'
+at brent evidence export -o pack3 >.out 2>&1 # which signs a head
+holds 'southwark is back' daemon_start southwark
+wait_for 15 sh -c "! '$B' --socket brent/socket status | grep -q ^UNCOSIGNED"
+at brent --json status >.out
+says '"cosigner_site":"southwark"' '"uncosigned_grave":0'
 
 # --- brent is gone, its disk too
 daemon_stop brent KILL

@@ -25,6 +25,8 @@ static void
 forget_all(void)
 {
 	peer = (struct peer){.d = &d, .site = &southwark};
+	d.peers = &peer;
+	d.uncosigned = (struct daemon_uncosigned){0};
 }
 
 static void
@@ -216,6 +218,60 @@ START_TEST(a_word_that_does_not_reach_what_is_due_is_not_kept)
 }
 END_TEST
 
+/* What a status says: of so many records, so many that matter. */
+static void
+check_told(uint64_t records, uint64_t grave, uint64_t up_to)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+
+	must(wire_new(&v, "summary", &e), &e);
+	must(cosigning_tell(&d, v, &e), &e);
+	ck_assert_uint_eq(wire_take_uint(v, "uncosigned_records", 0), records);
+	ck_assert_uint_eq(wire_take_uint(v, "uncosigned_grave", 0), grave);
+	ck_assert_int_eq(wire_has(v, "uncosigned_since"), grave > 0);
+	ck_assert_uint_eq(wire_take_uint(v, "cosigned_head", 0), up_to);
+	ck_assert_int_eq(wire_has(v, "cosigner_site"), up_to > 0);
+}
+
+/* A job's two records. */
+static void
+grow_job(const char *kind)
+{
+	OWNED(draft_free)
+	struct draft *job = make_draft("brent", LEDGER_JOB, "kind", kind, NULL);
+	char intent[LEDGER_INTENT_BYTES];
+
+	must(ledger_intent(m.l, job, intent, &e), &e);
+	must(ledger_outcome(m.l, intent, job, &e), &e);
+}
+
+START_TEST(what_nobody_else_has_signed_for_is_told)
+{
+	check_told(1, 1, 0);
+	must(say_with(theirs), &e);
+	check_told(1, 0, 1); /* its word itself */
+	grow("note");
+	check_told(2, 0, 1);
+	grow(LEDGER_APPROVAL);
+	check_told(3, 1, 1);
+	grow_job("backup");
+	check_told(5, 1, 1);
+	grow_job("prune"); /* a deletion */
+	check_told(7, 2, 1);
+	ck_assert(cosigning_is_due(&peer));
+	ck_assert_uint_eq(peer.cosigning.needed_row, peer.cosigning.row + 7);
+	sign();
+	must(say_with(theirs), &e);
+	check_told(1, 0, 2);
+	ck_assert(!cosigning_is_due(&peer));
+	forget_all(); /* after a start it is the same */
+	must(cosigning_recall(&peer, &e), &e);
+	check_told(1, 0, 2);
+	d.peers = NULL; /* where there is no other site nothing is missed */
+	check_told(0, 0, 0);
+}
+END_TEST
+
 START_TEST(any_failing_write_is_no_word_that_was_kept)
 {
 	for (int nth = 1;; nth++) {
@@ -261,6 +317,7 @@ suite_daemon_cosigning(void)
 	tcase_add_test(tc,
 	    it_is_due_at_once_for_what_matters_and_hourly_for_the_rest);
 	tcase_add_test(tc, a_word_that_does_not_reach_what_is_due_is_not_kept);
+	tcase_add_test(tc, what_nobody_else_has_signed_for_is_told);
 	tcase_add_test(tc, any_failing_write_is_no_word_that_was_kept);
 	suite_add_tcase(s, tc);
 	return s;
