@@ -8,6 +8,8 @@
  *					lists=LEVELS core=HEX
  *	leaf [cells=N]			the cells so far are a page (of N cells)
  *	inner LEVEL [items=N]		the pages so far, of N items each, are one
+ *	repeat N [spread]		the pages so far are N times the last of
+ *					them; spread: as if each ended later
  *	snapshot SERVICE [claims=N]	the page is a snapshot's root; its details
  *					claim N files, directories, bytes
  *
@@ -363,6 +365,29 @@ end_leaf(struct forge *f, char **words, size_t count)
 	f->cells_count = 0;
 }
 
+/* What a page leads to, many times over: real pages, few bytes. */
+static void
+repeat_page(struct forge *f, char **words, size_t count)
+{
+	const struct page of = f->pages[f->pages_count - 1];
+	const size_t times = strtoul(words[1], NULL, 10);
+	const bool spread = count > 2 && strcmp(words[2], "spread") == 0;
+
+	for (size_t i = 1; i < times; i++) {
+		struct page *p;
+
+		f->pages = grown(f->pages, f->pages_count, sizeof *f->pages);
+		p = &f->pages[f->pages_count++];
+		*p = of;
+		if (!spread)
+			continue;
+		p->last = grown(NULL, of.last_bytes + 6, 1);
+		memcpy(p->last, of.last, of.last_bytes);
+		p->last_bytes +=
+		    (size_t)sprintf(p->last + of.last_bytes, "%06zu", i);
+	}
+}
+
 static void
 end_inner(struct forge *f, char **words, size_t count)
 {
@@ -415,6 +440,8 @@ obey(struct forge *f, char **words, size_t count)
 		f->unsorted = true;
 	else if (strcmp(words[0], "leaf") == 0)
 		end_leaf(f, words, count);
+	else if (strcmp(words[0], "repeat") == 0 && count >= 2)
+		repeat_page(f, words, count);
 	else if (strcmp(words[0], "inner") == 0 && count >= 2)
 		end_inner(f, words, count);
 	else if (strcmp(words[0], "snapshot") == 0 && count >= 2)

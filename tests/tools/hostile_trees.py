@@ -91,6 +91,12 @@ def scenes():
     yield "orphan", FINE, leaf("item file no/such/folder/f text=x", "item file z")
     yield "long_link", FINE, leaf("item symlink l target=" + "t" * 65536)
     yield "link_nowhere", DAMAGE, leaf("item symlink l core=0300ff0300000000000000")
+    # A thousand times a thousand times the same page: more than 1e9 cells that
+    # are all there, in a few pages.
+    for how in ("", " spread"):
+        yield f"items_of_{how[1:] or 'same'}", DAMAGE, leaf(
+            *(f"item file a{i:04d} text=x" for i in range(1500))) + "".join(
+                f"\nrepeat 1000{how}\ninner {n}" for n in (1, 2))
     same = "00112233445566778899aabbccddeeff"
     yield "group_of_kinds", FINE, leaf(
         f"item fifo b linked={same}", f"item file c linked={same} text=x", f"item symlink d linked={same} target=x",
