@@ -15,7 +15,6 @@
 #define HURRY_NS       (NS_PER_S / 20)
 #define ASKED_TWICE_NS (5 * NS_PER_S / 2)
 #define BACK_NS        (4 * NS_PER_S)
-#define SAID_BYTES_MAX ((size_t)256 << 10)
 
 /* --- silence ------------------------------------------------------------------ */
 
@@ -101,48 +100,6 @@ peers_look(struct daemon *d)
 		look(p);
 }
 
-/* --- what was heard last (PE3) -------------------------------------------------- */
-
-static enum err_code
-save(struct peer *p, struct err *e)
-{
-	OWNED(fdio_close) int dir = -1;
-	OWNED(atomfile_discard) struct atomfile *af = NULL;
-	char path[PEER_PATH_BYTES], name[300];
-	enum err_code rc;
-
-	snprintf(path, sizeof(path), "%.4000s/peers", p->d->policy->state);
-	snprintf(name, sizeof(name), "%s.json", p->site->name);
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_sys(e, "cannot open '%s'", path);
-	rc = atomfile_begin(&af, dir, name, e);
-	if (rc == ERR_NONE)
-		rc = atomfile_write(af, p->said.bytes, p->said.len_bytes, e);
-	return rc == ERR_NONE ? atomfile_commit(&af, e) : rc;
-}
-
-/* Nothing there, or nothing sensible: then it was never heard. */
-static void
-load(struct peer *p)
-{
-	OWNED(fdio_close) int fd = -1;
-	OWNED(wire_free) struct wire_value *v = NULL;
-	OWNED(free_mem) char *bytes = malloc(SAID_BYTES_MAX);
-	char path[PEER_PATH_BYTES];
-	ssize_t n = -1;
-	struct err e;
-
-	fd = open(peerstep_path(p->d, p->site->name, "json", path),
-	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && bytes != NULL)
-		n = read(fd, bytes, SAID_BYTES_MAX);
-	if (n <= 0 || wire_parse(&v, bytes, (size_t)n, &e) != ERR_NONE ||
-	    buf_add(&p->said, bytes, (size_t)n, &e) != ERR_NONE)
-		return;
-	p->heard = wire_take_utc(v, "heard", (struct utc){0});
-}
-
 /* --- talking --------------------------------------------------------------------- */
 
 /* While a service is being moved the sites talk all the time. */
@@ -164,12 +121,7 @@ keep_said(struct peer *p)
 {
 	struct err e;
 
-	wire_add_text(p->fresh, "site", p->site->name);
-	wire_add(p->fresh, "services", &p->services);
-	wire_add(p->fresh, "links", &p->links);
-	p->said.len_bytes = 0;
-	if (wire_line(p->fresh, &p->said, &e) != ERR_NONE ||
-	    save(p, &e) != ERR_NONE)
+	if (peersaid_keep(p, &e) != ERR_NONE)
 		note_log(NOTE_ERROR, "what site '%s' says is not kept: %s",
 		    p->site->name, e.text);
 }
@@ -196,10 +148,10 @@ peer_talked(struct peer *p)
 	memcpy(p->failed, p->failing, sizeof(p->failed));
 	memcpy(p->tried, p->trying, sizeof(p->tried));
 	p->tried_count = p->trying_count;
-	if (p->heard_now)
+	if (p->heard_now) {
 		keep_said(p);
-	if (p->heard_now)
 		judge_ledger(p);
+	}
 	wire_free(&p->fresh);
 	wire_free(&p->services);
 	wire_free(&p->links);
@@ -322,7 +274,7 @@ add_peer(struct daemon *d, const struct policy_site *site, struct err *e)
 	p->d = d;
 	p->site = site;
 	p->watching.ns = now_utc().ns - (now_mono().ns - d->started.ns);
-	load(p);
+	peersaid_recall(p);
 	if (peerstep_open(p, &why) != ERR_NONE) {
 		note_log(NOTE_ERROR, "the ledger of site '%s' is not kept: %s",
 		    site->name, why.text);

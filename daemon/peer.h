@@ -116,6 +116,10 @@ void peer_talked(struct peer *p);
 void peersaid_heard(struct peer *p, struct wire_value *ev);
 /* A line of the answer to the command `of`. */
 void peersaid_take(struct peer *p, const char *of, struct wire_value *v);
+/* What was said is p->said now, and outlives us. */
+enum err_code peersaid_keep(struct peer *p, struct err *e) MUST_CHECK;
+/* Nothing there, or nothing sensible: then it was never heard. */
+void peersaid_recall(struct peer *p);
 
 /* --- peerstep.c: its ledger --------------------------------------------------- */
 

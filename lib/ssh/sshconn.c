@@ -199,26 +199,70 @@ shown_read(struct shown *s, struct sshconn *c, struct err *e)
 	return hostpins_spell(&s->sha256, c->fingerprint, e);
 }
 
+/* All that it has sent is read, and there is no more. */
+static bool
+has_hung_up(const struct sshconn *c)
+{
+	char byte;
+	ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/*
+ * libssh2 waits on when a connection ends within an exchange of keys, or calls
+ * it an exchange that failed.  Nothing in common is where nothing was agreed on.
+ */
+static enum err_code
+exchange_keys(struct sshconn *c, struct mono deadline, bool *nothing_common,
+    struct err *e)
+{
+	bool has_agreed;
+	int rc;
+
+	*nothing_common = false;
+	while ((rc = libssh2_session_handshake(c->session, c->fd)) ==
+	    LIBSSH2_ERROR_EAGAIN) {
+		if (has_hung_up(c))
+			return sshconn_fail(c, LIBSSH2_ERROR_SOCKET_DISCONNECT,
+			    "greeting", e);
+		if (sshconn_wait(c, deadline, e) != ERR_NONE)
+			return err_wrap(e, "greeting '%s'", c->name);
+	}
+	if (rc == 0)
+		return ERR_NONE;
+	has_agreed = libssh2_session_methods(c->session,
+			 LIBSSH2_METHOD_CRYPT_SC) != NULL;
+	if (rc != LIBSSH2_ERROR_KEX_FAILURE &&
+	    rc != LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE)
+		return sshconn_fail(c, rc, "greeting", e);
+	*nothing_common = !has_agreed;
+	if (!has_agreed)
+		return ERR_NONE;
+	if (has_hung_up(c))
+		return sshconn_fail(c, LIBSSH2_ERROR_SOCKET_DISCONNECT,
+		    "greeting", e);
+	err_set(e, ERR_REFUSED,
+	    "'%s' cannot prove that it has the host key it shows", c->name);
+	return err_hint(e, "somebody may be in between");
+}
+
 static enum err_code
 handshake(struct sshconn *c, const struct sshconn_options *o,
     const char *key_types, struct shown *shown, struct err *e)
 {
 	struct mono deadline = sshconn_deadline(c);
-	int rc = 0;
+	bool nothing_common;
 
 	memset(shown, 0, sizeof(*shown));
 	if (dial_tcp(&c->fd, o, deadline, e) != ERR_NONE)
 		return err_wrap(e, "reaching '%s'", c->name);
 	if (session_begin(c, key_types, e) != ERR_NONE)
 		return e->code;
-	if (AWAIT(c, deadline, rc, libssh2_session_handshake(c->session, c->fd),
-		e) != ERR_NONE)
-		return err_wrap(e, "greeting '%s'", c->name);
-	if (rc == LIBSSH2_ERROR_KEX_FAILURE ||
-	    rc == LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE)
-		return ERR_NONE; /* nothing in common: nothing was shown */
-	if (rc != 0)
-		return sshconn_fail(c, rc, "greeting", e);
+	if (exchange_keys(c, deadline, &nothing_common, e) != ERR_NONE)
+		return e->code;
+	if (nothing_common) /* nothing was shown */
+		return ERR_NONE;
 	return shown_read(shown, c, e);
 }
 
@@ -358,19 +402,6 @@ login_refused(const struct sshconn *c, const char *user, const char *key,
 	    "there?");
 }
 
-/*
- * libssh2 calls a connection that ends before the answer came a key that was
- * not accepted.  Whoever refuses a key waits for another.
- */
-static bool
-has_hung_up(const struct sshconn *c)
-{
-	char byte;
-	ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-}
-
 /* What libssh2 says of a key file that it could not use. */
 static enum err_code
 file_failed(struct sshconn *c, const struct sshconn_options *o, int rc,
@@ -378,6 +409,10 @@ file_failed(struct sshconn *c, const struct sshconn_options *o, int rc,
 {
 	OWNED(buf_fini) struct buf key = {0};
 
+	/*
+	 * libssh2 calls a connection that ends before the answer came a key that
+	 * was not accepted.  Whoever refuses a key waits for another.
+	 */
 	if (rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && has_hung_up(c))
 		return sshconn_fail(c, LIBSSH2_ERROR_SOCKET_DISCONNECT,
 		    "logging in", e);

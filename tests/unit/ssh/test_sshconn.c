@@ -394,10 +394,12 @@ END_TEST
 
 /* --- login ----------------------------------------------------------------------- */
 
-/* Between us and the host: it hangs up on both after so many of our bytes. */
+/* Between us and the host: it hangs up on both after so many of a side's bytes. */
 struct between {
 	int listening;
 	size_t passed_bytes, most_bytes;
+	size_t theirs_most_bytes; /* 0: no end */
+	bool resets;
 };
 
 /* False: that was the end of it. */
@@ -423,7 +425,9 @@ stand_between(void *ctx)
 	struct sockaddr_in sa = {.sin_family = AF_INET,
 	    .sin_port = htons(far.port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	size_t ours = b->most_bytes, theirs = SIZE_MAX;
+	size_t ours = b->most_bytes;
+	size_t theirs =
+	    b->theirs_most_bytes > 0 ? b->theirs_most_bytes : SIZE_MAX;
 	bool is_up = connect(host, (struct sockaddr *)&sa, sizeof(sa)) == 0;
 
 	while (is_up) {
@@ -438,15 +442,17 @@ stand_between(void *ctx)
 		__atomic_store_n(&b->passed_bytes, b->most_bytes - ours,
 		    __ATOMIC_RELEASE);
 	}
+	if (b->resets)
+		(void)setsockopt(near, SOL_SOCKET, SO_LINGER,
+		    &(struct linger){.l_onoff = 1}, sizeof(struct linger));
 	return NULL;
 }
 
-/* Log in with only so many of our bytes getting through. */
+/* Log in with only so many of a side's bytes getting through. */
 static enum err_code
-open_through(size_t most_bytes, size_t *passed_bytes)
+open_through(struct between b, size_t *passed_bytes)
 {
 	OWNED(sshconn_close) struct sshconn *c = NULL;
-	struct between b = {.most_bytes = most_bytes};
 	pthread_t thread;
 	enum err_code rc;
 
@@ -467,13 +473,46 @@ START_TEST(a_connection_cut_at_login_is_no_key_that_was_refused)
 	size_t all, passed;
 
 	pin_all();
-	ck_assert_int_eq(open_through(1 << 20, &all), ERR_NONE);
+	ck_assert_int_eq(open_through((struct between){.most_bytes = 1 << 20},
+			     &all),
+	    ERR_NONE);
 	for (size_t i = 0; i < COUNT_OF(lacking); i++) {
-		ck_assert_int_eq(open_through(all - lacking[i], &passed),
+		ck_assert_int_eq(open_through((struct between){.most_bytes =
+								   all -
+						      lacking[i]},
+				     &passed),
 		    ERR_TIMEOUT);
 		ck_assert_ptr_nonnull(strstr(e.text, "lost"));
 		ck_assert_ptr_nonnull(strstr(e.text, "logging in"));
 	}
+}
+END_TEST
+
+/*
+ * Banner, list of methods, the exchange itself: whoever cuts in there, it is the
+ * connection that failed, at once, and nothing is said of keys.
+ */
+START_TEST(a_connection_cut_while_keys_are_exchanged_is_no_lack_of_keys)
+{
+	static const size_t ours[] = {1, 20, 40, 600, 650};
+	static const size_t theirs[] = {1, 20, 50, 500, 1120, 1160, 1200, 1300};
+	size_t passed, agreed_count = 0;
+
+	pin_all();
+	for (size_t i = 0; i < COUNT_OF(ours) + COUNT_OF(theirs); i++) {
+		struct between b = {.most_bytes = 1 << 20, .resets = _i == 1};
+
+		if (i < COUNT_OF(ours))
+			b.most_bytes = ours[i];
+		else
+			b.theirs_most_bytes = theirs[i - COUNT_OF(ours)];
+		ck_assert_int_eq(open_through(b, &passed), ERR_TIMEOUT);
+		ck_assert_msg(strstr(e.text, "greeting: the connection to") !=
+			NULL,
+		    "%zu: %s", i, e.text);
+		agreed_count += passed > 600; /* what comes behind the lists */
+	}
+	ck_assert_uint_ge(agreed_count, 3);
 }
 END_TEST
 
@@ -711,6 +750,8 @@ suite_ssh_sshconn(void)
 	tcase_add_test(tc, the_source_address_is_the_one_asked_for);
 	tcase_add_test(tc,
 	    a_connection_cut_at_login_is_no_key_that_was_refused);
+	tcase_add_loop_test(tc,
+	    a_connection_cut_while_keys_are_exchanged_is_no_lack_of_keys, 0, 2);
 	tcase_add_test(tc, a_stranger_is_refused_by_name_and_key);
 	tcase_add_test(tc, a_locked_key_is_said_to_be_locked);
 	tcase_add_loop_test(tc, a_passphrase_file_opens_a_locked_key, 0, 2);
