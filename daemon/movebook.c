@@ -5,8 +5,6 @@
 
 #include "peer.h"
 
-#define RESOLVE_WITHIN_NS (1800 * NS_PER_S)
-
 /* --- from records ------------------------------------------------------------ */
 
 bool
@@ -145,17 +143,9 @@ movebook_is_open(const struct movebook *b)
 }
 
 unsigned
-movebook_attested(const struct movebook_item *item)
+movebook_attested(const struct movebook_item *item, struct utc now)
 {
-	const char *method = NULL;
-
-	for (size_t i = 0; i < item->words_count; i++)
-		if (item->words[i].verb == APPROVALS_ATTEST)
-			method = item->words[i].reason;
-	return method == NULL
-	    ? 0
-	    : approvals_persons(item->words, item->words_count,
-		  APPROVALS_ATTEST, method, 0, NULL);
+	return testimony_attested(item->words, item->words_count, now);
 }
 
 static const struct movebook_release *
@@ -173,27 +163,22 @@ movebook_released(const struct movebook *b, const char *service,
     const char *owner, struct utc now)
 {
 	const struct movebook_release *r = find_release(b, service);
-	size_t old = 0;
 
-	if (r == NULL)
-		return 0;
-	while (old < r->words_count &&
-	    now.ns - r->words[old].at.ns > RESOLVE_WITHIN_NS)
-		old++;
-	return approvals_persons(r->words + old, r->words_count - old,
-	    APPROVALS_RELEASE, owner, RESOLVE_WITHIN_NS, NULL);
+	return r == NULL ? 0
+			 : testimony_released(r->words, r->words_count, owner,
+			       (struct utc){0}, now);
 }
 
 const char *
 movebook_release_owner(const struct movebook *b, const char *service,
-    struct utc since)
+    struct utc since, struct utc now, unsigned *persons)
 {
 	const struct movebook_release *r = find_release(b, service);
-	const struct approvals_word *last = r == NULL || r->words_count == 0
-	    ? NULL
-	    : &r->words[r->words_count - 1];
 
-	return last == NULL || last->at.ns < since.ns ? NULL : last->reason;
+	*persons = 0;
+	return r == NULL
+	    ? NULL
+	    : testimony_owner(r->words, r->words_count, since, now, persons);
 }
 
 void
@@ -396,12 +381,7 @@ take_release(struct reading *g, const struct record *r,
 		to->next = g->b->releases;
 		g->b->releases = to;
 	}
-	if (to->words_count == COUNT_OF(to->words)) {
-		memmove(to->words, to->words + 1,
-		    sizeof(to->words) - sizeof(to->words[0]));
-		to->words_count--;
-	}
-	to->words[to->words_count++] = *w;
+	testimony_take(to->words, &to->words_count, COUNT_OF(to->words), w);
 	*g->changed = true;
 	return ERR_NONE;
 }
@@ -410,7 +390,7 @@ static enum err_code
 take_approval(void *ctx, const struct record *r, struct err *e)
 {
 	struct reading *g = ctx;
-	struct approvals_word w = {.at = r->at};
+	struct approvals_word w = {.at = r->at, .row = r->row};
 	char run[AUTHORITY_RUN_BYTES], verb[24];
 
 	g->at->approval = r->row;
@@ -426,12 +406,8 @@ take_approval(void *ctx, const struct record *r, struct err *e)
 	for (struct movebook_item *i = g->b->items; i != NULL; i = i->next) {
 		if (strcmp(i->m.run, run) != 0)
 			continue;
-		if (i->words_count == MOVEBOOK_WORDS_MAX) {
-			memmove(i->words, i->words + 1,
-			    sizeof(i->words) - sizeof(i->words[0]));
-			i->words_count--;
-		}
-		i->words[i->words_count++] = w;
+		testimony_take(i->words, &i->words_count, MOVEBOOK_WORDS_MAX,
+		    &w);
 		*g->changed = true;
 	}
 	return ERR_NONE;

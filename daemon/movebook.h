@@ -39,7 +39,7 @@ struct movebook_item {
 	struct utc requested, started, expires; /* expires 0: never */
 	char requester[64], reason[256], change[128];
 	uint32_t overrides; /* bits: 1 << guard's number */
-	struct approvals_word words[MOVEBOOK_WORDS_MAX];
+	struct approvals_word words[MOVEBOOK_WORDS_MAX]; /* testimony_take */
 	size_t words_count;
 	bool glass_broken;
 	struct utc glass_at;
@@ -65,7 +65,7 @@ struct movebook_reg {
 struct movebook_release {
 	struct movebook_release *next;
 	char service[LEDGER_NAME_BYTES_MAX + 1];
-	struct approvals_word words[8]; /* the newest */
+	struct approvals_word words[8]; /* testimony_take */
 	size_t words_count;
 };
 
@@ -104,14 +104,14 @@ bool movebook_newer(const struct movebook *b, const struct movebook_item *item);
 /* Is any run open: the sites talk quickly then. */
 bool movebook_is_open(const struct movebook *b);
 /* Persons who attest that the other side of this move is off. */
-unsigned movebook_attested(const struct movebook_item *item);
-/* Persons who want that site to be the owner (hold resolve), of the last 30
- * minutes. */
+unsigned movebook_attested(const struct movebook_item *item, struct utc now);
+/* Persons who want that site to be the owner (hold resolve). */
 unsigned movebook_released(const struct movebook *b, const char *service,
     const char *owner, struct utc now);
-/* The owner that was named last; NULL: nobody has, since then. */
+/* The owner that was named last, and by how many; NULL: nobody has, since
+ * then. */
 const char *movebook_release_owner(const struct movebook *b,
-    const char *service, struct utc since);
+    const char *service, struct utc since, struct utc now, unsigned *persons);
 
 /* Taken from a record of type authority; false: it says nothing. */
 bool movebook_take_register(struct authority *a, const struct record *r);

@@ -79,16 +79,13 @@ movefacts_gather(struct daemon *d, struct movebook_item *item,
 		item->work.intent[0] != '\0',
 	    .other_run = movebook_binds(&d->moves->book, item->m.service, here,
 			     item) != NULL,
-	    .attested = movebook_attested(item),
+	    .attested = movebook_attested(item, now_utc()),
 	    .protected_there = is_protected_there(item, p, here),
-	    .release_owner = movebook_release_owner(&d->moves->book,
-		item->m.service, item->requested),
 	    .quorum_lost = etcdmove_quorum_lost(d),
 	    .patience_ns = patience_of(s->policy),
 	    .retry_ns = RETRY_NS};
-	if (out->release_owner != NULL)
-		out->release_persons = movebook_released(&d->moves->book,
-		    item->m.service, out->release_owner, now_utc());
+	out->release_owner = movebook_release_owner(&d->moves->book,
+	    item->m.service, item->requested, now_utc(), &out->release_persons);
 	if (!out->quorum_lost &&
 	    etcdmove_heard(d, item->m.service, &item->witness)) {
 		out->witness_epoch = item->witness.epoch;

@@ -22,39 +22,6 @@ tell(struct guards_facts *f, enum guards_fact_id id, int64_t value,
 	guards_tell(f, id, value, f->now, source, NULL);
 }
 
-/* What a phase's own record says has come to pass. */
-static void
-tell_own(struct daemon *d, const struct movebook_item *item,
-    struct guards_facts *f)
-{
-	const struct daemon_service *s = daemon_service(d, item->m.service);
-	const char *here = d->policy->site;
-	const char *there =
-	    strcmp(item->m.from, here) == 0 ? item->m.to : item->m.from;
-	const struct movebook_reg *reg =
-	    movebook_register(&d->moves->book, item->m.service, there);
-	const struct move *m = &item->m;
-	unsigned attested = movebook_attested(item);
-	bool is_back = m->b.fact[MOVE_UNDONE] != 0;
-
-	if (m->a.fact[MOVE_DEMOTED] != 0 || m->b.fact[MOVE_FENCED] != 0 ||
-	    is_back)
-		tell(f, FACT_FENCE_PROVED, 1, "ledger");
-	if (attested > 0)
-		tell(f, FACT_FENCE_ATTESTED, attested, "ledger");
-	if (m->b.fact[MOVE_EQUAL] != 0)
-		tell(f, FACT_MARKERS_EQUAL, strcmp(m->a.point, m->b.point) == 0,
-		    "ledger");
-	if (m->a.fact[MOVE_SAY_COMMIT] != 0 || m->b.fact[MOVE_SAY_COMMIT] != 0)
-		tell(f, FACT_OWNER_ACCEPTS, 1, "ledger");
-	tell(f, FACT_REGISTER_HEARD, !s->authority.quarantined, "register");
-	if (m->b.fact[MOVE_CAPTURED] != 0)
-		tell(f, FACT_NEW_WRITES_SAFE, 1, "ledger");
-	if (m->a.fact[MOVE_DIVERGENCE] != 0 || m->mode == GUARDS_PLANNED)
-		tell(f, FACT_DIVERGENCE_CAPTURED, 1, "ledger");
-	(void)reg;
-}
-
 static void
 tell_word(const struct movebook_item *item, enum guards_phase phase,
     struct guards_facts *f)
@@ -63,7 +30,7 @@ tell_word(const struct movebook_item *item, enum guards_phase phase,
 	    : phase == GUARDS_AT_ROLLBACK ? MOVE_SAY_ROLLBACK
 					  : MOVE_SAY_REPROTECT;
 	bool is_resolved =
-	    phase == GUARDS_AT_RESOLVE && movebook_attested(item) > 0;
+	    phase == GUARDS_AT_RESOLVE && movebook_attested(item, f->now) > 0;
 
 	if (is_resolved || item->m.a.fact[word] != 0 ||
 	    item->m.b.fact[word] != 0) {
@@ -101,7 +68,8 @@ moveguard_judge(struct daemon *d, const struct client_caller *who,
 	if (rc != ERR_NONE)
 		return rc;
 	facts->now = now_utc();
-	tell_own(d, item, facts);
+	testimony_tell(&item->m, &daemon_service(d, item->m.service)->authority,
+	    movebook_attested(item, facts->now), facts);
 	if (who == NULL) /* it was judged when the word was said */
 		tell_word(item, phase, facts);
 	if (break_glass)

@@ -7,7 +7,7 @@
  * and the time go in, verdicts and what to do next come out.
  *
  * The chapters are the units: authority (the register), guards, approvals,
- * move.
+ * testimony, move.
  */
 
 #include <stdbool.h>
@@ -390,6 +390,7 @@ struct approvals_person {
 
 struct approvals_word {
 	struct approvals_person who;
+	uint64_t row; /* in who.site's ledger; 0: not known */
 	enum approvals_verb verb;
 	char seen[65]; /* hex; "" where the verb has none */
 	char reason[GUARDS_TEXT_BYTES];
@@ -482,6 +483,39 @@ const char *approvals_verb_name(enum approvals_verb v);
 bool approvals_verb_find(const char *name, enum approvals_verb *v);
 /* "counts", "is the requester", "saw something else". */
 const char *approvals_standing_words(enum approvals_standing s);
+
+/* --- testimony: what people say of a move, and what its records prove ----- */
+
+/*
+ * T1. In which order the ledgers are read makes no difference: the order is that
+ *     of the times, then of sites and rows.
+ * T2. Of one ledger the rows are the order.  A record that is stamped earlier
+ *     than one before it was written when the clock had been set right: what
+ *     came before it is taken for no later.
+ * T3. An attestation and a release are about now.  One whose time is further
+ *     off than that, either way, says nothing.
+ */
+
+#define TESTIMONY_WITHIN_NS (1800 * NS_PER_S)
+
+/*
+ * Put one into its place.  The same word of the same account replaces the older
+ * one; of more than `max` the oldest goes.
+ */
+void testimony_take(struct approvals_word *words, size_t *count, size_t max,
+    const struct approvals_word *word);
+/* Persons who attest by one and the same method that a site is off. */
+unsigned testimony_attested(const struct approvals_word *words, size_t count,
+    struct utc now);
+/* Persons who have named that owner (NULL: 0) since then. */
+unsigned testimony_released(const struct approvals_word *words, size_t count,
+    const char *owner, struct utc since, struct utc now);
+/*
+ * The owner that was named last by a release, since then; *persons (or NULL):
+ * how many name it.  NULL: nobody has.  Borrowed from words.
+ */
+const char *testimony_owner(const struct approvals_word *words, size_t count,
+    struct utc since, struct utc now, unsigned *persons);
 
 /* --- move: one service of one run ----------------------------------------- */
 
@@ -687,11 +721,11 @@ struct move_facts {
 	bool other_run;    /* another run binds this site (move_binds, G01) */
 	bool gate_passes;  /* the guards of move_gate, or overridden */
 	const char *gate_text; /* the first that does not; NULL: "" */
-	unsigned attested; /* persons: the other side is off (approvals_persons
-			      of attest) */
-	bool approvals_void; /* what was approved is no more */
+	unsigned attested;     /* persons: the other side is off
+			      (testimony_attested) */
+	bool approvals_void;   /* what was approved is no more */
 	/* `hold resolve RUN --owner SITE`, said at either site: the newest owner
-	 * named, and by how many persons (approvals_persons of release) */
+	 * named, and by how many persons (testimony_owner) */
 	const char *release_owner; /* NULL: nobody has */
 	unsigned release_persons;
 	bool quorum_lost; /* etcd is used and does not answer */
@@ -719,6 +753,13 @@ enum err_code move_turn(const struct move *m, const char *my_site,
  */
 bool move_gate(const struct move *m, const char *my_site,
     const struct move_facts *facts, enum guards_phase *gate);
+
+/*
+ * What its records prove, and what is attested, for the guards: G10, G15, G16,
+ * G17 (what was written since is kept), G18, and whether the register was heard.
+ */
+void testimony_tell(const struct move *m, const struct authority *reg,
+    unsigned attested, struct guards_facts *f);
 
 /*
  * May this word be said now?  ERR_REFUSED: too late, or too early, and what can

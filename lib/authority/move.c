@@ -351,18 +351,6 @@ move_phase(const struct move *m)
 	return MOVE_REQUESTED;
 }
 
-/* The one who lost the service without having let go has kept what it wrote. */
-static bool
-is_captured(const struct move *m)
-{
-	const char *owner = scene_resolved(m, NULL);
-
-	if (owner != NULL)
-		return has(strcmp(owner, m->from) == 0 ? &m->b : &m->a,
-		    MOVE_DIVERGENCE);
-	return m->mode == GUARDS_PLANNED || has(&m->a, MOVE_DIVERGENCE);
-}
-
 static bool
 is_resolved_and_runs(const struct move *m)
 {
@@ -414,7 +402,7 @@ move_binds(const struct move *m, const char *site)
 		return false;
 	if (move_is_over(m)) /* the loser's writes may still be unkept */
 		return !is_given_up(m) && !has(&m->a, MOVE_ROLLED_BACK) &&
-		    !is_captured(m);
+		    !scene_captured(m);
 	if (scene_held(m) || scene_resolved(m, NULL) != NULL)
 		return true;
 	if (m->mode == GUARDS_PLANNED)

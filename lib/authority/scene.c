@@ -86,6 +86,28 @@ scene_resolved(const struct move *m, uint64_t *epoch)
 	return r->owner;
 }
 
+bool
+scene_captured(const struct move *m)
+{
+	const char *owner = scene_resolved(m, NULL);
+
+	if (owner != NULL)
+		return scene_has(strcmp(owner, m->from) == 0 ? &m->b : &m->a,
+		    MOVE_DIVERGENCE);
+	return m->mode == GUARDS_PLANNED || scene_has(&m->a, MOVE_DIVERGENCE);
+}
+
+/* A word given at B before the plan had ended is about nothing. */
+bool
+scene_accepted(const struct move *m)
+{
+	enum move_event_kind ran =
+	    scene_has(&m->b, MOVE_RAN) ? MOVE_RAN : MOVE_RESUMED;
+
+	return m->b.fact[MOVE_SAY_COMMIT] > m->b.fact[ran] ||
+	    scene_has(&m->a, MOVE_SAY_COMMIT);
+}
+
 /* --- settling -------------------------------------------------------------- */
 
 bool

@@ -44,6 +44,10 @@ bool scene_held(const struct move *m);
 /* This side's own word. */
 bool scene_side_held(const struct move *m, const struct move_side *s);
 bool scene_is_rolling_back(const struct scene *c);
+/* The owner's word, which B has heard after the plan had ended. */
+bool scene_accepted(const struct move *m);
+/* Who lost the service without having let go of it has kept what it wrote. */
+bool scene_captured(const struct move *m);
 /* The highest epoch that the other site has named. */
 uint64_t scene_epoch_there(const struct scene *c);
 /* Somebody's word, at either site, that is younger than this site's act. */

@@ -32,24 +32,13 @@ take_is_planning(struct scene *c)
 	    *c->me->reason != '\0' ? c->me->reason : "see its steps");
 }
 
-static bool
-is_accepted(const struct scene *c)
-{
-	enum move_event_kind ran =
-	    scene_has(c->me, MOVE_RAN) ? MOVE_RAN : MOVE_RESUMED;
-
-	/* A word given here before the plan had ended is about nothing. */
-	return c->me->fact[MOVE_SAY_COMMIT] > c->me->fact[ran] ||
-	    scene_has(c->other, MOVE_SAY_COMMIT);
-}
-
 /* The owner's word, and then the register. */
 bool
 take_is_committing(struct scene *c)
 {
 	if (scene_has(c->me, MOVE_COMMITTED))
 		return false;
-	if (!is_accepted(c)) {
+	if (!scene_accepted(c->m)) {
 		scene_wait_for(c, MOVE_PERSON, c->me->latest);
 		scene_next_confirm(c, "failover commit", c->site);
 		return scene_say(c,
@@ -63,6 +52,25 @@ take_is_committing(struct scene *c)
 	return scene_record(c, MOVE_COMMITTED, "the owner has accepted");
 }
 
+/*
+ * Another run came after this one: to where the service went, or came back from,
+ * that run says how it is protected; and while it is between, nobody does.
+ */
+static bool
+is_moved_since(struct scene *c)
+{
+	const struct authority *reg = c->f->reg;
+
+	if (strcmp(reg->site, c->site) != 0)
+		return scene_nothing(c, "the service was moved again since");
+	if (reg->state == AUTHORITY_PROTECTED ||
+	    reg->state == AUTHORITY_UNPROTECTED)
+		return false;
+	scene_wait_for(c, MOVE_NOBODY, c->me->latest);
+	return scene_say(c, "another run has the service: it is %s here",
+	    authority_state_name(reg->state));
+}
+
 /* loser: whether the other let go of it without having been asked. */
 bool
 take_is_reprotecting(struct scene *c, bool is_loser_there)
@@ -71,6 +79,8 @@ take_is_reprotecting(struct scene *c, bool is_loser_there)
 
 	if (scene_has(c->me, MOVE_REPROTECTED))
 		return scene_nothing(c, "protected again: the move is done");
+	if (is_moved_since(c))
+		return true;
 	if (is_loser_there && !scene_has(c->other, MOVE_DIVERGENCE))
 		return scene_wait_peer(c, since,
 		    "to return: its later writes are "
@@ -255,19 +265,26 @@ take_planned(struct scene *c)
 
 /* --- unplanned ------------------------------------------------------------- */
 
+/* Read back, or attested by two and not long ago. */
+static bool
+is_fence_sound(const struct scene *c)
+{
+	return scene_state_of(c->me, MOVE_FENCE) == SCENE_DONE ||
+	    c->f->attested >= 2;
+}
+
+/*
+ * Until it is sound, and on record.  What people attested is true of that hour:
+ * whoever comes to take it later reads it back, or asks them again.
+ */
 static bool
 is_fencing(struct scene *c)
 {
-	enum scene_state fence = scene_state_of(c->me, MOVE_FENCE);
-
-	if (fence == SCENE_DONE)
+	if (is_fence_sound(c))
 		return scene_record(c, MOVE_FENCED,
-		    "the old site is fenced, read "
-		    "back");
-	if (c->f->attested >= 2)
-		return scene_record(c, MOVE_FENCED,
-		    "two people attest that the old "
-		    "site is off");
+		    scene_state_of(c->me, MOVE_FENCE) == SCENE_DONE
+			? "the old site is fenced, read back"
+			: "two people attest that the old site is off");
 	scene_is_working(c, MOVE_FENCE, 0, "the old site is fenced");
 	if (c->t->act != MOVE_FENCE) {
 		c->t->whom = MOVE_PEOPLE;
@@ -301,6 +318,27 @@ declare(struct scene *c)
 	return scene_record(c, MOVE_DECLARED, "the evidence is frozen");
 }
 
+/* Nothing is B's yet: it may be given up, and the fence must stand. */
+static bool
+is_before_taking(struct scene *c)
+{
+	bool is_swapped = scene_is_swapped(c, c->site);
+	bool was_fenced = scene_has(c->me, MOVE_FENCED);
+
+	if (scene_either(c, MOVE_SAY_ABORT) && !scene_is_quorumless(c) &&
+	    !is_swapped)
+		return scene_record(c, MOVE_ABORTED, "somebody said abort");
+	if (was_fenced && is_fence_sound(c))
+		return false;
+	/* A fence under way may be what it answers about. */
+	if (c->f->peer_healthy && !is_swapped &&
+	    (was_fenced || scene_state_of(c->me, MOVE_FENCE) == SCENE_NONE))
+		return scene_record(c, MOVE_ABORTED,
+		    "the old site answers and the service is well there: ask "
+		    "for a planned move");
+	return is_fencing(c);
+}
+
 bool
 take_unplanned(struct scene *c)
 {
@@ -316,19 +354,9 @@ take_unplanned(struct scene *c)
 	}
 	if (!scene_has(c->me, MOVE_DECLARED))
 		return declare(c);
-	if (!scene_has(c->me, MOVE_TAKEN)) {
-		if (scene_either(c, MOVE_SAY_ABORT) &&
-		    !scene_is_quorumless(c) && !scene_is_swapped(c, c->site))
-			return scene_record(c, MOVE_ABORTED,
-			    "somebody said abort");
-		if (!scene_has(c->me, MOVE_FENCED) && c->f->peer_healthy &&
-		    scene_state_of(c->me, MOVE_FENCE) == SCENE_NONE)
-			return scene_record(c, MOVE_ABORTED,
-			    "the old site answers and the service is well "
-			    "there: ask for a planned move");
-		if (!scene_has(c->me, MOVE_FENCED))
-			return is_fencing(c);
-	}
+	if (!scene_has(c->me, MOVE_TAKEN) &&
+	    !scene_is_ahead(c, c->site, c->m->epoch) && is_before_taking(c))
+		return true;
 	epoch = scene_is_ahead(c, c->site, c->m->epoch)
 	    ? c->f->reg->epoch
 	    : c->f->reg->highest_seen + 1;

@@ -18,70 +18,23 @@ shell_seen(int run)
 	return seen;
 }
 
-/* Of the run, in the order of their times; young ones only. */
-static size_t
-words_since(int s, int run, int64_t from_ns, struct approvals_word *out)
-{
-	size_t n = 0;
-
-	for (int o = 0; o < SITES; o++) {
-		const struct site *t = &w.site[o];
-		size_t count = o == s ? t->count : w.site[s].known;
-
-		for (size_t i = 0; i < t->words_count; i++) {
-			const struct record *r;
-			size_t k;
-
-			if (t->words[i].run != run || t->words[i].at >= count ||
-			    t->words[i].at_ns < from_ns || n == WORDS_MAX)
-				continue;
-			r = &t->log[t->words[i].at];
-			for (k = n++; k > 0 && out[k - 1].at.ns > r->word.at.ns;
-			     k--)
-				out[k] = out[k - 1];
-			out[k] = r->word;
-		}
-	}
-	return n;
-}
-
-size_t
-shell_words(int s, int run, struct approvals_word *out)
-{
-	return words_since(s, run, INT64_MIN, out);
-}
-
 static unsigned
 attested(int s, int run)
 {
-	struct approvals_word words[WORDS_MAX];
-	size_t n = words_since(s, run, site_now(s).ns - 600 * SEC, words);
-
-	return approvals_persons(words, n, APPROVALS_ATTEST, "mains off", 0,
-	    NULL);
+	return testimony_attested(shell_heard[s][run],
+	    w.site[s].words_count[run], site_now(s));
 }
 
 /* The newest owner named, and by how many. */
 static const char *
 released(int s, int run, unsigned *persons)
 {
-	static char owner[AUTHORITY_SITE_BYTES];
-	struct approvals_word words[WORDS_MAX];
-	size_t n = words_since(s, run, site_now(s).ns - 1800 * SEC, words);
-	bool any = false;
+	const char *owner = testimony_owner(shell_heard[s][run],
+	    w.site[s].words_count[run], (struct utc){0}, site_now(s), persons);
 
-	for (size_t i = 0; i < n; i++)
-		if (words[i].verb == APPROVALS_RELEASE) {
-			snprintf(owner, sizeof(owner), "%.60s",
-			    words[i].reason);
-			any = true;
-		}
-	*persons = any
-	    ? approvals_persons(words, n, APPROVALS_RELEASE, owner, 0, NULL)
-	    : 0;
-	if (any && w.broken == RELEASE_BY_ONE)
+	if (owner != NULL && w.broken == RELEASE_BY_ONE)
 		*persons = 2;
-	return any ? owner : NULL;
+	return owner;
 }
 
 static struct approvals_rule
@@ -127,14 +80,6 @@ others_open(int s, int run)
 		n +=
 		    r != run && move_binds(&w.site[s].moves[r], w.site[s].name);
 	return n;
-}
-
-/* The owner's, after the plan had ended. */
-static bool
-is_owners_word(const struct move *m, int run)
-{
-	return w.runs[run].owner_said &&
-	    (m->b.fact[MOVE_RAN] != 0 || m->b.fact[MOVE_RESUMED] != 0);
 }
 
 struct teller {
@@ -187,20 +132,17 @@ tell_epochs(struct teller *t, int s, const struct move *m, const struct run *r,
 	if (w.etcd && w.etcd_quorum && w.etcd_link[s])
 		tell(t, FACT_EPOCH_WITNESS,
 		    (int64_t)witness(s, expected, phase));
-	tell(t, FACT_REGISTER_HEARD, !w.site[s].reg.quarantined);
 }
 
 static void
 tell_people(struct teller *t, int s, int run)
 {
 	const struct run *r = &w.runs[run];
-	struct approvals_word words[WORDS_MAX];
-	size_t n = shell_words(s, run, words);
 	struct approvals_rule rule = rule_of(r);
 	struct approvals_judgement j;
 
-	approvals_judge(words, n, &rule, &accounts[r->requester].as,
-	    shell_seen(run), t->now, &j);
+	approvals_judge(shell_heard[s][run], w.site[s].words_count[run], &rule,
+	    &accounts[r->requester].as, shell_seen(run), t->now, &j);
 	tell(t, FACT_ROLE,
 	    (accounts[r->requester].as.roles & ROLE_BIT(ROLE_DR_LEAD)) != 0);
 	tell(t, FACT_ACTOR_APPROVED, 0);
@@ -211,7 +153,6 @@ tell_people(struct teller *t, int s, int run)
 	tell(t, FACT_APPROVALS_NEEDED, rule.needed);
 	tell(t, FACT_BREAK_GLASS, 0);
 	tell(t, FACT_CHANGE, 1);
-	tell(t, FACT_FENCE_ATTESTED, attested(s, run));
 }
 
 static void
@@ -243,27 +184,17 @@ tell_peer(struct teller *t, int s)
 	tell(t, FACT_HOLD_DOWN, 30 * SEC);
 }
 
+/* The owner's word is anybody's where a guard of the API is removed. */
 static void
 tell_move(struct teller *t, int s, int run, const struct move *m)
 {
 	const struct run *r = &w.runs[run];
-	const struct move_side *a = &m->a, *b = &m->b;
-	const struct move_side *lost = s == r->from ? b : a;
 
-	tell(t, FACT_FENCE_PROVED,
-	    s == r->from ? a->fact[MOVE_DEMOTED] != 0
-			 : b->fact[MOVE_FENCED] != 0 &&
-		    b->result[MOVE_FENCE] == MOVE_DONE);
-	tell(t, FACT_MARKERS_EQUAL,
-	    b->fact[MOVE_EQUAL] != 0 && strcmp(a->point, b->point) == 0);
-	tell(t, FACT_OWNER_ACCEPTS, is_owners_word(m, run));
+	testimony_tell(m, &w.site[s].reg, attested(s, run), t->f);
+	if (!r->owner_said)
+		tell(t, FACT_OWNER_ACCEPTS, 0);
 	if (answers(s))
 		tell(t, FACT_OLD_DATA_INTACT, w.site[r->from].intact);
-	tell(t, FACT_NEW_WRITES_SAFE, 1);
-	tell(t, FACT_DIVERGENCE_CAPTURED,
-	    lost->fact[MOVE_DIVERGENCE] != 0 ||
-		(r->mode == GUARDS_PLANNED && a->fact[MOVE_RESOLVED] == 0 &&
-		    b->fact[MOVE_RESOLVED] == 0));
 }
 
 static void

@@ -13,11 +13,16 @@ const char *const mistakes[] = {"none", "no-quarantine", "no-step-down",
 
 /* --- the fold --------------------------------------------------------------------- */
 
+struct approvals_word shell_heard[SITES][RUNS_MAX][WORDS_MAX];
+
 static void
 fold_one(int s, struct move *moves, const struct record *r)
 {
 	struct err e;
 
+	if (r->kind == REC_WORD && moves == w.site[s].moves)
+		testimony_take(shell_heard[s][r->run],
+		    &w.site[s].words_count[r->run], WORDS_MAX, &r->word);
 	if (r->kind == REC_MOVE &&
 	    move_fold(&moves[r->run], &r->ev, &e) != ERR_NONE)
 		violate("%s cannot take up a record: %s", w.site[s].name,
@@ -435,6 +440,7 @@ change_register(int s, struct job *j)
 	site_append(s, r);
 	r.reg.quarantined = t->reg.quarantined && ev.kind != AUTHORITY_ADOPT;
 	t->reg = r.reg;
+	t->safely_off = t->safely_off && t->reg.quarantined;
 	story("%s: %s at %s, epoch %llu (%s)", t->name,
 	    authority_state_name(t->reg.state), t->reg.site,
 	    (unsigned long long)t->reg.epoch, authority_event_name(ev.kind));

@@ -17,7 +17,7 @@
 #define SITES      2
 #define RUNS_MAX   12
 #define RECORDS    2000
-#define WORDS_MAX  40
+#define WORDS_MAX  APPROVALS_WORDS_MAX
 #define POINTS_MAX 64
 #define WRITES_MAX 512
 #define STEPS      3
@@ -120,12 +120,6 @@ struct site {
 	/* durable */
 	struct record *log;
 	size_t count;
-	struct {
-		size_t at; /* where it stands */
-		int run;
-		int64_t at_ns;
-	} words[RECORDS];
-	size_t words_count;
 	/* the machine */
 	bool power, daemon;
 	bool enabled; /* the service is meant to run here */
@@ -144,6 +138,7 @@ struct site {
 	/* the daemon's, lost with it */
 	struct authority reg;
 	struct move moves[RUNS_MAX];
+	size_t words_count[RUNS_MAX]; /* of shell_heard */
 	size_t peer_reg; /* where its newest register stands, and 1 */
 	size_t known;    /* of the other's log */
 	size_t folded_mine, folded_theirs;
@@ -239,7 +234,8 @@ void shell_gather(int s, int run, struct guards_facts *f);
 /* With removed guards passing; overrides applied. */
 bool shell_guards(int s, int run, enum guards_phase phase, char *why,
     size_t why_bytes);
-size_t shell_words(int s, int run, struct approvals_word *out);
+/* What people said of a run, as that daemon has taken it up. */
+extern struct approvals_word shell_heard[SITES][RUNS_MAX][WORDS_MAX];
 const char *shell_seen(int run);
 void shell_facts(int s, int run, struct move_facts *f);
 

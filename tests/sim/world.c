@@ -69,11 +69,8 @@ site_append(int s, struct record r)
 	}
 	at = &t->log[t->count++];
 	*at = r;
-	if (r.kind == REC_WORD) {
-		t->words[t->words_count].at = t->count - 1;
-		t->words[t->words_count].run = r.run;
-		t->words[t->words_count++].at_ns = r.word.at.ns;
-	}
+	if (r.kind == REC_WORD)
+		at->word.row = t->count;
 	if (r.kind == REC_MOVE) {
 		at->ev.site = t->name;
 		at->ev.row = t->count;
@@ -146,6 +143,7 @@ site_start(int s)
 	t->daemon = true;
 	t->reg = (struct authority){0};
 	memset(t->moves, 0, sizeof(t->moves));
+	memset(t->words_count, 0, sizeof(t->words_count));
 	t->folded_mine = t->folded_theirs = 0;
 	t->heard = false;
 	t->answered_ns = 0;

@@ -527,6 +527,110 @@ START_TEST(a_record_that_does_not_fit_is_refused)
 }
 END_TEST
 
+/* Brent is off, two people say so; until FENCED is recorded. */
+static void
+attest(struct world *w)
+{
+	request(w, GUARDS_UNPLANNED);
+	w->town[1].facts.attested = 2;
+	w->town[1].facts.peer_answers = false;
+	say(w, &w->town[1], MOVE_STARTED);
+	while (w->move.b.fact[MOVE_FENCED] == 0)
+		ck_assert(step(w, &w->town[1]));
+	ck_assert_uint_eq(w->move.b.intent[MOVE_FENCE], 0);
+}
+
+/* The daemon died in between, and comes back long after. */
+START_TEST(an_old_attestation_takes_nothing_from_a_site_that_is_well)
+{
+	struct move_turn turn;
+	struct world w;
+
+	attest(&w);
+	w.town[1].facts.attested = 0;
+	w.town[1].facts.peer_answers = w.town[1].facts.peer_healthy = true;
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert(turn.act == MOVE_RECORD && turn.event == MOVE_ABORTED);
+	run(&w);
+	ck_assert(move_is_over(&w.move));
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+	ck_assert_uint_eq(w.town[0].reg.epoch, 1);
+}
+END_TEST
+
+START_TEST(an_old_attestation_is_asked_for_again_or_read_back)
+{
+	struct move_turn turn;
+	struct world w;
+
+	attest(&w);
+	w.town[1].facts.attested = 1;
+	w.town[1].result[MOVE_FENCE] = MOVE_UNCERTAIN;
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert_int_eq(turn.act, MOVE_FENCE);
+	ck_assert(step(&w, &w.town[1]));
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert(turn.act == MOVE_WAIT && turn.whom == MOVE_PEOPLE);
+	ck_assert(strstr(turn.next, "--attest METHOD") != NULL);
+	w.now.ns += 60 * NS_PER_S;
+	w.town[1].result[MOVE_FENCE] = MOVE_DONE;
+	ck_assert(step(&w, &w.town[1]));
+	w.town[1].facts.attested = 0;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RAN);
+	ck_assert_uint_eq(w.town[1].reg.epoch, 2);
+}
+END_TEST
+
+START_TEST(what_the_register_took_already_is_not_aborted_any_more)
+{
+	struct authority_event move = {.kind = AUTHORITY_MOVE,
+	    .here = "southwark",
+	    .site = "southwark",
+	    .epoch = 2,
+	    .run = "f1"};
+	struct move_turn turn;
+	struct world w;
+	struct err e;
+
+	attest(&w);
+	while (w.move.b.outcome[MOVE_PIN] == 0)
+		ck_assert(step(&w, &w.town[1]));
+	ck_assert_int_eq(authority_next(&w.town[1].reg, &move, &w.town[1].reg,
+			     &e),
+	    ERR_NONE);
+	say(&w, &w.town[1], MOVE_SAY_ABORT);
+	w.town[1].facts.attested = 0;
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert(turn.act == MOVE_RECORD && turn.event == MOVE_TAKEN);
+}
+END_TEST
+
+/* A later run gave it up and back: while it is between, nobody protects it. */
+START_TEST(a_committed_move_is_not_protected_while_another_has_the_service)
+{
+	struct move_turn turn;
+	struct world w;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	run(&w);
+	say(&w, &w.town[1], MOVE_SAY_COMMIT);
+	run(&w);
+	w.town[1].facts.protected_there = true;
+	w.town[1].reg.state = AUTHORITY_PROVISIONAL;
+	w.town[1].reg.epoch = w.town[1].reg.highest_seen = 4;
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert_int_eq(turn.act, MOVE_WAIT);
+	ck_assert(!turn.alarm);
+	w.town[1].reg.state = AUTHORITY_UNPROTECTED;
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert(turn.act == MOVE_RECORD && turn.event == MOVE_REPROTECTED);
+	snprintf(w.town[1].reg.site, sizeof(w.town[1].reg.site), "brent");
+	ck_assert_int_eq(turn_of(&w, &w.town[1]).act, MOVE_NOTHING);
+}
+END_TEST
+
 Suite *suite_authority_move(void);
 
 Suite *
@@ -553,6 +657,13 @@ suite_authority_move(void)
 	tcase_add_test(tc, writes_that_cannot_be_stopped_end_the_move);
 	tcase_add_test(tc,
 	    two_owners_of_one_epoch_freeze_and_two_people_decide);
+	tcase_add_test(tc,
+	    an_old_attestation_takes_nothing_from_a_site_that_is_well);
+	tcase_add_test(tc, an_old_attestation_is_asked_for_again_or_read_back);
+	tcase_add_test(tc,
+	    what_the_register_took_already_is_not_aborted_any_more);
+	tcase_add_test(tc,
+	    a_committed_move_is_not_protected_while_another_has_the_service);
 	suite_add_tcase(s, tc);
 	return s;
 }

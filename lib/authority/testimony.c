@@ -1,0 +1,225 @@
+/*
+ * What people say of a move, in an order that all sites agree on, and what its
+ * records prove.  The daemon and the simulation judge by the same.
+ */
+
+#include <bascule/authority.h>
+
+#include <string.h>
+
+#include "scene.h"
+
+/* --- the order -------------------------------------------------------------------- */
+
+static bool
+is_of_ledger(const struct approvals_word *a, const struct approvals_word *b)
+{
+	return a->row != 0 && b->row != 0 &&
+	    strcmp(a->who.site, b->who.site) == 0;
+}
+
+/* The same account says the same again. */
+static bool
+is_again(const struct approvals_word *a, const struct approvals_word *b)
+{
+	return a->verb == b->verb && is_of_ledger(a, b) &&
+	    a->who.uid == b->who.uid && a->who.login_uid == b->who.login_uid &&
+	    strcmp(a->who.name, b->who.name) == 0 &&
+	    strcmp(a->who.key, b->who.key) == 0 &&
+	    strcmp(a->seen, b->seen) == 0 && strcmp(a->reason, b->reason) == 0;
+}
+
+static bool
+is_before(const struct approvals_word *a, const struct approvals_word *b)
+{
+	int by_site = strcmp(a->who.site, b->who.site);
+
+	if (a->at.ns != b->at.ns)
+		return a->at.ns < b->at.ns;
+	return by_site != 0 ? by_site < 0 : a->row < b->row;
+}
+
+static void
+drop(struct approvals_word *words, size_t *count, size_t at)
+{
+	memmove(&words[at], &words[at + 1], (--*count - at) * sizeof(words[0]));
+}
+
+/* T2, both ways: what comes, and what is there. */
+static void
+mend_times(struct approvals_word *words, size_t count,
+    struct approvals_word *word)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_of_ledger(&words[i], word) && words[i].row > word->row &&
+		    words[i].at.ns < word->at.ns)
+			word->at = words[i].at;
+	for (size_t i = 0; i < count; i++)
+		if (is_of_ledger(&words[i], word) && words[i].row < word->row &&
+		    words[i].at.ns > word->at.ns)
+			words[i].at = word->at;
+}
+
+static void
+put(struct approvals_word *words, size_t *count,
+    const struct approvals_word *word)
+{
+	size_t at = *count;
+
+	while (at > 0 && is_before(word, &words[at - 1]))
+		at--;
+	memmove(&words[at + 1], &words[at], (*count - at) * sizeof(words[0]));
+	words[at] = *word;
+	++*count;
+}
+
+/* Times were mended in it: few are out of place. */
+static void
+sort(struct approvals_word *words, size_t count)
+{
+	struct approvals_word w;
+
+	for (size_t i = 1; i < count; i++) {
+		size_t sorted = i;
+
+		if (!is_before(&words[i], &words[i - 1]))
+			continue;
+		w = words[i];
+		put(words, &sorted, &w);
+	}
+}
+
+void
+testimony_take(struct approvals_word *words, size_t *count, size_t max,
+    const struct approvals_word *word)
+{
+	struct approvals_word w = *word;
+
+	for (size_t i = 0; i < *count; i++) {
+		if (!is_again(&words[i], &w))
+			continue;
+		if (words[i].row >= w.row)
+			return;
+		drop(words, count, i);
+		break;
+	}
+	mend_times(words, *count, &w);
+	sort(words, *count);
+	if (max == 0 || (*count == max && is_before(&w, &words[0])))
+		return;
+	if (*count == max)
+		drop(words, count, 0);
+	put(words, count, &w);
+}
+
+/* --- what they say ------------------------------------------------------------------ */
+
+static bool
+is_about_now(const struct approvals_word *w, struct utc now)
+{
+	int64_t off = w->at.ns > now.ns ? w->at.ns - now.ns : now.ns - w->at.ns;
+
+	return off <= TESTIMONY_WITHIN_NS;
+}
+
+/* Those that count, one after another. */
+static size_t
+pick(const struct approvals_word *words, size_t count, enum approvals_verb verb,
+    struct utc since, struct utc now,
+    struct approvals_word out[APPROVALS_WORDS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count && n < APPROVALS_WORDS_MAX; i++)
+		if (words[i].verb == verb && words[i].at.ns >= since.ns &&
+		    is_about_now(&words[i], now))
+			out[n++] = words[i];
+	return n;
+}
+
+unsigned
+testimony_attested(const struct approvals_word *words, size_t count,
+    struct utc now)
+{
+	struct approvals_word those[APPROVALS_WORDS_MAX];
+	size_t n = pick(words, count, APPROVALS_ATTEST, (struct utc){INT64_MIN},
+	    now, those);
+	unsigned most = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned persons = approvals_persons(those, n, APPROVALS_ATTEST,
+		    those[i].reason, 0, NULL);
+
+		if (persons > most)
+			most = persons;
+	}
+	return most;
+}
+
+const char *
+testimony_owner(const struct approvals_word *words, size_t count,
+    struct utc since, struct utc now, unsigned *persons)
+{
+	const char *owner = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (words[i].verb == APPROVALS_RELEASE &&
+		    words[i].at.ns >= since.ns && is_about_now(&words[i], now))
+			owner = words[i].reason;
+	if (persons != NULL)
+		*persons = testimony_released(words, count, owner, since, now);
+	return owner;
+}
+
+unsigned
+testimony_released(const struct approvals_word *words, size_t count,
+    const char *owner, struct utc since, struct utc now)
+{
+	struct approvals_word those[APPROVALS_WORDS_MAX];
+	size_t n;
+
+	if (owner == NULL)
+		return 0;
+	n = pick(words, count, APPROVALS_RELEASE, since, now, those);
+	return approvals_persons(those, n, APPROVALS_RELEASE, owner, 0, NULL);
+}
+
+/* --- what is proved -------------------------------------------------------------------- */
+
+static void
+tell(struct guards_facts *f, enum guards_fact_id id, int64_t value,
+    const char *text)
+{
+	guards_tell(f, id, value, f->now, "ledger", text);
+}
+
+/* FENCED may be what people said; the act's own outcome is what was read. */
+static void
+tell_fence(const struct move *m, unsigned attested, struct guards_facts *f)
+{
+	bool is_read = scene_has(&m->a, MOVE_DEMOTED) ||
+	    scene_has(&m->b, MOVE_UNDONE) ||
+	    (scene_has(&m->b, MOVE_FENCED) &&
+		scene_state_of(&m->b, MOVE_FENCE) == SCENE_DONE);
+
+	if (is_read || scene_has(&m->b, MOVE_FENCED))
+		tell(f, FACT_FENCE_PROVED, is_read, NULL);
+	tell(f, FACT_FENCE_ATTESTED, attested, NULL);
+}
+
+void
+testimony_tell(const struct move *m, const struct authority *reg,
+    unsigned attested, struct guards_facts *f)
+{
+	tell_fence(m, attested, f);
+	if (scene_has(&m->b, MOVE_EQUAL))
+		tell(f, FACT_MARKERS_EQUAL, strcmp(m->a.point, m->b.point) == 0,
+		    NULL);
+	tell(f, FACT_OWNER_ACCEPTS, scene_accepted(m), NULL);
+	guards_tell(f, FACT_REGISTER_HEARD, !reg->quarantined, f->now,
+	    "register", NULL);
+	tell(f, FACT_NEW_WRITES_SAFE, 1,
+	    scene_has(&m->b, MOVE_CAPTURED) ? "kept"
+					    : "a rollback keeps them first");
+	tell(f, FACT_DIVERGENCE_CAPTURED, scene_captured(m), NULL);
+}
