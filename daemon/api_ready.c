@@ -187,7 +187,7 @@ measure(struct client *c, const char *service, struct err *e)
 		return err_nomem(e);
 	}
 	/* One that runs already may have looked before what was changed. */
-	w->rounds = d->ready->rounds + (d->ready->talk.child != NULL);
+	w->rounds = d->ready->rounds + (d->ready->talk.worker != NULL);
 	ready_kick(d);
 	client_watch_ledger(c, on_grown, w, free_waiting);
 	return ERR_NONE;

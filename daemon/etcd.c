@@ -1,9 +1,8 @@
 #include "etcd.h"
 
-#include <signal.h>
 #include <string.h>
 
-#include "daemon.h"
+#include "errand.h"
 
 #define ASKS_MAX      256
 #define REGISTERS_MAX 2048
@@ -30,10 +29,9 @@ struct etcd_kept {
 
 struct etcd {
 	struct daemon *d;
-	struct loop_child *child;
+	struct errand *worker;    /* NULL: none */
 	struct loop_timer *timer; /* start it, or watch it */
-	struct wire_lines lines;
-	struct mono heard; /* its last line */
+	struct mono heard;        /* its last line */
 	struct etcd_ask *asks;
 	size_t ask_count;
 	uint64_t last_number;
@@ -294,7 +292,6 @@ static enum err_code
 send_ask(struct etcd *t, struct etcd_ask *a, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
-	OWNED(buf_fini) struct buf line = {0};
 	enum err_code rc = wire_new(&v, NULL, e);
 
 	if (rc != ERR_NONE)
@@ -311,9 +308,7 @@ send_ask(struct etcd *t, struct etcd_ask *a, struct err *e)
 		wire_add_text(v, "run", a->to.run);
 		wire_add_text(v, "site", a->to.site);
 	}
-	rc = wire_line(v, &line, e);
-	if (rc == ERR_NONE)
-		rc = loop_child_write(t->child, line.bytes, line.len_bytes, e);
+	rc = errand_say(t->worker, v, e);
 	a->was_sent = a->was_sent || rc == ERR_NONE;
 	return rc;
 }
@@ -362,7 +357,7 @@ ask(struct daemon *d, const struct etcd_ask *like, struct err *e)
 	t->asks = a;
 	t->ask_count++;
 	/* without a child the timer starts one, and sends what waits */
-	if (t->child == NULL || send_ask(t, a, e) == ERR_NONE)
+	if (t->worker == NULL || send_ask(t, a, e) == ERR_NONE)
 		return ERR_NONE;
 	take_ask(t, a->number);
 	free(a);
@@ -420,10 +415,12 @@ etcd_forget(struct daemon *d, const void *ctx)
 /* --- the child ------------------------------------------------------------------------ */
 
 static void
-on_line(struct etcd *t, struct wire_value *v)
+on_line(void *ctx, struct wire_value *v)
 {
+	struct etcd *t = ctx;
 	const char *type = wire_take_text(v, "type", "");
 
+	t->heard = now_mono();
 	if (strcmp(type, "seen") == 0)
 		on_seen(t, v);
 	else if (strcmp(type, "member") == 0)
@@ -436,41 +433,12 @@ on_line(struct etcd *t, struct wire_value *v)
 }
 
 static void
-on_event(void *ctx, const char *bytes, size_t len_bytes)
-{
-	struct etcd *t = ctx;
-	const char *line;
-	size_t len;
-	struct err e;
-
-	t->heard = now_mono();
-	if (wire_lines_feed(&t->lines, bytes, len_bytes, &e) != ERR_NONE) {
-		loop_child_signal(t->child, SIGKILL);
-		return;
-	}
-	while ((line = wire_lines_next(&t->lines, &len)) != NULL) {
-		OWNED(wire_free) struct wire_value *v = NULL;
-
-		if (wire_parse(&v, line, len, &e) == ERR_NONE)
-			on_line(t, v);
-	}
-}
-
-static void
-end_child(struct etcd *t)
-{
-	loop_child_free(&t->child);
-	wire_lines_fini(&t->lines);
-	t->lines = (struct wire_lines){0};
-}
-
-static void
 on_end(void *ctx, int exit_status, int number)
 {
 	struct etcd *t = ctx;
 
 	(void)exit_status;
-	end_child(t);
+	errand_free(&t->worker);
 	t->seen.at = now_utc();
 	t->seen.mono = now_mono();
 	t->seen.has_quorum = false;
@@ -484,37 +452,22 @@ on_end(void *ctx, int exit_status, int number)
 }
 
 static enum err_code
-make_spec(const struct etcd *t, struct buf *line, struct err *e)
+start_worker(struct etcd *t, struct err *e)
 {
-	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = daemon_spec(t->d, "etcd", "etcd", &v, e);
-
-	return rc == ERR_NONE ? wire_line(v, line, e) : rc;
-}
-
-static enum err_code
-start_child(struct etcd *t, struct err *e)
-{
-	static const char *const argv[] = {"basculed", "--worker", NULL};
-	struct loop_child_options opt = {.program = "/proc/self/exe",
-	    .argv = argv,
-	    .has_events = true,
-	    .ctx = t,
-	    .on_event = on_event,
+	const struct errand_options opt = {.ctx = t,
+	    .on_line = on_line,
 	    .on_end = on_end};
-	OWNED(buf_fini) struct buf line = {0};
-	enum err_code rc = make_spec(t, &line, e);
+	OWNED(wire_free) struct wire_value *spec = NULL;
+	enum err_code rc = daemon_spec(t->d, "etcd", "etcd", &spec, e);
 
 	if (rc == ERR_NONE)
-		rc = loop_child_start(&t->child, t->d->loop, &opt, e);
-	if (rc == ERR_NONE)
-		rc = loop_child_write(t->child, line.bytes, line.len_bytes, e);
+		rc = errand_start(&t->worker, t->d, spec, &opt, e);
 	for (struct etcd_ask *a = t->asks; rc == ERR_NONE && a != NULL;
 	     a = a->next)
 		rc = send_ask(t, a, e);
 	t->heard = now_mono();
 	if (rc != ERR_NONE)
-		end_child(t);
+		errand_free(&t->worker);
 	return rc;
 }
 
@@ -526,11 +479,11 @@ on_timer(void *ctx)
 
 	if (t->d->stopping)
 		return;
-	if (t->child == NULL && start_child(t, &e) != ERR_NONE) {
+	if (t->worker == NULL && start_worker(t, &e) != ERR_NONE) {
 		note_log(NOTE_ERROR, "etcd cannot be asked: %s", e.text);
 		answer_all(t, e.text);
 	} else if (now_mono().ns - t->heard.ns > SILENT_NS)
-		loop_child_signal(t->child, SIGKILL);
+		errand_stop(t->worker);
 	loop_timer_set(t->timer, WATCH_NS);
 }
 
@@ -562,7 +515,7 @@ etcd_stop(struct daemon *d)
 
 	if (t == NULL)
 		return;
-	end_child(t);
+	errand_free(&t->worker);
 	answer_all(t, "the daemon stops, or loads its policy again");
 	etcdmove_stop(d);
 	loop_timer_free(&t->timer);

@@ -168,7 +168,7 @@ static void
 hurry(struct peer *p)
 {
 	p->hurry = true;
-	if (p->child == NULL)
+	if (p->worker == NULL)
 		loop_timer_set(p->timer, HURRY_NS);
 }
 
@@ -202,7 +202,7 @@ void
 peers_quicken(struct daemon *d)
 {
 	for (struct peer *p = d->peers; p != NULL; p = p->next)
-		if (p->child == NULL && !p->hurry)
+		if (p->worker == NULL && !p->hurry)
 			loop_timer_set(p->timer, until_next(p));
 }
 
@@ -222,7 +222,7 @@ on_timer(void *ctx)
 	struct peer *p = ctx;
 	struct err e;
 
-	if (p->child != NULL) {
+	if (p->worker != NULL) {
 		peertalk_end(p, "no end in time");
 		peer_talked(p);
 		return;

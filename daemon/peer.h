@@ -15,7 +15,7 @@
  *	waiting -every-> talking (a worker) -its end, or too long-> waiting
  */
 
-#include "daemon.h"
+#include "errand.h"
 
 #define PEER_STEP_BYTES_MAX   ((size_t)32 << 20)
 #define PEER_STEP_RECORDS_MAX 4096
@@ -52,8 +52,7 @@ struct peer {
 	const struct policy_site *site;
 	struct loop_timer *timer; /* until the next talk, or the talk's limit */
 	/* the talk */
-	struct loop_child *child;
-	struct wire_lines lines;
+	struct errand *worker;    /* NULL: none */
 	struct wire_value *fresh; /* type "peer": as it is being told */
 	struct wire_value *services, *links; /* of it */
 	struct peer_step step;

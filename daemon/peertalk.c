@@ -2,7 +2,6 @@
 
 #include "cosigning.h"
 
-#include <signal.h>
 #include <string.h>
 
 #define TALK_NS (300 * NS_PER_S)
@@ -21,7 +20,7 @@ static void
 break_off(struct peer *p, const struct err *why)
 {
 	fail(p, why);
-	loop_child_signal(p->child, SIGKILL);
+	errand_stop(p->worker);
 }
 
 static void
@@ -64,8 +63,9 @@ on_posture(struct peer *p, struct wire_value *ev)
 }
 
 static void
-on_line(struct peer *p, struct wire_value *ev)
+on_line(void *ctx, struct wire_value *ev)
 {
+	struct peer *p = ctx;
 	const char *type = wire_take_text(ev, "type", "");
 	struct err why = {ERR_IO, ""};
 
@@ -88,25 +88,9 @@ on_line(struct peer *p, struct wire_value *ev)
 }
 
 static void
-on_event(void *ctx, const char *bytes, size_t len_bytes)
+on_nonsense(void *ctx, const struct err *why)
 {
-	struct peer *p = ctx;
-	const char *line;
-	size_t len;
-	struct err e;
-
-	if (wire_lines_feed(&p->lines, bytes, len_bytes, &e) != ERR_NONE) {
-		break_off(p, &e);
-		return;
-	}
-	while ((line = wire_lines_next(&p->lines, &len)) != NULL) {
-		OWNED(wire_free) struct wire_value *ev = NULL;
-
-		if (wire_parse(&ev, line, len, &e) == ERR_NONE)
-			on_line(p, ev);
-		else
-			break_off(p, &e);
-	}
+	fail(ctx, why);
 }
 
 /* --- beginning and ending -------------------------------------------------------- */
@@ -117,11 +101,9 @@ peertalk_end(struct peer *p, const char *why)
 	struct err e = {ERR_TIMEOUT, ""};
 
 	snprintf(e.text, sizeof(e.text), "%s", why);
-	if (p->child != NULL && *why != '\0')
+	if (p->worker != NULL && *why != '\0')
 		fail(p, &e);
-	loop_child_free(&p->child);
-	wire_lines_fini(&p->lines);
-	p->lines = (struct wire_lines){0};
+	errand_free(&p->worker);
 	peerstep_forget(p);
 }
 
@@ -178,7 +160,7 @@ add_routes(const struct peer *p, struct wire_value *spec, struct err *e)
 }
 
 static enum err_code
-make_spec(struct peer *p, struct buf *line, struct err *e)
+make_spec(struct peer *p, struct wire_value **out, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	char path[PEER_PATH_BYTES], job[96];
@@ -195,20 +177,19 @@ make_spec(struct peer *p, struct buf *line, struct err *e)
 	if (cosigning_is_due(p))
 		wire_add_bool(v, "cosign", true);
 	rc = add_routes(p, v, e);
-	return rc == ERR_NONE ? wire_line(v, line, e) : rc;
+	if (rc == ERR_NONE)
+		*out = TAKE(v);
+	return rc;
 }
 
 enum err_code
 peertalk_start(struct peer *p, struct err *e)
 {
-	static const char *const argv[] = {"basculed", "--worker", NULL};
-	struct loop_child_options opt = {.program = "/proc/self/exe",
-	    .argv = argv,
-	    .has_events = true,
-	    .ctx = p,
-	    .on_event = on_event,
+	const struct errand_options opt = {.ctx = p,
+	    .on_line = on_line,
+	    .on_nonsense = on_nonsense,
 	    .on_end = on_end};
-	OWNED(buf_fini) struct buf line = {0};
+	OWNED(wire_free) struct wire_value *spec = NULL;
 	enum err_code rc;
 
 	p->failing[0] = '\0';
@@ -217,7 +198,7 @@ peertalk_start(struct peer *p, struct err *e)
 	wire_free(&p->fresh);
 	wire_free(&p->services);
 	wire_free(&p->links);
-	rc = make_spec(p, &line, e);
+	rc = make_spec(p, &spec, e);
 	if (rc == ERR_NONE)
 		rc = wire_new(&p->fresh, "peer", e);
 	if (rc == ERR_NONE)
@@ -225,9 +206,7 @@ peertalk_start(struct peer *p, struct err *e)
 	if (rc == ERR_NONE)
 		rc = wire_new_list(&p->links, e);
 	if (rc == ERR_NONE)
-		rc = loop_child_start(&p->child, p->d->loop, &opt, e);
-	if (rc == ERR_NONE)
-		rc = loop_child_write(p->child, line.bytes, line.len_bytes, e);
+		rc = errand_start(&p->worker, p->d, spec, &opt, e);
 	if (rc == ERR_NONE)
 		loop_timer_set(p->timer, TALK_NS);
 	return rc;

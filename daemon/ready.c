@@ -382,7 +382,7 @@ on_timer(void *ctx)
 	struct ready *r = d->ready;
 	struct err e;
 
-	if (r->talk.child != NULL) { /* it took too long */
+	if (r->talk.worker != NULL) { /* it took too long */
 		readytalk_end(&r->talk, "no end in time");
 		measured(&r->talk);
 		return;
@@ -403,7 +403,7 @@ ready_kick(struct daemon *d)
 {
 	if (d->ready == NULL)
 		return;
-	if (d->ready->talk.child != NULL)
+	if (d->ready->talk.worker != NULL)
 		d->ready->again = true;
 	else
 		loop_timer_set(d->ready->timer, 0);

@@ -3,7 +3,7 @@
 
 /* What readiness is made of; only its own units include this. */
 
-#include "daemon.h"
+#include "errand.h"
 #include "ready.h"
 
 #define READY_MANY 4096 /* of anything a worker tells */
@@ -80,8 +80,7 @@ void readyjudge_fresh(int64_t fresh_ns, struct utc now,
 
 struct readytalk {
 	struct daemon *d;
-	struct loop_child *child; /* NULL: none runs */
-	struct wire_lines lines;
+	struct errand *worker;    /* NULL: none runs */
 	struct ready_facts fresh; /* as it is being told */
 	bool broken;
 	char failed[256]; /* why the last one did not go well; "" */

@@ -2,7 +2,6 @@
 
 #include "ready_parts.h"
 
-#include <signal.h>
 #include <string.h>
 
 /* --- what it tells ------------------------------------------------------------ */
@@ -107,8 +106,9 @@ fail(struct readytalk *t, const char *why)
 }
 
 static void
-on_line(struct readytalk *t, struct wire_value *v)
+on_line(void *ctx, struct wire_value *v)
 {
+	struct readytalk *t = ctx;
 	const char *type = wire_take_text(v, "type", "");
 
 	if (strcmp(type, "machine") == 0) {
@@ -131,26 +131,9 @@ on_line(struct readytalk *t, struct wire_value *v)
 }
 
 static void
-on_event(void *ctx, const char *bytes, size_t len_bytes)
+on_nonsense(void *ctx, const struct err *why)
 {
-	struct readytalk *t = ctx;
-	const char *line;
-	size_t len;
-	struct err e;
-
-	if (wire_lines_feed(&t->lines, bytes, len_bytes, &e) != ERR_NONE) {
-		fail(t, e.text);
-		loop_child_signal(t->child, SIGKILL);
-		return;
-	}
-	while ((line = wire_lines_next(&t->lines, &len)) != NULL) {
-		OWNED(wire_free) struct wire_value *v = NULL;
-
-		if (wire_parse(&v, line, len, &e) == ERR_NONE)
-			on_line(t, v);
-		else
-			fail(t, e.text);
-	}
+	fail(ctx, why->text);
 }
 
 /* --- beginning and ending ---------------------------------------------------- */
@@ -158,11 +141,9 @@ on_event(void *ctx, const char *bytes, size_t len_bytes)
 void
 readytalk_end(struct readytalk *t, const char *why)
 {
-	if (t->child != NULL && *why != '\0')
+	if (t->worker != NULL && *why != '\0')
 		fail(t, why);
-	loop_child_free(&t->child);
-	wire_lines_fini(&t->lines);
-	t->lines = (struct wire_lines){0};
+	errand_free(&t->worker);
 }
 
 static void
@@ -176,34 +157,19 @@ on_end(void *ctx, int exit_status, int number)
 	t->done(t);
 }
 
-static enum err_code
-make_spec(const struct daemon *d, struct buf *line, struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = daemon_spec(d, "ready", "ready", &v, e);
-
-	return rc == ERR_NONE ? wire_line(v, line, e) : rc;
-}
-
 enum err_code
 readytalk_start(struct readytalk *t, struct err *e)
 {
-	static const char *const argv[] = {"basculed", "--worker", NULL};
-	struct loop_child_options opt = {.program = "/proc/self/exe",
-	    .argv = argv,
-	    .has_events = true,
-	    .ctx = t,
-	    .on_event = on_event,
+	const struct errand_options opt = {.ctx = t,
+	    .on_line = on_line,
+	    .on_nonsense = on_nonsense,
 	    .on_end = on_end};
-	OWNED(buf_fini) struct buf line = {0};
+	OWNED(wire_free) struct wire_value *spec = NULL;
 	enum err_code rc;
 
 	t->failed[0] = '\0';
 	ready_facts_fini(&t->fresh);
-	rc = make_spec(t->d, &line, e);
-	if (rc == ERR_NONE)
-		rc = loop_child_start(&t->child, t->d->loop, &opt, e);
-	return rc == ERR_NONE
-	    ? loop_child_write(t->child, line.bytes, line.len_bytes, e)
-	    : rc;
+	rc = daemon_spec(t->d, "ready", "ready", &spec, e);
+	return rc == ERR_NONE ? errand_start(&t->worker, t->d, spec, &opt, e)
+			      : rc;
 }
