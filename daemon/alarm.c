@@ -210,6 +210,25 @@ alarm_acknowledge(struct daemon *d, uint64_t number, const char *reason,
 	return ERR_NONE;
 }
 
+void
+alarm_each_standing(const struct daemon *d, alarm_each_fn *fn, void *ctx)
+{
+	for (size_t i = 0; d->alarms != NULL && i < d->alarms->book.count;
+	     i++) {
+		const struct alarmbook_alarm *a = d->alarms->book.items[i];
+
+		if (a->standing)
+			fn(ctx,
+			    &(struct alarm_what){.on = a->on,
+				.level = a->level,
+				.service = a->service,
+				.subject = a->subject,
+				.text = a->text,
+				.moment = a->moment},
+			    a->raised);
+	}
+}
+
 /* --- starting, reloading, stopping ---------------------------------------------- */
 
 enum err_code

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 
 #include <bascule/base/err.h>
+#include <bascule/base/now.h>
 #include <bascule/policy.h>
 
 struct daemon;
@@ -57,6 +58,11 @@ void alarm_clear(struct daemon *d, enum policy_alert_on on, const char *service,
 enum err_code alarm_acknowledge(struct daemon *d, uint64_t number,
     const char *reason, const struct draft_actor *actor,
     struct err *e) MUST_CHECK;
+
+/* Each that stands now; texts borrowed for the call, "" where there is none. */
+typedef void alarm_each_fn(void *ctx, const struct alarm_what *what,
+    struct utc raised);
+void alarm_each_standing(const struct daemon *d, alarm_each_fn *fn, void *ctx);
 
 /* What was recorded before this start; before anything is raised. */
 enum err_code alarm_start(struct daemon *d, struct err *e) MUST_CHECK;

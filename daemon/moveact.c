@@ -401,15 +401,20 @@ record(struct daemon *d, struct movebook_item *item, struct err *e)
 	OWNED(draft_free) struct draft *draft = NULL;
 	const struct daemon_service *s;
 	char point[ID_HEX_BYTES];
+	struct err why;
 	enum err_code rc = own_epoch(d, item, e);
 
-	if (rc == ERR_NONE)
-		rc = change_register(d, item, e);
 	if (rc == ERR_NONE)
 		rc = point_of(d, item, point, e);
 	if (rc == ERR_NONE)
 		rc = moverecord_draft(&draft, d, &item->m, item->m.service,
 		    move_event_name(item->turn.event), e);
+	if (rc != ERR_NONE)
+		return rc;
+	/* As the guards stood; the phase is true without it. */
+	if (moverecord_known(draft, d, item, point, &why) != ERR_NONE)
+		complain(item, &why);
+	rc = change_register(d, item, e);
 	if (rc != ERR_NONE)
 		return rc;
 	s = daemon_service(d, item->m.service);

@@ -29,10 +29,11 @@ tell_word(const struct movebook_item *item, enum guards_phase phase,
 	enum move_event_kind word = phase == GUARDS_AT_COMMIT ? MOVE_SAY_COMMIT
 	    : phase == GUARDS_AT_ROLLBACK ? MOVE_SAY_ROLLBACK
 					  : MOVE_SAY_REPROTECT;
+	bool is_started = phase == GUARDS_AT_ANY && item->started.ns != 0;
 	bool is_resolved =
 	    phase == GUARDS_AT_RESOLVE && movebook_attested(item, f->now) > 0;
 
-	if (is_resolved || item->m.a.fact[word] != 0 ||
+	if (is_started || is_resolved || item->m.a.fact[word] != 0 ||
 	    item->m.b.fact[word] != 0) {
 		tell(f, FACT_ROLE, 1, "the record of that word");
 		tell(f, FACT_ACTOR_APPROVED, 0, "the record of that word");

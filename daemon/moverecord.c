@@ -1,5 +1,9 @@
 /* Records of a move: docs/protocol/moves.md, "Records". */
 
+#include <string.h>
+
+#include "etcd.h"
+#include "found.h"
 #include "moves.h"
 
 enum err_code
@@ -37,4 +41,116 @@ moverecord_fact(struct daemon *d, const struct move *m, const char *event,
 	if (rc == ERR_NONE)
 		moves_told(d);
 	return rc;
+}
+
+/* --- what is known at a phase ----------------------------------------------------- */
+
+static size_t
+services_of(const struct daemon *d, const char *run)
+{
+	size_t count = 0;
+
+	for (const struct movebook_item *i = d->moves->book.items; i != NULL;
+	     i = i->next)
+		count += strcmp(i->m.run, run) == 0;
+	return count;
+}
+
+/* Every guard that this mode has, as it stands: FD1. */
+static enum err_code
+add_guards(struct draft *draft, struct daemon *d,
+    const struct movebook_item *item, enum guards_phase phase, struct err *e)
+{
+	struct guards_result results[GUARDS_COUNT];
+	OWNED(free_mem) struct guards_facts *facts = calloc(1, sizeof(*facts));
+	enum err_code rc = facts == NULL
+	    ? err_nomem(e)
+	    : moveguard_judge(d, NULL, item, phase, item->glass_broken, facts,
+		  results, e);
+
+	if (rc == ERR_NONE)
+		found_guards(draft, facts, results, item->m.mode, phase);
+	if (rc == ERR_NONE && item->turn.event == MOVE_DECLARED)
+		found_evidence(draft, d, facts, item->m.from);
+	return rc;
+}
+
+/* Before anything is done: by the site that is to take it. */
+static enum err_code
+add_beginning(struct draft *draft, struct daemon *d,
+    const struct movebook_item *item, struct err *e)
+{
+	const struct move *m = &item->m;
+	const struct policy_service *s = daemon_service(d, m->service)->policy;
+	struct found_point point = {.service = m->service,
+	    .from = m->from,
+	    .site = m->to,
+	    .id = m->point};
+
+	found_site(draft, d, s, m->to);
+	if (services_of(d, m->run) > 1) { /* REQUESTED is of all of them */
+		found_aims(draft, d, s, m->mode, m->to);
+		if (m->mode == GUARDS_UNPLANNED)
+			found_point(draft, d, &point);
+	}
+	return add_guards(draft, d, item, GUARDS_AT_ANY, e);
+}
+
+/* The point that both sites will have. */
+static void
+add_last_point(struct draft *draft, struct daemon *d, const struct move *m,
+    const char *point)
+{
+	found_point(draft, d,
+	    &(struct found_point){.service = m->service,
+		.from = m->from,
+		.site = m->from,
+		.id = point,
+		.why = "the last one: made when the writes had stopped"});
+}
+
+static void
+add_witness(struct draft *draft, struct daemon *d,
+    const struct movebook_item *item)
+{
+	const struct authority *w = &item->witness;
+	char text[256];
+
+	if (!etcd_is_used(d))
+		snprintf(text, sizeof(text),
+		    "none has a say: authority is the ledgers' (manual)");
+	else if (w->epoch == 0)
+		snprintf(text, sizeof(text), "etcd did not answer");
+	else
+		snprintf(text, sizeof(text),
+		    "etcd: epoch %llu at %.64s, %s, by a majority",
+		    (unsigned long long)w->epoch, w->site,
+		    authority_state_name(w->state));
+	draft_text(draft, "witness", text);
+}
+
+enum err_code
+moverecord_known(struct draft *draft, struct daemon *d,
+    const struct movebook_item *item, const char *point, struct err *e)
+{
+	const struct move *m = &item->m;
+	bool has_begun =
+	    m->b.fact[MOVE_READY] != 0 || m->b.fact[MOVE_DECLARED] != 0;
+
+	switch (item->turn.event) {
+	case MOVE_READY:
+	case MOVE_DECLARED: return add_beginning(draft, d, item, e);
+	case MOVE_ABORTED:
+		return has_begun ? ERR_NONE : add_beginning(draft, d, item, e);
+	case MOVE_SYNCED: add_last_point(draft, d, m, point); return ERR_NONE;
+	case MOVE_EQUAL:
+		draft_text(draft, "integrity",
+		    "each snapshot of the last point was opened here and is "
+		    "the one that the other site named");
+		return ERR_NONE;
+	case MOVE_TAKEN: add_witness(draft, d, item); break;
+	default: break;
+	}
+	return item->turn.gated ? add_guards(draft, d, item, item->turn.gate, e)
+				: ERR_NONE;
 }

@@ -61,6 +61,12 @@ enum err_code moverecord_fact(struct daemon *d, const struct move *m,
     const char *event, uint64_t epoch, const char *point, const char *reason,
     struct err *e) MUST_CHECK;
 
+/* The fields of the report that are known when item->turn.event is recorded:
+ * found.h. */
+enum err_code moverecord_known(struct draft *draft, struct daemon *d,
+    const struct movebook_item *item, const char *point,
+    struct err *e) MUST_CHECK;
+
 /* --- movefacts.c: what this site sees --------------------------------------- */
 
 /* texts of facts are borrowed from the item. */

@@ -7,6 +7,7 @@
 #include <bascule/base/exitcode.h>
 #include <bascule/base/rand.h>
 
+#include "found.h"
 #include "request_ask.h"
 
 #define EXPIRE_NS (INT64_C(24) * 3600 * NS_PER_S)
@@ -253,6 +254,24 @@ add_services(struct draft *d, const struct request *r, struct err *e)
 	return ERR_NONE;
 }
 
+/* Of one service alone; else each one's first phase has it. */
+static void
+add_found(struct draft *d, const struct making *m)
+{
+	const struct request_ask *a = m->ask;
+
+	draft_text(d, "point", m->r.services[0].point);
+	found_aims(d, a->d, a->services[0], a->mode, a->to);
+	found_point(d, a->d,
+	    &(struct found_point){.service = m->r.services[0].name,
+		.from = a->from,
+		.site = a->to,
+		.id = m->r.services[0].point,
+		.why = *a->point != '\0'
+		    ? "asked for by name"
+		    : "the newest one there that is whole and not suspect"});
+}
+
 static enum err_code
 record(struct making *m, struct buf *shown, struct err *e)
 {
@@ -284,7 +303,7 @@ record(struct making *m, struct buf *shown, struct err *e)
 	draft_int(d, "login_uid", r->requester.login_uid);
 	draft_text(d, "login_name", r->requester.login_name);
 	if (r->service_count == 1)
-		draft_text(d, "point", r->services[0].point);
+		add_found(d, m);
 	rc = add_services(d, r, e);
 	if (rc != ERR_NONE)
 		return rc;

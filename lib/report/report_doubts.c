@@ -143,7 +143,7 @@ doubt_silence(const struct report_exercise *x, struct teller *t)
 		"it is not reprotected: there is no second copy to go to"},
 	    {MOVES, "#loss", "what was lost is not known"},
 	};
-	char out[REPORT_VALUE_BYTES];
+	char out[REPORT_VALUE_BYTES], span[TEXT_UNIT_BYTES];
 
 	for (size_t i = 0; i < COUNT_OF(wanted); i++) {
 		const char *value = wanted[i].field[0] == '#'
@@ -154,6 +154,14 @@ doubt_silence(const struct report_exercise *x, struct teller *t)
 		    (value == NULL || value[0] == '\0'))
 			tell(t, "%s", wanted[i].text);
 	}
+	if (x->step_ns != 0)
+		tell(t,
+		    "the clock of '%s' went %s %s during the run: its times "
+		    "are as it said them, spans are counted without it",
+		    x->step_site,
+		    text_duration(x->step_ns < 0 ? -x->step_ns : x->step_ns,
+			span),
+		    x->step_ns < 0 ? "back" : "forward");
 	if (x->head_number == 0)
 		tell(t,
 		    "its last records are under no signed head: one "

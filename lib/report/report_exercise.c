@@ -19,6 +19,7 @@ event_fini(struct report_event *ev)
 	free(ev->verdict);
 	free(ev->seen);
 	free(ev->rest);
+	free(ev->boot);
 }
 
 static void
@@ -43,6 +44,7 @@ report_exercise_free(struct report_exercise **xp)
 	for (size_t i = 0; i < x->notes_count; i++) {
 		free(x->notes[i].name);
 		free(x->notes[i].value);
+		free(x->notes[i].service);
 	}
 	for (size_t i = 0; i < x->steps_count; i++)
 		step_fini(&x->steps[i]);
@@ -129,8 +131,18 @@ take_step(void *ctx, const struct ledger_step *row, struct err *e)
 	return rc;
 }
 
+static char *
+field_of(const struct record *r, const char *name)
+{
+	struct record_text t;
+
+	return record_find(r, name, &t) ? strndup(t.at, t.len_bytes)
+					: strdup("");
+}
+
 static enum err_code
-add_note(struct report_exercise *x, const struct record_field *f, struct err *e)
+add_note(struct report_exercise *x, const struct record *r,
+    const struct record_field *f, struct err *e)
 {
 	struct report_note *more, *n;
 
@@ -143,14 +155,33 @@ add_note(struct report_exercise *x, const struct record_field *f, struct err *e)
 	n = &x->notes[x->notes_count++];
 	n->name = strndup(f->name.at, f->name.len_bytes);
 	n->value = strndup(f->value.at, f->value.len_bytes);
-	return n->name == NULL || n->value == NULL ? err_nomem(e) : ERR_NONE;
+	n->service = field_of(r, "@service");
+	return n->name == NULL || n->value == NULL || n->service == NULL
+	    ? err_nomem(e)
+	    : ERR_NONE;
 }
 
 static void
 note_place(struct report_exercise *x, const struct record *r)
 {
-	if (x->first_sequence == 0) {
-		memcpy(x->chain, r->chain.at, r->chain.len_bytes);
+	struct report_range *at = NULL;
+
+	for (size_t i = 0; i < x->ranges_count; i++)
+		if (record_text_is(r->chain, x->ranges[i].chain))
+			at = &x->ranges[i];
+	if (at == NULL && x->ranges_count < LEDGER_CHAINS_MAX) {
+		at = &x->ranges[x->ranges_count++];
+		*at = (struct report_range){.first = r->sequence};
+		memcpy(at->chain, r->chain.at, r->chain.len_bytes);
+	}
+	if (at == NULL)
+		return;
+	at->last = r->sequence;
+	/* the first council's of them, and what it says of the whole */
+	if (x->chain[0] == '\0' ||
+	    (strcmp(x->chain, LEDGER_CHAIN_SHARED) == 0 &&
+		strcmp(at->chain, LEDGER_CHAIN_SHARED) != 0)) {
+		memcpy(x->chain, at->chain, sizeof(x->chain));
 		x->first_sequence = r->sequence;
 	}
 	if (record_text_is(r->chain, x->chain)) {
@@ -161,28 +192,20 @@ note_place(struct report_exercise *x, const struct record *r)
 
 /* --- the records of the run ------------------------------------------------- */
 
-static char *
-field_of(const struct record *r, const char *name)
-{
-	struct record_text t;
-
-	return record_find(r, name, &t) ? strndup(t.at, t.len_bytes)
-					: strdup("");
-}
-
 /* What an event's columns do not show already. */
 static bool
 is_shown(struct record_text name)
 {
 	static const char *const names[] = {"event", "state", "reason", "mode",
-	    "verb", "from_site", "to_site", "verdict", "seen", "signature"};
+	    "verb", "from_site", "to_site", "verdict", "seen", "shown",
+	    "signature", "rto_ns", "rpo_ns", "mtpd_ns", "point_at_ns"};
 
 	if (name.len_bytes > 0 && name.at[0] == '@')
 		return true;
 	for (size_t i = 0; i < COUNT_OF(names); i++)
 		if (record_text_is(name, names[i]))
 			return true;
-	return false;
+	return report_fields_has(name);
 }
 
 static enum err_code
@@ -224,7 +247,11 @@ add_event(struct report_exercise *x, const struct record *r, struct err *e)
 		return err_nomem(e);
 	x->events = more;
 	ev = &x->events[x->events_count++];
-	*ev = (struct report_event){.at = r->at, .phase = r->phase};
+	*ev = (struct report_event){.at = r->at,
+	    .mono = r->mono,
+	    .ledger = x->ledgers_count,
+	    .phase = r->phase};
+	ev->boot = strndup(r->boot_id.at, r->boot_id.len_bytes);
 	ev->type = strndup(r->type.at, r->type.len_bytes);
 	ev->event = field_of(r, "event");
 	if (ev->event != NULL && ev->event[0] == '\0') {
@@ -245,7 +272,7 @@ add_event(struct report_exercise *x, const struct record *r, struct err *e)
 	if (ev->type == NULL || ev->event == NULL || ev->service == NULL ||
 	    ev->site == NULL || ev->actor == NULL || ev->role == NULL ||
 	    ev->council == NULL || ev->reason == NULL || ev->verdict == NULL ||
-	    ev->seen == NULL)
+	    ev->seen == NULL || ev->boot == NULL)
 		return err_nomem(e);
 	return collect_rest(ev, r, e);
 }
@@ -263,6 +290,71 @@ is_told(const struct record *r)
 }
 
 static enum err_code
+add_said(struct report_exercise *x, const struct record *r, const char *name,
+    const char *text, struct err *e)
+{
+	struct record_field f = {.name = {name, strlen(name)},
+	    .value = {text, strlen(text)}};
+
+	return add_note(x, r, &f, e);
+}
+
+/* Who was told of it, and who could not be: not what is said of it. */
+static enum err_code
+take_alarm(struct report_exercise *x, const struct record *r, struct err *e)
+{
+	char state[32], program[128], what[400], subject[128], text[800];
+	char at[NOW_TEXT_BYTES];
+	bool is_lost;
+
+	record_text(r, "state", state, sizeof(state));
+	record_text(r, "program", program, sizeof(program));
+	record_text(r, "text", what, sizeof(what));
+	record_text(r, "subject", subject, sizeof(subject));
+	is_lost = strcmp(state, "undelivered") == 0;
+	if (!is_lost && strcmp(state, "told") != 0)
+		return ERR_NONE;
+	snprintf(text, sizeof(text), "%s%s at %s: %s: %s",
+	    is_lost ? "NOT DELIVERED to " : "", program,
+	    report_page_time(r->at, at), subject, what);
+	text_mend_end(text);
+	return add_said(x, r, "notified", text, e);
+}
+
+/* An action that came of it. */
+static enum err_code
+take_action(struct report_exercise *x, const struct record *r, struct err *e)
+{
+	char id[160], status[32], owner[80], what[400], text[800];
+
+	record_text(r, "id", id, sizeof(id));
+	record_text(r, "status", status, sizeof(status));
+	record_text(r, "owner", owner, sizeof(owner));
+	record_text(r, "text", what, sizeof(what));
+	snprintf(text, sizeof(text), "%s (%s)%s%s%s%s", id, status,
+	    owner[0] != '\0' ? " of " : "", owner, what[0] != '\0' ? ": " : "",
+	    what);
+	text_mend_end(text);
+	return add_said(x, r, "action", text, e);
+}
+
+/* A point that keeps what was written, or begins anew, is not the one that the
+ * run goes back to. */
+static bool
+is_kept_point(const struct record *r, struct record_text name)
+{
+	static const char *const keeps[] = {"DIVERGENCE", "CAPTURED", "capture",
+	    "REPROTECTED"};
+	char event[32];
+
+	record_text(r, "event", event, sizeof(event));
+	for (size_t i = 0; i < COUNT_OF(keeps); i++)
+		if (strcmp(event, keeps[i]) == 0)
+			return record_text_is(name, "point");
+	return false;
+}
+
+static enum err_code
 take_record(void *ctx, const struct record *r, struct err *e)
 {
 	struct report_exercise *x = ctx;
@@ -272,14 +364,18 @@ take_record(void *ctx, const struct record *r, struct err *e)
 
 	if (x->ledgers_count == 0)
 		note_place(x, r);
+	if (record_text_is(r->type, LEDGER_ALARM))
+		return take_alarm(x, r, e);
+	if (record_text_is(r->type, LEDGER_ACTION))
+		return take_action(x, r, e);
 	if (!is_told(r))
 		return ERR_NONE;
 	rc = add_event(x, r, e);
 	while (rc == ERR_NONE && record_next(r, &c, &f)) {
 		if (f.closed)
 			x->redacted_count++;
-		else
-			rc = add_note(x, &f, e);
+		else if (!is_kept_point(r, f.name))
+			rc = add_note(x, r, &f, e);
 	}
 	return rc;
 }
@@ -294,166 +390,22 @@ take_head(void *ctx, const struct ledger_head *lh, struct err *e)
 		return ERR_NONE;
 	if (head_decode(&h, lh->bytes, lh->len_bytes, e) != ERR_NONE)
 		return e->code == ERR_CORRUPT ? ERR_NONE : e->code;
-	for (size_t i = 0; i < h.tips_count; i++)
-		if (strcmp(h.tips[i].chain, x->chain) == 0 &&
-		    h.tips[i].sequence >= x->last_sequence)
-			x->head_number = h.number;
+	for (size_t i = 0; i < x->ranges_count; i++) {
+		bool is_in = false;
+
+		for (size_t k = 0; k < h.tips_count; k++)
+			is_in = is_in ||
+			    (strcmp(h.tips[k].chain, x->ranges[i].chain) == 0 &&
+				h.tips[k].sequence >= x->ranges[i].last);
+		if (!is_in)
+			return ERR_NONE;
+	}
+	if (x->ranges_count > 0)
+		x->head_number = h.number;
 	return ERR_NONE;
 }
 
-/* --- a move, which no view knows ------------------------------------------------ */
-
-static int
-compare(const void *a, const void *b)
-{
-	const struct report_event *x = a, *y = b;
-
-	return x->at.ns < y->at.ns ? -1 : x->at.ns > y->at.ns;
-}
-
-const struct report_event *
-report_exercise_event(const struct report_exercise *x, const char *event)
-{
-	for (size_t i = 0; i < x->events_count; i++)
-		if (strcmp(x->events[i].event, event) == 0 &&
-		    x->events[i].phase != RECORD_INTENT)
-			return &x->events[i];
-	return NULL;
-}
-
-static const char *
-or_none(const char *text)
-{
-	return text == NULL ? "" : text;
-}
-
-/* The newest of the phases that a move ends with, or is in. */
-static const struct report_event *
-newest_phase(const struct report_exercise *x)
-{
-	for (size_t i = x->events_count; i-- > 0;) {
-		const struct report_event *ev = &x->events[i];
-
-		if (strcmp(ev->type, "failover") == 0 &&
-		    ev->phase == RECORD_EVENT && ev->event[0] >= 'A' &&
-		    ev->event[0] <= 'Z')
-			return ev;
-	}
-	return NULL;
-}
-
-static bool
-is_end(const char *phase)
-{
-	static const char *const ends[] = {"COMMITTED", "REPROTECTED",
-	    "ABORTED", "EXPIRED", "WITHDRAWN", "ROLLED_BACK"};
-
-	for (size_t i = 0; i < COUNT_OF(ends); i++)
-		if (strcmp(ends[i], phase) == 0)
-			return true;
-	return false;
-}
-
-static enum err_code
-make_move(struct report_exercise *x, const char *run, struct err *e)
-{
-	const struct report_event *asked =
-	    report_exercise_event(x, "REQUESTED");
-	const struct report_event *last = newest_phase(x);
-	const char *services = report_exercise_find(x, "services");
-	enum err_code rc = ERR_NONE;
-
-	if (last == NULL)
-		return err_set(e, ERR_NOTFOUND, "no exercise or move '%s'",
-		    run);
-	copy(&x->run, run, &rc, e);
-	copy(&x->service, services != NULL ? services : last->service, &rc, e);
-	copy(&x->mode, or_none(report_exercise_find(x, "mode")), &rc, e);
-	copy(&x->state, last->event, &rc, e);
-	copy(&x->result, is_end(last->event) ? last->event : "", &rc, e);
-	copy(&x->reason, last->reason, &rc, e);
-	copy(&x->point, or_none(report_exercise_find(x, "point")), &rc, e);
-	copy(&x->actor, asked == NULL ? "" : asked->actor, &rc, e);
-	x->requested = asked == NULL ? x->events[0].at : asked->at;
-	x->ended = is_end(last->event) ? last->at : (struct utc){0};
-	return rc;
-}
-
-static int64_t
-number_of(const struct report_exercise *x, const char *name)
-{
-	const char *text = report_exercise_find(x, name);
-	uint64_t n;
-
-	return text != NULL && text_parse_u64(text, INT64_MAX, &n) ? (int64_t)n
-								   : -1;
-}
-
-static void
-set_clock(struct report_exercise *x, enum clocks_point p, const char *event)
-{
-	const struct report_event *ev = report_exercise_event(x, event);
-
-	if (ev != NULL)
-		clocks_set(&x->clocks, p, ev->at);
-}
-
-/* t0 to t9: from the phases, and from what people said of them. */
-static void
-set_clocks(struct report_exercise *x)
-{
-	static const char *const said[] = {"disruption_ns", "detected_ns"};
-	bool planned = x->mode_bit == PLAN_IN_PLANNED;
-
-	set_clock(x, CLOCKS_DISRUPTION, "QUIESCED");
-	set_clock(x, CLOCKS_DETECTED, planned ? "REQUESTED" : "DECLARED");
-	set_clock(x, CLOCKS_DECLARED, planned ? "REQUESTED" : "DECLARED");
-	for (size_t i = 0; i < COUNT_OF(said); i++) {
-		int64_t ns = number_of(x, said[i]);
-
-		if (ns > 0)
-			clocks_set(&x->clocks,
-			    i == 0 ? CLOCKS_DISRUPTION : CLOCKS_DETECTED,
-			    (struct utc){ns});
-	}
-	for (size_t i = 0; i < x->events_count; i++)
-		if (strcmp(x->events[i].type, "approval") == 0 &&
-		    strcmp(x->events[i].event, "approve") == 0)
-			clocks_set(&x->clocks, CLOCKS_AUTHORISED,
-			    x->events[i].at);
-	set_clock(x, CLOCKS_STARTED, "STARTED");
-	set_clock(x, CLOCKS_PROMOTED, "PROVISIONAL");
-	set_clock(x, CLOCKS_REDIRECTED, "RAN");
-	set_clock(x, CLOCKS_ACCEPTED, "COMMITTED");
-	set_clock(x, CLOCKS_ACCEPTED, "accept");
-	set_clock(x, CLOCKS_COMMITTED, "COMMITTED");
-	set_clock(x, CLOCKS_REPROTECTED, "REPROTECTED");
-}
-
-static void
-measure_move(struct report_exercise *x)
-{
-	int64_t ns;
-
-	set_clocks(x);
-	x->rta_ns = x->rpa_ns = -1;
-	if (clocks_span_ns(&x->clocks,
-		x->mode_bit == PLAN_IN_PLANNED ? CLOCKS_OUTAGE
-					       : CLOCKS_RTA_DECLARED,
-		&ns))
-		x->rta_ns = ns;
-	if (report_exercise_event(x, "EQUAL") != NULL)
-		x->rpa_ns = 0;
-	else if (number_of(x, "rpa_ns") >= 0)
-		x->rpa_ns = number_of(x, "rpa_ns");
-	else if (number_of(x, "last_write_ns") > 0 &&
-	    number_of(x, "point_at_ns") > 0)
-		x->rpa_ns =
-		    clocks_rpa_ns((struct utc){number_of(x, "last_write_ns")},
-			(struct utc){number_of(x, "point_at_ns")});
-	else
-		x->rpa_ns = number_of(x, "loss_ns");
-}
+/* --- targets ------------------------------------------------------------ */
 
 static unsigned
 mode_bit(const char *mode)
@@ -472,10 +424,10 @@ set_targets(struct report_exercise *x, const struct policy *policy)
 	    policy == NULL ? NULL : policy_find_service(policy, x->service);
 
 	if (x->mode_bit != PLAN_IN_TEST) {
-		x->rto_ns = number_of(x, "rto_ns");
-		x->rpo_ns = number_of(x, "rpo_ns");
+		x->rto_ns = report_move_number(x, "rto_ns");
+		x->rpo_ns = report_move_number(x, "rpo_ns");
 	}
-	x->mtpd_ns = number_of(x, "mtpd_ns");
+	x->mtpd_ns = report_move_number(x, "mtpd_ns");
 	if (s == NULL)
 		return;
 	if (x->rto_ns < 0)
@@ -506,28 +458,6 @@ gather_from(struct report_exercise *x, struct ledger *l, const char *run,
 	return rc;
 }
 
-static enum err_code
-take_previous(void *ctx, const struct ledger_exercise *row, struct err *e)
-{
-	struct report_exercise *x = ctx;
-
-	(void)e;
-	if (row->requested.ns < x->requested.ns && x->previous[0] == '\0')
-		snprintf(x->previous, sizeof(x->previous), "%s%s%s", row->run,
-		    row->result[0] != '\0' ? ": " : "", row->result);
-	return ERR_NONE;
-}
-
-static enum err_code
-find_previous(struct report_exercise *x, struct ledger *l, struct err *e)
-{
-	struct ledger_exercise_filter f = {.service = x->service,
-	    .mode = x->mode,
-	    .limit = 200};
-
-	return ledger_exercises(l, &f, take_previous, x, e);
-}
-
 enum err_code
 report_exercise_gather(struct report_exercise **out,
     const struct report_sources *from, const char *run, struct err *e)
@@ -540,25 +470,25 @@ report_exercise_gather(struct report_exercise **out,
 	x = calloc(1, sizeof(*x));
 	if (x == NULL)
 		return err_nomem(e);
-	x->rto_ns = x->rpo_ns = -1;
+	x->rto_ns = x->rpo_ns = x->back_ns = x->previous_rta_ns = -1;
 	for (size_t i = 0; rc == ERR_NONE && i < from->ledgers_count; i++)
 		rc = gather_from(x, from->ledgers[i], run, e);
-	if (rc == ERR_NONE && x->events_count > 0)
-		qsort(x->events, x->events_count, sizeof(*x->events), compare);
+	if (rc == ERR_NONE)
+		report_move_order(x);
 	is_move = rc == ERR_NONE && x->run == NULL;
 	if (is_move)
-		rc = make_move(x, run, e);
+		rc = report_move_make(x, run, e);
 	if (rc != ERR_NONE)
 		return rc;
 	x->mode_bit = mode_bit(x->mode);
 	if (is_move)
-		measure_move(x);
+		report_move_measure(x);
 	set_targets(x, from->policy);
 	if (x->mode_bit == PLAN_IN_TABLETOP)
 		rc = report_tabletop_load(&x->tabletop, from->ledgers[0], run,
 		    e);
 	if (rc == ERR_NONE)
-		rc = find_previous(x, from->ledgers[0], e);
+		rc = report_related_find(x, from, e);
 	if (rc != ERR_NONE)
 		return rc;
 	*out = TAKE(x);
@@ -572,6 +502,16 @@ report_exercise_new(struct report_exercise **out, struct ledger *l,
 	struct report_sources from = {.ledgers = &l, .ledgers_count = 1};
 
 	return report_exercise_gather(out, &from, run, e);
+}
+
+const struct report_event *
+report_exercise_event(const struct report_exercise *x, const char *event)
+{
+	for (size_t i = 0; i < x->events_count; i++)
+		if (strcmp(x->events[i].event, event) == 0 &&
+		    x->events[i].phase != RECORD_INTENT)
+			return &x->events[i];
+	return NULL;
 }
 
 const char *

@@ -14,6 +14,7 @@
 struct report_note {
 	char *name;
 	char *value;
+	char *service; /* of the record; "" of the run */
 };
 
 struct report_step {
@@ -25,10 +26,20 @@ struct report_step {
 /* One record of the run that is no step; texts are never NULL. */
 struct report_event {
 	struct utc at;
+	struct utc when; /* report_move_order: what spans are counted by */
+	struct mono mono;
+	size_t ledger, order; /* whose, and as gathered */
+	char *boot;
 	enum record_phase phase;
 	char *type, *event, *service, *site, *actor, *role, *council;
 	char *reason, *verdict, *seen;
 	char *rest; /* its other fields: "point=p1; epoch=7" */
+};
+
+/* The run's records in a chain of this site's ledger. */
+struct report_range {
+	char chain[LEDGER_NAME_BYTES_MAX + 1];
+	uint64_t first, last;
 };
 
 struct report_exercise {
@@ -37,6 +48,9 @@ struct report_exercise {
 	struct utc requested, ended;
 	int64_t rta_ns, rto_ns, rpa_ns, rpo_ns, mtpd_ns;
 	struct clocks clocks;
+	int64_t back_ns; /* a move that was given up: out for so long; -1 */
+	int64_t step_ns; /* the farthest a clock stepped meanwhile; 0: none */
+	char step_site[LEDGER_NAME_BYTES_MAX + 1];
 	struct report_note *notes; /* in the order recorded; names may repeat */
 	size_t notes_count;
 	struct report_step *steps;
@@ -44,10 +58,16 @@ struct report_exercise {
 	struct report_event *events; /* by time */
 	size_t events_count;
 	struct tabletop *tabletop; /* of that mode; else NULL */
-	char previous[96];         /* the last run of this kind before; "" */
+	char previous[160];        /* the last run of this kind before; "" */
+	int64_t previous_rta_ns;   /* -1: not known */
+	char next[96];             /* a move: the one back again; "" */
+	char controls[256];        /* of the policy, that it supports; "" */
+	char next_due[160];        /* by the policy's exercises; "" */
 	char chain[LEDGER_NAME_BYTES_MAX + 1];
 	uint64_t first_sequence, last_sequence;
 	struct id last_hash;
+	struct report_range ranges[LEDGER_CHAINS_MAX];
+	size_t ranges_count;
 	uint64_t head_number; /* the first head that covers it; 0: none */
 	uint64_t redacted_count;
 	size_t ledgers_count; /* it was made from */
@@ -72,10 +92,45 @@ struct report_line {
 extern const struct report_line report_fields[];
 extern const size_t report_fields_count;
 
+/* Is that a field of the table's, but one that says what an event did? */
+bool report_fields_has(struct record_text name);
+
+/* --- report_move.c: what the records of a move come to ---------------------- */
+
+/* Events as gathered into their order, each with when it was. */
+void report_move_order(struct report_exercise *x);
+enum err_code report_move_make(struct report_exercise *x, const char *run,
+    struct err *e) MUST_CHECK;
+void report_move_measure(struct report_exercise *x);
+/* A field as a number; -1: there is none. */
+int64_t report_move_number(const struct report_exercise *x, const char *name);
+/* The next of its services from *at (0 at first) on; false: no more. */
+bool report_move_service(const struct report_exercise *x, size_t *at, char *out,
+    size_t out_bytes);
+/* A move of several services: their values stand beside each other. */
+bool report_move_is_many(const struct report_exercise *x);
+
+/* --- report_related.c: what stands around it --------------------------------- */
+
+enum err_code report_related_find(struct report_exercise *x,
+    const struct report_sources *from, struct err *e) MUST_CHECK;
+
+/* --- report_fields.c: values ------------------------------------------------ */
+
 #define REPORT_VALUE_BYTES 1024
+/* A line's value: as recorded, else as it follows from the others, in out;
+ * NULL: nobody knows. */
+const char *report_fields_known(const struct report_exercise *x,
+    const char *field, char out[REPORT_VALUE_BYTES]);
 /* A "#name"'s value in out; "" when nobody knows. */
 const char *report_fields_value(const struct report_exercise *x,
     const char *field, char out[REPORT_VALUE_BYTES]);
+
+/* --- report_derived.c: what follows from other records ----------------------- */
+
+/* "": nothing does. */
+void report_derived_value(const struct report_exercise *x, const char *field,
+    char out[REPORT_VALUE_BYTES]);
 
 /* The first event of that name, of that service (NULL: any); NULL: none. */
 const struct report_event *report_exercise_event(const struct report_exercise

@@ -10,6 +10,35 @@
 
 /* --- lines of the table ------------------------------------------------------------ */
 
+static const char *
+key_of(const struct report_line *l)
+{
+	return l->field + (l->field[0] == '#' || l->field[0] == '@');
+}
+
+static void
+put_value(struct report_page *p, const struct report_exercise *x,
+    const struct report_line *l)
+{
+	char out[REPORT_VALUE_BYTES];
+
+	report_page_line(p, key_of(l), l->label,
+	    report_fields_known(x, l->field, out));
+}
+
+/* Of one service of several: whose it is stands before it. */
+static void
+put_note(struct report_page *p, const struct report_exercise *x,
+    const struct report_line *l, const struct report_note *n)
+{
+	if (report_move_is_many(x) && n->service[0] != '\0' &&
+	    l->field[0] != '@')
+		report_page_printf(p, key_of(l), l->label, "%s: %s", n->service,
+		    n->value);
+	else
+		report_page_line(p, key_of(l), l->label, n->value);
+}
+
 /* Every value of a field that may come again. */
 static void
 put_all(struct report_page *p, const struct report_exercise *x,
@@ -20,19 +49,41 @@ put_all(struct report_page *p, const struct report_exercise *x,
 	for (size_t i = 0; i < x->notes_count; i++) {
 		if (strcmp(x->notes[i].name, l->field) != 0)
 			continue;
-		report_page_line(p, l->field, l->label, x->notes[i].value);
+		put_note(p, x, l, &x->notes[i]);
 		count++;
 	}
 	if (count == 0)
-		report_page_line(p, l->field, l->label, NULL);
+		put_value(p, x, l);
+}
+
+/* The last value of each service. */
+static void
+put_each(struct report_page *p, const struct report_exercise *x,
+    const struct report_line *l)
+{
+	char name[LEDGER_NAME_BYTES_MAX + 1];
+	size_t at = 0, count = 0;
+
+	while (report_move_service(x, &at, name, sizeof(name))) {
+		const struct report_note *last = NULL;
+
+		for (size_t i = 0; i < x->notes_count; i++)
+			if (strcmp(x->notes[i].name, l->field) == 0 &&
+			    strcmp(x->notes[i].service, name) == 0)
+				last = &x->notes[i];
+		if (last == NULL)
+			continue;
+		put_note(p, x, l, last);
+		count++;
+	}
+	if (count == 0)
+		put_value(p, x, l);
 }
 
 static void
 put_section(struct report_page *p, const struct report_exercise *x,
     const char *name)
 {
-	char out[REPORT_VALUE_BYTES];
-
 	for (size_t i = 0; i < report_fields_count; i++) {
 		const struct report_line *l = &report_fields[i];
 
@@ -41,14 +92,11 @@ put_section(struct report_page *p, const struct report_exercise *x,
 			continue;
 		if (l->may_repeat)
 			put_all(p, x, l);
+		else if (report_move_is_many(x) && l->field[0] != '@' &&
+		    l->field[0] != '#')
+			put_each(p, x, l);
 		else
-			report_page_line(p,
-			    l->field +
-				(l->field[0] == '#' || l->field[0] == '@'),
-			    l->label,
-			    l->field[0] == '#'
-				? report_fields_value(x, l->field, out)
-				: report_exercise_find(x, l->field));
+			put_value(p, x, l);
 	}
 }
 
@@ -294,6 +342,10 @@ put_clocks(struct report_page *p, const struct report_exercise *x)
 		    clocks_span_ns(&x->clocks, spans[i].span, &ns)
 			? text_duration(ns, text)
 			: "NOT MEASURED");
+	if (x->back_ns >= 0)
+		report_page_line(p, "outage_back",
+		    "outage until it was back where it had been",
+		    text_duration(x->back_ns, text));
 }
 
 static void
@@ -304,7 +356,7 @@ put_results(struct report_page *p, const struct report_exercise *x)
 
 	report_page_section(p, "results", "Results");
 	if (!clocks_span_ns(&x->clocks, CLOCKS_OUTAGE, &outage))
-		outage = x->rta_ns;
+		outage = x->back_ns >= 0 ? x->back_ns : x->rta_ns;
 	measure(p, "MTPD", "RTA", outage, x->mtpd_ns > 0 ? x->mtpd_ns : -1);
 	measure(p, "RTO", "RTA", x->rta_ns, x->rto_ns);
 	measure(p, "RPO", "RPA", x->rpa_ns, x->rpo_ns);

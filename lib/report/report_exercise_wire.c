@@ -154,7 +154,8 @@ add_fields(const struct report_exercise *x, struct wire_value *v, struct err *e)
 
 	for (size_t i = 0; rc == ERR_NONE && i < report_fields_count; i++) {
 		const char *field = report_fields[i].field;
-		const char *value = report_exercise_find(x, field);
+		char out[REPORT_VALUE_BYTES];
+		const char *value = report_fields_known(x, field, out);
 
 		if (field[0] == '@' || field[0] == '#')
 			continue;

@@ -46,8 +46,8 @@ const struct report_line report_fields[] = {
     {"Authority", "asked how", "trigger", ALL, false},
     {"Authority", "why", "#why", ALL, false},
     {"Authority", "requested by", "#requester", ALL, false},
-    {"Authority", "role", "@actor.role", ALL, false},
-    {"Authority", "council", "@actor.council", ALL, false},
+    {"Authority", "role", "#role", ALL, false},
+    {"Authority", "council", "#council", ALL, false},
     {"Authority", "approvals", "#approvals", ALL, false},
     {"Authority", "separation of duties", "#separation", MOVE, false},
     {"Authority", "break-glass", "break_glass", REAL, false},
@@ -171,8 +171,9 @@ of_direction(const struct report_exercise *x, char *out)
 static void
 of_councils(const struct report_exercise *x, char *out)
 {
-	if (strcmp(x->chain, LEDGER_CHAIN_SHARED) != 0)
-		add_unique(out, x->chain);
+	for (size_t i = 0; i < x->ranges_count; i++)
+		if (strcmp(x->ranges[i].chain, LEDGER_CHAIN_SHARED) != 0)
+			add_unique(out, x->ranges[i].chain);
 	for (size_t i = 0; i < x->events_count; i++)
 		add_unique(out, x->events[i].council);
 }
@@ -197,8 +198,17 @@ of_builds(const struct report_exercise *x, char *out)
 static void
 of_range(const struct report_exercise *x, char *out)
 {
-	snprintf(out, REPORT_VALUE_BYTES, "%s#%" PRIu64 " to #%" PRIu64,
-	    x->chain, x->first_sequence, x->last_sequence);
+	size_t used = 0;
+
+	for (size_t i = 0; i < x->ranges_count; i++) {
+		const struct report_range *r = &x->ranges[i];
+
+		used += (size_t)snprintf(out + used, REPORT_VALUE_BYTES - used,
+		    "%s%s#%" PRIu64 " to #%" PRIu64, i > 0 ? ", " : "",
+		    r->chain, r->first, r->last);
+		if (used >= REPORT_VALUE_BYTES)
+			return;
+	}
 }
 
 static void
@@ -219,6 +229,25 @@ of_head(const struct report_exercise *x, char *out)
 }
 
 static void
+of_role(const struct report_exercise *x, char *out)
+{
+	const struct report_event *ev = report_exercise_event(x, "REQUESTED");
+
+	say(out,
+	    ev != NULL ? ev->role : report_exercise_find(x, "@actor.role"));
+}
+
+static void
+of_council(const struct report_exercise *x, char *out)
+{
+	const struct report_event *ev = report_exercise_event(x, "REQUESTED");
+
+	say(out,
+	    ev != NULL ? ev->council
+		       : report_exercise_find(x, "@actor.council"));
+}
+
+static void
 of_approvals(const struct report_exercise *x, char *out)
 {
 	size_t yes = 0, no = 0;
@@ -233,8 +262,12 @@ of_approvals(const struct report_exercise *x, char *out)
 	if (yes + no > 0)
 		snprintf(out, REPORT_VALUE_BYTES,
 		    "%zu given, %zu refused; each is listed below", yes, no);
-	else
+	else if (report_exercise_find(x, "approvals") != NULL)
 		say(out, report_exercise_find(x, "approvals"));
+	else if (report_exercise_event(x, "STARTED") != NULL)
+		say(out,
+		    "none given; how many the policy asked for is in the "
+		    "preconditions (G04)");
 }
 
 /* Whoever asked must not be among those who agreed. */
@@ -309,15 +342,24 @@ of_point_age(const struct report_exercise *x, char *out)
 	char age[TEXT_UNIT_BYTES];
 
 	if (at.ns != 0 && x->requested.ns != 0)
-		say(out, text_duration(x->requested.ns - at.ns, age));
+		say(out,
+		    x->requested.ns < at.ns
+			? "none: the run made it itself"
+			: text_duration(x->requested.ns - at.ns, age));
 }
 
 static void
 of_last_write(const struct report_exercise *x, char *out)
 {
+	const struct report_event *ev = report_exercise_event(x, "QUIESCED");
 	char at[NOW_TEXT_BYTES];
 
-	say(out, report_page_time(time_of(x, "last_write_ns"), at));
+	if (report_exercise_find(x, "last_write_ns") == NULL && ev != NULL)
+		snprintf(out, REPORT_VALUE_BYTES,
+		    "before %s, when the writes had stopped",
+		    report_page_time(ev->at, at));
+	else
+		say(out, report_page_time(time_of(x, "last_write_ns"), at));
 }
 
 static void
@@ -326,11 +368,17 @@ of_loss(const struct report_exercise *x, char *out)
 	struct utc loss = time_of(x, "loss_ns");
 	char text[TEXT_UNIT_BYTES];
 
-	if (report_exercise_find(x, "loss") != NULL)
+	if (report_exercise_event(x, "ROLLED_BACK") != NULL)
+		say(out,
+		    "what was written at the new site is not in what runs: it "
+		    "is kept as the point of CAPTURED");
+	else if (report_exercise_event(x, "EQUAL") == NULL &&
+	    report_exercise_find(x, "loss") != NULL)
 		say(out, report_exercise_find(x, "loss"));
 	else if (report_exercise_event(x, "EQUAL") != NULL)
 		say(out, "none: the last point was proved equal on both sides");
-	else if (report_exercise_find(x, "loss_ns") != NULL)
+	else if (report_exercise_find(x, "loss_ns") != NULL &&
+	    x->mode_bit != PLAN_IN_PLANNED)
 		snprintf(out, REPORT_VALUE_BYTES,
 		    "%s of writes, as estimated when it was asked for",
 		    text_duration(loss.ns, text));
@@ -372,10 +420,19 @@ of_fence(const struct report_exercise *x, char *out)
 	}
 	if (act == NULL)
 		act = report_exercise_event(x, "fence");
+	for (size_t i = 0; i < x->events_count; i++) {
+		const struct report_event *ev = &x->events[i];
+
+		used = strlen(out);
+		if (strcmp(ev->event, "attest") == 0)
+			snprintf(out + used, REPORT_VALUE_BYTES - used,
+			    "; attested by %.80s: %.200s", ev->actor,
+			    ev->reason);
+	}
 	used = strlen(out);
 	if (act != NULL && act->rest[0] != '\0')
-		snprintf(out + used, REPORT_VALUE_BYTES - used, "; %s",
-		    act->rest);
+		snprintf(out + used, REPORT_VALUE_BYTES - used,
+		    "; read back: %s; %s", act->verdict, act->rest);
 	text_mend_end(out);
 }
 
@@ -483,6 +540,39 @@ of_requester(const struct report_exercise *x, char *out)
 	say(out, x->actor);
 }
 
+bool
+report_fields_has(struct record_text name)
+{
+	/* these say what the event did */
+	static const char *const own[] = {"epoch", "point", "change"};
+
+	for (size_t i = 0; i < COUNT_OF(own); i++)
+		if (record_text_is(name, own[i]))
+			return false;
+	for (size_t i = 0; i < report_fields_count; i++)
+		if (record_text_is(name, report_fields[i].field))
+			return true;
+	return false;
+}
+
+const char *
+report_fields_known(const struct report_exercise *x, const char *field,
+    char out[REPORT_VALUE_BYTES])
+{
+	const char *noted =
+	    field[0] == '#' ? NULL : report_exercise_find(x, field);
+
+	if (noted != NULL)
+		return noted;
+	if (field[0] == '#')
+		report_fields_value(x, field, out);
+	else
+		out[0] = '\0';
+	if (out[0] == '\0')
+		report_derived_value(x, field, out);
+	return out[0] != '\0' ? out : NULL;
+}
+
 const char *
 report_fields_value(const struct report_exercise *x, const char *field,
     char out[REPORT_VALUE_BYTES])
@@ -507,6 +597,8 @@ report_fields_value(const struct report_exercise *x, const char *field,
 	    {"#head", of_head},
 	    {"#why", of_why},
 	    {"#requester", of_requester},
+	    {"#role", of_role},
+	    {"#council", of_council},
 	    {"#approvals", of_approvals},
 	    {"#separation", of_separation},
 	    {"#accepted", of_accepted},

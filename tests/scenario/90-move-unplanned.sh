@@ -56,6 +56,8 @@ fails 'it runs no more' runs_at brent
 holds 'what it wrote is kept' phase_is brent "$run" DIVERGENCE 30
 expect 0 'the owner lets it be overwritten' move_say southwark reprotect "$run" southwark
 holds 'protected again' phase_is southwark "$run" REPROTECTED 60
+report_knows southwark "$run" $REPORT_MOVE
+report_knows brent "$run" $REPORT_MOVE
 
 for site in brent southwark; do
 	daemon_stop $site

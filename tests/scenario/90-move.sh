@@ -42,6 +42,7 @@ fails 'and not at southwark' runs_at southwark
 nothing_lost 'failback'
 move_say brent commit "$run" brent
 holds 'protected as before' phase_is brent "$run" REPROTECTED 60
+report_knows brent "$run" $REPORT_MOVE last_write loss_files loss_transactions
 
 # --- either daemon is killed on the way: it ends at one site, or nowhere
 killed_at() { # PHASE AT SITE
