@@ -27,7 +27,7 @@ server() { # LINE: another forced command; the sshd is started anew
 }
 push() { # COPY ARGUMENTS...
 	copy=$1; shift
-	timeout 60 "$B" -r repo replicate \
+	timeout 60 "$B" -r "${from:-repo}" replicate \
 	    --to "sftp://$(id -un)@127.0.0.1:$port$WORK/$copy" \
 	    --known-hosts "$WORK/ssh/known_hosts" \
 	    --identity "$WORK/ssh/id_ed25519" "$@"
@@ -156,14 +156,18 @@ mv repo mine; mv other repo
 expect 13 'a copy of another' push copy
 mv repo other; mv mine repo
 
-# --- a server that can less, and servers that lie
+# --- a server that can less, and servers that lie; to whom less is sent
+head -c 3000000 src/noise >src/less && rm src/noise
+expect 0 'a smaller repository' "$B" -r less init --key-file less.key
+from=less BASCULE_KEY_FILE=$WORK/less.key
+expect 0 'its backup' "$B" -r less backup "$WORK/src"
 liar() { server "python3 $TOP/tests/tools/sftp_server.py $1"; }
 liar plain
 expect 0 'no extension at all' push fourth
 says 'offers no fsync'
 expect 0 'it is whole' "$B" -r fourth check --read
 echo again >>src/dial.c
-expect 0 'a backup' "$B" -r repo backup "$WORK/src"
+expect 0 'a backup' "$B" -r less backup "$WORK/src"
 expect 0 'MANIFEST in two steps' push fourth
 says 'cannot replace a file in one step'
 expect 0 'it is whole' "$B" -r fourth check --read
@@ -175,7 +179,7 @@ for lie in flip short drop; do
 done
 for lie in more unasked huge endless slash; do
 	liar $lie
-	timeout 60 "$B" -r repo replicate --timeout 5s \
+	timeout 60 "$B" -r less replicate --timeout 5s \
 	    --to "sftp://$(id -un)@127.0.0.1:$port$WORK/fifth" \
 	    --known-hosts "$WORK/ssh/known_hosts" \
 	    --identity "$WORK/ssh/id_ed25519" >.out 2>.err

@@ -53,9 +53,9 @@ for kind in pack segment manifest snapshot format; do
 	unset BASCULE_KEY_FILE
 done
 
-case ${FLIPS:-300} in
+case ${FLIPS:-150} in
 every) how=--every ;;
-*) how="--sample ${FLIPS:-300}" ;;
+*) how="--sample ${FLIPS:-150}" ;;
 esac
 # shellcheck disable=SC2086
 python3 "$TOOLS/flip.py" "$B" repo "$PWD/src" "$PWD" other $how \

@@ -22,7 +22,9 @@ expect 0 '... restored' "$B" -r repo restore latest:bsd --to out
 touch -r zoo out
 same '... is what was saved' zoo out --holes
 rm -rf out plain
-cp -r zoo/sizes plain; echo x >plain/één; mkdir plain/sub; ln plain/text plain/sub/link
+# What is long was there in zoo.tar: compressing it is no work of ours.
+cp -r zoo/sizes plain; rm plain/*-9437184 plain/*-3333333
+echo x >plain/één; mkdir plain/sub; ln plain/text plain/sub/link
 ln -s ../text plain/sub/symbolic; chmod 2751 plain/sub; chmod 640 plain/text
 [ "$(id -u)" = 0 ] && chown -h 12345:54321 plain/één plain/sub/symbolic
 find plain -exec touch -h -d '2020-02-02 02:02:02' {} +; touch -d 1999-12-31 plain/text
@@ -50,12 +52,13 @@ for format in gnu pax ustar oldgnu; do
 	    --numeric-owner -cf - .
 done
 there_and_back bsdtar-ustar 'owner links' bsdtar --format ustar -cf - .
-there_and_back bsdtar-xz 'owner links' bsdtar --format pax -cJf - .
+there_and_back bsdtar-xz 'owner links' bsdtar --format pax \
+    --options xz:compression-level=1 -cJf - .
 there_and_back newc 'owner links' by_cpio newc
 there_and_back odc 'owner links' by_cpio odc
 there_and_back zip 'owner' bsdtar --format zip -cf - .
 there_and_back info-zip 'owner' zip -qry - .
-there_and_back 7z '' bsdtar --format 7zip -cf - .
+there_and_back 7z '' bsdtar --format 7zip --options 7zip:compression-level=1 -cf - .
 expect 0 'cpio, from a pipe' sh -c '"$B" -r repo import - --service pipe <in.newc'
 expect 0 'below a path, compressed, dry' sh -c 'gzip -c bsd.tar >bsd.tgz &&
     "$B" -r repo import --dry-run --under /srv/x bsd.tgz'

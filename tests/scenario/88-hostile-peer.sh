@@ -65,11 +65,15 @@ site_new brent
 (umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
 
 # tries MODE WHAT: it says so, and is still itself.
+said_of_it() {
+	at brent --json status | grep '"type":"peer"' >.out
+	grep -q "$1" .out
+}
 tries() {
 	echo "$1" >mode
-	wait_for 20 sh -c "'$B' --socket brent/socket --json status | grep '\"type\":\"peer\"' | grep -q '$2'"
-	at brent --json status | grep '"type":"peer"' >.out
-	holds "$1: $2" grep -q "$2" .out
+	wait_for 20 said_of_it "$2"
+	holds "$1: $2" said_of_it "$2"
+	[ "$1" = clock ] || echo other >mode # once is enough
 }
 holds 'brent starts' daemon_start brent || finish
 tries other "at the address of site 'southwark' site 'lewisham' answers"
@@ -87,6 +91,7 @@ says 'clock  *southwark  *stands .*ahead'
 expect 0 'nothing of its ledger is held' at brent events --site southwark
 is 'nothing' "$(wc -c <.out)" 0
 is 'the daemon is not big' "$(awk '/VmHWM/ { print ($2 < 400000) ? 1 : $2 }' "/proc/$(cat brent/pid)/status")" 1
+echo other >mode
 expect 0 'and works' at brent run files --wait
 tries babble 'no bridge answers at site'
 daemon_stop brent
