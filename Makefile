@@ -175,6 +175,7 @@ torture: all
 	ROUNDS=$${ROUNDS:-50} tests/scenario/61-daemon-kill.sh
 	ROUNDS=$${ROUNDS:-50} tests/scenario/65-prune-differences.sh
 	CUTS=$${CUTS:-100} BYTES=$${BYTES:-2GiB} tests/scenario/81-cuts.sh
+	FILES=$${FILES:-100000} tests/scenario/26-far-killed.sh
 	EVERY=1 tests/scenario/84-heal-both-ways.sh
 	EVERY=1 tests/scenario/85-hostile-sender.sh
 	EVERY=1 tests/scenario/79-hostile-trees.sh
