@@ -1,7 +1,7 @@
 #!/bin/sh
 # Trees on another host, over SFTP with nothing of ours behind it: what is saved
 # is what is there; unchanged files are not read; what SFTP cannot tell is said;
-# killed in the middle, cut off in the middle, and what the host may not show.
+# cut off in the middle (26-far-killed: killed), and what the host may not show.
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
 . "$TOP/tests/support/sshd.sh"
