@@ -11,7 +11,8 @@ CFLAGS  ?= $(if $(SAN),-O1 -g1,-O2 -g)
 PKGS    := libssh2 libarchive libzstd libconfig openssl sqlite3 libuv jansson \
            libgfshare fuse3 libcurl
 BASE     = -std=gnu11 -D_GNU_SOURCE -Iinclude -MMD -MP $(WARN) \
-           $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
+           $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
+           $(COVERAGE) \
            -DBASCULE_VERSION='"$(VERSION)"' -pthread
 VERSION := 0.1.0
 # A program loads what it uses: only basculed needs libcurl and its many own.
@@ -32,7 +33,7 @@ Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
 .PHONY: all unit unit-tests model sim sim-mutants soak shim test demo deps floors symbols format format-check \
-    lengths fuzz fuzz-build valgrind bench bench-huge torture crash fidelity install clean policy-doc
+    lengths checked-build checked-unit fuzzers fuzz valgrind bench bench-huge torture crash fidelity install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 # Everything the compiler needs is there, or the one line that installs it is
@@ -125,21 +126,25 @@ valgrind: $(BUILD)/unit-tests $(BUILD)/bascule
 	    --errors-for-leak-kinds=definite $(BUILD)/unit-tests $(VALGRIND_M)
 	sh tests/support/valgrind.sh $(BUILD)/bascule
 
-FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
-FUZZ_BUILD := build-fuzz
-FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(FUZZ_BUILD)/%)
+# What make test runs with the sanitizers is one build, by clang: it warns of all
+# there is, and its unit tests and fuzz targets share the library.
+CHECKED := build-checked
+BY_CLANG = $(MAKE) CC=clang BUILD=$(CHECKED) SAN=address,undefined \
+           COVERAGE=-fsanitize=fuzzer-no-link
+checked-build:
+	$(BY_CLANG) all unit-tests fuzzers
+checked-unit:
+	$(BY_CLANG) unit M=$(M)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_SECONDS ?= 60
-fuzz-build:
-	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) SAN=address,undefined \
-	    CFLAGS='-O1 -g1 -fsanitize=fuzzer-no-link' fuzzers
-.PHONY: fuzzers
-fuzzers: $(FUZZERS)
-$(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_BUILD)/libbascule.a
+fuzzers: $(FUZZ_SRC:tests/fuzz/%.c=$(CHECKED)/%)
+$(CHECKED)/fuzz_%: tests/fuzz/fuzz_%.c $(CHECKED)/libbascule.a
 	$(call say,LINK)
 	$(Q)clang $(BASE) $(CFLAGS) -Itests -Wno-missing-prototypes -fsanitize=fuzzer -o $@ $< \
-	    $(FUZZ_BUILD)/libbascule.a $(LIBS)
-fuzz: fuzz-build
-	sh tools/fuzz.sh $(FUZZ_BUILD) $(FUZZ_SECONDS)
+	    $(CHECKED)/libbascule.a $(LIBS)
+fuzz:
+	$(BY_CLANG) fuzzers
+	sh tools/fuzz.sh $(CHECKED) $(FUZZ_SECONDS)
 
 # --- the house's own rules -------------------------------------------------
 floors:

@@ -337,11 +337,13 @@ readyjudge_key(const struct policy_service *s, const struct ready_facts *f,
 void
 readyjudge_clock(const struct readyjudge_clock *c, struct ready_value *out)
 {
-	int64_t apart = c->offset_ns < 0 ? -c->offset_ns : c->offset_ns;
+	const bool known = c->known && c->offset_ns != INT64_MIN;
+	const int64_t apart =
+	    known && c->offset_ns < 0 ? -c->offset_ns : c->offset_ns;
 	char a[TEXT_UNIT_BYTES], b[TEXT_UNIT_BYTES], limit[TEXT_UNIT_BYTES];
 
 	say(out->limit, "at most %s apart", text_duration(c->limit_ns, limit));
-	if (!c->known || c->offset_ns == INT64_MIN) {
+	if (!known) {
 		out->verdict = READY_UNKNOWN;
 		say(out->value, "the other site's clock was not heard");
 		return;

@@ -9,8 +9,8 @@ logs=build/test-logs
 mkdir -p "$logs"
 rm -rf "$logs"/*
 jobs=$(nproc)
-: "${MAKE:=make}" "${FUZZ_SECONDS:=3}"
-STEPS=${STEPS:-house build unit model clang valgrind scenario fuzz}
+: "${MAKE:=make}" "${FUZZ_SECONDS:=2}"
+STEPS=${STEPS:-house build checked unit fuzz model valgrind scenario}
 
 # What a log says of itself: check's lines, and "N passed, N failed".
 count() {
@@ -51,8 +51,8 @@ work() {
 	done <"$logs/queue"
 }
 together() {
-	# One more than there are processors: scenarios wait as much as they work.
-	for _ in $(seq $((jobs + 1))); do work & done
+	# Two more than there are processors: scenarios wait as much as they work.
+	for _ in $(seq $((jobs + 2))); do work & done
 	wait
 	rm -rf "$logs/queue" "$logs"/*.begun
 }
@@ -68,16 +68,17 @@ if wanted build; then
 	step build $MAKE -j"$jobs" all
 	step symbols $MAKE symbols
 fi
-if wanted clang; then
-	# For what clang warns of: nothing of it is run.
-	step clang $MAKE -j"$jobs" CC=clang BUILD=build-clang CFLAGS=-O0 all unit-tests
+if wanted checked; then
+	step checked-build $MAKE -j"$jobs" checked-build
 fi
 : >"$logs/queue"
 if wanted unit; then
-	step unit-build $MAKE -j"$jobs" SAN=address,undefined unit-tests
-	later unit-store $MAKE SAN=address,undefined unit M=store
+	later unit-store $MAKE checked-unit M=store
 	others=$(cd tests/unit && ls | grep -vx store | tr '\n' ,)
-	later unit $MAKE SAN=address,undefined unit M="$others"
+	later unit $MAKE checked-unit M="$others"
+fi
+if wanted fuzz; then
+	later fuzz $MAKE fuzz FUZZ_SECONDS="$FUZZ_SECONDS"
 fi
 if wanted model; then
 	step model-build $MAKE -j"$jobs" model build/sim
@@ -95,9 +96,5 @@ if wanted scenario; then
 	done
 fi
 together
-if wanted fuzz; then
-	step fuzz-build $MAKE -j"$jobs" fuzz-build
-	step fuzz $MAKE fuzz FUZZ_SECONDS="$FUZZ_SECONDS"
-fi
 cat "$logs"/*.count | awk '{ good += $1; bad += $2 }
 	END { print good + 0 " passed, " bad + 0 " failed"; exit bad > 0 }'

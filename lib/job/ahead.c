@@ -123,7 +123,8 @@ read_batch(struct batch *b)
 		read_item(&b->items[i], &b->bytes);
 	/* The buffer moves no more. */
 	for (size_t i = 0; i < b->count; i++) {
-		b->items[i].bytes = b->bytes.bytes + at;
+		b->items[i].bytes =
+		    b->bytes.bytes == NULL ? NULL : b->bytes.bytes + at;
 		at += b->items[i].len_bytes;
 	}
 }

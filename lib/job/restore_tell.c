@@ -74,7 +74,7 @@ void
 restore_tell_all(const struct restore_options *opt, struct buf *told)
 {
 	const char *at = (const char *)told->bytes;
-	const char *end = at + told->len_bytes;
+	const char *end = at == NULL ? NULL : at + told->len_bytes;
 
 	while (at < end) {
 		const char what = *at++;

@@ -243,7 +243,7 @@ hand_on(struct packs *k, struct checking_pack *p, struct err *e)
 {
 	struct checking *ck = k->ck;
 	const char *at = (const char *)p->told.bytes;
-	const char *end = at + p->told.len_bytes;
+	const char *end = at == NULL ? NULL : at + p->told.len_bytes;
 	enum err_code rc;
 
 	if (p->checking == NULL)

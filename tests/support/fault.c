@@ -395,22 +395,18 @@ __wrap_read(int fd, void *bytes, size_t len)
 	return fault_deep() ? -1 : __real_read(fd, bytes, len);
 }
 
-/* openat2(2) has no other way in. */
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
+/*
+ * openat2(2) has no other way in.  All that can be given is taken as if it had
+ * been: reading more variable arguments than there are is an error to clang.
+ */
+long __real_syscall(long number, long a, long b, long c, long d, long e,
+    long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e,
+    long f);
 long
-__wrap_syscall(long number, ...)
+__wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-	long a[6];
-	va_list ap;
-
-	va_start(ap, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(ap, long);
-	va_end(ap);
-	if (fault_deep())
-		return -1;
-	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	return fault_deep() ? -1 : __real_syscall(number, a, b, c, d, e, f);
 }
 
 size_t __real_ZSTD_compress2(void *ctx, void *to, size_t room, const void *from,

@@ -94,8 +94,8 @@ feed(struct pipeline *p, uint64_t from, uint64_t to, struct err *e)
 
 START_TEST(items_leave_in_the_order_they_were_put)
 {
+	struct run r = {0}; /* outlives p: its threads use it */
 	OWNED(pipeline_free) struct pipeline *p = NULL;
-	struct run r = {0};
 	struct err e = {0};
 
 	ck_assert_int_eq(start(&p, &r, &e), ERR_NONE);
@@ -113,8 +113,8 @@ END_TEST
 START_TEST(a_failing_stage_stops_all_and_says_why)
 {
 	for (uint64_t at = 1; at < 40; at += 3) {
-		OWNED(pipeline_free) struct pipeline *p = NULL;
 		struct run r = {.fail_at = at};
+		OWNED(pipeline_free) struct pipeline *p = NULL;
 		struct err e = {0};
 		enum err_code rc;
 
@@ -136,8 +136,8 @@ END_TEST
 START_TEST(freeing_with_items_in_flight_joins)
 {
 	for (int i = 0; i < 30; i++) {
+		struct run r = {0}; /* outlives p: its threads use it */
 		OWNED(pipeline_free) struct pipeline *p = NULL;
-		struct run r = {0};
 		struct err e = {0};
 
 		ck_assert_int_eq(start(&p, &r, &e), ERR_NONE);
@@ -148,8 +148,8 @@ END_TEST
 
 START_TEST(an_item_given_back_unused_can_be_taken_again)
 {
+	struct run r = {0}; /* outlives p: its threads use it */
 	OWNED(pipeline_free) struct pipeline *p = NULL;
-	struct run r = {0};
 	struct err e = {0};
 	void *items[ITEMS];
 
@@ -167,8 +167,8 @@ END_TEST
 
 START_TEST(collected_items_come_back_in_order)
 {
-	OWNED(pipeline_free) struct pipeline *p = NULL;
 	struct run r = {.fail_at = 501 + ITEMS};
+	OWNED(pipeline_free) struct pipeline *p = NULL;
 	struct pipeline_plan plan = {.stages = stages,
 	    .stages_count = 1,
 	    .items = r.pointers,
@@ -207,8 +207,8 @@ END_TEST
 START_TEST(no_memory_is_reported)
 {
 	for (int nth = 1;; nth++) {
+		struct run r = {0}; /* outlives p: its threads use it */
 		OWNED(pipeline_free) struct pipeline *p = NULL;
-		struct run r = {0};
 		struct err e = {0};
 		enum err_code rc;
 
