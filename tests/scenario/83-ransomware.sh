@@ -1,6 +1,6 @@
 #!/bin/sh
 # Somebody is root at Brent.  He encrypts what is backed up and lets it be
-# replicated, rolls the repository back and goes on from there, deletes and
+# replicated, which is suspect and pins the point before, rolls the repository back and goes on from there, deletes and
 # overwrites all he can reach, and tries Southwark with Brent's key.  All that
 # Southwark had promised to keep is restored byte for byte, and its alarm
 # says where Brent went another way.
@@ -36,7 +36,7 @@ n=0
 while [ $n -lt 3 ]; do
 	n=$((n + 1))
 	echo "entry $n" >>data/register
-	head -c 100000 /dev/urandom >data/picture$n
+	head -c 20000 /dev/urandom >data/picture$n
 	cp -a data true$n
 	holds "point $n is at southwark" back_up $n
 	# What was there early is what one rolls back to.
@@ -57,6 +57,18 @@ root_of_brent 'cd data && for f in register picture* papers/*; do
 echo 'pay' >data/README.locked
 at brent run files --wait >.out 2>.err
 came 4
+doubted() { at southwark --json points files | sed -n 1p | grep -q '"suspect":true'; }
+wait_for 20 doubted
+holds 'the point that is noise is suspect' doubted
+is 'and no other is' "$(at southwark --json points files | grep -c '"suspect":true')" 1
+expect 0 'the one before it is pinned' "$B" -r southwark/repository store holds
+says 'turned to noise' "keeps .*$(tail -n 1 promised | cut -c1-12)"
+expect 0 'it is an alarm' at southwark alarms
+says 'suspect .*stands .*noise'
+at southwark status >.out
+says 'the newest point is suspect'
+at southwark --json events --type point >.out
+says '"suspect","value":"1".*"why","value":".*is suspect'
 
 # --- he rolls back and goes on from there
 daemon_stop brent
