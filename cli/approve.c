@@ -177,12 +177,22 @@ run_word(struct cli *cli, const char *verb)
 static int
 run_approve(struct cli *cli)
 {
-	bool second = cli_has(cli, "second");
-	bool attest = cli_value(cli, "attest") != NULL;
+	static const char *const words[] = {"second", "attest", "accept",
+	    "withdraw"};
+	const char *verb = "approve";
+	size_t count = 0;
 
-	if (second && attest)
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		bool is_said = strcmp(words[i], "attest") == 0
+		    ? cli_value(cli, words[i]) != NULL
+		    : cli_has(cli, words[i]);
+
+		verb = is_said ? words[i] : verb;
+		count += is_said;
+	}
+	if (count > 1)
 		return cli_wrong_use(cli, "one word at a time");
-	return run_word(cli, second ? "second" : attest ? "attest" : "approve");
+	return run_word(cli, verb);
 }
 
 static const struct cli_option approve_options[] =
@@ -191,6 +201,8 @@ static const struct cli_option approve_options[] =
 	{"seen", 0, "DIGEST", "only if it is still what you saw"},
 	{"second", 0, NULL, "be the second person of a broken glass"},
 	{"attest", 0, "METHOD", "attest that the old site is off, and how"},
+	{"accept", 0, NULL, "accept the loss, or what runs: the owner's word"},
+	{"withdraw", 0, NULL, "take your own approval back"},
 	{"reason", 0, "TEXT", "for the record"},
 	{"yes", 'y', NULL, "do not ask"},
 	{"dry-run", 'n', NULL, "say whether it would count"},

@@ -45,6 +45,9 @@ struct alarm_what {
 	const char *text;    /* a sentence for people, lower case */
 	bool moment;         /* it happened: nothing ends it but being
 	                        acknowledged; alarm_clear is never called */
+	bool news;           /* nothing is wrong: told once, to whoever asks
+	                        for it, and over */
+	const char *run;     /* of its records; NULL: none */
 };
 
 void alarm_raise(struct daemon *d, const struct alarm_what *what);

@@ -111,6 +111,8 @@ alarmbook_add(struct alarmbook *b, const struct alarm_what *what,
 	a->on = what->on;
 	alarmbook_copy(a->service, sizeof(a->service), what->service);
 	alarmbook_copy(a->subject, sizeof(a->subject), what->subject);
+	alarmbook_copy(a->run, sizeof(a->run), what->run);
+	a->news = what->news;
 	b->items[b->count++] = *out = a;
 	if (number > b->last_number)
 		b->last_number = number;
@@ -171,7 +173,8 @@ alarmbook_put_raised(struct alarmbook_alarm *a, const struct alarm_what *what,
 	}
 	if (!a->standing || what->level > a->level || what->moment)
 		a->acknowledged = false;
-	a->standing = true;
+	a->standing = !a->news;
+	a->acknowledged = a->news || a->acknowledged;
 	a->level = what->level;
 	a->moment = what->moment;
 	alarmbook_copy(a->text, sizeof(a->text), what->text);
@@ -182,8 +185,9 @@ alarmbook_raise(struct alarmbook *b, const struct alarm_what *what,
     const struct alarmbook_now *now, struct alarmbook_alarm **out,
     struct err *e)
 {
-	struct alarmbook_alarm *a =
-	    find_key(b, what->on, what->service, what->subject);
+	struct alarmbook_alarm *a = what->news
+	    ? NULL
+	    : find_key(b, what->on, what->service, what->subject);
 	enum err_code rc = ERR_NONE;
 
 	*out = NULL;

@@ -18,6 +18,7 @@
  *      has become worse.
  * AB3. One that stands and is not acknowledged is told until it is delivered,
  *      and again after each repeat.
+ *      News is told once; so often as it takes.
  * AB4. alarmbook_replay of what the caller recorded gives the same book.
  */
 
@@ -29,6 +30,7 @@
 #define ALARMBOOK_ROUTES_MAX 16
 #define ALARMBOOK_NAME_BYTES 256
 #define ALARMBOOK_TEXT_BYTES 600
+#define ALARMBOOK_RUN_BYTES  80
 #define ALARMBOOK_ALARMS_MAX 4096
 
 /* A way to tell people: one of the policy's programs. */
@@ -63,6 +65,9 @@ struct alarmbook_alarm {
 	enum policy_alert_on on;
 	enum alarm_level level;
 	bool moment, standing, acknowledged;
+	bool
+	    news; /* neither: over as soon as everybody was told, or cannot be */
+	char run[ALARMBOOK_RUN_BYTES];
 	char service[ALARMBOOK_NAME_BYTES], subject[ALARMBOOK_NAME_BYTES];
 	char text[ALARMBOOK_TEXT_BYTES];
 	struct utc raised, cleared, acknowledged_at; /* ns 0: not */

@@ -9,7 +9,7 @@
 static enum alarmbook_say
 say_of(const struct alarmbook_alarm *a)
 {
-	return a->standing ? ALARMBOOK_RAISED : ALARMBOOK_CLEARED;
+	return a->standing || a->news ? ALARMBOOK_RAISED : ALARMBOOK_CLEARED;
 }
 
 /* When the route should hear of it as it stands now; NEVER. */
@@ -46,7 +46,10 @@ due(const struct alarmbook *b, const struct alarmbook_alarm *a, size_t route)
 
 	if ((r->on & (1u << a->on)) == 0)
 		return NEVER;
-	at = a->standing ? due_raised(a, t, r) : due_cleared(a, t);
+	if (a->news)
+		at = t->last == ALARMBOOK_NOTHING && !t->gave_up ? 0 : NEVER;
+	else
+		at = a->standing ? due_raised(a, t, r) : due_cleared(a, t);
 	return at < t->not_before.ns ? t->not_before.ns : at;
 }
 

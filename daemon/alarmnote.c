@@ -15,6 +15,9 @@ add_what(struct draft *dr, const struct alarmbook_alarm *a)
 		draft_text(dr, "subject", a->subject);
 	if (a->moment)
 		draft_uint(dr, "moment", 1);
+	if (a->news)
+		draft_uint(dr, "news", 1);
+	draft_run(dr, a->run);
 	draft_text(dr, "text", a->text);
 }
 
@@ -56,6 +59,7 @@ struct texts {
 	char service[ALARMBOOK_NAME_BYTES], subject[ALARMBOOK_NAME_BYTES];
 	char text[ALARMBOOK_TEXT_BYTES], reason[ALARMBOOK_TEXT_BYTES];
 	char by[ALARMBOOK_NAME_BYTES], route[ALARMBOOK_NAME_BYTES];
+	char run[ALARMBOOK_RUN_BYTES];
 };
 
 static bool
@@ -127,7 +131,9 @@ replay_one(void *ctx, const struct record *r, struct err *e)
 		.service = t.service,
 		.subject = t.subject,
 		.text = t.text,
-		.moment = record_int(r, "moment", 0) != 0}};
+		.moment = record_int(r, "moment", 0) != 0,
+		.news = record_int(r, "news", 0) != 0,
+		.run = t.run}};
 
 	if (!take_event(r, &en.event) || !take_on(r, &en.what.on) ||
 	    en.number == 0)
@@ -138,6 +144,7 @@ replay_one(void *ctx, const struct record *r, struct err *e)
 	record_text(r, "reason", t.reason, sizeof(t.reason));
 	record_text(r, "@actor.name", t.by, sizeof(t.by));
 	record_text(r, "program", t.route, sizeof(t.route));
+	record_text(r, "@run", t.run, sizeof(t.run));
 	if (rp->book->count >= ALARMBOOK_ALARMS_MAX / 4)
 		alarmbook_sweep(rp->book);
 	return alarmbook_replay(rp->book, &en, &rp->now, e);

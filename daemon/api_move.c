@@ -212,9 +212,13 @@ note_started(struct client *c, const struct move *m, const struct starting *s,
 	if (s->break_glass)
 		draft_uint(draft, "break_glass", 1);
 	rc = note_event(d, draft, e);
-	if (rc == ERR_NONE)
-		moves_told(d);
-	return rc;
+	if (rc != ERR_NONE)
+		return rc;
+	moverecord_tell(d,
+	    &(struct moverecord_news){m->run, NULL,
+		move_event_name(MOVE_STARTED), s->reason, m->from, m->to});
+	moves_told(d);
+	return ERR_NONE;
 }
 
 static enum err_code

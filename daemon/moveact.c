@@ -431,6 +431,10 @@ record(struct daemon *d, struct movebook_item *item, struct err *e)
 		return rc;
 	note_log(NOTE_INFO, "move %s of '%s': %s: %s", item->m.run,
 	    item->m.service, move_event_name(item->turn.event), item->turn.why);
+	moverecord_tell(d,
+	    &(struct moverecord_news){item->m.run, item->m.service,
+		move_event_name(item->turn.event), item->turn.why, item->m.from,
+		item->m.to});
 	moves_told(d);
 	return ERR_NONE;
 }

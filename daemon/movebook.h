@@ -48,8 +48,9 @@ struct movebook_item {
 	struct move_turn turn; /* at the last look */
 	bool has_turn;
 	struct authority witness; /* what etcd says; epoch 0: nothing */
-	char blocked[256];  /* a gate's first guard that does not pass; "" */
-	struct mono tended; /* moveact_tend */
+	char blocked[256];   /* a gate's first guard that does not pass; "" */
+	struct mono tended;  /* moveact_tend */
+	struct utc reminded; /* of the owner's commit; 0: not looked up */
 };
 
 /* The other site's register of a service, as its copy has it. */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "alarm.h"
 #include "etcd.h"
 #include "found.h"
 #include "moves.h"
@@ -38,9 +39,95 @@ moverecord_fact(struct daemon *d, const struct move *m, const char *event,
 	if (reason != NULL && *reason != '\0')
 		draft_text(draft, "reason", reason);
 	rc = note_event(d, draft, e);
+	if (rc != ERR_NONE)
+		return rc;
+	moverecord_tell(d,
+	    &(struct moverecord_news){m->run, m->service, event, reason,
+		m->from, m->to});
+	moves_told(d);
+	return ERR_NONE;
+}
+
+/* --- who is told -------------------------------------------------------------------- */
+
+static enum err_code
+take_reminder(void *ctx, const struct record *r, struct err *e)
+{
+	struct utc *last = ctx;
+	char event[32];
+
+	(void)e;
+	if (strcmp(record_text(r, "event", event, sizeof(event)), "reminder") ==
+	    0)
+		*last = r->at;
+	return ERR_NONE;
+}
+
+void
+moverecord_remind(struct daemon *d, struct movebook_item *item,
+    int64_t every_ns, const char *text)
+{
+	struct ledger_filter f = {.type = LEDGER_FAILOVER,
+	    .run = item->m.run,
+	    .service = item->m.service};
+	struct utc now = now_utc(), last = item->m.b.at[MOVE_RAN];
+	struct err e;
+	enum err_code rc = ERR_NONE;
+
+	if (item->reminded.ns == 0) { /* a start may have been since */
+		rc = ledger_iterate(d->ledger, &f, take_reminder, &last, &e);
+		item->reminded = last;
+	}
+	if (rc == ERR_NONE && now.ns - item->reminded.ns <= every_ns)
+		return;
 	if (rc == ERR_NONE)
-		moves_told(d);
-	return rc;
+		rc =
+		    moverecord_fact(d, &item->m, "reminder", 0, NULL, text, &e);
+	if (rc == ERR_NONE)
+		item->reminded = now;
+	else
+		note_log(NOTE_ERROR, "run %s: %s", item->m.run, e.text);
+}
+
+static size_t services_of(const struct daemon *d, const char *run);
+
+/* Of very many services each one's end is enough. */
+static bool
+is_worth_telling(const struct daemon *d, const struct moverecord_news *n)
+{
+	static const char *const ends[] = {"HELD", "ABORTED", "ROLLED_BACK",
+	    "COMMITTED", "REPROTECTED"};
+	uint32_t on = 0;
+
+	for (size_t i = 0; i < d->policy->alert_count; i++)
+		on |= d->policy->alerts[i].on;
+	if ((on & 1u << POLICY_ON_MOVE) == 0)
+		return false;
+	for (size_t i = 0; i < COUNT_OF(ends); i++)
+		if (strcmp(n->event, ends[i]) == 0)
+			return true;
+	return n->service == NULL || services_of(d, n->run) <= 16;
+}
+
+void
+moverecord_tell(struct daemon *d, const struct moverecord_news *n)
+{
+	char subject[AUTHORITY_RUN_BYTES + 40], text[500];
+
+	if (!is_worth_telling(d, n))
+		return;
+	snprintf(subject, sizeof(subject), "%s %s", n->run, n->event);
+	snprintf(text, sizeof(text), "%s -> %s: %s%s%.300s", n->from, n->to,
+	    n->event, n->why != NULL && *n->why != '\0' ? ": " : "",
+	    n->why != NULL ? n->why : "");
+	alarm_raise(d,
+	    &(struct alarm_what){.on = POLICY_ON_MOVE,
+		.level = ALARM_NOTICE,
+		.service = n->service,
+		.subject = subject,
+		.text = text,
+		.run = n->run,
+		.news = true});
 }
 
 /* --- what is known at a phase ----------------------------------------------------- */

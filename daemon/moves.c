@@ -260,6 +260,7 @@ tell_people(struct daemon *d, const struct movebook_item *item)
 			.level = is_frozen ? ALARM_CRITICAL : ALARM_WARNING,
 			.service = item->m.service,
 			.subject = item->m.run,
+			.run = item->m.run,
 			.text = text});
 	else
 		alarm_clear(d, POLICY_ON_FAILOVER, item->m.service, item->m.run,
@@ -268,7 +269,7 @@ tell_people(struct daemon *d, const struct movebook_item *item)
 
 /* It runs at the new site and nobody has said that it may stay. */
 static void
-remind(struct daemon *d, const struct movebook_item *item)
+remind(struct daemon *d, struct movebook_item *item)
 {
 	const struct policy_service *s =
 	    daemon_service(d, item->m.service)->policy;
@@ -287,13 +288,16 @@ remind(struct daemon *d, const struct movebook_item *item)
 		alarm_clear(d, POLICY_ON_FAILOVER, item->m.service, subject,
 		    "it is decided");
 	else if (after_ns > 0 &&
-	    now_utc().ns - item->m.b.at[MOVE_RAN].ns > after_ns)
+	    now_utc().ns - item->m.b.at[MOVE_RAN].ns > after_ns) {
+		moverecord_remind(d, item, after_ns, text);
 		alarm_raise(d,
 		    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
 			.level = ALARM_WARNING,
 			.service = item->m.service,
 			.subject = subject,
+			.run = item->m.run,
 			.text = text});
+	}
 }
 
 void

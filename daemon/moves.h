@@ -61,6 +61,18 @@ enum err_code moverecord_fact(struct daemon *d, const struct move *m,
     const char *event, uint64_t epoch, const char *point, const char *reason,
     struct err *e) MUST_CHECK;
 
+/* That the owner's word is waited for: once in every_ns. */
+void moverecord_remind(struct daemon *d, struct movebook_item *item,
+    int64_t every_ns, const char *text);
+
+struct moverecord_news {
+	const char *run, *service, *event, *why; /* service NULL: all of it */
+	const char *from, *to;
+};
+/* To whom the policy tells each phase of a move (alerts, on "move"): after its
+ * record. */
+void moverecord_tell(struct daemon *d, const struct moverecord_news *n);
+
 /* The fields of the report that are known when item->turn.event is recorded:
  * found.h. */
 enum err_code moverecord_known(struct draft *draft, struct daemon *d,

@@ -8,6 +8,7 @@
 #include <bascule/base/rand.h>
 
 #include "found.h"
+#include "moves.h"
 #include "request_ask.h"
 
 #define EXPIRE_NS (INT64_C(24) * 3600 * NS_PER_S)
@@ -308,7 +309,13 @@ record(struct making *m, struct buf *shown, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	request_draft_shown(d, shown, r->seen);
-	return request_note(dm, d, e);
+	rc = request_note(dm, d, e);
+	if (rc == ERR_NONE)
+		moverecord_tell(dm,
+		    &(struct moverecord_news){r->run,
+			r->service_count == 1 ? r->services[0].name : NULL,
+			"REQUESTED", r->reason, r->from, r->to});
+	return rc;
 }
 
 static enum err_code

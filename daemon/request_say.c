@@ -11,6 +11,7 @@
 
 #include "client.h"
 #include "facts.h"
+#include "moves.h"
 
 struct saying {
 	struct daemon *d;
@@ -260,7 +261,12 @@ withdraw(const struct saying *s, struct err *e)
 	draft_text(d, "from_site", s->r->from);
 	draft_text(d, "to_site", s->r->to);
 	draft_text(d, "reason", reason);
-	return request_note(s->d, d, e);
+	rc = request_note(s->d, d, e);
+	if (rc == ERR_NONE)
+		moverecord_tell(s->d,
+		    &(struct moverecord_news){s->r->run, NULL, "WITHDRAWN",
+			reason, s->r->from, s->r->to});
+	return rc;
 }
 
 /* --- the command ------------------------------------------------------------------------------ */

@@ -9,6 +9,7 @@
 #include <bascule/crypt.h>
 
 #include "facts.h"
+#include "moves.h"
 
 #define SHOWN_LOSS_BYTES (REQUEST_TEXT_BYTES + 64)
 
@@ -388,6 +389,15 @@ request_draft_shown(struct draft *d, struct buf *shown, const char *seen)
 	}
 }
 
+static void
+tell(struct daemon *d, const struct request *r, const char *event,
+    const char *why)
+{
+	moverecord_tell(d,
+	    &(struct moverecord_news){r->run, NULL, event, why, r->from,
+		r->to});
+}
+
 /* Recorded with the digest that it has as the next of the changes. */
 static enum err_code
 note_change(struct daemon *d, const struct request_book *b,
@@ -408,7 +418,10 @@ note_change(struct daemon *d, const struct request_book *b,
 	if (rc != ERR_NONE)
 		return rc;
 	request_draft_shown(draft, &shown, seen);
-	return request_note(d, draft, e);
+	rc = request_note(d, draft, e);
+	if (rc == ERR_NONE)
+		tell(d, r, "approval-needed", reason);
+	return rc;
 }
 
 static enum err_code
@@ -428,7 +441,11 @@ look_at(struct daemon *d, const struct request_book *b, const struct request *r,
 	if (j->refused) {
 		rc = draft_run_event(&draft, d, r, "WITHDRAWN",
 		    "refused by an approver", e);
-		return rc == ERR_NONE ? request_note(d, draft, e) : rc;
+		if (rc == ERR_NONE)
+			rc = request_note(d, draft, e);
+		if (rc == ERR_NONE)
+			tell(d, r, "WITHDRAWN", "refused by an approver");
+		return rc;
 	}
 	if (strcmp(seen, r->seen) == 0 || r->changes >= CHANGES_MAX)
 		return ERR_NONE;

@@ -196,6 +196,7 @@ enum policy_alert_on {
 	POLICY_ON_CLOCK,
 	POLICY_ON_SUSPECT,    /* a source turned to noise or went backwards */
 	POLICY_ON_DIVERGENCE, /* two copies that should agree do not */
+	POLICY_ON_MOVE, /* each phase of a move: told once, nothing is wrong */
 	POLICY_ON_COUNT
 };
 /* "L0" to "L7". */

@@ -269,7 +269,7 @@ GROUP(role_group, "role", policy_role_rule, role_settings,
 
 static const char *const alert_kinds[] = {"rpo", "peer", "damage", "exercise",
     "backup", "replicate", "verify", "link", "policy", "failover", "space",
-    "clock", "suspect", "divergence", NULL};
+    "clock", "suspect", "divergence", "move", NULL};
 _Static_assert(COUNT_OF(alert_kinds) == POLICY_ON_COUNT + 1, "one each");
 
 const char *

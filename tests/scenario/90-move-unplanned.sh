@@ -12,6 +12,9 @@ if [ "$LAB" != namespaces ] || ! lab_up; then
 	finish
 fi
 EVERY_TALK=2s SILENT=3s
+printf '#!/bin/sh\n{ cat; echo; } >>"$PWD/told"\n' >"$WORK/tell"
+chmod +x "$WORK/tell"
+ALERTS="alerts = ( { on = [ \"move\" ]; run = [ \"$WORK/tell\" ]; } );"
 move_sites
 holds 'brent begins' lab_daemon brent || finish
 holds 'southwark begins' lab_daemon southwark || finish
@@ -27,6 +30,11 @@ lab_cut bt
 wait_for 20 sh -c "'$B' --socket southwark/socket status | grep -q 'IS SILENT'"
 sleep 5 # what answered so lately still counts as answering
 run=$(move_request southwark southwark unplanned --accept-loss "what was written since")
+expect 0 'somebody approves too early' as_person 8 southwark approve "$run" --yes
+expect 0 'and takes it back' as_person 8 southwark approve "$run" --withdraw --yes
+fails 'it does not start without' move_start southwark "$run" southwark --override G09="nobody answers" \
+    --override G07="a laboratory" --override G06="a laboratory" \
+    --override G02="it is silent" --override G12="a laboratory"
 expect 0 'somebody approves' as_person 6 southwark approve "$run" --yes
 expect 0 'it starts' move_start southwark "$run" southwark --override G09="nobody answers" \
     --override G07="a laboratory" --override G06="a laboratory" \
@@ -58,6 +66,11 @@ expect 0 'the owner lets it be overwritten' move_say southwark reprotect "$run" 
 holds 'protected again' phase_is southwark "$run" REPROTECTED 60
 report_knows southwark "$run" $REPORT_MOVE
 report_knows brent "$run" $REPORT_MOVE
+at southwark report exercise "$run" >report
+for phase in REQUESTED STARTED DECLARED FENCED TAKEN RAN COMMITTED REPROTECTED; do
+	holds "the program of the policy was told of $phase, and the report says so" \
+	    grep -q "notified .*$WORK/tell at .* $phase: brent -> southwark: $phase" report
+done
 
 for site in brent southwark; do
 	daemon_stop $site

@@ -98,6 +98,7 @@ move_sites() {
 		ssh-keygen -q -t ed25519 -N '' -f "$WORK/$move_host/ssh/id_bridge"
 		lab_site $move_host "bridge = { identity = \"$WORK/$move_host/ssh/id_bridge\";
 		    every = \"${EVERY_TALK:-10s}\"; silent_after = \"${SILENT:-20s}\"; };
+		    ${ALERTS:-}
 		    roles = ( { role = \"approver\"; users = [ \"man\", \"mail\" ]; council = \"brent\"; } );"
 		lab_permit $move_host $move_other \
 		    "$B -r $WORK/$move_host/repository store serve --allow put"

@@ -505,6 +505,62 @@ START_TEST(the_book_has_a_last_page)
 }
 END_TEST
 
+/* Told once by each, tried again when that fails, and never acknowledged. */
+START_TEST(news_is_told_once_and_over_also_after_a_restart)
+{
+	struct world *w = world_new(1);
+	struct alarm_what what = {.on = POLICY_ON_PEER,
+	    .subject = "r1 RAN",
+	    .run = "r1",
+	    .text = "x",
+	    .news = true};
+	struct alarmbook_entry en = {.event = ALARMBOOK_EVENT_RAISED,
+	    .what = what,
+	    .by = "",
+	    .reason = "",
+	    .route = "page"};
+	struct alarmbook_telling t;
+	struct alarmbook_alarm *a;
+	struct err e;
+	uint64_t number;
+
+	ck_assert_int_eq(alarmbook_raise(&w->book, &what, &w->now, &a, &e),
+	    ERR_NONE);
+	ck_assert(!a->standing && a->acknowledged);
+	ck_assert_str_eq(a->run, "r1");
+	number = a->number;
+	ck_assert(alarmbook_next(&w->book, w->now.mono, &t));
+	ck_assert_int_eq(t.say, ALARMBOOK_RAISED);
+	ck_assert_int_eq(alarmbook_told(&w->book, &t, NULL, w->now.mono),
+	    ALARMBOOK_DELIVERED);
+	alarmbook_sweep(&w->book);
+	ck_assert_uint_eq(w->book.count, 1); /* the other has not heard */
+	for (int i = 0; i < 2; i++) {
+		ck_assert(alarmbook_next(&w->book, w->now.mono, &t));
+		ck_assert_int_eq(alarmbook_told(&w->book, &t, "no",
+				     w->now.mono),
+		    i == 0 ? ALARMBOOK_RETRY : ALARMBOOK_UNDELIVERED);
+		ck_assert(!alarmbook_next(&w->book, w->now.mono, &t));
+		w->now.mono.ns += 2 * REPEAT_NS;
+	}
+	ck_assert(!alarmbook_next(&w->book, w->now.mono, &t));
+	alarmbook_sweep(&w->book);
+	ck_assert_uint_eq(w->book.count, 0);
+	/* what a start reads: one has heard, the other has not */
+	en.number = number;
+	ck_assert_int_eq(alarmbook_replay(&w->book, &en, &w->now, &e),
+	    ERR_NONE);
+	en.event = ALARMBOOK_EVENT_TOLD;
+	en.say = ALARMBOOK_RAISED;
+	ck_assert_int_eq(alarmbook_replay(&w->book, &en, &w->now, &e),
+	    ERR_NONE);
+	ck_assert(alarmbook_next(&w->book, w->now.mono, &t));
+	ck_assert_uint_eq(t.route, 1);
+	ck_assert(!alarmbook_next(&w->book, w->now.mono, &t));
+	world_free(w);
+}
+END_TEST
+
 Suite *suite_daemon_alarmbook(void);
 Suite *
 suite_daemon_alarmbook(void)
@@ -521,6 +577,7 @@ suite_daemon_alarmbook(void)
 	tcase_add_test(tc,
 	    the_worst_comes_first_and_a_busy_program_is_waited_for);
 	tcase_add_test(tc, a_new_policy_keeps_what_its_programs_were_told);
+	tcase_add_test(tc, news_is_told_once_and_over_also_after_a_restart);
 	tcase_add_test(tc, the_book_has_a_last_page);
 	suite_add_tcase(s, tc);
 	return s;
