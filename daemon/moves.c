@@ -56,122 +56,17 @@ moves_is_the_others(const struct daemon *d, const struct daemon_service *s)
 	    strcmp(s->authority.site, d->policy->site) != 0;
 }
 
-/*
- * A move that this site takes part in fences first, and records it: also one
- * that the other site has committed while we were away.
- */
-static bool
-is_a_moves_matter(struct daemon *d, const char *service)
-{
-	struct movebook_item *item =
-	    movebook_find(&d->moves->book, NULL, service);
-
-	if (item == NULL)
-		return false;
-	return !move_is_over(&item->m) ||
-	    (item->m.mode == GUARDS_UNPLANNED &&
-		strcmp(item->m.from, d->policy->site) == 0 &&
-		item->m.b.fact[MOVE_COMMITTED] != 0 &&
-		item->m.a.fact[MOVE_STOPPED] == 0);
-}
-
-/*
- * Who loses the service by what was heard fences its own side first: as a part
- * of a move, or by itself.
- */
-static bool
-may_adopt(struct daemon *d, struct daemon_service *s,
-    const struct authority *heard, enum authority_hearing h)
-{
-	const char *service = s->policy->name;
-
-	if (h != AUTHORITY_STEP_DOWN && h != AUTHORITY_FREEZE)
-		return true;
-	if (is_a_moves_matter(d, service)) {
-		stepdown_drop(d, service);
-		return false;
-	}
-	return strcmp(s->authority.site, d->policy->site) != 0 ||
-	    stepdown_is_fenced(d, s, heard);
-}
-
-static void
-take_up(struct daemon *d, struct daemon_service *s,
-    const struct authority_event *adopt, const char *reason)
-{
-	struct err e;
-
-	if (register_change(d, s, adopt, reason, &e) != ERR_NONE)
-		note_log(NOTE_ERROR, "the register of '%s': %s",
-		    s->policy->name, e.text);
-	else
-		stepdown_drop(d, s->policy->name);
-	if (s->authority.state == AUTHORITY_CONTESTED)
-		alarm_raise(d,
-		    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
-			.level = ALARM_CRITICAL,
-			.service = s->policy->name,
-			.subject = "contested",
-			.text = "two sites say that this epoch of the service "
-				"is theirs; nothing starts at either: bascule "
-				"hold inspect",
-			.moment = true});
-}
-
 static void
 hear(struct daemon *d, struct daemon_service *s, const struct peer *p)
 {
 	const struct movebook_reg *reg =
 	    movebook_register(&d->moves->book, s->policy->name, p->site->name);
-	struct authority_event adopt = {.kind = AUTHORITY_ADOPT,
-	    .here = d->policy->site};
-	enum authority_hearing h;
 	char reason[160];
 
 	if (reg == NULL) /* it has another policy, and says nothing of it */
 		return;
-	adopt.peer = &reg->a;
-	h = authority_hear(&s->authority, adopt.peer, d->policy->site);
-	if (h == AUTHORITY_SAME &&
-	    (!s->authority.quarantined || stepdown_is_open(d, s)))
-		return;
-	if (!may_adopt(d, s, adopt.peer, h))
-		return;
 	snprintf(reason, sizeof(reason), "heard from site '%s'", p->site->name);
-	take_up(d, s, &adopt, reason);
-}
-
-/*
- * etcd's word is heard like the other site's, of what is newer than our own
- * register; of our own epoch it says no more than that it stands (the owner's
- * ledger knows its state better, and later).
- */
-static void
-hear_etcd(struct daemon *d, struct daemon_service *s)
-{
-	struct authority_event adopt = {.kind = AUTHORITY_ADOPT,
-	    .here = d->policy->site};
-	struct authority there, same = s->authority;
-	enum authority_hearing h;
-
-	if (!etcdmove_heard(d, s->policy->name, &there))
-		return;
-	adopt.peer = &there;
-	if (there.epoch == s->authority.epoch &&
-	    strcmp(there.site, s->authority.site) == 0) {
-		if (!s->authority.quarantined)
-			return;
-		adopt.peer = &same;
-	}
-	h = authority_hear(&s->authority, adopt.peer, d->policy->site);
-	if (h == AUTHORITY_SAME &&
-	    (!s->authority.quarantined || stepdown_is_open(d, s)))
-		return;
-	if (there.epoch < s->authority.epoch ||
-	    (h == AUTHORITY_FOLLOW && is_a_moves_matter(d, s->policy->name)) ||
-	    !may_adopt(d, s, adopt.peer, h))
-		return;
-	take_up(d, s, &adopt, "heard from etcd");
+	stepdown_hear(d, s, &reg->a, false, reason);
 }
 
 static void
@@ -180,8 +75,10 @@ hear_all(struct daemon *d)
 	for (size_t i = 0; i < d->policy->service_count; i++) {
 		struct daemon_service *s = &d->services[i];
 		struct peer *p = moves_peer_of(d, s->policy);
+		struct authority there;
 
-		hear_etcd(d, s);
+		if (etcdmove_heard(d, s->policy->name, &there))
+			stepdown_hear(d, s, &there, true, "heard from etcd");
 		if (p != NULL && p->whole.ns != 0 && !p->parted)
 			hear(d, s, p);
 	}
@@ -374,6 +271,34 @@ is_ours(const struct daemon *d, const struct movebook_item *item)
 		strcmp(item->m.to, d->policy->site) == 0);
 }
 
+/*
+ * What one move has just recorded the next one has to know: two of a service
+ * must not bind this site in one and the same look (G01).
+ */
+static void
+look_at_all(struct daemon *d)
+{
+	struct moves *v = d->moves;
+	bool told = v->dirty, changed;
+	struct err e;
+
+	for (struct movebook_item *i = v->book.items; i != NULL; i = i->next) {
+		if (!is_ours(d, i))
+			continue;
+		v->dirty = false;
+		expire(d, i);
+		look_at(d, i);
+		moveact_tend(d, i);
+		told = told || v->dirty;
+		if (!v->dirty ||
+		    movebook_update(d, &v->book, &changed, &e) == ERR_NONE)
+			continue;
+		note_log(NOTE_ERROR, "moves: %s", e.text);
+		break;
+	}
+	v->dirty = told;
+}
+
 void
 moves_look(struct daemon *d)
 {
@@ -394,12 +319,7 @@ moves_look(struct daemon *d)
 	if (changed && movebook_is_open(&v->book))
 		peers_quicken(d);
 	hear_all(d);
-	for (struct movebook_item *i = v->book.items; i != NULL; i = i->next)
-		if (is_ours(d, i)) {
-			expire(d, i);
-			look_at(d, i);
-			moveact_tend(d, i);
-		}
+	look_at_all(d);
 }
 
 /* --- starting, stopping -------------------------------------------------------------- */

@@ -4,17 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_NS (30 * NS_PER_S)
-#define SUBJECT  "step-down"
+#define SUBJECT "step-down"
 
 struct stepdown {
 	struct stepdown *next;
 	char service[LEDGER_NAME_BYTES_MAX + 1];
-	char site[AUTHORITY_SITE_BYTES]; /* whose it is, as was heard */
-	uint64_t epoch;
+	struct hearing h;
 	char job[JOB_ID_BYTES]; /* under way; "" */
-	bool tried, proved;
-	struct mono ended;
 };
 
 static struct stepdown *
@@ -40,7 +36,7 @@ add(struct moves *v, const char *service)
 	return s;
 }
 
-/* SD2: the first is recorded, the second every start begins with. */
+/* H2: the first is recorded, the second every start begins with. */
 static enum err_code
 freeze(struct daemon *d, struct daemon_service *s,
     const struct authority *heard, struct err *e)
@@ -87,7 +83,7 @@ alarm_of(struct daemon *d, const struct stepdown *sd, const char *why)
 	    ", and nobody can prove that it is stopped here: %.200s; nothing "
 	    "starts here; stop it by hand; it is tried again, or two people "
 	    "say: bascule hold resolve %.64s --owner %s",
-	    sd->site, sd->epoch, why, sd->service, sd->site);
+	    sd->h.site, sd->h.epoch, why, sd->service, sd->h.site);
 	alarm_raise(d,
 	    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
 		.level = ALARM_CRITICAL,
@@ -96,82 +92,120 @@ alarm_of(struct daemon *d, const struct stepdown *sd, const char *why)
 		.text = text});
 }
 
-/* Other news than before: what was proved was proved for the older. */
-static void
-take(struct stepdown *sd, const struct authority *heard)
+static bool
+is_a_moves(struct daemon *d, const char *service)
 {
-	if (sd->epoch == heard->epoch && strcmp(sd->site, heard->site) == 0)
-		return;
-	sd->epoch = heard->epoch;
-	snprintf(sd->site, sizeof(sd->site), "%s", heard->site);
-	sd->tried = sd->proved = false;
-	sd->job[0] = '\0';
+	for (const struct movebook_item *i = d->moves->book.items; i != NULL;
+	     i = i->next)
+		if (strcmp(i->m.service, service) == 0 &&
+		    move_settles(&i->m, d->policy->site))
+			return true;
+	return false;
 }
 
-bool
-stepdown_is_fenced(struct daemon *d, struct daemon_service *s,
+static void
+tell_contested(struct daemon *d, const char *service)
+{
+	alarm_raise(d,
+	    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
+		.level = ALARM_CRITICAL,
+		.service = service,
+		.subject = "contested",
+		.text = "two sites say that this epoch of the service is "
+			"theirs; nothing starts at either: bascule hold "
+			"inspect",
+		.moment = true});
+}
+
+static void
+adopt(struct daemon *d, struct daemon_service *s, struct stepdown *sd,
+    const struct authority *heard, const char *reason)
+{
+	struct authority_event ev = {.kind = AUTHORITY_ADOPT,
+	    .here = d->policy->site,
+	    .peer = heard};
+	struct err e;
+
+	if (register_change(d, s, &ev, reason, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "the register of '%s': %s",
+		    s->policy->name, e.text);
+	else
+		hearing_drop(&sd->h);
+	if (s->authority.state == AUTHORITY_CONTESTED)
+		tell_contested(d, s->policy->name);
+}
+
+static void
+begin_fence(struct daemon *d, struct daemon_service *s, struct stepdown *sd,
     const struct authority *heard)
 {
-	const char *service = s->policy->name;
-	struct stepdown *sd = find(d->moves, service);
 	struct err e;
-	enum err_code rc;
 
-	if (sd == NULL)
-		sd = add(d->moves, service);
-	if (sd == NULL)
-		return false;
-	take(sd, heard);
-	rc = freeze(d, s, heard, &e);
-	if (rc == ERR_NONE &&
-	    (sd->proved ||
-		movebook_released(&d->moves->book, service, heard->site,
-		    now_utc()) >= 2))
-		return true;
-	if (rc == ERR_NONE &&
-	    (sd->job[0] != '\0' ||
-		(sd->tried && now_mono().ns - sd->ended.ns < AGAIN_NS)))
-		return false;
-	if (rc == ERR_NONE)
-		rc = fence(d, sd, s, heard, &e);
-	if (rc == ERR_NONE)
-		return false;
-	sd->tried = true;
-	sd->ended = now_mono();
-	note_log(NOTE_ERROR, "stepping down from '%s': %s", service, e.text);
+	hearing_begun(&sd->h);
+	if (fence(d, sd, s, heard, &e) == ERR_NONE)
+		return;
+	hearing_ended(&sd->h, false, now_mono());
+	note_log(NOTE_ERROR, "stepping down from '%s': %s", s->policy->name,
+	    e.text);
 	alarm_of(d, sd, e.text);
-	return false;
 }
 
-/* Who adopted it through a move has let go as well. */
-bool
-stepdown_is_open(struct daemon *d, const struct daemon_service *s)
+/* False: ask again, the register has changed. */
+static bool
+carry_out(struct daemon *d, struct daemon_service *s, struct stepdown *sd,
+    const struct hearing_of *of, const char *reason)
 {
-	const struct stepdown *sd = find(d->moves, s->policy->name);
+	const struct authority *what;
+	struct authority heard;
+	struct err e;
 
-	if (sd == NULL)
-		return false;
-	if (s->authority.epoch < sd->epoch ||
-	    strcmp(s->authority.site, d->policy->site) == 0)
-		return true;
-	stepdown_drop(d, s->policy->name);
-	return false;
+	switch (hearing_next(&sd->h, of, &what)) {
+	case HEARING_FREEZE:
+		if (freeze(d, s, of->heard, &e) == ERR_NONE)
+			return false;
+		note_log(NOTE_ERROR, "stepping down from '%s': %s",
+		    s->policy->name, e.text);
+		break;
+	case HEARING_FENCE: begin_fence(d, s, sd, of->heard); break;
+	case HEARING_ADOPT:
+		heard = *what; /* it may be the register that changes */
+		adopt(d, s, sd, &heard, reason);
+		break;
+	case HEARING_NOTHING: break;
+	}
+	return true;
 }
 
 void
-stepdown_drop(struct daemon *d, const char *service)
+stepdown_hear(struct daemon *d, struct daemon_service *s,
+    const struct authority *heard, bool is_witness, const char *reason)
 {
-	struct stepdown **at = &d->moves->stepdowns, *gone;
+	const char *service = s->policy->name;
+	struct stepdown *sd = find(d->moves, service);
+	struct hearing_of of = {.reg = &s->authority,
+	    .heard = heard,
+	    .here = d->policy->site,
+	    .is_witness = is_witness,
+	    .now = now_mono()};
+	bool was_open = sd != NULL && sd->h.epoch != 0;
 
-	while (*at != NULL && strcmp((*at)->service, service) != 0)
-		at = &(*at)->next;
-	gone = *at;
-	if (gone == NULL)
+	if (!was_open && !of.reg->quarantined &&
+	    authority_hear(of.reg, heard, of.here) == AUTHORITY_SAME)
+		return; /* as nearly always */
+	if (sd == NULL)
+		sd = add(d->moves, service);
+	if (sd == NULL)
 		return;
-	*at = gone->next;
-	free(gone);
-	alarm_clear(d, POLICY_ON_FAILOVER, service, SUBJECT,
-	    "this site has let go of it");
+	if (!was_open)
+		sd->job[0] = '\0'; /* whose it was is settled */
+	of.is_a_moves = is_a_moves(d, service);
+	of.released =
+	    movebook_released(&d->moves->book, service, heard->site, now_utc());
+	if (!carry_out(d, s, sd, &of, reason))
+		(void)carry_out(d, s, sd, &of, reason);
+	if (was_open && sd->h.epoch == 0)
+		alarm_clear(d, POLICY_ON_FAILOVER, service, SUBJECT,
+		    "this site has let go of it");
 }
 
 void
@@ -185,10 +219,8 @@ stepdown_job_ended(struct daemon *d, const struct job *j)
 		return;
 	movejob_said(j, &said);
 	sd->job[0] = '\0';
-	sd->tried = true;
-	sd->ended = now_mono();
-	sd->proved = said.result == MOVE_DONE;
-	if (!sd->proved)
+	hearing_ended(&sd->h, said.result == MOVE_DONE, now_mono());
+	if (!sd->h.proved)
 		alarm_of(d, sd,
 		    said.reason[0] != '\0' ? said.reason
 					   : move_result_name(said.result));
@@ -201,13 +233,14 @@ stepdown_say(const struct daemon *d, const char *service, char *out,
 {
 	const struct stepdown *sd = find(d->moves, service);
 
-	if (sd == NULL)
+	if (sd == NULL || sd->h.epoch == 0)
 		return false;
 	snprintf(out, out_bytes,
 	    "stepping down: it is at site '%s' by epoch %" PRIu64
 	    "; this site fences itself%s",
-	    sd->site, sd->epoch,
-	    sd->tried && !sd->proved ? ", which could not be proved yet" : "");
+	    sd->h.site, sd->h.epoch,
+	    sd->h.tried && !sd->h.proved ? ", which could not be proved yet"
+					 : "");
 	return true;
 }
 

@@ -6,8 +6,8 @@
  * pure state machines.  No I/O, no clock, no memory of their own: facts, records
  * and the time go in, verdicts and what to do next come out.
  *
- * The chapters are the units: authority (the register), guards, approvals,
- * testimony, move.
+ * The chapters are the units: authority (the register), hearing, guards,
+ * approvals, testimony, move.
  */
 
 #include <stdbool.h>
@@ -164,6 +164,55 @@ const char *authority_state_name(enum authority_state s);
 bool authority_state_find(const char *name, enum authority_state *s);
 /* "grant", "replication-lost", "move": for records. */
 const char *authority_event_name(enum authority_event_kind k);
+
+/* --- hearing: what is done about a register that was heard ---------------- */
+
+/*
+ * H1. What takes a service away from this site is not adopted before our own
+ *     side is proved stopped, or two people said `hold resolve --owner` of the
+ *     other site.
+ * H2. From the first moment on nothing is permitted to start here.
+ * H3. A move that is about it (move_settles) sees to that by its own turns.
+ *
+ *	heard -> FREEZE -> FENCE -proved-> ADOPT
+ *	                     '-not proved-> people are told; again after a while
+ *
+ * Died on the way: a start is quarantined, hears it again and fences again.
+ */
+
+#define HEARING_AGAIN_NS (30 * NS_PER_S)
+
+/* A step down under way; zeroed there is none.  Not recorded. */
+struct hearing {
+	char site[AUTHORITY_SITE_BYTES]; /* whose it is, as was heard */
+	uint64_t epoch;                  /* the same; 0: none under way */
+	bool works, tried, proved;       /* our own fence */
+	struct mono ended;               /* when it was tried */
+};
+
+struct hearing_of {
+	const struct authority *reg, *heard;
+	const char *here;
+	bool is_witness; /* etcd's word: of our own epoch it says no more than
+			      that it stands */
+	bool is_a_moves; /* move_settles */
+	unsigned
+	    released; /* persons who name heard->site (testimony_released) */
+	struct mono now;
+};
+
+enum hearing_act {
+	HEARING_NOTHING,
+	HEARING_FREEZE, /* quarantine, EPOCH_SEEN (recorded); ask again */
+	HEARING_FENCE,  /* hearing_begun; then hearing_ended */
+	HEARING_ADOPT   /* ADOPT of *adopt; then hearing_drop */
+};
+enum hearing_act hearing_next(struct hearing *h, const struct hearing_of *of,
+    const struct authority **adopt);
+void hearing_begun(struct hearing *h);
+void hearing_ended(struct hearing *h, bool proved, struct mono now);
+/* False: there was none. */
+bool hearing_drop(struct hearing *h);
 
 /* --- guards: G01 to G18 --------------------------------------------------- */
 
@@ -753,6 +802,13 @@ enum err_code move_turn(const struct move *m, const char *my_site,
  */
 bool move_gate(const struct move *m, const char *my_site,
     const struct move_facts *facts, enum guards_phase *gate);
+
+/*
+ * Does this move see to it that the site stops, when its service is heard to be
+ * elsewhere?  Also one that was committed there while this site was away; not
+ * one that was never started.
+ */
+bool move_settles(const struct move *m, const char *site);
 
 /*
  * What its records prove, and what is attested, for the guards: G10, G15, G16,

@@ -412,6 +412,25 @@ move_binds(const struct move *m, const char *site)
 }
 
 bool
+move_settles(const struct move *m, const char *site)
+{
+	bool is_a = strcmp(site, m->from) == 0;
+	const char *owner;
+
+	if (!m->known || (!is_a && strcmp(site, m->to) != 0))
+		return false;
+	if (!move_is_over(m))
+		return either(m, MOVE_STARTED);
+	if (has(is_a ? &m->a : &m->b, MOVE_STOPPED))
+		return false;
+	owner = scene_resolved(m, NULL);
+	if (owner != NULL)
+		return strcmp(owner, site) != 0;
+	return is_a && m->mode == GUARDS_UNPLANNED &&
+	    has(&m->b, MOVE_COMMITTED);
+}
+
+bool
 move_past_return(const struct move *m)
 {
 	return m->known && !move_is_over(m) &&

@@ -49,13 +49,33 @@ resolver(const struct move *m)
 	return a->epoch_of[MOVE_RESOLVED] >= b->epoch_of[MOVE_RESOLVED] ? a : b;
 }
 
+/* That epoch is this side's own: it took it, or gave it to itself. */
+static bool
+claims(const struct move *m, const struct move_side *s, uint64_t epoch)
+{
+	const char *site = s == &m->a ? m->from : m->to;
+	const struct move_side *r = resolver(m);
+
+	return s->epoch_of[MOVE_TAKEN] == epoch ||
+	    strcmp(r->owner, site) == 0 ||
+	    (s->epoch_of[MOVE_RESOLVED] == epoch &&
+		strcmp(s->owner, site) == 0);
+}
+
+/*
+ * Of an epoch that people have given to the other site, a site holds nothing:
+ * it has let go, and the owner runs on.
+ */
 bool
 scene_side_held(const struct move *m, const struct move_side *s)
 {
 	const struct move_side *r = resolver(m);
+	uint64_t held = s->epoch_of[MOVE_HELD], since;
 
-	return scene_has(s, MOVE_HELD) &&
-	    (r == NULL || s->epoch_of[MOVE_HELD] >= r->epoch_of[MOVE_RESOLVED]);
+	if (!scene_has(s, MOVE_HELD) || r == NULL)
+		return scene_has(s, MOVE_HELD);
+	since = r->epoch_of[MOVE_RESOLVED];
+	return held > since || (held == since && claims(m, s, since));
 }
 
 /* The other site's decision ends what only this one was unsure about. */

@@ -102,11 +102,13 @@ static bool
 is_told_to_hold(const struct scene *c)
 {
 	uint64_t said = c->me->fact[MOVE_SAY_HOLD], epoch = 0;
+	const char *owner = scene_resolved(c->m, &epoch);
 
+	if (owner != NULL && strcmp(owner, c->site) != 0)
+		return false; /* it has let go: there is nothing to hold */
 	return said > c->me->fact[MOVE_HELD] &&
 	    said > c->me->fact[MOVE_RESOLVED] &&
-	    (scene_resolved(c->m, &epoch) == NULL ||
-		c->me->epoch_of[MOVE_SAY_HOLD] >= epoch) &&
+	    (owner == NULL || c->me->epoch_of[MOVE_SAY_HOLD] >= epoch) &&
 	    move_binds(c->m, c->site);
 }
 

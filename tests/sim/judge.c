@@ -173,14 +173,14 @@ judge_fact(int s, const struct record *r)
 	case MOVE_READY:
 		judge_alone(s, r->run);
 		if ((w.site[s].spoken_ns == 0 ||
-			w.site[s].job.begun_ns - w.site[s].spoken_ns >
+			w.site[s].doing->begun_ns - w.site[s].spoken_ns >
 			    60 * SEC) &&
 		    !run->overridden[9])
 			violate("G09: ready, and the other site is not heard");
 		break;
 	case MOVE_DECLARED:
 		judge_alone(s, r->run);
-		if (w.site[s].job.was_well && !run->overridden[9])
+		if (w.site[s].doing->was_well && !run->overridden[9])
 			violate("G09: an unplanned move away from a site that "
 				"is well");
 		break;
@@ -218,7 +218,7 @@ judge_fact(int s, const struct record *r)
 	case MOVE_GRANTED:
 		if (site_writable(s))
 			violate("G10: let go while it runs");
-		if (s == run->to && !w.site[s].job.was_intact &&
+		if (s == run->to && !w.site[s].doing->was_intact &&
 		    !run->overridden[17])
 			violate("G17: given back to data that is damaged");
 		w.done[T_GRANTED]++;

@@ -234,7 +234,7 @@ is_settled(void)
 		return false;
 	for (int r = 0; r < w.runs_count; r++)
 		for (int s = 0; s < SITES; s++)
-			if (w.site[s].job.on ||
+			if (w.site[s].jobs[r].on ||
 			    !move_is_over(&w.site[s].moves[r]) ||
 			    move_binds(&w.site[s].moves[r], w.site[s].name))
 				return false;
@@ -302,7 +302,7 @@ live(uint64_t seed, unsigned removed, unsigned broken, bool telling)
 static const char *const tallies[] = {"started", "granted", "taken",
     "committed", "aborted", "rolled back", "held", "resolved", "reprotected",
     "contested", "false attestations", "divergences", "tests", "refusals",
-    "uncertain", "crashes"};
+    "uncertain", "crashes", "step downs"};
 
 static unsigned
 find_mistake(const char *name)
@@ -318,7 +318,7 @@ int
 main(int argc, char **argv)
 {
 	uint64_t seed = 1, count = 10000, i;
-	uint64_t total[16] = {0};
+	uint64_t total[TALLIES] = {0};
 	unsigned removed = 0, broken = 0;
 	bool telling = false;
 	int c;
@@ -346,10 +346,10 @@ main(int argc, char **argv)
 					 : "");
 			return 1;
 		}
-		for (size_t k = 0; k < 16; k++)
+		for (size_t k = 0; k < TALLIES; k++)
 			total[k] += w.done[k];
 	}
-	for (size_t k = 0; k < 16; k++)
+	for (size_t k = 0; k < TALLIES; k++)
 		printf("%s%s %llu", k == 0 ? "" : ", ", tallies[k],
 		    (unsigned long long)total[k]);
 	printf("\n%llu passed, 0 failed\n", (unsigned long long)count);

@@ -232,7 +232,7 @@ release_quarantine(int s, bool knows)
 	struct authority_event ev = {.kind = AUTHORITY_RELEASE, .persons = 2};
 	struct err e;
 
-	if (!t->daemon || !t->reg.quarantined || t->job.on)
+	if (!t->daemon || !t->reg.quarantined || t->jobs[JOB_OF_OWN].on)
 		return;
 	if (!o->safely_off || o->reg.epoch > t->reg.epoch) {
 		if (knows)

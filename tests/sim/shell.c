@@ -479,23 +479,21 @@ append_fact(int s, const struct job *j)
 }
 
 static void
-job_ends(int s)
+job_ends(struct job *j)
 {
-	struct site *t = &w.site[s];
-
-	if (t->job.engine != NULL)
-		engine_free(&t->job.engine);
-	t->job = (struct job){0};
+	if (j->engine != NULL)
+		engine_free(&j->engine);
+	*j = (struct job){0};
 }
 
 /* A stage; the order is the header's. */
 static void
-job_step(int s)
+job_step(int s, struct job *j)
 {
 	struct site *t = &w.site[s];
-	struct job *j = &t->job;
 	bool is_record = j->turn.act == MOVE_RECORD;
 
+	t->doing = j;
 	switch (j->stage++) {
 	case 0:
 		if (!is_record && j->run >= 0 && w.broken != NO_INTENT)
@@ -507,7 +505,7 @@ job_step(int s)
 				j->result = MOVE_NOT_DONE; /* never begun */
 				append_act(s, j, MOVE_OUTCOME);
 			}
-			job_ends(s);
+			job_ends(j);
 		}
 		return;
 	case 2:
@@ -526,7 +524,10 @@ job_step(int s)
 			append_fact(s, j);
 		else if (j->run >= 0)
 			append_act(s, j, MOVE_OUTCOME);
-		job_ends(s);
+		else if (j->turn.act == MOVE_STOP)
+			hearing_ended(&t->hearing, j->result == MOVE_DONE,
+			    (struct mono){w.now_ns});
+		job_ends(j);
 	}
 }
 
@@ -541,61 +542,129 @@ peer_register(int s)
 }
 
 static bool
-is_a_moves_matter(int s)
+is_a_moves(int s)
 {
 	for (int r = 0; r < w.runs_count; r++)
-		if (w.site[s].moves[r].known &&
-		    !move_is_over(&w.site[s].moves[r]) &&
-		    move_phase(&w.site[s].moves[r]) != MOVE_REQUESTED)
+		if (move_settles(&w.site[s].moves[r], w.site[s].name))
 			return true;
 	return false;
 }
 
-/* The other's register, heard since our start. */
+static unsigned
+released_to(int s, const char *owner)
+{
+	unsigned most = 0;
+
+	for (int r = 0; r < w.runs_count; r++) {
+		unsigned n = testimony_released(shell_heard[s][r],
+		    w.site[s].words_count[r], owner, (struct utc){0},
+		    site_now(s));
+
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+static void
+begin_own(int s, const struct authority *peer, enum move_act act,
+    struct authority_event ev)
+{
+	struct job *j = &w.site[s].jobs[JOB_OF_OWN];
+
+	*j = (struct job){.on = true,
+	    .run = -1,
+	    .peer = *peer,
+	    .turn = {.act = act,
+		.changes_register = act == MOVE_RECORD,
+		.reg = ev}};
+	j->turn.reg.here = w.site[s].name;
+}
+
+/* H2: quarantine at once; the epoch is recorded. */
+static void
+freeze(int s, const struct authority *peer)
+{
+	struct authority_event stop = {.kind = AUTHORITY_QUARANTINE};
+	struct site *t = &w.site[s];
+	struct err e;
+
+	if (authority_next(&t->reg, &stop, &t->reg, &e) != ERR_NONE)
+		violate("no quarantine: %s", e.text);
+	if (t->reg.highest_seen < peer->epoch)
+		begin_own(s, peer, MOVE_RECORD,
+		    (struct authority_event){.kind = AUTHORITY_EPOCH_SEEN,
+			.epoch = peer->epoch});
+}
+
+/* True: something is done about it. */
+static bool
+take_notice(int s, const struct authority *peer, bool is_witness)
+{
+	struct site *t = &w.site[s];
+	const struct authority *what;
+	struct hearing_of of = {.reg = &t->reg,
+	    .heard = peer,
+	    .here = t->name,
+	    .is_witness = is_witness,
+	    .is_a_moves = is_a_moves(s),
+	    .released = released_to(s, peer->site),
+	    .now = {w.now_ns}};
+
+	switch (hearing_next(&t->hearing, &of, &what)) {
+	case HEARING_FREEZE:
+		if (w.broken != NO_STEP_DOWN) {
+			freeze(s, peer);
+			return true;
+		}
+		what = peer;
+		/* fall through */
+	case HEARING_ADOPT:
+		begin_own(s, what, MOVE_RECORD,
+		    (struct authority_event){.kind = AUTHORITY_ADOPT});
+		return true;
+	case HEARING_FENCE:
+		hearing_begun(&t->hearing);
+		begin_own(s, peer, MOVE_STOP, (struct authority_event){0});
+		w.done[T_STEP_DOWNS]++;
+		return true;
+	default: return false;
+	}
+}
+
+/* The other's register, heard since our start; and etcd's. */
 static bool
 hear(int s)
 {
 	struct site *t = &w.site[s];
 	const struct authority *peer = peer_register(s);
-	struct job *j = &t->job;
-	enum authority_hearing h;
+	struct authority there = {.state = AUTHORITY_MOVING,
+	    .epoch = w.etcd_epoch,
+	    .highest_seen = w.etcd_epoch};
 
-	if (!t->heard || peer == NULL)
+	if (t->jobs[JOB_OF_OWN].on)
 		return false;
-	h = authority_hear(&t->reg, peer, t->name);
-	if (h == AUTHORITY_SAME && !t->reg.quarantined)
-		return false;
-	if ((h == AUTHORITY_STEP_DOWN || h == AUTHORITY_FREEZE) &&
-	    is_a_moves_matter(s))
-		return false;
-	j->on = true;
-	j->run = -1;
-	j->peer = *peer;
-	j->turn = (struct move_turn){.act = MOVE_RECORD,
-	    .changes_register = true,
-	    .reg = {.kind = AUTHORITY_ADOPT, .here = t->name}};
-	if ((h == AUTHORITY_STEP_DOWN || h == AUTHORITY_FREEZE) && !t->fenced &&
-	    w.broken != NO_STEP_DOWN) {
-		j->turn.act = MOVE_STOP;
-		j->turn.reg =
-		    (struct authority_event){.kind = AUTHORITY_EPOCH_SEEN,
-			.epoch = peer->highest_seen,
-			.here = t->name};
+	if (w.etcd && w.etcd_quorum && w.etcd_link[s]) {
+		snprintf(there.site, sizeof(there.site), "%s",
+		    w.site[w.etcd_owner].name);
+		snprintf(there.from_site, sizeof(there.from_site), "%s",
+		    w.site[1 - w.etcd_owner].name);
+		if (take_notice(s, &there, true))
+			return true;
 	}
-	return true;
+	return t->heard && peer != NULL && take_notice(s, peer, false);
 }
 
 static void
 begin(int s, int run, const struct move_turn *turn,
     const struct authority *peer)
 {
-	struct job *j = &w.site[s].job;
+	struct job *j = &w.site[s].jobs[run];
 
 	*j = (struct job){.on = true,
 	    .run = run,
 	    .turn = *turn,
 	    .begun_ns = w.now_ns,
-	    .was_intact = run < 0 || w.site[w.runs[run].from].intact,
+	    .was_intact = w.site[w.runs[run].from].intact,
 	    .was_well = w.link && site_writable(site_other(s)) &&
 		w.site[s].answered_ns != 0 &&
 		w.now_ns - w.site[s].answered_ns <= 10 * SEC};
@@ -619,7 +688,7 @@ look_at(int s, int run)
 	char why[100] = "";
 	struct err e;
 
-	if (!t->moves[run].known)
+	if (!t->moves[run].known || t->jobs[run].on)
 		return false;
 	shell_facts(s, run, &f);
 	f.peer_reg = peer_register(s);
@@ -642,21 +711,53 @@ look_at(int s, int run)
 	return true;
 }
 
+/* Written, or to be written before anything else is. */
+static struct job *
+urgent_job(struct site *t)
+{
+	for (size_t i = 0; i < JOBS; i++)
+		if (t->jobs[i].on &&
+		    (t->jobs[i].stage != 2 ||
+			t->jobs[i].turn.act == MOVE_RECORD))
+			return &t->jobs[i];
+	return NULL;
+}
+
+static struct job *
+some_job(struct site *t)
+{
+	size_t from = below(JOBS);
+
+	for (size_t i = 0; i < JOBS; i++)
+		if (t->jobs[(from + i) % JOBS].on)
+			return &t->jobs[(from + i) % JOBS];
+	return NULL;
+}
+
 void
 shell_tick(int s)
 {
 	struct site *t = &w.site[s];
+	struct job *j;
+	int from;
 
 	if (!t->daemon)
 		return;
-	if (t->job.on) {
-		job_step(s);
+	j = urgent_job(t);
+	if (j == NULL) {
+		j = some_job(t);
+		if (j != NULL && one_in(4)) /* it takes its time */
+			j = NULL;
+	}
+	if (j != NULL) {
+		job_step(s, j);
 		return;
 	}
 	shell_fold(s);
-	if (hear(s))
+	if (hear(s) || w.runs_count == 0)
 		return;
+	from = (int)below((unsigned)w.runs_count);
 	for (int r = 0; r < w.runs_count; r++)
-		if (look_at(s, r))
+		if (look_at(s, (from + r) % w.runs_count))
 			return;
 }

@@ -95,10 +95,16 @@ extern const int accounts_count;
 
 /* --- sites ------------------------------------------------------------------------ */
 
-/* An act under way in a daemon: lost when it dies. */
+/*
+ * What a daemon is about, one of each run and one of its own: lost when it dies.
+ * Intent, register, outcome and record come one after another without another
+ * run's between them, as in a daemon; only effects go on side by side.
+ */
+#define JOBS       (RUNS_MAX + 1)
+#define JOB_OF_OWN RUNS_MAX
 struct job {
 	bool on;
-	int run; /* -1: the register's own step down */
+	int run; /* -1: what was heard of the register */
 	struct move_turn turn;
 	char owner[16];
 	int stage; /* 0 intent, 1 register, 2 effect, 3 outcome */
@@ -145,7 +151,8 @@ struct site {
 	int64_t answered_ns; /* when the other last answered; 0: never */
 	int64_t spoken_ns;   /* the same, not forgotten */
 	bool heard;          /* since the start */
-	struct job job;
+	struct hearing hearing;
+	struct job jobs[JOBS], *doing; /* doing: whose record is written */
 	bool isolated_broken;
 };
 
@@ -176,7 +183,7 @@ struct world {
 	char verdict[400];
 	enum isolated_state test;
 	struct isolated isolated_test;
-	unsigned done[16]; /* how often what came about; enum tally */
+	unsigned done[32]; /* how often what came about; enum tally */
 };
 extern struct world w;
 
@@ -206,7 +213,9 @@ enum tally {
 	T_TESTS,
 	T_REFUSED,
 	T_UNCERTAIN,
-	T_CRASHES
+	T_CRASHES,
+	T_STEP_DOWNS,
+	TALLIES
 };
 
 /* world.c */

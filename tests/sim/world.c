@@ -82,12 +82,20 @@ site_append(int s, struct record r)
 	return at;
 }
 
-static void
-job_drop(struct site *t)
+static bool
+jobs_drop(struct site *t)
 {
-	if (t->job.engine != NULL)
-		engine_free(&t->job.engine);
-	t->job = (struct job){0};
+	bool any = false;
+
+	for (size_t i = 0; i < JOBS; i++) {
+		if (!t->jobs[i].on)
+			continue;
+		any = true;
+		if (t->jobs[i].engine != NULL)
+			engine_free(&t->jobs[i].engine);
+		t->jobs[i] = (struct job){0};
+	}
+	return any;
 }
 
 void
@@ -97,10 +105,10 @@ site_die(int s)
 
 	if (!t->daemon)
 		return;
-	story("%s: the daemon dies%s", t->name,
-	    t->job.on ? " in the middle of an act" : "");
 	w.done[T_CRASHES]++;
-	job_drop(t);
+	story("%s: the daemon dies%s", t->name,
+	    jobs_drop(t) ? " in the middle of an act" : "");
+	hearing_drop(&t->hearing);
 	t->daemon = false;
 }
 
@@ -291,5 +299,5 @@ void
 world_end(void)
 {
 	for (int s = 0; s < SITES; s++)
-		job_drop(&w.site[s]);
+		jobs_drop(&w.site[s]);
 }

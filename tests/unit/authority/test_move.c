@@ -419,6 +419,39 @@ START_TEST(two_owners_of_one_epoch_freeze_and_two_people_decide)
 }
 END_TEST
 
+/* It ended with the owner giving up what it ran, as before the grant. */
+START_TEST(the_loser_of_a_resolution_has_nothing_more_to_hold)
+{
+	struct world w;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_EQUAL) {
+		step(&w, &w.town[0]);
+		step(&w, &w.town[1]);
+	}
+	say(&w, &w.town[0], MOVE_SAY_HOLD);
+	for (int s = 0; s < 2; s++) {
+		w.town[s].facts.release_owner = "brent";
+		w.town[s].facts.release_persons = 2;
+		w.town[s].facts.attested = 2;
+	}
+	while (w.move.a.fact[MOVE_PROVISIONAL] == 0 ||
+	    w.move.b.fact[MOVE_STOPPED] == 0) {
+		step(&w, &w.town[0]);
+		step(&w, &w.town[1]);
+	}
+	say(&w, &w.town[1], MOVE_SAY_HOLD);
+	/* or it was held just before the word of the owner came */
+	say(&w, &w.town[1], MOVE_HELD);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RESOLVED);
+	ck_assert(move_is_over(&w.move));
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+	ck_assert_uint_eq(w.move.a.fact[MOVE_ABORTED], 0);
+}
+END_TEST
+
 START_TEST(writes_that_cannot_be_stopped_end_the_move)
 {
 	struct world w;
@@ -657,6 +690,7 @@ suite_authority_move(void)
 	tcase_add_test(tc, writes_that_cannot_be_stopped_end_the_move);
 	tcase_add_test(tc,
 	    two_owners_of_one_epoch_freeze_and_two_people_decide);
+	tcase_add_test(tc, the_loser_of_a_resolution_has_nothing_more_to_hold);
 	tcase_add_test(tc,
 	    an_old_attestation_takes_nothing_from_a_site_that_is_well);
 	tcase_add_test(tc, an_old_attestation_is_asked_for_again_or_read_back);
