@@ -232,6 +232,28 @@ enum err_code content_writer_add_named(struct content_writer *cw,
     const void *bytes, size_t len_bytes, const struct content_name *names,
     size_t names_count, struct err *e) MUST_CHECK;
 
+/*
+ * The same for a file without an earlier version (content_writer_is_new): one
+ * thread cuts it from its first byte on as cw would, any others name the chunks.
+ * content_writer_add_cut takes whole chunks only, with the names of all.
+ */
+bool content_writer_is_new(const struct content_writer *cw);
+struct content_cutter;
+enum err_code content_writer_cutter(struct content_cutter **out,
+    const struct content_writer *cw, struct err *e) MUST_CHECK;
+void content_cutter_free(struct content_cutter **c);
+/* All chunks but a file's last are as long as that at least, and at most. */
+uint32_t content_cutter_min_bytes(const struct content_cutter *c);
+uint32_t content_cutter_max_bytes(const struct content_cutter *c);
+/* Another file begins. */
+void content_cutter_reset(struct content_cutter *c);
+/* Of these bytes those up to the end of the current chunk; *cut: it ends there. */
+size_t content_cutter_scan(struct content_cutter *c, const void *bytes,
+    size_t len_bytes, bool *cut);
+enum err_code content_writer_add_cut(struct content_writer *cw,
+    const void *bytes, const struct content_name *names, size_t names_count,
+    struct err *e) MUST_CHECK;
+
 /* Forget the current file (it changed while it was read). */
 void content_writer_reset(struct content_writer *cw);
 

@@ -14,6 +14,13 @@ struct batch {
 	size_t count, next;
 	uint64_t promised_bytes; /* by what the walk saw */
 	struct buf bytes;
+	struct buf names; /* of all items, one by one */
+};
+
+/* What a thread needs to cut and name. */
+struct hand {
+	struct content_cutter *cutter; /* NULL: it does not */
+	struct content_namer *namer;
 };
 
 /*
@@ -27,6 +34,8 @@ struct ahead {
 	struct batch *filling, *emptying; /* NULL: none */
 	struct batch *free[AHEAD_BATCHES];
 	size_t free_count, sent_count; /* of batches */
+	struct hand hands[READERS_MAX + 1];
+	struct hand *own; /* the caller's, behind the threads' */
 };
 
 /* --- one item --------------------------------------------------------------*/
@@ -91,6 +100,38 @@ read_once(struct ahead_item *it, uint64_t promised_bytes, struct buf *bytes,
 	return rc == ERR_NONE ? source_finish(&file, e) : rc;
 }
 
+/* The chunks of what was read; no memory: the caller cuts. */
+static void
+cut_item(struct hand *h, struct ahead_item *it, const struct buf *read,
+    size_t begin, struct buf *names)
+{
+	const uint8_t *bytes;
+	size_t before_bytes = names->len_bytes, n;
+	struct err e;
+
+	it->names_count = 0;
+	if (h->cutter == NULL || it->has_previous ||
+	    it->len_bytes <= CONTENT_INLINE_BYTES)
+		return;
+	bytes = read->bytes + begin;
+	content_cutter_reset(h->cutter);
+	for (size_t at = 0; at < it->len_bytes; at += n) {
+		struct content_name name = {.at_bytes = at};
+		bool cut; /* or it ends with the file */
+
+		n = content_cutter_scan(h->cutter, bytes + at,
+		    it->len_bytes - at, &cut);
+		name.len_bytes = n;
+		content_writer_name(h->namer, &name, bytes + at);
+		if (buf_add(names, &name, sizeof(name), &e) != ERR_NONE) {
+			names->len_bytes = before_bytes;
+			it->names_count = 0;
+			return;
+		}
+		it->names_count++;
+	}
+}
+
 static void
 read_item(struct ahead_item *it, struct buf *bytes)
 {
@@ -111,38 +152,64 @@ read_item(struct ahead_item *it, struct buf *bytes)
 }
 
 static void
-read_batch(struct batch *b)
+read_batch(struct batch *b, struct hand *h)
 {
-	size_t at = 0;
+	size_t at = 0, names = 0;
 	struct err e;
 
 	if (b->promised_bytes <= 2 * AHEAD_BYTES &&
 	    buf_reserve(&b->bytes, (size_t)b->promised_bytes, &e) != ERR_NONE)
 		b->promised_bytes = 0; /* the item that it is for will say so */
-	for (size_t i = 0; i < b->count; i++)
-		read_item(&b->items[i], &b->bytes);
-	/* The buffer moves no more. */
 	for (size_t i = 0; i < b->count; i++) {
-		b->items[i].bytes =
-		    b->bytes.bytes == NULL ? NULL : b->bytes.bytes + at;
-		at += b->items[i].len_bytes;
+		struct ahead_item *it = &b->items[i];
+		size_t begin = b->bytes.len_bytes;
+
+		read_item(it, &b->bytes);
+		cut_item(h, it, &b->bytes, begin, &b->names);
+	}
+	/* The buffers move no more. */
+	for (size_t i = 0; i < b->count; i++) {
+		struct ahead_item *it = &b->items[i];
+
+		it->bytes = b->bytes.bytes == NULL ? NULL : b->bytes.bytes + at;
+		it->names = it->names_count == 0
+		    ? NULL
+		    : (const struct content_name *)(const void *)
+			    b->names.bytes +
+			names;
+		at += it->len_bytes;
+		names += it->names_count;
 	}
 }
 
 static enum err_code
 read_stage(void *ctx, unsigned thread, void *item, struct err *e)
 {
-	(void)ctx;
-	(void)thread;
+	struct ahead *a = ctx;
+
 	(void)e;
-	read_batch(item);
+	read_batch(item, &a->hands[thread]);
 	return ERR_NONE;
 }
 
 /* --- making and ending ---------------------------------------------------- */
 
 static enum err_code
-start(struct ahead *a, struct err *e)
+make_hands(struct ahead *a, const struct content_writer *cw, size_t count,
+    struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; i < count && cw != NULL && rc == ERR_NONE; i++) {
+		rc = content_writer_namer(&a->hands[i].namer, cw, e);
+		if (rc == ERR_NONE)
+			rc = content_writer_cutter(&a->hands[i].cutter, cw, e);
+	}
+	return rc;
+}
+
+static enum err_code
+start(struct ahead *a, const struct content_writer *cw, struct err *e)
 {
 	unsigned cores = pipeline_cores();
 	struct pipeline_stage stage = {.run = read_stage,
@@ -152,9 +219,13 @@ start(struct ahead *a, struct err *e)
 	    .stages_count = 1,
 	    .items = items,
 	    .items_count = AHEAD_BATCHES,
+	    .ctx = a,
 	    .collect = true};
-	enum err_code rc;
+	enum err_code rc = make_hands(a, cw, stage.threads_count + 1, e);
 
+	if (rc != ERR_NONE)
+		return rc;
+	a->own = &a->hands[stage.threads_count];
 	for (size_t i = 0; i < AHEAD_BATCHES; i++)
 		items[i] = &a->batches[i];
 	rc = pipeline_new(&a->pipeline, &plan, e);
@@ -168,7 +239,7 @@ start(struct ahead *a, struct err *e)
 }
 
 enum err_code
-ahead_new(struct ahead **out, struct err *e)
+ahead_new(struct ahead **out, const struct content_writer *cw, struct err *e)
 {
 	OWNED(ahead_free) struct ahead *a = calloc(1, sizeof(*a));
 	enum err_code rc;
@@ -179,7 +250,7 @@ ahead_new(struct ahead **out, struct err *e)
 	a->batches = calloc(AHEAD_BATCHES, sizeof(*a->batches));
 	if (a->batches == NULL)
 		return err_nomem(e);
-	if ((rc = start(a, e)) != ERR_NONE)
+	if ((rc = start(a, cw, e)) != ERR_NONE)
 		return rc;
 	*out = TAKE(a);
 	return ERR_NONE;
@@ -206,6 +277,11 @@ ahead_free(struct ahead **ap)
 		for (size_t k = 0; k < AHEAD_ITEMS; k++)
 			item_end(&a->batches[i].items[k]);
 		buf_fini(&a->batches[i].bytes);
+		buf_fini(&a->batches[i].names);
+	}
+	for (size_t i = 0; i < COUNT_OF(a->hands); i++) {
+		content_cutter_free(&a->hands[i].cutter);
+		content_writer_namer_free(&a->hands[i].namer);
 	}
 	free(a->batches);
 	free(a);
@@ -230,7 +306,7 @@ ahead_slot(struct ahead *a)
 	it->code = ERR_NONE;
 	it->is_left = false;
 	it->attempts = 0;
-	it->len_bytes = 0;
+	it->len_bytes = it->names_count = 0;
 	return it;
 }
 
@@ -270,6 +346,7 @@ empty(struct ahead *a)
 	b->count = b->next = 0;
 	b->promised_bytes = 0;
 	buf_clear(&b->bytes);
+	buf_clear(&b->names);
 	a->free[a->free_count++] = b;
 }
 
@@ -288,7 +365,7 @@ collect(struct ahead *a, struct err *e)
 	}
 	if (a->filling != NULL && a->filling->count > 0) {
 		a->emptying = TAKE(a->filling);
-		read_batch(a->emptying);
+		read_batch(a->emptying, a->own);
 	}
 	return ERR_NONE;
 }

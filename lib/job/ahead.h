@@ -3,7 +3,8 @@
 
 /*
  * Items of a source, opened and read by threads ahead of the one that cuts and
- * stores, and given back in the order they were sent.
+ * stores, and given back in the order they were sent.  Those without an earlier
+ * version they also cut and name.
  *
  * A1. A thread does with an item what the caller would have done itself, with
  *     the same number of attempts; nothing is decided here: what went wrong is
@@ -49,11 +50,16 @@ struct ahead_item {
 	struct source_file *file;
 	const uint8_t *bytes;
 	size_t len_bytes;
+	/* All its chunks; none: they are left to the caller. */
+	const struct content_name *names;
+	size_t names_count;
 };
 
 struct ahead;
 
-enum err_code ahead_new(struct ahead **out, struct err *e) MUST_CHECK;
+/* cw: borrowed for the call, says how to cut and name; NULL: not at all. */
+enum err_code ahead_new(struct ahead **out, const struct content_writer *cw,
+    struct err *e) MUST_CHECK;
 /* Waits for what is being read, and forgets it.  *a may be NULL. */
 void ahead_free(struct ahead **a);
 

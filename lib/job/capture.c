@@ -175,7 +175,7 @@ open_store(struct capture *c, const struct keyring *keys, struct err *e)
 	if (rc == ERR_NONE)
 		rc = tree_writer_new(&c->tree, c->writer, e);
 	if (rc == ERR_NONE && !capture_is_command(c))
-		rc = ahead_new(&c->ahead, e);
+		rc = ahead_new(&c->ahead, c->contents, e);
 	return rc;
 }
 

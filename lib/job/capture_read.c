@@ -23,8 +23,10 @@ read_pieces(struct capture *c, struct err *e)
 		rc = stream_next(c->stream, &p, e);
 		if (rc != ERR_NONE || p == NULL)
 			return rc;
-		rc = content_writer_add_named(c->contents, p->bytes,
-		    p->len_bytes, p->names, p->names_count, e);
+		rc = p->is_cut ? content_writer_add_cut(c->contents, p->bytes,
+				     p->names, p->names_count, e)
+			       : content_writer_add_named(c->contents, p->bytes,
+				     p->len_bytes, p->names, p->names_count, e);
 		c->done_bytes += p->len_bytes;
 		if (rc == ERR_NONE && p->code != ERR_NONE) {
 			*e = p->why;
@@ -200,7 +202,15 @@ cut_bytes(struct capture *c, struct ahead_item *it, struct content *out,
 	if (it->len_bytes == 0)
 		return code;
 	begin(c, it);
-	rc = content_writer_last(c->contents, it->bytes, it->len_bytes, out, e);
+	if (it->names_count == 0) {
+		rc = content_writer_last(c->contents, it->bytes, it->len_bytes,
+		    out, e);
+	} else {
+		rc = content_writer_add_cut(c->contents, it->bytes, it->names,
+		    it->names_count, e);
+		if (rc == ERR_NONE)
+			rc = content_writer_end(c->contents, out, e);
+	}
 	capture_previous_end(c);
 	c->done_bytes += it->len_bytes;
 	return rc == ERR_NONE ? code : rc;

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bascule/base/pipeline.h>
 
@@ -10,6 +11,8 @@
 struct stream {
 	struct pipeline *pipeline;
 	struct content_writer *contents; /* borrowed */
+	struct content_cutter
+	    *cutter; /* NULL: chunks may be too long or many */
 	struct content_namer *namers[NAMERS_MAX];
 	unsigned namers_count;
 	struct stream_piece pieces[STREAM_PIECES];
@@ -18,30 +21,86 @@ struct stream {
 	struct stream_piece *given; /* to the caller; NULL: none */
 	struct source_file *file;
 	uint64_t asked_bytes; /* of the file, so far */
-	bool ended;           /* the reader's, while pieces are under way */
+	bool cuts;            /* this file */
 	_Atomic bool stops;   /* what is under way need not be read */
+	/* the reader's, while pieces are under way */
+	bool ended;
+	uint8_t *begun; /* the chunk that the last piece's bytes ended in */
+	size_t begun_bytes;
 };
 
 /* --- the stages ------------------------------------------------------------*/
+
+/* Behind the first from_bytes, which are there. */
+static void
+read_piece(struct stream *s, struct stream_piece *p, size_t from_bytes)
+{
+	size_t end_bytes = from_bytes + p->wanted_bytes;
+
+	p->len_bytes = from_bytes;
+	p->code = ERR_NONE;
+	while (p->len_bytes < end_bytes && !s->ended && !s->stops) {
+		struct source_run run;
+
+		p->code = source_read(s->file, p->bytes + p->len_bytes,
+		    end_bytes - p->len_bytes, &run, &p->why);
+		s->ended = p->code != ERR_NONE || run.len_bytes == 0;
+		p->len_bytes += run.len_bytes;
+	}
+}
+
+static void
+add_chunk(struct stream_piece *p, size_t from_bytes, size_t to_bytes)
+{
+	struct content_name *n = &p->names[p->names_count++];
+
+	ASSERT(p->names_count <= STREAM_NAMES_MAX);
+	n->at_bytes = p->at_bytes + from_bytes;
+	n->len_bytes = to_bytes - from_bytes;
+}
+
+/* The first from_bytes hold no cut; what is behind the last one is kept. */
+static void
+cut_piece(struct stream *s, struct stream_piece *p, size_t from_bytes)
+{
+	size_t begin = 0, at = from_bytes;
+
+	while (at < p->len_bytes) {
+		bool cut;
+
+		at += content_cutter_scan(s->cutter, p->bytes + at,
+		    p->len_bytes - at, &cut);
+		if (cut) {
+			add_chunk(p, begin, at);
+			begin = at;
+		}
+	}
+	if ((p->is_last || s->ended) && begin < at) {
+		add_chunk(p, begin, at);
+		begin = at;
+	}
+	s->begun_bytes = at - begin;
+	memcpy(s->begun, p->bytes + begin, s->begun_bytes);
+	p->len_bytes = begin;
+}
 
 static enum err_code
 read_stage(void *ctx, unsigned thread, void *item, struct err *e)
 {
 	struct stream *s = ctx;
 	struct stream_piece *p = item;
+	size_t begun_bytes = s->begun_bytes;
 
 	(void)thread;
 	(void)e;
-	p->len_bytes = 0;
-	p->code = ERR_NONE;
-	while (p->len_bytes < p->wanted_bytes && !s->ended && !s->stops) {
-		struct source_run run;
-
-		p->code = source_read(s->file, p->bytes + p->len_bytes,
-		    p->wanted_bytes - p->len_bytes, &run, &p->why);
-		s->ended = p->code != ERR_NONE || run.len_bytes == 0;
-		p->len_bytes += run.len_bytes;
+	if (!p->is_cut) {
+		read_piece(s, p, 0);
+		return ERR_NONE;
 	}
+	p->at_bytes -= begun_bytes;
+	memcpy(p->bytes, s->begun, begun_bytes);
+	read_piece(s, p, begun_bytes);
+	cut_piece(s, p, begun_bytes);
 	return ERR_NONE;
 }
 
@@ -95,20 +154,43 @@ start(struct stream *s, struct err *e)
 	return rc;
 }
 
+/* Its chunks have to fit into a piece, and their names. */
+static enum err_code
+make_cutter(struct stream *s, struct err *e)
+{
+	OWNED(content_cutter_free) struct content_cutter *c = NULL;
+	enum err_code rc = content_writer_cutter(&c, s->contents, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (content_cutter_max_bytes(c) > STREAM_CHUNK_BYTES ||
+	    (STREAM_PIECE_BYTES + STREAM_CHUNK_BYTES) /
+		    content_cutter_min_bytes(c) >=
+		STREAM_NAMES_MAX)
+		return ERR_NONE;
+	s->cutter = TAKE(c);
+	s->begun = malloc(STREAM_CHUNK_BYTES);
+	return s->begun == NULL ? err_nomem(e) : ERR_NONE;
+}
+
 enum err_code
 stream_new(struct stream **out, struct content_writer *cw, struct err *e)
 {
 	OWNED(stream_free) struct stream *s = calloc(1, sizeof(*s));
 	unsigned cores = pipeline_cores();
-	enum err_code rc = ERR_NONE;
+	enum err_code rc;
 
 	*out = NULL;
 	if (s == NULL)
 		return err_nomem(e);
 	s->contents = cw;
-	for (size_t i = 0; i < STREAM_PIECES; i++)
-		if ((s->pieces[i].bytes = malloc(STREAM_PIECE_BYTES)) == NULL)
-			return err_nomem(e);
+	rc = make_cutter(s, e);
+	for (size_t i = 0; i < STREAM_PIECES && rc == ERR_NONE; i++) {
+		s->pieces[i].bytes = malloc(STREAM_PIECE_BYTES +
+		    (s->cutter != NULL ? STREAM_CHUNK_BYTES : 0));
+		if (s->pieces[i].bytes == NULL)
+			rc = err_nomem(e);
+	}
 	while (rc == ERR_NONE && s->namers_count < NAMERS_MAX &&
 	    s->namers_count < cores)
 		rc = content_writer_namer(&s->namers[s->namers_count++], cw, e);
@@ -130,6 +212,8 @@ stream_free(struct stream **sp)
 	pipeline_free(&s->pipeline);
 	for (size_t i = 0; i < COUNT_OF(s->namers); i++)
 		content_writer_namer_free(&s->namers[i]);
+	content_cutter_free(&s->cutter);
+	free(s->begun);
 	for (size_t i = 0; i < STREAM_PIECES; i++)
 		free(s->pieces[i].bytes);
 	free(s);
@@ -144,6 +228,10 @@ stream_begin(struct stream *s, struct source_file *file)
 	s->asked_bytes = 0;
 	s->ended = false;
 	s->stops = false;
+	s->begun_bytes = 0;
+	s->cuts = s->cutter != NULL && content_writer_is_new(s->contents);
+	if (s->cuts)
+		content_cutter_reset(s->cutter);
 }
 
 /* A piece ends where a chunk is expected to: few then lie in two. */
@@ -156,8 +244,11 @@ ask(struct stream *s, struct err *e)
 	p->at_bytes = s->asked_bytes;
 	p->wanted_bytes =
 	    left < STREAM_PIECE_BYTES ? (size_t)left : STREAM_PIECE_BYTES;
-	p->names_count = content_writer_foresee(s->contents, p->at_bytes,
-	    p->wanted_bytes, p->names, STREAM_NAMES_MAX);
+	p->is_cut = s->cuts;
+	p->names_count = s->cuts
+	    ? 0
+	    : content_writer_foresee(s->contents, p->at_bytes, p->wanted_bytes,
+		  p->names, STREAM_NAMES_MAX);
 	if (p->names_count > 0 && left > STREAM_PIECE_BYTES) {
 		const struct content_name *n = &p->names[p->names_count - 1];
 
@@ -165,6 +256,7 @@ ask(struct stream *s, struct err *e)
 		    (size_t)(n->at_bytes + n->len_bytes - p->at_bytes);
 	}
 	s->asked_bytes += p->wanted_bytes;
+	p->is_last = s->asked_bytes == source_content_bytes(s->file);
 	return pipeline_put(s->pipeline, p, e);
 }
 

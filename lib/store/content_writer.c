@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "chunker.h"
+#include "content_cutter.h"
 #include "content_list.h"
 #include "frame.h"
 #include "previous.h"
@@ -14,16 +14,12 @@
  * chunker would have cut there too, and need not look.
  */
 
-#define FIXED_MIN 512
-#define FIXED_MAX (4U << 20)
 #define DELTA_MIN 4096 /* smaller chunks compress better with others */
 
-_Static_assert(FIXED_MIN > CONTENT_INLINE_BYTES,
-    "a fixed chunk is never inline");
-
 struct content_writer {
-	struct writer *writer;   /* borrowed */
-	struct chunker *chunker; /* NULL: fixed_bytes */
+	struct writer *writer; /* borrowed */
+	struct content_cutter *cutter;
+	enum chunking how;
 	uint32_t fixed_bytes;
 	struct buf pending; /* of the chunk that has not ended */
 	bool held;          /* it has, but the file may still be inline */
@@ -43,19 +39,6 @@ struct content_writer {
 	uint64_t run_from_bytes, run_bytes; /* of these: changed chunks */
 };
 
-static enum err_code
-chunker_make(struct content_writer *cw, struct err *e)
-{
-	struct store *st = writer_session(cw->writer)->store;
-	OWNED(secret_fini) struct secret key = {0};
-	enum err_code rc;
-
-	rc = keyring_subkey(st->keyring, NULL, KEYRING_CHUNKER, &key, e);
-	if (rc != ERR_NONE)
-		return rc;
-	return chunker_new(&cw->chunker, &key, &st->geometry, e);
-}
-
 enum err_code
 content_writer_new(struct content_writer **out, struct writer *w,
     enum chunking how, uint32_t fixed_bytes, struct err *e)
@@ -64,16 +47,14 @@ content_writer_new(struct content_writer **out, struct writer *w,
 	enum err_code rc;
 
 	*out = NULL;
-	if (how == CHUNKING_FIXED &&
-	    (fixed_bytes < FIXED_MIN || fixed_bytes > FIXED_MAX))
-		return err_set(e, ERR_INPUT,
-		    "fixed chunks of %u bytes: may be %u to %u", fixed_bytes,
-		    FIXED_MIN, FIXED_MAX);
 	if ((cw = calloc(1, sizeof *cw)) == NULL)
 		return err_nomem(e);
 	cw->writer = w;
+	cw->how = how;
 	cw->fixed_bytes = fixed_bytes;
-	if (how == CHUNKING_CUT && (rc = chunker_make(cw, e)) != ERR_NONE)
+	rc = content_cutter_make(&cw->cutter, writer_session(w)->store, how,
+	    fixed_bytes, e);
+	if (rc != ERR_NONE)
 		return rc;
 	*out = TAKE(cw);
 	return ERR_NONE;
@@ -86,7 +67,7 @@ content_writer_free(struct content_writer **cwp)
 
 	if (cw == NULL)
 		return;
-	chunker_free(&cw->chunker);
+	content_cutter_free(&cw->cutter);
 	content_list_free(&cw->list);
 	previous_free(&cw->previous);
 	buf_fini(&cw->pending);
@@ -107,8 +88,7 @@ content_writer_reset(struct content_writer *cw)
 	cw->since_bytes = cw->run_from_bytes = cw->run_bytes = 0;
 	if (cw->previous != NULL)
 		previous_begin(cw->previous, NULL);
-	if (cw->chunker != NULL)
-		chunker_reset(cw->chunker);
+	content_cutter_reset(cw->cutter);
 	if (cw->list != NULL)
 		content_list_reset(cw->list);
 }
@@ -256,19 +236,6 @@ pending_put(struct content_writer *cw, struct err *e)
 	return rc;
 }
 
-static size_t
-scan(struct content_writer *cw, const uint8_t *bytes, size_t len_bytes,
-    bool *cut)
-{
-	size_t left;
-
-	if (cw->chunker != NULL)
-		return chunker_scan(cw->chunker, bytes, len_bytes, cut);
-	left = cw->fixed_bytes - cw->pending.len_bytes;
-	*cut = len_bytes >= left;
-	return *cut ? left : len_bytes;
-}
-
 /* Of these bytes those up to the end of the current chunk.  ends: with them. */
 static enum err_code
 step(struct content_writer *cw, const uint8_t *at, size_t len_bytes, bool ends,
@@ -281,7 +248,7 @@ step(struct content_writer *cw, const uint8_t *at, size_t len_bytes, bool ends,
 	*used_bytes = 0;
 	if (cw->held && (rc = pending_put(cw, e)) != ERR_NONE)
 		return rc;
-	n = *used_bytes = scan(cw, at, len_bytes, &cut);
+	n = *used_bytes = content_cutter_scan(cw->cutter, at, len_bytes, &cut);
 	cut = cut || (ends && n == len_bytes);
 	cw->total_bytes += n;
 	if (cut && cw->pending.len_bytes == 0 &&
@@ -394,6 +361,55 @@ content_writer_foresee(const struct content_writer *cw, uint64_t at_bytes,
 				  cw->total_bytes - cw->pending.len_bytes,
 				  at_bytes, len_bytes, out, max)
 			    : 0;
+}
+
+bool
+content_writer_is_new(const struct content_writer *cw)
+{
+	return !is_known(cw);
+}
+
+enum err_code
+content_writer_cutter(struct content_cutter **out,
+    const struct content_writer *cw, struct err *e)
+{
+	return content_cutter_make(out, writer_session(cw->writer)->store,
+	    cw->how, cw->fixed_bytes, e);
+}
+
+/* One chunk that somebody cut and named. */
+static enum err_code
+cut_put(struct content_writer *cw, const void *bytes,
+    const struct content_name *name, struct err *e)
+{
+	const struct content_piece piece = {name->id, name->len_bytes};
+	size_t n = (size_t)name->len_bytes;
+	enum err_code rc;
+
+	ASSERT(name->at_bytes == cw->total_bytes && !cw->held &&
+	    cw->pending.len_bytes == 0 && n > 0);
+	/* The whole file, then: of others no chunk is so short. */
+	if (cw->total_bytes + n <= CONTENT_INLINE_BYTES)
+		return content_writer_add(cw, bytes, n, e);
+	cw->total_bytes += n;
+	rc = is_known(cw)
+	    ? version_put(cw, &piece, bytes, e)
+	    : writer_put_named(cw->writer, &piece.id, bytes, n, e);
+	return rc == ERR_NONE ? piece_add(cw, &piece, e) : rc;
+}
+
+enum err_code
+content_writer_add_cut(struct content_writer *cw, const void *bytes,
+    const struct content_name *names, size_t names_count, struct err *e)
+{
+	const uint8_t *at = bytes;
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; i < names_count && rc == ERR_NONE; i++) {
+		rc = cut_put(cw, at, &names[i], e);
+		at += names[i].len_bytes;
+	}
+	return rc;
 }
 
 struct content_namer {

@@ -38,7 +38,7 @@ struct frame_coder {
 
 /*
  * How `auto` looks for matches, by what the frame before came to: data comes in
- * runs.  Tables of 2^15 stay in the second-level cache.  README.md has the
+ * runs.  Tables of up to 2^15 stay in the second-level cache.  README.md has the
  * measurements.
  */
 struct search {
@@ -49,6 +49,7 @@ struct search {
 
 /* Of large files. */
 static const struct search large_search[] = {
+    {60, ZSTD_fast, 14, 6},   /* nearly nothing but repetition */
     {150, ZSTD_dfast, 15, 5}, /* text that repeats itself */
     {200, ZSTD_fast, 16, 5},  /* tables */
     {350, ZSTD_dfast, 15, 5},

@@ -181,7 +181,7 @@ START_TEST(items_come_back_in_order_as_they_are)
 	struct ahead_item *it;
 	struct err e = {0};
 
-	ck_assert_int_eq(ahead_new(&a, &e), ERR_NONE);
+	ck_assert_int_eq(ahead_new(&a, NULL, &e), ERR_NONE);
 	ck_assert(!ahead_holds(a));
 	while (taken < FILES) {
 		send_some(a, &sent, FILES);
@@ -203,7 +203,7 @@ START_TEST(a_few_are_taken_as_soon_as_they_are_asked_for)
 	struct ahead_item *it;
 	struct err e = {0};
 
-	ck_assert_int_eq(ahead_new(&a, &e), ERR_NONE);
+	ck_assert_int_eq(ahead_new(&a, NULL, &e), ERR_NONE);
 	ck_assert_ptr_nonnull(ahead_slot(a)); /* asked for, not used */
 	ck_assert(!ahead_holds(a));
 	for (int round = 0; round < 50; round++) {
@@ -224,7 +224,7 @@ START_TEST(what_is_being_read_can_be_forgotten)
 		uint64_t sent = 0;
 		struct err e = {0};
 
-		ck_assert_int_eq(ahead_new(&a, &e), ERR_NONE);
+		ck_assert_int_eq(ahead_new(&a, NULL, &e), ERR_NONE);
 		send_some(a, &sent, n);
 	}
 }
@@ -241,7 +241,7 @@ START_TEST(no_memory_is_the_items_or_the_callers_failure)
 		unsigned failed_count = 0;
 
 		fault_arm(nth, ENOMEM);
-		failed_count += ahead_new(&a, &e) != ERR_NONE;
+		failed_count += ahead_new(&a, NULL, &e) != ERR_NONE;
 		for (uint64_t n = 0; a != NULL && n < 3; n++) {
 			fill(ahead_slot(a), 10 + n); /* SOUND, all of them */
 			ck_assert_int_eq(ahead_send(a, &e), ERR_NONE);

@@ -126,6 +126,75 @@ START_TEST(fixed_chunks_come_back_too)
 }
 END_TEST
 
+/* As a thread would that reads ahead: all chunks cut, then named. */
+static size_t
+cut_elsewhere(const struct content_writer *cw, const uint8_t *bytes, size_t len,
+    size_t step, struct content_name *names, size_t max)
+{
+	OWNED(content_cutter_free) struct content_cutter *cutter = NULL;
+	OWNED(content_writer_namer_free) struct content_namer *namer = NULL;
+	size_t count = 0, n, begin = 0;
+	struct err e = {0};
+	bool cut;
+
+	must(content_writer_cutter(&cutter, cw, &e), &e);
+	must(content_writer_namer(&namer, cw, &e), &e);
+	(void)content_cutter_scan(cutter, bytes, len < 100 ? len : 100, &cut);
+	content_cutter_reset(cutter);
+	for (size_t at = 0; at < len; at += n) {
+		n = step < len - at ? step : len - at;
+		n = content_cutter_scan(cutter, bytes + at, n, &cut);
+		if (!cut && at + n < len)
+			continue;
+		ck_assert_uint_lt(count, max);
+		names[count] = (struct content_name){.at_bytes = begin,
+		    .len_bytes = at + n - begin};
+		ck_assert_uint_le(names[count].len_bytes,
+		    content_cutter_max_bytes(cutter));
+		ck_assert(at + n == len ||
+		    names[count].len_bytes >= content_cutter_min_bytes(cutter));
+		content_writer_name(namer, &names[count++], bytes + begin);
+		begin = at + n;
+	}
+	return count;
+}
+
+static void
+cut_as_here(enum chunking how, uint32_t fixed)
+{
+	static const size_t lens[] = {1, 256, 257, 1024, 4097, 40000, 400000};
+	OWNED(content_writer_free) struct content_writer *cw = NULL;
+	OWNED(free_mem) uint8_t *bytes = malloc(400000);
+	static struct content_name names[1000];
+	struct err e = {0};
+
+	repo_noise(bytes, 400000, 11);
+	must(content_writer_new(&cw, w, how, fixed, &e), &e);
+	ck_assert(content_writer_is_new(cw));
+	for (size_t i = 0; i < COUNT_OF(lens); i++) {
+		OWNED(content_fini) struct content want, got = {0};
+		size_t half, count;
+
+		write_file(cw, bytes, lens[i], 0, &want);
+		count = cut_elsewhere(cw, bytes, lens[i], 777, names,
+		    COUNT_OF(names));
+		half = count / 2; /* in two pieces */
+		must(content_writer_add_cut(cw, bytes, names, half, &e), &e);
+		must(content_writer_add_cut(cw, bytes + names[half].at_bytes,
+			 names + half, count - half, &e),
+		    &e);
+		must(content_writer_end(cw, &got, &e), &e);
+		ck_assert(contents_equal(&want, &got));
+	}
+}
+
+START_TEST(what_others_cut_and_name_is_what_is_cut_here)
+{
+	cut_as_here(CHUNKING_CUT, 0);
+	cut_as_here(CHUNKING_FIXED, 1024);
+}
+END_TEST
+
 START_TEST(fixed_chunks_have_bounds)
 {
 	struct content_writer *cw;
@@ -135,6 +204,8 @@ START_TEST(fixed_chunks_have_bounds)
 	    content_writer_new(&cw, w, CHUNKING_FIXED, 511, &e) == ERR_INPUT);
 	ck_assert(content_writer_new(&cw, w, CHUNKING_FIXED, (4 << 20) + 1,
 		      &e) == ERR_INPUT);
+	ck_assert(
+	    content_writer_new(&cw, w, CHUNKING_FIXED, 0, &e) == ERR_INPUT);
 }
 END_TEST
 
@@ -234,6 +305,7 @@ suite_store_content_writer(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, content_comes_back_whatever_its_length_and_feeding);
 	tcase_add_test(tc, fixed_chunks_come_back_too);
+	tcase_add_test(tc, what_others_cut_and_name_is_what_is_cut_here);
 	tcase_add_test(tc, fixed_chunks_have_bounds);
 	tcase_add_test(tc,
 	    a_file_that_was_forgotten_leaves_nothing_in_the_next);
