@@ -33,7 +33,7 @@ Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
 .PHONY: all unit unit-tests model sim sim-mutants soak shim test demo deps floors symbols format format-check \
-    lengths checked-build checked-unit fuzzers fuzz valgrind bench bench-huge torture crash fidelity install clean policy-doc
+    lengths checked-build checked-unit fuzzers fuzz valgrind bench bench-huge bench-many torture crash fidelity install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 # Everything the compiler needs is there, or the one line that installs it is
@@ -208,6 +208,8 @@ fidelity: all
 bench: all
 	@sh tools/deps.sh install bench
 	@sh tests/bench/bench.sh
+bench-many: all
+	@sh tests/bench/many.sh
 bench-huge: $(BUILD)/huge
 	tests/huge/huge.sh $(BUILD)/huge
 install: all

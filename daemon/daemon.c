@@ -36,10 +36,9 @@
 struct daemon_service *
 daemon_service(struct daemon *d, const char *name)
 {
-	for (size_t i = 0; i < d->policy->service_count; i++)
-		if (strcmp(d->services[i].policy->name, name) == 0)
-			return &d->services[i];
-	return NULL;
+	const struct policy_service *s = policy_find_service(d->policy, name);
+
+	return s == NULL ? NULL : &d->services[s - d->policy->services];
 }
 
 bool

@@ -135,8 +135,11 @@ people(struct facts_run *f)
 						       : a->planned_count;
 
 	if (r != NULL) {
-		request_judge(f->d, r, of->seen != NULL ? of->seen : r->seen,
-		    &j);
+		if (of->judged != NULL)
+			j = *of->judged;
+		else
+			request_judge(f->d, r,
+			    of->seen != NULL ? of->seen : r->seen, &j);
 		needed = j.needed;
 		attested(f, r);
 	}
@@ -261,19 +264,23 @@ asked_for(const struct facts_of *of)
 static enum err_code
 points(struct facts_run *f, struct err *e)
 {
-	OWNED(free_mem) struct request_points *ps = calloc(1, sizeof(*ps));
+	OWNED(free_mem) struct request_points *own = NULL;
+	const struct request_points *ps = f->of->points;
 	const struct request_service *asked = asked_for(f->of);
 	const char *id = f->of->point != NULL && *f->of->point != '\0'
 	    ? f->of->point
 	    : asked != NULL ? asked->point
 			    : "";
 	const struct request_point *p;
-	enum err_code rc;
+	enum err_code rc = ERR_NONE;
 
-	if (ps == NULL)
-		return err_nomem(e);
-	rc = request_points_find(f->d, f->of->service->name, f->of->from,
-	    f->of->to, ps, e);
+	if (ps == NULL) {
+		ps = own = calloc(1, sizeof(*own));
+		rc = own == NULL
+		    ? err_nomem(e)
+		    : request_points_find(f->d, f->of->service->name,
+			  f->of->from, f->of->to, own, e);
+	}
 	if (rc != ERR_NONE)
 		return rc;
 	p = *id != '\0'              ? request_points_named(ps, id)

@@ -25,6 +25,9 @@ struct facts_of {
 	const char *point;              /* NULL or "": the best there is */
 	bool has_change, loss_accepted; /* of a what-if */
 	const struct approvals_person *actor; /* NULL: nobody in particular */
+	/* What the caller has worked out already; NULL: it is done here. */
+	const struct approvals_judgement *judged; /* of `request`, as `seen` */
+	const struct request_points *points;      /* of `service` */
 };
 
 enum err_code facts_gather(struct daemon *d, const struct facts_of *of,

@@ -23,25 +23,20 @@ other_of(const struct facts_run *f)
 }
 
 static void
-take_service(struct facts_run *f, struct wire_value *said)
+take_service(struct facts_run *f)
 {
-	struct wire_value *list = wire_take_list(said, "services");
+	const struct peer_word *w =
+	    peerword_find(f->peer, f->of->service->name);
 
-	for (size_t i = 0; list != NULL && i < wire_count(list); i++) {
-		struct wire_value *v = wire_at_object(list, i);
-		const char *site;
-
-		if (strcmp(wire_take_text(v, "service", ""),
-			f->of->service->name) != 0)
-			continue;
-		site = wire_take_text(v, "active_site", "-");
-		f->peer_active = strcmp(site, f->peer->site->name) == 0 &&
-		    strcmp(site, f->of->from) == 0;
-		snprintf(f->peer_state, sizeof(f->peer_state),
-		    "%s, active at %s", wire_take_text(v, "authority", "-"),
-		    site);
-		text_mend_end(f->peer_state);
-	}
+	snprintf(f->peer_policy, sizeof(f->peer_policy), "%s",
+	    f->peer->said_policy);
+	if (w == NULL)
+		return;
+	f->peer_active = strcmp(w->site, f->peer->site->name) == 0 &&
+	    strcmp(w->site, f->of->from) == 0;
+	snprintf(f->peer_state, sizeof(f->peer_state), "%s, active at %s",
+	    w->authority, w->site);
+	text_mend_end(f->peer_state);
 }
 
 static enum err_code
@@ -65,13 +60,11 @@ take_epoch(void *ctx, const struct record *r, struct err *e)
 enum err_code
 facts_peer_read(struct facts_run *f, struct err *e)
 {
-	OWNED(wire_free) struct wire_value *said = NULL;
 	struct ledger_filter filter = {.type = LEDGER_AUTHORITY,
 	    .service = f->of->service->name,
 	    .limit = 8,
 	    .newest = true};
 	int64_t fresh_ns;
-	struct err why;
 
 	f->peer = other_of(f);
 	if (f->peer == NULL)
@@ -83,13 +76,7 @@ facts_peer_read(struct facts_run *f, struct err *e)
 	f->answers = f->heard.ns != 0 &&
 	    f->out->now.ns - f->heard.ns <= fresh_ns &&
 	    f->peer->failed[0] == '\0';
-	if (f->peer->said.len_bytes > 0 &&
-	    wire_parse(&said, (const char *)f->peer->said.bytes,
-		f->peer->said.len_bytes, &why) == ERR_NONE) {
-		snprintf(f->peer_policy, sizeof(f->peer_policy), "%s",
-		    wire_take_text(said, "policy", ""));
-		take_service(f, said);
-	}
+	take_service(f);
 	return f->peer->copy == NULL
 	    ? ERR_NONE
 	    : ledger_iterate(f->peer->copy, &filter, take_epoch, f, e);

@@ -79,6 +79,23 @@ make(struct daemon *d, struct err *e)
 	return ERR_NONE;
 }
 
+/* They are in the order of the policy's services, which is that of names. */
+static size_t
+first_of(const struct ladder *items, size_t count, const char *service)
+{
+	size_t from = 0, to = count;
+
+	while (from < to) {
+		size_t at = from + (to - from) / 2;
+
+		if (strcmp(items[at].service->name, service) < 0)
+			from = at + 1;
+		else
+			to = at;
+	}
+	return from;
+}
+
 /* --- what a record proves -------------------------------------------------------- */
 
 struct reading {
@@ -113,9 +130,10 @@ see(struct ladders *k, const struct record *r, const char *site, unsigned level)
 	struct of_record o;
 
 	take_record(&o, r, level);
-	for (size_t i = 0; i < k->count; i++)
-		if (strcmp(k->items[i].service->name, o.service) == 0 &&
-		    (site == NULL || strcmp(k->items[i].site, site) == 0))
+	for (size_t i = first_of(k->items, k->count, o.service);
+	     i < k->count && strcmp(k->items[i].service->name, o.service) == 0;
+	     i++)
+		if (site == NULL || strcmp(k->items[i].site, site) == 0)
 			ladder_see(&k->items[i], &o.proof);
 }
 
@@ -274,9 +292,9 @@ ladders_find(struct daemon *d, const char *service, const char *site)
 	size_t count;
 	const struct ladder *all = ladders_look(d, &count);
 
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(all[i].service->name, service) == 0 &&
-		    strcmp(all[i].site, site) == 0)
+	for (size_t i = first_of(all, count, service);
+	     i < count && strcmp(all[i].service->name, service) == 0; i++)
+		if (strcmp(all[i].site, site) == 0)
 			return &all[i];
 	return NULL;
 }

@@ -124,6 +124,7 @@ keep_said(struct peer *p)
 	if (peersaid_keep(p, &e) != ERR_NONE)
 		note_log(NOTE_ERROR, "what site '%s' says is not kept: %s",
 		    p->site->name, e.text);
+	peerword_take(p, p->fresh);
 }
 
 static void
@@ -256,6 +257,7 @@ peer_free(struct peer **pp)
 	wire_free(&p->services);
 	wire_free(&p->links);
 	peerstep_close(p);
+	peerword_free(p);
 	buf_fini(&p->said);
 	free(p);
 }

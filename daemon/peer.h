@@ -19,7 +19,7 @@
 
 #define PEER_STEP_BYTES_MAX   ((size_t)32 << 20)
 #define PEER_STEP_RECORDS_MAX 4096
-#define PEER_SERVICES_MAX     256
+#define PEER_SERVICES_MAX     900 /* as of a run */
 #define PEER_TRIED_MAX        8
 
 enum peer_state { PEER_HEARD, PEER_SILENT, PEER_NEVER };
@@ -67,8 +67,11 @@ struct peer {
 	struct utc clock_at; /* when its clock was compared; 0: never */
 	int64_t clock_offset_ns, clock_bound_ns;
 	struct mono whole; /* the last whole talk ended, since our start; 0 */
-	struct mono asked, asked_back; /* it asked us; we, for that */
-	struct buf said;               /* the line of the last whole talk */
+	struct mono asked, asked_back;  /* it asked us; we, for that */
+	struct buf said;                /* the line of the last whole talk */
+	char said_policy[ID_HEX_BYTES]; /* peerword.c: of it */
+	struct peer_word *words;        /* in the order of their services */
+	size_t word_count;
 	struct peer_tried tried[PEER_TRIED_MAX];
 	size_t tried_count;
 	/* its ledger */
@@ -109,6 +112,17 @@ enum err_code peertalk_start(struct peer *p, struct err *e) MUST_CHECK;
 void peertalk_end(struct peer *p, const char *why);
 /* peer.c: a talk is over; p->failed says how. */
 void peer_talked(struct peer *p);
+
+/* --- peerword.c: its last word about each service ------------------------------- */
+
+struct peer_word {
+	char service[65], site[AUTHORITY_SITE_BYTES], authority[32];
+};
+void peerword_take(struct peer *p, struct wire_value *said);
+void peerword_free(struct peer *p);
+/* NULL: it said nothing of it. */
+const struct peer_word *peerword_find(const struct peer *p,
+    const char *service);
 
 /* --- peersaid.c: how it says it is, into p->fresh ------------------------------ */
 

@@ -185,6 +185,7 @@ peersaid_recall(struct peer *p)
 	    buf_add(&p->said, bytes, (size_t)n, &e) != ERR_NONE)
 		return;
 	p->heard = wire_take_utc(v, "heard", (struct utc){0});
+	peerword_take(p, v);
 }
 
 /* As large as it may be, it is a line that can be read again. */

@@ -265,7 +265,8 @@ request_ask_look(struct request_ask *a, size_t i, enum guards_phase phase,
 	    .point = a->count == 1 ? a->point : "",
 	    .has_change = *a->change != '\0',
 	    .loss_accepted = *a->accepted_loss != '\0',
-	    .actor = &a->person};
+	    .actor = &a->person,
+	    .points = &a->points};
 	enum err_code rc = request_points_find(a->d, a->services[i]->name,
 	    a->from, a->to, &a->points, e);
 

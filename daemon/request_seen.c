@@ -102,6 +102,7 @@ struct showing {
 	struct guards_result (*guards)[GUARDS_COUNT];
 	char (*plans)[ID_HEX_BYTES];
 	char (*losses)[SHOWN_LOSS_BYTES];
+	struct approvals_judgement *judged; /* of all services together */
 };
 
 static void
@@ -111,6 +112,7 @@ showing_fini(struct showing *s)
 	free(s->guards);
 	free(s->plans);
 	free(s->losses);
+	free(s->judged);
 }
 
 static enum err_code
@@ -120,8 +122,9 @@ showing_init(struct showing *s, size_t count, struct err *e)
 	s->guards = calloc(count + 1, sizeof(*s->guards));
 	s->plans = calloc(count + 1, sizeof(*s->plans));
 	s->losses = calloc(count + 1, sizeof(*s->losses));
+	s->judged = calloc(1, sizeof(*s->judged));
 	return s->services == NULL || s->guards == NULL || s->plans == NULL ||
-		s->losses == NULL
+		s->losses == NULL || s->judged == NULL
 	    ? err_nomem(e)
 	    : ERR_NONE;
 }
@@ -196,8 +199,9 @@ say_loss(const struct request *r, const struct request_service *s,
 
 static enum err_code
 judge_service(struct daemon *d, const struct request_book *b,
-    const struct request *r, const struct policy_service *s,
-    struct guards_result out[GUARDS_COUNT], struct err *e)
+    const struct request *r, const struct approvals_judgement *judged,
+    const struct policy_service *s, struct guards_result out[GUARDS_COUNT],
+    struct err *e)
 {
 	struct facts_of of = {.book = b,
 	    .service = s,
@@ -205,7 +209,8 @@ judge_service(struct daemon *d, const struct request_book *b,
 	    .to = r->to,
 	    .mode = r->mode,
 	    .request = r,
-	    .actor = &r->requester};
+	    .actor = &r->requester,
+	    .judged = judged};
 	OWNED(free_mem) struct guards_facts *facts = calloc(1, sizeof(*facts));
 	enum err_code rc =
 	    facts == NULL ? err_nomem(e) : facts_gather(d, &of, facts, e);
@@ -240,7 +245,7 @@ show_service(struct showing *w, size_t i, struct daemon *d,
 		return ERR_NONE;
 	rc = digest_plan(s, &plan, e);
 	if (rc == ERR_NONE)
-		rc = judge_service(d, b, r, s, w->guards[i], e);
+		rc = judge_service(d, b, r, w->judged, s, w->guards[i], e);
 	if (rc != ERR_NONE)
 		return rc;
 	w->services[i].plan_digest = id_hex(&plan, w->plans[i]);
@@ -262,6 +267,8 @@ make_shown(struct daemon *d, const struct request_book *b,
 	    .services_count = r->service_count};
 	enum err_code rc = showing_init(&w, r->service_count, e);
 
+	if (rc == ERR_NONE)
+		request_judge(d, r, r->seen, w.judged);
 	for (size_t i = 0; rc == ERR_NONE && i < r->service_count; i++)
 		rc = show_service(&w, i, d, b, r, e);
 	shown.services = w.services;

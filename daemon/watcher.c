@@ -11,6 +11,8 @@
 
 #define LOOK_NS  (3 * NS_PER_S)
 #define AGAIN_NS (30 * NS_PER_S) /* after a look that failed */
+/* Surveys at a time: a start asks for one of each service there is. */
+#define SURVEYS_MAX 4
 
 enum { POINTS, HOLDS, SPOTS };
 
@@ -18,7 +20,8 @@ struct spot {
 	struct watched *w;
 	char *path;
 	struct loop_stat *looking;
-	struct utc changed;
+	struct utc changed, seen;
+	bool waits; /* for its turn to be surveyed as of `seen` */
 };
 
 struct watched {
@@ -34,7 +37,19 @@ struct watcher {
 	struct loop_timer *timer;
 	struct watched *items;
 	size_t count;
+	struct loop_timer *next; /* a survey has ended: whose turn is it? */
+	size_t turn;
 };
+
+static size_t
+surveys_under_way(const struct daemon *d)
+{
+	size_t count = 0;
+
+	for (const struct job *j = d->jobs; j != NULL; j = j->next)
+		count += strcmp(j->kind->name, "survey") == 0;
+	return count;
+}
 
 /* False: not asked for; the next look finds the change again. */
 static bool
@@ -51,12 +66,45 @@ survey(struct watched *w)
 	/* One under way may have passed by what has come since. */
 	if (w->d->stopping || schedule_busy(w->d->schedule, lane))
 		return false;
+	if (surveys_under_way(w->d) >= SURVEYS_MAX)
+		return false;
 	if (job_ask(w->d, &r, NULL, &e) != ERR_NONE) {
 		note_log(NOTE_ERROR, "%s", e.text);
 		return false;
 	}
 	w->asked_once = true;
 	return true;
+}
+
+static void
+surveyed(struct watched *w)
+{
+	for (size_t i = 0; i < SPOTS; i++) {
+		if (w->spots[i].waits)
+			w->spots[i].changed = w->spots[i].seen;
+		w->spots[i].waits = false;
+	}
+}
+
+/* In turn, so that none waits for ever. */
+static void
+survey_next(void *ctx)
+{
+	struct daemon *d = ctx;
+	struct watcher *k = d->watcher;
+
+	for (size_t i = 0; i < k->count; i++) {
+		struct watched *w = &k->items[(k->turn + i) % k->count];
+
+		if (!w->spots[POINTS].waits && !w->spots[HOLDS].waits)
+			continue;
+		if (surveys_under_way(d) >= SURVEYS_MAX) {
+			k->turn = (k->turn + i) % k->count;
+			return;
+		}
+		if (survey(w))
+			surveyed(w);
+	}
 }
 
 static void
@@ -70,8 +118,10 @@ looked_at(void *ctx, bool found, struct utc changed)
 	if (w->asked_once && changed.ns == last.ns &&
 	    (w->again_at.ns == 0 || now_mono().ns < w->again_at.ns))
 		return;
+	p->seen = changed;
+	p->waits = true;
 	if (survey(w))
-		p->changed = changed;
+		surveyed(w);
 	(void)found; /* none yet: the survey says whether that is wrong */
 }
 
@@ -128,6 +178,8 @@ watcher_start(struct daemon *d, struct err *e)
 	}
 	rc = loop_timer_new(&k->timer, d->loop, look, d, e);
 	if (rc == ERR_NONE)
+		rc = loop_timer_new(&k->next, d->loop, survey_next, d, e);
+	if (rc == ERR_NONE)
 		loop_timer_set(k->timer, 0);
 	return rc;
 }
@@ -146,6 +198,7 @@ watcher_stop(struct daemon *d)
 		free(p->path);
 	}
 	loop_timer_free(&k->timer);
+	loop_timer_free(&k->next);
 	free(k->items);
 	free(k);
 }
@@ -153,10 +206,12 @@ watcher_stop(struct daemon *d)
 static struct watched *
 find(const struct daemon *d, const char *service)
 {
-	for (size_t i = 0; d->watcher != NULL && i < d->watcher->count; i++)
-		if (strcmp(d->watcher->items[i].service, service) == 0)
-			return &d->watcher->items[i];
-	return NULL;
+	const struct policy_service *s =
+	    d->watcher == NULL ? NULL : policy_find_service(d->policy, service);
+	size_t i = s == NULL ? 0 : (size_t)(s - d->policy->services);
+
+	return s == NULL || i >= d->watcher->count ? NULL
+						   : &d->watcher->items[i];
 }
 
 void
@@ -172,6 +227,7 @@ watcher_looked(struct daemon *d, const char *service, const char *trouble)
 		note_log(NOTE_INFO, "points of '%s' can be looked at again",
 		    service);
 	w->looked = true;
+	loop_timer_set(d->watcher->next, 0); /* its job ends before that */
 	snprintf(w->trouble, sizeof(w->trouble), "%s", trouble);
 	w->again_at.ns = trouble[0] != '\0' ? now_mono().ns + AGAIN_NS : 0;
 }

@@ -97,6 +97,10 @@ db_open(struct db *db, const char *path, int flags, const char *vfs,
 void
 db_close(struct db *db)
 {
+	for (size_t i = 0; i < DB_POOL_MAX; i++) {
+		db_end(&db->pool[i].st);
+		db->pool[i] = (struct db_pooled){0};
+	}
 	sqlite3_close(db->handle);
 	db->handle = NULL;
 }
@@ -107,6 +111,63 @@ db_prepare(struct db *db, sqlite3_stmt **st, const char *sql, struct err *e)
 	int code = sqlite3_prepare_v2(db->handle, sql, -1, st, NULL);
 
 	return code == SQLITE_OK ? ERR_NONE : db_error(db, code, "read", e);
+}
+
+/* The statement's own place, else an empty one, else the one that nobody has
+ * asked for the longest; NULL: all are in use. */
+static struct db_pooled *
+find_place(struct db *db, const char *sql)
+{
+	struct db_pooled *found = NULL;
+
+	for (size_t i = 0; i < DB_POOL_MAX; i++) {
+		struct db_pooled *p = &db->pool[i];
+
+		if (p->used)
+			continue;
+		if (p->st != NULL && strcmp(sqlite3_sql(p->st), sql) == 0)
+			return p;
+		if (found == NULL || p->turn < found->turn)
+			found = p;
+	}
+	if (found != NULL) {
+		db_end(&found->st);
+		found->turn = 0;
+	}
+	return found;
+}
+
+enum err_code
+db_keep(struct db *db, struct db_kept *out, const char *sql, struct err *e)
+{
+	struct db_pooled *p = find_place(db, sql);
+	enum err_code rc = ERR_NONE;
+
+	*out = (struct db_kept){0};
+	if (p == NULL)
+		return db_prepare(db, &out->st, sql, e);
+	if (p->st == NULL)
+		rc = db_prepare(db, &p->st, sql, e);
+	if (rc != ERR_NONE)
+		return rc;
+	p->used = true;
+	p->turn = ++db->turns;
+	*out = (struct db_kept){p->st, p};
+	return ERR_NONE;
+}
+
+/* What was bound is borrowed, and is not kept; nor is the place in the file. */
+void
+db_let_go(struct db_kept *k)
+{
+	if (k->place == NULL)
+		db_end(&k->st);
+	else {
+		sqlite3_reset(k->st);
+		sqlite3_clear_bindings(k->st);
+		k->place->used = false;
+	}
+	*k = (struct db_kept){0};
 }
 
 enum err_code
@@ -145,15 +206,15 @@ enum err_code
 db_number(struct db *db, const char *sql, int64_t *value, int64_t fallback,
     struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
-	enum err_code rc = db_prepare(db, &st, sql, e);
+	OWNED(db_let_go) struct db_kept k = {0};
+	enum err_code rc = db_keep(db, &k, sql, e);
 	bool row = false;
 
 	*value = fallback;
 	if (rc == ERR_NONE)
-		rc = db_step(db, st, &row, e);
+		rc = db_step(db, k.st, &row, e);
 	if (rc == ERR_NONE && row)
-		*value = db_int(st, 0, fallback);
+		*value = db_int(k.st, 0, fallback);
 	return rc;
 }
 

@@ -9,9 +9,17 @@
 
 #include <bascule/ledger.h>
 
+#define DB_POOL_MAX 32
+
 struct db {
 	sqlite3 *handle;
 	const char *path; /* borrowed from the ledger, for messages */
+	struct db_pooled {
+		sqlite3_stmt *st;
+		bool used;     /* by somebody now */
+		uint64_t turn; /* of its last use */
+	} pool[DB_POOL_MAX];
+	uint64_t turns;
 };
 
 /* OWNED(db_end) sqlite3_stmt *st = NULL; */
@@ -28,6 +36,19 @@ void db_close(struct db *db);
 enum err_code db_exec(struct db *db, const char *sql, struct err *e) MUST_CHECK;
 enum err_code db_prepare(struct db *db, sqlite3_stmt **st, const char *sql,
     struct err *e) MUST_CHECK;
+
+/*
+ * As db_prepare, of a statement that is asked for again and again: its
+ * preparation is kept, which costs more than most of what it reads.
+ *	OWNED(db_let_go) struct db_kept k = {0};
+ */
+struct db_kept {
+	sqlite3_stmt *st;
+	struct db_pooled *place; /* NULL: of its own */
+};
+enum err_code db_keep(struct db *db, struct db_kept *out, const char *sql,
+    struct err *e) MUST_CHECK;
+void db_let_go(struct db_kept *k);
 
 /* A row, or none. */
 enum err_code db_step(struct db *db, sqlite3_stmt *st, bool *row,

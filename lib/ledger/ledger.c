@@ -140,33 +140,33 @@ static enum err_code
 read_tip(struct ledger *l, const char *chain, struct draft_frame *f,
     struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
-	enum err_code rc = db_prepare(&l->db, &st,
+	OWNED(db_let_go) struct db_kept k = {0};
+	enum err_code rc = db_keep(&l->db, &k,
 	    "SELECT sequence, hash FROM tips WHERE chain = ?", e);
 	bool row = false;
 
 	if (rc != ERR_NONE)
 		return rc;
-	db_bind_text(st, 1, chain);
-	rc = db_step(&l->db, st, &row, e);
+	db_bind_text(k.st, 1, chain);
+	rc = db_step(&l->db, k.st, &row, e);
 	if (rc != ERR_NONE)
 		return rc;
 	f->sequence = 1;
-	if (row && !db_id(st, 1, &f->previous))
+	if (row && !db_id(k.st, 1, &f->previous))
 		return err_set(e, ERR_CORRUPT,
 		    "the ledger '%s' has a damaged tip of chain '%s'", l->path,
 		    chain);
 	if (row)
-		f->sequence = (uint64_t)db_int(st, 0, 0) + 1;
+		f->sequence = (uint64_t)db_int(k.st, 0, 0) + 1;
 	return ERR_NONE;
 }
 
 enum err_code
 ledger_insert(struct ledger *l, struct record *r, struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
+	OWNED(db_let_go) struct db_kept k = {0};
 	struct record_text run = {0}, service = {0}, intent = {0};
-	enum err_code rc = db_prepare(&l->db, &st,
+	enum err_code rc = db_keep(&l->db, &k,
 	    "INSERT INTO records(chain, sequence, hash, type, phase, at_ns,"
 	    " run, service, intent, bytes)"
 	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -177,17 +177,17 @@ ledger_insert(struct ledger *l, struct record *r, struct err *e)
 	record_find(r, "@run", &run);
 	record_find(r, "@service", &service);
 	record_find(r, "@intent", &intent);
-	db_bind_record_text(st, 1, r->chain);
-	sqlite3_bind_int64(st, 2, (int64_t)r->sequence);
-	sqlite3_bind_blob(st, 3, r->hash.bytes, ID_BYTES, SQLITE_STATIC);
-	db_bind_record_text(st, 4, r->type);
-	sqlite3_bind_int(st, 5, (int)r->phase);
-	sqlite3_bind_int64(st, 6, r->at.ns);
-	db_bind_record_text(st, 7, run);
-	db_bind_record_text(st, 8, service);
-	db_bind_record_text(st, 9, intent);
-	sqlite3_bind_blob(st, 10, r->bytes, (int)r->len_bytes, SQLITE_STATIC);
-	rc = db_run(&l->db, st, e);
+	db_bind_record_text(k.st, 1, r->chain);
+	sqlite3_bind_int64(k.st, 2, (int64_t)r->sequence);
+	sqlite3_bind_blob(k.st, 3, r->hash.bytes, ID_BYTES, SQLITE_STATIC);
+	db_bind_record_text(k.st, 4, r->type);
+	sqlite3_bind_int(k.st, 5, (int)r->phase);
+	sqlite3_bind_int64(k.st, 6, r->at.ns);
+	db_bind_record_text(k.st, 7, run);
+	db_bind_record_text(k.st, 8, service);
+	db_bind_record_text(k.st, 9, intent);
+	sqlite3_bind_blob(k.st, 10, r->bytes, (int)r->len_bytes, SQLITE_STATIC);
+	rc = db_run(&l->db, k.st, e);
 	r->row = (uint64_t)sqlite3_last_insert_rowid(l->db.handle);
 	return rc;
 }
@@ -304,23 +304,23 @@ static enum err_code
 find_intent(struct ledger *l, const char *intent, struct origin *o,
     struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
+	OWNED(db_let_go) struct db_kept k = {0};
 	struct record r;
 	bool row = false;
-	enum err_code rc = db_prepare(&l->db, &st,
+	enum err_code rc = db_keep(&l->db, &k,
 	    "SELECT r.row, r.bytes FROM intents i JOIN records r"
 	    " ON r.row = i.row WHERE i.intent = ?",
 	    e);
 
 	if (rc != ERR_NONE)
 		return rc;
-	db_bind_text(st, 1, intent);
-	rc = db_step(&l->db, st, &row, e);
+	db_bind_text(k.st, 1, intent);
+	rc = db_step(&l->db, k.st, &row, e);
 	if (rc == ERR_NONE && !row)
 		return err_set(e, ERR_NOTFOUND, "no intent '%s' is open",
 		    intent);
 	if (rc == ERR_NONE)
-		rc = ledger_record_at(l, st, &r, e);
+		rc = ledger_record_at(l, k.st, &r, e);
 	if (rc != ERR_NONE)
 		return rc;
 	copy_text(o->chain, r.chain);

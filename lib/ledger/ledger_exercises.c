@@ -25,7 +25,7 @@ enum err_code
 ledger_exercises(struct ledger *l, const struct ledger_exercise_filter *f,
     ledger_exercise_fn *fn, void *ctx, struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
+	OWNED(db_let_go) struct db_kept k = {0};
 	OWNED(buf_fini) struct buf sql = {0};
 	enum err_code rc = buf_printf(&sql, e,
 	    "SELECT run, service, mode, state, result, reason, point, actor,"
@@ -35,11 +35,13 @@ ledger_exercises(struct ledger *l, const struct ledger_exercise_filter *f,
 	    f->service != NULL ? " AND service = ?2" : "",
 	    f->mode != NULL ? " AND mode = ?3" : "");
 	bool row = true;
+	sqlite3_stmt *st;
 
 	if (rc == ERR_NONE)
-		rc = db_prepare(&l->db, &st, buf_text(&sql), e);
+		rc = db_keep(&l->db, &k, buf_text(&sql), e);
 	if (rc != ERR_NONE)
 		return rc;
+	st = k.st;
 	db_bind_text(st, 1, f->run);
 	db_bind_text(st, 2, f->service);
 	db_bind_text(st, 3, f->mode);

@@ -81,14 +81,16 @@ enum err_code
 ledger_iterate(struct ledger *l, const struct ledger_filter *f,
     ledger_record_fn *fn, void *ctx, struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
+	OWNED(db_let_go) struct db_kept k = {0};
 	OWNED(buf_fini) struct buf sql = {0};
 	enum err_code rc = build(f, &sql, e);
+	sqlite3_stmt *st;
 
 	if (rc == ERR_NONE)
-		rc = db_prepare(&l->db, &st, buf_text(&sql), e);
+		rc = db_keep(&l->db, &k, buf_text(&sql), e);
 	if (rc != ERR_NONE)
 		return rc;
+	st = k.st;
 	bind(st, f);
 	return walk(l, st, f, fn, ctx, e);
 }

@@ -26,7 +26,7 @@ enum err_code
 ledger_jobs(struct ledger *l, const struct ledger_job_filter *f,
     ledger_job_fn *fn, void *ctx, struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
+	OWNED(db_let_go) struct db_kept k = {0};
 	OWNED(buf_fini) struct buf sql = {0};
 	enum err_code rc = buf_printf(&sql, e,
 	    "SELECT id, kind, service, dataset, state, reason, actor,"
@@ -38,11 +38,13 @@ ledger_jobs(struct ledger *l, const struct ledger_job_filter *f,
 	    f->state != NULL ? " AND state = ?3" : "",
 	    f->unfinished ? " AND ended_ns IS NULL" : "");
 	bool row = true;
+	sqlite3_stmt *st;
 
 	if (rc == ERR_NONE)
-		rc = db_prepare(&l->db, &st, buf_text(&sql), e);
+		rc = db_keep(&l->db, &k, buf_text(&sql), e);
 	if (rc != ERR_NONE)
 		return rc;
+	st = k.st;
 	db_bind_text(st, 1, f->id);
 	db_bind_text(st, 2, f->service);
 	db_bind_text(st, 3, f->state);

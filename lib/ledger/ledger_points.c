@@ -50,15 +50,17 @@ enum err_code
 ledger_points(struct ledger *l, const struct ledger_point_filter *f,
     ledger_point_fn *fn, void *ctx, struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
+	OWNED(db_let_go) struct db_kept k = {0};
 	OWNED(buf_fini) struct buf sql = {0};
 	enum err_code rc = build(f, &sql, e);
+	sqlite3_stmt *st;
 	bool row = true;
 
 	if (rc == ERR_NONE)
-		rc = db_prepare(&l->db, &st, buf_text(&sql), e);
+		rc = db_keep(&l->db, &k, buf_text(&sql), e);
 	if (rc != ERR_NONE)
 		return rc;
+	st = k.st;
 	db_bind_text(st, 1, f->id);
 	db_bind_text(st, 2, f->service);
 	db_bind_text(st, 3, f->at_site);
@@ -79,18 +81,18 @@ enum err_code
 ledger_points_reached(struct ledger *l, const char *point, const char *site,
     struct utc *at, struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
-	enum err_code rc = db_prepare(&l->db, &st,
+	OWNED(db_let_go) struct db_kept k = {0};
+	enum err_code rc = db_keep(&l->db, &k,
 	    "SELECT at_ns FROM point_sites WHERE point = ?1 AND site = ?2", e);
 	bool row = false;
 
 	at->ns = 0;
 	if (rc != ERR_NONE)
 		return rc;
-	db_bind_text(st, 1, point);
-	db_bind_text(st, 2, site);
-	rc = db_step(&l->db, st, &row, e);
+	db_bind_text(k.st, 1, point);
+	db_bind_text(k.st, 2, site);
+	rc = db_step(&l->db, k.st, &row, e);
 	if (rc == ERR_NONE && row)
-		at->ns = db_int(st, 0, 0);
+		at->ns = db_int(k.st, 0, 0);
 	return rc;
 }

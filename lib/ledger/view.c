@@ -125,17 +125,17 @@ static enum err_code
 run_one(struct db *db, const char *sql, const struct view *v,
     const struct record *r, struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
-	enum err_code rc = db_prepare(db, &st, sql, e);
+	OWNED(db_let_go) struct db_kept k = {0};
+	enum err_code rc = db_keep(db, &k, sql, e);
 
 	if (rc != ERR_NONE)
 		return rc;
-	sqlite3_bind_int64(st, AT_ROW, (int64_t)r->row);
-	if (sqlite3_bind_parameter_count(st) >= AT_NS)
-		sqlite3_bind_int64(st, AT_NS, r->at.ns);
+	sqlite3_bind_int64(k.st, AT_ROW, (int64_t)r->row);
+	if (sqlite3_bind_parameter_count(k.st) >= AT_NS)
+		sqlite3_bind_int64(k.st, AT_NS, r->at.ns);
 	for (int i = 0; i < 16 && v->binds[i].field != NULL; i++)
-		bind_field(st, i + 3, r, &v->binds[i]);
-	return db_run(db, st, e);
+		bind_field(k.st, i + 3, r, &v->binds[i]);
+	return db_run(db, k.st, e);
 }
 
 static enum err_code
@@ -197,39 +197,39 @@ apply_snapshots(struct db *db, const struct record *r, struct err *e)
 static enum err_code
 apply_tip(struct db *db, const struct record *r, struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
-	enum err_code rc = db_prepare(db, &st,
+	OWNED(db_let_go) struct db_kept k = {0};
+	enum err_code rc = db_keep(db, &k,
 	    "INSERT INTO tips VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE"
 	    " SET sequence = ?2, hash = ?3",
 	    e);
 
 	if (rc != ERR_NONE)
 		return rc;
-	db_bind_record_text(st, 1, r->chain);
-	sqlite3_bind_int64(st, 2, (int64_t)r->sequence);
-	sqlite3_bind_blob(st, 3, r->hash.bytes, ID_BYTES, SQLITE_STATIC);
-	return db_run(db, st, e);
+	db_bind_record_text(k.st, 1, r->chain);
+	sqlite3_bind_int64(k.st, 2, (int64_t)r->sequence);
+	sqlite3_bind_blob(k.st, 3, r->hash.bytes, ID_BYTES, SQLITE_STATIC);
+	return db_run(db, k.st, e);
 }
 
 static enum err_code
 apply_intent(struct db *db, const struct record *r, struct err *e)
 {
-	OWNED(db_end) sqlite3_stmt *st = NULL;
+	OWNED(db_let_go) struct db_kept k = {0};
 	struct record_text intent;
 	enum err_code rc;
 
 	if (r->phase == RECORD_EVENT || !record_find(r, "@intent", &intent))
 		return ERR_NONE;
-	rc = db_prepare(db, &st,
+	rc = db_keep(db, &k,
 	    r->phase == RECORD_INTENT
 		? "INSERT INTO intents VALUES(?2, ?1) ON CONFLICT DO NOTHING"
 		: "DELETE FROM intents WHERE intent = ?2 AND row < ?1",
 	    e);
 	if (rc != ERR_NONE)
 		return rc;
-	sqlite3_bind_int64(st, 1, (int64_t)r->row);
-	db_bind_record_text(st, 2, intent);
-	return db_run(db, st, e);
+	sqlite3_bind_int64(k.st, 1, (int64_t)r->row);
+	db_bind_record_text(k.st, 2, intent);
+	return db_run(db, k.st, e);
 }
 
 enum err_code

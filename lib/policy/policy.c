@@ -1,5 +1,6 @@
 #include <bascule/policy.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "policy_memory.h"
@@ -31,10 +32,20 @@ policy_find_site(const struct policy *p, const char *name)
 	FIND(p->sites, p->site_count, name);
 }
 
+static int
+compare_service(const void *name, const void *service)
+{
+	return strcmp(name, ((const struct policy_service *)service)->name);
+}
+
+/* There may be hundreds, and each is looked for at every turn. */
 const struct policy_service *
 policy_find_service(const struct policy *p, const char *name)
 {
-	FIND(p->services, p->service_count, name);
+	return p->service_count == 0
+	    ? NULL
+	    : bsearch(name, p->services, p->service_count,
+		  sizeof(p->services[0]), compare_service);
 }
 
 const struct policy_link *

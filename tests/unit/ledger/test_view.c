@@ -257,6 +257,51 @@ START_TEST(rebuilding_gives_the_same_tables)
 }
 END_TEST
 
+/* The same question is asked again inside of its answer. */
+struct nest {
+	struct buf *b;
+	int depth;
+};
+
+static enum err_code
+ask_again(void *ctx, const struct ledger_job *j, struct err *e)
+{
+	struct nest *n = ctx;
+	struct ledger_job_filter f = {.id = j->id};
+	enum err_code rc = buf_printf(n->b, e, "%d%s ", n->depth, j->id);
+
+	if (rc == ERR_NONE && n->depth < 40) {
+		n->depth++;
+		rc = ledger_jobs(m.l, &f, ask_again, n, e);
+		n->depth--;
+	}
+	return rc == ERR_NONE ? buf_printf(n->b, e, "%s ", j->id) : rc;
+}
+
+START_TEST(a_question_inside_of_its_own_answer_disturbs_neither)
+{
+	OWNED(buf_fini) struct buf said = {0};
+	struct nest n = {&said, 39};
+	struct ledger_job_filter f = {0};
+	struct err e = {0};
+
+	job_runs("j1", "failed");
+	job_runs("j2", "failed");
+	ck_assert_int_eq(ledger_jobs(m.l, &f, ask_again, &n, &e), ERR_NONE);
+	ck_assert_str_eq(buf_text(&said), "39j2 40j2 j2 j2 39j1 40j1 j1 j1 ");
+	/* More at a time than are kept, and all of them are given back. */
+	buf_clear(&said);
+	n.depth = 0;
+	f.id = "j1";
+	ck_assert_int_eq(ledger_jobs(m.l, &f, ask_again, &n, &e), ERR_NONE);
+	ck_assert_int_eq(strncmp(buf_text(&said), "0j1 1j1 2j1 ", 12), 0);
+	ck_assert_uint_eq(said.len_bytes, 10 * 4 + 31 * 5 + 41 * 3);
+	buf_clear(&said);
+	ck_assert_int_eq(ledger_jobs(m.l, &f, show_job, &said, &e), ERR_NONE);
+	ck_assert_int_eq(strncmp(buf_text(&said), "j1 ", 3), 0);
+}
+END_TEST
+
 Suite *suite_ledger_view(void);
 
 Suite *
@@ -271,6 +316,8 @@ suite_ledger_view(void)
 	tcase_add_test(tc, a_point_gathers_what_became_of_it);
 	tcase_add_test(tc, an_exercise_and_its_steps_are_listed);
 	tcase_add_test(tc, rebuilding_gives_the_same_tables);
+	tcase_add_test(tc,
+	    a_question_inside_of_its_own_answer_disturbs_neither);
 	suite_add_tcase(s, tc);
 	return s;
 }
