@@ -68,11 +68,16 @@ peersaid_heard(struct peer *p, struct wire_value *ev)
 		judge_clock(p, offset, bound);
 }
 
+/* PEER_SERVICES_MAX of them, each byte escaped, are a line: no text is longer
+ * than what it is of can be. */
 static void
 add_service(struct peer *p, struct wire_value *s)
 {
-	static const char *const texts[] = {"service", "rpo_state",
-	    "active_site", "authority"};
+	static const struct {
+		const char *name;
+		size_t size_bytes;
+	} texts[] = {{"service", 65}, {"rpo_state", 16}, {"active_site", 65},
+	    {"authority", 16}};
 	OWNED(wire_free) struct wire_value *v = NULL;
 	struct wire_value *point;
 	struct utc at = {0};
@@ -82,10 +87,12 @@ add_service(struct peer *p, struct wire_value *s)
 	    wire_new(&v, NULL, &e) != ERR_NONE)
 		return;
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
-		const char *text = wire_take_text(s, texts[i], "");
+		const char *text = wire_take_text(s, texts[i].name, "");
+		char cut[65];
 
-		if (text[0] != '\0')
-			add_cut(v, texts[i], text);
+		snprintf(cut, texts[i].size_bytes, "%s", text);
+		if (cut[0] != '\0')
+			wire_add_text(v, texts[i].name, cut);
 	}
 	if (wire_has(s, "rpo_now_seconds"))
 		wire_add_seconds(v, "rpo_now_seconds",
