@@ -113,6 +113,15 @@ $(BUILD)/tests/crash/shim.so: tests/crash/shim.c
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(BASE) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+.PHONY: gate move-faults
+gate: $(BUILD)/tests/crash/gate.so
+$(BUILD)/tests/crash/gate.so: tests/crash/gate.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+# Every fault at every record of every mode of a move; RESULTS keeps what was done.
+move-faults: all gate
+	sh tests/crash/moves.sh
 
 test:
 	@sh tools/deps.sh install test

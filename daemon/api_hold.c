@@ -198,6 +198,37 @@ tell_held(struct client *c, const struct held *h, struct err *e)
 	return ERR_NONE;
 }
 
+/*
+ * What leads on from here; a turn that only points at this very command does
+ * not.
+ */
+static void
+add_next(struct wire_value *v, const struct daemon *d, const struct held *h)
+{
+	const struct policy_service *p = h->s->policy;
+	const struct movebook_item *i = h->item;
+	bool points_here = i != NULL && i->has_turn &&
+	    strncmp(i->turn.next, "bascule hold inspect", 20) == 0;
+	char text[512];
+
+	if (i == NULL || !i->has_turn || i->turn.next[0] == '\0')
+		return;
+	snprintf(text, sizeof(text), "%s", i->turn.next);
+	if (points_here && move_phase(&i->m) == MOVE_HELD)
+		snprintf(text, sizeof(text),
+		    "bascule hold resolve %s --owner %s, by two people (or "
+		    "--owner %s)",
+		    p->name, d->policy->site,
+		    strcmp(p->home, d->policy->site) == 0 ? p->standby
+							  : p->home);
+	else if (points_here)
+		snprintf(text, sizeof(text),
+		    "wait; or, if the other site is lost, bascule failover "
+		    "hold %s",
+		    i->m.run);
+	wire_add_text(v, "next", text);
+}
+
 static enum err_code
 finish_hold(struct client *c, const struct held *h, const char *verdict,
     struct err *e)
@@ -209,9 +240,7 @@ finish_hold(struct client *c, const struct held *h, const char *verdict,
 		return rc;
 	wire_add_text(v, "service", h->s->policy->name);
 	wire_add_text(v, "verdict", verdict);
-	if (h->item != NULL && h->item->has_turn &&
-	    h->item->turn.next[0] != '\0')
-		wire_add_text(v, "next", h->item->turn.next);
+	add_next(v, client_daemon(c), h);
 	client_last(c, &v);
 	return ERR_NONE;
 }

@@ -136,6 +136,7 @@ struct job_ask {
 	struct job_ask *next;
 	char *name; /* of the step */
 	char *text;
+	char verbs[48]; /* what may be answered, blanks between */
 	enum role role; /* who may answer */
 	struct utc asked, deadline;
 };

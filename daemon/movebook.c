@@ -79,6 +79,21 @@ take_event(struct move_event *ev, struct texts *t, const struct record *r,
 
 /* --- what there is -------------------------------------------------------------- */
 
+/*
+ * What is under way before what is over, the newer before the older: in which
+ * order they were read says nothing, for after a start our own come first.
+ */
+static bool
+is_before(const struct movebook_item *i, const struct movebook_item *than)
+{
+	bool i_is_over = move_is_over(&i->m),
+	     than_is_over = move_is_over(&than->m);
+
+	if (i_is_over != than_is_over)
+		return than_is_over;
+	return i->requested.ns >= than->requested.ns;
+}
+
 struct movebook_item *
 movebook_find(struct movebook *b, const char *run, const char *service)
 {
@@ -90,8 +105,7 @@ movebook_find(struct movebook *b, const char *run, const char *service)
 			continue;
 		if (run != NULL)
 			return i;
-		if (found == NULL || move_is_over(&found->m) ||
-		    !move_is_over(&i->m))
+		if (found == NULL || is_before(i, found))
 			found = i;
 	}
 	return found;

@@ -16,6 +16,28 @@ answers_now(const struct peer *p)
 	    !p->parted && now_mono().ns - p->whole.ns < FRESH_NS;
 }
 
+/* Its answers from before the run was started say nothing against it. */
+static bool
+answered_since(const struct peer *p, struct utc started)
+{
+	return answers_now(p) &&
+	    now_utc().ns - (now_mono().ns - p->whole.ns) > started.ns;
+}
+
+/*
+ * Nobody can tell a site that has just died from one that is about to be asked
+ * again, so it is asked once more, or its last answer grows old.
+ */
+bool
+movefacts_answered_lately(struct daemon *d, const struct movebook_item *item)
+{
+	const char *there = strcmp(item->m.from, d->policy->site) == 0
+	    ? item->m.to
+	    : item->m.from;
+
+	return answers_now(peers_find(d, there));
+}
+
 struct protected_ctx {
 	struct utc since;
 	bool is;
@@ -91,6 +113,6 @@ movefacts_gather(struct daemon *d, struct movebook_item *item,
 		out->witness_epoch = item->witness.epoch;
 		out->witness_owner = item->witness.site;
 	}
-	out->peer_healthy = out->peer_answers && out->peer_reg != NULL &&
-	    authority_is_active(out->peer_reg, there);
+	out->peer_healthy = answered_since(p, item->started) &&
+	    out->peer_reg != NULL && authority_is_active(out->peer_reg, there);
 }

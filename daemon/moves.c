@@ -133,10 +133,56 @@ must_wait(struct daemon *d, struct movebook_item *item)
 		    "waiting until '%s', which it needs, runs there", other);
 		return true;
 	}
+	if (t->act == MOVE_RECORD && t->event == MOVE_DECLARED &&
+	    movefacts_answered_lately(d, item)) {
+		snprintf(t->why, sizeof(t->why),
+		    "site '%s' answered a few seconds ago: it is asked again, "
+		    "and is taken for lost when it is silent",
+		    item->m.from);
+		return true;
+	}
 	if (t->act != MOVE_QUIESCE || !is_backed_up(d, item->m.service))
 		return false;
 	snprintf(t->why, sizeof(t->why), "waiting for a backup to end");
 	return true;
+}
+
+/* "retry skip abort": the first is typed, the others are told. */
+static void
+say_answer(struct move_turn *t, const char *run, const struct job_ask *a)
+{
+	size_t first = strcspn(a->verbs, " "), used;
+	const char *rest = a->verbs + first;
+
+	used = (size_t)snprintf(t->next, sizeof(t->next),
+	    "bascule failover answer %.64s %.64s %.*s", run, a->name,
+	    (int)first, a->verbs);
+	if (*rest != '\0' && used < sizeof(t->next))
+		snprintf(t->next + used, sizeof(t->next) - used, " (or%s)",
+		    rest);
+}
+
+/* A step of the plan asks somebody: then it is not the plan's turn. */
+static void
+say_asked(struct daemon *d, struct movebook_item *item)
+{
+	struct move_turn *t = &item->turn;
+	const struct job *j = d->jobs;
+
+	while (j != NULL &&
+	    (item->work.job[0] == '\0' || strcmp(j->id, item->work.job) != 0))
+		j = j->next;
+	if (j == NULL || j->asks == NULL || j->asks->text == NULL ||
+	    j->asks->name == NULL)
+		return;
+	t->whom = MOVE_PERSON;
+	t->since = j->asks->asked;
+	t->alarm = true;
+	snprintf(t->why, sizeof(t->why), "%s", j->asks->text);
+	for (char *c = t->why; *c != '\0'; c++)
+		if (*c == ';') /* what is to be typed follows one */
+			*c = ',';
+	say_answer(t, item->m.run, j->asks);
 }
 
 /* Alarms: held, contested, waiting too long; over when it goes on. */
@@ -223,6 +269,29 @@ moves_say(struct daemon *d, const struct daemon_service *s, char *out,
 	    item->turn.next);
 }
 
+bool
+moves_say_next(const struct daemon *d, const char *run, char *out,
+    size_t out_bytes)
+{
+	const struct movebook_item *i =
+	    d->moves == NULL ? NULL : d->moves->book.items;
+
+	for (; i != NULL; i = i->next) {
+		if (strcmp(i->m.run, run) != 0 || !i->has_turn ||
+		    i->turn.act == MOVE_NOTHING ||
+		    move_phase(&i->m) == MOVE_REQUESTED)
+			continue;
+		if (i->turn.next[0] != '\0')
+			snprintf(out, out_bytes, "%s (%s: %.300s)",
+			    i->turn.next, i->m.service, i->turn.why);
+		else
+			snprintf(out, out_bytes, "nothing to type: %s: %.300s",
+			    i->m.service, i->turn.why);
+		return true;
+	}
+	return false;
+}
+
 static void
 look_at(struct daemon *d, struct movebook_item *item)
 {
@@ -242,6 +311,8 @@ look_at(struct daemon *d, struct movebook_item *item)
 		return;
 	}
 	item->has_turn = true;
+	if (facts.works)
+		say_asked(d, item);
 	tell_people(d, item);
 	remind(d, item);
 	if (!must_wait(d, item) && !facts.works)

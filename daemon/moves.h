@@ -40,6 +40,11 @@ bool moves_are_open(const struct daemon *d);
 void moves_say(struct daemon *d, const struct daemon_service *s, char *out,
     size_t out_bytes);
 
+/* Of a run that has begun: what to type next, or whose turn it is.  False: it
+ * is over, or not known here. */
+bool moves_say_next(const struct daemon *d, const char *run, char *out,
+    size_t out_bytes);
+
 /* The site that the register of this service is heard from; NULL: there is
  * none with a daemon, or no way to talk to it. */
 struct peer;
@@ -84,6 +89,9 @@ enum err_code moverecord_known(struct draft *draft, struct daemon *d,
 /* texts of facts are borrowed from the item. */
 void movefacts_gather(struct daemon *d, struct movebook_item *item,
     struct move_facts *out);
+/* The other site's last answer is so fresh that it may be about to give another. */
+bool movefacts_answered_lately(struct daemon *d,
+    const struct movebook_item *item);
 
 /* --- moveguard.c: the guards of a move -------------------------------------- */
 

@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "facts.h"
+#include "moves.h"
 #include "peer.h"
 
 #define LIST_DEFAULT 100
@@ -292,7 +293,7 @@ run_show(struct client *c, struct wire_value *request, struct err *e)
 	OWNED(wire_free) struct wire_value *v = NULL;
 	OWNED(free_mem) struct approvals_judgement *j = calloc(1, sizeof(*j));
 	const char *run = wire_need_text(request, "run");
-	char seen[ID_HEX_BYTES], next[REQUEST_NEXT_BYTES];
+	char seen[ID_HEX_BYTES], next[3 * REQUEST_NEXT_BYTES];
 	struct request *r = NULL;
 	enum err_code rc = client_asked(request, e);
 
@@ -313,7 +314,10 @@ run_show(struct client *c, struct wire_value *request, struct err *e)
 	wire_add_text(v, "run", r->run);
 	wire_add_text(v, "verdict", j->text);
 	wire_add_bool(v, "approved", j->suffices);
-	wire_add_text(v, "next", request_next(r, j, next));
+	if (!r->started ||
+	    !moves_say_next(client_daemon(c), r->run, next, sizeof(next)))
+		request_next(r, j, next);
+	wire_add_text(v, "next", next);
 	client_last(c, &v);
 	return ERR_NONE;
 }

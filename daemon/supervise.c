@@ -192,6 +192,21 @@ on_progress(struct job *j, struct wire_value *ev)
 }
 
 static void
+take_verbs(struct job_ask *a, struct wire_value *verbs)
+{
+	size_t count = verbs == NULL ? 0 : wire_count(verbs), used = 0;
+
+	for (size_t i = 0; i < count && used < sizeof(a->verbs); i++) {
+		const char *verb = wire_at_text(verbs, i);
+
+		if (verb != NULL)
+			used += (size_t)snprintf(a->verbs + used,
+			    sizeof(a->verbs) - used, "%s%.12s",
+			    used == 0 ? "" : " ", verb);
+	}
+}
+
+static void
 on_ask(struct job *j, struct wire_value *ev)
 {
 	struct job_ask *a = calloc(1, sizeof(*a));
@@ -202,6 +217,7 @@ on_ask(struct job *j, struct wire_value *ev)
 		return;
 	a->name = strdup(wire_need_text(ev, "name"));
 	a->text = strdup(wire_take_text(ev, "text", ""));
+	take_verbs(a, wire_take_list(ev, "verbs"));
 	role_of_name(wire_take_text(ev, "role", "operator"), &role);
 	a->role = role;
 	a->asked = now;
