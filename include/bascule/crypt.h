@@ -162,6 +162,16 @@ enum err_code seal_close(struct seal_key *key, const struct seal_input *in,
 enum err_code seal_open(struct seal_key *key, const struct seal_input *in,
     uint8_t *out, struct err *e) MUST_CHECK;
 
+/*
+ * Some of the sealed bytes, from offset_bytes of the text on, without the rest
+ * and so without the tag: nobody has said that they are what was sealed.  Only
+ * for bytes that are then recognised by a name under another key (a chunk's
+ * id).  nonce: SEAL_NONCE_BYTES; out: text_bytes, may be text itself.
+ */
+enum err_code seal_peek(struct seal_key *key, const uint8_t *nonce,
+    uint64_t offset_bytes, const void *text, size_t text_bytes, uint8_t *out,
+    struct err *e) MUST_CHECK;
+
 /* --- recipients: content keys wrapped to public keys ---------------------- */
 
 /*

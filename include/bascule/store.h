@@ -632,6 +632,12 @@ void reader_free(struct reader **r);
 /* As store_get for data; the last frames opened are kept. *bytes: borrowed until the next call. */
 enum err_code reader_get(struct reader *r, const struct id *id,
     const uint8_t **bytes, size_t *len_bytes, struct err *e) MUST_CHECK;
+/*
+ * The same where little is wanted of what was stored together: where it can be,
+ * only that is read.  It costs whoever wants all of it an eighth more.
+ */
+enum err_code reader_pick(struct reader *r, const struct id *id,
+    const uint8_t **bytes, size_t *len_bytes, struct err *e) MUST_CHECK;
 
 /*
  * Are these bytes the chunk of that id?  Nothing of the repository is read.

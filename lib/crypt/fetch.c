@@ -14,11 +14,12 @@ fill(void)
 	table.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	table.aes256_ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
 	table.aes256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	table.aes256_ctr = EVP_CIPHER_fetch(NULL, "AES-256-CTR", NULL);
 	table.hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
 	table.scrypt = EVP_KDF_fetch(NULL, "SCRYPT", NULL);
 	complete = table.sha256 != NULL && table.aes256_ecb != NULL &&
-	    table.aes256_gcm != NULL && table.hkdf != NULL &&
-	    table.scrypt != NULL;
+	    table.aes256_gcm != NULL && table.aes256_ctr != NULL &&
+	    table.hkdf != NULL && table.scrypt != NULL;
 }
 
 enum err_code

@@ -17,6 +17,7 @@ struct fetch {
 	EVP_MD *sha256;
 	EVP_CIPHER *aes256_ecb;
 	EVP_CIPHER *aes256_gcm;
+	EVP_CIPHER *aes256_ctr;
 	EVP_KDF *hkdf;
 	EVP_KDF *scrypt;
 };

@@ -156,12 +156,14 @@ seal_key_id(const struct seal_key *key)
 
 enum direction { OPEN = 0, CLOSE = 1 }; /* as EVP_CipherInit has it */
 
-/* Key gcm for one nonce and feed it the aad. */
+#define SUBKEY_BYTES (2 * BLOCK_BYTES)
+
+/* The key that the first half of a nonce derives. */
 static bool
-text_begin(struct seal_key *key, const struct seal_input *in,
-    enum direction direction)
+subkey_make(struct seal_key *key, const uint8_t *nonce,
+    uint8_t subkey[SUBKEY_BYTES])
 {
-	uint8_t blocks[2 * BLOCK_BYTES], subkey[2 * BLOCK_BYTES];
+	uint8_t blocks[SUBKEY_BYTES];
 	int out_bytes;
 	bool good;
 
@@ -169,20 +171,33 @@ text_begin(struct seal_key *key, const struct seal_input *in,
 		uint8_t *m = blocks + i * BLOCK_BYTES;
 
 		memcpy(m, (const uint8_t[4]){0, (uint8_t)(i + 1), 'X', 0}, 4);
-		memcpy(m + 4, in->nonce, HALF_BYTES);
+		memcpy(m + 4, nonce, HALF_BYTES);
 		for (size_t j = 0; j < BLOCK_BYTES; j++)
 			m[j] ^= key->k1[j];
 	}
 	good = EVP_EncryptUpdate(key->ecb, subkey, &out_bytes, blocks,
 		   sizeof blocks) == 1 &&
-	    out_bytes == sizeof subkey &&
+	    out_bytes == SUBKEY_BYTES;
+	secret_wipe(blocks, sizeof blocks);
+	return good;
+}
+
+/* Key gcm for one nonce and feed it the aad. */
+static bool
+text_begin(struct seal_key *key, const struct seal_input *in,
+    enum direction direction)
+{
+	uint8_t subkey[SUBKEY_BYTES];
+	int out_bytes;
+	bool good;
+
+	good = subkey_make(key, in->nonce, subkey) &&
 	    EVP_CipherInit_ex2(key->gcm, NULL, subkey, in->nonce + HALF_BYTES,
 		(int)direction, NULL) == 1 &&
 	    (in->aad_bytes == 0 ||
 		EVP_CipherUpdate(key->gcm, NULL, &out_bytes, in->aad,
 		    (int)in->aad_bytes) == 1);
 	secret_wipe(subkey, sizeof subkey);
-	secret_wipe(blocks, sizeof blocks);
 	return good;
 }
 
@@ -246,4 +261,45 @@ seal_open(struct seal_key *key, const struct seal_input *in, uint8_t *out,
 		    "to, were changed");
 	}
 	return ERR_NONE;
+}
+
+/*
+ * GCM is counter mode and a tag (NIST SP 800-38D, 7.1): with a nonce of 96 bits
+ * the text begins at counter 2.
+ */
+enum err_code
+seal_peek(struct seal_key *key, const uint8_t *nonce, uint64_t offset_bytes,
+    const void *text, size_t text_bytes, uint8_t *out, struct err *e)
+{
+	OWNED(fetch_free_cipher_ctx) EVP_CIPHER_CTX *ctr = NULL;
+	const struct fetch *f;
+	uint8_t subkey[SUBKEY_BYTES], counter[BLOCK_BYTES];
+	uint8_t skipped[BLOCK_BYTES] = {0};
+	const int skip = (int)(offset_bytes % BLOCK_BYTES);
+	int out_bytes;
+	bool good;
+	enum err_code rc = fetch_get(&f, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (text_bytes > TEXT_BYTES_MAX ||
+	    offset_bytes > TEXT_BYTES_MAX - text_bytes)
+		return err_set(e, ERR_INPUT,
+		    "cannot open %zu bytes at %llu of sealed ones", text_bytes,
+		    (unsigned long long)offset_bytes);
+	memcpy(counter, nonce + HALF_BYTES, HALF_BYTES);
+	for (int i = 0; i < 4; i++)
+		counter[HALF_BYTES + i] =
+		    (uint8_t)((offset_bytes / BLOCK_BYTES + 2) >> (24 - 8 * i));
+	ctr = EVP_CIPHER_CTX_new();
+	good = ctr != NULL && subkey_make(key, nonce, subkey) &&
+	    EVP_DecryptInit_ex2(ctr, f->aes256_ctr, subkey, counter, NULL) ==
+		1 &&
+	    EVP_DecryptUpdate(ctr, skipped, &out_bytes, skipped, skip) == 1 &&
+	    (text_bytes == 0 ||
+		EVP_DecryptUpdate(ctr, out, &out_bytes, text,
+		    (int)text_bytes) == 1);
+	secret_wipe(subkey, sizeof subkey);
+	secret_wipe(skipped, sizeof skipped);
+	return good ? ERR_NONE : fetch_failed(e, "open a part of sealed bytes");
 }

@@ -178,7 +178,9 @@ put_piece(struct restore_pour *p, const struct content_piece *piece,
 
 	if (is_there(p, piece))
 		return ERR_NONE;
-	rc = reader_get(p->tools->reader, &piece->id, &bytes, &len_bytes, e);
+	/* Of what is there as a rule little differs. */
+	rc = (p->compare ? reader_pick : reader_get)(p->tools->reader,
+	    &piece->id, &bytes, &len_bytes, e);
 	if (rc == ERR_NONE && len_bytes != piece->len_bytes)
 		return err_set(e, ERR_CORRUPT,
 		    "a chunk has another length than the entry says");

@@ -5,6 +5,7 @@
 #include <bascule/base/le.h>
 
 #include "frame.h"
+#include "glimpse.h"
 #include "grants.h"
 #include "index.h"
 #include "openpacks.h"
@@ -20,6 +21,8 @@
  *     (FRAME_PREFIX_MAX) for each depth.
  * R4. A frame's bases are looked for once it is known to be genuine, in copies
  *     of strictly lower depth; OPENS_MAX bounds what one chunk may ask for.
+ * R5. Of a frame that is stored as it is and of which little is asked for
+ *     (reader_pick), that is read (glimpse): R1 holds for it as for the rest.
  */
 #define FRAMES_MAX   64
 #define FRAMES_BYTES ((size_t)16 << 20)
@@ -53,6 +56,8 @@ struct reader {
 	struct hash_key *data_names[NAMES_MAX]; /* of the keyring's domains */
 	size_t data_names_count;
 	bool has_data_names;
+	bool picks;              /* little is asked for of each frame */
+	struct glimpse *glimpse; /* made at first use */
 };
 
 static void
@@ -108,6 +113,7 @@ reader_free(struct reader **rp)
 	for (size_t i = 0; i < FRAMES_MAX; i++)
 		frame_forget(r, &r->frames[i]);
 	openpacks_free(&r->packs);
+	glimpse_free(&r->glimpse);
 	for (size_t i = 0; i < r->data_names_count; i++)
 		hash_key_free(&r->data_names[i]);
 	frame_coder_free(&r->coder);
@@ -301,6 +307,27 @@ blame(struct reader *r, const struct index_pack *ip, uint32_t frame,
 	    block);
 }
 
+/* The frame of a copy that was opened before; NULL: not, or long ago. */
+static struct opened *
+kept_frame(struct reader *r, const struct index_copy *c)
+{
+	const struct id *pack = &index_pack(r->store, c->number)->name;
+
+	for (size_t i = 0; i < FRAMES_MAX; i++) {
+		struct opened *o = &r->frames[i];
+
+		if (o->used == 0 || o->frame != c->frame ||
+		    !id_equal(&o->pack, pack))
+			continue;
+		if (openpacks_key(r->packs, o->key) != NULL) {
+			o->used = ++r->clock;
+			return o;
+		}
+		frame_forget(r, o); /* nothing in it can be checked now */
+	}
+	return NULL;
+}
+
 /* The frame of a copy, opened: kept from before, or now. */
 static enum err_code
 find_frame(struct reader *r, const struct index_copy *c, unsigned depth_limit,
@@ -308,20 +335,11 @@ find_frame(struct reader *r, const struct index_copy *c, unsigned depth_limit,
 {
 	const struct where at = {.listed = index_pack(r->store, c->number),
 	    .frame = c->frame};
-	struct opened fresh = {0}, *o;
+	struct opened fresh = {0}, *o = kept_frame(r, c);
 
-	for (size_t i = 0; i < FRAMES_MAX; i++) {
-		o = &r->frames[i];
-		if (o->used == 0 || o->frame != c->frame ||
-		    !id_equal(&o->pack, &at.listed->name))
-			continue;
-		if (openpacks_key(r->packs, o->key) != NULL) {
-			o->used = ++r->clock;
-			*out = o;
-			return ERR_NONE;
-		}
-		frame_forget(r, o); /* nothing in it can be checked now */
-	}
+	*out = o;
+	if (o != NULL)
+		return ERR_NONE;
 	if (open_frame(r, &at, depth_limit, &fresh, e) != ERR_NONE) {
 		opened_fini(&fresh);
 		blame(r, at.listed, c->frame, e);
@@ -377,6 +395,30 @@ struct chunk {
 	const struct buf *refs;
 };
 
+/* The chunk alone, without the rest of its frame; false: not this way. */
+static bool
+pick_copy(struct reader *r, const struct wanted *w, const struct index_copy *c,
+    struct chunk *out)
+{
+	static const struct buf none;
+	struct glimpse_chunk seen;
+	struct naming by = {.kind = STORE_DATA};
+	struct err ignored; /* the frame is read, then */
+	struct id again;
+
+	if (!r->picks || w->kind != STORE_DATA || c->depth != 0 ||
+	    kept_frame(r, c) != NULL ||
+	    (r->glimpse == NULL &&
+		glimpse_new(&r->glimpse, &ignored) != ERR_NONE) ||
+	    !glimpse_get(r->glimpse, r->packs, index_pack(r->store, c->number),
+		c, &seen))
+		return false;
+	by.key = openpacks_key(r->packs, seen.key)->id_keys[STORE_DATA];
+	derive(&by, seen.bytes, seen.len_bytes, &again);
+	*out = (struct chunk){seen.bytes, seen.len_bytes, &none};
+	return id_equal(&again, w->id);
+}
+
 static enum err_code
 get_copy(struct reader *r, const struct wanted *w, const struct index_copy *c,
     struct chunk *out, struct err *e)
@@ -384,7 +426,11 @@ get_copy(struct reader *r, const struct wanted *w, const struct index_copy *c,
 	struct opened *o = NULL;
 	struct naming by;
 	struct id again;
-	enum err_code rc = find_frame(r, c, w->depth_limit, &o, e);
+	enum err_code rc;
+
+	if (pick_copy(r, w, c, out))
+		return ERR_NONE;
+	rc = find_frame(r, c, w->depth_limit, &o, e);
 
 	if (rc != ERR_NONE)
 		return rc;
@@ -501,6 +547,18 @@ reader_get(struct reader *r, const struct id *id, const uint8_t **bytes,
 
 	*bytes = c.bytes;
 	*len_bytes = c.len_bytes;
+	return rc;
+}
+
+enum err_code
+reader_pick(struct reader *r, const struct id *id, const uint8_t **bytes,
+    size_t *len_bytes, struct err *e)
+{
+	enum err_code rc;
+
+	r->picks = true;
+	rc = reader_get(r, id, bytes, len_bytes, e);
+	r->picks = false;
 	return rc;
 }
 

@@ -143,6 +143,38 @@ START_TEST(ten_thousand_accumulated_rounds_come_out)
 }
 END_TEST
 
+/* Any part of it, from any offset, is what opening all of it gives there. */
+START_TEST(a_part_is_what_the_whole_has_there)
+{
+	static const uint8_t bytes[SEAL_KEY_BYTES] = {9};
+	OWNED(seal_key_free) struct seal_key *key = key_of(bytes);
+	uint8_t plain[9000], text[sizeof plain + SEAL_TAG_BYTES], part[300];
+	uint8_t nonce[SEAL_NONCE_BYTES];
+	struct seal_input in = {nonce, "aad", 3, plain, sizeof plain};
+	struct err e = {0};
+
+	for (size_t i = 0; i < sizeof plain; i++)
+		plain[i] = (uint8_t)(i * 7 + i / 256);
+	seal_nonce(nonce);
+	ck_assert_int_eq(seal_close(key, &in, text, &e), ERR_NONE);
+	for (size_t at = 0; at < 400; at += 1 + at / 40)
+		for (size_t n = 0; n <= sizeof part; n += 1 + n * 2) {
+			ck_assert_int_eq(seal_peek(key, nonce, at, text + at, n,
+					     part, &e),
+			    ERR_NONE);
+			ck_assert(memcmp(part, plain + at, n) == 0);
+		}
+	/* The counter has more than one byte. */
+	ck_assert_int_eq(seal_peek(key, nonce, 0, text, sizeof plain, text, &e),
+	    ERR_NONE);
+	ck_assert_mem_eq(text, plain, sizeof plain);
+	ck_assert_int_eq(seal_peek(key, nonce, UINT64_MAX, text, 1, part, &e),
+	    ERR_INPUT);
+	ck_assert_int_eq(seal_peek(key, nonce, 0, text, SIZE_MAX, part, &e),
+	    ERR_INPUT);
+}
+END_TEST
+
 struct sealed {
 	struct seal_key *key;
 	uint8_t nonce[SEAL_NONCE_BYTES];
@@ -296,6 +328,7 @@ suite_crypt_seal(void)
 
 	tcase_add_test(tc, the_published_vectors_come_out);
 	tcase_add_test(tc, ten_thousand_accumulated_rounds_come_out);
+	tcase_add_test(tc, a_part_is_what_the_whole_has_there);
 	tcase_add_test(tc, any_flipped_bit_is_damage_and_hands_out_nothing);
 	tcase_add_test(tc, a_shortened_text_is_damage);
 	tcase_add_test(tc, sealing_in_place_gives_the_same_bytes);

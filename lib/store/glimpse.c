@@ -1,0 +1,228 @@
+#include "glimpse.h"
+
+#include <string.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/le.h>
+
+#include "frame.h"
+#include "pack.h"
+
+/*
+ * G1. What is read of a frame in parts is at most a SHARE of it: then it is
+ *     refused, for good, and read whole.
+ * G2. Nothing read here has a tag; offsets are bounded by the frame's length,
+ *     whatever its lengths say, and the caller derives the chunk's id.
+ */
+#define PLACES_COUNT  8
+#define CHUNKS_LEAST  16 /* fewer are not worth two reads */
+#define SHARE(length) ((length) / 8)
+
+struct place_seen {
+	uint64_t used; /* the clock; 0: empty */
+	struct id pack;
+	uint32_t frame;
+	bool refused;
+	struct openpacks_handle key;
+	uint8_t nonce[SEAL_NONCE_BYTES];
+	uint64_t body_at; /* in the pack */
+	uint32_t len_bytes, spent_bytes;
+	uint32_t *offsets; /* chunks_count + 1, in the body */
+	uint32_t chunks_count;
+};
+
+struct glimpse {
+	uint64_t clock;
+	struct place_seen places[PLACES_COUNT];
+	struct buf bytes; /* what was read last, of ... */
+	const struct place_seen *last;
+	uint32_t last_slot;
+};
+
+enum err_code
+glimpse_new(struct glimpse **out, struct err *e)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out == NULL ? err_nomem(e) : ERR_NONE;
+}
+
+static void
+forget(struct glimpse *g, struct place_seen *p)
+{
+	if (g->last == p)
+		g->last = NULL;
+	free(p->offsets);
+	memset(p, 0, sizeof(*p));
+}
+
+void
+glimpse_free(struct glimpse **gp)
+{
+	struct glimpse *g = TAKE(*gp);
+
+	if (g == NULL)
+		return;
+	for (size_t i = 0; i < PLACES_COUNT; i++)
+		forget(g, &g->places[i]);
+	buf_fini(&g->bytes);
+	free(g);
+}
+
+/* Its place, or an empty one: the oldest goes. */
+static struct place_seen *
+place_of(struct glimpse *g, const struct index_pack *ip, uint32_t frame)
+{
+	struct place_seen *oldest = &g->places[0];
+
+	for (size_t i = 0; i < PLACES_COUNT; i++) {
+		struct place_seen *p = &g->places[i];
+
+		if (p->used != 0 && p->frame == frame &&
+		    id_equal(&p->pack, &ip->name))
+			return p;
+		if (p->used < oldest->used)
+			oldest = p;
+	}
+	forget(g, oldest);
+	return oldest;
+}
+
+/* Bytes of the body, opened; they count as spent. */
+static enum err_code
+read_part(struct place_seen *p, const struct pack *pk, struct seal_key *key,
+    uint32_t offset, size_t len_bytes, struct buf *out, struct err *e)
+{
+	uint8_t *at;
+	enum err_code rc;
+
+	buf_clear(out);
+	p->spent_bytes += (uint32_t)len_bytes;
+	rc = buf_extend(out, len_bytes, &at, e);
+	if (rc == ERR_NONE)
+		rc = fdio_pread(pk->fd, at, len_bytes, p->body_at + offset, e);
+	return rc != ERR_NONE
+	    ? rc
+	    : seal_peek(key, p->nonce, offset, at, len_bytes, at, e);
+}
+
+/* Where each chunk is, by the lengths the body begins with. */
+static enum err_code
+keep_offsets(struct place_seen *p, const struct buf *lengths, uint32_t count,
+    size_t text_bytes, struct err *e)
+{
+	uint64_t at = lengths->len_bytes;
+
+	if (le_get32(lengths->bytes) != count)
+		return err_set(e, ERR_CORRUPT, "a frame of other chunks");
+	p->offsets = calloc((size_t)count + 1, sizeof(*p->offsets));
+	if (p->offsets == NULL)
+		return err_nomem(e);
+	for (uint32_t i = 0; i < count && at <= text_bytes; i++) {
+		p->offsets[i] = (uint32_t)at;
+		at += le_get32(lengths->bytes + 4 + (size_t)i * 4);
+	}
+	if (at != text_bytes)
+		return err_set(e, ERR_CORRUPT, "chunks that do not fill it");
+	p->offsets[count] = (uint32_t)at;
+	p->chunks_count = count;
+	return ERR_NONE;
+}
+
+/* A plain frame of data, stored as it is, of many chunks. */
+static bool
+is_fit(const struct frame_view *v, const struct pack_frame *row)
+{
+	return v->kind == STORE_DATA && v->codec == FRAME_RAW &&
+	    v->depth == 0 && v->refs_count == 0 &&
+	    row->chunks_count >= CHUNKS_LEAST &&
+	    row->chunks_count <= FRAME_CHUNKS_MAX &&
+	    4 + (uint64_t)row->chunks_count * 4 < SHARE(v->body_bytes);
+}
+
+/* ERR_INPUT: not of this kind. */
+static enum err_code
+look(struct glimpse *g, struct place_seen *p, struct openpacks *packs,
+    struct pack *pk, struct err *e)
+{
+	uint8_t head[FRAME_FIXED_BYTES];
+	struct frame_view v;
+	struct pack_frame row;
+	enum err_code rc = pack_frame_at(pk, p->frame, &row, e);
+
+	if (rc == ERR_NONE && row.len_bytes < sizeof(head))
+		rc = err_set(e, ERR_CORRUPT, "a short frame");
+	if (rc == ERR_NONE)
+		rc =
+		    fdio_pread(pk->fd, head, sizeof(head), row.offset_bytes, e);
+	if (rc == ERR_NONE)
+		rc = frame_parse_head(&v, head, row.len_bytes, e);
+	if (rc == ERR_NONE && !is_fit(&v, &row))
+		rc = err_set(e, ERR_INPUT, "a frame of another kind");
+	if (rc == ERR_NONE)
+		rc = openpacks_unwrap(packs, pk, &v.key_id, &p->key, e);
+	if (rc != ERR_NONE)
+		return rc;
+	memcpy(p->nonce, v.nonce, sizeof(p->nonce));
+	p->body_at = row.offset_bytes + v.head_bytes;
+	p->len_bytes = row.len_bytes;
+	rc = read_part(p, pk, openpacks_key(packs, p->key)->seal, 0,
+	    4 + (size_t)row.chunks_count * 4, &g->bytes, e);
+	return rc != ERR_NONE ? rc
+			      : keep_offsets(p, &g->bytes, row.chunks_count,
+				    v.body_bytes - SEAL_TAG_BYTES, e);
+}
+
+/* Its chunk, unless that is too much of it. */
+static bool
+take(struct glimpse *g, struct place_seen *p, struct openpacks *packs,
+    const struct pack *pk, uint32_t slot)
+{
+	const struct openpacks_key *key = openpacks_key(packs, p->key);
+	uint32_t len;
+	struct err ignored; /* all of it is read, then */
+
+	if (key == NULL || slot >= p->chunks_count)
+		return false;
+	if (g->last == p && g->last_slot == slot)
+		return true;
+	len = p->offsets[slot + 1] - p->offsets[slot];
+	if (len > SHARE(p->len_bytes) ||
+	    p->spent_bytes + len > SHARE(p->len_bytes))
+		return false;
+	g->last = NULL;
+	if (read_part(p, pk, key->seal, p->offsets[slot], len, &g->bytes,
+		&ignored) != ERR_NONE)
+		return false;
+	g->last = p;
+	g->last_slot = slot;
+	return true;
+}
+
+bool
+glimpse_get(struct glimpse *g, struct openpacks *packs,
+    const struct index_pack *ip, const struct index_copy *c,
+    struct glimpse_chunk *out)
+{
+	struct place_seen *p = place_of(g, ip, c->frame);
+	struct pack *pk;
+	struct err ignored; /* all of it is read, then */
+
+	if (p->refused || openpacks_pack(packs, ip, &pk, &ignored) != ERR_NONE)
+		return false;
+	if (p->used == 0) {
+		p->pack = ip->name;
+		p->frame = c->frame;
+		g->last = NULL;
+		p->refused = look(g, p, packs, pk, &ignored) != ERR_NONE;
+	}
+	p->used = ++g->clock;
+	if (p->refused || !take(g, p, packs, pk, c->slot)) {
+		p->refused = true;
+		return false;
+	}
+	out->bytes =
+	    g->bytes.len_bytes == 0 ? (const uint8_t *)"" : g->bytes.bytes;
+	out->len_bytes = g->bytes.len_bytes;
+	out->key = p->key;
+	return true;
+}
