@@ -85,6 +85,7 @@ if wanted model; then
 	later model-1 build/model -n "$((${SEEDS:-2000} / 2))"
 	later model-2 build/model -n "$((${SEEDS:-2000} / 2))" -s 500001
 	later sim build/sim -n "${HISTORIES:-10000}"
+	later sim-mutants sh tests/sim/mutants.sh build/sim tests/sim/mutants.list
 fi
 if wanted valgrind; then
 	step valgrind-build $MAKE -j"$jobs" unit-tests

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bascule/calendar.h>
+
 struct world w;
 
 /* --- randomness -------------------------------------------------------------------- */
@@ -82,10 +84,107 @@ backup(int s)
 	*p = (struct point){.data = t->data,
 	    .whole = !one_in(8),
 	    .suspect = one_in(10),
+	    .verified = one_in(4),
 	    .at = {w.now_ns}};
 	snprintf(p->id, sizeof(p->id), "p%d", o->points_count);
 	if (!p->whole)
 		p->data.bits[0] &= ~UINT64_C(0xff);
+}
+
+/* --- I6: what retention never takes ------------------------------------------- */
+
+/* An open request's point is taken for held. */
+static bool
+is_chosen(int s, int point)
+{
+	for (int r = 0; r < w.runs_count; r++)
+		if (w.runs[r].to == s && w.runs[r].point == point &&
+		    !move_is_over(&w.site[s].moves[r]))
+			return true;
+	return false;
+}
+
+static bool
+is_sound(const struct point *p)
+{
+	return !p->gone && p->whole && !p->suspect;
+}
+
+/* The newest that both have, from which the next copy goes on. */
+static int
+last_common(const struct site *t)
+{
+	int last = -1;
+
+	for (int i = 0; i < t->points_count; i++)
+		if (is_sound(&t->points[i]))
+			last = i;
+	return last;
+}
+
+static bool
+has_verified(const struct site *t)
+{
+	for (int i = 0; i < t->points_count; i++)
+		if (t->points[i].verified && is_sound(&t->points[i]))
+			return true;
+	return false;
+}
+
+static uint32_t
+flags_of(int s, int i)
+{
+	const struct site *t = &w.site[s];
+	const struct point *p = &t->points[i];
+
+	return (p->verified && is_sound(p) ? RETAIN_IS_VERIFIED : 0) |
+	    (p->pinned ? RETAIN_IS_PREFAILOVER : 0) |
+	    (is_chosen(s, i) || (i == last_common(t) && w.broken != NO_COMMON)
+		    ? RETAIN_IS_HELD
+		    : 0);
+}
+
+/* The real rule judges; what it lets go is gone. */
+static void
+prune(int s)
+{
+	struct retain_point points[POINTS_MAX];
+	struct retain_rule rule = {.last = 1 + below(4)};
+	struct site *t = &w.site[s];
+	int common = last_common(t);
+	bool verified = has_verified(t);
+	size_t n = 0;
+
+	if (!t->daemon)
+		return;
+	for (int i = 0; i < t->points_count; i++)
+		if (!t->points[i].gone)
+			points[n++] =
+			    (struct retain_point){.sequence = (uint64_t)i + 1,
+				.at = t->points[i].at,
+				.flags = flags_of(s, i)};
+	if (w.broken == NO_PIN)
+		for (size_t i = 0; i < n; i++)
+			points[i].flags &= ~RETAIN_IS_PREFAILOVER;
+	retain_judge(points, n, &rule, site_now(s));
+	for (size_t i = 0; i < n; i++) {
+		struct point *p = &t->points[points[i].sequence - 1];
+
+		if (points[i].reasons == RETAIN_HELD ||
+		    points[i].reasons == RETAIN_PREFAILOVER ||
+		    points[i].reasons == RETAIN_ONLY_VERIFIED)
+			w.done[T_SAVED]++;
+		if (points[i].reasons != 0)
+			continue;
+		w.done[T_PRUNED]++;
+		p->gone = true;
+		if (p->pinned)
+			violate("I6: the point of a move is pruned");
+	}
+	if (common >= 0 && t->points[common].gone)
+		violate("I6: the last common point is pruned");
+	if (verified && !has_verified(t))
+		violate("I6: the only verified point is pruned");
 }
 
 /* After a move: the other site's data is overwritten by what is written now. */
@@ -159,9 +258,15 @@ weather(int s)
 {
 	switch (below(16)) {
 	case 0:
-	case 1: w.link = !w.link; break;
+	case 1:
+		w.done[T_CUTS] += w.link;
+		w.link = !w.link;
+		break;
 	case 2: w.link = true; break;
-	case 3: w.ssh = !w.ssh; break;
+	case 3:
+		w.done[T_CUTS] += w.ssh;
+		w.ssh = !w.ssh;
+		break;
 	case 4: site_die(s); break;
 	case 5:
 		if (one_in(3))
@@ -169,8 +274,12 @@ weather(int s)
 		break;
 	case 6: site_boot(s); break;
 	case 7: w.etcd_quorum = !one_in(3); break;
-	case 8: w.etcd_link[s] = !one_in(3); break;
+	case 8:
+		w.etcd_link[s] = !one_in(3);
+		w.done[T_CUTS] += w.etcd && !w.etcd_link[s];
+		break;
 	case 9: /* a clock steps */
+		w.done[T_CLOCKS]++;
 		w.site[s].skew_ns += ((int64_t)below(7200) - 3600) * SEC;
 		break;
 	case 10: w.frozen = one_in(4); break;
@@ -179,7 +288,7 @@ weather(int s)
 	case 13: w.isolated = !one_in(4); break;
 	case 14: w.site[s].policy = one_in(2) ? ++w.policy : w.policy; break;
 	default:
-		if (one_in(6) && !site_writable(s))
+		if (one_in(2) && !site_writable(s))
 			w.site[s].intact = false;
 	}
 }
@@ -208,6 +317,8 @@ event(void)
 	case 9:
 		if (one_in(3))
 			test();
+		else if (one_in(2))
+			prune(s);
 		break;
 	case 10: site_unit(s); break;
 	case 11: site_start(s); break;
@@ -302,7 +413,9 @@ live(uint64_t seed, unsigned removed, unsigned broken, bool telling)
 static const char *const tallies[] = {"started", "granted", "taken",
     "committed", "aborted", "rolled back", "held", "resolved", "reprotected",
     "contested", "false attestations", "divergences", "tests", "refusals",
-    "uncertain", "crashes", "step downs"};
+    "uncertain", "crashes", "step downs", "answers lost", "answers old",
+    "folded again", "cuts", "clock steps", "power failures", "lies of commands",
+    "strange words", "of them refused", "points pruned", "points kept by I6"};
 
 static unsigned
 find_mistake(const char *name)

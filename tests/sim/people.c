@@ -113,13 +113,16 @@ request(int s, enum guards_mode mode, int account, bool careful)
 	if (mode == GUARDS_UNPLANNED) {
 		int n = w.site[r->to].points_count;
 
-		if (n == 0)
+		if (n == 0 || w.site[r->to].points[n - 1].gone)
 			return;
 		r->point = n - 1;
 		if (!careful && one_in(3))
 			r->point = (int)below((unsigned)n);
+		if (w.site[r->to].points[r->point].gone)
+			r->point = n - 1;
 		for (int i = n - 1; careful && i >= 0; i--)
-			if (w.site[r->to].points[i].whole &&
+			if (!w.site[r->to].points[i].gone &&
+			    w.site[r->to].points[i].whole &&
 			    !w.site[r->to].points[i].suspect) {
 				r->point = i;
 				break;
@@ -203,11 +206,14 @@ say_something(int s, int run)
 	shell_fold(s);
 	if (account < 0 || !w.site[s].moves[run].known)
 		return;
+	w.done[T_STRANGE]++;
 	if (k == MOVE_SAY_COMMIT && one_in(2) &&
 	    somebody_at(s, OWNER_ROLE) >= 0)
 		account = somebody_at(s, OWNER_ROLE);
 	if (move_may_say(&w.site[s].moves[run], k, &e) == ERR_NONE)
 		say(s, run, k, account);
+	else
+		w.done[T_DENIED]++;
 }
 
 static void
@@ -306,7 +312,7 @@ go_on(void)
 	if (s < 0)
 		return;
 	/* A request that was forgotten, and comes to mind again. */
-	if (run > 0 && one_in(3) && is_over_everywhere(run))
+	if (run > 0 && one_in(2) && is_over_everywhere(run))
 		for (int r = 0; r < run; r++)
 			if (move_phase(&w.site[w.runs[r].asked].moves[r]) ==
 			    MOVE_REQUESTED) {

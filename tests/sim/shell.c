@@ -9,7 +9,7 @@
 #include <string.h>
 
 const char *const mistakes[] = {"none", "no-quarantine", "no-step-down",
-    "no-intent", "release-by-one", "trust-exit"};
+    "no-intent", "release-by-one", "trust-exit", "no-pin", "no-common"};
 
 /* --- the fold --------------------------------------------------------------------- */
 
@@ -58,6 +58,7 @@ shell_fold(int s)
 
 	fold_from(s, t->moves, t->folded_mine, t->folded_theirs);
 	if (t->folded_mine == 0 && one_in(2)) {
+		w.done[T_AGAIN]++;
 		memset(again, 0, sizeof(again));
 		fold_from(s, again, 0, 0);
 		if (memcmp(again, t->moves, sizeof(again)) != 0)
@@ -91,6 +92,7 @@ fence(int s, int of)
 
 	if (s != of && (!w.ssh || !t->power))
 		return w.removed == 10 ? MOVE_DONE : MOVE_UNCERTAIN;
+	w.done[T_LIES] += happens && lies;
 	if (happens && !lies) {
 		t->fenced = true;
 		t->up = t->enabled = false;
@@ -143,13 +145,44 @@ sync_point(int s, struct job *j)
 	return MOVE_DONE;
 }
 
-static const struct point *
+static struct point *
 find_point(int s, const char *id)
 {
 	for (int i = 0; i < w.site[s].points_count; i++)
-		if (strcmp(w.site[s].points[i].id, id) == 0)
+		if (!w.site[s].points[i].gone &&
+		    strcmp(w.site[s].points[i].id, id) == 0)
 			return &w.site[s].points[i];
 	return NULL;
+}
+
+/* What the plan restores: made equal, asked for, or the newest. */
+static struct point *
+point_of(int s, int run)
+{
+	struct site *t = &w.site[s];
+	const struct run *r = &w.runs[run];
+	const struct move *m = &t->moves[run];
+	struct point *p = NULL;
+
+	if (r->mode == GUARDS_PLANNED && *m->b.point != '\0')
+		return find_point(s, m->b.point);
+	if (r->point >= 0)
+		return t->points[r->point].gone ? NULL : &t->points[r->point];
+	for (int i = 0; i < t->points_count; i++)
+		if (!t->points[i].gone)
+			p = &t->points[i];
+	return p;
+}
+
+static enum move_result
+pin(int s, const struct job *j)
+{
+	struct point *p = point_of(s, j->run);
+
+	if (p == NULL)
+		return MOVE_NOT_DONE;
+	p->pinned = true;
+	return MOVE_DONE;
 }
 
 static enum move_result
@@ -215,11 +248,7 @@ step_effect(int s, struct job *j)
 
 	switch (steps[j->step].kind) {
 	case PLAN_RESTORE:
-		p = r->mode == GUARDS_PLANNED && *m->b.point != '\0'
-		    ? find_point(s, m->b.point)
-		    : r->point >= 0       ? &t->points[r->point]
-		    : t->points_count > 0 ? &t->points[t->points_count - 1]
-					  : NULL;
+		p = point_of(s, j->run);
 		if (p == NULL)
 			return false;
 		if ((!p->whole || p->suspect) && !r->overridden[7] &&
@@ -380,7 +409,7 @@ effect(int s, struct job *j)
 	case MOVE_FENCE: return fence(s, w.runs[j->run].from);
 	case MOVE_PROVE: return prove(w.runs[j->run].from);
 	case MOVE_RESUME: return resume(s);
-	case MOVE_PIN: return MOVE_DONE;
+	case MOVE_PIN: return pin(s, j);
 	case MOVE_CAPTURE:
 		data_join(&t->kept, &t->data);
 		return chance(&happens);

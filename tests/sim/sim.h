@@ -45,6 +45,8 @@ struct point {
 	char id[16];
 	struct data data;
 	bool whole, suspect; /* whole: complete at the other site */
+	bool verified, pinned;
+	bool gone; /* pruned */
 	struct utc at;
 };
 
@@ -183,7 +185,7 @@ struct world {
 	char verdict[400];
 	enum isolated_state test;
 	struct isolated isolated_test;
-	unsigned done[32]; /* how often what came about; enum tally */
+	unsigned done[40]; /* how often what came about; enum tally */
 };
 extern struct world w;
 
@@ -194,6 +196,8 @@ enum mistake {
 	NO_INTENT,      /* an act without an intent */
 	RELEASE_BY_ONE, /* one person opens what is held */
 	TRUST_EXIT,     /* resumed or fenced is what was said, not seen */
+	NO_PIN,         /* retention knows of no moves */
+	NO_COMMON,      /* nor of what the next copy goes on from */
 	MISTAKES
 };
 
@@ -215,6 +219,17 @@ enum tally {
 	T_UNCERTAIN,
 	T_CRASHES,
 	T_STEP_DOWNS,
+	T_LOST,    /* answers */
+	T_OLD,     /* answers that were old when they came */
+	T_AGAIN,   /* both ledgers folded from the start once more */
+	T_CUTS,    /* of the bridge, the fence's way, etcd's */
+	T_CLOCKS,  /* steps */
+	T_POWER,   /* failures */
+	T_LIES,    /* commands that said what was not so */
+	T_STRANGE, /* words of people that a sensible one would not say */
+	T_DENIED,  /* of them, refused */
+	T_PRUNED,  /* points */
+	T_SAVED,   /* points that only I6 kept */
 	TALLIES
 };
 

@@ -173,6 +173,7 @@ site_off(int s)
 	if (!t->power)
 		return;
 	story("%s: the power fails", t->name);
+	w.done[T_POWER]++;
 	site_die(s);
 	t->power = t->up = t->stopped = false;
 	t->safely_off = true;
@@ -230,6 +231,7 @@ site_talk(int s)
 	}
 	if (!w.calm && one_in(6)) {
 		t->answered_ns = 0;
+		w.done[T_LOST]++;
 		story("%s: the answer of %s is lost", t->name, o->name);
 		return;
 	}
@@ -239,6 +241,7 @@ site_talk(int s)
 	for (; t->known < told; t->known++)
 		if (o->log[t->known].kind == REC_REGISTER)
 			t->peer_reg = t->known + 1;
+	w.done[T_OLD] += told < o->count;
 	if (told < o->count)
 		return; /* not all yet: nothing was heard */
 	t->answered_ns = t->spoken_ns = w.now_ns;
