@@ -14,6 +14,7 @@
 #include <bascule/base/fdio.h>
 #include <bascule/base/now.h>
 
+#include "../../../lib/replicate/shelf.h"
 #include "support/farserve.h"
 #include "support/fault.h"
 #include "support/repo.h"
@@ -436,6 +437,65 @@ START_TEST(any_failing_call_here_leaves_a_whole_copy)
 }
 END_TEST
 
+/* What a receiver's word would say, here without a key. */
+static enum err_code
+sign(void *ctx, const struct serve_word *word, struct buf *out, struct err *err)
+{
+	(void)ctx;
+	return buf_printf(out, err, "%s here since %lld", word->service,
+	    (long long)word->since.ns);
+}
+
+/* The word is given or it is not: never half of it, and nothing is forgotten. */
+START_TEST(any_failing_call_under_a_word_gives_none)
+{
+	const struct serve_options opt = {.network_fs_allowed = true,
+	    .sign = sign};
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(point_list_fini) struct point_list points = {0};
+	OWNED(shelf_free) struct shelf *shelf = NULL;
+	OWNED(buf_fini) struct buf first = {0};
+	struct receiver_sink sink = {0};
+	struct rmsg_hello hello = {.version = 1};
+	struct rmsg_wish wish = {0};
+	bool reached = true, created;
+
+	backup_in("housing", 1, 0, 3);
+	push();
+	st = open_copy();
+	must(point_list(&points, st, NULL, on_damage, NULL, &e));
+	ck_assert_uint_eq(points.count, 1);
+	wish.point = points.points[0].id;
+	snprintf(wish.service, sizeof(wish.service), "housing");
+	memcpy(hello.family, store_family(st), sizeof(hello.family));
+	must(shelf_new(&shelf, copy, &opt, &e));
+	shelf_sink(shelf, &sink);
+	must(sink.open(sink.ctx, &hello, &created, &e));
+	must(sink.acknowledge(sink.ctx, &wish, &first, &e));
+	for (int nth = 1; reached; nth++) {
+		OWNED(buf_fini) struct buf out = {0};
+		enum err_code rc;
+
+		fault_arm_all(nth, EIO);
+		rc = sink.acknowledge(sink.ctx, &wish, &out, &e);
+		reached = fault_fired();
+		fault_arm_all(0, 0);
+		if (rc != ERR_NONE) {
+			ck_assert(reached);
+			ck_assert_uint_eq(out.len_bytes, 0);
+			must(sink.acknowledge(sink.ctx, &wish, &out, &e));
+		}
+		ck_assert_uint_eq(out.len_bytes, first.len_bytes);
+		ck_assert_mem_eq(out.bytes, first.bytes, out.len_bytes);
+		if (!reached)
+			ck_assert_int_gt(nth, 4);
+	}
+	wish.point.bytes[0] ^= 1;
+	ck_assert_int_eq(sink.acknowledge(sink.ctx, &wish, &first, &e),
+	    ERR_NOTFOUND);
+}
+END_TEST
+
 START_TEST(a_full_disk_there_is_said_with_its_path)
 {
 	struct far far;
@@ -538,6 +598,7 @@ suite_replicate_replicate(void)
 	tcase_add_test(tc, killed_anywhere_it_goes_on_from_there);
 	tcase_add_test(tc, any_failing_call_there_leaves_a_whole_copy);
 	tcase_add_test(tc, any_failing_call_here_leaves_a_whole_copy);
+	tcase_add_test(tc, any_failing_call_under_a_word_gives_none);
 	tcase_add_test(tc, a_full_disk_there_is_said_with_its_path);
 	tcase_add_test(tc, what_a_login_shell_says_is_quoted);
 	tcase_add_test(tc, a_far_side_that_ends_without_a_word_is_said_to);
