@@ -56,10 +56,10 @@ add_scope(const struct exercise *x, struct planrun_fields *f)
 	size_t in_test = 0;
 
 	for (size_t i = 0; i < s->step_count; i++)
-		in_test += (s->plan[i].modes & POLICY_MODE_TEST) != 0;
+		in_test += exercise_has_step(x, i);
 	planrun_fields_add(f, "scope",
-	    "%zu of %zu steps of the plan (the others are for live moves or "
-	    "tabletops), %zu datasets",
+	    "%zu of %zu steps of the plan (the others are for live moves, "
+	    "tabletops or another site), %zu datasets",
 	    in_test, s->step_count, s->dataset_count);
 }
 
@@ -196,7 +196,7 @@ exercise_notes_inventory(struct exercise *x, struct err *e)
 		const struct policy_step *step = &s->plan[i];
 		char name[80];
 
-		if ((step->modes & POLICY_MODE_TEST) == 0)
+		if (!exercise_has_step(x, i))
 			continue;
 		snprintf(name, sizeof(name), "step.%.63s", step->name);
 		planrun_fields_add(&f, name, "%s",

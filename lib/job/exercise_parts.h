@@ -87,6 +87,8 @@ void exercise_effects_undo_left(struct exercise *x);
 /* Something happened to the test. */
 void exercise_feed(struct exercise *x, enum isolated_event event);
 /* The first reason is the one that stands. */
+/* Is the ith step of the plan for tests, and for the site that tests? */
+bool exercise_has_step(const struct exercise *x, size_t i);
 void exercise_blame(struct exercise *x, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* All undos are done: clean the rest. */
 void exercise_unwound(struct exercise *x);

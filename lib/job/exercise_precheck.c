@@ -13,13 +13,10 @@
 
 /* --- the plan ------------------------------------------------------------- */
 
-static bool
-is_in_test(const struct policy_step *s)
-{
-	return (s->modes & POLICY_MODE_TEST) != 0;
-}
-
-/* Done on this machine?  Others are not reached yet. */
+/*
+ * Done on this machine?  On another one nothing could be cut off from
+ * production, and nothing would be cleaned that a crash leaves behind.
+ */
 static enum err_code
 check_host(const struct exercise *x, const struct policy_step *s, struct err *e)
 {
@@ -29,11 +26,14 @@ check_host(const struct exercise *x, const struct policy_step *s, struct err *e)
 	if (s->on[0] == '\0' || strcmp(s->on, here) == 0)
 		return ERR_NONE;
 	err_set(e, ERR_POLICY,
-	    "step '%s' is to be done on '%s', but this version does steps "
-	    "only on the machine Bascule runs on%s%s%s",
-	    s->name, s->on, here[0] != '\0' ? " ('" : "", here,
-	    here[0] != '\0' ? "')" : "");
-	return err_hint(e, "leave `on` out, or leave \"test\" out of modes");
+	    "step '%s' is to be done on '%s', which a test cannot cut off from "
+	    "production: its steps run on the machine of this daemon%s%s%s",
+	    s->name, s->on, here[0] != '\0' ? ", '" : "", here,
+	    here[0] != '\0' ? "'" : "");
+	return err_hint(e,
+	    "leave \"test\" out of its modes, or give tests a step of their "
+	    "own "
+	    "without `on`");
 }
 
 /* Nothing may turn out wrong later that can be known now. */
@@ -73,14 +73,16 @@ check_plan(const struct exercise *x, struct err *e)
 	enum err_code rc = ERR_NONE;
 
 	for (size_t i = 0; rc == ERR_NONE && i < s->step_count; i++) {
-		if (!is_in_test(&s->plan[i]))
+		if (!exercise_has_step(x, i))
 			continue;
 		count++;
 		rc = check_host(x, &s->plan[i], e);
 	}
 	if (rc == ERR_NONE && count == 0)
 		return err_set(e, ERR_POLICY,
-		    "service '%s' has no plan with a step for tests", s->name);
+		    "service '%s' has no plan with a step for tests at site "
+		    "'%s'",
+		    s->name, x->o->site->name);
 	return rc;
 }
 
@@ -212,7 +214,8 @@ check_datasets(const struct exercise *x, uint64_t *bytes, struct err *e)
 		const struct policy_step *step = &s->plan[i];
 		size_t d = 0;
 
-		if (!is_in_test(step) || step->kind != POLICY_STEP_RESTORE)
+		if (!exercise_has_step(x, i) ||
+		    step->kind != POLICY_STEP_RESTORE)
 			continue;
 		while (d < s->dataset_count &&
 		    strcmp(s->datasets[d].name, step->restore) != 0)
@@ -299,7 +302,7 @@ exercise_precheck(struct exercise *x, struct err *e)
 	if (rc == ERR_NONE)
 		rc = check_datasets(x, &bytes, e);
 	for (size_t i = 0; rc == ERR_NONE && i < x->o->service->step_count; i++)
-		if (is_in_test(&x->o->service->plan[i]))
+		if (exercise_has_step(x, i))
 			rc = check_words(x, &x->o->service->plan[i], e);
 	if (rc == ERR_NONE)
 		rc = check_room(x, bytes, e);

@@ -125,6 +125,8 @@ planrun_notes_skipped(struct planrun *p, const char *not_in_mode,
 	for (size_t i = 0; i < p->steps_count; i++) {
 		OWNED(planrun_fields_fini) struct planrun_fields f = {0};
 		bool in_mode = (p->steps[i].modes & p->effects->mode) != 0;
+		bool is_for_us = policy_step_is_for(p->policy,
+		    &p->service->plan[i], p->site->name);
 		struct engine_step s = {.state = ENGINE_STEP_WAITING};
 
 		if (p->engine != NULL)
@@ -136,7 +138,8 @@ planrun_notes_skipped(struct planrun *p, const char *not_in_mode,
 		    graph_kind_name(p->steps[i].kind));
 		planrun_fields_add(&f, "state", "skipped");
 		planrun_fields_add(&f, "reason", "%s",
-		    !in_mode                             ? not_in_mode
+		    !is_for_us     ? "it is for another site"
+			: !in_mode ? not_in_mode
 			: s.state == ENGINE_STEP_SKIPPED ? s.reason
 							 : not_its_turn);
 		planrun_notes_note(p, LEDGER_STEP, &f);

@@ -274,6 +274,9 @@ load_after(const char *plan, const char *after)
 		"failure_domain = \"f\";\n"
 		"  hosts = ( { name = \"b.far\"; address = \"127.0.0.2\"; port "
 		"= 9; user = \"b\"; host_keys = [ "
+		"\"SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\" ]; }, "
+		"{ name = \"app.far\"; address = \"127.0.0.3\"; port = 9; "
+		"user = \"b\"; host_keys = [ "
 		"\"SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\" ]; } "
 		");\n"
 		"  repository = \"%s\"; } );\n"
@@ -490,7 +493,7 @@ END_TEST
 START_TEST(what_cannot_be_tested_is_refused_before_anything_is_created)
 {
 	static const char *const plans[] = {
-	    "{ step = \"a\"; run = [ \"true\" ]; on = \"b.near\"; }",
+	    "{ step = \"a\"; run = [ \"true\" ]; on = \"app.far\"; }",
 	    "{ step = \"a\"; run = [ \"echo\", \"${dataset}\" ]; }",
 	};
 
@@ -510,6 +513,51 @@ START_TEST(what_cannot_be_tested_is_refused_before_anything_is_created)
 		ck_assert(!says("network of their own"));
 		buf_clear(&book);
 	}
+}
+END_TEST
+
+/* A plan that leads both ways names the hosts of both sites. */
+START_TEST(what_is_for_the_other_site_stands_aside)
+{
+	struct exercise_options o;
+	struct exercise_result out;
+
+	back_up();
+	load_after("{ step = \"there\"; run = [ \"sh\", \"-c\", \"echo there "
+		   ">>${sandbox}/../../log\" ]; on = \"b.near\"; undo = "
+		   "\"none\"; }, { step = \"home\"; sites = [ \"near\" ]; "
+		   "check = { command = [ \"false\" ]; }; }",
+	    "\"there\", \"home\"");
+	o = options();
+	out = test(&o);
+	ck_assert_msg(strcmp(out.result,
+			  has_cell() ? "PASS" : "NOT_MEASURED") == 0,
+	    "%s: %s\n%s", out.result, out.reason, buf_text(&book));
+	ck_assert(says(
+	    "step=there kind=run state=skipped reason=it is for another site"));
+	ck_assert(says("step=home kind=check state=skipped reason=it is for "
+		       "another site"));
+	ck_assert(says("step=fine"));
+	ck_assert_int_ne(faccessat(work.fd, "log", F_OK, 0), 0);
+	ck_assert(says("cleanup=clean"));
+}
+END_TEST
+
+START_TEST(a_plan_for_the_other_site_alone_is_no_test)
+{
+	struct exercise_options o;
+	struct exercise_result out;
+
+	back_up();
+	load("{ step = \"home\"; on = \"b.near\"; check = { command = [ "
+	     "\"true\" ]; }; }");
+	((struct policy_step *)(uintptr_t)policy->services[0].plan)[1].modes =
+	    POLICY_MODE_TABLETOP;
+	o = options();
+	out = test(&o);
+	ck_assert_str_eq(out.result, "NOT_MEASURED");
+	ck_assert_msg(strstr(out.reason, "for tests at site 'far'") != NULL,
+	    "%s", out.reason);
 }
 END_TEST
 
@@ -753,6 +801,8 @@ suite_job_exercise(void)
 	tcase_add_test(t, production_that_can_be_reached_fails_the_test);
 	tcase_add_test(t,
 	    what_cannot_be_tested_is_refused_before_anything_is_created);
+	tcase_add_test(t, what_is_for_the_other_site_stands_aside);
+	tcase_add_test(t, a_plan_for_the_other_site_alone_is_no_test);
 	tcase_add_test(t,
 	    no_point_a_strange_point_or_an_unclean_run_is_refused);
 	tcase_add_test(t, a_person_confirms_skips_or_aborts);
