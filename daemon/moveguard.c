@@ -71,6 +71,10 @@ moveguard_judge(struct daemon *d, const struct client_caller *who,
 	facts->now = now_utc();
 	testimony_tell(&item->m, &daemon_service(d, item->m.service)->authority,
 	    movebook_attested(item, facts->now), facts);
+	tell(facts, FACT_EPOCH_EXPECTED,
+	    (int64_t)testimony_epoch(&item->m,
+		&daemon_service(d, item->m.service)->authority, phase),
+	    "register");
 	if (who == NULL) /* it was judged when the word was said */
 		tell_word(item, phase, facts);
 	if (break_glass)

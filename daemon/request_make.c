@@ -232,7 +232,8 @@ fill(struct making *m)
 }
 
 static enum err_code
-add_services(struct draft *d, const struct request *r, struct err *e)
+add_services(struct draft *d, struct daemon *of, const struct request *r,
+    struct err *e)
 {
 	OWNED(buf_fini) struct buf names = {0};
 	enum err_code rc = ERR_NONE;
@@ -251,6 +252,9 @@ add_services(struct draft *d, const struct request *r, struct err *e)
 		snprintf(text, sizeof(text), "%s %" PRId64,
 		    s->point[0] != '\0' ? s->point : "-", s->loss_ns);
 		draft_text(d, name, text);
+		snprintf(name, sizeof(name), "epoch.%s", s->name);
+		draft_uint(d, name,
+		    daemon_service(of, s->name)->authority.epoch);
 	}
 	return ERR_NONE;
 }
@@ -305,7 +309,7 @@ record(struct making *m, struct buf *shown, struct err *e)
 	draft_text(d, "login_name", r->requester.login_name);
 	if (r->service_count == 1)
 		add_found(d, m);
-	rc = add_services(d, r, e);
+	rc = add_services(d, m->ask->d, r, e);
 	if (rc != ERR_NONE)
 		return rc;
 	request_draft_shown(d, shown, r->seen);

@@ -811,6 +811,12 @@ bool move_gate(const struct move *m, const char *my_site,
 bool move_settles(const struct move *m, const char *site);
 
 /*
+ * The epoch that all who can be asked must name at that gate (G14): the one for
+ * which it was requested, until somebody has let go; m->epoch 0: not recorded.
+ */
+uint64_t testimony_epoch(const struct move *m, const struct authority *reg,
+    enum guards_phase gate);
+/*
  * What its records prove, and what is attested, for the guards: G10, G15, G16,
  * G17 (what was written since is kept), G18, and whether the register was heard.
  */

@@ -184,6 +184,20 @@ testimony_released(const struct approvals_word *words, size_t count,
 	return approvals_persons(those, n, APPROVALS_RELEASE, owner, 0, NULL);
 }
 
+/* --- the epoch ------------------------------------------------------------------------- */
+
+uint64_t
+testimony_epoch(const struct move *m, const struct authority *reg,
+    enum guards_phase gate)
+{
+	bool is_before = gate == GUARDS_AT_READY || gate == GUARDS_AT_FENCE ||
+	    gate == GUARDS_AT_GRANT || gate == GUARDS_AT_TAKE;
+
+	if (gate == GUARDS_AT_TAKE && scene_has(&m->a, MOVE_GRANTED))
+		return m->a.epoch_of[MOVE_GRANTED];
+	return is_before && m->epoch != 0 ? m->epoch : reg->epoch;
+}
+
 /* --- what is proved -------------------------------------------------------------------- */
 
 static void

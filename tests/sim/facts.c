@@ -108,20 +108,16 @@ witness(int s, uint64_t expected, enum guards_phase phase)
 }
 
 static void
-tell_epochs(struct teller *t, int s, const struct move *m, const struct run *r,
+tell_epochs(struct teller *t, int s, const struct move *m,
     enum guards_phase phase)
 {
 	const struct authority *reg = &w.site[s].reg;
-	uint64_t expected = r->epoch;
+	uint64_t expected = testimony_epoch(m, reg, phase);
 
-	if (phase == GUARDS_AT_TAKE && r->mode == GUARDS_PLANNED)
-		expected = m->a.epoch_of[MOVE_GRANTED];
-	else if (phase == GUARDS_AT_RESOLVE) /* what people have read */
+	if (phase == GUARDS_AT_RESOLVE) /* what people have read */
 		expected = w.etcd && w.etcd_epoch > reg->highest_seen
 		    ? w.etcd_epoch
 		    : reg->highest_seen;
-	else if (phase == GUARDS_AT_ROLLBACK || phase == GUARDS_AT_REPROTECT)
-		expected = reg->epoch;
 	tell(t, FACT_EPOCH_EXPECTED, (int64_t)expected);
 	tell(t, FACT_EPOCH_TARGET,
 	    (int64_t)((phase == GUARDS_AT_TAKE || phase == GUARDS_AT_RESOLVE) &&
@@ -223,7 +219,7 @@ gather(int s, int run, enum guards_phase phase, struct guards_facts *f)
 	tell_point(&t, &w.runs[run]);
 	tell_peer(&t, s);
 	tell_move(&t, s, run, m);
-	tell_epochs(&t, s, m, &w.runs[run], phase);
+	tell_epochs(&t, s, m, phase);
 }
 
 bool

@@ -453,14 +453,14 @@ change_register(int s, struct job *j)
 
 	if (ev.kind == AUTHORITY_ADOPT)
 		ev.peer = &j->peer;
-	if (!swap(s, &ev)) {
-		story("%s: the witness does not agree", t->name);
-		return false;
-	}
 	if (authority_next(&t->reg, &ev, &r.reg, &e) != ERR_NONE) {
 		story("%s: the register refuses %s: %s", t->name,
 		    authority_event_name(ev.kind), e.text);
 		w.done[T_REFUSED]++;
+		return false;
+	}
+	if (!swap(s, &ev)) {
+		story("%s: the witness does not agree", t->name);
 		return false;
 	}
 	if (memcmp(&r.reg, &t->reg, sizeof(t->reg)) == 0)

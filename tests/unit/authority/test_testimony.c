@@ -248,6 +248,24 @@ START_TEST(a_planned_run_resolved_by_people_has_a_loser_too)
 }
 END_TEST
 
+/* A request that lay while the service went away and came back (G14). */
+START_TEST(the_epoch_is_the_one_for_which_it_was_asked)
+{
+	struct authority reg = {.epoch = 5};
+	struct move m = {.epoch = 3};
+
+	ck_assert_uint_eq(testimony_epoch(&m, &reg, GUARDS_AT_READY), 3);
+	ck_assert_uint_eq(testimony_epoch(&m, &reg, GUARDS_AT_GRANT), 3);
+	ck_assert_uint_eq(testimony_epoch(&m, &reg, GUARDS_AT_TAKE), 3);
+	ck_assert_uint_eq(testimony_epoch(&m, &reg, GUARDS_AT_ROLLBACK), 5);
+	m.a.fact[MOVE_GRANTED] = 9;
+	m.a.epoch_of[MOVE_GRANTED] = 4;
+	ck_assert_uint_eq(testimony_epoch(&m, &reg, GUARDS_AT_TAKE), 4);
+	m = (struct move){.epoch = 0}; /* not recorded */
+	ck_assert_uint_eq(testimony_epoch(&m, &reg, GUARDS_AT_READY), 5);
+}
+END_TEST
+
 Suite *suite_authority_testimony(void);
 
 Suite *
@@ -264,6 +282,7 @@ suite_authority_testimony(void)
 	tcase_add_test(t, a_clock_set_right_leaves_no_word_of_the_future);
 	tcase_add_test(t, what_people_attested_is_no_fence_that_was_read_back);
 	tcase_add_test(t, a_planned_run_resolved_by_people_has_a_loser_too);
+	tcase_add_test(t, the_epoch_is_the_one_for_which_it_was_asked);
 	suite_add_tcase(s, t);
 	return s;
 }
