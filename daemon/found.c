@@ -241,7 +241,10 @@ put_point(struct draft *draft, const struct request_points *ps,
 	put(draft, "loss", "%s: %s", ps->is_estimate ? "estimated" : "known",
 	    p->loss);
 	if (p->loss_count >= 0)
-		draft_int(draft, "loss_transactions", p->loss_count);
+		put(draft, "loss_transactions",
+		    "at least %" PRId64
+		    ": by the newest count of the site that is left",
+		    p->loss_count);
 }
 
 void

@@ -34,6 +34,7 @@ job_kinds_point(struct draft **out, struct job *j, struct wire_value *ev,
     struct err *e)
 {
 	struct wire_value *map = wire_take_object(ev, "snapshots");
+	struct wire_value *counts = wire_take_object(ev, "counts");
 	enum err_code rc = j->kind->ledger_type != NULL
 	    ? job_draft(out, j, LEDGER_POINT, e)
 	    : note_draft(out, j->d, j->service, LEDGER_POINT, e);
@@ -53,6 +54,14 @@ job_kinds_point(struct draft **out, struct job *j, struct wire_value *ev,
 
 		snprintf(name, sizeof(name), "snapshot.%s", dataset);
 		draft_text(*out, name, wire_need_text(map, dataset));
+	}
+	for (size_t i = 0; counts != NULL && wire_name_at(counts, i) != NULL;
+	     i++) {
+		const char *dataset = wire_name_at(counts, i);
+		char name[LEDGER_NAME_BYTES_MAX + 1];
+
+		snprintf(name, sizeof(name), "count.%.200s", dataset);
+		draft_int(*out, name, wire_need_int(counts, dataset));
 	}
 	return wire_check(ev, e);
 }

@@ -6,6 +6,7 @@
 #include "etcd.h"
 #include "found.h"
 #include "moves.h"
+#include "transactions.h"
 
 enum err_code
 moverecord_draft(struct draft **out, struct daemon *d, const struct move *m,
@@ -216,6 +217,31 @@ add_witness(struct draft *draft, struct daemon *d,
 	draft_text(draft, "witness", text);
 }
 
+/* What this site wrote after the point that the other took, now that it is kept. */
+static enum err_code
+add_lost(struct draft *draft, struct daemon *d, const struct move *m,
+    const char *point, struct err *e)
+{
+	OWNED(free_mem) struct transactions *t = calloc(1, sizeof(*t));
+	const char *gone_to = m->point[0] != '\0' ? m->point : m->b.point;
+	enum err_code rc = t == NULL
+	    ? err_nomem(e)
+	    : transactions_read(d, m->service, d->policy->site, t, e);
+	int64_t lost;
+	char text[128];
+
+	if (rc != ERR_NONE)
+		return rc;
+	lost = transactions_between(t, gone_to, point);
+	if (lost < 0)
+		return ERR_NONE;
+	snprintf(text, sizeof(text),
+	    "%lld: counted when what was written there was kept",
+	    (long long)lost);
+	draft_text(draft, "loss_transactions", text);
+	return ERR_NONE;
+}
+
 enum err_code
 moverecord_known(struct draft *draft, struct daemon *d,
     const struct movebook_item *item, const char *point, struct err *e)
@@ -236,6 +262,7 @@ moverecord_known(struct draft *draft, struct daemon *d,
 		    "the one that the other site named");
 		return ERR_NONE;
 	case MOVE_TAKEN: add_witness(draft, d, item); break;
+	case MOVE_DIVERGENCE: return add_lost(draft, d, m, point, e);
 	default: break;
 	}
 	return item->turn.gated ? add_guards(draft, d, item, item->turn.gate, e)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "peer.h"
+#include "transactions.h"
 
 /* --- finding them ----------------------------------------------------------------- */
 
@@ -167,7 +168,8 @@ say_loss(struct request_point *p, const struct request_points *ps)
 		snprintf(bytes, sizeof(bytes), "bytes unknown");
 	if (p->loss_count >= 0)
 		snprintf(p->loss, sizeof(p->loss),
-		    "%s%s; %s, later writes unknown; %" PRId64 " transactions",
+		    "%s%s; %s, later writes unknown; at least %" PRId64
+		    " transactions",
 		    ps->is_estimate ? "at most " : "", span, bytes,
 		    p->loss_count);
 	else
@@ -184,13 +186,20 @@ count_loss(struct daemon *d, const char *service, const char *from,
 	struct ledger_job_filter f = {.service = service,
 	    .state = "succeeded",
 	    .limit = 500};
+	OWNED(free_mem) struct transactions *tx = calloc(1, sizeof(*tx));
 	struct ledger *l = NULL;
 	struct err why;
 	enum err_code rc = ERR_NONE;
 
 	if (peer_ledger(d, from, &l, &why) == ERR_NONE)
 		rc = ledger_jobs(l, &f, take_backup, &s, e);
+	if (rc == ERR_NONE && tx == NULL)
+		rc = err_nomem(e);
+	if (rc == ERR_NONE)
+		rc = transactions_read(d, service, from, tx, e);
 	for (size_t i = 0; rc == ERR_NONE && i < ps->count; i++) {
+		ps->items[i].loss_count =
+		    transactions_between(tx, ps->items[i].id, NULL);
 		ps->items[i].loss_ns = ps->last_write.ns - ps->items[i].at.ns;
 		if (ps->items[i].loss_ns < 0)
 			ps->items[i].loss_ns = 0;

@@ -13,6 +13,7 @@
 #include <bascule/base/rand.h>
 #include <bascule/source.h>
 
+#include "worker_count.h"
 #include "worker_far.h"
 #include "worker_quiesce.h"
 
@@ -25,6 +26,7 @@ struct backup {
 	struct worker_store at;
 	struct point point; /* whose snapshots are in its own order */
 	struct id made[POINT_DATASETS_MAX]; /* as the service's datasets */
+	int64_t counts[POINT_DATASETS_MAX]; /* of transactions, as made */
 	struct worker_quiesce *quiesced;    /* NULL: not */
 	bool still;      /* a live move holds it: there is nothing to let go */
 	const char *tag; /* of the point; "": none */
@@ -157,6 +159,7 @@ one_dataset(struct backup *b, const struct policy_dataset *d, struct err *e)
 {
 	struct capture_result r;
 	struct err why;
+	int64_t count = worker_count_read(b->w, b->service, d);
 	enum err_code rc = capture(b, d, &r, &why);
 
 	if (rc == ERR_CANCELLED || worker_is_cancelled(b->w))
@@ -184,6 +187,7 @@ one_dataset(struct backup *b, const struct policy_dataset *d, struct err *e)
 	b->new_bytes += r.counts.new_bytes;
 	if (b->point.snapshots_count < POINT_DATASETS_MAX) {
 		b->made[b->point.snapshots_count] = r.snapshot;
+		b->counts[b->point.snapshots_count] = count;
 		b->point.snapshots[b->point.snapshots_count++] = r.snapshot;
 	}
 	return tell_snapshot(b, d, &r, e);
@@ -212,16 +216,23 @@ tell_point(struct backup *b, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	OWNED(wire_free) struct wire_value *map = NULL;
+	OWNED(wire_free) struct wire_value *counts = NULL;
 	char hex[ID_HEX_BYTES];
 	enum err_code rc = wire_new(&v, "point", e);
 
 	if (rc == ERR_NONE)
 		rc = wire_new(&map, NULL, e);
+	if (rc == ERR_NONE)
+		rc = wire_new(&counts, NULL, e);
 	if (rc != ERR_NONE)
 		return rc;
 	for (size_t i = 0; i < b->point.snapshots_count; i++)
 		wire_add_text(map, b->service->datasets[i].name,
 		    id_hex(&b->made[i], hex));
+	for (size_t i = 0; i < b->point.snapshots_count; i++)
+		if (b->counts[i] >= 0)
+			wire_add_int(counts, b->service->datasets[i].name,
+			    b->counts[i]);
 	wire_add_text(v, "point", id_hex(&b->point.id, hex));
 	wire_add_text(v, "service", b->service->name);
 	wire_add_int(v, "at_ns", b->point.taken.ns);
@@ -229,6 +240,8 @@ tell_point(struct backup *b, struct err *e)
 	if (b->tag[0] != '\0')
 		wire_add_text(v, "tag", b->tag);
 	wire_add(v, "snapshots", &map);
+	if (wire_count(counts) > 0)
+		wire_add(v, "counts", &counts);
 	wire_add_text(b->result, "point", hex);
 	return worker_send(b->w, &v, e);
 }

@@ -62,12 +62,16 @@ lab_mend bt
 holds 'it fences itself' phase_is brent "$run" STOPPED 30
 fails 'it runs no more' runs_at brent
 holds 'what it wrote is kept' phase_is brent "$run" DIVERGENCE 30
+lab_on brent cp "$WORK/here/data/log" "$WORK/brent/kept"
 expect 0 'the owner lets it be overwritten' move_say southwark reprotect "$run" southwark
 holds 'protected again' phase_is southwark "$run" REPROTECTED 60
 report_knows southwark "$run" $REPORT_MOVE
 wait_for 20 sh -c "'$B' --socket brent/socket failover show $run | grep -q REPROTECTED"
 report_knows brent "$run" $REPORT_MOVE
 at southwark report exercise "$run" >report
+counted=$(at brent events --type point | sed -n 's/.* count.data=\([0-9]*\) .*/\1/p' | head -n 1)
+is 'what was lost is counted' "$(sed -n 's/^ *transactions lost *\([0-9]*\):.*/\1/p' report)" \
+    $(($(wc -l <brent/kept) - counted))
 for phase in REQUESTED STARTED DECLARED FENCED TAKEN RAN COMMITTED REPROTECTED; do
 	holds "the program of the policy was told of $phase, and the report says so" \
 	    grep -q "notified .*$WORK/tell at .* $phase: brent -> southwark: $phase" report

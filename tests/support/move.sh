@@ -70,7 +70,8 @@ service = {
   name = "counter"; title = "A counter"; owner = "brent"; tier = 1;
   home = "brent"; standby = "southwark"; rpo = "1h"; rto = "4h";
   live_root = "$WORK/here";
-  datasets = ( { name = "data"; tree = "$WORK/here/data"; } );
+  datasets = ( { name = "data"; tree = "$WORK/here/data";
+      count = [ "sh", "-c", "cat $WORK/here/data/log 2>/dev/null | wc -l" ]; } );
   quiesce = { before = [ "$WORK/ctl", "pause" ]; after = [ "$WORK/ctl", "resume" ]; timeout = "20s"; };
   backup = { every = "30m"; expect = "1s"; timeout = "60s"; };
   replicate = { to = [ "southwark" ]; within = "5m"; };
