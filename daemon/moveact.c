@@ -178,6 +178,32 @@ start_backup(struct daemon *d, struct movebook_item *item, struct err *e)
 	    item->work.job, e);
 }
 
+/* A fence of this site was begun in this move, or by a quiesce that is one. */
+static bool
+was_fenced(const struct daemon *d, const struct move *m,
+    const struct policy_service *s)
+{
+	const struct move_side *mine = side_of(m, d->policy->site);
+
+	return m->b.fact[MOVE_GRANTED] != 0 || mine->intent[MOVE_FENCE] != 0 ||
+	    mine->intent[MOVE_STOP] != 0 || s->quiesce.before.count == 0;
+}
+
+/* No command takes such a fence back: the plan's steps have to. */
+bool
+moveact_needs_plan(const struct daemon *d, const struct move *m,
+    const struct policy_service *s)
+{
+	for (size_t i = 0; i < s->fence_count; i++) {
+		const struct policy_fence *f = &s->fence[i];
+
+		if (f->run.count > 0 && f->undo.count == 0 &&
+		    policy_fence_is_for(d->policy, f, d->policy->site))
+			return was_fenced(d, m, s);
+	}
+	return false;
+}
+
 static enum err_code
 start_worker(struct daemon *d, struct movebook_item *item, struct err *e)
 {
@@ -191,6 +217,8 @@ start_worker(struct daemon *d, struct movebook_item *item, struct err *e)
 	    .epoch = s->authority.epoch};
 	enum err_code rc = ERR_NONE;
 
+	a.without_restores =
+	    act == MOVE_RESUME && moveact_needs_plan(d, &item->m, s->policy);
 	if (act == MOVE_PLAN)
 		rc = find_point(d, &item->m, item->work.point, e);
 	a.point = item->work.point;

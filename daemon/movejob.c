@@ -369,12 +369,15 @@ movejob_act(struct daemon *d, const struct movejob_ask *a,
 	wire_add_text(r.params, "site_from",
 	    a->site_from != NULL ? a->site_from : a->m->from);
 	wire_add_text(r.params, "site_to",
-	    strcmp(a->act, "plan") == 0 || strcmp(a->act, "undo") == 0
+	    strcmp(a->act, "plan") == 0 || strcmp(a->act, "undo") == 0 ||
+		    a->without_restores
 		? d->policy->site
 		: a->m->to);
 	wire_add_text(r.params, "point",
 	    a->point != NULL && *a->point != '\0' ? a->point : NULL);
 	wire_add_uint(r.params, "epoch", a->epoch);
+	if (a->without_restores)
+		wire_add_bool(r.params, "without_restores", true);
 	wire_add_text(r.params, "live_root", buf_text(&root));
 	return ask(d, &r, job, e);
 }

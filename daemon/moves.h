@@ -114,6 +114,10 @@ enum err_code moveguard_may_override(unsigned number, const char *reason,
 
 /* Carry out what item->turn says.  Failures are told and tried again. */
 void moveact_begin(struct daemon *d, struct movebook_item *item);
+/* What a fence of this site stopped starts by no command of that fence: a resume
+ * walks the plan for this site, without its restores. */
+bool moveact_needs_plan(const struct daemon *d, const struct move *m,
+    const struct policy_service *s);
 /* A job is over; does nothing for jobs that are no part of a move. */
 void moveact_job_ended(struct daemon *d, struct job *j);
 /* An outcome that could not be written before. */
@@ -132,6 +136,7 @@ struct movejob_ask {
 	const char *site_from; /* of a fence: the site left; NULL: the move's */
 	const char *point;     /* NULL: none */
 	uint64_t epoch;
+	bool without_restores; /* of a resume: the plan's other steps do it */
 };
 enum err_code movejob_act(struct daemon *d, const struct movejob_ask *ask,
     char job[JOB_ID_BYTES], struct err *e) MUST_CHECK;

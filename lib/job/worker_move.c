@@ -55,12 +55,28 @@ undo(const struct live_options *o, struct live_result *r, struct err *e)
 	return rc;
 }
 
+/*
+ * Lets go of the fence; where one has no way to be undone, the plan's steps that
+ * restore nothing do it, on the data that stayed.
+ */
+static enum err_code
+resume(const struct live_options *o, struct live_result *r, struct err *e)
+{
+	if (o->without_restores) {
+		enum err_code rc = live_plan(o, r, e);
+
+		if (rc != ERR_NONE || r->verdict != LIVE_DONE)
+			return rc;
+	}
+	return live_fence_resume(o, r, e);
+}
+
 static const struct {
 	const char *name;
 	enum err_code (*run)(const struct live_options *o,
 	    struct live_result *r, struct err *e);
 } acts[] = {{"plan", live_plan}, {"undo", undo}, {"fence", live_fence_run},
-    {"prove", live_fence_prove}, {"resume", live_fence_resume},
+    {"prove", live_fence_prove}, {"resume", resume},
     {"quiesce", live_fence_quiesce}};
 
 /* --- the spec ------------------------------------------------------------- */

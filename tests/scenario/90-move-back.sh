@@ -10,6 +10,7 @@ if [ "$LAB" != namespaces ] || ! lab_up; then
 	skip 'moves' 'hosts of their own need root'
 	finish
 fi
+NO_UNDO=1 # a site that was fenced starts by the plan, without its restores
 move_sites
 holds 'brent begins' lab_daemon brent || finish
 holds 'southwark begins' lab_daemon southwark || finish
@@ -27,6 +28,10 @@ expect 0 'somebody wants it back' at southwark failover rollback "$run" --confir
 holds 'what was written at southwark is kept' phase_is southwark "$run" CAPTURED 30
 holds 'it is rolled back' phase_is brent "$run" ROLLED_BACK 30
 holds 'it runs at brent again' runs_at brent
+is 'southwark restored once' \
+    "$(at southwark events --type step --run "$run" | grep -c 'kind=restore')" 2
+is 'its own data stayed: nothing was restored over it' \
+    "$(at brent events --type step --run "$run" | grep -c 'kind=restore')" 0
 fails 'and not at southwark' runs_at southwark
 
 # --- held, and resolved

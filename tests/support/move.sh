@@ -81,7 +81,8 @@ service = {
     { step = "runs"; after = [ "start" ]; check = { command = [ "sh", "-c", "! $WORK/ctl is-stopped" ]; };
       modes = [ "planned", "unplanned" ]; } );
   fence = ( { run = [ "$WORK/ctl", "stop" ]; prove = [ "$WORK/ctl", "is-stopped" ];
-      undo = [ "$WORK/ctl", "unfence" ]; timeout = "20s"; },
+      ${NO_UNDO:+# }undo = [ "$WORK/ctl", "unfence" ];
+      timeout = "20s"; },
     { attest = "The machine is off"; people = 2; } );
   approvals = { planned = 0; unplanned = 1; };
   failover = { patience = "${PATIENCE:-1m}"; cooldown = "0s"; hold_down = "2s"; min_proof = "L0"; };
