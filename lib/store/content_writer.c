@@ -384,11 +384,12 @@ cut_put(struct content_writer *cw, const void *bytes,
 {
 	const struct content_piece piece = {name->id, name->len_bytes};
 	size_t n = (size_t)name->len_bytes;
-	enum err_code rc;
+	enum err_code rc = cw->held ? pending_put(cw, e) : ERR_NONE;
 
-	ASSERT(name->at_bytes == cw->total_bytes && !cw->held &&
-	    cw->pending.len_bytes == 0 && n > 0);
-	/* The whole file, then: of others no chunk is so short. */
+	ASSERT(name->at_bytes == cw->total_bytes && n > 0);
+	if (rc != ERR_NONE)
+		return rc;
+	/* It may be the whole file. */
 	if (cw->total_bytes + n <= CONTENT_INLINE_BYTES)
 		return content_writer_add(cw, bytes, n, e);
 	cw->total_bytes += n;

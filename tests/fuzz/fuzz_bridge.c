@@ -7,6 +7,7 @@
 
 #include "../../daemon/peersaid.c"
 #include "../../daemon/peerstep.c"
+#include "../../daemon/peerword.c"
 
 #include <stdlib.h>
 #include <unistd.h>

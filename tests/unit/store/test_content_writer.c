@@ -160,33 +160,61 @@ cut_elsewhere(const struct content_writer *cw, const uint8_t *bytes, size_t len,
 }
 
 static void
+is_cut_as_here(struct content_writer *cw, const uint8_t *bytes, size_t len)
+{
+	static struct content_name names[1000];
+	OWNED(content_fini) struct content want, got = {0};
+	size_t half, count;
+	struct err e = {0};
+
+	write_file(cw, bytes, len, 0, &want);
+	count = cut_elsewhere(cw, bytes, len, 777, names, COUNT_OF(names));
+	half = count / 2; /* in two pieces */
+	must(content_writer_add_cut(cw, bytes, names, half, &e), &e);
+	must(content_writer_add_cut(cw, bytes + names[half].at_bytes,
+		 names + half, count - half, &e),
+	    &e);
+	must(content_writer_end(cw, &got, &e), &e);
+	ck_assert(contents_equal(&want, &got));
+}
+
+static void
 cut_as_here(enum chunking how, uint32_t fixed)
 {
 	static const size_t lens[] = {1, 256, 257, 1024, 4097, 40000, 400000};
 	OWNED(content_writer_free) struct content_writer *cw = NULL;
 	OWNED(free_mem) uint8_t *bytes = malloc(400000);
-	static struct content_name names[1000];
 	struct err e = {0};
 
 	repo_noise(bytes, 400000, 11);
 	must(content_writer_new(&cw, w, how, fixed, &e), &e);
 	ck_assert(content_writer_is_new(cw));
-	for (size_t i = 0; i < COUNT_OF(lens); i++) {
-		OWNED(content_fini) struct content want, got = {0};
-		size_t half, count;
-
-		write_file(cw, bytes, lens[i], 0, &want);
-		count = cut_elsewhere(cw, bytes, lens[i], 777, names,
-		    COUNT_OF(names));
-		half = count / 2; /* in two pieces */
-		must(content_writer_add_cut(cw, bytes, names, half, &e), &e);
-		must(content_writer_add_cut(cw, bytes + names[half].at_bytes,
-			 names + half, count - half, &e),
-		    &e);
-		must(content_writer_end(cw, &got, &e), &e);
-		ck_assert(contents_equal(&want, &got));
-	}
+	for (size_t i = 0; i < COUNT_OF(lens); i++)
+		is_cut_as_here(cw, bytes, lens[i]);
 }
+
+/* A first chunk as short as what would be inline, were it all. */
+START_TEST(a_short_first_chunk_is_no_whole_file)
+{
+	OWNED(content_writer_free) struct content_writer *cw = NULL;
+	OWNED(content_cutter_free) struct content_cutter *cutter = NULL;
+	OWNED(free_mem) uint8_t *bytes = malloc(400000);
+	struct err e = {0};
+	size_t at = 0;
+	bool cut = false;
+
+	repo_noise(bytes, 400000, 12);
+	must(content_writer_new(&cw, w, CHUNKING_CUT, 0, &e), &e);
+	must(content_writer_cutter(&cutter, cw, &e), &e);
+	for (; at < 390000 && !cut; at++) {
+		content_cutter_reset(cutter);
+		(void)content_cutter_scan(cutter, bytes + at,
+		    CONTENT_INLINE_BYTES, &cut);
+	}
+	ck_assert(cut);
+	is_cut_as_here(cw, bytes + at - 1, 9000);
+}
+END_TEST
 
 START_TEST(what_others_cut_and_name_is_what_is_cut_here)
 {
@@ -306,6 +334,7 @@ suite_store_content_writer(void)
 	tcase_add_test(tc, content_comes_back_whatever_its_length_and_feeding);
 	tcase_add_test(tc, fixed_chunks_come_back_too);
 	tcase_add_test(tc, what_others_cut_and_name_is_what_is_cut_here);
+	tcase_add_test(tc, a_short_first_chunk_is_no_whole_file);
 	tcase_add_test(tc, fixed_chunks_have_bounds);
 	tcase_add_test(tc,
 	    a_file_that_was_forgotten_leaves_nothing_in_the_next);
