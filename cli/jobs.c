@@ -15,8 +15,12 @@ what_of(struct wire_value *v, char out[256])
 	snprintf(out, 256, "%s%s%s%s%s", live_text(v, "service"),
 	    wire_has(v, "dataset") ? "/" : "",
 	    wire_has(v, "dataset") ? live_text(v, "dataset") : "",
-	    wire_has(v, "to_site") ? " to " : "",
-	    wire_has(v, "to_site") ? live_text(v, "to_site") : "");
+	    wire_has(v, "to_site")         ? " to "
+		: wire_has(v, "from_site") ? " from "
+					   : "",
+	    wire_has(v, "to_site")         ? live_text(v, "to_site")
+		: wire_has(v, "from_site") ? live_text(v, "from_site")
+					   : "");
 }
 
 static void
@@ -138,6 +142,7 @@ on_one(struct live *l, const char *type, struct wire_value *v)
 	put(l, v, "service", live_text(v, "service"));
 	put(l, v, "dataset", live_text(v, "dataset"));
 	put(l, v, "to site", live_text(v, "to_site"));
+	put(l, v, "from site", live_text(v, "from_site"));
 	put(l, v, "state", live_text(v, "state"));
 	put(l, v, "reason", live_text(v, "reason"));
 	put(l, v, "asked by", live_text(v, "trigger"));

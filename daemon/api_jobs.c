@@ -91,7 +91,8 @@ job_to_wire(const struct job *j, struct wire_value **out, struct err *e)
 	wire_add_text(v, "kind", j->kind->name);
 	wire_add_text(v, "service", j->service);
 	wire_add_text(v, "dataset", j->dataset);
-	wire_add_text(v, "to_site", j->site);
+	wire_add_text(v, daemon_job_pulls(j) ? "from_site" : "to_site",
+	    j->site);
 	wire_add_text(v, "state", job_state_name(j->state));
 	wire_add_text(v, "reason", j->reason);
 	wire_add_text(v, "trigger", j->trigger);
@@ -382,6 +383,17 @@ ask(struct client *c, struct job_request *r, struct job **out, struct err *e)
 	if (s->policy->replicate.to.count == 0)
 		return err_set(e, ERR_INPUT,
 		    "service '%s' is replicated nowhere", r->service);
+	r->site = daemon_pull_from(client_daemon(c), s);
+	if (r->site != NULL)
+		return job_ask(client_daemon(c), r, out, e);
+	if (s->policy->replicate.pull) {
+		err_set(e, ERR_INPUT,
+		    "the copies of '%s' are fetched by their sites "
+		    "(replicate.pull)",
+		    r->service);
+		return err_hint(e, "ask there: bascule run %s --kind replicate",
+		    r->service);
+	}
 	for (size_t i = 0; rc == ERR_NONE && i < s->policy->replicate.to.count;
 	     i++) {
 		r->site = daemon_copy_site(client_daemon(c), s->policy, i);

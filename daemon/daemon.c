@@ -1,6 +1,7 @@
 /* The daemon as a whole: starting, ticking, stopping. */
 
 #include "daemon.h"
+#include "arrivals.h"
 #include "fencing.h"
 
 #include <errno.h>
@@ -57,6 +58,32 @@ daemon_copy_site(const struct daemon *d, const struct policy_service *s,
 }
 
 const char *
+daemon_pull_from(const struct daemon *d, const struct daemon_service *s)
+{
+	const char *at = s->authority.site;
+	const struct policy_service *p = s->policy;
+
+	if (*at == '\0')
+		at = p->home;
+	if (!p->replicate.pull || strcmp(at, d->policy->site) == 0)
+		return NULL;
+	for (size_t i = 0; i < p->replicate.to.count; i++)
+		if (strcmp(p->replicate.to.items[i], d->policy->site) == 0)
+			return at;
+	return strcmp(p->home, d->policy->site) == 0 ? at : NULL;
+}
+
+bool
+daemon_job_pulls(const struct job *j)
+{
+	const struct daemon_service *s = j->kind->schedule == SCHEDULE_REPLICATE
+	    ? daemon_service(j->d, j->service)
+	    : NULL;
+
+	return s != NULL && daemon_pull_from(j->d, s) != NULL;
+}
+
+const char *
 daemon_other_site(const struct daemon_service *s)
 {
 	const char *at = s->authority.site;
@@ -103,6 +130,9 @@ replicate_to(struct daemon *d, struct daemon_service *s, const char *site,
 	tasks_lane(lane, "replicate", s->policy->name, site);
 	if (schedule_busy(d->schedule, lane))
 		return ERR_NONE;
+	if (daemon_pull_from(d, s) != NULL)
+		return arrivals_pull_is_due(d, s) ? job_ask(d, &r, NULL, e)
+						  : ERR_NONE;
 	rc = ledger_points(d->ledger, &f, take_at, &there, e);
 	if (rc != ERR_NONE || there.ns >= s->good_at.ns)
 		return rc;
@@ -113,9 +143,15 @@ void
 daemon_replicate(struct daemon *d, struct daemon_service *s,
     const char *trigger)
 {
+	const char *from = daemon_pull_from(d, s);
 	struct err e;
 
-	if (d->stopping || s->good_at.ns == 0 || !daemon_is_active(d, s))
+	if (d->stopping)
+		return;
+	if (from != NULL && replicate_to(d, s, from, trigger, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+	if (s->good_at.ns == 0 || !daemon_is_active(d, s) ||
+	    s->policy->replicate.pull)
 		return;
 	for (size_t i = 0; i < s->policy->replicate.to.count; i++)
 		if (replicate_to(d, s, daemon_copy_site(d, s->policy, i),

@@ -311,7 +311,10 @@ struct daemon_service {
 	struct utc good_at; /* of the newest complete point here; 0: none */
 	struct utc backup_ended;          /* of the last one that succeeded */
 	struct mono replicate_not_before; /* after one that got nowhere */
-	struct {                          /* what fencing.c has told the copy */
+	struct mono pulled;               /* arrivals.c: the last one ended */
+	struct utc
+	    pulled_for; /* the newest point there, when it was asked for */
+	struct {        /* what fencing.c has told the copy */
 		uint64_t seen, owned;
 		struct mono again; /* not before, after a failure */
 		bool failed;       /* and that was said */
@@ -396,6 +399,14 @@ const char *daemon_copy_site(const struct daemon *d,
 /* The one of its two sites at which it does not run, by the register; "". */
 const char *daemon_other_site(const struct daemon_service *s);
 /* Ask for a replication to every site that lacks the newest point. */
+/*
+ * The active site's, from which this one is to fetch the service (replicate.pull):
+ * NULL when it is not.
+ */
+const char *daemon_pull_from(const struct daemon *d,
+    const struct daemon_service *s);
+/* Is it that job that fetches?  Then its site is where from. */
+bool daemon_job_pulls(const struct job *j);
 void daemon_replicate(struct daemon *d, struct daemon_service *s,
     const char *trigger);
 /* Look at the schedule soon: something changed. */

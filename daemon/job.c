@@ -239,7 +239,8 @@ note_queued(struct job *j, struct err *e)
 		return rc;
 	draft_text(d, "reason", j->trigger);
 	if (j->site != NULL)
-		draft_text(d, "to_site", j->site);
+		draft_text(d, daemon_job_pulls(j) ? "from_site" : "to_site",
+		    j->site);
 	return note_event(j->d, d, e);
 }
 
@@ -371,7 +372,8 @@ check_request(struct daemon *d, const struct job_request *r, struct err *e)
 		return err_set(e, ERR_NOTFOUND,
 		    "service '%s' has no dataset '%s'", r->service, r->dataset);
 	if ((r->kind->schedule == SCHEDULE_BACKUP ||
-		r->kind->schedule == SCHEDULE_REPLICATE) &&
+		(r->kind->schedule == SCHEDULE_REPLICATE &&
+		    daemon_pull_from(d, s) == NULL)) &&
 	    r->run == NULL && !daemon_is_active(d, s))
 		return err_set(e, ERR_REFUSED,
 		    "service '%s' runs at site '%s', and this is '%s': ask the "

@@ -1,6 +1,7 @@
 /* The kinds of jobs, and what follows from them. */
 
 #include "job_kinds.h"
+#include "arrivals.h"
 #include "daemon.h"
 #include "lastcommon.h"
 #include "links.h"
@@ -80,6 +81,7 @@ static bool
 on_point(struct job *j, struct wire_value *ev)
 {
 	OWNED(draft_free) struct draft *d = NULL;
+	const struct daemon_service *s = daemon_service(j->d, j->service);
 	struct err e;
 	enum err_code rc = job_kinds_point(&d, j, ev, &e);
 
@@ -90,6 +92,8 @@ on_point(struct job *j, struct wire_value *ev)
 	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "a recovery point is not recorded: %s",
 		    e.text);
+	else if (s != NULL && s->policy->replicate.pull)
+		daemon_sign_now(j->d); /* whoever fetches goes by our ledger */
 	job_kinds_refresh(j);
 	return true;
 }
@@ -161,6 +165,7 @@ struct replicate_own {
 	struct utc newest; /* points up to here will be there when it is done */
 	/* what lacked there after the last attempt that could look */
 	bool has_looked;
+	bool pulls; /* this site's copy is what is brought up to date */
 	uint64_t left_bytes;
 	struct acknowledged *acks; /* newest first */
 };
@@ -268,6 +273,11 @@ replicate_prepare(struct job *j, struct wire_value *spec, struct err *e)
 	}
 	if (own == NULL)
 		return err_nomem(e);
+	own->pulls = s != NULL && daemon_pull_from(j->d, s) != NULL;
+	if (own->pulls) {
+		wire_add_bool(spec, "pull", true);
+		return transfers_begin(j, spec, e);
+	}
 	own->newest = s != NULL ? s->good_at : (struct utc){0};
 	rc = add_wishes(j, own->newest, spec, e);
 	return rc == ERR_NONE ? transfers_begin(j, spec, e) : rc;
@@ -358,6 +368,12 @@ replicate_after(struct job *j)
 	struct err e;
 	enum err_code rc;
 
+	if (own != NULL && own->pulls) {
+		arrivals_pulled(j);
+		if (job_state_is_end(j->state) && j->state != JOB_SUCCEEDED)
+			let_rest(j);
+		return;
+	}
 	if (job_state_is_end(j->state) && j->state != JOB_SUCCEEDED)
 		let_rest(j);
 	if (j->state != JOB_SUCCEEDED || own == NULL)

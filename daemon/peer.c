@@ -1,4 +1,5 @@
 #include "peer.h"
+#include "arrivals.h"
 #include "moves.h"
 
 #include <errno.h>
@@ -152,6 +153,7 @@ peer_talked(struct peer *p)
 	if (p->heard_now) {
 		keep_said(p);
 		judge_ledger(p);
+		arrivals_look(p);
 	}
 	wire_free(&p->fresh);
 	wire_free(&p->services);

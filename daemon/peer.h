@@ -78,6 +78,7 @@ struct peer {
 	struct ledger *copy; /* NULL: none yet */
 	struct head *head;   /* the newest held; number 0: none */
 	char divergence[ERR_TEXT_BYTES];
+	uint64_t arrivals_row; /* arrivals.c has looked so far */
 	struct cosigning cosigning;
 };
 

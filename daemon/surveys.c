@@ -159,6 +159,8 @@ survey_event(struct job *j, const char *type, struct wire_value *ev)
 	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "a point of '%s' is not recorded: %s",
 		    j->service, e.text);
+	else if (daemon_pull_from(j->d, s) != NULL)
+		daemon_sign_now(j->d); /* so that the active site hears of it */
 	return true;
 }
 

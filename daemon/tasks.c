@@ -182,20 +182,30 @@ add_exercises(struct list *l, const struct policy_service *s)
 }
 
 static void
+add_replicate(struct list *l, const struct policy_service *s, size_t index,
+    const char *site)
+{
+	struct schedule_task *c = add(l, "replicate", s, index, site);
+
+	if (c != NULL)
+		c->link = first_link(l->d, site);
+}
+
+static void
 add_service(struct list *l, struct daemon_service *ds)
 {
 	const struct policy_service *s = ds->policy;
 
+	const char *from = daemon_pull_from(l->d, ds);
+
 	if (daemon_is_active(l->d, ds)) {
 		add_backup(l, s);
-		for (size_t i = 0; i < s->replicate.to.count; i++) {
-			const char *to = daemon_copy_site(l->d, s, i);
-			struct schedule_task *c = add(l, "replicate", s, i, to);
-
-			if (c != NULL)
-				c->link = first_link(l->d, to);
-		}
+		for (size_t i = 0;
+		     !s->replicate.pull && i < s->replicate.to.count; i++)
+			add_replicate(l, s, i, daemon_copy_site(l->d, s, i));
 	}
+	if (from != NULL)
+		add_replicate(l, s, 0, from);
 	if (holds_copy(l->d, s)) {
 		add_verifies(l, s);
 		add_prune(l, s);

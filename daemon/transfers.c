@@ -256,7 +256,10 @@ note_leg(struct transfer *t, const char *error)
 	if (rc == ERR_NONE) {
 		draft_text(d, "link", t->leg_link);
 		draft_text(d, "state", "carried");
-		draft_text(d, "to_site", j->site);
+		if (daemon_job_pulls(j))
+			draft_text(d, "from_site", j->site);
+		draft_text(d, "to_site",
+		    daemon_job_pulls(j) ? j->d->policy->site : j->site);
 		draft_uint(d, "bytes", t->leg_bytes);
 		draft_utc(d, "from_ns", t->leg_from);
 		draft_utc(d, "until_ns", now_utc());

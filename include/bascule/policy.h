@@ -295,6 +295,7 @@ struct policy_retention {
 struct policy_replicate {
 	struct policy_at at;
 	struct policy_texts to; /* sites; none: not replicated */
+	bool pull;              /* the copies' sites fetch */
 	int64_t within_ns, immutable_for_ns;
 	struct policy_retention retention; /* the service's where not written */
 };

@@ -227,6 +227,12 @@ struct serve_options {
 	const volatile sig_atomic_t *cancel; /* may be NULL */
 	uint64_t quota_bytes;      /* the copy grows no larger; 0: no quota */
 	uint64_t rate_bytes_per_s; /* it is read no faster; 0: no limit */
+	/*
+	 * May be NULL.  Called when bytes_count bytes (at most 64 KiB) have come
+	 * in, before more are read: it may sleep, for a budget, and ERR_CANCELLED
+	 * ends the conversation.
+	 */
+	enum err_code (*pace)(void *ctx, size_t bytes_count, struct err *e);
 	/* May be NULL: no point is acknowledged.  The word, signed. */
 	enum err_code (*sign)(void *ctx, const struct serve_word *word,
 	    struct buf *out, struct err *e);
@@ -237,6 +243,7 @@ struct serve_options {
 
 struct serve_tally {
 	uint64_t packs_count, pack_bytes, snapshots_count, points_count;
+	uint64_t wanted_bytes; /* of packs that lacked here */
 	uint64_t refused_count;
 	bool copy_created;
 };

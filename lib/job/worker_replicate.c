@@ -1,6 +1,7 @@
 /*
- * Replicate: bring a service's copy at another site up to date, over the link
- * that the daemon says.  A leg is what goes over one link without a break; what
+ * Replicate: bring a service's copy at another site up to date, or this site's
+ * from there (pull: then this is the receiver), over the link that the daemon
+ * says.  A leg is what goes over one link without a break; what
  * a leg has moved is there already, and the next one goes on.
  *
  *	leg --breaks--> ask --route--> leg
@@ -30,6 +31,7 @@
 #define ANSWER_NS     (60 * NS_PER_S) /* for the daemon to name a route */
 #define LISTEN_NS     (NS_PER_S / 5)  /* until a cancel is noticed */
 #define STALL_NS      (15 * NS_PER_S) /* nothing moves: the link is no good */
+#define GIVEN_NS      (30 * NS_PER_S) /* who gives may look for long, unsaid */
 #define CARRIED_NS    (NS_PER_S / 4)
 
 enum then { THEN_GO, THEN_WAIT, THEN_FAIL };
@@ -41,7 +43,8 @@ struct route {
 
 struct push {
 	struct worker *w;
-	const struct policy_site *to;
+	const struct policy_site *to; /* from which, where we pull */
+	bool pull;
 	struct replicate_target target;
 	char url[URL_BYTES];
 	struct replicate_tally tally; /* of the last leg */
@@ -253,6 +256,16 @@ on_problem(void *ctx, const char *object, const struct err *why)
 	worker_log(p->w, WORKER_WARNING, "%s: %s", object, why->text);
 }
 
+static void
+on_taken(void *ctx, const struct serve_tally *t)
+{
+	struct push *p = ctx;
+	struct job_progress pr = {t->packs_count, t->pack_bytes,
+	    t->wanted_bytes};
+
+	worker_progress(p->w, &pr, p->at.link);
+}
+
 /* --- acknowledgements --------------------------------------------------------- */
 
 static bool
@@ -363,7 +376,7 @@ set_target(struct push *p, struct err *e)
 		*worker_policy(p->w)->identity_passphrase_file != '\0'
 		? worker_policy(p->w)->identity_passphrase_file
 		: NULL,
-	    .timeout_ns = STALL_NS};
+	    .timeout_ns = p->pull ? GIVEN_NS : STALL_NS};
 	return ERR_NONE;
 }
 
@@ -433,9 +446,31 @@ push_sftp(struct push *p, struct store *st, const struct replicate_options *opt,
 	return rc;
 }
 
-/* One leg, and its end told; *e is what ended it. */
+/*
+ * As the receiver.  That the copy has no more to wait for is known by its points:
+ * the next survey finds them, and signs that they are here.
+ */
 static enum err_code
-run_leg(struct push *p, struct store *st, struct err *e)
+pull_leg(struct push *p, struct err *e)
+{
+	const struct serve_options opt = {.cancel = &p->stop,
+	    .pace = on_pace,
+	    .on_progress = on_taken,
+	    .ctx = p};
+	struct serve_tally t = {0};
+	enum err_code rc = reach_pull(worker_site(p->w)->repository, &p->target,
+	    worker_service(p->w)->name, &opt, &t, e);
+
+	p->tally = (struct replicate_tally){.pack_bytes = t.wanted_bytes,
+	    .pack_sent_bytes = t.pack_bytes,
+	    .snapshots_sent_count = t.snapshots_count,
+	    .points_sent_count = t.points_count,
+	    .refused_count = t.refused_count};
+	return rc;
+}
+
+static enum err_code
+push_leg(struct push *p, struct store *st, struct err *e)
 {
 	struct replicate_options opt = {.service = worker_service(p->w)->name,
 	    .on_problem = on_problem,
@@ -448,6 +483,16 @@ run_leg(struct push *p, struct store *st, struct err *e)
 	    .on_acknowledged = on_acknowledged,
 	    .wishes = p->wishes,
 	    .wishes_count = p->wishes_count};
+
+	return p->to->transport == POLICY_TRANSPORT_SFTP
+	    ? push_sftp(p, st, &opt, e)
+	    : reach_push(st, &p->target, &opt, &p->tally, e);
+}
+
+/* One leg, and its end told; *e is what ended it. */
+static enum err_code
+run_leg(struct push *p, struct store *st, struct err *e)
+{
 	struct err why;
 	enum err_code rc, said;
 
@@ -455,9 +500,7 @@ run_leg(struct push *p, struct store *st, struct err *e)
 	p->target.address = p->at.address;
 	p->passed_before = pacer_passed(&p->pacer);
 	p->target.bind_address = source_of(p);
-	rc = p->to->transport == POLICY_TRANSPORT_SFTP
-	    ? push_sftp(p, st, &opt, e)
-	    : reach_push(st, &p->target, &opt, &p->tally, e);
+	rc = p->pull ? pull_leg(p, e) : push_leg(p, st, e);
 	add_up(p);
 	said = tell_carried(p,
 	    rc == ERR_NONE || rc == ERR_CANCELLED ? "" : e->text, &why);
@@ -567,7 +610,8 @@ add_tally(const struct push *p, struct wire_value *result)
 	wire_add_uint(result, "bytes", p->lacking_bytes);
 	if (p->has_looked)
 		wire_add_uint(result, "left_bytes", p->left_bytes);
-	wire_add_uint(result, "sent_bytes", p->sent_bytes);
+	wire_add_uint(result, p->pull ? "received_bytes" : "sent_bytes",
+	    p->sent_bytes);
 	wire_add_uint(result, "again_bytes", p->again_bytes);
 	wire_add_uint(result, "new_bytes", p->pack_sent_bytes);
 	wire_add_uint(result, "snapshots_sent", p->tally.snapshots_sent_count);
@@ -589,6 +633,7 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	snprintf(p.at.address, sizeof(p.at.address), "%s",
 	    wire_take_text(spec, "address", ""));
 	p.epoch = wire_take_uint(spec, "epoch", 0);
+	p.pull = wire_take_bool(spec, "pull", false);
 	rc = take_wishes(&p, spec, e);
 	if (rc != ERR_NONE)
 		return rc;
@@ -606,24 +651,26 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	pacer_set(&p.pacer, rate);
-	rc = worker_store_open(&at, w, STORE_READ, e);
-	if (rc == ERR_NONE) {
+	if (!p.pull)
+		rc = worker_store_open(&at, w, STORE_READ, e);
+	if (rc == ERR_NONE && !p.pull) {
 		p.family = store_family(at.st);
 		rc = note_newest(&p, at.st, e);
 	}
 	if (rc == ERR_NONE)
 		rc = go(&p, at.st, e);
 	add_tally(&p, result);
-	if (rc == ERR_NONE &&
+	if (rc == ERR_NONE && !p.pull &&
 	    p.tally.refused_count + p.tally.damaged_count == 0 &&
 	    hold_common(&p, &why) != ERR_NONE)
 		worker_log(w, WORKER_WARNING,
 		    "the last common point is not held: %s", why.text);
 	if (rc == ERR_NONE && p.tally.refused_count + p.tally.damaged_count > 0)
 		worker_partial(w,
-		    "%llu objects were refused there, %llu are "
+		    "%llu objects were refused %s, %llu are "
 		    "damaged here",
 		    (unsigned long long)p.tally.refused_count,
+		    p.pull ? "here" : "there",
 		    (unsigned long long)p.tally.damaged_count);
 	return rc;
 }

@@ -40,6 +40,13 @@ check_copy(struct policy_check_run *run, const struct policy_service *s,
 		POLICY_CHECK_SAY(run, P_HOME, at, "service.replicate.to",
 		    "'%s' is a witness and holds no copies; name a datacentre",
 		    to);
+	else if (s->replicate.pull &&
+	    (site->transport == POLICY_TRANSPORT_SFTP ||
+		home->transport == POLICY_TRANSPORT_SFTP))
+		POLICY_CHECK_SAY(run, P_HOME, at, "service.replicate.pull",
+		    "where a site has only SFTP ('%s' or '%s') nothing can "
+		    "fetch or give; take `pull` out, so that it is sent there",
+		    to, s->home);
 	else if (home->failure_domain[0] != '\0' &&
 	    strcmp(site->failure_domain, home->failure_domain) == 0)
 		POLICY_CHECK_SAY(run, P_FAILURE_DOMAIN, at,

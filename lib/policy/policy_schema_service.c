@@ -215,6 +215,10 @@ static const struct policy_setting replicate_settings[] = {
     {"to", TYPE_TEXTS, .element = TYPE_NAME, AT(policy_replicate, to), NEED,
 	.help = "the sites that get a copy of every point",
 	.example = "[ \"southwark\" ]"},
+    {"pull", TYPE_BOOL, AT(policy_replicate, pull), .fallback = "false",
+	.help = "the copies' sites fetch what they lack (from `store serve "
+		"--allow get`); nothing is sent to them",
+	.example = "true"},
     {"within", TYPE_DURATION, AT(policy_replicate, within_ns),
 	.fallback = "15m", .min = S, .max = 30 * DAY,
 	.help = "how long a copy may take; part of what the RPO must cover",

@@ -15,6 +15,7 @@
 #define BURST_NS   (50 * NS_PER_MS)  /* may be saved up */
 #define GULP_LEAST ((size_t)1 << 10)
 #define GULP_MOST  ((size_t)256 << 10)
+#define PACED_MOST ((size_t)64 << 10)
 
 /* --- room ------------------------------------------------------------------ */
 
@@ -152,4 +153,30 @@ void
 brake_slow(struct transport *out, struct brake_reader *r)
 {
 	*out = (struct transport){slow_read, pass_write, r};
+}
+
+static enum err_code
+paced_read(void *ctx, void *bytes, size_t max_bytes, size_t *got, struct err *e)
+{
+	struct brake_pacer *p = ctx;
+
+	if (max_bytes > PACED_MOST)
+		max_bytes = PACED_MOST;
+	if (p->inner->read(p->inner->ctx, bytes, max_bytes, got, e) != ERR_NONE)
+		return e->code;
+	return *got == 0 ? ERR_NONE : p->opt->pace(p->opt->ctx, *got, e);
+}
+
+static enum err_code
+paced_write(void *ctx, const void *bytes, size_t len_bytes, struct err *e)
+{
+	struct brake_pacer *p = ctx;
+
+	return p->inner->write(p->inner->ctx, bytes, len_bytes, e);
+}
+
+void
+brake_pace(struct transport *out, struct brake_pacer *p)
+{
+	*out = (struct transport){paced_read, paced_write, p};
 }

@@ -30,4 +30,11 @@ struct brake_reader {
 };
 void brake_slow(struct transport *out, struct brake_reader *r);
 
+/* One whose reading opt->pace is told of. */
+struct brake_pacer {
+	const struct transport *inner;
+	const struct serve_options *opt;
+};
+void brake_pace(struct transport *out, struct brake_pacer *p);
+
 #endif

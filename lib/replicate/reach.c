@@ -232,7 +232,7 @@ reach_pull(const char *path, const struct replicate_target *from,
 		rc = serve_run(path, &t, &put, out, e);
 		if (rc != ERR_NONE && r.ended && rc != ERR_CANCELLED)
 			rc = explain(&r, e);
-		else if (rc == ERR_TIMEOUT)
+		else if (rc == ERR_TIMEOUT && out->wanted_bytes == 0)
 			err_hint(e,
 			    "does what the key may run there say --allow get?");
 	}

@@ -265,6 +265,7 @@ look_at_packs(struct receiver *r, struct rmsg_staged *staged,
 		if (adopted)
 			continue;
 		set_bit(r->wanted, i);
+		r->tally.wanted_bytes += size;
 		if (have >= RMSG_BLOCK_BYTES && have < size)
 			staged[(*staged_count)++] =
 			    (struct rmsg_staged){(uint32_t)i,

@@ -164,8 +164,9 @@ serve_run(const char *path, const struct transport *t,
 	struct brake_reader slow = {.inner = t,
 	    .bytes_per_s = opt->rate_bytes_per_s,
 	    .cancel = opt->cancel};
+	struct brake_pacer paced = {.inner = t, .opt = opt};
 	struct receiver_sink sink;
-	struct transport slowed;
+	struct transport slowed, told;
 	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
@@ -175,8 +176,12 @@ serve_run(const char *path, const struct transport *t,
 	if (receiver_new(&r, &sink, &(struct receiver_voice){say, &s},
 		opt->allow, e) != ERR_NONE)
 		return e->code;
+	if (opt->pace != NULL) {
+		brake_pace(&told, &paced);
+		slow.inner = &told;
+	}
 	brake_slow(&slowed, &slow);
-	rlink_init(&s.link, opt->rate_bytes_per_s == 0 ? t : &slowed);
+	rlink_init(&s.link, opt->rate_bytes_per_s == 0 ? slow.inner : &slowed);
 	s.fetching = (struct fetching){.path = path,
 	    .network_fs_allowed = opt->network_fs_allowed,
 	    .allowed = (opt->allow & SERVE_HEAL) != 0,
