@@ -30,6 +30,7 @@ fini(struct peer *it)
 	wire_free(&it->fresh);
 	wire_free(&it->services);
 	wire_free(&it->links);
+	peerword_free(it);
 	buf_fini(&it->said);
 }
 
