@@ -312,9 +312,8 @@ struct daemon_service {
 	struct utc backup_ended;          /* of the last one that succeeded */
 	struct mono replicate_not_before; /* after one that got nowhere */
 	struct mono pulled;               /* arrivals.c: the last one ended */
-	struct utc
-	    pulled_for; /* the newest point there, when it was asked for */
-	struct {        /* what fencing.c has told the copy */
+	struct utc pulled_for; /* the newest point that was there then */
+	struct {               /* what fencing.c has told the copy */
 		uint64_t seen, owned;
 		struct mono again; /* not before, after a failure */
 		bool failed;       /* and that was said */
