@@ -156,7 +156,7 @@ is 'what the point lacks is gone, and nothing beside it' "$(cat southwark/live/b
 is 'the command on app1 was told the epoch and its step' "$(cat brent/trace)" 'one 7 one'
 is '... and the one on app2 its run' "$(cat lewisham/trace)" 'two R1'
 has 'a person was asked' well '"verbs":\["done","skip","abort"\]'
-has 'what is for the other site stands aside' well 'elsewhere.*not for this site'
+has 'what is for the other site stands aside' well 'elsewhere.*for another site'
 is 'each step was written ahead' "$(grep -c '"type":"intent"' well)" 10
 has 'a certificate was looked at' well 'localhost:4433: its certificate is valid for'
 is 'times are told' "$([ "$(said well promoted_ns)" -gt 0 ] && [ "$(said well accepted_ns)" -gt 0 ] && echo yes)" yes
