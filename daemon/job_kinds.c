@@ -6,6 +6,7 @@
 #include "lastcommon.h"
 #include "links.h"
 #include "moves.h"
+#include "request.h"
 
 #include <string.h>
 
@@ -626,6 +627,8 @@ struct keeping {
 	struct wire_value *verified, *held;
 	size_t verified_count, held_count;
 	struct lastcommon common;
+	const struct request_book *runs;
+	const char *service;
 };
 
 /* What retention must know of the newest of each sort. */
@@ -662,6 +665,7 @@ note_keeping(void *ctx, const struct ledger_point *p, struct err *e)
 	    k->verified_count++ < KEEPING_MAX)
 		add_snapshots(k->verified, p->snapshots);
 	if ((p->sites != NULL && lastcommon_is(&k->common, p->sites)) ||
+	    request_book_chose(k->runs, k->service, k->common.own, p->id) ||
 	    (p->held && k->held_count++ < KEEPING_MAX))
 		add_snapshots(k->held, p->snapshots);
 	return ERR_NONE;
@@ -675,10 +679,15 @@ prune_prepare(struct job *j, struct wire_value *spec, struct err *e)
 	struct ledger_point_filter f = {.service = j->service,
 	    .at_site = j->d->policy->site,
 	    .complete = true};
-	struct keeping k = {
-	    .common = {j->d->policy, j->d->policy->site, {false}}};
-	enum err_code rc = wire_new_list(&verified, e);
+	struct keeping k = {.common = {j->d->policy, j->d->policy->site,
+				{false}},
+	    .service = j->service};
+	struct request_book *runs;
+	enum err_code rc = request_book_get(&runs, j->d, e);
 
+	k.runs = runs;
+	if (rc == ERR_NONE)
+		rc = wire_new_list(&verified, e);
 	if (rc == ERR_NONE)
 		rc = wire_new_list(&held, e);
 	k.verified = verified;

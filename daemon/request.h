@@ -102,6 +102,11 @@ enum err_code request_to_wire(struct daemon *d, const struct request *r,
 const struct request *request_book_binds(const struct request_book *b,
     const char *service, const char *run);
 
+/* A run that is not over goes back to that point, at that site: retention keeps
+ * it. */
+bool request_book_chose(const struct request_book *b, const char *service,
+    const char *site, const char *point);
+
 /* --- what is seen, and what was said ------------------------------------------ */
 
 /*

@@ -104,6 +104,23 @@ request_book_binds(const struct request_book *b, const char *service,
 	return NULL;
 }
 
+bool
+request_book_chose(const struct request_book *b, const char *service,
+    const char *site, const char *point)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct request *r = &b->items[i];
+		const struct request_service *s;
+
+		if (r->over || strcmp(r->to, site) != 0)
+			continue;
+		s = service_of(r, service);
+		if (s != NULL && !s->over && strcmp(s->point, point) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* --- persons ------------------------------------------------------------------ */
 
 static unsigned

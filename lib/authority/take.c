@@ -27,9 +27,13 @@ take_is_planning(struct scene *c)
 	scene_wait_for(c, MOVE_PERSON, c->me->act_at[MOVE_PLAN]);
 	c->t->alarm = true;
 	scene_next_is(c, "failover retry", "");
+	/* What two people have given to this site is not rolled back. */
 	return scene_say(c,
-	    "the plan has stopped: %s; mend it and retry, or roll back",
-	    *c->me->reason != '\0' ? c->me->reason : "see its steps");
+	    "the plan has stopped: %s; mend it and retry, or %s",
+	    *c->me->reason != '\0' ? c->me->reason : "see its steps",
+	    scene_resolved(c->m, NULL) == NULL
+		? "roll back"
+		: "hold it, and two people give it to the other site");
 }
 
 /* The owner's word, and then the register. */

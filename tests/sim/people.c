@@ -411,6 +411,26 @@ accept_or_finish(int run)
 	}
 }
 
+/* Where it can run: at the new site, if what it is to restore is there still. */
+static int
+fit_to_run(int run)
+{
+	const struct run *r = &w.runs[run];
+
+	return shell_can_restore(r->to, run) ? r->to : r->from;
+}
+
+/* It was given to a site that cannot run it: hold, and give it to the other. */
+static bool
+is_stuck(int run)
+{
+	const struct run *r = &w.runs[run];
+	const struct move *m = &w.site[r->to].moves[run];
+
+	return move_phase(m) == MOVE_RESOLVED && fit_to_run(run) != r->to &&
+	    m->b.fact[MOVE_RAN] == 0 && m->b.result[MOVE_PLAN] == MOVE_NOT_DONE;
+}
+
 static void
 mend_run(int run)
 {
@@ -430,7 +450,7 @@ mend_run(int run)
 	}
 	if (held && one_in(4)) {
 		/* Two people, who have inspected: where there is data. */
-		int s = w.site[r->to].points_count > 0 ? r->to : r->from;
+		int s = fit_to_run(run);
 
 		word(1 - s, run, APPROVALS_RELEASE, somebody_at(1 - s, LEAD),
 		    "", w.site[s].name);
@@ -440,6 +460,10 @@ mend_run(int run)
 		word(s, run, APPROVALS_RELEASE,
 		    somebody_at(s, APPROVER | OWNER_ROLE), "", w.site[s].name);
 	}
+	if (is_stuck(run) &&
+	    move_may_say(&w.site[r->to].moves[run], MOVE_SAY_HOLD, &e) ==
+		ERR_NONE)
+		say(r->to, run, MOVE_SAY_HOLD, somebody_at(r->to, 0));
 	accept_or_finish(run);
 	if (w.site[r->asked].moves[run].known &&
 	    move_phase(&w.site[r->asked].moves[run]) == MOVE_REQUESTED)

@@ -174,6 +174,12 @@ point_of(int s, int run)
 	return p;
 }
 
+bool
+shell_can_restore(int s, int run)
+{
+	return point_of(s, run) != NULL;
+}
+
 static enum move_result
 pin(int s, const struct job *j)
 {

@@ -261,6 +261,8 @@ bool shell_guards(int s, int run, enum guards_phase phase, char *why,
 /* What people said of a run, as that daemon has taken it up. */
 extern struct approvals_word shell_heard[SITES][RUNS_MAX][WORDS_MAX];
 const char *shell_seen(int run);
+/* What its plan restores is at that site. */
+bool shell_can_restore(int s, int run);
 void shell_facts(int s, int run, struct move_facts *f);
 
 /* people.c */

@@ -216,6 +216,27 @@ START_TEST(it_is_over_when_each_service_is)
 }
 END_TEST
 
+/* Retention keeps it, at the site that goes back to it. */
+START_TEST(what_an_open_run_goes_back_to_is_kept)
+{
+	struct request_book *b;
+
+	request(here, RUN);
+	(void)get();
+	b = d.requests;
+	ck_assert(request_book_chose(b, "b", get()->to, "abcd"));
+	ck_assert(!request_book_chose(b, "a", get()->to, "abcd"));
+	ck_assert(!request_book_chose(b, "b", get()->to, "abce"));
+	ck_assert(!request_book_chose(b, "b", get()->from, "abcd"));
+	event(here, NULL, "STARTED");
+	(void)get();
+	ck_assert(request_book_chose(b, "b", get()->to, "abcd"));
+	event(here, "b", "ABORTED");
+	(void)get();
+	ck_assert(!request_book_chose(b, "b", get()->to, "abcd"));
+}
+END_TEST
+
 /* RQ3 */
 START_TEST(who_has_a_key_counts_by_its_signature_alone)
 {
@@ -275,6 +296,7 @@ suite_daemon_request_book(void)
 	TCase *t = tcase_create("book");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, what_an_open_run_goes_back_to_is_kept);
 	tcase_add_test(t, a_request_is_what_its_record_says);
 	tcase_add_test(t, what_comes_later_is_read_from_there_on);
 	tcase_add_test(t, a_word_before_its_request_is_not_lost);
