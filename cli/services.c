@@ -174,25 +174,39 @@ const struct cli_command command_links = {"links", "",
 
 /* --- points --- */
 
+static const char *
+transactions(struct wire_value *v, char out[24])
+{
+	if (!wire_has(v, "transactions"))
+		return "-";
+	snprintf(out, 24, "%llu",
+	    (unsigned long long)wire_take_uint(v, "transactions", 0));
+	return out;
+}
+
 static void
 on_point(struct live *l, const char *type, struct wire_value *v)
 {
+	char many[24];
+
 	if (strcmp(type, "point") != 0)
 		return;
-	live_row(l, "%.16s\t%s\t%s\t%s\t%s\t%s%s%s\t%s", live_text(v, "point"),
-	    live_time(v, "at"), live_span(v, "age_seconds"),
-	    live_text(v, "proof"), live_text(v, "sites"),
+	live_row(l, "%.16s\t%s\t%s\t%s\t%s\t%s%s%s\t%s\t%s",
+	    live_text(v, "point"), live_time(v, "at"),
+	    live_span(v, "age_seconds"), live_text(v, "proof"),
+	    live_text(v, "sites"),
 	    wire_take_bool(v, "complete", false) ? "complete" : "partial",
 	    wire_take_bool(v, "suspect", false) ? ", suspect" : "",
 	    wire_take_bool(v, "held", false) ? ", held" : "",
-	    live_text(v, "tested_run"));
+	    transactions(v, many), live_text(v, "tested_run"));
 }
 
 static int
 run_points(struct cli *cli)
 {
 	return list(cli, "points",
-	    "POINT\tTAKEN\tAGE\tPROOF\tAT\tSTATE\tTESTED BY", on_point);
+	    "POINT\tTAKEN\tAGE\tPROOF\tAT\tSTATE\tTRANSACTIONS\tTESTED BY",
+	    on_point);
 }
 
 static const struct cli_option point_options[] =

@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "cosigning.h"
+#include "transactions.h"
 
 static enum err_code
 no_service(const char *name, struct err *e)
@@ -195,9 +196,11 @@ const struct api_command api_links = {"links", CLIENT_READERS_PEER, run_links};
 
 /* --- points --------------------------------------------------------------- */
 
+/* Each site counts the points that it makes. */
 struct points {
 	struct client *c;
 	uint64_t count;
+	struct transactions here, there;
 };
 
 static enum err_code
@@ -222,6 +225,32 @@ add_snapshots(struct wire_value *v, const char *lines, struct err *e)
 	if (rc == ERR_NONE)
 		wire_add(v, "snapshots", &map);
 	return rc;
+}
+
+static void
+add_transactions(struct wire_value *v, const struct points *ps, const char *id)
+{
+	int64_t n = transactions_at(&ps->here, id);
+
+	if (n < 0)
+		n = transactions_at(&ps->there, id);
+	if (n >= 0)
+		wire_add_int(v, "transactions", n);
+}
+
+static enum err_code
+read_transactions(struct daemon *d, const char *service, struct points *ps,
+    struct err *e)
+{
+	const char *peer =
+	    policy_find_peer(policy_find_service(d->policy, service),
+		d->policy->site);
+	enum err_code rc =
+	    transactions_read(d, service, d->policy->site, &ps->here, e);
+
+	return rc != ERR_NONE || peer == NULL
+	    ? rc
+	    : transactions_read(d, service, peer, &ps->there, e);
 }
 
 static enum err_code
@@ -250,6 +279,7 @@ tell_point(void *ctx, const struct ledger_point *p, struct err *e)
 		wire_add_utc(v, "verified", p->verified_at);
 	if (p->tested_run[0] != '\0')
 		wire_add_text(v, "tested_run", p->tested_run);
+	add_transactions(v, ps, p->id);
 	rc = add_snapshots(v, p->snapshots, e);
 	if (rc == ERR_NONE)
 		client_reply(ps->c, &v);
@@ -259,7 +289,7 @@ tell_point(void *ctx, const struct ledger_point *p, struct err *e)
 static enum err_code
 run_points(struct client *c, struct wire_value *request, struct err *e)
 {
-	struct points ps = {c, 0};
+	OWNED(free_mem) struct points *ps = calloc(1, sizeof(*ps));
 	const char *name = wire_need_text(request, "service");
 	struct ledger_point_filter f = {.service = name,
 	    .limit = wire_take_uint(request, "limit", 100)};
@@ -269,8 +299,14 @@ run_points(struct client *c, struct wire_value *request, struct err *e)
 		return rc;
 	if (daemon_service(client_daemon(c), name) == NULL)
 		return no_service(name, e);
-	rc = ledger_points(client_daemon(c)->ledger, &f, tell_point, &ps, e);
-	return rc != ERR_NONE ? rc : client_count(c, ps.count, e);
+	if (ps == NULL)
+		return err_nomem(e);
+	ps->c = c;
+	rc = read_transactions(client_daemon(c), name, ps, e);
+	if (rc == ERR_NONE)
+		rc = ledger_points(client_daemon(c)->ledger, &f, tell_point, ps,
+		    e);
+	return rc != ERR_NONE ? rc : client_count(c, ps->count, e);
 }
 const struct api_command api_points = {"points", CLIENT_READERS_PEER,
     run_points};

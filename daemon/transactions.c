@@ -60,8 +60,8 @@ transactions_read(struct daemon *d, const char *service, const char *site,
 	return ledger_iterate(l, &f, take_point, &rd, e);
 }
 
-static int64_t
-total_of(const struct transactions *t, const char *id)
+int64_t
+transactions_at(const struct transactions *t, const char *id)
 {
 	for (size_t i = 0; i < t->count; i++)
 		if (strcmp(t->items[i].id, id) == 0)
@@ -73,8 +73,8 @@ int64_t
 transactions_between(const struct transactions *t, const char *from,
     const char *to)
 {
-	int64_t a = total_of(t, from);
-	int64_t b = to == NULL ? t->newest : total_of(t, to);
+	int64_t a = transactions_at(t, from);
+	int64_t b = to == NULL ? t->newest : transactions_at(t, to);
 
 	return a < 0 || b < a ? -1 : b - a;
 }

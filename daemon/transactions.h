@@ -27,6 +27,8 @@ struct transactions {
  * its ledger is not here. */
 enum err_code transactions_read(struct daemon *d, const char *service,
     const char *site, struct transactions *out, struct err *e) MUST_CHECK;
+/* At that point; -1: not known. */
+int64_t transactions_at(const struct transactions *t, const char *id);
 /* From that point to another (NULL: the newest count).  -1: not known. */
 int64_t transactions_between(const struct transactions *t, const char *from,
     const char *to);
