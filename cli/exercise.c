@@ -6,6 +6,7 @@
 #include <bascule/base/text.h>
 
 #include "live.h"
+#include "report.h"
 
 /* --- what happens, as it does --------------------------------------------------- */
 
@@ -208,31 +209,31 @@ static const struct cli_option list_options[] = {{"service", 0, "S",
 const struct cli_command command_exercise_list = {"exercise list", "",
     "the exercises there were, newest first", list_options, 0, 0, run_list};
 
-/* The text is the daemon's, escaped where it was not ours. */
-static void
-on_report(struct live *l, const char *type, struct wire_value *v)
-{
-	(void)l;
-	if (strcmp(type, "exercise_report") == 0)
-		fputs(wire_take_text(v, "text", ""), stdout);
-}
-
+/* Programs get the report as one message, everybody else what `report exercise`
+ * prints, in pieces: it may be longer than a message. */
 static int
 run_show(struct cli *cli)
 {
-	struct live l = {.cli = cli, .reply = on_report};
-	struct wire_value *request = live_request(cli, "exercise show");
+	struct live l = {.cli = cli};
+	struct wire_value *request;
+	int status;
 
+	if (report_format(cli, &status) == NULL)
+		return status;
+	request =
+	    live_request(cli, cli->json ? "exercise show" : "report exercise");
 	if (request == NULL)
 		return EXITCODE_FAILED;
 	wire_add_text(request, "run", cli->operands[0]);
-	if (!cli->json)
-		wire_add_bool(request, "text", true);
-	return live_ask(&l, &request);
+	return cli->json ? live_ask(&l, &request) : report_ask(cli, &request);
 }
 
+static const struct cli_option show_options[] = {{"format", 0, "FORMAT",
+						     REPORT_FORMAT_HELP},
+    {NULL, 0, NULL, NULL}};
+
 const struct cli_command command_exercise_show = {"exercise show", "ID",
-    "the report of an exercise", NULL, 1, 1, run_show};
+    "the report of an exercise", show_options, 1, 1, run_show};
 
 /* --- answer, abort ---------------------------------------------------------------------- */
 

@@ -1,9 +1,10 @@
 /* bascule report: what people and auditors read. */
 
+#include "report.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "live.h"
 #include "when.h"
 
 static bool
@@ -27,24 +28,36 @@ on_piece(struct live *l, const char *type, struct wire_value *v)
 		fputs(wire_take_text(v, "text", ""), stdout);
 }
 
-/* "json" is what --json says, too. */
-static int
-ask(struct cli *cli, struct wire_value *request)
+const char *
+report_format(struct cli *cli, int *status)
 {
-	struct live l = {.cli = cli, .reply = on_piece};
 	const char *format = cli_value(cli, "format");
 
 	if (format == NULL)
 		format = cli->json ? "json" : "table";
 	if (!is_format(format)) {
-		wire_free(&request);
-		return cli_wrong_use(cli,
+		*status = cli_wrong_use(cli,
 		    "'%.40s' is no format: table, csv, json or html", format);
+		return NULL;
 	}
-	if (strcmp(format, "json") == 0)
-		cli->json = true;
-	wire_add_text(request, "format", format);
-	return live_ask(&l, &request);
+	cli->json = strcmp(format, "json") == 0;
+	return format;
+}
+
+int
+report_ask(struct cli *cli, struct wire_value **request)
+{
+	struct live l = {.cli = cli, .reply = on_piece};
+	int status = EXITCODE_FAILED;
+	const char *format =
+	    *request == NULL ? NULL : report_format(cli, &status);
+
+	if (format == NULL) {
+		wire_free(request);
+		return status;
+	}
+	wire_add_text(*request, "format", format);
+	return live_ask(&l, request);
 }
 
 static int
@@ -52,15 +65,14 @@ run_exercise(struct cli *cli)
 {
 	struct wire_value *request = live_request(cli, "report exercise");
 
-	if (request == NULL)
-		return EXITCODE_FAILED;
-	wire_add_text(request, "run", cli->operands[0]);
-	return ask(cli, request);
+	if (request != NULL)
+		wire_add_text(request, "run", cli->operands[0]);
+	return report_ask(cli, &request);
 }
 
-static const struct cli_option report_options[] =
-    {{"format", 0, "FORMAT", "table (the default), csv, json or html"},
-	{NULL, 0, NULL, NULL}};
+static const struct cli_option report_options[] = {{"format", 0, "FORMAT",
+						       REPORT_FORMAT_HELP},
+    {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_report_exercise = {"report exercise", "ID",
     "everything about an exercise or a move", report_options, 1, 1,
@@ -87,15 +99,14 @@ run_period(struct cli *cli)
 		wire_add_utc(request, "since", since);
 	if (until.ns != 0)
 		wire_add_utc(request, "until", until);
-	return ask(cli, request);
+	return report_ask(cli, &request);
 }
 
 static const struct cli_option period_options[] = {{"service", 0, "S",
 						       "of this service alone"},
     {"since", 0, "T", "from then on: 2026-11-22, or 30d (ago)"},
     {"until", 0, "T", "up to then"},
-    {"format", 0, "FORMAT", "table (the default), csv, json or html"},
-    {NULL, 0, NULL, NULL}};
+    {"format", 0, "FORMAT", REPORT_FORMAT_HELP}, {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_report_rpo = {"report rpo", "",
     "when each service's RPO held, and when not", period_options, 0, 0,

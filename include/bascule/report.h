@@ -233,6 +233,25 @@ struct report_period {
 enum err_code report_period(const struct report_period *of, const char *kind,
     enum report_form form, struct buf *out, struct err *e) MUST_CHECK;
 
+/* --- the posture of services (report_posture) --------------------------------- */
+
+struct report_posture {
+	const char *site; /* who says so; NULL: not known */
+	struct utc at;    /* as of */
+	bool is_past;     /* else it is of now */
+	/* A list of messages, as `status` and `exceptions` have them, of which
+	 * those of type service, alarm and exception count. */
+	struct wire_value *messages;
+};
+
+/*
+ * What is wrong, unproven, expired or unknown first; then each service in a line
+ * of its own, what is excepted, and what this does not say.  JSON: a message of
+ * type "report", kind "posture".
+ */
+enum err_code report_posture(const struct report_posture *of,
+    enum report_form form, struct buf *out, struct err *e) MUST_CHECK;
+
 /* --- tabletops: from records and into words (report_tabletop) ---------------- */
 
 /*

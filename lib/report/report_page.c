@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include <bascule/wire.h>
+
 #define ITEMS_MAX 65536
 
 enum err_code
@@ -189,4 +191,35 @@ report_page_time(struct utc t, char out[NOW_TEXT_BYTES])
 	out[10] = ' ';
 	memcpy(out + 19, "Z", 2);
 	return out;
+}
+
+/* --- in a form ------------------------------------------------------------- */
+
+static enum err_code
+as_json(const struct report_page *p, const char *kind, struct buf *out,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL, *list = NULL;
+	enum err_code rc = wire_new(&v, "report", e);
+
+	if (rc == ERR_NONE)
+		rc = report_page_wire(p, &list, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "kind", kind);
+	wire_add(v, "sections", &list);
+	return wire_line(v, out, e);
+}
+
+enum err_code
+report_page_form(const struct report_page *p, const char *kind,
+    enum report_form form, struct buf *out, struct err *e)
+{
+	switch (form) {
+	case REPORT_TABLE: return report_page_text(p, out, e);
+	case REPORT_CSV: return report_page_csv(p, out, e);
+	case REPORT_HTML: return report_page_html(p, out, e);
+	case REPORT_JSON: break;
+	}
+	return as_json(p, kind, out, e);
 }

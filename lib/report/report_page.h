@@ -76,6 +76,9 @@ enum err_code report_page_html(const struct report_page *p, struct buf *out,
     struct err *e) MUST_CHECK;
 enum err_code report_page_csv(const struct report_page *p, struct buf *out,
     struct err *e) MUST_CHECK;
+/* The form that was asked for; JSON: a message of type "report". */
+enum err_code report_page_form(const struct report_page *p, const char *kind,
+    enum report_form form, struct buf *out, struct err *e) MUST_CHECK;
 /* As a list of sections. */
 enum err_code report_page_wire(const struct report_page *p,
     struct wire_value **out, struct err *e) MUST_CHECK;

@@ -370,22 +370,6 @@ put_controls(struct walk *w, struct err *e)
 
 /* --- the report ------------------------------------------------------------------------------- */
 
-static enum err_code
-as_json(const struct report_page *p, const char *kind, struct buf *out,
-    struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL, *list = NULL;
-	enum err_code rc = wire_new(&v, "report", e);
-
-	if (rc == ERR_NONE)
-		rc = report_page_wire(p, &list, e);
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(v, "kind", kind);
-	wire_add(v, "sections", &list);
-	return wire_line(v, out, e);
-}
-
 enum err_code
 report_period(const struct report_period *of, const char *kind,
     enum report_form form, struct buf *out, struct err *e)
@@ -417,11 +401,5 @@ report_period(const struct report_period *of, const char *kind,
 		    kind);
 	if (rc != ERR_NONE)
 		return rc;
-	switch (form) {
-	case REPORT_TABLE: return report_page_text(p, out, e);
-	case REPORT_CSV: return report_page_csv(p, out, e);
-	case REPORT_HTML: return report_page_html(p, out, e);
-	case REPORT_JSON: break;
-	}
-	return as_json(p, kind, out, e);
+	return report_page_form(p, kind, form, out, e);
 }

@@ -44,6 +44,14 @@ expect 0 '... and was, as of now' at brent --json status --as-of "$after"
 is '... with that point' "$(field rpo_state) $(field active_site) $(field as_of)" "OK brent $after"
 expect 6 '... not before it' at brent status files --as-of "$before_it"
 says 'UNKNOWN *files *brent' 'no complete recovery point'
+expect 0 'the report leads with what is unproven' at brent report posture
+says 'files: its newest point is unproven: L1' 'files: it was never exercised' 'OK'
+expect 0 '... as of then' at brent report posture --as-of "$after" --format csv
+says '"Each service","services 1","RPO is","OK"' 'only what was recorded by then'
+expect 0 '... before it' at brent report posture --as-of "$before_it" --service files
+says 'files: its RPO is UNKNOWN' 'files: no recovery point is known'
+expect 1 '... before anything' at brent report posture --as-of 3d; says 'nothing was recorded'
+expect 2 '... nor tomorrow' at brent report posture --as-of 2099-01-01; says 'still to come'
 expect 1 '... before anything' at brent status --as-of 3d; says 'nothing was recorded'
 expect 1 '... of another service' at brent status other --as-of 0s
 expect 2 '... nor tomorrow' at brent status --as-of 2099-01-01; says 'still to come'

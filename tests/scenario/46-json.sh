@@ -96,6 +96,8 @@ said 0 schedule files
 said 0 events
 said 13 'exercise start' files --mode test
 said 0 'exercise list'
+said 0 'report posture'
+said 0 'report posture' --as-of 1s
 said 1 'exercise show' none
 said 1 'exercise answer' none step
 said 1 'exercise abort' none

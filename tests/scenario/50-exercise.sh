@@ -87,6 +87,13 @@ expect 0 'the report' show
 says 'EXERCISE REPORT' 'RTA' 'recovery point' 'dns' 'not for isolated tests'
 expect 0 'the report for programs' at southwark --json exercise show "$(run_id)"
 says '"type":"exercise_report"'
+expect 0 '... the same by its format' at southwark exercise show "$(run_id)" --format json
+says '"type":"exercise_report"'
+expect 0 '... for a browser' at southwark exercise show "$(run_id)" --format html
+says '<html' 'EXERCISE REPORT' 'RTA'
+expect 0 '... for a spreadsheet' at southwark exercise show "$(run_id)" --format csv
+says 'dns' 'not for isolated tests'
+expect 2 '... not as a song' at southwark exercise show "$(run_id)" --format song; says 'no format'
 point=$(at southwark --json points pages | sed -n 1p)
 [ -z "$isolated" ] || case $point in *'"tested'*) ok 'the point is tested' ;;
 *) not_ok 'the point is tested' "$point" ;; esac

@@ -159,6 +159,10 @@ for kind in rpo points links changes controls; do
 		expect 0 "report $kind, $format" at brent report $kind --format $format --since 1d
 	done
 done
+for format in table csv html json; do
+	expect 0 "report posture, $format" at brent report posture --format $format
+	says 'never exercised\|its last exercise' 'nothing is averaged'
+done
 expect 0 'what has changed' at brent report changes
 says 'Change log' 'policy' 'loaded'
 expect 2 'not of tomorrow' at brent report rpo --since tomorrow
