@@ -459,6 +459,7 @@ struct policy_service {
 	struct policy_dataset *datasets;
 	size_t dataset_count;
 	struct policy_quiesce quiesce;
+	struct policy_quiesce capture; /* behind its fence: opened to be read */
 	struct policy_backup backup;
 	struct policy_retention retention;
 	struct policy_replicate replicate;
@@ -687,7 +688,7 @@ const struct policy_person *policy_find_person(const struct policy *p,
  */
 const char *policy_host_of(const struct policy *p,
     const struct policy_dataset *d, const char *site);
-/* ... and the one its quiesce commands run on. */
+/* ... and the one its quiesce (or capture) commands run on. */
 const char *policy_quiesce_host(const struct policy *p,
     const struct policy_quiesce *q, const char *site);
 

@@ -29,6 +29,7 @@ struct backup {
 	int64_t counts[POINT_DATASETS_MAX]; /* of transactions, as made */
 	struct worker_quiesce *quiesced;    /* NULL: not */
 	bool still;      /* a live move holds it: there is nothing to let go */
+	bool is_fenced;  /* ... or may have shut it down: to be opened */
 	const char *tag; /* of the point; "": none */
 	uint64_t files_count, bytes, new_bytes;
 	size_t failed_count, partial_count;
@@ -285,10 +286,11 @@ static enum err_code
 capture_all(struct backup *b, struct err *e)
 {
 	struct err why;
-	enum err_code rc = b->still
-	    ? ERR_NONE
-	    : worker_quiesce_begin(&b->quiesced, b->w, b->service, e);
-	enum err_code after;
+	enum err_code after, rc = ERR_NONE;
+
+	if (!b->still || b->is_fenced)
+		rc = worker_quiesce_begin(&b->quiesced, b->w, b->service,
+		    b->is_fenced ? WORKER_QUIESCE_CAPTURE : WORKER_QUIESCE, e);
 
 	if (rc == ERR_NONE)
 		rc = all_datasets(b, e);
@@ -323,6 +325,10 @@ back_up(struct worker *w, struct wire_value *result, bool still, struct err *e)
 		return rc;
 	if (b.service == NULL)
 		return err_set(e, ERR_INPUT, "a backup is of a service");
+	/* What a move keeps has its tag; its last point is behind the fence only
+	 * where no quiesce.before stops the writes. */
+	b.is_fenced =
+	    still && (b.tag[0] != '\0' || b.service->quiesce.before.count == 0);
 	rand_bytes(b.point.group, sizeof(b.point.group));
 	snprintf(b.point.service, sizeof(b.point.service), "%s",
 	    b.service->name);

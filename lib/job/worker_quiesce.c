@@ -15,14 +15,36 @@
 #define TEND_NS      (2 * NS_PER_S)
 #define NAME_BYTES   256
 
+/* The two kinds: their settings, marks, and what is said of them. */
+static const struct kind {
+	size_t offset; /* of its struct policy_quiesce */
+	const char *marks, *name, *before, *after, *killed, *lost;
+} kinds[] = {
+    [WORKER_QUIESCE] = {offsetof(struct policy_service, quiesce), "quiesced",
+	"quiesce", "quiesce.before", "quiesce.after",
+	"backup was killed while it held the service",
+	"the service was let go while it was read"},
+    [WORKER_QUIESCE_CAPTURE] = {offsetof(struct policy_service, capture),
+	"opened", "capture", "capture.before", "capture.after",
+	"capture was killed while what is fenced was open to be read",
+	"what is fenced was closed while it was read"},
+};
+
 struct worker_quiesce {
 	struct worker *w;
+	const struct kind *kind;
 	const struct policy_quiesce *policy;
 	struct source_guard *guard; /* NULL: there is no `after` */
 	int dir_fd, mark_fd;        /* -1 */
 	struct mono tended;
 	struct err lost; /* the guard, while the service was held */
 };
+
+static const struct policy_quiesce *
+policy_of(const struct kind *k, const struct policy_service *s)
+{
+	return (const void *)((const char *)s + k->offset);
+}
 
 /* --- the hooks ------------------------------------------------------------ */
 
@@ -35,10 +57,11 @@ struct hook {
 };
 
 static enum err_code
-make_hook(struct hook *h, const struct worker *w,
-    const struct policy_quiesce *q, const struct policy_texts *argv,
-    enum stopping how, struct err *e)
+make_hook(struct hook *h, const struct worker_quiesce *of,
+    const struct policy_texts *argv, enum stopping how, struct err *e)
 {
+	const struct worker *w = of->w;
+	const struct policy_quiesce *q = of->policy;
 	const char *name =
 	    policy_quiesce_host(worker_policy(w), q, worker_policy(w)->site);
 	bool here;
@@ -47,8 +70,8 @@ make_hook(struct hook *h, const struct worker *w,
 	if (name == NULL)
 		return err_set(e, ERR_POLICY,
 		    "nothing says on which host of '%s' the hooks are run; "
-		    "write quiesce.host_at",
-		    worker_policy(w)->site);
+		    "write %s.host_at",
+		    worker_policy(w)->site, of->kind->name);
 	rc = worker_far_host(&h->host, &here, w, name, e);
 	if (how == UNSTOPPABLE)
 		h->host.cancel = NULL;
@@ -79,11 +102,11 @@ run_hook(struct hook *h, const char *name, struct err *e)
 
 static enum err_code
 open_marks(int *dir_fd, const struct worker *w, const struct policy_service *s,
-    struct err *e)
+    const struct kind *k, struct err *e)
 {
 	OWNED(buf_fini) struct buf path = {0};
-	enum err_code rc = buf_printf(&path, e, "%s/quiesced/%s",
-	    worker_policy(w)->state, s->name);
+	enum err_code rc = buf_printf(&path, e, "%s/%s/%s",
+	    worker_policy(w)->state, k->marks, s->name);
 
 	if (rc == ERR_NONE)
 		rc = fdio_make_dirs(buf_text(&path), 0700, e);
@@ -108,7 +131,7 @@ make_mark(struct worker_quiesce *q, const struct policy_service *s,
 {
 	const char *name = worker_job(q->w);
 	char fresh[NAME_BYTES]; /* a name that nobody takes for a mark */
-	enum err_code rc = open_marks(&q->dir_fd, q->w, s, e);
+	enum err_code rc = open_marks(&q->dir_fd, q->w, s, q->kind, e);
 
 	if (rc != ERR_NONE)
 		return rc;
@@ -121,7 +144,8 @@ make_mark(struct worker_quiesce *q, const struct policy_service *s,
 	if (q->mark_fd < 0 || !lock(q->mark_fd) || fsync(q->mark_fd) != 0 ||
 	    renameat(q->dir_fd, fresh, q->dir_fd, name) != 0 ||
 	    fsync(q->dir_fd) != 0)
-		return err_sys(e, "marking that '%s' is held still", s->name);
+		return err_sys(e, "marking that '%s' is %s", s->name,
+		    q->kind->marks);
 	return ERR_NONE;
 }
 
@@ -164,30 +188,37 @@ stale_marks(int dir_fd, bool remove)
 	return count;
 }
 
-void
-worker_quiesce_recover(struct worker *w, const struct policy_service *s)
+static void
+recover(struct worker *w, const struct policy_service *s, const struct kind *k)
 {
-	const struct policy_quiesce *q = &s->quiesce;
+	const struct worker_quiesce q = {.w = w,
+	    .kind = k,
+	    .policy = policy_of(k, s)};
 	OWNED(fdio_close) int dir_fd = -1;
 	struct hook after;
 	struct err why;
 	enum err_code rc;
 
-	if (q->after.count == 0 ||
-	    open_marks(&dir_fd, w, s, &why) != ERR_NONE ||
+	if (q.policy->after.count == 0 ||
+	    open_marks(&dir_fd, w, s, k, &why) != ERR_NONE ||
 	    stale_marks(dir_fd, false) == 0)
 		return;
-	worker_log(w, WORKER_WARNING,
-	    "an earlier backup of '%s' was killed while it held the service: "
-	    "quiesce.after is run again",
-	    s->name);
-	rc = make_hook(&after, w, q, &q->after, UNSTOPPABLE, &why);
+	worker_log(w, WORKER_WARNING, "'%s': an earlier %s: %s is run again",
+	    s->name, k->killed, k->after);
+	rc = make_hook(&after, &q, &q.policy->after, UNSTOPPABLE, &why);
 	if (rc == ERR_NONE)
-		rc = run_hook(&after, "quiesce.after", &why);
+		rc = run_hook(&after, k->after, &why);
 	if (rc == ERR_NONE)
 		(void)stale_marks(dir_fd, true);
 	else
 		worker_log(w, WORKER_ERROR, "%s", why.text);
+}
+
+void
+worker_quiesce_recover(struct worker *w, const struct policy_service *s)
+{
+	for (size_t i = 0; i < COUNT_OF(kinds); i++)
+		recover(w, s, &kinds[i]);
 }
 
 /* --- holding -------------------------------------------------------------- */
@@ -214,17 +245,16 @@ stand_guard(struct worker_quiesce *q, const struct policy_service *s,
 
 	if (q->policy->after.count == 0)
 		return ERR_NONE;
-	worker_quiesce_recover(q->w, s);
+	recover(q->w, s, q->kind);
 	rc = make_mark(q, s, e);
 	if (rc == ERR_NONE)
-		rc = make_hook(&after, q->w, q->policy, &q->policy->after,
-		    UNSTOPPABLE, e);
+		rc = make_hook(&after, q, &q->policy->after, UNSTOPPABLE, e);
 	if (rc == ERR_NONE)
 		rc = source_guard_new(&q->guard, &after.program, e);
 	if (rc == ERR_NONE)
 		return rc;
 	remove_mark(q); /* nothing was held */
-	return err_wrap(e, "readying quiesce.after");
+	return err_wrap(e, "readying %s", q->kind->after);
 }
 
 static enum err_code
@@ -235,28 +265,30 @@ run_before(struct worker_quiesce *q, struct err *e)
 
 	if (q->policy->before.count == 0)
 		return ERR_NONE;
-	rc = make_hook(&before, q->w, q->policy, &q->policy->before, STOPPABLE,
-	    e);
+	rc = make_hook(&before, q, &q->policy->before, STOPPABLE, e);
 	before.program.is_wanted = is_wanted;
 	before.program.ctx = q->w;
-	return rc == ERR_NONE ? run_hook(&before, "quiesce.before", e) : rc;
+	return rc == ERR_NONE ? run_hook(&before, q->kind->before, e) : rc;
 }
 
 enum err_code
 worker_quiesce_begin(struct worker_quiesce **out, struct worker *w,
-    const struct policy_service *s, struct err *e)
+    const struct policy_service *s, enum worker_quiesce_kind kind,
+    struct err *e)
 {
 	OWNED(quiesce_free) struct worker_quiesce *q = NULL;
+	const struct policy_quiesce *hooks = policy_of(&kinds[kind], s);
 	enum err_code rc;
 
 	*out = NULL;
-	if (s->quiesce.before.count == 0 && s->quiesce.after.count == 0)
+	if (hooks->before.count == 0 && hooks->after.count == 0)
 		return ERR_NONE;
 	q = calloc(1, sizeof(*q));
 	if (q == NULL)
 		return err_nomem(e);
 	q->w = w;
-	q->policy = &s->quiesce;
+	q->kind = &kinds[kind];
+	q->policy = hooks;
 	q->dir_fd = q->mark_fd = -1;
 	q->tended = now_mono();
 	if ((rc = stand_guard(q, s, e)) != ERR_NONE)
@@ -277,9 +309,8 @@ worker_quiesce_tend(struct worker_quiesce *q)
 	q->tended = now;
 	if (source_guard_tend(q->guard, &q->lost) == ERR_NONE)
 		return;
-	err_wrap(&q->lost,
-	    "the service was let go while it was read, for what would run "
-	    "quiesce.after is gone");
+	err_wrap(&q->lost, "%s, for what would run %s is gone", q->kind->lost,
+	    q->kind->after);
 	worker_log(q->w, WORKER_ERROR, "%s", q->lost.text);
 }
 
@@ -288,10 +319,10 @@ static enum err_code
 run_after_again(struct worker_quiesce *q, struct err *e)
 {
 	struct hook after;
-	enum err_code rc = make_hook(&after, q->w, q->policy, &q->policy->after,
-	    UNSTOPPABLE, e);
+	enum err_code rc =
+	    make_hook(&after, q, &q->policy->after, UNSTOPPABLE, e);
 
-	return rc == ERR_NONE ? run_hook(&after, "quiesce.after", e) : rc;
+	return rc == ERR_NONE ? run_hook(&after, q->kind->after, e) : rc;
 }
 
 static enum err_code
@@ -304,8 +335,8 @@ run_after(struct worker_quiesce *q, struct err *e)
 		return run_after_again(q, e);
 	rc = source_guard_run(&q->guard, OUTPUT_BYTES, &out, e);
 	if (rc == ERR_NONE)
-		rc = source_run_check(&out, "quiesce.after", e);
-	return rc == ERR_NONE ? rc : err_wrap(e, "quiesce.after");
+		rc = source_run_check(&out, q->kind->after, e);
+	return rc == ERR_NONE ? rc : err_wrap(e, "%s", q->kind->after);
 }
 
 enum err_code

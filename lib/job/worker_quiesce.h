@@ -2,10 +2,12 @@
 #define JOB_WORKER_QUIESCE_H
 
 /*
- * A service held still while it is read: `before`, and `after` in any case.
+ * A service held still while it is read: `before`, and `after` in any case.  Or
+ * one that a fence has shut down, opened to be read (the policy's `capture`).
  *
  * Q1. Before `before` is run stand a guard (source_guard) that will run `after`
- *     and a mark on disk, STATE/quiesced/SERVICE/JOB, locked while we live.
+ *     and a mark on disk, STATE/quiesced/SERVICE/JOB (STATE/opened for a capture), locked while
+ *     we live.
  * Q2. However this process ends, the guard runs `after`: at our word, or when
  *     its pipe, or its SSH connection, is closed.
  * Q3. The mark goes when `after` has succeeded.  One that nobody locks is of a
@@ -19,12 +21,15 @@
 
 struct worker_quiesce;
 
+enum worker_quiesce_kind { WORKER_QUIESCE, WORKER_QUIESCE_CAPTURE };
+
 /*
  * *out stays NULL where the policy has no hooks.  On failure it may be set all
  * the same: half quiesced is quiesced, so end it.
  */
 enum err_code worker_quiesce_begin(struct worker_quiesce **out,
-    struct worker *w, const struct policy_service *s, struct err *e) MUST_CHECK;
+    struct worker *w, const struct policy_service *s,
+    enum worker_quiesce_kind kind, struct err *e) MUST_CHECK;
 
 /* Now and then while it is held; says so, once, if it no longer is. */
 void worker_quiesce_tend(struct worker_quiesce *q);

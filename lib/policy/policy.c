@@ -155,11 +155,18 @@ has_value(const struct policy_pair *pairs, size_t count, const char *value)
 	return false;
 }
 
+static bool
+hooks_name(const struct policy_quiesce *q, const char *host)
+{
+	return strcmp(q->host, host) == 0 ||
+	    has_value(q->host_at, q->host_at_count, host);
+}
+
 bool
 policy_names_host(const struct policy_service *s, const char *host)
 {
-	bool named = strcmp(s->quiesce.host, host) == 0 ||
-	    has_value(s->quiesce.host_at, s->quiesce.host_at_count, host);
+	bool named =
+	    hooks_name(&s->quiesce, host) || hooks_name(&s->capture, host);
 
 	for (size_t i = 0; i < s->dataset_count && !named; i++)
 		named = strcmp(s->datasets[i].host, host) == 0 ||

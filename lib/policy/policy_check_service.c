@@ -214,6 +214,8 @@ policy_check_service(struct policy_check_run *run,
 		check_dataset(run, &s->datasets[i]);
 	policy_check_host(run, &s->quiesce.at, "service.quiesce.on",
 	    s->quiesce.host);
+	policy_check_host(run, &s->capture.at, "service.capture.on",
+	    s->capture.host);
 	check_targets(run, s);
 	policy_check_plan(run, s);
 	policy_check_sites(run, s);

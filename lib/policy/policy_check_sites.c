@@ -70,6 +70,8 @@ policy_check_sites(struct policy_check_run *run, const struct policy_service *s)
 		    s->datasets[i].host_at, s->datasets[i].host_at_count);
 	check_host_at(run, "service.quiesce.host_at", s->quiesce.host_at,
 	    s->quiesce.host_at_count);
+	check_host_at(run, "service.capture.host_at", s->capture.host_at,
+	    s->capture.host_at_count);
 	for (size_t i = 0; i < s->step_count; i++)
 		check_sites(run, &s->plan[i].at, "service.plan.sites",
 		    &s->plan[i].sites, s->plan[i].on);

@@ -157,6 +157,34 @@ static const struct policy_setting quiesce_settings[] = {
 GROUP(quiesce_group, "quiesce", policy_quiesce, quiesce_settings,
     "Commands that hold the service still while it is read.");
 
+static const struct policy_setting capture_settings[] = {
+    {"before", TYPE_TEXTS, .element = TYPE_TEXT, WORDS,
+	AT(policy_quiesce, before),
+	.help = "run before a move reads the datasets of a service that it has "
+		"stopped: opens them to be read, never to be written; where "
+		"they can be read it does nothing; its failure fails the "
+		"capture, which is tried again",
+	.example = "[ \"housingctl\", \"open-read-only\" ]"},
+    {"after", TYPE_TEXTS, .element = TYPE_TEXT, WORDS,
+	AT(policy_quiesce, after),
+	.help = "run afterwards, whatever happened, also when the capture is "
+		"killed; then perhaps twice: closes what `before` opened, and "
+		"nothing else",
+	.example = "[ \"housingctl\", \"close\" ]"},
+    {"on", TYPE_NAME, AT(policy_quiesce, host),
+	.help = "the host to run them on; empty: the machine Bascule runs on",
+	.example = "\"app1.brent\""},
+    {"host_at", TYPE_PAIRS, AT2(policy_quiesce, host_at, host_at_count),
+	.element = TYPE_NAME, .help = "... at another site: site = host",
+	.example = "{ southwark = \"app1.southwark\"; }"},
+    {"timeout", TYPE_DURATION, AT(policy_quiesce, timeout_ns), .fallback = "5m",
+	.min = S, .max = DAY, .help = "for each of the two",
+	.example = "\"5m\""},
+};
+GROUP(capture_group, "capture", policy_quiesce, capture_settings,
+    "Commands that open what a fence has shut down, so that what was written "
+    "there can be kept, and close it again.");
+
 static const char *const misfires[] = {"run-once", "skip", "run-all", NULL};
 static const char *const overlaps[] = {"skip", "queue", NULL};
 static const char *const compressions[] = {"auto", "off", "fast", "max", NULL};
@@ -568,6 +596,9 @@ static const struct policy_setting service_settings[] = {
     {"quiesce", SUB(policy_service, quiesce, quiesce_group),
 	.flags = SETTING_ABSENT,
 	.help = "how it is held still while it is read"},
+    {"capture", SUB(policy_service, capture, capture_group),
+	.flags = SETTING_ABSENT,
+	.help = "how it is read once its fence has shut it down"},
     {"backup", SUB(policy_service, backup, backup_group), NEED,
 	.help = "when recovery points are made"},
     {"retention", SUB(policy_service, retention, retention_group),

@@ -15,7 +15,10 @@ EVERY_TALK=2s SILENT=3s
 printf '#!/bin/sh\n{ cat; echo; } >>"$PWD/told"\n' >"$WORK/tell"
 chmod +x "$WORK/tell"
 ALERTS="alerts = ( { on = [ \"move\" ]; run = [ \"$WORK/tell\" ]; } );"
-move_sites
+REMINDER=1s
+CAPTURE="capture = { before = [ \"$WORK/ctl\", \"open\" ]; after = [ \"$WORK/ctl\", \"close\" ]; timeout = \"20s\"; };"
+move_sites "$CAPTURE"
+touch brent/here/shuts # its fence leaves nothing to be read
 holds 'brent begins' lab_daemon brent || finish
 holds 'southwark begins' lab_daemon southwark || finish
 holds 'brent is heard' wait_for 20 at brent permit counter
@@ -49,6 +52,8 @@ expect 0 'another one, too' as_person 8 southwark approve "$run" --attest "power
 holds 'two people attest' phase_is southwark "$run" FENCED 20
 holds 'and it runs at southwark' phase_is southwark "$run" RAN 30
 holds 'really' runs_at southwark
+holds 'who owns it is reminded of the commit' phase_is southwark "$run" reminder 10
+expect 0 'who may approve accepts it' as_person 6 southwark approve "$run" --accept --reason "works" --yes
 move_say southwark commit "$run" southwark
 holds 'committed' phase_is southwark "$run" COMMITTED 10
 
@@ -62,7 +67,10 @@ lab_mend bt
 holds 'it fences itself' phase_is brent "$run" STOPPED 30
 fails 'it runs no more' runs_at brent
 holds 'what it wrote is kept' phase_is brent "$run" DIVERGENCE 30
-lab_on brent cp "$WORK/here/data/log" "$WORK/brent/kept"
+fails 'and shut again' test -e brent/here/data
+is 'it was opened for that, and closed' "$(tail -n 2 brent/here/hooks | tr '\n' ' ')" 'open close '
+is 'nothing stays marked' "$(ls brent/state/opened/counter)" ''
+lab_on brent cp "$WORK/here/shut/log" "$WORK/brent/kept"
 expect 0 'the owner lets it be overwritten' move_say southwark reprotect "$run" southwark
 holds 'protected again' phase_is southwark "$run" REPROTECTED 60
 report_knows southwark "$run" $REPORT_MOVE
@@ -72,6 +80,10 @@ at southwark report exercise "$run" >report
 counted=$(at brent events --type point | sed -n 's/.* count.data=\([0-9]*\) .*/\1/p' | head -n 1)
 is 'what was lost is counted' "$(sed -n 's/^ *transactions lost *\([0-9]*\):.*/\1/p' report)" \
     $(($(wc -l <brent/kept) - counted))
+holds 'who accepted is in the report' grep -q 'accepted by .*man' report
+holds 'and who was reminded' grep -q 'reminder: .*neither accepted nor rolled back' report
+expect 0 'a point has its count' at southwark --json points counter
+is 'as it was recorded' "$(grep -o '"transactions":[0-9]*' .out | tail -n 1)" "\"transactions\":$counted"
 for phase in REQUESTED STARTED DECLARED FENCED TAKEN RAN COMMITTED REPROTECTED; do
 	holds "the program of the policy was told of $phase, and the report says so" \
 	    grep -q "notified .*$WORK/tell at .* $phase: brent -> southwark: $phase" report

@@ -37,6 +37,9 @@ END2
 #!/bin/sh
 # start, stop, is-stopped, unfence, pause, resume: at the host where it is called.
 cd "$WORK/here" || exit 3
+# A service whose fence shuts its data away, if there is a file "shuts": as a database
+# that is stopped.  A capture opens it, and shuts it again.
+shut() { [ ! -e shuts ] || [ ! -d data ] || mv data shut; }
 running() { [ -s pid ] && kill -0 "\$(cat pid)" 2>/dev/null; }
 case \$1 in
 let-start) rm -f fenced; exec "\$0" start ;;
@@ -52,7 +55,14 @@ start)
 stop)
 	touch fenced
 	running && kill -9 "\$(cat pid)"
-	rm -f pid ;;
+	rm -f pid
+	shut ;;
+open)
+	echo open >>hooks
+	[ -d data ] || mv shut data ;;
+close)
+	echo close >>hooks
+	shut ;;
 is-stopped) [ -e fenced ] && ! running ;;
 unfence) rm -f fenced ;;
 pause) flock lock touch paused ;;
@@ -85,7 +95,8 @@ service = {
       timeout = "20s"; },
     { attest = "The machine is off"; people = 2; } );
   approvals = { planned = 0; unplanned = 1; };
-  failover = { patience = "${PATIENCE:-1m}"; cooldown = "0s"; hold_down = "2s"; min_proof = "L0"; };
+  failover = { patience = "${PATIENCE:-1m}"; cooldown = "0s"; hold_down = "2s"; min_proof = "L0";
+    commit_reminder = "${REMINDER:-1h}"; };
   ${1:-}
 };
 END2
