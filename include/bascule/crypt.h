@@ -524,13 +524,19 @@ bool keyfile_is_wrapped(const struct secret *file);
 
 /* --- tlspeek: whose certificate answers there ------------------------------ */
 
+/* Whom its certificate must be for, and by whose word. */
+struct tlspeek_whom {
+	const char *host;    /* a name or an address */
+	const char *ca_file; /* PEM, these alone; NULL: the system's */
+};
+
 /*
  * A TLS handshake over a connected, non-blocking socket, and its end: nothing is
- * asked of the server.  host: the name, or address, its certificate must be for,
- * by the system's authorities.  *ends_s: when the certificate ends, in seconds
- * since 1970.  ERR_REFUSED: it is not who it should be; ERR_TIMEOUT; ERR_IO.
+ * asked of the server.  *ends_s: when the certificate ends, in seconds since
+ * 1970.  ERR_REFUSED: it is not who it should be; ERR_TIMEOUT; ERR_IO.
+ * ERR_NOTFOUND, ERR_INPUT, ...: ca_file.
  */
-enum err_code tlspeek(int fd, const char *host, int64_t timeout_ns,
-    int64_t *ends_s, struct err *e) MUST_CHECK;
+enum err_code tlspeek(int fd, const struct tlspeek_whom *whom,
+    int64_t timeout_ns, int64_t *ends_s, struct err *e) MUST_CHECK;
 
 #endif

@@ -350,6 +350,7 @@ struct policy_check {
 	bool has_equals;             /* "" is a text, too */
 	bool exists;                 /* file: must it, or must it not */
 	uint32_t days_count;         /* tls: valid for so many days more */
+	const char *ca_file;         /* tls: whose certificates count; "" */
 	bool has_at_least;
 	uint32_t expect_at_least; /* command, sql: the number it prints */
 	int64_t within_ns;        /* keep trying for this long */

@@ -1,13 +1,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <bascule/base/buf.h>
+#include <bascule/base/fdio.h>
 #include <bascule/base/now.h>
 #include <bascule/crypt.h>
 
@@ -27,6 +31,12 @@ static void
 x509_free(X509 **xp)
 {
 	X509_free(*xp);
+}
+
+static void
+bio_free(BIO **bp)
+{
+	BIO_free(*bp);
 }
 
 static enum err_code
@@ -88,26 +98,96 @@ take_end(SSL *s, int64_t *ends_s, struct err *e)
 	return ERR_NONE;
 }
 
+/* --- whose certificates count ---------------------------------------------- */
+
+#define CA_BYTES_MAX ((size_t)4 << 20) /* a whole system's are a quarter */
+
+static enum err_code
+read_file(const char *path, struct buf *out, struct err *e)
+{
+	OWNED(fdio_close)
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	enum err_code rc;
+
+	if (fd == -1)
+		return err_sys(e, "opening '%s'", path);
+	rc = fdio_read_all(fd, CA_BYTES_MAX, out, e);
+	return rc == ERR_NONE ? rc : err_wrap(e, "'%s'", path);
+}
+
+/* All of its certificates; what stands between them is for people. */
+static unsigned
+add_certificates(SSL_CTX *ctx, BIO *from)
+{
+	X509_STORE *all = SSL_CTX_get_cert_store(ctx);
+	unsigned count = 0;
+
+	/* One that stands between is as good as the one above it. */
+	X509_STORE_set_flags(all, X509_V_FLAG_PARTIAL_CHAIN);
+	for (;;) {
+		OWNED(x509_free)
+		X509 *x = PEM_read_bio_X509(from, NULL, NULL, NULL);
+
+		if (x == NULL || X509_STORE_add_cert(all, x) != 1)
+			break;
+		count++;
+	}
+	ERR_clear_error();
+	return count;
+}
+
+static enum err_code
+add_file(SSL_CTX *ctx, const char *path, struct err *e)
+{
+	OWNED(buf_fini) struct buf text = {.max_bytes = CA_BYTES_MAX};
+	OWNED(bio_free) BIO *from = NULL;
+	enum err_code rc = read_file(path, &text, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	from = BIO_new_mem_buf(buf_text(&text), (int)text.len_bytes);
+	if (from == NULL)
+		return err_nomem(e);
+	if (add_certificates(ctx, from) > 0)
+		return ERR_NONE;
+	err_set(e, ERR_INPUT, "'%s' holds no certificate", path);
+	return err_hint(e, "write the authorities' there, as PEM");
+}
+
+static enum err_code
+set_authorities(SSL_CTX *ctx, const char *ca_file, struct err *e)
+{
+	if (ca_file != NULL)
+		return add_file(ctx, ca_file, e);
+	return SSL_CTX_set_default_verify_paths(ctx) == 1
+	    ? ERR_NONE
+	    : broke(e, ERR_IO, "this OpenSSL has no place for authorities");
+}
+
+/* --- asking ---------------------------------------------------------------- */
+
 enum err_code
-tlspeek(int fd, const char *host, int64_t timeout_ns, int64_t *ends_s,
-    struct err *e)
+tlspeek(int fd, const struct tlspeek_whom *whom, int64_t timeout_ns,
+    int64_t *ends_s, struct err *e)
 {
 	OWNED(ctx_free) SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	OWNED(ssl_free) SSL *s = NULL;
 	struct mono until = {now_mono().ns + timeout_ns};
+	enum err_code code;
 	int rc;
 
 	*ends_s = 0;
-	if (ctx == NULL || SSL_CTX_set_default_verify_paths(ctx) != 1 ||
+	if (ctx == NULL ||
 	    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
 		return broke(e, ERR_IO, "this OpenSSL cannot begin TLS");
+	if ((code = set_authorities(ctx, whom->ca_file, e)) != ERR_NONE)
+		return code;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	s = SSL_new(ctx);
-	if (s == NULL || !set_name(s, host) || SSL_set_fd(s, fd) != 1)
+	if (s == NULL || !set_name(s, whom->host) || SSL_set_fd(s, fd) != 1)
 		return broke(e, ERR_NOMEM, "beginning TLS");
 	while ((rc = SSL_connect(s)) != 1) {
-		enum err_code code = wait_for(s, fd, rc, until, e);
-
+		code = wait_for(s, fd, rc, until, e);
 		if (code != ERR_NONE)
 			return code;
 	}

@@ -42,9 +42,10 @@ check_words(const struct exercise *x, const struct policy_step *s,
     struct err *e)
 {
 	const struct policy_texts *words[] = {&s->run, &s->undo,
-	    &s->check.command};
+	    &s->check.command, &s->check.sql};
 	const char *texts[] = {s->to, s->check.http, s->check.tcp,
-	    s->check.unreachable, s->confirm};
+	    s->check.unreachable, s->check.tls, s->check.ca_file, s->check.file,
+	    s->confirm};
 	char snapshot[ID_HEX_BYTES];
 	struct policy_values v;
 	enum err_code rc = ERR_NONE;

@@ -194,7 +194,8 @@ check_words(const struct live *v, const struct policy_step *s, struct err *e)
 	const struct policy_texts *words[] = {&s->run, &s->undo,
 	    &s->check.command, &s->check.sql};
 	const char *texts[] = {s->to, s->check.http, s->check.tcp,
-	    s->check.unreachable, s->check.tls, s->check.file, s->confirm};
+	    s->check.unreachable, s->check.tls, s->check.ca_file, s->check.file,
+	    s->confirm};
 	char snapshot[ID_HEX_BYTES];
 	struct policy_values values;
 	enum err_code rc = ERR_NONE;

@@ -306,8 +306,9 @@ ask_file(struct asking *a, struct err *e)
 static enum err_code
 ask_tls(struct asking *a, struct err *e)
 {
-	OWNED(buf_fini) struct buf endpoint = {0};
+	OWNED(buf_fini) struct buf endpoint = {0}, ca_file = {0};
 	OWNED(fdio_close) int fd = -1;
+	struct tlspeek_whom whom = {0};
 	char host[DIALTCP_HOST_BYTES], port[6], left[TEXT_UNIT_BYTES];
 	int64_t wait_ns = a->left_ns < TRY_NS ? a->left_ns : TRY_NS, ends_s;
 	int64_t days_ns = a->q->check->days_count * 24 * 3600 * NS_PER_S;
@@ -315,11 +316,16 @@ ask_tls(struct asking *a, struct err *e)
 	    policy_expand(&endpoint, a->q->check->tls, a->q->values, e);
 
 	if (rc == ERR_NONE)
+		rc = policy_expand(&ca_file, a->q->check->ca_file, a->q->values,
+		    e);
+	whom.host = host;
+	whom.ca_file = ca_file.len_bytes > 0 ? buf_text(&ca_file) : NULL;
+	if (rc == ERR_NONE)
 		rc = dialtcp_split(buf_text(&endpoint), host, port, e);
 	if (rc == ERR_NONE)
 		rc = dialtcp(&fd, host, port, wait_ns, e);
 	if (rc == ERR_NONE)
-		rc = tlspeek(fd, host, wait_ns, &ends_s, e);
+		rc = tlspeek(fd, &whom, wait_ns, &ends_s, e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "%s", buf_text(&endpoint));
 	ends_s -= now_utc().ns / NS_PER_S;

@@ -39,6 +39,12 @@ check_undo(struct policy_check_run *run, const struct policy_step *step)
 		    step->name);
 }
 
+static bool
+is_relative(const char *path)
+{
+	return path[0] != '/' && strncmp(path, "${", 2) != 0;
+}
+
 /* What a check compares with belongs to its kind. */
 static void
 check_check(struct policy_check_run *run, const struct policy_check *c)
@@ -60,12 +66,20 @@ check_check(struct policy_check_run *run, const struct policy_check *c)
 		    "service.plan.check.sql",
 		    "nothing is compared with what it prints; write equals, "
 		    "contains or expect_at_least");
-	if (c->kind == POLICY_CHECK_FILE && c->file[0] != '/' &&
-	    strncmp(c->file, "${", 2) != 0)
+	if (c->kind == POLICY_CHECK_FILE && is_relative(c->file))
 		POLICY_CHECK_SAY(run, P_VALUE, &c->at,
 		    "service.plan.check.file",
 		    "'%s' is relative; begin it with '/' or ${sandbox}",
 		    c->file);
+	if (c->ca_file[0] != '\0' && c->kind != POLICY_CHECK_TLS)
+		POLICY_CHECK_SAY(run, P_ONE_OF, &c->at,
+		    "service.plan.check.ca_file",
+		    "only a tls check looks at a certificate; leave it out");
+	else if (c->ca_file[0] != '\0' && is_relative(c->ca_file))
+		POLICY_CHECK_SAY(run, P_VALUE, &c->at,
+		    "service.plan.check.ca_file",
+		    "'%s' is relative; begin it with '/' or ${sandbox}",
+		    c->ca_file);
 	if (c->kind == POLICY_CHECK_FILE && !c->exists &&
 	    c->contains[0] != '\0')
 		POLICY_CHECK_SAY(run, P_ONE_OF, &c->at,

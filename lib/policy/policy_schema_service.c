@@ -325,6 +325,11 @@ static const struct policy_setting check_settings[] = {
 	.min = 0, .max = 3650,
 	.help = "tls: the certificate must be valid for so many days more",
 	.example = "14"},
+    {"ca_file", TYPE_TEXT, AT(policy_check, ca_file), VARS,
+	.help =
+	    "tls: a file of the authorities' certificates (PEM) that count; "
+	    "the system's where not written",
+	.example = "\"/etc/bascule/council-ca.pem\""},
     {"expect_at_least", TYPE_COUNT, AT(policy_check, expect_at_least), .min = 0,
 	.max = INT32_MAX,
 	.help =
