@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bascule/base/fdio.h>
 #include <bascule/base/le.h>
 
 #include "ageing.h"
+#include "sidefile.h"
 #include "snapfind.h"
 
 void
@@ -114,39 +114,36 @@ ages_decode(struct ages *out, const uint8_t *family, const void *bytes,
 	return ERR_NONE;
 }
 
+static enum err_code
+decode(void *out, const uint8_t *family, const void *bytes, size_t len_bytes,
+    struct err *e)
+{
+	return ages_decode(out, family, bytes, len_bytes, e);
+}
+
+static const struct sidefile file = {.name = "ages",
+    .tmp = "ages.new",
+    .max_bytes = AGES_BYTES_MAX,
+    .decode = decode};
+
 /* Missing or damaged: nothing is known. */
 static enum err_code
 load(struct ages *out, struct store *st, struct err *e)
 {
-	OWNED(buf_fini) struct buf b = {0};
-	OWNED(fdio_close) int fd = -1;
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "condemned", e);
+	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
-	if (rc == ERR_NONE)
-		rc = repo_slurp(&b, fd, "ages", AGES_BYTES_MAX, e);
-	if (rc == ERR_NONE)
-		rc = ages_decode(out, st->family, b.bytes, b.len_bytes, e);
-	if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT)
-		rc = ERR_NONE;
-	return rc == ERR_NONE ? rc
-			      : err_wrap(e, "'%s/condemned/ages'", st->path);
+	rc = sidefile_read(out, st, &file, e);
+	return rc == ERR_NOTFOUND || rc == ERR_CORRUPT ? ERR_NONE : rc;
 }
 
 static enum err_code
 save(struct store *st, const struct ages *a, struct err *e)
 {
 	OWNED(buf_fini) struct buf b = {.max_bytes = AGES_BYTES_MAX};
-	OWNED(fdio_close) int fd = -1;
-	struct repo_file f = {.what = "condemned", .name = "ages"};
 	enum err_code rc = ages_encode(&b, a, st->family, e);
 
-	if (rc == ERR_NONE)
-		rc = repo_make_dir(&fd, st->dir_fd, "condemned", e);
-	f.dirfd = fd;
-	f.bytes = b.bytes;
-	f.len_bytes = b.len_bytes;
-	return rc == ERR_NONE ? ageing_replace(st, "ages.new", &f, e) : rc;
+	return rc == ERR_NONE ? sidefile_write(st, &file, &b, e) : rc;
 }
 
 /* --- how long here ------------------------------------------------------------ */

@@ -3,11 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bascule/base/fdio.h>
 #include <bascule/base/le.h>
 
-#include "ageing.h"
 #include "jump.h"
+#include "sidefile.h"
 #include "snapfind.h"
 
 void
@@ -92,76 +91,35 @@ epochs_decode(struct epochs *out, const uint8_t *family, const void *bytes,
 	return ERR_NONE;
 }
 
-/* ERR_NOTFOUND; ERR_CORRUPT. */
 static enum err_code
-load_one(struct epochs *out, struct store *st, int dir_fd, const char *name,
+decode(void *out, const uint8_t *family, const void *bytes, size_t len_bytes,
     struct err *e)
 {
-	OWNED(buf_fini) struct buf b = {0};
-	enum err_code rc = repo_slurp(&b, dir_fd, name, EPOCHS_BYTES_MAX, e);
-
-	if (rc == ERR_NONE)
-		rc = epochs_decode(out, st->family, b.bytes, b.len_bytes, e);
-	return rc;
+	return epochs_decode(out, family, bytes, len_bytes, e);
 }
 
-/*
- * What was written last counts: `epochs` is, before its twin.  Where neither
- * was ever written no epoch is known; where one is damaged the other counts.
- */
+static const struct sidefile file = {.name = "epochs",
+    .tmp = "epochs.new",
+    .max_bytes = EPOCHS_BYTES_MAX,
+    .decode = decode,
+    .hint = "bascule heal begins it anew, from the snapshots that are here"};
+
+/* Where neither was ever written no epoch is known. */
 static enum err_code
 load(struct epochs *out, struct store *st, struct err *e)
 {
-	OWNED(fdio_close) int fd = -1;
-	struct err why = {0};
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "condemned", e), twin;
+	enum err_code rc = sidefile_read_either(out, st, &file, e);
 
-	memset(out, 0, sizeof(*out));
-	if (rc == ERR_NOTFOUND)
-		return ERR_NONE;
-	if (rc == ERR_NONE)
-		rc = load_one(out, st, fd, "epochs", e);
-	if (rc != ERR_NOTFOUND && rc != ERR_CORRUPT)
-		return rc == ERR_NONE
-		    ? rc
-		    : err_wrap(e, "'%s/condemned/epochs'", st->path);
-	twin = load_one(out, st, fd, "epochs.bak", &why);
-	if (twin == ERR_NONE || (twin == ERR_NOTFOUND && rc == ERR_NOTFOUND))
-		return ERR_NONE;
-	if (twin != ERR_NOTFOUND)
-		*e = why;
-	err_wrap(e, "'%s/condemned/epochs'", st->path);
-	return err_hint(e,
-	    "bascule heal begins it anew, from the snapshots that are here");
-}
-
-static enum err_code
-save_one(struct store *st, int dir_fd, const char *name, const struct buf *b,
-    struct err *e)
-{
-	const struct repo_file f = {.dirfd = dir_fd,
-	    .what = "condemned",
-	    .name = name,
-	    .bytes = b->bytes,
-	    .len_bytes = b->len_bytes};
-
-	return ageing_replace(st, "epochs.new", &f, e);
+	return rc == ERR_NOTFOUND ? ERR_NONE : rc;
 }
 
 static enum err_code
 save(struct store *st, const struct epochs *s, struct err *e)
 {
 	OWNED(buf_fini) struct buf b = {.max_bytes = EPOCHS_BYTES_MAX};
-	OWNED(fdio_close) int fd = -1;
 	enum err_code rc = epochs_encode(&b, s, st->family, e);
 
-	if (rc == ERR_NONE)
-		rc = repo_make_dir(&fd, st->dir_fd, "condemned", e);
-	if (rc == ERR_NONE)
-		rc = save_one(st, fd, "epochs", &b, e);
-	if (rc == ERR_NONE)
-		rc = save_one(st, fd, "epochs.bak", &b, e);
-	return rc;
+	return rc == ERR_NONE ? sidefile_write_both(st, &file, &b, e) : rc;
 }
 
 /* --- looking ------------------------------------------------------------------ */

@@ -3,10 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bascule/base/fdio.h>
 #include <bascule/base/le.h>
 
-#include "ageing.h"
+#include "sidefile.h"
 #include "snapfind.h"
 
 #define FLAGS_ALL (RECEIPT_FOREIGN | RECEIPT_GONE | RECEIPT_ACCEPTED)
@@ -141,18 +140,19 @@ receipts_decode(struct receipts *out, const uint8_t *family, const void *bytes,
 	return ERR_NONE;
 }
 
-/* ERR_NOTFOUND; ERR_CORRUPT. */
 static enum err_code
-load_one(struct receipts *out, struct store *st, int dir_fd, const char *name,
+decode(void *out, const uint8_t *family, const void *bytes, size_t len_bytes,
     struct err *e)
 {
-	OWNED(buf_fini) struct buf b = {0};
-	enum err_code rc = repo_slurp(&b, dir_fd, name, RECEIPTS_BYTES_MAX, e);
-
-	if (rc == ERR_NONE)
-		rc = receipts_decode(out, st->family, b.bytes, b.len_bytes, e);
-	return rc;
+	return receipts_decode(out, family, bytes, len_bytes, e);
 }
+
+static const struct sidefile file = {.name = "receipts",
+    .tmp = "receipts.new",
+    .max_bytes = RECEIPTS_BYTES_MAX,
+    .decode = decode,
+    .hint = "bascule heal begins it anew, and promises what is here another "
+	    "30 days"};
 
 /*
  * P3.  Where neither was ever written nothing came from elsewhere.  What cannot
@@ -161,57 +161,20 @@ load_one(struct receipts *out, struct store *st, int dir_fd, const char *name,
 enum err_code
 receipts_read(struct receipts *out, struct store *st, struct err *e)
 {
-	OWNED(fdio_close) int fd = -1;
-	struct err why = {0};
-	enum err_code rc = repo_open_dir(&fd, st->dir_fd, "condemned", e), twin;
+	enum err_code rc;
 
 	memset(out, 0, sizeof(*out));
-	if (rc == ERR_NOTFOUND)
-		return ERR_NONE;
-	if (rc == ERR_NONE)
-		rc = load_one(out, st, fd, "receipts", e);
-	if (rc != ERR_NOTFOUND && rc != ERR_CORRUPT)
-		return rc == ERR_NONE
-		    ? rc
-		    : err_wrap(e, "'%s/condemned/receipts'", st->path);
-	twin = load_one(out, st, fd, "receipts.bak", &why);
-	if (twin == ERR_NONE || (twin == ERR_NOTFOUND && rc == ERR_NOTFOUND))
-		return ERR_NONE;
-	if (twin != ERR_NOTFOUND)
-		*e = why;
-	err_wrap(e, "'%s/condemned/receipts'", st->path);
-	return err_hint(e,
-	    "bascule heal begins it anew, and promises what is "
-	    "here another 30 days");
-}
-
-static enum err_code
-save_one(struct store *st, int dir_fd, const char *name, const char *tmp,
-    const struct buf *b, struct err *e)
-{
-	const struct repo_file f = {.dirfd = dir_fd,
-	    .what = "condemned",
-	    .name = name,
-	    .bytes = b->bytes,
-	    .len_bytes = b->len_bytes};
-
-	return ageing_replace(st, tmp, &f, e);
+	rc = sidefile_read_either(out, st, &file, e);
+	return rc == ERR_NOTFOUND ? ERR_NONE : rc;
 }
 
 static enum err_code
 save(struct store *st, const struct receipts *r, struct err *e)
 {
 	OWNED(buf_fini) struct buf b = {.max_bytes = RECEIPTS_BYTES_MAX};
-	OWNED(fdio_close) int fd = -1;
 	enum err_code rc = receipts_encode(&b, r, st->family, e);
 
-	if (rc == ERR_NONE)
-		rc = repo_make_dir(&fd, st->dir_fd, "condemned", e);
-	if (rc == ERR_NONE)
-		rc = save_one(st, fd, "receipts", "receipts.new", &b, e);
-	if (rc == ERR_NONE)
-		rc = save_one(st, fd, "receipts.bak", "receipts.new", &b, e);
-	return rc;
+	return rc == ERR_NONE ? sidefile_write_both(st, &file, &b, e) : rc;
 }
 
 /* --- looking ------------------------------------------------------------------ */

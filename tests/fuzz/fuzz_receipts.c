@@ -1,42 +1,18 @@
 /* condemned/receipts, and cuts; as they are, and with the hash made right. */
-#include <string.h>
-
 #include "../../lib/store/cut.h"
 #include "../../lib/store/receipts.h"
+#include "rehashed.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len_bytes);
-
-static void
-decode(const uint8_t *bytes, size_t len_bytes)
-{
-	OWNED(receipts_fini) struct receipts r = {0};
-	OWNED(buf_fini) struct buf again = {.max_bytes = RECEIPTS_BYTES_MAX};
-	struct err e = {0};
-
-	if (receipts_decode(&r, NULL, bytes, len_bytes, &e) != ERR_NONE)
-		return;
-	/* there is one spelling only */
-	ASSERT(receipts_encode(&again, &r, bytes + 16, &e) == ERR_NONE);
-	ASSERT(again.len_bytes == len_bytes &&
-	    memcmp(again.bytes, bytes, len_bytes) == 0);
-}
+REHASHED_SIDEFILE(receipts, RECEIPTS_BYTES_MAX)
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len_bytes)
 {
-	OWNED(free_mem) uint8_t *copy = malloc(len_bytes + 1);
 	static struct cut c;
-	struct id hash;
 	struct err e = {0};
 
-	decode(bytes, len_bytes);
-	if (len_bytes < ID_BYTES || copy == NULL)
-		return 0;
-	(void)!cut_decode(&c, bytes + 16, bytes, len_bytes, &e);
-	ASSERT(c.snapshots_count <= CUT_SNAPSHOTS_MAX || e.code != ERR_NONE);
-	memcpy(copy, bytes, len_bytes);
-	ASSERT(hash_sha256(copy, len_bytes - ID_BYTES, &hash, &e) == ERR_NONE);
-	memcpy(copy + len_bytes - ID_BYTES, hash.bytes, ID_BYTES);
-	decode(copy, len_bytes);
-	return 0;
+	if (len_bytes >= ID_BYTES &&
+	    cut_decode(&c, bytes + 16, bytes, len_bytes, &e) == ERR_NONE)
+		ASSERT(c.snapshots_count <= CUT_SNAPSHOTS_MAX);
+	return rehashed(bytes, len_bytes, decode);
 }
