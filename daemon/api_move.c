@@ -437,35 +437,21 @@ job_that_asks(struct daemon *d, const char *run, const char *service,
 	return NULL;
 }
 
-static bool
-is_verb(const char *verb)
-{
-	static const char *const verbs[] = {"done", "retry", "skip", "abort"};
-
-	for (size_t i = 0; i < COUNT_OF(verbs); i++)
-		if (strcmp(verbs[i], verb) == 0)
-			return true;
-	return false;
-}
-
 static enum err_code
 run_answer(struct client *c, struct wire_value *request, struct err *e)
 {
-	OWNED(wire_free) struct wire_value *answer = NULL;
 	const char *run = wire_need_text(request, "run");
 	const char *step = wire_need_text(request, "step");
-	const char *verb = wire_take_text(request, "verb", "done");
-	const char *reason = wire_take_text(request, "reason", "");
+	const struct job_word word = {.verb = wire_take_text(request, "verb",
+					  "done"),
+	    .reason = wire_take_text(request, "reason", ""),
+	    .by = client_caller(c)->name,
+	    .roles = client_caller(c)->roles};
 	const char *service = wire_take_text(request, "service", NULL);
 	struct movebook_item *item = NULL;
 	struct job *j = NULL;
 	enum err_code rc = client_asked(request, e);
 
-	if (rc == ERR_NONE && !is_verb(verb))
-		rc = err_set(e, ERR_INPUT,
-		    "'%s' is no answer: done, retry, skip or abort", verb);
-	if (rc == ERR_NONE && strcmp(verb, "skip") == 0 && reason[0] == '\0')
-		rc = err_set(e, ERR_INPUT, "to skip a step needs a reason");
 	if (rc == ERR_NONE && (item = first_of(c, run, e)) == NULL)
 		rc = e->code;
 	if (rc != ERR_NONE)
@@ -479,13 +465,7 @@ run_answer(struct client *c, struct wire_value *request, struct err *e)
 		    "with 'bascule failover retry %s'",
 		    item->m.to, run);
 	}
-	rc = wire_new(&answer, NULL, e);
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(answer, "verb", verb);
-	wire_add_text(answer, "reason", reason);
-	wire_add_text(answer, "by", client_caller(c)->name);
-	rc = job_answer(j, step, client_caller(c)->roles, &answer, e);
+	rc = job_answer(j, step, &word, e);
 	return rc == ERR_NONE ? reply_run(c, item, e) : rc;
 }
 /* The step says who may: job_answer looks. */

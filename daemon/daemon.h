@@ -203,11 +203,16 @@ void job_log(struct job *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Something changed that watchers see. */
 void job_touch(struct job *j);
 /*
- * The answer to an ask, to the worker: {"answer":NAME, ...fields of more}.
- * ERR_NOTFOUND: nobody asked that; ERR_REFUSED: not this role.
+ * The answer to an ask, to the worker: {"answer":NAME, verb, reason, by}.
+ * ERR_NOTFOUND: nobody asked that; ERR_REFUSED: not this role; ERR_INPUT: no
+ * word that this question takes.  One that is refused is asked still.
  */
-enum err_code job_answer(struct job *j, const char *name, uint32_t roles,
-    struct wire_value **answer, struct err *e) MUST_CHECK;
+struct job_word {
+	const char *verb, *reason, *by;
+	uint32_t roles; /* of whoever says it */
+};
+enum err_code job_answer(struct job *j, const char *name,
+    const struct job_word *w, struct err *e) MUST_CHECK;
 /* A line of the kind's own to the worker's stdin. */
 enum err_code job_tell(struct job *j, struct wire_value *line,
     struct err *e) MUST_CHECK;

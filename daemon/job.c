@@ -708,9 +708,62 @@ job_tell(struct job *j, struct wire_value *line, struct err *e)
 	return supervise_tell(j->worker, line, e);
 }
 
+/* Is it one of these, with blanks between? */
+static bool
+is_among(const char *verbs, const char *verb)
+{
+	size_t len = strlen(verb);
+
+	for (const char *at = verbs; len > 0 && *at != '\0';) {
+		size_t one = strcspn(at, " ");
+
+		if (one == len && memcmp(at, verb, len) == 0)
+			return true;
+		at += one + (at[one] == ' ');
+	}
+	return false;
+}
+
+static enum err_code
+check_word(const struct job_ask *a, const struct job_word *w, struct err *e)
+{
+	const char *verbs =
+	    a->verbs[0] != '\0' ? a->verbs : "done retry skip abort";
+	/* The long word for it. */
+	const char *verb = strcmp(w->verb, "confirm") == 0 ? "done" : w->verb;
+
+	if ((w->roles & (ROLE_BIT(a->role) | ROLE_BIT(ROLE_ADMIN))) == 0)
+		return err_set(e, ERR_REFUSED,
+		    "'%s' is for somebody with the role %s", a->name,
+		    role_name(a->role));
+	if (!is_among(verbs, verb))
+		return err_set(e, ERR_INPUT,
+		    "'%.60s' is no answer to '%s': it takes one of: %s",
+		    w->verb, a->name, verbs);
+	if (strcmp(verb, "skip") == 0 && w->reason[0] == '\0')
+		return err_set(e, ERR_INPUT, "to skip a step needs a reason");
+	return ERR_NONE;
+}
+
+static enum err_code
+tell_word(struct job *j, const char *name, const struct job_word *w,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = wire_new(&v, NULL, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "verb", w->verb);
+	wire_add_text(v, "reason", w->reason);
+	wire_add_text(v, "by", w->by);
+	wire_add_text(v, "answer", name);
+	return job_tell(j, v, e);
+}
+
 enum err_code
-job_answer(struct job *j, const char *name, uint32_t roles,
-    struct wire_value **answer, struct err *e)
+job_answer(struct job *j, const char *name, const struct job_word *w,
+    struct err *e)
 {
 	struct job_ask **at = &j->asks;
 	struct job_ask *a;
@@ -719,21 +772,11 @@ job_answer(struct job *j, const char *name, uint32_t roles,
 	while (*at != NULL && strcmp((*at)->name, name) != 0)
 		at = &(*at)->next;
 	a = *at;
-	if (a == NULL) {
-		wire_free(answer);
+	if (a == NULL)
 		return err_set(e, ERR_NOTFOUND, "nobody is asked about '%s'",
 		    name);
-	}
-	if ((roles & (ROLE_BIT(a->role) | ROLE_BIT(ROLE_ADMIN))) == 0) {
-		wire_free(answer);
-		return err_set(e, ERR_REFUSED,
-		    "'%s' is for somebody with the role %s", name,
-		    role_name(a->role));
-	}
-	wire_add_text(*answer, "answer", name);
-	rc = job_tell(j, *answer, e);
-	wire_free(answer);
-	if (rc != ERR_NONE)
+	if ((rc = check_word(a, w, e)) != ERR_NONE ||
+	    (rc = tell_word(j, name, w, e)) != ERR_NONE)
 		return rc;
 	*at = a->next;
 	free(a->name);
