@@ -6,6 +6,8 @@
 #include "../lib/job/ahead.h"
 #include "../lib/source/source_impl.h"
 #include "support/fault.h"
+#include "support/must.h"
+#include "support/repo.h"
 
 Suite *suite_job_ahead(void);
 
@@ -230,6 +232,117 @@ START_TEST(what_is_being_read_can_be_forgotten)
 }
 END_TEST
 
+/* --- with a cutter -------------------------------------------------------------- */
+
+#define CHUNK_BYTES 1024 /* so many of a file: the last is shorter */
+
+static struct repo r;
+static struct repo_work here;
+static struct content_writer *cw;
+static struct content_namer *namer;
+
+static void
+setup(void)
+{
+	struct err e = {0};
+
+	repo_make(&r);
+	repo_begin(&r, &here.st, &here.se, &here.w);
+	must(content_writer_new(&cw, here.w, CHUNKING_FIXED, CHUNK_BYTES, &e),
+	    &e);
+	must(content_writer_namer(&namer, cw, &e), &e);
+}
+
+static void
+teardown(void)
+{
+	content_writer_namer_free(&namer);
+	content_writer_free(&cw);
+	repo_work_end(&here);
+	repo_remove(&r);
+}
+
+static void
+is_cut_and_named(const struct ahead_item *it)
+{
+	size_t at_bytes = 0;
+
+	for (size_t i = 0; i < it->names_count; i++) {
+		const struct content_name *is = &it->names[i];
+		size_t left = it->len_bytes - at_bytes;
+		struct content_name want = {at_bytes,
+		    left < CHUNK_BYTES ? left : CHUNK_BYTES, {{0}}};
+
+		content_writer_name(namer, &want, it->bytes + at_bytes);
+		ck_assert_uint_eq(is->at_bytes, want.at_bytes);
+		ck_assert_uint_eq(is->len_bytes, want.len_bytes);
+		ck_assert(id_equal(&is->id, &want.id));
+		at_bytes += (size_t)is->len_bytes;
+	}
+	ck_assert_uint_eq(at_bytes, it->len_bytes); /* all of it */
+}
+
+START_TEST(what_is_new_comes_back_cut_and_named)
+{
+	OWNED(ahead_free) struct ahead *a = NULL;
+	uint64_t sent = 0, taken = 0;
+	unsigned cut_count = 0;
+	struct ahead_item *it;
+	struct err e = {0};
+
+	must(ahead_new(&a, cw, &e), &e);
+	while (taken < FILES) {
+		while (sent < FILES && (it = ahead_slot(a)) != NULL) {
+			fill(it, ++sent);
+			it->has_previous = sent % 3 == 0;
+			must(ahead_send(a, &e), &e);
+		}
+		must(ahead_next(a, &it, &e), &e);
+		is_as_scripted(it, ++taken);
+		if (it->has_previous || it->len_bytes <= CONTENT_INLINE_BYTES) {
+			ck_assert_uint_eq(it->names_count, 0);
+			ck_assert_ptr_null(it->names);
+			continue;
+		}
+		is_cut_and_named(it);
+		cut_count++;
+	}
+	ck_assert_uint_gt(cut_count, FILES / 3);
+}
+END_TEST
+
+START_TEST(what_no_memory_is_left_to_name_the_caller_cuts)
+{
+	bool fired = true;
+	int left_count = 0;
+
+	for (int nth = 1; fired; nth++) {
+		OWNED(ahead_free) struct ahead *a = NULL;
+		struct ahead_item *it;
+		struct err e = {0};
+
+		fault_arm_all(nth, ENOMEM);
+		(void)!ahead_new(&a, cw, &e);
+		for (uint64_t n = 0; a != NULL && n < 3; n++) {
+			fill(ahead_slot(a), 10 + n); /* SOUND, all of them */
+			must(ahead_send(a, &e), &e);
+		}
+		while (a != NULL && ahead_holds(a)) {
+			must(ahead_next(a, &it, &e), &e);
+			if (it->code == ERR_NONE && it->names_count > 0)
+				is_cut_and_named(it);
+			left_count +=
+			    it->code == ERR_NONE && it->names_count == 0;
+		}
+		fired = fault_fired();
+		ck_assert(a != NULL || e.code == ERR_NOMEM);
+	}
+	ck_assert_int_gt(left_count, 0);
+}
+END_TEST
+
+/* --- without memory ------------------------------------------------------------ */
+
 START_TEST(no_memory_is_the_items_or_the_callers_failure)
 {
 	bool fired = true;
@@ -269,6 +382,11 @@ suite_job_ahead(void)
 	tcase_add_test(tc, a_few_are_taken_as_soon_as_they_are_asked_for);
 	tcase_add_test(tc, what_is_being_read_can_be_forgotten);
 	tcase_add_test(tc, no_memory_is_the_items_or_the_callers_failure);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("cutter");
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, what_is_new_comes_back_cut_and_named);
+	tcase_add_test(tc, what_no_memory_is_left_to_name_the_caller_cuts);
 	suite_add_tcase(s, tc);
 	return s;
 }
