@@ -314,7 +314,7 @@ class Cell:
 
     def do_stopw(self, site):
         stopped = self.workers(site, signal.SIGSTOP)
-        self.later(LONG_S, lambda: [send(p, signal.SIGCONT) for p in stopped])
+        self.wakes(lambda: [send(p, signal.SIGCONT) for p in stopped])
 
     def do_ssh(self, site):
         with open(f"{WORK}/{site}/ssh/sshd.pid") as f:
@@ -337,14 +337,18 @@ class Cell:
     def do_stop(self, site):
         pid = self.daemons.pid(site)
         send(pid, signal.SIGSTOP)
-        self.later(LONG_S, send, pid, signal.SIGCONT)
+        self.wakes(lambda: send(pid, signal.SIGCONT))
+
+    def wakes(self, what):
+        """By itself: whoever asks one that is stopped waits for its answer."""
+        threading.Timer(LONG_S, what).start()
+        self.later(LONG_S, what)
 
     def fill(self, path):
-        with open(f"{path}/.filler", "wb") as f:
+        with open(f"{path}/.filler", "wb", buffering=0) as f:
             try:
-                while True:
-                    f.write(b"\0" * 65536)
-                    f.flush()
+                while f.write(b"\0" * 65536):
+                    pass
             except OSError:
                 pass
         self.later(6, os.unlink, f"{path}/.filler")
@@ -647,7 +651,7 @@ class Campaign:
         self.daemons.kill(op.a)
         with open(f"{WORK}/{op.a}/here/pid") as f:
             send(int(f.read()), signal.SIGKILL)
-        lab("lab_reset virgin; lab_reset bt")  # silence takes a fence 24 s
+        lab("lab_reset virgin; lab_reset bt")
         op.ask(op.b, lambda: self.tend(cell))
         back = False
         end = time.monotonic() + END_S
