@@ -439,6 +439,7 @@ struct planrun_undo {
 	const char *const *argv; /* NULL-ended, variables filled in */
 	int64_t timeout_ns;
 	const char *on; /* a host; NULL or "": the site's own */
+	bool is_brief;  /* that host was not reached a moment ago: one try */
 };
 
 /* What a run that died may have left, from its records. */

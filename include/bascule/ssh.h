@@ -102,6 +102,7 @@ struct sshconn_options {
 	/* Of a locked identity; NULL: the credential, see sshconn_open. */
 	const char *passphrase_file;
 	int64_t timeout_ns;   /* 0: SSH_TIMEOUT_DEFAULT_NS; see S2 */
+	int64_t dial_ns;      /* until TCP answers; 0: timeout_ns */
 	unsigned keepalive_s; /* 0: 15; asked for when the link is idle */
 	const volatile sig_atomic_t *cancel; /* NULL, or: stop when not 0 */
 };

@@ -135,7 +135,8 @@ run_far(const struct planrun_task *t, const struct source_host *host,
 	    .step = w->step,
 	    .sandbox = t->values->sandbox,
 	    .timeout_ns = w->timeout_ns,
-	    .is_fresh = t->kind != PLANRUN_DO_STEP};
+	    .is_fresh = t->kind != PLANRUN_DO_STEP,
+	    .is_brief = w->is_brief};
 	enum err_code rc;
 
 	snprintf(key, sizeof(key), "%s.%s",

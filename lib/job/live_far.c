@@ -11,6 +11,7 @@
 #define BEAT_NS      (20 * NS_PER_S) /* it says something every 5 s */
 #define LOOK_NS      (NS_PER_S / 4)  /* for our own stop and time limit */
 #define READ_BACK_NS (12 * NS_PER_S) /* so long the host is tried again */
+#define BRIEF_NS     (5 * NS_PER_S)
 #define END_NS       (15 * NS_PER_S) /* from asking it to end to giving up */
 #define PAUSE_NS     (NS_PER_S / 2)
 #define WORDS_BEFORE 10
@@ -122,6 +123,7 @@ live_far_connect(struct sshconn **out, const struct source_host *host,
 	    .port = host->port,
 	    .identity_file = host->identity,
 	    .timeout_ns = host->timeout_ns,
+	    .dial_ns = READ_BACK_NS,
 	    .cancel = host->cancel};
 	enum err_code rc = hostpins_new(&pins, e);
 
@@ -475,15 +477,27 @@ recover(struct far *r, bool *uncertain, struct err *e)
 	return e->code;
 }
 
+static int64_t
+patience(const struct live_far *f)
+{
+	if (f->is_brief)
+		return 0;
+	return f->timeout_ns > 0 && f->timeout_ns < READ_BACK_NS ? f->timeout_ns
+								 : READ_BACK_NS;
+}
+
 /* Nothing was asked of it yet, so it may be tried again for a while. */
 static enum err_code
 connect_patiently(struct sshconn **out, const struct live_far *f, struct err *e)
 {
-	struct mono until = {now_mono().ns + READ_BACK_NS};
+	struct mono until = {now_mono().ns + patience(f)};
 	struct timespec pause = {0, PAUSE_NS};
+	struct source_host host = *f->host;
 
+	if (f->is_brief)
+		host.timeout_ns = BRIEF_NS;
 	for (;;) {
-		enum err_code rc = live_far_connect(out, f->host, e);
+		enum err_code rc = live_far_connect(out, &host, e);
 
 		if (rc != ERR_TIMEOUT || told_to_stop ||
 		    now_mono().ns >= until.ns)
@@ -506,8 +520,10 @@ live_far_run(const struct live_far *f, struct planrun_said *out,
 		return err_set(e, ERR_INPUT, "a '/' in the name of a step");
 	watch_stop();
 	rc = connect_patiently(&conn, f, e);
-	if (rc != ERR_NONE)
+	if (rc != ERR_NONE) {
+		out->was_unreached = rc == ERR_TIMEOUT;
 		return rc; /* nothing was asked of it */
+	}
 	if (f->timeout_ns > 0)
 		r.deadline.ns = now_mono().ns + f->timeout_ns;
 	rc = start(&r, conn, e);

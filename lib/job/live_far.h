@@ -38,12 +38,14 @@ struct live_far {
 	const char *step, *sandbox; /* for its environment; its cwd */
 	int64_t timeout_ns;         /* 0: none */
 	bool is_fresh; /* an earlier attempt's good end is none of ours (L3) */
+	bool is_brief; /* one try to connect, and not for long */
 };
 
 /*
  * SIGTERM to the caller ends it there.  A failing status is no error.
  * ERR_TIMEOUT, ERR_CANCELLED: it was killed there, and that was read back.
- * Anything else with *uncertain: nobody knows.
+ * Anything else with *uncertain: nobody knows.  out->was_unreached: the host
+ * was not, and nothing was asked of it.
  */
 enum err_code live_far_run(const struct live_far *f, struct planrun_said *out,
     bool *uncertain, struct err *e) MUST_CHECK;

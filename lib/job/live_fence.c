@@ -15,6 +15,7 @@ struct fence {
 	struct live v;
 	const struct live_options *o;
 	unsigned fenced_count, running_count, unknown_count; /* of proofs */
+	const char *unreached; /* the host that was not, or NULL */
 };
 
 static enum err_code
@@ -89,7 +90,10 @@ attempt(struct fence *f, const struct words *w, char *const *argv,
 	struct planrun_undo undo = {.step = w->name,
 	    .argv = (const char *const *)argv,
 	    .on = w->on,
-	    .timeout_ns = w->timeout_ns};
+	    .timeout_ns = w->timeout_ns,
+	    /* It was tried for a while: people are waiting to be asked. */
+	    .is_brief =
+		f->unreached != NULL && strcmp(f->unreached, w->on) == 0};
 	struct planrun_task task = {.kind = PLANRUN_DO_UNDO,
 	    .effects = p->effects,
 	    .run = p,
@@ -110,6 +114,8 @@ attempt(struct fence *f, const struct words *w, char *const *argv,
 		return rc;
 	*out = *d->attempt->report;
 	planrun_attempt_free(&d->attempt);
+	if (undo.is_brief || out->is_unreached)
+		f->unreached = out->is_unreached ? w->on : NULL;
 	planrun_notes_outcome(p, PLANRUN_PROOF(p),
 	    out->ok                 ? "done"
 		: out->is_uncertain ? "uncertain"

@@ -25,7 +25,8 @@ do_undo(const struct planrun_task *t, struct planrun_attempt_report *r,
 	struct planrun_words w = {.argv = t->undo->argv,
 	    .step = t->undo->step,
 	    .on = t->undo->on != NULL ? t->undo->on : "",
-	    .timeout_ns = t->undo->timeout_ns};
+	    .timeout_ns = t->undo->timeout_ns,
+	    .is_brief = t->undo->is_brief};
 
 	return t->effects->run(t, &w, r, e);
 }

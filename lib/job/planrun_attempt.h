@@ -51,6 +51,7 @@ struct planrun_words {
 	const char *step;   /* whose it is */
 	const char *on;     /* a host of the policy; "": the site's own */
 	int64_t timeout_ns; /* 0: none */
+	bool is_brief;      /* as planrun_undo's */
 };
 
 /* Written by the attempt; read when it has ended. */
@@ -58,6 +59,7 @@ struct planrun_attempt_report {
 	bool is_over; /* else it died before its end */
 	bool ok;
 	bool is_uncertain; /* not ok, but it may have been done */
+	bool is_unreached; /* nor could its host be asked */
 	bool breached;     /* DO_PROVE: production was reached */
 	enum err_code code;
 	int exit_status, signal;

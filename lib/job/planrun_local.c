@@ -18,6 +18,7 @@ planrun_local_note(struct planrun_attempt_report *r,
 
 	r->exit_status = s->exit_status;
 	r->signal = s->signal;
+	r->is_unreached = s->was_unreached;
 	r->has_output = !id_is_none(&s->hash);
 	r->output_bytes = s->bytes;
 	r->output_hash = s->hash;

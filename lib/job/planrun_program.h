@@ -32,6 +32,8 @@ struct planrun_said {
 	struct buf out;   /* stdout's first */
 	struct buf tail;  /* the last of both */
 	bool was_stopped; /* SIGTERM came for us meanwhile */
+	bool
+	    was_unreached; /* another host, to which no connection came about */
 };
 void planrun_program_fini(struct planrun_said *s);
 

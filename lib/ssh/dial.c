@@ -75,6 +75,15 @@ bind_source(int fd, const char *address, int family, struct err *e)
 	return rc;
 }
 
+/* A host that is off is silent from the first packet on. */
+static struct mono
+dial_deadline(const struct sshconn_options *o, struct mono deadline)
+{
+	struct mono until = {now_mono().ns + o->dial_ns};
+
+	return o->dial_ns > 0 && until.ns < deadline.ns ? until : deadline;
+}
+
 static enum err_code
 finish(int fd, struct mono deadline, const volatile sig_atomic_t *cancel,
     struct err *e)
@@ -122,7 +131,7 @@ dial_one(int *out, const struct addrinfo *a, const struct sshconn_options *o,
 			err_sys(e, "cannot connect");
 			return e->code = ERR_TIMEOUT;
 		}
-		rc = finish(fd, deadline, o->cancel, e);
+		rc = finish(fd, dial_deadline(o, deadline), o->cancel, e);
 		if (rc != ERR_NONE)
 			return rc;
 	}

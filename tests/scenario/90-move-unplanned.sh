@@ -30,7 +30,7 @@ chosen=$(tail -n 1 brent/here/data/log)
 # --- brent is gone, and goes on writing
 lab_reset virgin
 lab_reset bt
-# refused, not silent: a fence is tried there first, and silence takes it 24 s
+# a fence is tried there first: 12 s with its patience, then once for the proof
 run=$(move_request southwark southwark unplanned --accept-loss "what was written since")
 expect 0 'somebody approves too early' as_person 8 southwark approve "$run" --yes
 expect 0 'and takes it back' as_person 8 southwark approve "$run" --withdraw --yes

@@ -699,7 +699,10 @@ END_TEST
 
 static const char *const undo_argv[] = {"sh", "-c", "echo unserve >>../../log",
     NULL};
-static struct planrun_undo undo = {"serve", undo_argv, NS_PER_S * 10, ""};
+static struct planrun_undo undo = {.step = "serve",
+    .argv = undo_argv,
+    .timeout_ns = NS_PER_S * 10,
+    .on = ""};
 
 static void
 read_left(void)

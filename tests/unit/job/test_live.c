@@ -1,21 +1,31 @@
 #include "lib/job/live.h"
 
+#include <arpa/inet.h>
 #include <check.h>
+#include <dirent.h>
+#include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <bascule/base/buf.h>
-
+#include "tests/support/fault.h"
 #include "tests/support/tmpdir.h"
 
 /* A live act at the site "far", without a repository: words and a book. */
 
 static struct tmpdir work;
 static struct policy *policy;
-static struct buf book;
+static char book[8192]; /* no call of ours is to fail for the book's sake */
+static size_t book_bytes;
 static uint64_t last_seq;
 static size_t intents_left; /* then the daemon has gone */
+static size_t outcomes_left;
+static unsigned far_port; /* of b.near */
+static unsigned calls_count, calls_before_prove;
 
 static const char *
 find(const struct planrun_field *f, size_t n, const char *name)
@@ -29,11 +39,10 @@ find(const struct planrun_field *f, size_t n, const char *name)
 static void
 write_line(const char *what, const struct planrun_field *f, size_t n)
 {
-	struct err e = {0};
-
-	ck_assert(
-	    buf_printf(&book, &e, "%s %s %s %s\n", what, find(f, n, "kind"),
-		find(f, n, "step"), find(f, n, "state")) == ERR_NONE);
+	book_bytes += (size_t)snprintf(book + book_bytes,
+	    sizeof(book) - book_bytes, "%s %s %s %s\n", what,
+	    find(f, n, "kind"), find(f, n, "step"), find(f, n, "state"));
+	ck_assert_uint_lt(book_bytes, sizeof(book));
 }
 
 static enum err_code
@@ -46,6 +55,9 @@ on_intent(void *ctx, const char *record, const struct planrun_field *f,
 		intents_left = 0;
 		return err_set(e, ERR_CANCELLED, "the daemon has gone");
 	}
+	if (strcmp(find(f, n, "kind"), "prove") == 0)
+		calls_before_prove =
+		    __atomic_load_n(&calls_count, __ATOMIC_SEQ_CST);
 	*seq = ++last_seq;
 	write_line("intent", f, n);
 	return ERR_NONE;
@@ -57,7 +69,10 @@ on_outcome(void *ctx, uint64_t seq, const struct planrun_field *f, size_t n,
 {
 	(void)ctx;
 	(void)seq;
-	(void)e;
+	if (outcomes_left-- == 0) {
+		outcomes_left = 0;
+		return err_set(e, ERR_CANCELLED, "the daemon has gone");
+	}
 	write_line("outcome", f, n);
 	return ERR_NONE;
 }
@@ -74,6 +89,7 @@ on_note(void *ctx, const char *record, const struct planrun_field *f, size_t n,
 }
 
 static char asked[64];
+static int hung_up_fd;
 
 static enum err_code
 on_ask(void *ctx, const struct planrun_ask *q, struct err *e)
@@ -102,7 +118,7 @@ static int
 on_fd(void *ctx)
 {
 	(void)ctx;
-	return -1;
+	return asked[0] != '\0' ? hung_up_fd : -1; /* there is an answer */
 }
 
 static void
@@ -115,10 +131,16 @@ on_log(void *ctx, const char *text)
 static void
 setup(void)
 {
+	int ends[2];
+
 	tmpdir_make(&work);
-	book = (struct buf){0};
+	book[book_bytes = 0] = '\0';
+	ck_assert_int_eq(pipe(ends), 0);
+	hung_up_fd = ends[0];
+	close(ends[1]);
 	last_seq = 0;
-	intents_left = SIZE_MAX;
+	intents_left = outcomes_left = SIZE_MAX;
+	far_port = 9;
 	asked[0] = '\0';
 }
 
@@ -126,7 +148,7 @@ static void
 teardown(void)
 {
 	policy_free(&policy);
-	buf_fini(&book);
+	close(hung_up_fd);
 	tmpdir_remove(&work);
 }
 
@@ -135,7 +157,7 @@ teardown(void)
 	"{ name = \"" name "\"; title = \"" name                      \
 	"\"; role = \"datacentre\"; failure_domain = \"" name         \
 	"\"; repository = \"/nowhere\"; hosts = ( { name = \"b." name \
-	"\"; address = \"127.0.0." n "\"; port = 9; user = \"b\"; "   \
+	"\"; address = \"127.0.0." n "\"; port = %u; user = \"b\"; "  \
 	"host_keys = [ \"" KEY "\" ]; } ); }"
 
 static void
@@ -176,7 +198,7 @@ load(const char *fence, const char *plan)
 				      "  plan = ( %s { step = \"fine\"; check "
 				      "= { command = [ "
 				      "\"true\" ]; }; } ); };\n",
-			     work.path, fence, plan),
+			     far_port, far_port, work.path, fence, plan),
 	    0);
 	file.text = text;
 	file.len_bytes = strlen(text);
@@ -305,6 +327,237 @@ START_TEST(what_was_done_is_not_done_again_and_an_undo_goes_in_reverse)
 }
 END_TEST
 
+START_TEST(after_an_outcome_that_nobody_wrote_nothing_is_begun)
+{
+	struct live_options o;
+	struct live_result r;
+	struct err e = {0};
+
+	load("", STEP("a", "") STEP("b", "after = [ \"a\" ];"));
+	o = options("near", "far");
+	outcomes_left = 0;
+	ck_assert_int_eq(live_plan(&o, &r, &e), ERR_CANCELLED);
+	ck_assert_str_eq(tmpdir_get(&work, "log"), "a\n");
+}
+END_TEST
+
+/* --- a host that is silent ------------------------------------------------- */
+
+/* Takes each call and hangs up. */
+static void *
+hang_up(void *ctx)
+{
+	int fd = *(int *)ctx, call;
+
+	while ((call = accept(fd, NULL, NULL)) >= 0) {
+		__atomic_add_fetch(&calls_count, 1, __ATOMIC_SEQ_CST);
+		close(call);
+	}
+	return NULL;
+}
+
+START_TEST(a_host_that_was_not_reached_is_tried_once_for_the_proof)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct live_options o;
+	struct live_result r;
+	struct err e = {0};
+	pthread_t thread;
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, len), 0);
+	ck_assert_int_eq(listen(fd, 8), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	far_port = ntohs(a.sin_port);
+	calls_count = calls_before_prove = 0;
+	load("{ run = [ \"true\" ]; prove = [ \"true\" ]; sites = [ \"near\" ];"
+	     " timeout = \"1s\"; }",
+	    "");
+	ck_assert_int_eq(pthread_create(&thread, NULL, hang_up, &fd), 0);
+	o = options("near", "far");
+	ck_assert_int_eq(live_fence_run(&o, &r, &e), ERR_NONE);
+	shutdown(fd, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(fd);
+	ck_assert_int_eq(r.verdict, LIVE_UNCERTAIN);
+	ck_assert_uint_gt(calls_before_prove, 1); /* with patience, at first */
+	ck_assert_uint_eq(calls_count, calls_before_prove + 1);
+	ck_assert_ptr_nonnull(strstr(book, "outcome prove"));
+}
+END_TEST
+
+/* --- every call in turn fails ------------------------------------------------ */
+
+static int
+fds_count(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (readdir(dir) != NULL)
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static bool
+exists(const char *name)
+{
+	return faccessat(work.fd, name, F_OK, 0) == 0;
+}
+
+static size_t
+times(const char *text, const char *line)
+{
+	size_t count = 0;
+
+	for (const char *at = text; (at = strstr(at, line)) != NULL; at++)
+		count += at == text || at[-1] == '\n';
+	return count;
+}
+
+typedef enum err_code act_run(const struct live_options *o,
+    struct live_result *r, struct err *e);
+
+/*
+ * Runs it with the nth call failing; false: there is none.  Whoever it began has
+ * ended when this returns, and nothing is open.
+ */
+static bool
+with_fault(int nth, act_run *run, const struct live_options *o,
+    struct live_result *r, enum err_code *rc)
+{
+	static const int nums[] = {EIO, EMFILE, ENOMEM};
+	int fds = fds_count();
+	struct err e = {0};
+	bool fired;
+
+	book[book_bytes = 0] = '\0';
+	fault_arm_all(nth, nums[nth % 3]);
+	*rc = run(o, r, &e);
+	fired = fault_fired();
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	ck_assert_msg(fds_count() == fds, "a descriptor stays, call %d", nth);
+	return fired;
+}
+
+static int
+next_call(int nth)
+{
+	return nth + fault_step(1 + nth / 2);
+}
+
+START_TEST(a_fence_is_said_to_be_what_it_is_whatever_fails)
+{
+	struct live_result r;
+	struct live_options o;
+	enum err_code rc;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	load("{ run = [ \"touch\", \"fenced\" ]; prove = [ \"test\", \"-e\", "
+	     "\"fenced\" ]; undo = [ \"rm\", \"fenced\" ]; sites = [ "
+	     "\"far\" ]; timeout = \"5s\"; }",
+	    "");
+	o = options("far", "near");
+	for (int nth = 1;; nth = next_call(nth)) {
+		bool fired = with_fault(nth, live_fence_run, &o, &r, &rc);
+
+		if (rc == ERR_NONE && r.verdict != LIVE_UNCERTAIN)
+			ck_assert_msg((r.verdict == LIVE_DONE) ==
+				exists("fenced"),
+			    "call %d: %s", nth, live_verdict_name(r.verdict));
+		if (exists("fenced")) /* it was written down before */
+			ck_assert_ptr_nonnull(strstr(book, "intent fence"));
+		if (!fired) {
+			ck_assert_int_eq(r.verdict, LIVE_DONE);
+			break;
+		}
+		unlinkat(work.fd, "fenced", 0);
+	}
+	for (int nth = 1;; nth = next_call(nth)) {
+		bool fired;
+
+		tmpdir_put(&work, "fenced", "");
+		fired = with_fault(nth, live_fence_resume, &o, &r, &rc);
+		if (rc == ERR_NONE && r.verdict == LIVE_DONE)
+			ck_assert_msg(!exists("fenced"), "call %d", nth);
+		if (!fired)
+			break;
+	}
+	ck_assert(!exists("fenced"));
+}
+END_TEST
+
+/* Each "a" in the log has its intent; what was "failed" for sure is not there. */
+static void
+judge_log(const char *text, const char *name, const char *kind, int nth)
+{
+	char line[64];
+	size_t done;
+
+	snprintf(line, sizeof(line), "%s\n", name);
+	done = times(text, line);
+	if (strcmp(kind, "undo") == 0)
+		name += 2; /* "una" */
+	snprintf(line, sizeof(line), "intent %s %s ", kind, name);
+	ck_assert_msg(times(book, line) >= done, "call %d: %s\n%s", nth, text,
+	    book);
+	snprintf(line, sizeof(line), "outcome %s %s done", kind, name);
+	ck_assert_msg(times(book, line) <= done, "call %d: %s\n%s", nth, text,
+	    book);
+}
+
+START_TEST(a_plan_and_its_undo_did_what_their_records_say_whatever_fails)
+{
+	static const struct live_past past[] = {{"a", "done", "", 1},
+	    {"b", "done", "", 1}};
+	struct live_result r;
+	struct live_options o;
+	enum err_code rc;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	load("", STEP("a", "") STEP("b", "after = [ \"a\" ];"));
+	o = options("near", "far");
+	for (int nth = 1;; nth = next_call(nth)) {
+		bool fired;
+		const char *text;
+
+		tmpdir_put(&work, "log", "");
+		fired = with_fault(nth, live_plan, &o, &r, &rc);
+		text = tmpdir_get(&work, "log");
+		judge_log(text, "a", "run", nth);
+		judge_log(text, "b", "run", nth);
+		if (rc == ERR_NONE && r.verdict == LIVE_DONE)
+			ck_assert_str_eq(text, "a\nb\n");
+		if (rc == ERR_NONE && !r.standing)
+			ck_assert_str_eq(text, "");
+		if (!fired)
+			break;
+	}
+	ck_assert_int_eq(r.verdict, LIVE_DONE);
+	o.past = past;
+	o.past_count = 2;
+	for (int nth = 1;; nth = next_call(nth)) {
+		bool fired;
+		const char *text;
+
+		tmpdir_put(&work, "log", "");
+		fired = with_fault(nth, live_undo, &o, &r, &rc);
+		text = tmpdir_get(&work, "log");
+		judge_log(text, "una", "undo", nth);
+		judge_log(text, "unb", "undo", nth);
+		if (rc == ERR_NONE && r.verdict == LIVE_DONE)
+			ck_assert_str_eq(text, "unb\nuna\n");
+		if (!fired)
+			break;
+	}
+	ck_assert_int_eq(r.verdict, LIVE_DONE);
+}
+END_TEST
+
 Suite *suite_job_live(void);
 
 Suite *
@@ -319,6 +572,12 @@ suite_job_live(void)
 	tcase_add_test(tc, nothing_is_begun_that_nobody_writes_down);
 	tcase_add_test(tc,
 	    what_was_done_is_not_done_again_and_an_undo_goes_in_reverse);
+	tcase_add_test(tc, after_an_outcome_that_nobody_wrote_nothing_is_begun);
+	tcase_add_test(tc,
+	    a_host_that_was_not_reached_is_tried_once_for_the_proof);
+	tcase_add_test(tc, a_fence_is_said_to_be_what_it_is_whatever_fails);
+	tcase_add_test(tc,
+	    a_plan_and_its_undo_did_what_their_records_say_whatever_fails);
 	suite_add_tcase(s, tc);
 	return s;
 }
