@@ -141,9 +141,9 @@ CHECKED := build-checked
 BY_CLANG = $(MAKE) CC=clang BUILD=$(CHECKED) SAN=address,undefined \
            COVERAGE=-fsanitize=fuzzer-no-link
 checked-build:
-	$(BY_CLANG) all unit-tests fuzzers
+	+$(BY_CLANG) all unit-tests fuzzers
 checked-unit:
-	$(BY_CLANG) unit M=$(M)
+	+$(BY_CLANG) unit M=$(M)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_SECONDS ?= 60
 fuzzers: $(FUZZ_SRC:tests/fuzz/%.c=$(CHECKED)/%)
@@ -152,7 +152,7 @@ $(CHECKED)/fuzz_%: tests/fuzz/fuzz_%.c $(CHECKED)/libbascule.a
 	$(Q)clang $(BASE) $(CFLAGS) -Itests -Wno-missing-prototypes -fsanitize=fuzzer -o $@ $< \
 	    $(CHECKED)/libbascule.a $(LIBS)
 fuzz:
-	$(BY_CLANG) fuzzers
+	+$(BY_CLANG) fuzzers
 	sh tools/fuzz.sh $(CHECKED) $(FUZZ_SECONDS)
 
 # --- the house's own rules -------------------------------------------------
