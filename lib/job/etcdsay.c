@@ -3,12 +3,43 @@
 #include <string.h>
 
 #include <bascule/base/text.h>
-#include <bascule/wire.h>
 
 #define REGISTER_VERSION 1
 #define SAID_BYTES       200 /* of a refusal's own words */
 
 /* --- what is kept there ------------------------------------------------------- */
+
+void
+etcdsay_register_add(struct wire_value *v, const struct etcdsay_register *r)
+{
+	wire_add_uint(v, "epoch", r->epoch);
+	wire_add_text(v, "owner", r->owner);
+	wire_add_text(v, "from", r->from);
+	wire_add_text(v, "state", r->state);
+	wire_add_text(v, "run", r->run);
+	wire_add_text(v, "site", r->site);
+}
+
+static void
+take_name(struct wire_value *v, const char *field, char *out, size_t out_bytes)
+{
+	const char *text = wire_take_text(v, field, "");
+
+	if (strlen(text) >= out_bytes)
+		wire_fault(v, "field '%s' is too long", field);
+	snprintf(out, out_bytes, "%s", text);
+}
+
+void
+etcdsay_register_take(struct etcdsay_register *out, struct wire_value *v)
+{
+	*out = (struct etcdsay_register){.epoch = wire_need_uint(v, "epoch")};
+	take_name(v, "owner", out->owner, sizeof(out->owner));
+	take_name(v, "from", out->from, sizeof(out->from));
+	take_name(v, "state", out->state, sizeof(out->state));
+	take_name(v, "run", out->run, sizeof(out->run));
+	take_name(v, "site", out->site, sizeof(out->site));
+}
 
 enum err_code
 etcdsay_register_write(struct buf *out, const struct etcdsay_register *r,
@@ -20,26 +51,11 @@ etcdsay_register_write(struct buf *out, const struct etcdsay_register *r,
 	if (rc != ERR_NONE)
 		return rc;
 	wire_add_uint(v, "v", REGISTER_VERSION);
-	wire_add_uint(v, "epoch", r->epoch);
-	wire_add_text(v, "owner", r->owner);
-	wire_add_text(v, "from", r->from);
-	wire_add_text(v, "state", r->state);
-	wire_add_text(v, "run", r->run);
-	wire_add_text(v, "site", r->site);
+	etcdsay_register_add(v, r);
 	rc = wire_line(v, out, e);
 	if (rc == ERR_NONE)
 		out->len_bytes--; /* its newline */
 	return rc;
-}
-
-static void
-take_name(struct wire_value *v, const char *field, char *out, size_t out_bytes)
-{
-	const char *text = wire_take_text(v, field, "");
-
-	if (strlen(text) >= out_bytes)
-		wire_fault(v, "field '%s' is too long", field);
-	snprintf(out, out_bytes, "%s", text);
 }
 
 enum err_code
@@ -56,12 +72,7 @@ etcdsay_register_read(struct etcdsay_register *out, const char *text,
 		if (version > REGISTER_VERSION)
 			return err_set(e, ERR_TOONEW,
 			    "a newer version of bascule wrote it");
-		out->epoch = wire_need_uint(v, "epoch");
-		take_name(v, "owner", out->owner, sizeof(out->owner));
-		take_name(v, "from", out->from, sizeof(out->from));
-		take_name(v, "state", out->state, sizeof(out->state));
-		take_name(v, "run", out->run, sizeof(out->run));
-		take_name(v, "site", out->site, sizeof(out->site));
+		etcdsay_register_take(out, v);
 		if (out->epoch == 0 || out->owner[0] == '\0')
 			wire_fault(v, "no epoch with an owner");
 		rc = wire_check(v, e);

@@ -16,6 +16,7 @@
 
 #include <bascule/base/buf.h>
 #include <bascule/base/err.h>
+#include <bascule/wire.h>
 
 #define ETCDSAY_NAME_BYTES 65
 #define ETCDSAY_KEYS_MAX   2048 /* in one answer */
@@ -42,6 +43,11 @@ enum err_code etcdsay_register_write(struct buf *out,
 /* ERR_CORRUPT: it is none; ERR_TOONEW: another version's. */
 enum err_code etcdsay_register_read(struct etcdsay_register *out,
     const char *text, size_t len_bytes, struct err *e) MUST_CHECK;
+
+/* Its fields but for the version, of any message; what is wrong is v's fault. */
+void etcdsay_register_add(struct wire_value *v,
+    const struct etcdsay_register *r);
+void etcdsay_register_take(struct etcdsay_register *out, struct wire_value *v);
 
 /* --- requests ----------------------------------------------------------------- */
 

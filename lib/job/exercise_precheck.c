@@ -36,34 +36,12 @@ check_host(const struct exercise *x, const struct policy_step *s, struct err *e)
 	    "without `on`");
 }
 
-/* Nothing may turn out wrong later that can be known now. */
 static enum err_code
-check_words(const struct exercise *x, const struct policy_step *s,
-    struct err *e)
+check_words(const struct planrun *p, const struct policy_step *s, struct err *e)
 {
-	const struct policy_texts *words[] = {&s->run, &s->undo,
-	    &s->check.command, &s->check.sql};
-	const char *texts[] = {s->to, s->check.http, s->check.tcp,
-	    s->check.unreachable, s->check.tls, s->check.ca_file, s->check.file,
-	    s->confirm};
-	char snapshot[ID_HEX_BYTES];
-	struct policy_values v;
-	enum err_code rc = ERR_NONE;
-
-	planrun_values(&x->p, s, snapshot, &v);
-	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(words); i++) {
-		OWNED(policy_expand_free) char **argv = NULL;
-
-		if (words[i]->count > 0)
-			rc = policy_expand_argv(&argv, words[i], &v, e);
-	}
-	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(texts); i++) {
-		OWNED(buf_fini) struct buf out = {0};
-
-		if (texts[i] != NULL)
-			rc = policy_expand(&out, texts[i], &v, e);
-	}
-	return rc == ERR_NONE ? rc : err_wrap(e, "step '%s'", s->name);
+	return planrun_check_words(p, s, e) == ERR_NONE
+	    ? ERR_NONE
+	    : err_wrap(e, "step '%s'", s->name);
 }
 
 static enum err_code
@@ -304,7 +282,7 @@ exercise_precheck(struct exercise *x, struct err *e)
 		rc = check_datasets(x, &bytes, e);
 	for (size_t i = 0; rc == ERR_NONE && i < x->o->service->step_count; i++)
 		if (exercise_has_step(x, i))
-			rc = check_words(x, &x->o->service->plan[i], e);
+			rc = check_words(&x->p, &x->o->service->plan[i], e);
 	if (rc == ERR_NONE)
 		rc = check_room(x, bytes, e);
 	if (rc == ERR_NONE)

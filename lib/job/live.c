@@ -188,34 +188,6 @@ find_point(struct live *v, struct err *e)
 
 /* --- what can be known before anything is begun ---------------------------- */
 
-static enum err_code
-check_words(const struct live *v, const struct policy_step *s, struct err *e)
-{
-	const struct policy_texts *words[] = {&s->run, &s->undo,
-	    &s->check.command, &s->check.sql};
-	const char *texts[] = {s->to, s->check.http, s->check.tcp,
-	    s->check.unreachable, s->check.tls, s->check.ca_file, s->check.file,
-	    s->confirm};
-	char snapshot[ID_HEX_BYTES];
-	struct policy_values values;
-	enum err_code rc = ERR_NONE;
-
-	planrun_values(&v->p, s, snapshot, &values);
-	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(words); i++) {
-		OWNED(policy_expand_free) char **argv = NULL;
-
-		if (words[i]->count > 0)
-			rc = policy_expand_argv(&argv, words[i], &values, e);
-	}
-	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(texts); i++) {
-		OWNED(buf_fini) struct buf out = {0};
-
-		if (texts[i] != NULL)
-			rc = policy_expand(&out, texts[i], &values, e);
-	}
-	return rc;
-}
-
 static bool
 asks_over_the_net(const struct policy_step *s)
 {
@@ -235,7 +207,7 @@ check_step(const struct live *v, const struct policy_step *s, struct err *e)
 	    live_far_host(&host, &here, v->o->policy, v->o->site, s->on, e);
 
 	if (rc == ERR_NONE)
-		rc = check_words(v, s, e);
+		rc = planrun_check_words(&v->p, s, e);
 	if (rc == ERR_NONE && !here && asks_over_the_net(s))
 		rc = err_set(e, ERR_POLICY,
 		    "its check asks over the network, which is done from here: "

@@ -108,6 +108,35 @@ planrun_values(const struct planrun *p, const struct policy_step *step,
 }
 
 enum err_code
+planrun_check_words(const struct planrun *p, const struct policy_step *s,
+    struct err *e)
+{
+	const struct policy_texts *words[] = {&s->run, &s->undo,
+	    &s->check.command, &s->check.sql};
+	const char *texts[] = {s->to, s->check.http, s->check.tcp,
+	    s->check.unreachable, s->check.tls, s->check.ca_file, s->check.file,
+	    s->confirm};
+	char snapshot[ID_HEX_BYTES];
+	struct policy_values values;
+	enum err_code rc = ERR_NONE;
+
+	planrun_values(p, s, snapshot, &values);
+	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(words); i++) {
+		OWNED(policy_expand_free) char **argv = NULL;
+
+		if (words[i]->count > 0)
+			rc = policy_expand_argv(&argv, words[i], &values, e);
+	}
+	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(texts); i++) {
+		OWNED(buf_fini) struct buf out = {0};
+
+		if (texts[i] != NULL)
+			rc = policy_expand(&out, texts[i], &values, e);
+	}
+	return rc;
+}
+
+enum err_code
 planrun_wait(struct planrun *p, int ms, struct err *e)
 {
 	OWNED(free_mem)

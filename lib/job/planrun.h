@@ -102,6 +102,9 @@ void planrun_fini(struct planrun *p);
 /* What variables stand for in a step. */
 void planrun_values(const struct planrun *p, const struct policy_step *step,
     char snapshot[ID_HEX_BYTES], struct policy_values *out);
+/* Nothing may turn out wrong later that can be known now: all its variables. */
+enum err_code planrun_check_words(const struct planrun *p,
+    const struct policy_step *step, struct err *e) MUST_CHECK;
 /* Wait for an attempt's end, a word, or until ms have passed. */
 enum err_code planrun_wait(struct planrun *p, int ms, struct err *e) MUST_CHECK;
 /* For how long, as far as the engine knows: at most most_ms. */

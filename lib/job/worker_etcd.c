@@ -27,43 +27,6 @@ struct etcdwork {
 /* --- what is asked ---------------------------------------------------------------- */
 
 static enum err_code
-register_to_wire(struct wire_value *v, const char *service,
-    const struct etcdsay_register *r, struct err *e)
-{
-	(void)e;
-	wire_add_text(v, "service", service);
-	wire_add_uint(v, "epoch", r->epoch);
-	wire_add_text(v, "owner", r->owner);
-	wire_add_text(v, "from", r->from);
-	wire_add_text(v, "state", r->state);
-	wire_add_text(v, "run", r->run);
-	wire_add_text(v, "site", r->site);
-	return ERR_NONE;
-}
-
-static void
-take_text(struct wire_value *v, const char *name, char *out, size_t out_bytes)
-{
-	const char *text = wire_take_text(v, name, "");
-
-	if (strlen(text) >= out_bytes)
-		wire_fault(v, "field '%s' is too long", name);
-	snprintf(out, out_bytes, "%s", text);
-}
-
-static void
-register_of_wire(struct etcdsay_register *r, struct wire_value *v)
-{
-	*r = (struct etcdsay_register){0};
-	r->epoch = wire_need_uint(v, "epoch");
-	take_text(v, "owner", r->owner, sizeof(r->owner));
-	take_text(v, "from", r->from, sizeof(r->from));
-	take_text(v, "state", r->state, sizeof(r->state));
-	take_text(v, "run", r->run, sizeof(r->run));
-	take_text(v, "site", r->site, sizeof(r->site));
-}
-
-static enum err_code
 say_answer(struct etcdwork *k, uint64_t ask, const char *service,
     enum etcdtalk_swap verdict, const struct etcdsay_register *now,
     const char *text, struct err *e)
@@ -77,9 +40,11 @@ say_answer(struct etcdwork *k, uint64_t ask, const char *service,
 	wire_add_text(v, "verdict", etcdtalk_swap_name(verdict));
 	wire_add_text(v, "text", text);
 	wire_add_bool(v, "is_read", now != NULL);
-	if (now != NULL)
-		rc = register_to_wire(v, service, now, e);
-	return rc == ERR_NONE ? worker_send(k->w, &v, e) : rc;
+	if (now != NULL) {
+		wire_add_text(v, "service", service);
+		etcdsay_register_add(v, now);
+	}
+	return worker_send(k->w, &v, e);
 }
 
 static enum err_code
@@ -97,7 +62,7 @@ take_ask(struct etcdwork *k, struct wire_value *v, struct err *e)
 	enum err_code rc;
 
 	if (is_swap)
-		register_of_wire(&to, v);
+		etcdsay_register_take(&to, v);
 	else if (strcmp(act, "read") != 0)
 		wire_fault(v, "'%s' is nothing that can be asked", act);
 	rc = wire_check(v, e);
@@ -140,14 +105,14 @@ on_register(void *ctx, const struct etcdsay_key *k, struct err *e)
 		return err_set(e, ERR_INPUT,
 		    "the answer has a key that nobody asked for");
 	/* one that makes no sense hides no other */
+	wire_add_text(v, "service", service);
 	if (etcdsay_register_read(&r, (const char *)k->value->bytes,
-		k->value->len_bytes, &why) != ERR_NONE) {
-		wire_add_text(v, "service", service);
+		k->value->len_bytes, &why) != ERR_NONE)
 		wire_add_text(v, "error", why.text);
-	} else
-		rc = register_to_wire(v, service, &r, e);
+	else
+		etcdsay_register_add(v, &r);
 	wire_add(s->registers, NULL, &v);
-	return rc;
+	return ERR_NONE;
 }
 
 static enum err_code
