@@ -227,8 +227,7 @@ is 'and no other is left' "$(find brent/state/cache -name '.*.tmp' | wc -l)" 0
 daemon_stop brent
 fails 'its socket is gone' [ -e brent/socket ]
 fails 'no worker is left' pgrep -s "$(cat brent/pid)"
-is 'it never stumbled' "$(cat brent/log brent/state/jobs/* |
-    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
+never_stumbled brent/log brent/state/jobs/*
 "$B" events --ledger brent/state/ledger.db --limit 2 >.out
 says 'daemon stopped'
 

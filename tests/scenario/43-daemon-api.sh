@@ -139,6 +139,5 @@ failed=$((failed + $(grep -vc '^ok ' .holds)))
 holds 'it still answers' at brent services
 daemon_stop brent
 is 'it ends cleanly' "$ended" 0
-is 'it never stumbled' \
-    "$(grep -c 'AddressSanitizer\|runtime error\|bug:' brent/log)" 0
+never_stumbled brent/log
 finish

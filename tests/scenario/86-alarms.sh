@@ -79,6 +79,5 @@ says '"alarms":0'
 
 daemon_stop brent
 is 'it ends cleanly' "$ended" 0
-is 'it never stumbled' "$(cat brent/log brent/state/jobs/* |
-    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
+never_stumbled brent/log brent/state/jobs/*
 finish

@@ -171,6 +171,5 @@ for site in brent southwark; do
 	is "$site ends cleanly" "$ended" 0
 	sshd_stop "$WORK/sshd-$site"
 done
-is 'they never stumbled' "$(cat ./*/log ./*/state/jobs/* |
-    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
+never_stumbled ./*/log ./*/state/jobs/*
 finish

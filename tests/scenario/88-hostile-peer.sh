@@ -97,6 +97,5 @@ tries babble 'no bridge answers at site'
 daemon_stop brent
 is 'it ends cleanly' "$ended" 0
 sshd_stop "$WORK/sshd"
-is 'it never stumbled' "$(cat brent/log brent/state/jobs/* |
-    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
+never_stumbled brent/log brent/state/jobs/*
 finish

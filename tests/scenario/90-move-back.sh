@@ -57,6 +57,5 @@ fails '... and nowhere else' runs_at brent
 for site in brent southwark; do
 	daemon_stop $site
 done
-is 'they never stumbled' "$(cat ./*/log ./*/state/jobs/* |
-    grep -c 'AddressSanitizer\|runtime error\|bug:')" 0
+never_stumbled ./*/log ./*/state/jobs/*
 finish

@@ -109,6 +109,14 @@ fails() {
 	ok "$name"
 }
 
+# never_stumbled LOG...: no program said there that it is wrong itself (defs.h's
+# ASSERT, the sanitizers).  sshd's logs lie beside ours, and it says "debug:".
+never_stumbled() {
+	[ -e "$1" ] || { not_ok "there is no $1"; return 1; }
+	is 'nothing stumbled' "$(cat "$@" 2>/dev/null |
+	    grep -a 'AddressSanitizer\|runtime error\|: bug: ')" ''
+}
+
 # same NAME A B [option...]: the two trees are one, by an independent walk.
 same() {
 	name=$1; shift
