@@ -1,12 +1,15 @@
 #include <bascule/ssh.h>
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bascule/base/now.h>
 
 #include "support/farhost.h"
+#include "support/tmpdir.h"
 
 #define MANY_BYTES ((size_t)16 << 20)
 
@@ -244,11 +247,18 @@ END_TEST
 START_TEST(one_that_was_silent_for_its_time_is_not_waited_for_again)
 {
 	OWNED(free_mem) char *zeros = calloc(1, MANY_BYTES);
-	char words[16] = "";
+	char words[16] = "", line[128];
+	struct tmpdir said;
 	size_t got;
 
+	tmpdir_make(&said);
+	snprintf(line, sizeof(line), "echo no; echo >%s/it; exec sleep 2",
+	    said.path);
 	connect_with(500 * NS_PER_MS);
-	begin("echo no; exec sleep 2");
+	begin(line);
+	while (faccessat(said.fd, "it", F_OK, 0) != 0)
+		usleep(1000); /* a busy machine is slow to begin it */
+	tmpdir_remove(&said);
 	ck_assert_int_eq(sshexec_write(x, zeros, MANY_BYTES, &e), ERR_TIMEOUT);
 	ck_assert_ptr_nonnull(strstr(e.text, "has not answered"));
 	/* what it had said is there all the same */
