@@ -53,6 +53,8 @@ export RESTIC_CACHE_DIR="$work/restic-cache" RESTIC_PASSWORD=bench
 export BORG_PASSPHRASE=bench BORG_BASE_DIR="$work/borg-base"
 results=$work/results
 : >"$results"
+# Each figure is shown as it is measured: of a run that is ended, those are left.
+noted() { tee -a "$results" >&2; }
 
 # Every version of a set is seen at one path, as its next version would be.
 as_root=
@@ -71,12 +73,12 @@ measure() {
 		tail -n 5 "$work/log" >&2
 		exit 1
 	fi
-	echo "$set $tool $what $(tail -n 1 "$work/time")" >>"$results"
+	echo "$set $tool $what $(tail -n 1 "$work/time")" | noted
 }
 # What a first backup added: an empty repository holds keys, a reserve.
 size() { du -s --block-size=1 "$1" | cut -f1; }
 stored() { # TOOL WHAT PATH: in bytes
-	echo "$set $1 $2 $(($(size "$3") - empty))" >>"$results"
+	echo "$set $1 $2 $(($(size "$3") - empty))" | noted
 }
 warm() { tar -cf - "$1" 2>/dev/null | cat >/dev/null; }
 # What is measured next reads from memory, whichever tool it is.
@@ -135,7 +137,7 @@ run_bascule() {
 		# shellcheck disable=SC2086
 		measure bascule changed $save
 		after=$(size "$work/b")
-		echo "$set bascule new-bytes $((after - before))" >>"$results"
+		echo "$set bascule new-bytes $((after - before))" | noted
 		version "$set"
 	fi
 	if b prune --help >/dev/null 2>&1; then
@@ -158,7 +160,7 @@ run_write_only() {
 	version "${set}b"
 	# shellcheck disable=SC2086
 	measure bascule changed-cache $save
-	echo "$set bascule new-cache $(($(size "$work/b") - before))" >>"$results"
+	echo "$set bascule new-cache $(($(size "$work/b") - before))" | noted
 	version "$set"
 	rm -rf "$work/b" "$work/state"
 }
@@ -187,7 +189,7 @@ run_restic() {
 		# shellcheck disable=SC2086
 		measure restic changed $save
 		after=$(size "$work/r")
-		echo "$set restic new-bytes $((after - before))" >>"$results"
+		echo "$set restic new-bytes $((after - before))" | noted
 		version "$set"
 	fi
 	measure restic prune restic -q -r "$work/r" forget --keep-last 1 --prune
@@ -208,7 +210,7 @@ run_borg() {
 		version "${set}b"
 		measure borg changed borg create -C zstd,3 "$work/g::three" "$work/src"
 		after=$(size "$work/g")
-		echo "$set borg new-bytes $((after - before))" >>"$results"
+		echo "$set borg new-bytes $((after - before))" | noted
 		version "$set"
 	fi
 	rm -rf "$work/g" "$work/borg-base"
@@ -235,8 +237,8 @@ copy_bascule() { # ROW
 	    --known-hosts "$work/ssh/known_hosts" \
 	    --identity "$work/ssh/id_ed25519" --remote-bascule "$work/serve"
 	sed -n 's/.*"summary".*"sent_bytes": *\([0-9]*\).*/\1/p' "$work/log" |
-	    sed "s/^/R bascule sent-$1 /" >>"$results"
-	sort -n "$work/far" | tail -n 1 | sed "s/^/R bascule far-$1 /" >>"$results"
+	    sed "s/^/R bascule sent-$1 /" | noted
+	sort -n "$work/far" | tail -n 1 | sed "s/^/R bascule far-$1 /" | noted
 }
 copy_rsync() { # ROW
 	way="ssh -F none -p $port -i $work/ssh/id_ed25519"
@@ -273,7 +275,7 @@ run_copies() {
 	before=$(size "$work/b")
 	seen=$DIR/data/D3b
 	at_src "$B" -r "$work/b" --quiet backup "$work/src" >/dev/null
-	echo "R bascule new $(($(size "$work/b") - before))" >>"$results"
+	echo "R bascule new $(($(size "$work/b") - before))" | noted
 	for row in copy-next copy-none; do
 		copy_rsync $row
 		copy_bascule $row
