@@ -82,6 +82,16 @@ client_caller(const struct client *c)
 	return &c->caller;
 }
 
+struct job_word
+client_word(const struct client *c, struct wire_value *request)
+{
+	return (
+	    struct job_word){.verb = wire_take_text(request, "verb", "done"),
+	    .reason = wire_take_text(request, "reason", ""),
+	    .by = c->caller.name,
+	    .roles = c->caller.roles};
+}
+
 size_t
 client_queued_bytes(const struct client *c)
 {

@@ -321,11 +321,7 @@ run_answer(struct client *c, struct wire_value *request, struct err *e)
 {
 	const char *run = wire_need_text(request, "run");
 	const char *step = wire_need_text(request, "step");
-	const struct job_word word = {.verb = wire_take_text(request, "verb",
-					  "done"),
-	    .reason = wire_take_text(request, "reason", ""),
-	    .by = client_caller(c)->name,
-	    .roles = client_caller(c)->roles};
+	const struct job_word word = client_word(c, request);
 	struct job *j = NULL;
 	enum err_code rc = client_asked(request, e);
 

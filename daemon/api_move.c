@@ -442,11 +442,7 @@ run_answer(struct client *c, struct wire_value *request, struct err *e)
 {
 	const char *run = wire_need_text(request, "run");
 	const char *step = wire_need_text(request, "step");
-	const struct job_word word = {.verb = wire_take_text(request, "verb",
-					  "done"),
-	    .reason = wire_take_text(request, "reason", ""),
-	    .by = client_caller(c)->name,
-	    .roles = client_caller(c)->roles};
+	const struct job_word word = client_word(c, request);
 	const char *service = wire_take_text(request, "service", NULL);
 	struct movebook_item *item = NULL;
 	struct job *j = NULL;

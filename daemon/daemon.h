@@ -172,7 +172,7 @@ struct job {
 	char intent[LEDGER_INTENT_BYTES];
 	struct supervise *worker;
 	struct job_ask *asks;
-	void *own; /* the kind's; own_free at the end */
+	void *own; /* the kind's: job_own */
 	void (*own_free)(void **own);
 };
 
@@ -273,6 +273,8 @@ struct api_command {
 
 struct daemon *client_daemon(struct client *c);
 const struct client_caller *client_caller(const struct client *c);
+/* What the request answers a job's question with, as the caller's word. */
+struct job_word client_word(const struct client *c, struct wire_value *request);
 /* Send a line; takes *v.  Faults end the connection. */
 void client_reply(struct client *c, struct wire_value **v);
 /* The same as the last one. */
@@ -452,6 +454,12 @@ enum err_code job_fired(struct daemon *d, const struct schedule_action *a,
 void job_start(struct daemon *d, const struct schedule_action *a);
 enum err_code job_skipped(struct daemon *d, const struct schedule_action *a,
     struct err *e) MUST_CHECK;
+/*
+ * What a kind remembers of its job: as many bytes of zeroes, made when first
+ * asked for; NULL: no memory.  They end with the job, by free, or by what is
+ * given if more hangs on them.
+ */
+void *job_own(struct job *j, size_t size_bytes, void (*free_own)(void **own));
 void job_free(struct job **j);
 void job_ask_of(const struct job *j, struct schedule_ask *ask, char lane[160]);
 

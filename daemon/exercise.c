@@ -32,19 +32,14 @@ own_free(void **ctx)
 {
 	struct own *o = *ctx;
 
-	if (o != NULL)
-		free(o->said);
+	free(o->said);
 	free_mem(ctx);
 }
 
 static struct own *
 own_of(struct job *j)
 {
-	if (j->own == NULL) {
-		j->own = calloc(1, sizeof(struct own));
-		j->own_free = own_free;
-	}
-	return j->own;
+	return job_own(j, sizeof(struct own), own_free);
 }
 
 static bool

@@ -61,6 +61,22 @@ free_actor(struct draft_actor *a)
 	free((void *)(uintptr_t)a->council);
 }
 
+static void
+free_own_plain(void **own)
+{
+	free_mem(own);
+}
+
+void *
+job_own(struct job *j, size_t size_bytes, void (*free_own)(void **own))
+{
+	if (j->own == NULL) {
+		j->own = calloc(1, size_bytes);
+		j->own_free = free_own != NULL ? free_own : free_own_plain;
+	}
+	return j->own;
+}
+
 void
 job_free(struct job **jp)
 {
@@ -69,7 +85,7 @@ job_free(struct job **jp)
 	if (j == NULL)
 		return;
 	supervise_free(&j->worker);
-	if (j->own_free != NULL)
+	if (j->own != NULL)
 		j->own_free(&j->own);
 	free_asks(j);
 	free_actor(&j->actor);

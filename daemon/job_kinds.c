@@ -183,18 +183,11 @@ free_replicate(void **own)
 {
 	struct replicate_own *o = *own;
 
-	for (struct acknowledged *a = o == NULL ? NULL : o->acks, *next;
-	     a != NULL; a = next) {
+	for (struct acknowledged *a = o->acks, *next; a != NULL; a = next) {
 		next = a->next;
 		free(a->hex);
 		free(a);
 	}
-	free_mem(own);
-}
-
-void
-job_kinds_free_own(void **own)
-{
 	free_mem(own);
 }
 
@@ -265,13 +258,9 @@ static enum err_code
 replicate_prepare(struct job *j, struct wire_value *spec, struct err *e)
 {
 	struct daemon_service *s = daemon_service(j->d, j->service);
-	struct replicate_own *own = j->own;
+	struct replicate_own *own = job_own(j, sizeof(*own), free_replicate);
 	enum err_code rc;
 
-	if (own == NULL) {
-		own = j->own = calloc(1, sizeof(*own));
-		j->own_free = free_replicate;
-	}
 	if (own == NULL)
 		return err_nomem(e);
 	own->pulls = s != NULL && daemon_pull_from(j->d, s) != NULL;
@@ -548,11 +537,7 @@ struct heal_own {
 static enum err_code
 heal_prepare(struct job *j, struct wire_value *spec, struct err *e)
 {
-	if (j->own == NULL) {
-		j->own = calloc(1, sizeof(struct heal_own));
-		j->own_free = job_kinds_free_own;
-	}
-	if (j->own == NULL)
+	if (job_own(j, sizeof(struct heal_own), NULL) == NULL)
 		return err_nomem(e);
 	/* Without a way there it heals from what is here. */
 	if (j->site != NULL && links_has_way(j->d, j->site))

@@ -12,7 +12,5 @@ enum err_code job_kinds_point(struct draft **out, struct job *j,
 void job_kinds_refresh(struct job *j);
 /* Is the word one of those, which blanks divide? */
 bool job_kinds_has_word(const char *words, const char *word);
-/* As job.own_free. */
-void job_kinds_free_own(void **own);
 
 #endif

@@ -11,20 +11,10 @@ struct own {
 	bool has_said;
 };
 
-static void
-own_free(void **own)
-{
-	free_mem(own);
-}
-
 static struct own *
 own_of(struct job *j)
 {
-	if (j->own == NULL) {
-		j->own = calloc(1, sizeof(struct own));
-		j->own_free = own_free;
-	}
-	return j->own;
+	return job_own(j, sizeof(struct own), NULL);
 }
 
 /* --- what earlier workers of the same run and service did ---------------------- */

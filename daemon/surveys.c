@@ -27,13 +27,9 @@ survey_hold(struct job *j, struct wire_value *ev)
 	    .service = j->service,
 	    .subject = dataset,
 	    .text = wire_take_text(ev, "text", "")};
-	struct survey_own *own = j->own;
+	struct survey_own *own = job_own(j, sizeof(*own), NULL);
 
 	alarm_raise(j->d, &what);
-	if (own == NULL) {
-		own = j->own = calloc(1, sizeof(*own));
-		j->own_free = job_kinds_free_own;
-	}
 	for (size_t i = 0;
 	     own != NULL && s != NULL && i < 64 && i < s->policy->dataset_count;
 	     i++)

@@ -25,6 +25,9 @@
 #	lab_at LINK BYTES COMMAND	then COMMAND of the relay: freeze, reset, drop
 #
 #	lab_site HOST [LINE]		a repository, a key, a bascule.conf there
+#	lab_bridged [LINE]		both datacentres as lab_site makes them: they
+#					talk, copy to each other, and see at
+#					$WORK/here what is their own here/
 #	lab_policy			sites, links, councils: to stdout
 #	lab_daemon HOST			basculed there, until it answers
 #
@@ -296,6 +299,26 @@ ${2:-}
 policy = [ "$WORK/shared.conf" ];
 END
 	)
+}
+
+lab_bridged() {
+	mkdir -p "$WORK/here"
+	for lab_host in brent southwark; do
+		lab_key=$WORK/$lab_host/ssh/id_bridge
+		ssh-keygen -q -t ed25519 -N '' -f "$lab_key"
+		lab_site $lab_host "bridge = { identity = \"$lab_key\";
+		    every = \"${EVERY_TALK:-10s}\"; silent_after = \"${SILENT:-20s}\"; };
+		    ${1:-}" || return
+		mkdir -p "$WORK/$lab_host/here"
+		lab_on $lab_host mount --bind "$WORK/$lab_host/here" "$WORK/here"
+	done
+	lab_talks brent southwark
+	lab_talks southwark brent
+}
+lab_talks() { # FROM TO
+	lab_permit "$2" "$1" "$B -r $WORK/$2/repository store serve --allow put"
+	printf 'command="%s --socket %s bridge",restrict %s\n' "$B" "$WORK/$2/socket" \
+	    "$(cat "$WORK/$1/ssh/id_bridge.pub")" >>"$WORK/$2/ssh/authorized_keys"
 }
 
 lab_policy_site() { # NAME ROLE

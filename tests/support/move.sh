@@ -105,26 +105,9 @@ END2
 move_sites() {
 	move_app
 	: >"$WORK/acks"
-	mkdir -p "$WORK/here"
-	for move_host in brent southwark; do
-		[ $move_host = brent ] && move_other=southwark || move_other=brent
-		ssh-keygen -q -t ed25519 -N '' -f "$WORK/$move_host/ssh/id_bridge"
-		lab_site $move_host "bridge = { identity = \"$WORK/$move_host/ssh/id_bridge\";
-		    every = \"${EVERY_TALK:-10s}\"; silent_after = \"${SILENT:-20s}\"; };
-		    ${ALERTS:-}
-		    roles = ( { role = \"approver\"; users = [ \"man\", \"mail\" ]; council = \"brent\"; } );"
-		lab_permit $move_host $move_other \
-		    "$B -r $WORK/$move_host/repository store serve --allow put"
-		mkdir -p "$WORK/$move_host/here/data"
-		lab_on $move_host mount --bind "$WORK/$move_host/here" "$WORK/here"
-	done
-	for move_host in brent southwark; do
-		[ $move_host = brent ] && move_other=southwark || move_other=brent
-		printf 'command="%s --socket %s bridge",restrict %s\n' "$B" \
-		    "$WORK/$move_host/socket" \
-		    "$(cat "$WORK/$move_other/ssh/id_bridge.pub")" \
-		    >>"$WORK/$move_host/ssh/authorized_keys"
-	done
+	lab_bridged "${ALERTS:-}
+	    roles = ( { role = \"approver\"; users = [ \"man\", \"mail\" ]; council = \"brent\"; } );"
+	mkdir -p "$WORK/brent/here/data" "$WORK/southwark/here/data"
 	(umask 077; { lab_policy; move_service "$@"; } >"$WORK/shared.conf")
 }
 

@@ -199,7 +199,6 @@ real_sites() { # [LINE of a site's own file [MORE of the service]]
 	real_app
 	: >"$WORK/acks"
 	: >"$WORK/given-up"
-	mkdir -p "$WORK/here"
 	unshare --user --map-user="$(id -u nobody)" --map-group="$(id -g nobody)" \
 	    "$real_pg/initdb" -D "$WORK/template" -U postgres -A trust --no-sync \
 	    >"$WORK/initdb" 2>&1 || return
@@ -208,23 +207,7 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 dynamic_shared_memory_type = mmap
 END
-	for real_host in brent southwark; do
-		[ $real_host = brent ] && real_other=southwark || real_other=brent
-		ssh-keygen -q -t ed25519 -N '' -f "$WORK/$real_host/ssh/id_bridge"
-		lab_site $real_host "bridge = { identity = \"$WORK/$real_host/ssh/id_bridge\";
-		    every = \"${EVERY_TALK:-10s}\"; silent_after = \"${SILENT:-20s}\"; }; ${1:-}"
-		lab_permit $real_host $real_other \
-		    "$B -r $WORK/$real_host/repository store serve --allow put"
-		mkdir -p "$WORK/$real_host/here"
-		lab_on $real_host mount --bind "$WORK/$real_host/here" "$WORK/here"
-	done
-	for real_host in brent southwark; do
-		[ $real_host = brent ] && real_other=southwark || real_other=brent
-		printf 'command="%s --socket %s bridge",restrict %s\n' "$B" \
-		    "$WORK/$real_host/socket" \
-		    "$(cat "$WORK/$real_other/ssh/id_bridge.pub")" \
-		    >>"$WORK/$real_host/ssh/authorized_keys"
-	done
+	lab_bridged "${1:-}"
 	(umask 077; { lab_policy; real_service "${2:-}"; } >"$WORK/shared.conf")
 }
 
