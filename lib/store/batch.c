@@ -11,6 +11,7 @@ batch_fini(struct batch *b)
 	buf_fini(&b->ids);
 	buf_fini(&b->body);
 	buf_fini(&b->lengths);
+	buf_fini(&b->prefix);
 	buf_fini(&b->frame);
 }
 
@@ -25,6 +26,7 @@ batch_begin(struct batch *b, enum store_kind kind, struct err *e)
 	buf_clear(&b->refs);
 	buf_clear(&b->ids);
 	buf_clear(&b->lengths);
+	buf_clear(&b->prefix);
 	buf_clear(&b->body);
 	return buf_extend(&b->body, BATCH_TABLE_BYTES, &table, e);
 }

@@ -17,6 +17,7 @@ struct batch {
 	uint32_t chunks_count;
 	struct buf lengths;     /* u32 each, little-endian */
 	struct bases bases;     /* what it may be a difference from */
+	struct buf prefix;      /* their bytes, end to end */
 	struct buf frame;       /* encoded */
 	struct frame_hash hash; /* of frame */
 };

@@ -7,6 +7,7 @@
 #include <bascule/base/le.h>
 #include <bascule/base/pipeline.h>
 
+#include "base_reader.h"
 #include "delta_cache.h"
 #include "frame_maker.h"
 #include "idset.h"
@@ -16,7 +17,8 @@
 
 /*
  * W1. The calling thread names and looks up; batches circulate through the
- *     pipeline: workers encode and decode again, one thread appends to packs.
+ *     pipeline: one thread reads bases, workers encode and decode again, one
+ *     thread appends to packs.
  * W2. Memory: BATCHES_PER_WORKER batches a worker and two more, each about two
  *     frame targets; and, between flushes, IDS_MAX ids and index records.
  *     Each worker keeps what a frame_maker does.
@@ -43,6 +45,7 @@ struct writer {
 	struct writer_tally tally;
 	_Atomic uint64_t stored_bytes;
 	struct err broken;
+	struct base_reader *bases; /* its stage's */
 	/* the workers' */
 	struct frame_maker *makers[WORKERS_MAX];
 	/* the appender's while batches are in flight, else the caller's */
@@ -53,6 +56,15 @@ struct writer {
 };
 
 /* --- The stages ---------------------------------------------------------- */
+
+static enum err_code
+bases_stage(void *ctx, unsigned thread, void *item, struct err *e)
+{
+	struct writer *w = ctx;
+
+	(void)thread; /* there is one */
+	return base_reader_run(w->bases, item, e);
+}
 
 static enum err_code
 encode_stage(void *ctx, unsigned thread, void *item, struct err *e)
@@ -149,7 +161,8 @@ make_id_keys(struct writer *w, struct err *e)
 static enum err_code
 make_workers(struct writer *w, struct err *e)
 {
-	enum err_code rc = ERR_NONE;
+	enum err_code rc =
+	    base_reader_new(&w->bases, w->session, w->id_keys[STORE_DATA], e);
 
 	if (w->opt.workers == 0) {
 		w->opt.workers = pipeline_cores();
@@ -159,8 +172,7 @@ make_workers(struct writer *w, struct err *e)
 	if (w->opt.workers > WORKERS_MAX)
 		w->opt.workers = WORKERS_MAX;
 	for (unsigned i = 0; i < w->opt.workers && rc == ERR_NONE; i++)
-		rc = frame_maker_new(&w->makers[i], w->session, &w->opt,
-		    w->id_keys[STORE_DATA], e);
+		rc = frame_maker_new(&w->makers[i], w->session, &w->opt, e);
 	return rc;
 }
 
@@ -168,6 +180,7 @@ static enum err_code
 start(struct writer *w, struct err *e)
 {
 	struct pipeline_stage stages[] = {
+	    {.run = bases_stage, .threads_count = 1},
 	    {.run = encode_stage, .threads_count = w->opt.workers},
 	    {.run = append_stage, .threads_count = 1},
 	};
@@ -232,6 +245,7 @@ writer_free(struct writer **wp)
 	free(w->batches);
 	for (size_t k = 0; k < COUNT_OF(w->id_keys); k++)
 		hash_key_free(&w->id_keys[k]);
+	base_reader_free(&w->bases);
 	for (size_t i = 0; i < WORKERS_MAX; i++)
 		frame_maker_free(&w->makers[i]);
 	pack_writer_free(&w->packs[0]);
@@ -525,8 +539,7 @@ void
 writer_set_delta_cache(struct writer *w, struct delta_cache *dc)
 {
 	w->cache = dc;
-	for (unsigned i = 0; i < w->opt.workers; i++)
-		frame_maker_cache(w->makers[i], dc);
+	base_reader_cache(w->bases, dc);
 }
 
 enum err_code
