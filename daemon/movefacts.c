@@ -5,6 +5,7 @@
 #include "etcd.h"
 #include "moves.h"
 #include "peer.h"
+#include "request.h"
 
 #define FRESH_NS (5 * NS_PER_S) /* a talk that counts as "just now" */
 #define RETRY_NS (2 * NS_PER_S)
@@ -76,6 +77,32 @@ is_protected_there(const struct movebook_item *item, const struct peer *p,
 	return c.is;
 }
 
+/*
+ * Somebody who may has refused it since it was started.  Nothing has been
+ * stopped yet, and so nothing is.
+ */
+bool
+movefacts_refused(struct daemon *d, const struct movebook_item *item)
+{
+	enum move_event_kind phase = move_phase(&item->m);
+	const struct request *r;
+	struct request_book *b;
+	bool any = false;
+	struct err e;
+
+	/* Most runs nobody refuses, and this is asked for each service. */
+	for (size_t i = 0; i < item->words_count; i++)
+		any = any || item->words[i].verb == APPROVALS_REFUSE;
+	if (!any || (phase != MOVE_STARTED && phase != MOVE_READY))
+		return false;
+	if (request_book_get(&b, d, &e) != ERR_NONE) {
+		note_log(NOTE_ERROR, "%s", e.text);
+		return false;
+	}
+	r = request_book_find(b, item->m.run);
+	return r != NULL && r->refused;
+}
+
 static int64_t
 patience_of(const struct policy_service *s)
 {
@@ -103,6 +130,7 @@ movefacts_gather(struct daemon *d, struct movebook_item *item,
 			     item) != NULL,
 	    .attested = movebook_attested(item, now_utc()),
 	    .protected_there = is_protected_there(item, p, here),
+	    .approvals_void = movefacts_refused(d, item),
 	    .quorum_lost = etcdmove_quorum_lost(d),
 	    .patience_ns = patience_of(s->policy),
 	    .retry_ns = RETRY_NS};

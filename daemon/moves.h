@@ -92,6 +92,8 @@ void movefacts_gather(struct daemon *d, struct movebook_item *item,
 /* The other site's last answer is so fresh that it may be about to give another. */
 bool movefacts_answered_lately(struct daemon *d,
     const struct movebook_item *item);
+/* An approver has refused it after the start, and nothing has been stopped. */
+bool movefacts_refused(struct daemon *d, const struct movebook_item *item);
 
 /* --- moveguard.c: the guards of a move -------------------------------------- */
 

@@ -62,6 +62,7 @@ struct request {
 	char phase_reason[REQUEST_TEXT_BYTES];
 	struct utc phase_at;
 	bool started, over;
+	bool refused; /* by somebody who may, and has not taken it back */
 };
 
 /*

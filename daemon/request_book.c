@@ -609,6 +609,25 @@ sort_words(struct request *r, struct err *e)
 	return ERR_NONE;
 }
 
+static enum err_code
+judge_refusal(const struct request_book *b, struct request *r, struct err *e)
+{
+	OWNED(free_mem) struct approvals_judgement *j = NULL;
+	bool any = false;
+
+	for (size_t i = 0; i < r->word_count; i++)
+		any = any || r->words[i].verb == APPROVALS_REFUSE;
+	r->refused = false;
+	if (!any)
+		return ERR_NONE;
+	j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return err_nomem(e);
+	request_judge(b->d, r, r->seen, j);
+	r->refused = j->refused;
+	return ERR_NONE;
+}
+
 /* What follows from all records of it together. */
 static void
 settle(struct request *r)
@@ -649,8 +668,11 @@ update(struct request_book *b, struct err *e)
 	}
 	for (size_t i = 0; i < count; i++)
 		remember(b, &s[i]);
-	for (size_t i = 0; rc == ERR_NONE && is_new && i < b->count; i++)
+	for (size_t i = 0; rc == ERR_NONE && is_new && i < b->count; i++) {
 		rc = sort_words(&b->items[i], e);
+		if (rc == ERR_NONE)
+			rc = judge_refusal(b, &b->items[i], e);
+	}
 	if (is_new && b->count > 1)
 		qsort(b->items, b->count, sizeof(b->items[0]), by_time);
 	return rc;

@@ -772,7 +772,7 @@ struct move_facts {
 	const char *gate_text; /* the first that does not; NULL: "" */
 	unsigned attested;     /* persons: the other side is off
 			      (testimony_attested) */
-	bool approvals_void;   /* what was approved is no more */
+	bool approvals_void;   /* an approver has refused it since */
 	/* `hold resolve RUN --owner SITE`, said at either site: the newest owner
 	 * named, and by how many persons (testimony_owner) */
 	const char *release_owner; /* NULL: nobody has */
@@ -818,7 +818,7 @@ uint64_t testimony_epoch(const struct move *m, const struct authority *reg,
     enum guards_phase gate);
 /*
  * What its records prove, and what is attested, for the guards: G10, G15, G16,
- * G17 (what was written since is kept), G18, and whether the register was heard.
+ * G17 (what was written since is kept, and the old data untouched), G18, and whether the register was heard.
  */
 void testimony_tell(const struct move *m, const struct authority *reg,
     unsigned attested, struct guards_facts *f);

@@ -35,7 +35,7 @@ reason_to_abort(struct scene *c)
 	if (scene_state_of(c->me, MOVE_QUIESCE) != SCENE_NONE)
 		return NULL;
 	if (c->f->approvals_void)
-		return "what was approved is no more";
+		return "refused by an approver";
 	if (strcmp(c->f->reg->site, c->site) != 0)
 		return "the service is not here";
 	return NULL;
@@ -191,6 +191,10 @@ leave_roll_back(struct scene *c)
 
 	if (scene_has(c->me, MOVE_ROLLED_BACK))
 		return scene_nothing(c, "rolled back");
+	/* What it came back with is kept before it is given back (G17). */
+	if (!scene_has(c->b, MOVE_GRANTED) && c->m->mode == GUARDS_UNPLANNED &&
+	    !scene_has(c->me, MOVE_DIVERGENCE))
+		return leave_way(c, 0);
 	if (!scene_has(c->b, MOVE_GRANTED))
 		return scene_wait_peer(c, c->b->latest,
 		    "to keep its writes and let go: the move is rolled back");
@@ -253,7 +257,7 @@ leave_unplanned(struct scene *c)
 		return leave_way(c, 0);
 	if (!scene_has(c->b, MOVE_ABORTED) ||
 	    scene_state_of(c->b, MOVE_FENCE) == SCENE_NONE ||
-	    scene_has(c->me, MOVE_RESUMED)) {
+	    scene_has(c->me, MOVE_RESUMED) || scene_has(c->me, MOVE_STOPPED)) {
 		scene_wait_for(c, MOVE_PEER, c->m->b.latest);
 		return scene_say(c,
 		    scene_has(c->b, MOVE_ABORTED)
@@ -263,9 +267,16 @@ leave_unplanned(struct scene *c)
 	}
 	if (scene_is_unhearing(c))
 		return true;
+	if (strcmp(c->f->reg->site, c->site) != 0) {
+		if (scene_is_working(c, MOVE_STOP, 0,
+			"aborted, and the service is elsewhere by now: this "
+			"site stays fenced"))
+			return true;
+		return scene_record(c, MOVE_STOPPED, "fenced, read back");
+	}
 	if (!authority_may_write(c->f->reg, c->site))
 		return scene_nothing(c,
-		    "aborted; the service is not here any more");
+		    "aborted; the service may not run here now");
 	if (scene_is_working(c, MOVE_RESUME, 0,
 		"the run was given up: this site lets go of the fence"))
 		return true;

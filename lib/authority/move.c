@@ -374,10 +374,11 @@ is_given_up(const struct move *m)
 		return true;
 	if (!has(&m->b, MOVE_ABORTED))
 		return false;
-	/* A may be about to let go of the fence that B has put up. */
+	/* A may be about to let go of the fence that B has put up; or it stays
+	 * fenced, for the service is elsewhere by now. */
 	return m->mode == GUARDS_PLANNED ||
 	    scene_state_of(&m->b, MOVE_FENCE) == SCENE_NONE ||
-	    has(&m->a, MOVE_RESUMED);
+	    has(&m->a, MOVE_RESUMED) || has(&m->a, MOVE_STOPPED);
 }
 
 bool

@@ -159,6 +159,21 @@ take_roll_back(struct scene *c)
 
 /* --- planned --------------------------------------------------------------- */
 
+/* By another run: the register does not move until people have decided. */
+static bool
+is_frozen(struct scene *c)
+{
+	enum authority_state st = c->f->reg->state;
+
+	if (st != AUTHORITY_HELD && st != AUTHORITY_CONTESTED)
+		return false;
+	scene_wait_for(c, MOVE_PEOPLE, c->me->latest);
+	c->t->alarm = true;
+	scene_next_is(c, "hold inspect", "");
+	return scene_say(c, "the service is %s: two people say where it is",
+	    authority_state_name(st));
+}
+
 /* Pin, then the register; epoch: what it is to be. */
 static bool
 is_taking(struct scene *c, uint64_t epoch)
@@ -170,7 +185,8 @@ is_taking(struct scene *c, uint64_t epoch)
 		    scene_state_of(c->me, MOVE_PIN) == SCENE_DONE)
 			return scene_record(c, MOVE_TAKEN,
 			    "the service is taken");
-		if (scene_is_unhearing(c) || scene_is_quorumless(c) ||
+		if (scene_is_unhearing(c) || is_frozen(c) ||
+		    scene_is_quorumless(c) ||
 		    scene_is_barred(c, GUARDS_AT_TAKE))
 			return true;
 		if (scene_is_working(c, MOVE_PIN, 0, "the point is pinned"))
@@ -202,7 +218,7 @@ reason_to_decline(struct scene *c, struct utc since)
 	if (scene_either(c, MOVE_SAY_ABORT))
 		return "somebody said abort";
 	if (c->f->approvals_void)
-		return "what was approved is no more";
+		return "refused by an approver";
 	if (strcmp(c->f->reg->site, c->site) == 0)
 		return "the service is here already";
 	return scene_is_too_long(c, since) ? "not ready in time" : NULL;
@@ -302,12 +318,19 @@ is_fencing(struct scene *c)
 	return true;
 }
 
+/* Another run gave it away since it was asked for (G14 never passes again). */
+static bool
+is_stale(const struct scene *c)
+{
+	return c->m->epoch != 0 && c->f->reg->epoch > c->m->epoch;
+}
+
 static bool
 declare(struct scene *c)
 {
 	if (scene_either(c, MOVE_SAY_ABORT) || c->f->approvals_void)
 		return scene_record(c, MOVE_ABORTED,
-		    c->f->approvals_void ? "what was approved is no more"
+		    c->f->approvals_void ? "refused by an approver"
 					 : "somebody said abort");
 	if (strcmp(c->f->reg->site, c->site) == 0)
 		return scene_record(c, MOVE_ABORTED,
@@ -332,6 +355,10 @@ is_before_taking(struct scene *c)
 	if (scene_either(c, MOVE_SAY_ABORT) && !scene_is_quorumless(c) &&
 	    !is_swapped)
 		return scene_record(c, MOVE_ABORTED, "somebody said abort");
+	if (is_stale(c) && !c->f->reg->quarantined && !scene_is_quorumless(c) &&
+	    !is_swapped)
+		return scene_record(c, MOVE_ABORTED,
+		    "the service was moved since by another run: ask anew");
 	if (was_fenced && is_fence_sound(c))
 		return false;
 	/* A fence under way may be what it answers about. */

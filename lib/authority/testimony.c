@@ -221,6 +221,31 @@ tell_fence(const struct move *m, unsigned attested, struct guards_facts *f)
 	tell(f, FACT_FENCE_ATTESTED, attested, NULL);
 }
 
+/* Nothing that may write was begun at A since it was read to stand still. */
+static bool
+is_untouched(const struct move_side *a, enum move_event_kind since)
+{
+	return scene_has(a, since) && a->intent[MOVE_RESUME] < a->fact[since] &&
+	    a->intent[MOVE_PLAN] < a->fact[since];
+}
+
+/*
+ * G17.  What A stopped for good, read back, is as it was left; what it came back
+ * with is once it has stopped and its data was read and kept.  Until then
+ * nobody knows.
+ */
+static void
+tell_old_data(const struct move *m, struct guards_facts *f)
+{
+	if (m->mode == GUARDS_PLANNED && is_untouched(&m->a, MOVE_DEMOTED))
+		tell(f, FACT_OLD_DATA_INTACT, 1,
+		    "stopped, read back, untouched since");
+	else if (m->mode == GUARDS_UNPLANNED &&
+	    is_untouched(&m->a, MOVE_DIVERGENCE))
+		tell(f, FACT_OLD_DATA_INTACT, 1,
+		    "stopped, read and kept, untouched since");
+}
+
 void
 testimony_tell(const struct move *m, const struct authority *reg,
     unsigned attested, struct guards_facts *f)
@@ -236,4 +261,5 @@ testimony_tell(const struct move *m, const struct authority *reg,
 	    scene_has(&m->b, MOVE_CAPTURED) ? "kept"
 					    : "a rollback keeps them first");
 	tell(f, FACT_DIVERGENCE_CAPTURED, scene_captured(m), NULL);
+	tell_old_data(m, f);
 }

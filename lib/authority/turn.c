@@ -72,6 +72,12 @@ is_resolving(struct scene *c)
 		return false;
 	if (scene_is_quorumless(c) || scene_is_barred(c, GUARDS_AT_RESOLVE))
 		return true;
+	/* The owner's word has ended the hold of the register already (A5). */
+	if (!is_mine && authority_is_active(c->f->reg, c->there)) {
+		c->t->reg.site = c->there;
+		return scene_record(c, MOVE_RESOLVED,
+		    "two people: it is at the other site, which has it");
+	}
 	scene_change_owner(c, AUTHORITY_RESOLVE, is_mine ? c->site : c->there,
 	    scene_next_epoch(c));
 	return scene_record(c, MOVE_RESOLVED,
@@ -223,9 +229,6 @@ is_not_begun(struct scene *c)
 		return scene_nothing(c, "never started");
 	if (scene_either(c, MOVE_STARTED))
 		return false;
-	if (c->f->approvals_void && strcmp(c->m->asked_at, c->site) == 0 &&
-	    scene_either(c, MOVE_SAY_ABORT))
-		return scene_record(c, MOVE_WITHDRAWN, "somebody said abort");
 	if (scene_either(c, MOVE_SAY_ABORT) &&
 	    strcmp(c->m->asked_at, c->site) == 0)
 		return scene_record(c, MOVE_WITHDRAWN, "somebody said abort");
@@ -257,7 +260,8 @@ is_harmless(const struct move_turn *t)
 	return t->act == MOVE_WAIT || t->act == MOVE_NOTHING ||
 	    t->act == MOVE_STOP || t->act == MOVE_CAPTURE ||
 	    (t->act == MOVE_RECORD &&
-		(t->event == MOVE_HELD || t->event == MOVE_STOPPED));
+		(t->event == MOVE_HELD || t->event == MOVE_STOPPED ||
+		    t->event == MOVE_DIVERGENCE));
 }
 
 void

@@ -23,8 +23,7 @@ wait_for 20 copied southwark
 run=$(move_request brent southwark planned)
 move_start brent "$run" southwark
 holds 'the plan has run at southwark' phase_is southwark "$run" RAN 60
-expect 0 'somebody wants it back' at southwark failover rollback "$run" --confirm brent \
-    --override G17="a laboratory"
+expect 0 'somebody wants it back' at southwark failover rollback "$run" --confirm brent
 holds 'what was written at southwark is kept' phase_is southwark "$run" CAPTURED 30
 holds 'it is rolled back' phase_is brent "$run" ROLLED_BACK 30
 holds 'it runs at brent again' runs_at brent

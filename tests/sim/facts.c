@@ -189,8 +189,10 @@ tell_move(struct teller *t, int s, int run, const struct move *m)
 	testimony_tell(m, &w.site[s].reg, attested(s, run), t->f);
 	if (!r->owner_said)
 		tell(t, FACT_OWNER_ACCEPTS, 0);
-	if (answers(s))
-		tell(t, FACT_OLD_DATA_INTACT, w.site[r->from].intact);
+	if (!answers(s))
+		t->f->of[FACT_OLD_DATA_INTACT].known = false;
+	else if (!w.site[r->from].intact) /* somebody has looked */
+		tell(t, FACT_OLD_DATA_INTACT, 0);
 }
 
 static void
@@ -246,19 +248,29 @@ shell_guards(int s, int run, enum guards_phase phase, char *why,
 	return passes;
 }
 
+static bool
+is_refused(int s, int run)
+{
+	const struct run *r = &w.runs[run];
+	struct approvals_rule rule = rule_of(r);
+	struct approvals_judgement j;
+
+	approvals_judge(shell_heard[s][run], w.site[s].words_count[run], &rule,
+	    &accounts[r->requester].as, shell_seen(run), site_now(s), &j);
+	return j.refused;
+}
+
 void
 shell_facts(int s, int run, struct move_facts *f)
 {
 	struct site *t = &w.site[s];
-	const struct run *r = &w.runs[run];
 
 	*f = (struct move_facts){.reg = &t->reg,
 	    .peer_answers = answers(s),
 	    .peer_healthy = w.removed != 9 && is_healthy_there(s),
 	    .other_run = w.removed != 1 && others_open(s, run) != 0,
 	    .attested = attested(s, run),
-	    .approvals_void =
-		s == r->asked && strcmp(r->seen, shell_seen(run)) != 0,
+	    .approvals_void = is_refused(s, run),
 	    .quorum_lost = w.etcd && (!w.etcd_quorum || !w.etcd_link[s]),
 	    .protected_there = answers(s) && w.site[site_other(s)].synced_back,
 	    .patience_ns = PATIENCE,

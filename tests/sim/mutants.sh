@@ -2,7 +2,8 @@
 # mutants.sh SIM: each guard's call removed, each mistake made: the simulation
 # must see it, or it proves nothing.  HISTORIES=N: so many seeds each, at most.
 # mutants.sh SIM LIST: the seeds of that list alone, of which each must fail with
-# its mutant and pass without it.  What it prints is such a list, with > LIST:
+# its mutant and pass without it; and those of seeds.list beside it, which failed
+# once, must pass.  What it prints is such a list, with > LIST:
 # needed again whenever another event, or other odds, change what a seed means.
 set -u
 sim=$1 list=${2:-}
@@ -32,8 +33,19 @@ known() {
 	done
 }
 
+once() {
+	while read -r seed what; do
+		if "$sim" -s "$seed" -n 1 >/dev/null; then
+			tell ok "$seed" "passes: $what"
+		else
+			tell 'not ok' "$seed" "fails again: $what"
+		fi
+	done
+}
+
 if [ -n "$list" ]; then
 	known <"$list"
+	once <"${list%/*}/seeds.list"
 else
 	for m in $all; do
 		if out=$("$sim" -m "$m" -n "${HISTORIES:-40000}"); then

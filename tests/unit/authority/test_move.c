@@ -350,7 +350,8 @@ START_TEST(in_quarantine_nothing_starts_promises_or_grants)
 					turn.act == MOVE_NOTHING ||
 					turn.act == MOVE_STOP ||
 					turn.act == MOVE_CAPTURE ||
-					turn.event == MOVE_STOPPED,
+					turn.event == MOVE_STOPPED ||
+					turn.event == MOVE_DIVERGENCE,
 				    "%s", move_act_name(turn.act));
 				t->reg.quarantined = false;
 				step(&w, t);
@@ -664,6 +665,124 @@ START_TEST(a_committed_move_is_not_protected_while_another_has_the_service)
 }
 END_TEST
 
+/* While this run fenced, another gave the service away. */
+static void
+moved_meanwhile(struct world *w, const char *to)
+{
+	request(w, GUARDS_UNPLANNED);
+	say(w, &w->town[1], MOVE_STARTED);
+	while (move_phase(&w->move) != MOVE_FENCED)
+		ck_assert(step(w, &w->town[1]));
+	for (int i = 0; i < 2; i++) {
+		struct authority *reg = &w->town[i].reg;
+
+		reg->state = AUTHORITY_UNPROTECTED;
+		reg->epoch = reg->highest_seen = 2;
+		snprintf(reg->site, sizeof(reg->site), "%s", to);
+		snprintf(reg->run, sizeof(reg->run), "f0");
+	}
+	run(w);
+	ck_assert_int_eq(move_phase(&w->move), MOVE_ABORTED);
+	ck_assert(move_is_over(&w->move));
+	ck_assert(!move_binds(&w->move, "brent"));
+	ck_assert(!move_binds(&w->move, "southwark"));
+	ck_assert_uint_eq(w->town[0].reg.epoch, 2);
+	ck_assert_uint_eq(w->town[1].reg.epoch, 2);
+}
+
+START_TEST(what_another_run_has_moved_is_given_up_and_the_fence_let_go)
+{
+	struct world w;
+
+	moved_meanwhile(&w, "brent");
+	ck_assert(w.move.a.fact[MOVE_RESUMED] != 0);
+	moved_meanwhile(&w, "southwark");
+	ck_assert(w.move.a.fact[MOVE_RESUMED] == 0);
+	ck_assert(w.move.a.fact[MOVE_STOPPED] != 0);
+}
+END_TEST
+
+START_TEST(what_another_run_holds_is_not_taken)
+{
+	struct move_turn turn;
+	struct world w;
+
+	request(&w, GUARDS_UNPLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_FENCED)
+		ck_assert(step(&w, &w.town[1]));
+	w.town[1].reg.state = AUTHORITY_HELD;
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert(turn.act == MOVE_WAIT && turn.whom == MOVE_PEOPLE);
+	ck_assert(strstr(turn.next, "hold inspect") != NULL);
+}
+END_TEST
+
+/* What status says next must be what may be said. */
+START_TEST(a_site_that_cannot_run_what_it_was_given_gives_it_back)
+{
+	struct move_turn turn;
+	struct world w;
+	struct err e;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (!(move_phase(&w.move) == MOVE_PROVISIONAL))
+		if (!step(&w, &w.town[0]))
+			ck_assert(step(&w, &w.town[1]));
+	w.town[1].result[MOVE_PLAN] = MOVE_NOT_DONE;
+	ck_assert(step(&w, &w.town[1]));
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert(strstr(turn.why, "roll back") != NULL);
+	say(&w, &w.town[1], MOVE_SAY_HOLD);
+	run(&w);
+	for (int i = 0; i < 2; i++) {
+		w.town[i].facts.release_owner = "southwark";
+		w.town[i].facts.release_persons = 2;
+	}
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RESOLVED);
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert_int_eq(turn.act, MOVE_WAIT);
+	ck_assert(strstr(turn.why, "roll back") == NULL);
+	ck_assert(strstr(turn.why, "hold it") != NULL);
+	ck_assert_int_eq(move_may_say(&w.move, MOVE_SAY_ROLLBACK, &e),
+	    ERR_REFUSED);
+	ck_assert_int_eq(move_may_say(&w.move, MOVE_SAY_HOLD, &e), ERR_NONE);
+	for (int i = 0; i < 2; i++)
+		w.town[i].facts.release_owner = NULL;
+	say(&w, &w.town[1], MOVE_SAY_HOLD);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_HELD);
+	for (int i = 0; i < 2; i++)
+		w.town[i].facts.release_owner = "brent";
+	run(&w);
+	ck_assert(move_is_over(&w.move));
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+}
+END_TEST
+
+/* G17: B gives nothing back before A has kept what it came back with. */
+START_TEST(on_the_way_back_the_old_site_keeps_its_own_data_first)
+{
+	struct world w;
+
+	request(&w, GUARDS_UNPLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_RAN)
+		ck_assert(step(&w, &w.town[1]));
+	say(&w, &w.town[1], MOVE_SAY_ROLLBACK);
+	w.town[1].facts.gate_passes = false;
+	run(&w);
+	ck_assert(w.move.a.fact[MOVE_STOPPED] != 0);
+	ck_assert(w.move.a.fact[MOVE_DIVERGENCE] != 0);
+	w.town[1].facts.gate_passes = true;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_ROLLED_BACK);
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+}
+END_TEST
+
 Suite *suite_authority_move(void);
 
 Suite *
@@ -698,6 +817,13 @@ suite_authority_move(void)
 	    what_the_register_took_already_is_not_aborted_any_more);
 	tcase_add_test(tc,
 	    a_committed_move_is_not_protected_while_another_has_the_service);
+	tcase_add_test(tc,
+	    what_another_run_has_moved_is_given_up_and_the_fence_let_go);
+	tcase_add_test(tc, what_another_run_holds_is_not_taken);
+	tcase_add_test(tc,
+	    a_site_that_cannot_run_what_it_was_given_gives_it_back);
+	tcase_add_test(tc,
+	    on_the_way_back_the_old_site_keeps_its_own_data_first);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -248,6 +248,37 @@ START_TEST(a_planned_run_resolved_by_people_has_a_loser_too)
 }
 END_TEST
 
+/* G17: what the records say, and no more than that. */
+START_TEST(the_old_data_is_whole_where_it_was_left_or_kept)
+{
+	struct move p = {.known = true, .mode = GUARDS_PLANNED};
+	struct move u = {.known = true, .mode = GUARDS_UNPLANNED};
+	struct guards_facts f;
+
+	f = proved(&p, 0);
+	ck_assert(!f.of[FACT_OLD_DATA_INTACT].known);
+	p.a.intent[MOVE_RESUME] = 3; /* before it */
+	p.a.fact[MOVE_DEMOTED] = 7;
+	f = proved(&p, 0);
+	ck_assert(f.of[FACT_OLD_DATA_INTACT].known);
+	ck_assert_int_eq(f.of[FACT_OLD_DATA_INTACT].value, 1);
+	p.a.intent[MOVE_RESUME] = 8;
+	f = proved(&p, 0);
+	ck_assert(!f.of[FACT_OLD_DATA_INTACT].known);
+	/* a fence says nothing of the data of a site that was lost */
+	u.b.fact[MOVE_FENCED] = 4;
+	u.a.fact[MOVE_STOPPED] = 2;
+	f = proved(&u, 2);
+	ck_assert(!f.of[FACT_OLD_DATA_INTACT].known);
+	u.a.fact[MOVE_DIVERGENCE] = 5;
+	f = proved(&u, 0);
+	ck_assert_int_eq(f.of[FACT_OLD_DATA_INTACT].value, 1);
+	u.a.intent[MOVE_PLAN] = 6;
+	f = proved(&u, 0);
+	ck_assert(!f.of[FACT_OLD_DATA_INTACT].known);
+}
+END_TEST
+
 /* A request that lay while the service went away and came back (G14). */
 START_TEST(the_epoch_is_the_one_for_which_it_was_asked)
 {
@@ -282,6 +313,7 @@ suite_authority_testimony(void)
 	tcase_add_test(t, a_clock_set_right_leaves_no_word_of_the_future);
 	tcase_add_test(t, what_people_attested_is_no_fence_that_was_read_back);
 	tcase_add_test(t, a_planned_run_resolved_by_people_has_a_loser_too);
+	tcase_add_test(t, the_old_data_is_whole_where_it_was_left_or_kept);
 	tcase_add_test(t, the_epoch_is_the_one_for_which_it_was_asked);
 	suite_add_tcase(s, t);
 	return s;

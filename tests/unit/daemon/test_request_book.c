@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/moves.h"
 #include "daemon/peer.h"
 #include "daemon/request.h"
 #include "support/tmpdir.h"
@@ -237,6 +238,40 @@ START_TEST(what_an_open_run_goes_back_to_is_kept)
 }
 END_TEST
 
+static bool
+is_refused(void)
+{
+	struct movebook_item item = {.m = {.known = true, .run = RUN},
+	    .words = {{.verb = APPROVALS_REFUSE}},
+	    .words_count = 1};
+
+	snprintf(item.m.from, sizeof(item.m.from), "brent");
+	snprintf(item.m.to, sizeof(item.m.to), "southwark");
+	item.m.a.fact[MOVE_STARTED] = 1;
+	if (movefacts_refused(&d, &item)) {
+		item.m.a.fact[MOVE_QUIESCED] = 2; /* too late */
+		ck_assert(!movefacts_refused(&d, &item));
+		return true;
+	}
+	return false;
+}
+
+START_TEST(a_no_after_the_start_takes_the_approval_away)
+{
+	OWNED(draft_free)
+	struct draft *no = draft_of(LEDGER_APPROVAL, RUN, "bob", 2001);
+
+	request(here, RUN);
+	approve(here, "bob", NULL, RUN, seen);
+	event(here, NULL, "STARTED");
+	ck_assert(!is_refused());
+	draft_text(no, "verb", "refuse");
+	draft_text(no, "seen", seen);
+	ck_assert_int_eq(ledger_append(here, no, NULL, &e), ERR_NONE);
+	ck_assert(is_refused());
+}
+END_TEST
+
 /* RQ3 */
 START_TEST(who_has_a_key_counts_by_its_signature_alone)
 {
@@ -297,6 +332,7 @@ suite_daemon_request_book(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, what_an_open_run_goes_back_to_is_kept);
+	tcase_add_test(t, a_no_after_the_start_takes_the_approval_away);
 	tcase_add_test(t, a_request_is_what_its_record_says);
 	tcase_add_test(t, what_comes_later_is_read_from_there_on);
 	tcase_add_test(t, a_word_before_its_request_is_not_lost);
