@@ -255,12 +255,28 @@ complain(const struct reading *g, const struct move_event *ev,
 	    ev->run, ev->row, g->site, why->text);
 }
 
+/* Behind the point and its loss; before there were hundreds: of its own. */
+static void
+take_epoch(const struct record *r, struct move_event *ev, const char *point)
+{
+	const char *loss = strchr(point, ' ');
+	const char *epoch = loss == NULL ? NULL : strchr(loss + 1, ' ');
+	char name[96];
+
+	if (epoch != NULL) {
+		ev->epoch = strtoull(epoch + 1, NULL, 10);
+		return;
+	}
+	snprintf(name, sizeof(name), "epoch.%s", ev->service);
+	ev->epoch = (uint64_t)record_int(r, name, (int64_t)ev->epoch);
+}
+
 static enum err_code
 begin_item(struct reading *g, const struct record *r, struct move_event *ev,
     struct err *e)
 {
 	struct movebook_item *item;
-	char name[96], point[MOVE_POINT_BYTES];
+	char name[96], point[MOVE_POINT_BYTES + 48];
 	struct err why;
 
 	if (movebook_find(g->b, ev->run, ev->service) != NULL)
@@ -271,9 +287,8 @@ begin_item(struct reading *g, const struct record *r, struct move_event *ev,
 	snprintf(name, sizeof(name), "point.%s", ev->service);
 	if (record_text(r, name, point, sizeof(point))[0] != '\0')
 		ev->point = point;
-	point[strcspn(point, " ")] = '\0'; /* its loss stands behind it */
-	snprintf(name, sizeof(name), "epoch.%s", ev->service);
-	ev->epoch = (uint64_t)record_int(r, name, (int64_t)ev->epoch);
+	take_epoch(r, ev, point);
+	point[strcspn(point, " ")] = '\0';
 	item->requested = r->at;
 	item->expires.ns = record_int(r, "expires_ns", 0);
 	record_text(r, "@actor.name", item->requester, sizeof(item->requester));
@@ -292,17 +307,28 @@ take_requested(void *ctx, const struct record *r, struct err *e)
 	struct reading *g = ctx;
 	struct move_event ev;
 	struct texts t;
-	char services[16384], *word, *rest = services;
+	struct record_text names = {0};
+	char word[LEDGER_NAME_BYTES_MAX + 1];
 	enum err_code rc = ERR_NONE;
 
 	take_event(&ev, &t, r, g->site);
 	if (ev.stage != MOVE_FACT || ev.kind != MOVE_REQUESTED)
 		return ERR_NONE;
-	record_text(r, "services", services, sizeof(services));
-	while (rc == ERR_NONE && (word = strsep(&rest, " ")) != NULL) {
+	record_find(r, "services", &names);
+	while (rc == ERR_NONE && names.len_bytes > 0) {
+		const char *end = memchr(names.at, ' ', names.len_bytes);
+		size_t len =
+		    end == NULL ? names.len_bytes : (size_t)(end - names.at);
+
 		ev.service = word;
-		if (*word != '\0')
+		if (len > 0 && len < sizeof(word)) {
+			memcpy(word, names.at, len);
+			word[len] = '\0';
 			rc = begin_item(g, r, &ev, e);
+		}
+		len += end != NULL;
+		names.at += len;
+		names.len_bytes -= len;
 	}
 	return rc;
 }

@@ -167,12 +167,18 @@ lose_standby(struct daemon *d, struct daemon_service *s, const char *digest,
 	return rc == ERR_NONE ? make_change(d, s, &c, digest, e) : rc;
 }
 
-enum err_code
-register_settle(struct daemon *d, const struct policy *p, const char *digest,
+/*
+ * Of hundreds of services at the first start: one wait for the disk, not two of
+ * each.  R1 all the same: when the group fails, nobody uses these services.
+ */
+static enum err_code
+settle_all(struct daemon *d, const struct policy *p, const char *digest,
     struct daemon_service *services, struct err *e)
 {
-	enum err_code rc = recall_all(d, p, services, e);
+	enum err_code rc = ledger_group_begin(d->ledger, e);
 
+	if (rc != ERR_NONE)
+		return rc;
 	for (size_t i = 0; rc == ERR_NONE && i < p->service_count; i++) {
 		struct daemon_service *s = &services[i];
 
@@ -181,8 +187,22 @@ register_settle(struct daemon *d, const struct policy *p, const char *digest,
 		else if (*s->policy->standby == '\0' &&
 		    is_protected(&s->authority))
 			rc = lose_standby(d, s, digest, e);
-		if (rc == ERR_NONE &&
-		    strcmp(s->authority.site, s->policy->home) != 0)
+	}
+	return ledger_group_end(d->ledger, rc, e);
+}
+
+enum err_code
+register_settle(struct daemon *d, const struct policy *p, const char *digest,
+    struct daemon_service *services, struct err *e)
+{
+	enum err_code rc = recall_all(d, p, services, e);
+
+	if (rc == ERR_NONE)
+		rc = settle_all(d, p, digest, services, e);
+	for (size_t i = 0; rc == ERR_NONE && i < p->service_count; i++) {
+		struct daemon_service *s = &services[i];
+
+		if (strcmp(s->authority.site, s->policy->home) != 0)
 			note_log(NOTE_WARNING,
 			    "service '%s' runs at '%s' by the register, not "
 			    "at its home '%s': a policy does not move it",

@@ -202,11 +202,11 @@ add_run(struct request_book *b, const char *run, struct err *e)
 	return r;
 }
 
-/* "point.SERVICE": "POINT LOSS_NS", "-" for none. */
+/* "point.SERVICE": "POINT LOSS_NS EPOCH", "-" for none. */
 static void
 take_point(const struct record *rec, struct request_service *s)
 {
-	char name[80], text[ID_HEX_BYTES + 32];
+	char name[80], text[ID_HEX_BYTES + 48];
 	char *blank;
 
 	s->loss_ns = -1;

@@ -246,15 +246,13 @@ add_services(struct draft *d, struct daemon *of, const struct request *r,
 	draft_text(d, "services", buf_text(&names));
 	for (size_t i = 0; i < r->service_count; i++) {
 		const struct request_service *s = &r->services[i];
-		char name[80], text[ID_HEX_BYTES + 32];
+		char name[80], text[ID_HEX_BYTES + 48];
 
 		snprintf(name, sizeof(name), "point.%s", s->name);
-		snprintf(text, sizeof(text), "%s %" PRId64,
-		    s->point[0] != '\0' ? s->point : "-", s->loss_ns);
-		draft_text(d, name, text);
-		snprintf(name, sizeof(name), "epoch.%s", s->name);
-		draft_uint(d, name,
+		snprintf(text, sizeof(text), "%s %" PRId64 " %" PRIu64,
+		    s->point[0] != '\0' ? s->point : "-", s->loss_ns,
 		    daemon_service(of, s->name)->authority.epoch);
+		draft_text(d, name, text);
 	}
 	return ERR_NONE;
 }

@@ -273,6 +273,18 @@ enum err_code ledger_intent(struct ledger *l, const struct draft *d,
 enum err_code ledger_outcome(struct ledger *l, const char *intent,
     const struct draft *d, struct err *e) MUST_CHECK;
 
+/*
+ * Records that come together: between the two, what is appended is in one
+ * transaction, durable when ledger_group_end returns ERR_NONE and not before.
+ * Not for an intent whose act begins in between.
+ *	begin; ...; rc = ledger_group_end(l, rc, e)
+ * All of it or nothing: nothing when rc is a failure, or an append was one.
+ * Groups do not nest.
+ */
+enum err_code ledger_group_begin(struct ledger *l, struct err *e) MUST_CHECK;
+enum err_code ledger_group_end(struct ledger *l, enum err_code rc,
+    struct err *e) MUST_CHECK;
+
 /* --- asking ----------------------------------------------------------------- */
 
 typedef enum err_code ledger_record_fn(void *ctx, const struct record *r,

@@ -253,14 +253,48 @@ append(struct ledger *l, const struct draft *d, struct draft_frame *f,
 {
 	enum err_code rc = refuse_readonly(l, e);
 
-	if (rc == ERR_NONE)
+	/* SQLite may have ended the transaction with what failed in it. */
+	if (l->grouped && l->group_why.code != ERR_NONE) {
+		*e = l->group_why;
+		return e->code;
+	}
+	if (rc == ERR_NONE && !l->grouped)
 		rc = db_begin(&l->db, e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "recording '%s'", draft_type(d));
 	rc = append_in(l, d, f, place, e);
-	rc = db_commit(&l->db, rc, e);
-	return rc == ERR_NONE ? rc
-			      : err_wrap(e, "recording '%s'", draft_type(d));
+	if (!l->grouped)
+		rc = db_commit(&l->db, rc, e);
+	if (rc == ERR_NONE)
+		return rc;
+	rc = err_wrap(e, "recording '%s'", draft_type(d));
+	if (l->grouped && l->group_why.code == ERR_NONE)
+		l->group_why = *e;
+	return rc;
+}
+
+enum err_code
+ledger_group_begin(struct ledger *l, struct err *e)
+{
+	enum err_code rc = refuse_readonly(l, e);
+
+	if (rc == ERR_NONE)
+		rc = db_begin(&l->db, e);
+	l->grouped = rc == ERR_NONE;
+	l->group_why = (struct err){0};
+	return rc;
+}
+
+/* Half of a record may stand after an append that failed: all of it goes. */
+enum err_code
+ledger_group_end(struct ledger *l, enum err_code rc, struct err *e)
+{
+	l->grouped = false;
+	if (rc == ERR_NONE && l->group_why.code != ERR_NONE) {
+		*e = l->group_why;
+		rc = e->code;
+	}
+	return db_commit(&l->db, rc, e);
 }
 
 enum err_code

@@ -13,6 +13,8 @@ struct ledger {
 	char *path;
 	char host[HOST_NAME_MAX + 1];
 	bool readonly;
+	bool grouped; /* a transaction is open, for more than one append */
+	struct err group_why; /* the first append that failed in it */
 };
 
 /* The record in the columns "row, bytes" of st; borrowed until the next step.

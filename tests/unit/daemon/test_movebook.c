@@ -6,6 +6,7 @@
 
 #include "daemon/movebook.h"
 #include "daemon/peer.h"
+#include "daemon/request.h"
 #include "support/must.h"
 #include "support/tmpdir.h"
 
@@ -98,8 +99,9 @@ request(struct ledger *l, const char *run, const char *mode)
 	draft_text(draft, "from_site", "brent");
 	draft_text(draft, "to_site", "southwark");
 	draft_text(draft, "services", "a b");
+	draft_text(draft, "point.a", "- 0 9");
 	draft_text(draft, "point.b", "abcd 3600000000000");
-	draft_uint(draft, "epoch.b", 7);
+	draft_uint(draft, "epoch.b", 7); /* as it was said once */
 	append(l, draft);
 }
 
@@ -133,14 +135,53 @@ START_TEST(a_request_is_a_move_of_each_of_its_services)
 {
 	request(here, RUN1, "unplanned");
 	ck_assert(read_again());
-	ck_assert_str_eq(movebook_find(&book, RUN1, "a")->m.point, "");
+	ck_assert_str_eq(movebook_find(&book, RUN1, "a")->m.point, "-");
 	ck_assert_str_eq(movebook_find(&book, RUN1, "b")->m.point, "abcd");
+	ck_assert_uint_eq(movebook_find(&book, RUN1, "a")->m.epoch, 9);
 	ck_assert_uint_eq(movebook_find(&book, RUN1, "b")->m.epoch, 7);
 	ck_assert_int_eq(movebook_find(&book, RUN1, "b")->m.mode,
 	    GUARDS_UNPLANNED);
 	ck_assert_ptr_null(movebook_find(&book, RUN1, "c"));
 	ck_assert_ptr_null(movebook_find(&book, RUN2, NULL));
 	ck_assert(movebook_is_open(&book));
+}
+END_TEST
+
+/* Names as long as they may be, and every field that goes with them. */
+START_TEST(a_request_of_as_many_as_there_may_be_is_one_record)
+{
+	struct draft *draft = draft_of(LEDGER_FAILOVER, RUN1, NULL);
+	OWNED(buf_fini) struct buf names = {0};
+	char name[80], id[ID_HEX_BYTES];
+
+	memset(id, 'f', sizeof(id) - 1);
+	id[sizeof(id) - 1] = '\0';
+	draft_text(draft, "event", "REQUESTED");
+	draft_text(draft, "mode", "unplanned");
+	draft_text(draft, "from_site", "brent");
+	draft_text(draft, "to_site", "southwark");
+	for (int i = 0; i < REQUEST_SERVICES_MAX; i++)
+		must(buf_printf(&names, &e, "%s%063d", i > 0 ? " " : "", i),
+		    &e);
+	draft_text(draft, "services", buf_text(&names));
+	for (int i = 0; i < REQUEST_SERVICES_MAX; i++) {
+		OWNED(buf_fini) struct buf text = {0};
+
+		must(buf_printf(&text, &e, "%s %lld %d", id, INT64_MAX + 0LL,
+			 i),
+		    &e);
+		snprintf(name, sizeof(name), "point.%063d", i);
+		draft_text(draft, name, buf_text(&text));
+	}
+	for (int i = 0; i < 60; i++) /* what else is said, and is shown */
+		draft_text(draft, "shown", "x");
+	append(here, draft);
+	ck_assert(read_again());
+	snprintf(name, sizeof(name), "%063d", REQUEST_SERVICES_MAX - 1);
+	ck_assert_ptr_nonnull(movebook_find(&book, RUN1, name));
+	ck_assert_str_eq(movebook_find(&book, RUN1, name)->m.point, id);
+	ck_assert_uint_eq(movebook_find(&book, RUN1, name)->m.epoch,
+	    REQUEST_SERVICES_MAX - 1);
 }
 END_TEST
 
@@ -319,6 +360,7 @@ suite_daemon_movebook(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_request_is_a_move_of_each_of_its_services);
+	tcase_add_test(tc, a_request_of_as_many_as_there_may_be_is_one_record);
 	tcase_add_test(tc,
 	    of_moves_that_are_over_the_newest_counts_whoever_recorded_it);
 	tcase_add_test(tc, an_open_move_counts_before_a_newer_one_that_is_over);

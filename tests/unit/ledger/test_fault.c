@@ -111,6 +111,39 @@ START_TEST(a_full_disk_leaves_a_ledger_that_verifies)
 }
 END_TEST
 
+/* Three records or none, with each write or sync failing in turn. */
+START_TEST(any_failing_write_leaves_all_of_a_group_or_nothing)
+{
+	for (int nth = 1;; nth++) {
+		struct err e = {0};
+		enum err_code rc;
+
+		ck_assert_int_eq(append("before", &e), ERR_NONE);
+		faultvfs_arm(nth, nth % 2 == 0);
+		rc = ledger_group_begin(m.l, &e);
+		for (int i = 0; i < 3; i++)
+			if (rc == ERR_NONE)
+				rc = append(i == 1 ? "wanted" : "beside", &e);
+		rc = ledger_group_end(m.l, rc, &e);
+		if (!faultvfs_fired()) {
+			ck_assert_int_eq(rc, ERR_NONE);
+			ck_assert_int_gt(nth, 3);
+			break;
+		}
+		if (rc == ERR_NONE)
+			ck_assert(is_there());
+		ck_assert_msg(append("after", &e) == ERR_NONE, "call %d: %s",
+		    nth, e.text);
+		make_reopen(&m);
+		ck_assert_uint_eq(make_verify(&m).records_count,
+		    is_there() ? 5 : 2);
+		good(nth);
+		make_teardown(&m);
+		setup();
+	}
+}
+END_TEST
+
 START_TEST(any_failing_call_while_it_is_made_can_be_tried_again)
 {
 	for (int nth = 1;; nth++) {
@@ -252,6 +285,7 @@ suite_ledger_fault(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, any_failing_write_leaves_a_ledger_that_verifies);
 	tcase_add_test(tc, a_full_disk_leaves_a_ledger_that_verifies);
+	tcase_add_test(tc, any_failing_write_leaves_all_of_a_group_or_nothing);
 	tcase_add_test(tc,
 	    any_failing_call_while_it_is_made_can_be_tried_again);
 	tcase_add_test(tc,

@@ -243,6 +243,55 @@ START_TEST(bad_drafts_are_refused_and_leave_nothing)
 }
 END_TEST
 
+START_TEST(a_group_is_there_as_a_whole_once_it_has_ended)
+{
+	OWNED(ledger_close) struct ledger *reader = NULL;
+	OWNED(draft_free) struct draft *d = make_draft(NULL, "note", NULL);
+	char intent[LEDGER_INTENT_BYTES];
+	uint64_t rows;
+	struct err e = {0};
+
+	append_some(1);
+	ck_assert_int_eq(ledger_open_readonly(&reader, m.path, &e), ERR_NONE);
+	ck_assert_int_eq(ledger_group_begin(m.l, &e), ERR_NONE);
+	append_some(3);
+	ck_assert_int_eq(ledger_intent(m.l, d, intent, &e), ERR_NONE);
+	ck_assert_int_eq(ledger_outcome(m.l, intent, d, &e), ERR_NONE);
+	ck_assert_int_eq(ledger_last_row(reader, &rows, &e), ERR_NONE);
+	ck_assert_uint_eq(rows, 1);
+	ck_assert_int_eq(ledger_group_end(m.l, ERR_NONE, &e), ERR_NONE);
+	ck_assert_int_eq(ledger_last_row(reader, &rows, &e), ERR_NONE);
+	ck_assert_uint_eq(rows, 6);
+	ck_assert(!make_verify(&m).bad);
+	append_some(1);
+	ck_assert_int_eq(count(&(struct ledger_filter){0}), 7);
+}
+END_TEST
+
+START_TEST(a_group_that_failed_leaves_nothing)
+{
+	OWNED(draft_free) struct draft *bad = make_draft(NULL, "", NULL);
+	OWNED(draft_free) struct draft *good = make_draft(NULL, "note", NULL);
+	struct err e = {0};
+
+	ck_assert_int_eq(ledger_group_begin(m.l, &e), ERR_NONE);
+	append_some(3);
+	ck_assert_int_eq(ledger_append(m.l, bad, NULL, &e), ERR_INPUT);
+	ck_assert_int_eq(ledger_append(m.l, good, NULL, &e), ERR_INPUT);
+	ck_assert_int_eq(ledger_group_end(m.l, ERR_NONE, &e), ERR_INPUT);
+	ck_assert_int_eq(count(&(struct ledger_filter){0}), 0);
+	ck_assert_int_eq(ledger_group_begin(m.l, &e), ERR_NONE);
+	append_some(3);
+	ck_assert_int_eq(ledger_group_end(m.l, err_set(&e, ERR_BUSY, "changed"),
+			     &e),
+	    ERR_BUSY);
+	ck_assert_str_eq(e.text, "changed");
+	ck_assert_int_eq(count(&(struct ledger_filter){0}), 0);
+	append_some(2);
+	ck_assert(!make_verify(&m).bad);
+}
+END_TEST
+
 START_TEST(readers_see_everything_and_change_nothing)
 {
 	OWNED(ledger_close) struct ledger *reader = NULL;
@@ -315,6 +364,8 @@ suite_ledger_ledger(void)
 	tcase_add_test(tc, a_head_comes_by_itself_after_so_many_records);
 	tcase_add_test(tc, a_head_is_not_signed_twice_over_the_same);
 	tcase_add_test(tc, bad_drafts_are_refused_and_leave_nothing);
+	tcase_add_test(tc, a_group_is_there_as_a_whole_once_it_has_ended);
+	tcase_add_test(tc, a_group_that_failed_leaves_nothing);
 	tcase_add_test(tc, readers_see_everything_and_change_nothing);
 	tcase_add_test(tc, what_is_no_ledger_is_said_so);
 	tcase_add_test(tc, a_newer_ledger_is_refused_and_left_alone);
