@@ -15,6 +15,7 @@
 #include <bascule/base/fdio.h>
 
 #include "client.h"
+#include "question.h"
 
 #define CLIENTS_MAX       64
 #define CLIENTS_USER_MAX  8
@@ -82,11 +83,11 @@ client_caller(const struct client *c)
 	return &c->caller;
 }
 
-struct job_word
+struct question_word
 client_word(const struct client *c, struct wire_value *request)
 {
-	return (
-	    struct job_word){.verb = wire_take_text(request, "verb", "done"),
+	return (struct question_word){.verb = wire_take_text(request, "verb",
+					  "done"),
 	    .reason = wire_take_text(request, "reason", ""),
 	    .by = c->caller.name,
 	    .roles = c->caller.roles};

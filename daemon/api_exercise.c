@@ -7,6 +7,7 @@
 
 #include "api_tabletop.h"
 #include "client.h"
+#include "question.h"
 #include "tabletops.h"
 
 #define LIST_DEFAULT 50
@@ -14,8 +15,8 @@
 /* --- waiting ------------------------------------------------------------------ */
 
 struct waiter {
-	size_t told;                 /* of what was said */
-	const struct job_ask *asked; /* the newest told; only compared */
+	size_t told;                  /* of what was said */
+	const struct question *asked; /* the newest told; only compared */
 };
 
 static void
@@ -73,9 +74,9 @@ tell_ask(struct client *c, const struct job *j)
 	if (wire_new(&v, "ask", &e) != ERR_NONE)
 		return;
 	wire_add_text(v, "run", j->id);
-	wire_add_text(v, "step", j->asks->name);
-	wire_add_text(v, "text", j->asks->text);
-	wire_add_text(v, "role", role_name(j->asks->role));
+	wire_add_text(v, "step", j->questions->name);
+	wire_add_text(v, "text", j->questions->text);
+	wire_add_text(v, "role", role_name(j->questions->role));
 	client_reply(c, &v);
 }
 
@@ -91,9 +92,9 @@ await(struct client *c, void *ctx, struct job *j)
 		w->told = 0; /* somebody else goes on with it */
 	while (w->told < count)
 		tell_said(c, j, &said[w->told++]);
-	if (j->asks != NULL && j->asks != w->asked)
+	if (j->questions != NULL && j->questions != w->asked)
 		tell_ask(c, j);
-	w->asked = j->asks;
+	w->asked = j->questions;
 	if (!job_state_is_end(j->state))
 		return;
 	if (exercise_goes_on(j)) {
@@ -321,7 +322,7 @@ run_answer(struct client *c, struct wire_value *request, struct err *e)
 {
 	const char *run = wire_need_text(request, "run");
 	const char *step = wire_need_text(request, "step");
-	const struct job_word word = client_word(c, request);
+	const struct question_word word = client_word(c, request);
 	struct job *j = NULL;
 	enum err_code rc = client_asked(request, e);
 
@@ -330,10 +331,10 @@ run_answer(struct client *c, struct wire_value *request, struct err *e)
 	if (rc == ERR_NONE)
 		rc = find_running(c, run, &j, e);
 	if (rc == ERR_NONE)
-		rc = job_answer(j, step, &word, e);
+		rc = question_answer(j, step, &word, e);
 	return rc == ERR_NONE ? reply_exercise(c, j, e) : rc;
 }
-/* The step says who may: job_answer looks. */
+/* The step says who may: question_answer looks. */
 const struct api_command api_exercise_answer = {"exercise answer",
     CLIENT_READERS, run_answer};
 

@@ -8,6 +8,7 @@
 #include <bascule/base/fdio.h>
 
 #include "client.h"
+#include "question.h"
 
 #define JOBS_DEFAULT 50
 
@@ -34,11 +35,11 @@ add_asks(const struct job *j, struct wire_value *v, struct err *e)
 	OWNED(wire_free) struct wire_value *list = NULL;
 	enum err_code rc = ERR_NONE;
 
-	if (j->asks == NULL)
+	if (j->questions == NULL)
 		return ERR_NONE;
 	rc = wire_new_list(&list, e);
-	for (const struct job_ask *a = j->asks; rc == ERR_NONE && a != NULL;
-	     a = a->next) {
+	for (const struct question *a = j->questions;
+	     rc == ERR_NONE && a != NULL; a = a->next) {
 		OWNED(wire_free) struct wire_value *one = NULL;
 
 		rc = wire_new(&one, NULL, e);

@@ -7,6 +7,7 @@
 #include "client.h"
 #include "facts.h"
 #include "moves.h"
+#include "question.h"
 
 /* --- which run --------------------------------------------------------------- */
 
@@ -430,7 +431,8 @@ job_that_asks(struct daemon *d, const char *run, const char *service,
 		if (strcmp(j->run, run) != 0 || j->service == NULL ||
 		    (service != NULL && strcmp(j->service, service) != 0))
 			continue;
-		for (const struct job_ask *a = j->asks; a != NULL; a = a->next)
+		for (const struct question *a = j->questions; a != NULL;
+		     a = a->next)
 			if (strcmp(a->name, step) == 0)
 				return j;
 	}
@@ -442,7 +444,7 @@ run_answer(struct client *c, struct wire_value *request, struct err *e)
 {
 	const char *run = wire_need_text(request, "run");
 	const char *step = wire_need_text(request, "step");
-	const struct job_word word = client_word(c, request);
+	const struct question_word word = client_word(c, request);
 	const char *service = wire_take_text(request, "service", NULL);
 	struct movebook_item *item = NULL;
 	struct job *j = NULL;
@@ -461,9 +463,9 @@ run_answer(struct client *c, struct wire_value *request, struct err *e)
 		    "with 'bascule failover retry %s'",
 		    item->m.to, run);
 	}
-	rc = job_answer(j, step, &word, e);
+	rc = question_answer(j, step, &word, e);
 	return rc == ERR_NONE ? reply_run(c, item, e) : rc;
 }
-/* The step says who may: job_answer looks. */
+/* The step says who may: question_answer looks. */
 const struct api_command api_failover_answer = {"failover answer",
     CLIENT_READERS, run_answer};

@@ -131,15 +131,8 @@ const char *job_state_name(enum job_state s);
 bool job_state_of_name(const char *name, enum job_state *s);
 bool job_state_is_end(enum job_state s);
 
-/* A question of the worker that nobody has answered yet. */
-struct job_ask {
-	struct job_ask *next;
-	char *name; /* of the step */
-	char *text;
-	char verbs[48]; /* what may be answered, blanks between */
-	enum role role; /* who may answer */
-	struct utc asked, deadline;
-};
+struct question;
+struct question_word;
 
 struct job {
 	struct job *next;
@@ -171,8 +164,8 @@ struct job {
 	/* while running */
 	char intent[LEDGER_INTENT_BYTES];
 	struct supervise *worker;
-	struct job_ask *asks;
-	void *own; /* the kind's: job_own */
+	struct question *questions; /* the newest first: question.h */
+	void *own;                  /* the kind's: job_own */
 	void (*own_free)(void **own);
 };
 
@@ -202,17 +195,6 @@ void job_cancel(struct job *j, const char *why);
 void job_log(struct job *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Something changed that watchers see. */
 void job_touch(struct job *j);
-/*
- * The answer to an ask, to the worker: {"answer":NAME, verb, reason, by}.
- * ERR_NOTFOUND: nobody asked that; ERR_REFUSED: not this role; ERR_INPUT: no
- * word that this question takes.  One that is refused is asked still.
- */
-struct job_word {
-	const char *verb, *reason, *by;
-	uint32_t roles; /* of whoever says it */
-};
-enum err_code job_answer(struct job *j, const char *name,
-    const struct job_word *w, struct err *e) MUST_CHECK;
 /* A line of the kind's own to the worker's stdin. */
 enum err_code job_tell(struct job *j, struct wire_value *line,
     struct err *e) MUST_CHECK;
@@ -274,7 +256,8 @@ struct api_command {
 struct daemon *client_daemon(struct client *c);
 const struct client_caller *client_caller(const struct client *c);
 /* What the request answers a job's question with, as the caller's word. */
-struct job_word client_word(const struct client *c, struct wire_value *request);
+struct question_word client_word(const struct client *c,
+    struct wire_value *request);
 /* Send a line; takes *v.  Faults end the connection. */
 void client_reply(struct client *c, struct wire_value **v);
 /* The same as the last one. */

@@ -2,6 +2,7 @@
 
 #include "daemon.h"
 #include "moves.h"
+#include "question.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -41,19 +42,6 @@ job_state_is_end(enum job_state s)
 /* --- making and ending ---------------------------------------------------- */
 
 static void
-free_asks(struct job *j)
-{
-	while (j->asks != NULL) {
-		struct job_ask *a = j->asks;
-
-		j->asks = a->next;
-		free(a->name);
-		free(a->text);
-		free(a);
-	}
-}
-
-static void
 free_actor(struct draft_actor *a)
 {
 	free((void *)(uintptr_t)a->name);
@@ -87,7 +75,7 @@ job_free(struct job **jp)
 	supervise_free(&j->worker);
 	if (j->own != NULL)
 		j->own_free(&j->own);
-	free_asks(j);
+	question_free_all(j);
 	free_actor(&j->actor);
 	wire_free(&j->params);
 	buf_fini(&j->log);
@@ -635,7 +623,7 @@ job_ended(struct job *j, struct wire_value *result, const char *died)
 	int64_t wait_ns;
 	bool again;
 
-	free_asks(j);
+	question_free_all(j);
 	judge(j, result, died);
 	if (j->kind->finish != NULL)
 		j->kind->finish(j, result);
@@ -722,84 +710,4 @@ job_tell(struct job *j, struct wire_value *line, struct err *e)
 	if (j->worker == NULL)
 		return err_set(e, ERR_BUSY, "job '%s' is not running", j->id);
 	return supervise_tell(j->worker, line, e);
-}
-
-/* Is it one of these, with blanks between? */
-static bool
-is_among(const char *verbs, const char *verb)
-{
-	size_t len = strlen(verb);
-
-	for (const char *at = verbs; len > 0 && *at != '\0';) {
-		size_t one = strcspn(at, " ");
-
-		if (one == len && memcmp(at, verb, len) == 0)
-			return true;
-		at += one + (at[one] == ' ');
-	}
-	return false;
-}
-
-static enum err_code
-check_word(const struct job_ask *a, const struct job_word *w, struct err *e)
-{
-	const char *verbs =
-	    a->verbs[0] != '\0' ? a->verbs : "done retry skip abort";
-	/* The long word for it. */
-	const char *verb = strcmp(w->verb, "confirm") == 0 ? "done" : w->verb;
-
-	if ((w->roles & (ROLE_BIT(a->role) | ROLE_BIT(ROLE_ADMIN))) == 0)
-		return err_set(e, ERR_REFUSED,
-		    "'%s' is for somebody with the role %s", a->name,
-		    role_name(a->role));
-	if (!is_among(verbs, verb))
-		return err_set(e, ERR_INPUT,
-		    "'%.60s' is no answer to '%s': it takes one of: %s",
-		    w->verb, a->name, verbs);
-	if (strcmp(verb, "skip") == 0 && w->reason[0] == '\0')
-		return err_set(e, ERR_INPUT, "to skip a step needs a reason");
-	return ERR_NONE;
-}
-
-static enum err_code
-tell_word(struct job *j, const char *name, const struct job_word *w,
-    struct err *e)
-{
-	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = wire_new(&v, NULL, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(v, "verb", w->verb);
-	wire_add_text(v, "reason", w->reason);
-	wire_add_text(v, "by", w->by);
-	wire_add_text(v, "answer", name);
-	return job_tell(j, v, e);
-}
-
-enum err_code
-job_answer(struct job *j, const char *name, const struct job_word *w,
-    struct err *e)
-{
-	struct job_ask **at = &j->asks;
-	struct job_ask *a;
-	enum err_code rc;
-
-	while (*at != NULL && strcmp((*at)->name, name) != 0)
-		at = &(*at)->next;
-	a = *at;
-	if (a == NULL)
-		return err_set(e, ERR_NOTFOUND, "nobody is asked about '%s'",
-		    name);
-	if ((rc = check_word(a, w, e)) != ERR_NONE ||
-	    (rc = tell_word(j, name, w, e)) != ERR_NONE)
-		return rc;
-	*at = a->next;
-	free(a->name);
-	free(a->text);
-	free(a);
-	if (j->asks == NULL && j->state == JOB_WAITING)
-		j->state = JOB_RUNNING;
-	job_touch(j);
-	return ERR_NONE;
 }

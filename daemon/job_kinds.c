@@ -203,11 +203,12 @@ job_kinds_has_word(const char *words, const char *word)
 {
 	size_t len = strlen(word);
 
-	for (const char *p = words; *p != '\0'; p += strcspn(p, " ")) {
-		p += strspn(p, " ");
-		if (strncmp(p, word, len) == 0 &&
-		    (p[len] == ' ' || p[len] == '\0'))
+	for (const char *at = words; len > 0 && *at != '\0';) {
+		size_t one = strcspn(at, " ");
+
+		if (one == len && memcmp(at, word, len) == 0)
 			return true;
+		at += one + (at[one] == ' ');
 	}
 	return false;
 }

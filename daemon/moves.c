@@ -4,6 +4,7 @@
 
 #include "etcd.h"
 #include "peer.h"
+#include "question.h"
 #include "stepdown.h"
 
 #define LOOK_NS (NS_PER_S / 2) /* while a move is open */
@@ -149,7 +150,7 @@ must_wait(struct daemon *d, struct movebook_item *item)
 
 /* "retry skip abort": the first is typed, the others are told. */
 static void
-say_answer(struct move_turn *t, const char *run, const struct job_ask *a)
+say_answer(struct move_turn *t, const char *run, const struct question *a)
 {
 	size_t first = strcspn(a->verbs, " "), used;
 	const char *rest = a->verbs + first;
@@ -172,17 +173,16 @@ say_asked(struct daemon *d, struct movebook_item *item)
 	while (j != NULL &&
 	    (item->work.job[0] == '\0' || strcmp(j->id, item->work.job) != 0))
 		j = j->next;
-	if (j == NULL || j->asks == NULL || j->asks->text == NULL ||
-	    j->asks->name == NULL)
+	if (j == NULL || j->questions == NULL)
 		return;
 	t->whom = MOVE_PERSON;
-	t->since = j->asks->asked;
+	t->since = j->questions->asked;
 	t->alarm = true;
-	snprintf(t->why, sizeof(t->why), "%s", j->asks->text);
+	snprintf(t->why, sizeof(t->why), "%s", j->questions->text);
 	for (char *c = t->why; *c != '\0'; c++)
 		if (*c == ';') /* what is to be typed follows one */
 			*c = ',';
-	say_answer(t, item->m.run, j->asks);
+	say_answer(t, item->m.run, j->questions);
 }
 
 /* Alarms: held, contested, waiting too long; over when it goes on. */

@@ -5,6 +5,7 @@
  */
 
 #include "daemon.h"
+#include "question.h"
 
 #include <signal.h>
 #include <string.h>
@@ -192,44 +193,6 @@ on_progress(struct job *j, struct wire_value *ev)
 }
 
 static void
-take_verbs(struct job_ask *a, struct wire_value *verbs)
-{
-	size_t count = verbs == NULL ? 0 : wire_count(verbs), used = 0;
-
-	for (size_t i = 0; i < count && used < sizeof(a->verbs); i++) {
-		const char *verb = wire_at_text(verbs, i);
-
-		if (verb != NULL)
-			used += (size_t)snprintf(a->verbs + used,
-			    sizeof(a->verbs) - used, "%s%.12s",
-			    used == 0 ? "" : " ", verb);
-	}
-}
-
-static void
-on_ask(struct job *j, struct wire_value *ev)
-{
-	struct job_ask *a = calloc(1, sizeof(*a));
-	struct utc now = now_utc();
-	enum role role = ROLE_OPERATOR;
-
-	if (a == NULL)
-		return;
-	a->name = strdup(wire_need_text(ev, "name"));
-	a->text = strdup(wire_take_text(ev, "text", ""));
-	take_verbs(a, wire_take_list(ev, "verbs"));
-	role_of_name(wire_take_text(ev, "role", "operator"), &role);
-	a->role = role;
-	a->asked = now;
-	a->deadline.ns = now.ns + wire_take_seconds(ev, "timeout_seconds", 0);
-	a->next = j->asks;
-	j->asks = a;
-	j->state = JOB_WAITING;
-	job_log(j, "asks %s: %s", a->name, a->text);
-	job_touch(j);
-}
-
-static void
 on_written_ahead(struct supervise *s, struct wire_value *ev, bool is_intent)
 {
 	uint64_t seq = wire_need_uint(ev, "seq");
@@ -260,7 +223,7 @@ on_said(struct supervise *s, struct wire_value **evp)
 	else if (strcmp(type, "intent") == 0 || strcmp(type, "outcome") == 0)
 		on_written_ahead(s, ev, *type == 'i');
 	else if (strcmp(type, "ask") == 0)
-		on_ask(j, ev);
+		question_ask(j, ev);
 	else if (strcmp(type, "result") == 0) {
 		wire_free(&s->result);
 		s->result = TAKE(*evp);

@@ -2,25 +2,25 @@
 #include <check.h>
 #include <string.h>
 
-#include "../daemon/daemon.h"
+#include "../daemon/question.h"
 
-Suite *suite_daemon_job(void);
+Suite *suite_daemon_question(void);
 
 static enum err_code
 answer(const char *verbs, const char *verb, const char *reason, uint32_t roles,
     struct err *e)
 {
 	static char name[] = "sure";
-	struct job_ask a = {.name = name, .role = ROLE_OPERATOR};
-	struct job j = {.id = "J1", .asks = &a};
-	const struct job_word w = {verb, reason, "amara", roles};
+	struct question a = {.name = name, .role = ROLE_OPERATOR};
+	struct job j = {.id = "J1", .questions = &a};
+	const struct question_word w = {verb, reason, "amara", roles};
 	enum err_code rc;
 
 	snprintf(a.verbs, sizeof(a.verbs), "%s", verbs);
-	rc = job_answer(&j, "sure", &w, e);
+	rc = question_answer(&j, "sure", &w, e);
 	ck_assert_int_ne(rc, ERR_NONE);
-	ck_assert_ptr_eq(j.asks, &a);
-	ck_assert_int_eq(job_answer(&j, "sur", &w, e), ERR_NOTFOUND);
+	ck_assert_ptr_eq(j.questions, &a);
+	ck_assert_int_eq(question_answer(&j, "sur", &w, e), ERR_NOTFOUND);
 	return rc;
 }
 
@@ -79,9 +79,9 @@ START_TEST(a_question_is_for_a_role)
 END_TEST
 
 Suite *
-suite_daemon_job(void)
+suite_daemon_question(void)
 {
-	Suite *s = suite_create("daemon/job");
+	Suite *s = suite_create("daemon/question");
 	TCase *t = tcase_create("answers");
 
 	tcase_add_test(t, a_question_takes_its_own_words_only);
