@@ -4,34 +4,14 @@
 # tells another history.
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
-. "$TOP/tests/support/sshd.sh"
+. "$TOP/tests/support/pair.sh"
 
 mkdir data && echo one >data/a
-ssh-keygen -q -t ed25519 -N '' -f id_bridge
-for site in brent southwark; do
-	mkdir "$WORK/sshd-$site"
-	[ $site = brent ] && sshd_keys "$WORK/sshd-brent"
-done
-cp sshd-brent/host_ed25519* sshd-brent/id_ed25519* sshd-southwark/
-for site in brent southwark; do
-	printf 'command="%s --socket %s bridge",restrict %s\n' "$B" \
-	    "$WORK/$site/socket" "$(cat id_bridge.pub)" >"sshd-$site/authorized_keys"
-done
-if ! sshd_start "$WORK/sshd-brent" 127.0.1.1; then
-	skip 'the bridge' 'no sshd can be started here'
-	finish
-fi
-PORT=$(cat sshd-brent/port)
-sshd_start "$WORK/sshd-southwark" 127.0.2.1 "$PORT" || finish
-HOST_KEY=$(ssh-keygen -lf sshd-brent/host_ed25519.pub | awk '{ print $2 }')
-IDENTITY=$WORK/sshd-brent/id_ed25519
+pair_sshd 'the bridge'
 EXTRA="bridge = { identity = \"$WORK/id_bridge\"; every = \"1s\"; silent_after = \"4s\"; };"
-site_new brent
-mkdir southwark
-cp brent/key southwark/key
+pair_sites
 (
 	umask 077
-	sed "s|brent|southwark|g; s|sshd-southwark/id|sshd-brent/id|" brent/bascule.conf >southwark/bascule.conf
 	{ shared_policy; service_policy files 30m; } >shared.conf
 )
 holds 'brent starts' daemon_start brent || finish

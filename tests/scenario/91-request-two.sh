@@ -3,29 +3,14 @@
 # asked site's word, the person the same at both, the signature proved at both.
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
-. "$TOP/tests/support/sshd.sh"
+. "$TOP/tests/support/pair.sh"
 
 if [ "$(id -u)" != 0 ] || ! setpriv --reuid 5 --clear-groups true 2>/dev/null; then
 	skip 'requests at two sites' 'being several people takes root'
 	finish
 fi
 mkdir data && echo one >data/a
-ssh-keygen -q -t ed25519 -N '' -f id_bridge
-mkdir sshd-brent sshd-southwark
-sshd_keys "$WORK/sshd-brent"
-cp sshd-brent/host_ed25519* sshd-brent/id_ed25519* sshd-southwark/
-for site in brent southwark; do
-	printf 'command="%s --socket %s bridge",restrict %s\n' "$B" \
-	    "$WORK/$site/socket" "$(cat id_bridge.pub)" >"sshd-$site/authorized_keys"
-done
-if ! sshd_start "$WORK/sshd-brent" 127.0.1.1; then
-	skip 'requests at two sites' 'no sshd can be started here'
-	finish
-fi
-PORT=$(cat sshd-brent/port)
-sshd_start "$WORK/sshd-southwark" 127.0.2.1 "$PORT" || finish
-HOST_KEY=$(ssh-keygen -lf sshd-brent/host_ed25519.pub | awk '{ print $2 }')
-IDENTITY=$WORK/sshd-brent/id_ed25519
+pair_sshd 'requests at two sites'
 EXTRA="bridge = { identity = \"$WORK/id_bridge\"; every = \"1s\"; silent_after = \"10s\"; };
 roles = ( { role = \"dr-lead\"; users = [ \"games\" ]; council = \"brent\"; },
   { role = \"approver\"; users = [ \"man\", \"mail\" ]; council = \"brent\"; } );"
@@ -38,13 +23,9 @@ LEAD=5 MAN=6 MAIL=8
 fingerprint=$("$B" key person mine.key)
 chown mail mine.key
 chmod 711 "$WORK"
-site_new brent
-mkdir southwark
-cp brent/key southwark/key
+pair_sites 's|council = "southwark"|council = "brent"|g'
 (
 	umask 077
-	sed "s|brent|southwark|g; s|sshd-southwark/id|sshd-brent/id|; s|council = \"southwark\"|council = \"brent\"|g" \
-	    brent/bascule.conf >southwark/bascule.conf
 	{ shared_policy
 	  echo "people = ( { name = \"mail\"; key = \"$fingerprint\"; } );"
 	  REPLICATE='replicate = { to = [ "southwark" ]; within = "5m"; };' service_policy files 30m

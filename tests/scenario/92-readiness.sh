@@ -4,38 +4,18 @@
 # how far each copy is proved, until the plan changes.
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
-. "$TOP/tests/support/sshd.sh"
+. "$TOP/tests/support/pair.sh"
 
 mkdir data && echo one >data/a
-ssh-keygen -q -t ed25519 -N '' -f id_bridge
-mkdir sshd-brent sshd-southwark
-sshd_keys "$WORK/sshd-brent"
-cp sshd-brent/host_ed25519* sshd-brent/id_ed25519* sshd-southwark/
-for site in brent southwark; do
-	{
-		printf 'command="%s --socket %s bridge",restrict %s\n' "$B" \
-		    "$WORK/$site/socket" "$(cat id_bridge.pub)"
-		printf 'command="%s -r %s store serve --allow put",restrict %s\n' "$B" \
-		    "$WORK/$site/repository" "$(cat sshd-brent/id_ed25519.pub)"
-	} >"sshd-$site/authorized_keys"
-done
-if ! sshd_start "$WORK/sshd-brent" 127.0.1.1; then
-	skip 'readiness' 'no sshd can be started here'
-	finish
-fi
-PORT=$(cat sshd-brent/port)
-sshd_start "$WORK/sshd-southwark" 127.0.2.1 "$PORT" || finish
-HOST_KEY=$(ssh-keygen -lf sshd-brent/host_ed25519.pub | awk '{ print $2 }')
-IDENTITY=$WORK/sshd-brent/id_ed25519
+pair_sshd readiness
+pair_store
 echo 30 >ttl
 python3 "$TOP/tests/support/nameserver.py" 127.0.0.1 "$WORK/ns" files.example "$WORK/ttl" &
 remember $!
 wait_for 10 test -s ns
 EXTRA="bridge = { identity = \"$WORK/id_bridge\"; every = \"1s\"; silent_after = \"4s\"; };"
 REPLICATE='replicate = { to = [ "southwark" ]; within = "1m"; };'
-site_new brent
-mkdir southwark
-cp brent/key southwark/key
+pair_sites
 # policy MEMORY LIMIT-OF-L STEP: what it has, what it asks for
 policy() {
 	{
@@ -50,7 +30,6 @@ policy() {
 }
 OTHER=SHA256:BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
 umask 077
-sed "s|brent|southwark|g; s|sshd-southwark/id|sshd-brent/id|" brent/bascule.conf >southwark/bascule.conf
 policy 16GiB L3 true "$HOST_KEY"
 holds 'the policy is good' "$B" policy check brent/bascule.conf
 holds 'brent starts' daemon_start brent || finish
