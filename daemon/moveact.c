@@ -20,6 +20,42 @@ complain(const struct movebook_item *item, const struct err *e)
 	    item->m.service, e->text);
 }
 
+/* Said on the screen until it is over, and in the log once. */
+static void
+hindered(struct movebook_item *item, const char *text)
+{
+	struct movebook_hindrance *h = &item->hindrance;
+	char now[sizeof(h->text)];
+
+	snprintf(now, sizeof(now), "%.250s", text);
+	now[strcspn(now, "\n")] = '\0'; /* its hint: no room for it */
+	for (char *c = now; *c != '\0'; c++)
+		if (*c == ';') /* what is to be typed follows one */
+			*c = ',';
+	h->stands = true;
+	if (strcmp(h->text, now) == 0)
+		return;
+	if (h->text[0] == '\0')
+		h->since = now_utc();
+	snprintf(h->text, sizeof(h->text), "%s", now);
+	note_log(NOTE_ERROR, "move %s of '%s': %s", item->m.run,
+	    item->m.service, text);
+}
+
+static void
+not_recorded(struct movebook_item *item, const char *what, const struct err *e)
+{
+	char text[ERR_TEXT_BYTES + 160];
+
+	snprintf(text, sizeof(text),
+	    "%s cannot be recorded, so nothing goes on here%s: %s", what,
+	    e->code == ERR_NOSPACE
+		? "; make room on that disk, it goes on by itself then"
+		: "; it is tried again and again",
+	    e->text);
+	hindered(item, text);
+}
+
 static const struct move_side *
 side_of(const struct move *m, const char *site)
 {
@@ -120,6 +156,7 @@ moveact_settle(struct daemon *d, struct movebook_item *item)
 {
 	OWNED(draft_free) struct draft *draft = NULL;
 	struct movebook_work *w = &item->work;
+	char what[64];
 	struct err e;
 	enum err_code rc;
 
@@ -138,7 +175,9 @@ moveact_settle(struct daemon *d, struct movebook_item *item)
 		rc = note_outcome(d, w->intent, draft, &e);
 	}
 	if (rc != ERR_NONE) {
-		complain(item, &e);
+		snprintf(what, sizeof(what), "the end of '%s'",
+		    move_act_name(w->act));
+		not_recorded(item, what, &e);
 		return; /* the next look tries again */
 	}
 	note_log(w->result == MOVE_DONE ? NOTE_INFO : NOTE_WARNING,
@@ -290,13 +329,16 @@ preempt(struct daemon *d, const struct movebook_item *item)
 static void
 begin_act(struct daemon *d, struct movebook_item *item)
 {
+	char what[64];
 	struct err e;
 	enum err_code rc;
 
 	item->work = (struct movebook_work){.act = item->turn.act};
 	rc = write_intent(d, item, &e);
 	if (rc != ERR_NONE) {
-		complain(item, &e);
+		snprintf(what, sizeof(what), "that '%s' begins",
+		    move_act_name(item->turn.act));
+		not_recorded(item, what, &e);
 		item->work = (struct movebook_work){0};
 		return;
 	}
@@ -495,12 +537,11 @@ etcd_has_it(struct daemon *d, struct movebook_item *item)
 	if (v == ETCD_DONE)
 		return true;
 	t->act = MOVE_WAIT;
-	t->alarm = v != ETCD_PENDING;
-	snprintf(t->why, sizeof(t->why), "%.250s",
-	    v == ETCD_PENDING ? "waiting for etcd's answer" : text);
+	snprintf(t->why, sizeof(t->why), "waiting for etcd's answer");
 	if (v != ETCD_PENDING)
-		note_log(NOTE_WARNING, "move %s of '%s': etcd: %s: %s",
-		    item->m.run, item->m.service, etcd_verdict_name(v), text);
+		hindered(item, text);
+	/* Asked again after a refusal, which stands until the answer. */
+	item->hindrance.stands = item->hindrance.text[0] != '\0';
 	return false;
 }
 
@@ -517,7 +558,7 @@ moveact_begin(struct daemon *d, struct movebook_item *item)
 			preempt(d, item);
 		begin_act(d, item);
 	} else if (record(d, item, &e) != ERR_NONE)
-		complain(item, &e);
+		not_recorded(item, move_event_name(item->turn.event), &e);
 }
 
 /* --- a job is over ------------------------------------------------------------------------- */

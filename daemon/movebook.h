@@ -33,6 +33,13 @@ struct movebook_work {
 	char failed_step[64];
 };
 
+/* Why what is this site's turn cannot be put on record: a full disk, mostly. */
+struct movebook_hindrance {
+	char text[256]; /* "": nothing */
+	struct utc since;
+	bool stands; /* met since the last look began */
+};
+
 struct movebook_item {
 	struct movebook_item *next;
 	struct move m;
@@ -47,6 +54,7 @@ struct movebook_item {
 	struct movebook_work work;
 	struct move_turn turn; /* at the last look */
 	bool has_turn;
+	struct movebook_hindrance hindrance;
 	struct authority witness; /* what etcd says; epoch 0: nothing */
 	char blocked[256];   /* a gate's first guard that does not pass; "" */
 	struct mono tended;  /* moveact_tend */

@@ -185,6 +185,23 @@ say_asked(struct daemon *d, struct movebook_item *item)
 	say_answer(t, item->m.run, j->questions);
 }
 
+/* What hindered it at this look, for as long as it does. */
+static void
+say_hindrance(struct movebook_item *item)
+{
+	struct movebook_hindrance *h = &item->hindrance;
+	struct move_turn *t = &item->turn;
+
+	if (!h->stands) {
+		h->text[0] = '\0';
+		return;
+	}
+	t->alarm = true;
+	t->since = h->since;
+	t->next[0] = '\0';
+	snprintf(t->why, sizeof(t->why), "%s", h->text);
+}
+
 /* Alarms: held, contested, waiting too long; over when it goes on. */
 static void
 tell_people(struct daemon *d, const struct movebook_item *item)
@@ -299,6 +316,7 @@ look_at(struct daemon *d, struct movebook_item *item)
 	enum guards_phase gate;
 	struct err e;
 
+	item->hindrance.stands = false;
 	moveact_settle(d, item);
 	movefacts_gather(d, item, &facts);
 	if (!facts.works && move_gate(&item->m, d->policy->site, &facts, &gate))
@@ -313,10 +331,11 @@ look_at(struct daemon *d, struct movebook_item *item)
 	item->has_turn = true;
 	if (facts.works)
 		say_asked(d, item);
-	tell_people(d, item);
-	remind(d, item);
 	if (!must_wait(d, item) && !facts.works)
 		moveact_begin(d, item);
+	say_hindrance(item);
+	tell_people(d, item);
+	remind(d, item);
 }
 
 static void

@@ -11,6 +11,7 @@ struct stepdown {
 	char service[LEDGER_NAME_BYTES_MAX + 1];
 	struct hearing h;
 	char job[JOB_ID_BYTES]; /* under way; "" */
+	char hindered[360];     /* why that cannot be recorded; "" */
 };
 
 static struct stepdown *
@@ -34,6 +35,27 @@ add(struct moves *v, const char *service)
 	s->next = v->stepdowns;
 	v->stepdowns = s;
 	return s;
+}
+
+/* In the log once; stepdown_say tells it until it is over. */
+static void
+hinder(struct stepdown *sd, const struct authority *heard, const struct err *e)
+{
+	char now[sizeof(sd->hindered)];
+
+	snprintf(now, sizeof(now),
+	    "it is at site '%s' by epoch %" PRIu64
+	    ", which cannot be recorded, so nothing goes on here; %s: %.160s",
+	    heard->site, heard->epoch,
+	    e->code == ERR_NOSPACE
+		? "make room on that disk, it goes on by itself then"
+		: "it is tried again and again",
+	    e->text);
+	now[strcspn(now, "\n")] = '\0';
+	if (strcmp(now, sd->hindered) == 0)
+		return;
+	snprintf(sd->hindered, sizeof(sd->hindered), "%s", now);
+	note_log(NOTE_ERROR, "the register of '%s': %s", sd->service, e->text);
 }
 
 /* H2: the first is recorded, the second every start begins with. */
@@ -127,10 +149,11 @@ adopt(struct daemon *d, struct daemon_service *s, struct stepdown *sd,
 	struct err e;
 
 	if (register_change(d, s, &ev, reason, &e) != ERR_NONE)
-		note_log(NOTE_ERROR, "the register of '%s': %s",
-		    s->policy->name, e.text);
-	else
+		hinder(sd, heard, &e);
+	else {
 		hearing_drop(&sd->h);
+		sd->hindered[0] = '\0';
+	}
 	if (s->authority.state == AUTHORITY_CONTESTED)
 		tell_contested(d, s->policy->name);
 }
@@ -161,11 +184,12 @@ carry_out(struct daemon *d, struct daemon_service *s, struct stepdown *sd,
 
 	switch (hearing_next(&sd->h, of, &what)) {
 	case HEARING_FREEZE:
-		if (freeze(d, s, of->heard, &e) == ERR_NONE)
-			return false;
-		note_log(NOTE_ERROR, "stepping down from '%s': %s",
-		    s->policy->name, e.text);
-		break;
+		if (freeze(d, s, of->heard, &e) != ERR_NONE) {
+			hinder(sd, of->heard, &e);
+			break;
+		}
+		sd->hindered[0] = '\0';
+		return false;
 	case HEARING_FENCE: begin_fence(d, s, sd, of->heard); break;
 	case HEARING_ADOPT:
 		heard = *what; /* it may be the register that changes */
@@ -190,8 +214,11 @@ stepdown_hear(struct daemon *d, struct daemon_service *s,
 	bool was_open = sd != NULL && sd->h.epoch != 0;
 
 	if (!was_open && !of.reg->quarantined &&
-	    authority_hear(of.reg, heard, of.here) == AUTHORITY_SAME)
+	    authority_hear(of.reg, heard, of.here) == AUTHORITY_SAME) {
+		if (sd != NULL)
+			sd->hindered[0] = '\0';
 		return; /* as nearly always */
+	}
 	if (sd == NULL)
 		sd = add(d->moves, service);
 	if (sd == NULL)
@@ -233,6 +260,10 @@ stepdown_say(const struct daemon *d, const char *service, char *out,
 {
 	const struct stepdown *sd = find(d->moves, service);
 
+	if (sd != NULL && sd->hindered[0] != '\0') {
+		snprintf(out, out_bytes, "%s", sd->hindered);
+		return true;
+	}
 	if (sd == NULL || sd->h.epoch == 0)
 		return false;
 	snprintf(out, out_bytes,

@@ -2,7 +2,8 @@
 # A real service moves: PostgreSQL and a web application on it, under constant
 # writes.  A test under load touches nothing; planned there and back no
 # acknowledged write is lost.  EVERY=1: and protected again at home; then brent is
-# cut off, and what is lost is what the point said, kept at brent, and no more.
+# cut off, and what is lost is what the point said, kept at brent, whose fence shuts
+# the database down, and no more.
 . "$(dirname "$0")/../lab/lab.sh"
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
@@ -79,6 +80,7 @@ move southwark brent
 lost_of() { comm -23 "$1" "$2" | wc -l; }
 knows() { at "$1" --json points repairs | grep "$2" | grep -q '"complete":true'; }
 unplanned() {
+	touch shuts
 	sort acks >acked.before
 	expect 0 'one more point' at brent run repairs --wait
 	sort acks >acked.after
@@ -122,10 +124,14 @@ returns() {
 	lab_mend bt
 	holds 'it fences itself' phase_is brent "$run" STOPPED 60
 	holds '... really' real_ctl brent is-stopped
+	is 'nothing has opened it' "$(cat brent/here/hooks 2>/dev/null)" ''
 	expect 11 '... and may not start' at brent permit repairs
 	holds 'what it wrote is kept' phase_is brent "$run" DIVERGENCE 60
 	real_lost southwark >.holds
 	holds 'something was written there after the point' test -s lost
+	is 'the database was opened for that, and shut again' \
+	    "$(tr '\n' ' ' <brent/here/hooks)" 'open close '
+	holds '... really' real_ctl brent is-shut
 	kept=$(at brent events --type failover --run "$run" | grep ' event=DIVERGENCE ' |
 	    grep -o ' point=[0-9a-f]*' | head -n 1 | cut -d= -f2)
 	expect 0 'the photographs of it' at brent restore "repairs/photos@$kept" --to "$WORK/brent/kept"

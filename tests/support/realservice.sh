@@ -111,13 +111,16 @@ pg_start() {
 	[ ! -e read-only ] || { pg_stop && rm read-only || return; }
 	pg_runs || pg_begin ''
 }
-# Fenced it takes no more writes, but what it has can still be read: else nothing
-# could keep what it wrote after the point.
-pg_fence() {
-	[ -d pg ] || return 0
+# Fenced it takes no more writes, but what it has can still be read; or, with a file
+# "shuts", it is shut down, and a capture of what it wrote after the point opens it.
+pg_read() {
 	[ -e read-only ] && pg_runs && pg_is_fenced && return
 	touch read-only
 	pg_stop && pg_begin '-c default_transaction_read_only=on'
+}
+pg_fence() {
+	[ -d pg ] || return 0
+	if [ -e "$WORK/shuts" ]; then pg_stop; else pg_read; fi
 }
 pg_is_fenced() {
 	! pg_runs || [ "\$(sql -d postgres -c 'SHOW default_transaction_read_only')" = on ]
@@ -147,8 +150,11 @@ stop)
 	app_runs && kill -9 "\$(cat app.pid)"
 	rm -f app.pid
 	if [ "\$here" = "$WORK/here" ]; then pg_fence; else pg_stop; fi ;;
+open) echo open >>hooks; pg_read ;;
+close) echo close >>hooks; [ ! -e "$WORK/shuts" ] || pg_stop ;;
 end) ! app_runs || kill -9 "\$(cat app.pid)"; pg_stop ;;
 is-stopped) [ -e fenced ] && ! app_runs && pg_is_fenced ;;
+is-shut) [ -e fenced ] && ! app_runs && ! pg_runs ;;
 runs) [ ! -e fenced ] && app_runs && pg_runs ;;
 unfence) rm -f fenced ;;
 pause) flock lock touch paused ;;
@@ -170,6 +176,7 @@ service = {
   datasets = ( { name = "photos"; tree = "$WORK/here/photos"; },
     { name = "database"; min_size = "500B"; database = { kind = "postgresql"; name = "repairs";
         address = "127.0.0.1"; port = 5432; user = "postgres"; }; } );
+  capture = { before = [ "$WORK/ctl", "open" ]; after = [ "$WORK/ctl", "close" ]; timeout = "60s"; };
   quiesce = { before = [ "$WORK/ctl", "pause" ]; after = [ "$WORK/ctl", "resume" ]; timeout = "20s"; };
   backup = { every = "30m"; expect = "1s"; timeout = "60s"; };
   replicate = { to = [ "southwark" ]; within = "5m"; };
