@@ -575,16 +575,50 @@ finish(struct job *j, struct wire_value *result)
 	    : JOB_FAILED;
 }
 
+#define CLEAN_UPS_MAX 3 /* that died, one after the other */
+
+static enum err_code clean_up(struct daemon *d, struct job_request *r,
+    int64_t died, struct job **out, struct err *e);
+
+static int64_t
+clean_ups_that_died(const struct job *j)
+{
+	return j->params == NULL ? 0 : wire_take_int(j->params, "died", 0);
+}
+
+/* What its worker left goes to another one. */
+static void
+go_on(struct job *j, struct own *o)
+{
+	struct job_request r = {.service = j->service,
+	    .trigger = "its worker died before it was clean",
+	    .id = j->id};
+	int64_t died = clean_ups_that_died(j) + o->is_cleanup;
+	struct err e;
+
+	if (clean_up(j->d, &r, died, NULL, &e) != ERR_NONE)
+		complain(j, &e);
+	else
+		o->goes_on = true;
+}
+
 static void
 after(struct job *j)
 {
 	struct own *o = own_of(j);
-	char text[JOB_REASON_BYTES + 96];
+	char text[JOB_REASON_BYTES + 160];
+	bool gives_up;
 	struct err e;
 
 	if (o == NULL)
 		return;
-	snprintf(text, sizeof(text), "exercise %s: %s", j->id, j->reason);
+	gives_up = o->died && o->is_cleanup &&
+	    clean_ups_that_died(j) + 1 >= CLEAN_UPS_MAX;
+	snprintf(text, sizeof(text), "exercise %s: %s%s%s", j->id, j->reason,
+	    gives_up ? "; it is not cleaned up; type: bascule exercise "
+		       "cleanup "
+		     : "",
+	    gives_up ? j->id : "");
 	if (j->state == JOB_FAILED)
 		alarm_raise(j->d,
 		    &(struct alarm_what){.on = POLICY_ON_EXERCISE,
@@ -596,15 +630,9 @@ after(struct job *j)
 	/* A result is under a head at once: nobody changes it unseen. */
 	if (ledger_sign_head(j->d->ledger, NULL, &e) != ERR_NONE)
 		complain(j, &e);
-	/* A clean-up that dies is tried again by people, or after a start. */
-	if (!o->died || o->is_cleanup || j->d->stopping || !o->noted)
-		return;
-	if (exercise_clean_up(j->d, j->id, j->service,
-		"its worker died before it was clean", NULL, NULL,
-		&e) != ERR_NONE)
-		complain(j, &e);
-	else
-		o->goes_on = true;
+	if (o->died && !j->d->stopping && !gives_up &&
+	    (o->noted || o->is_cleanup))
+		go_on(j, o);
 }
 
 const struct job_kind exercise_kind = {.name = "exercise",
@@ -631,23 +659,32 @@ exercise_ask(struct daemon *d, struct job_request *r, struct job **out,
 	return rc == ERR_NONE ? note_requested(*out, e) : rc;
 }
 
+static enum err_code
+clean_up(struct daemon *d, struct job_request *r, int64_t died,
+    struct job **out, struct err *e)
+{
+	enum err_code rc = wire_new(&r->params, NULL, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	r->kind = &exercise_kind;
+	r->once = true;
+	wire_add_bool(r->params, "cleanup", true);
+	wire_add_int(r->params, "died", died);
+	return job_ask(d, r, out, e);
+}
+
 enum err_code
 exercise_clean_up(struct daemon *d, const char *run, const char *service,
     const char *trigger, const struct draft_actor *actor, struct job **out,
     struct err *e)
 {
-	struct job_request r = {.kind = &exercise_kind,
-	    .service = service,
+	struct job_request r = {.service = service,
 	    .trigger = trigger,
 	    .actor = actor,
-	    .once = true,
 	    .id = run};
-	enum err_code rc = wire_new(&r.params, NULL, e);
 
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_bool(r.params, "cleanup", true);
-	return job_ask(d, &r, out, e);
+	return clean_up(d, &r, 0, out, e);
 }
 
 /* --- after a start ------------------------------------------------------------------ */

@@ -2,7 +2,7 @@
 # Faults in live moves, at their records: daemons killed, links cut, processes
 # stopped, disks full; it ends at one site, never at two, and the screen says what
 # to type.  tests/crash/moves.py is the campaign, `make move-faults` all of it; here
-# two cells.  With RESULTS: CELLS, MODES, FAULTS, POINTS, MOST say what of it.
+# three cells.  With RESULTS: CELLS, MODES, FAULTS, POINTS, MOST say what of it.
 . "$(dirname "$0")/../lab/lab.sh"
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
@@ -28,9 +28,10 @@ fi
 EVERY_TALK=2s SILENT=3s PATIENCE=8s
 move_sites
 ${MAKE:-make} -s -C "$TOP" gate BUILD="$BUILD" || not_ok 'the gate is built'
-# A step that may have been done, and a demotion that nobody saw end.
+# A test whose worker and the clean-up's die, a step that may have been done, and a
+# demotion that nobody saw end.
 [ -n "${RESULTS:-}" ] ||
-    set -- --only 'planned+B.step.run:start.i+late.self,planned+A.job.move.i#2+late.self'
+    set -- --only 'test+B.step.restore:data.i+work.self,planned+B.step.run:start.i+late.self,planned+A.job.move.i#2+late.self'
 RESULTS=${RESULTS:-$WORK/results}
 export WORK TOP DAEMON BUILD LAB LAB_PORT LAB_RELAY
 { python3 "$TOP/tests/crash/moves.py" "$RESULTS" --modes "${MODES:-planned}" \

@@ -4,7 +4,11 @@
 
 #include "../ledger/faultvfs.h"
 #include "daemon/alarm_parts.h"
+#include "daemon/duty.h"
+#include "daemon/ladder.h"
 #include "daemon/moves.h"
+#include "daemon/ready.h"
+#include "daemon/request.h"
 #include "daemon/stepdown.h"
 #include "support/must.h"
 #include "support/tmpdir.h"
@@ -104,7 +108,17 @@ setup(void)
 static void
 teardown(void)
 {
+	while (d.jobs != NULL) {
+		struct job *j = d.jobs;
+
+		d.jobs = j->next;
+		job_free(&j);
+	}
 	moves_stop(&d);
+	ready_stop(&d);
+	ladders_stop(&d);
+	duties_stop(&d);
+	request_book_free(&d.requests);
 	alarm_stop(&d);
 	schedule_free(&d.schedule);
 	free(d.tasks);
