@@ -90,7 +90,10 @@ static int
 give_out(struct cli *cli, const struct transport *t)
 {
 	OWNED(cli_repository_close) struct cli_repository repo = {0};
-	struct replicate_options opt = {.service = cli_value(cli, "service"),
+	const char *service = cli_value(cli, "service");
+	struct replicate_options opt = {.service = strcmp(service, "*") == 0
+		? NULL
+		: service,
 	    .on_problem = on_problem,
 	    .ctx = cli,
 	    .cancel = cli_stop_catch()};
@@ -128,6 +131,11 @@ take_allowed(struct cli *cli, unsigned *allow)
 	if ((*allow & SERVE_GET) != 0 && *allow != SERVE_GET)
 		return cli_wrong_use(cli,
 		    "--allow get is alone: there this side speaks first");
+	/* The key would open every service's part, and nothing would say so. */
+	if (*allow == SERVE_GET && cli_value(cli, "service") == NULL)
+		return cli_wrong_use(cli,
+		    "--allow get of which service? --service NAME, or "
+		    "--service '*' for the whole repository");
 	return EXITCODE_DONE;
 }
 
@@ -163,7 +171,8 @@ static const struct cli_option serve_options[] = {
     {"allow", 0, "WHAT",
 	"what the other side may do: put what is its own, heal (fetch what it "
 	"lost), both; or get what is here"},
-    {"service", 0, "NAME", "get: only this service's snapshots"},
+    {"service", 0, "NAME",
+	"get: this service's snapshots alone; '*': all that is here"},
     {"quota", 0, "SIZE", "let the copy grow no larger: 2TiB"},
     {"rate", 0, "RATE", "receive no faster: 400Mbit/s"},
     {"sign", 0, "FILE",

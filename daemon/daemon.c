@@ -30,7 +30,7 @@
 #define LOOK_NS   (2 * NS_PER_S)  /* at the posture */
 #define AGE_NS    (300 * NS_PER_S)
 #define REPAIR_NS (5 * NS_PER_S)  /* of a ledger that fails */
-#define HEAD_NS   (60 * NS_PER_S) /* so long a record is one site's word */
+#define HEAD_NS   (10 * NS_PER_S) /* from head to head, while records come */
 
 /* --- asking --------------------------------------------------------------- */
 
@@ -194,20 +194,24 @@ try_ledger(struct daemon *d)
 void
 daemon_sign_now(struct daemon *d)
 {
+	enum err_code rc;
+	struct head h;
 	struct err e;
 
-	d->head_signed = now_mono();
-	if (ledger_sign_head(d->ledger, NULL, &e) != ERR_NONE)
+	rc = ledger_sign_head(d->ledger, &h, &e);
+	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
+	if (rc == ERR_NONE && h.number == d->head_number)
+		return;
+	d->head_signed = now_mono();
+	d->head_number = rc == ERR_NONE ? h.number : 0;
 }
 
 void
 daemon_sign_head(struct daemon *d, struct mono now)
 {
-	if (now.ns - d->head_signed.ns < HEAD_NS)
-		return;
-	daemon_sign_now(d);
-	d->head_signed = now;
+	if (now.ns - d->head_signed.ns >= HEAD_NS)
+		daemon_sign_now(d);
 }
 
 /* Time passes for the repository, too.  Who cannot say so loses age only. */

@@ -367,10 +367,11 @@ struct daemon {
 	struct ladders *ladders;
 	struct duties *duties;
 	int lock_fd;
-	struct mono looked; /* at the posture */
-	struct mono aged;   /* the repository */
-	struct utc judged;  /* tasks_look_back */
-	struct mono head_signed;
+	struct mono looked;      /* at the posture */
+	struct mono aged;        /* the repository */
+	struct utc judged;       /* tasks_look_back */
+	struct mono head_signed; /* one that is new */
+	uint64_t head_number;
 	char *site_name; /* for the ledger, which outlives policies */
 	bool kicked, killed;
 	bool stopping;

@@ -285,6 +285,13 @@ enum confine_what {
 };
 /* What could be had of these: a kernel may lack any of them. */
 unsigned confine_to(const char *path, unsigned allow);
+/*
+ * For a receiver that makes the connections itself (reach_pull): sockets are
+ * left to it, and of the system's files what names and keys need: these, where
+ * not NULL, and what says which host is where.
+ */
+unsigned confine_to_fetch(const char *path, const char *const files[],
+    size_t files_count);
 /* In words, in out or constant. */
 #define CONFINE_TEXT_BYTES 80
 const char *confine_text(unsigned got, char out[CONFINE_TEXT_BYTES]);

@@ -618,6 +618,24 @@ add_tally(const struct push *p, struct wire_value *result)
 	wire_add_uint(result, "points_sent", p->tally.points_sent_count);
 }
 
+/*
+ * Before the first thread: who gives is not to be believed.  Names, the key and
+ * its passphrase are read again for each leg.
+ */
+static void
+confine_pull(struct push *p)
+{
+	const char *const files[] = {p->target.identity,
+	    p->target.identity_passphrase_file};
+	char text[CONFINE_TEXT_BYTES];
+	unsigned got = confine_to_fetch(worker_site(p->w)->repository, files,
+	    sizeof(files) / sizeof(files[0]));
+
+	worker_log(p->w,
+	    (got & CONFINE_FILES) != 0 ? WORKER_INFO : WORKER_WARNING,
+	    "fetching is confined in: %s", confine_text(got, text));
+}
+
 static enum err_code
 run(struct worker *w, struct wire_value *result, struct err *e)
 {
@@ -646,6 +664,8 @@ run(struct worker *w, struct wire_value *result, struct err *e)
 		    "a replication is of a service, to a site");
 	p.to = policy_find_site(worker_policy(w), worker_target(w));
 	rc = set_target(&p, e);
+	if (rc == ERR_NONE && p.pull)
+		confine_pull(&p);
 	if (rc == ERR_NONE)
 		rc = start_listener(&p, e);
 	if (rc != ERR_NONE)

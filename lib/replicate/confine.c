@@ -163,23 +163,48 @@ known(long version)
 	return a;
 }
 
+/* What else a process may use that fetches; NULL: it is given all it has. */
+struct fetches {
+	const char *const *files;
+	size_t files_count;
+};
+
+static void
+grant_fetch(const struct rules *r, const struct fetches *f)
+{
+	static const char *const names[] = {"/etc/hosts", "/etc/resolv.conf",
+	    "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf",
+	    "/run/systemd/resolve"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		grant_at(r, AT_FDCWD, names[i], FS_READ);
+	for (size_t i = 0; i < f->files_count; i++)
+		if (f->files[i] != NULL)
+			grant_at(r, AT_FDCWD, f->files[i], FS_READ);
+}
+
 static unsigned
-confine_files(const char *path, unsigned allow)
+confine_files(const char *path, unsigned allow, const struct fetches *f)
 {
 	struct ruleset_attr a =
 	    known(syscall(NR_CREATE_RULESET, NULL, 0, ASK_VERSION));
-	size_t size = a.scoped != 0 ? sizeof(a)
-	    : a.net != 0            ? offsetof(struct ruleset_attr, scoped)
-				    : offsetof(struct ruleset_attr, net);
+	size_t size;
 	OWNED(fdio_close) int fd = -1;
 	struct rules r = {-1, a.fs};
 
 	if (a.fs == 0)
 		return 0;
+	if (f != NULL)
+		a.net = a.scoped = 0;
+	size = a.scoped != 0 ? sizeof(a)
+	    : a.net != 0     ? offsetof(struct ruleset_attr, scoped)
+			     : offsetof(struct ruleset_attr, net);
 	r.fd = fd = (int)syscall(NR_CREATE_RULESET, &a, size, 0);
 	if (fd == -1)
 		return 0;
 	grant_all(&r, path, allow);
+	if (f != NULL)
+		grant_fetch(&r, f);
 	if (syscall(NR_RESTRICT_SELF, fd, 0) != 0)
 		return 0;
 	return CONFINE_FILES | (a.net != 0 ? CONFINE_NETWORK : 0u);
@@ -201,12 +226,13 @@ confine_files(const char *path, unsigned allow)
  * alone, so that another libc or another version of a library goes on working.
  */
 static const unsigned never[] = {
-    SYS_execve,
-    SYS_execveat,
+    /* first what who fetches does, too */
     SYS_socket,
-    SYS_socketpair,
     SYS_connect,
     SYS_bind,
+    SYS_execve,
+    SYS_execveat,
+    SYS_socketpair,
     SYS_listen,
     SYS_accept,
     SYS_accept4,
@@ -258,11 +284,12 @@ static const unsigned never[] = {
     SYS_quotactl,
     SYS_personality,
 };
-#define NEVER_COUNT (sizeof(never) / sizeof(never[0]))
+#define NEVER_COUNT   (sizeof(never) / sizeof(never[0]))
+#define FETCHES_COUNT 3
 
 #ifdef ARCH
 static unsigned
-confine_calls(void)
+confine_calls(size_t from)
 {
 	const uint32_t nr = offsetof(struct seccomp_data, nr);
 	const uint32_t arch = offsetof(struct seccomp_data, arch);
@@ -280,8 +307,8 @@ confine_calls(void)
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, nr);
 	/* So have those of x32. */
 	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K,
-	    0x40000000, NEVER_COUNT + 1, 0);
-	for (size_t i = 0; i < NEVER_COUNT; i++)
+	    0x40000000, (uint8_t)(NEVER_COUNT - from + 1), 0);
+	for (size_t i = from; i < NEVER_COUNT; i++)
 		code[n++] =
 		    (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
 			never[i], (uint8_t)(NEVER_COUNT - i), 0);
@@ -296,22 +323,38 @@ confine_calls(void)
 }
 #else
 static unsigned
-confine_calls(void)
+confine_calls(size_t from)
 {
+	(void)from;
 	return 0;
 }
 #endif
 
-unsigned
-confine_to(const char *path, unsigned allow)
+static unsigned
+confine(const char *path, unsigned allow, const struct fetches *f)
 {
 	unsigned got = 0;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return 0;
-	got |= confine_files(path, allow);
-	got |= confine_calls();
+	got |= confine_files(path, allow, f);
+	got |= confine_calls(f != NULL ? FETCHES_COUNT : 0);
 	return got;
+}
+
+unsigned
+confine_to(const char *path, unsigned allow)
+{
+	return confine(path, allow, NULL);
+}
+
+unsigned
+confine_to_fetch(const char *path, const char *const files[],
+    size_t files_count)
+{
+	const struct fetches f = {files, files_count};
+
+	return confine(path, SERVE_PUT, &f);
 }
 
 const char *

@@ -6,7 +6,8 @@
 
 #include "push.h"
 
-#define PIECE_BYTES ((size_t)256 << 10)
+/* With its head eight of libssh2's packets, and not a ninth of a few bytes. */
+#define PIECE_BYTES ((size_t)8 * 32700 - RMSG_HEAD_BYTES)
 
 /* --- what is there ------------------------------------------------------------ */
 

@@ -227,7 +227,8 @@ reach_pull(const char *path, const struct replicate_target *from,
 
 	*out = (struct serve_tally){0};
 	put.allow = SERVE_PUT;
-	rc = reach_open(&r, from, "get", service, opt->cancel, e);
+	rc = reach_open(&r, from, "get", service != NULL ? service : "*",
+	    opt->cancel, e);
 	if (rc == ERR_NONE) {
 		rc = serve_run(path, &t, &put, out, e);
 		if (rc != ERR_NONE && r.ended && rc != ERR_CANCELLED)

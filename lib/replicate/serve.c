@@ -22,7 +22,7 @@ struct serving {
 	bool fetches; /* the other side is damaged, and asks */
 };
 
-/* Wait for a change, or until the next beat may be due. */
+/* Wait for the end, or until the next beat may be due. */
 static void
 rest(struct serving *s)
 {
@@ -59,12 +59,12 @@ beat(void *ctx)
 	return NULL;
 }
 
+/* The heart looks once a second: to be woken by each message is dear. */
 static void
-set_flag(struct serving *s, bool *flag, bool value)
+set_busy(struct serving *s, bool busy)
 {
 	pthread_mutex_lock(&s->lock);
-	*flag = value;
-	pthread_cond_signal(&s->changed);
+	s->busy = busy;
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -91,7 +91,10 @@ heart_start(struct serving *s, struct err *e)
 static void
 heart_stop(struct serving *s)
 {
-	set_flag(s, &s->ending, true);
+	pthread_mutex_lock(&s->lock);
+	s->ending = true;
+	pthread_cond_signal(&s->changed);
+	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->heart, NULL);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
@@ -129,10 +132,10 @@ converse(struct serving *s, struct receiver *r, const struct serve_options *opt,
 			    "the sender has gone without taking leave");
 		s->fetches |= !welcomed && m.type == RMSG_FETCH;
 		/* Before WELCOME a heartbeat would be no answer to HELLO. */
-		set_flag(s, &s->busy, welcomed);
+		set_busy(s, welcomed);
 		rc = s->fetches ? fetching_take(&s->fetching, &m, e)
 				: receiver_take(r, &m, e);
-		set_flag(s, &s->busy, false);
+		set_busy(s, false);
 		if (rc != ERR_NONE)
 			return rc;
 		welcomed = true;

@@ -9,6 +9,8 @@
 
 /* A cancel flag set just before poll is seen so late. */
 #define CANCEL_LATENCY_MS 200
+/* What sshd may write ahead of a reader that flushes; 64 KiB are two packets. */
+#define PIPE_BYTES (1 << 20)
 
 static enum err_code
 wait_for(const struct transport_fds *t, int fd, short events, struct err *e)
@@ -113,5 +115,7 @@ transport_over_fds(struct transport *out, struct transport_fds *fds,
 		if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
 			return err_sys(e, "cannot use descriptor %d", fd);
 	}
+	/* It may be no pipe, or the account may have no more. */
+	(void)fcntl(fds->in, F_SETPIPE_SZ, PIPE_BYTES);
 	return ERR_NONE;
 }

@@ -123,6 +123,8 @@ expect 0 '' "$bascule" -r "$work/fetched" restore latest --to "$work/back2"
 diff -r "$work/src" "$work/back2$work/src" || fail 'the fetched tree differs'
 expect 0 'fetched 0 snapshots, 0 points, 0 packs' pull
 forced "$bascule -r $repo store serve --allow get"
+expect 75 'of which service' pull
+forced "$bascule -r $repo store serve --allow get --service '*'"
 expect 0 'fetched 0 snapshots' pull --remote-bascule /nonsense
 expect 13 'to get, not to put' push
 forced "$bascule -r $repo store serve --allow put"

@@ -21,7 +21,7 @@ for host in brent southwark; do
 	    "$WORK/$host/socket" "$(cat id_bridge.pub)" >>"$host/ssh/authorized_keys"
 done
 # Brent's key opens nothing at southwark.
-lab_permit brent southwark "$B -r $WORK/brent/repository store serve --allow get"
+lab_permit brent southwark "$B -r $WORK/brent/repository store serve --allow get --service files"
 REPLICATE='replicate = { to = [ "southwark" ]; pull = true; within = "1m"; };'
 VIRGIN=32Mbit/s BT=80Mbit/s # 4 and 10 MB/s
 (umask 077; { lab_policy; service_policy files 30m; } >shared.conf)
@@ -41,6 +41,9 @@ wait_for 30 fetched
 holds 'southwark fetches it' fetched
 at southwark --json jobs | grep '"new_bytes":[1-9]' | head -n 1 >.out
 job=$(field job)
+at southwark job "$job" --log >.log
+says_confined() { grep -q "confined in: files (Landlock)\|confined in: system calls\|confined in: nothing" .log; }
+holds 'whoever fetches is confined' says_confined
 at southwark --json job "$job" >.out
 says '"carried":\[{"link":"virgin".*{"link":"bt"'
 carried=$(grep -o '"link":"[a-z]*","bytes":[0-9]*' .out | cut -d: -f3 | awk '{ n += $1 } END { print n + 0 }')

@@ -72,6 +72,17 @@ opens(const char *path, int flags)
 	return fd != -1;
 }
 
+static bool fetches; /* it is one that makes the connection */
+
+static unsigned
+confine(void)
+{
+	const char *const files[] = {other, NULL};
+
+	return fetches ? confine_to_fetch(copy, files, 2)
+		       : confine_to(copy, SERVE_PUT);
+}
+
 /* In a process of its own; what it returns, or the signal it died of. */
 static int
 confined(unsigned (*does)(void), unsigned *got)
@@ -84,7 +95,7 @@ confined(unsigned (*does)(void), unsigned *got)
 	child = fork();
 	ck_assert_int_ne(child, -1);
 	if (child == 0) {
-		said[0] = confine_to(copy, SERVE_PUT);
+		said[0] = confine();
 		said[1] = does();
 		_exit(write(fds[1], said, sizeof(said)) != sizeof(said));
 	}
@@ -204,6 +215,35 @@ START_TEST(no_socket_no_signal_no_program)
 }
 END_TEST
 
+/* Its key is read for each connection. */
+static unsigned
+fetched(void)
+{
+	unsigned n = reaches();
+
+	n |= opens(other, O_RDONLY) ? 32 : 0;
+	n |= opens(at("tmp/one"), O_RDWR | O_CREAT) ? 64 : 0;
+	n |= opens(other, O_WRONLY) || unlink(other) == 0 ? 128 : 0;
+	n |= opens("/etc/passwd", O_RDONLY) ? 256 : 0;
+	n |= unlink(at("snapshots/files/abc")) == 0 ? 512 : 0;
+	return n;
+}
+
+START_TEST(who_fetches_has_sockets_and_its_key_and_no_more)
+{
+	unsigned got, could;
+
+	fetches = true;
+	could = (unsigned)confined(fetched, &got);
+	fetches = false;
+	if ((got & CONFINE_CALLS) != 0)
+		ck_assert_uint_eq(could & 31, 3);
+	ck_assert_uint_eq(could & 96, 96);
+	if ((got & CONFINE_FILES) != 0)
+		ck_assert_uint_eq(could & ~127U, 0);
+}
+END_TEST
+
 static unsigned
 makes(void)
 {
@@ -265,6 +305,7 @@ suite_replicate_confine(void)
 	tcase_add_test(t,
 	    nothing_published_is_touched_and_nothing_else_is_seen);
 	tcase_add_test(t, no_socket_no_signal_no_program);
+	tcase_add_test(t, who_fetches_has_sockets_and_its_key_and_no_more);
 	tcase_add_test(t, a_copy_that_is_not_there_can_be_made);
 	tcase_add_test(t, what_is_on_is_said);
 	suite_add_tcase(s, t);
