@@ -598,6 +598,15 @@ take_made_point(struct daemon *d, struct movebook_item *item)
 	snprintf(item->work.point, sizeof(item->work.point), "%s", c.id);
 }
 
+/* After a move: the other site waits for the copy, or for its proof. */
+static bool
+is_waited_for(const struct job *j)
+{
+	return j->run[0] == '\0' &&
+	    (strcmp(j->kind->name, "verify") == 0 ||
+		strcmp(j->kind->name, "replicate") == 0);
+}
+
 void
 moveact_job_ended(struct daemon *d, struct job *j)
 {
@@ -608,6 +617,8 @@ moveact_job_ended(struct daemon *d, struct job *j)
 	struct movejob_said said;
 
 	stepdown_job_ended(d, j);
+	if (!d->stopping && is_waited_for(j) && moves_are_open(d))
+		moves_told(d);
 	if (item == NULL || d->stopping || strcmp(item->work.job, j->id) != 0)
 		return; /* a daemon that stops leaves it to the next start */
 	movejob_said(j, &said);
@@ -712,7 +723,7 @@ verify_first_point(struct daemon *d, struct movebook_item *item,
 		complain(item, &e);
 }
 
-#define TEND_NS (2 * NS_PER_S)
+#define TEND_NS NS_PER_S
 
 void
 moveact_tend(struct daemon *d, struct movebook_item *item)

@@ -16,6 +16,7 @@
 #define HURRY_NS       (NS_PER_S / 20)
 #define ASKED_TWICE_NS (5 * NS_PER_S / 2)
 #define BACK_NS        (4 * NS_PER_S)
+#define OPEN_BACK_NS   (NS_PER_S / 2) /* ... while a move is open */
 
 /* --- silence ------------------------------------------------------------------ */
 
@@ -161,6 +162,8 @@ peer_talked(struct peer *p)
 	look(p);
 	if (p->heard_now && p->failed[0] == '\0')
 		p->whole = now_mono();
+	if (p->d->moves != NULL) /* there may be something to do */
+		p->d->moves->dirty = true;
 	api_ledger_grew(p->d); /* who follows the copy */
 	loop_timer_set(p->timer, until_next(p));
 	p->hurry = false;
@@ -186,15 +189,21 @@ void
 peers_asked(struct daemon *d)
 {
 	struct mono now = now_mono();
+	bool is_open = moves_are_open(d);
 
 	for (struct peer *p = d->peers; p != NULL; p = p->next) {
 		bool is_quick =
 		    p->asked.ns != 0 && now.ns - p->asked.ns < ASKED_TWICE_NS;
+		bool is_answer =
+		    p->began.ns != 0 && now.ns - p->began.ns < ASKED_TWICE_NS;
 
 		p->asked = now;
-		/* Not twice in a row: else two that have nothing to say
-		 * would go on asking each other. */
-		if (!is_quick || now.ns - p->asked_back.ns < BACK_NS)
+		p->began.ns = 0;
+		/* Not twice in a row, and not because we have asked: else two
+		 * that have nothing to say would go on asking each other. */
+		if ((is_open ? is_answer : !is_quick) ||
+		    now.ns - p->asked_back.ns <
+			(is_open ? OPEN_BACK_NS : BACK_NS))
 			continue;
 		p->asked_back = now;
 		hurry(p);
@@ -232,8 +241,10 @@ on_timer(void *ctx)
 	}
 	if (p->d->stopping || !peers_can_talk(p->d))
 		return;
-	if (p->copy != NULL && peertalk_start(p, &e) == ERR_NONE)
+	if (p->copy != NULL && peertalk_start(p, &e) == ERR_NONE) {
+		p->began = now_mono();
 		return;
+	}
 	if (p->copy != NULL) {
 		note_log(NOTE_ERROR, "site '%s' cannot be asked: %s",
 		    p->site->name, e.text);

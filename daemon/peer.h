@@ -67,8 +67,9 @@ struct peer {
 	struct utc clock_at; /* when its clock was compared; 0: never */
 	int64_t clock_offset_ns, clock_bound_ns;
 	struct mono whole; /* the last whole talk ended, since our start; 0 */
-	struct mono asked, asked_back;  /* it asked us; we, for that */
-	struct buf said;                /* the line of the last whole talk */
+	struct mono asked, asked_back; /* it asked us; we, for that */
+	struct mono began; /* our last talk, while it may ask back; ns 0 */
+	struct buf said;   /* the line of the last whole talk */
 	char said_policy[ID_HEX_BYTES]; /* peerword.c: of it */
 	struct peer_word *words;        /* in the order of their services */
 	size_t word_count;
@@ -90,7 +91,10 @@ void peers_look(struct daemon *d);
 void peers_hurry(struct daemon *d);
 /* A move has been heard of: no long pauses. */
 void peers_quicken(struct daemon *d);
-/* The other site has asked us: who is asked twice in short order asks back. */
+/*
+ * The other site has asked us: who is asked twice in short order asks back; while a
+ * move is open at once, but for what is itself such an answer.
+ */
 void peers_asked(struct daemon *d);
 /* NULL: no such site is talked to. */
 struct peer *peers_find(const struct daemon *d, const char *site);

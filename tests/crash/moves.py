@@ -227,7 +227,7 @@ class Cell:
         self.daemons, self.a, self.point, self.fault = daemons, a, point, fault
         self.trace, self.seen, self.begun = [], {}, time.monotonic()
         self.row = {s: max([0] + [r[0] for r in read_rows(s, 0)]) for s in SITES}
-        self.hit, self.late, self.undo = None, None, []
+        self.hit, self.late, self.undo, self.over = None, None, [], False
         self.lock = threading.Lock()
 
     def side(self, site):
@@ -247,7 +247,7 @@ class Cell:
             self.trace.append(key)
             if os.environ.get("TIMES"):
                 print(f"# {time.monotonic() - self.begun:6.2f} {key}", flush=True)
-            if key == self.point and self.hit is None:
+            if key == self.point and self.hit is None and not self.over:
                 self.hit = time.monotonic()
                 self.strike(site)
 
@@ -358,6 +358,14 @@ class Cell:
 
     def do_repo(self, site):
         self.fill(f"{WORK}/{site}/repository")
+
+    def end(self):
+        """The next cell's ground is sound: also when this one's record came last."""
+        with self.lock:
+            self.over, self.late = True, None
+        while self.undo:
+            self.tend()
+            time.sleep(0.1)
 
     def tend(self):
         now = time.monotonic()
@@ -754,6 +762,7 @@ class Campaign:
 
     def one(self, key, mode, point, fault):
         cell, begun = None, time.monotonic()
+        self.gate.cell = None
         try:
             result = self.move(mode, point, fault)
         except Stuck as wrong:
@@ -761,6 +770,8 @@ class Campaign:
             cell = self.gate.cell
             if cell is not None:
                 self.keep(key, cell, wrong)
+        else:
+            self.gate.cell.end()
         print(f"{'not ok' if result[0] == 'F' else 'ok'} {key}: {result}"
               f" {time.monotonic() - begun:.1f} s", flush=True)
         self.done += 1

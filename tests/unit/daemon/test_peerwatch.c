@@ -2,6 +2,9 @@
 
 #include <check.h>
 
+#include "daemon/moves.h"
+#include "support/must.h"
+
 #define AFTER 10
 
 static enum peer_state
@@ -45,6 +48,87 @@ START_TEST(a_clock_that_was_put_back_makes_nobody_silent)
 }
 END_TEST
 
+/* --- who is asked, and asks back --------------------------------------------- */
+
+static struct daemon d;
+static struct daemon_service state;
+static struct policy policy;
+static struct moves moves;
+static struct peer peer;
+static struct err e;
+
+static void
+never(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+setup(void)
+{
+	policy = (struct policy){.service_count = 1};
+	state = (struct daemon_service){0};
+	moves = (struct moves){0};
+	peer = (struct peer){.d = &d};
+	d = (struct daemon){.policy = &policy,
+	    .services = &state,
+	    .peers = &peer,
+	    .moves = &moves};
+	must(loop_new(&d.loop, &e), &e);
+	must(loop_timer_new(&peer.timer, d.loop, never, NULL, &e), &e);
+}
+
+static void
+teardown(void)
+{
+	loop_timer_free(&peer.timer);
+	loop_free(&d.loop);
+}
+
+/* It has asked, so long after whatever was last. */
+static bool
+asks_back(int64_t after_ms)
+{
+	int64_t ns = after_ms * NS_PER_MS;
+
+	peer.hurry = false;
+	peer.asked.ns -= peer.asked.ns == 0 ? 0 : ns;
+	peer.asked_back.ns -= peer.asked_back.ns == 0 ? 0 : ns;
+	peer.began.ns -= peer.began.ns == 0 ? 0 : ns;
+	peers_asked(&d);
+	return peer.hurry;
+}
+
+START_TEST(
+    while_nothing_is_open_who_is_asked_twice_asks_back_and_not_at_once_again)
+{
+	ck_assert(!asks_back(0));
+	ck_assert(asks_back(1000));
+	ck_assert(!asks_back(1000));
+	ck_assert(!asks_back(10000));
+}
+END_TEST
+
+START_TEST(while_a_move_is_open_who_is_asked_asks_back_at_once)
+{
+	state.authority.quarantined = true;
+	ck_assert(asks_back(0));
+	ck_assert(asks_back(1000));
+	ck_assert(!asks_back(100)); /* however often it asks */
+}
+END_TEST
+
+START_TEST(an_answer_to_our_own_question_is_not_answered)
+{
+	state.authority.quarantined = true;
+	peer.began = now_mono(); /* we have asked */
+	ck_assert(!asks_back(300));
+	ck_assert(asks_back(600)); /* of itself: it has something to say */
+	peer.began = now_mono();
+	ck_assert(asks_back(5000)); /* so late it is no answer */
+}
+END_TEST
+
 Suite *suite_daemon_peerwatch(void);
 Suite *
 suite_daemon_peerwatch(void)
@@ -55,6 +139,13 @@ suite_daemon_peerwatch(void)
 	tcase_add_test(tc, one_that_is_heard_is_well_until_the_time_is_over);
 	tcase_add_test(tc, nobody_is_silent_before_there_was_time_to_hear);
 	tcase_add_test(tc, a_clock_that_was_put_back_makes_nobody_silent);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("asked");
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc,
+	    while_nothing_is_open_who_is_asked_twice_asks_back_and_not_at_once_again);
+	tcase_add_test(tc, while_a_move_is_open_who_is_asked_asks_back_at_once);
+	tcase_add_test(tc, an_answer_to_our_own_question_is_not_answered);
 	suite_add_tcase(s, tc);
 	return s;
 }
