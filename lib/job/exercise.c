@@ -26,6 +26,7 @@ exercise_fini(struct exercise *x)
 		free(x->endpoints[i]);
 	free(x->endpoints);
 	exercise_cell_free(&x->cell);
+	free(x->aside);
 	free(x->sandbox);
 }
 
@@ -82,7 +83,7 @@ find_endpoints(struct exercise *x, struct err *e)
 		struct policy_values v;
 		char snapshot[ID_HEX_BYTES];
 
-		if (!exercise_has_step(x, i) ||
+		if (!exercise_steps_has(x, i) ||
 		    step->check.kind != POLICY_CHECK_UNREACHABLE)
 			continue;
 		planrun_values(&x->p, step, snapshot, &v);
@@ -91,25 +92,6 @@ find_endpoints(struct exercise *x, struct err *e)
 			rc = add_endpoint(x, buf_text(&text), NULL, e);
 	}
 	return rc;
-}
-
-bool
-exercise_has_step(const struct exercise *x, size_t i)
-{
-	return (x->p.steps[i].modes & x->p.effects->mode) != 0;
-}
-
-/* As in a live move, what is for another site stands aside: a plan that leads
- * both ways is tested one way at a time. */
-static void
-choose_steps(struct exercise *x)
-{
-	const struct exercise_options *o = x->o;
-
-	for (size_t i = 0; i < x->p.steps_count; i++)
-		if (!policy_step_is_for(o->policy, &o->service->plan[i],
-			o->site->name))
-			x->p.steps[i].modes = PLAN_IN_TABLETOP;
 }
 
 static enum err_code
@@ -131,7 +113,9 @@ exercise_init(struct exercise *x, const struct exercise_options *o,
 	rc = planrun_init(&x->p, e);
 	if (rc != ERR_NONE)
 		return rc;
-	choose_steps(x);
+	rc = exercise_steps_choose(x, e);
+	if (rc != ERR_NONE)
+		return rc;
 	if (o->left != NULL) {
 		if (o->left->sandbox == NULL)
 			return ERR_NONE;
@@ -175,6 +159,7 @@ do_precheck(struct exercise *x)
 	}
 	x->rpa_ns = clocks_rpa_ns(x->clocks.at[CLOCKS_STARTED], x->point_at);
 	exercise_notes_plan(x);
+	exercise_steps_note(x);
 	exercise_feed(x, ISOLATED_ADMITTED);
 }
 

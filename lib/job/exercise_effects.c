@@ -216,6 +216,12 @@ skipped(struct planrun *p, size_t step, const char *said)
 	    p->steps[step].name, said);
 }
 
+static const char *
+why_aside(const struct planrun *p, size_t step, char *out, size_t size)
+{
+	return exercise_steps_why(p->ctx, step, out, size);
+}
+
 static void
 aborted(struct planrun *p, const char *said)
 {
@@ -274,6 +280,7 @@ const struct plan_effects exercise_effects = {
     .is_moot = is_moot,
     .proved = proved,
     .undone = undone,
+    .why_aside = why_aside,
     .skipped = skipped,
     .aborted = aborted,
     .came_to = came_to,

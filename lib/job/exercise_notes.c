@@ -56,11 +56,12 @@ add_scope(const struct exercise *x, struct planrun_fields *f)
 	size_t in_test = 0;
 
 	for (size_t i = 0; i < s->step_count; i++)
-		in_test += exercise_has_step(x, i);
+		in_test += exercise_steps_has(x, i);
 	planrun_fields_add(f, "scope",
-	    "%zu of %zu steps of the plan (the others are for live moves, "
-	    "tabletops or another site), %zu datasets",
-	    in_test, s->step_count, s->dataset_count);
+	    "%zu of %zu steps of the plan (%zu cannot be isolated where they "
+	    "are done; the others are for live moves, tabletops or another "
+	    "site), %zu datasets",
+	    in_test, s->step_count, x->aside_count, s->dataset_count);
 }
 
 /* What is so of every isolated test, said for readers who do not know. */
@@ -196,7 +197,7 @@ exercise_notes_inventory(struct exercise *x, struct err *e)
 		const struct policy_step *step = &s->plan[i];
 		char name[80];
 
-		if (!exercise_has_step(x, i))
+		if (!exercise_steps_has(x, i))
 			continue;
 		snprintf(name, sizeof(name), "step.%.63s", step->name);
 		planrun_fields_add(&f, name, "%s",
@@ -290,6 +291,8 @@ exercise_notes_result(struct exercise *x)
 		    isolated_result_name(x->iso.result));
 	if (x->reason[0] != '\0')
 		planrun_fields_add(&f, "reason", "%s", x->reason);
+	if (x->aside_count > 0)
+		planrun_fields_add(&f, "stood_aside", "%zu", x->aside_count);
 	if (x->o->left == NULL && !x->iso.refused)
 		planrun_fields_add(&f, "production_impact", "%s", impact_of(x));
 	if (clocks_span_ns(&x->clocks, CLOCKS_RTA_TEST, &rta_ns))

@@ -16,11 +16,20 @@
 
 #define EXERCISE_ENDPOINTS_MAX 1024
 
+/* Is a step that the policy has for tests done in this one? */
+enum exercise_aside {
+	EXERCISE_DONE,
+	EXERCISE_ELSEWHERE, /* no: on another machine */
+	EXERCISE_FOLLOWS    /* no: after one that is not */
+};
+
 struct exercise {
 	const struct exercise_options *o;
 	struct isolated iso;
 	struct planrun p; /* the plan, carried out */
 
+	enum exercise_aside *aside; /* of each step */
+	size_t aside_count;
 	char *sandbox;
 	uint64_t inventory_seq; /* of its intent */
 	struct exercise_cell *cell;
@@ -74,6 +83,19 @@ void exercise_notes_result(struct exercise *x);
 /* The inventory: durable before anything in it exists (X1). */
 enum err_code exercise_notes_inventory(struct exercise *x,
     struct err *e) MUST_CHECK;
+
+/* --- its steps (exercise_steps) --- */
+
+enum err_code exercise_steps_choose(struct exercise *x,
+    struct err *e) MUST_CHECK;
+/* Is the ith step of the plan done in this test? */
+bool exercise_steps_has(const struct exercise *x, size_t i);
+/* NULL: nothing of a test's own keeps it from being done. */
+const char *exercise_steps_why(const struct exercise *x, size_t i, char *out,
+    size_t size);
+/* What stands aside is a finding; what is done elsewhere than it will be, said. */
+void exercise_steps_note(struct exercise *x);
+
 /* --- its table (exercise_effects) --- */
 
 extern const struct plan_effects exercise_effects;
@@ -87,8 +109,6 @@ void exercise_effects_undo_left(struct exercise *x);
 /* Something happened to the test. */
 void exercise_feed(struct exercise *x, enum isolated_event event);
 /* The first reason is the one that stands. */
-/* Is the ith step of the plan for tests, and for the site that tests? */
-bool exercise_has_step(const struct exercise *x, size_t i);
 void exercise_blame(struct exercise *x, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* All undos are done: clean the rest. */
 void exercise_unwound(struct exercise *x);

@@ -13,29 +13,6 @@
 
 /* --- the plan ------------------------------------------------------------- */
 
-/*
- * Done on this machine?  On another one nothing could be cut off from
- * production, and nothing would be cleaned that a crash leaves behind.
- */
-static enum err_code
-check_host(const struct exercise *x, const struct policy_step *s, struct err *e)
-{
-	const struct policy_site *site = x->o->site;
-	const char *here = site->host_count > 0 ? site->hosts[0].name : "";
-
-	if (s->on[0] == '\0' || strcmp(s->on, here) == 0)
-		return ERR_NONE;
-	err_set(e, ERR_POLICY,
-	    "step '%s' is to be done on '%s', which a test cannot cut off from "
-	    "production: its steps run on the machine of this daemon%s%s%s",
-	    s->name, s->on, here[0] != '\0' ? ", '" : "", here,
-	    here[0] != '\0' ? "'" : "");
-	return err_hint(e,
-	    "leave \"test\" out of its modes, or give tests a step of their "
-	    "own "
-	    "without `on`");
-}
-
 static enum err_code
 check_words(const struct planrun *p, const struct policy_step *s, struct err *e)
 {
@@ -49,20 +26,21 @@ check_plan(const struct exercise *x, struct err *e)
 {
 	const struct policy_service *s = x->o->service;
 	size_t count = 0;
-	enum err_code rc = ERR_NONE;
 
-	for (size_t i = 0; rc == ERR_NONE && i < s->step_count; i++) {
-		if (!exercise_has_step(x, i))
-			continue;
-		count++;
-		rc = check_host(x, &s->plan[i], e);
-	}
-	if (rc == ERR_NONE && count == 0)
+	for (size_t i = 0; i < s->step_count; i++)
+		count += exercise_steps_has(x, i);
+	if (count == 0 && x->aside_count > 0)
+		return err_set(e, ERR_POLICY,
+		    "every step for tests at site '%s' is done on another "
+		    "machine than its first host, where a test cannot cut it "
+		    "off from production",
+		    x->o->site->name);
+	if (count == 0)
 		return err_set(e, ERR_POLICY,
 		    "service '%s' has no plan with a step for tests at site "
 		    "'%s'",
 		    s->name, x->o->site->name);
-	return rc;
+	return ERR_NONE;
 }
 
 static enum err_code
@@ -193,7 +171,7 @@ check_datasets(const struct exercise *x, uint64_t *bytes, struct err *e)
 		const struct policy_step *step = &s->plan[i];
 		size_t d = 0;
 
-		if (!exercise_has_step(x, i) ||
+		if (!exercise_steps_has(x, i) ||
 		    step->kind != POLICY_STEP_RESTORE)
 			continue;
 		while (d < s->dataset_count &&
@@ -281,7 +259,7 @@ exercise_precheck(struct exercise *x, struct err *e)
 	if (rc == ERR_NONE)
 		rc = check_datasets(x, &bytes, e);
 	for (size_t i = 0; rc == ERR_NONE && i < x->o->service->step_count; i++)
-		if (exercise_has_step(x, i))
+		if (exercise_steps_has(x, i))
 			rc = check_words(&x->p, &x->o->service->plan[i], e);
 	if (rc == ERR_NONE)
 		rc = check_room(x, bytes, e);

@@ -25,6 +25,17 @@ mode_of(const struct farplace *f, const struct entry *entry)
 }
 
 bool
+farfile_is_temp(const char *name)
+{
+	size_t len = strlen(FARFILE_TEMP);
+
+	return strncmp(name, FARFILE_TEMP, len) == 0 &&
+	    (name[len] == '\0' ||
+		(name[len] == '.' && name[len + 1] >= '1' &&
+		    name[len + 1] <= '9' && name[len + 2] == '\0'));
+}
+
+bool
 farfile_is_same(const struct entry *entry, const struct sshattr *attr)
 {
 	if (entry_type_of_mode(attr->mode) != entry->type)

@@ -9,7 +9,8 @@
 #include "farplace.h"
 
 /* What a file is called until it is whole. */
-#define FARFILE_TEMP ".bascule-restoring"
+#define FARFILE_TEMP ".bascule-restoring" /* and ".1" to ".9" after it */
+bool farfile_is_temp(const char *name);
 
 /* Has it the size and the time of the entry, or a link's length? */
 bool farfile_is_same(const struct entry *entry, const struct sshattr *attr);

@@ -35,8 +35,8 @@ farplace_is_fatal(const struct farplace *f, enum err_code rc)
 	    rc == ERR_TIMEOUT || rc == ERR_NOSPACE;
 }
 
-static enum err_code
-connect(struct farplace *f, struct err *e)
+enum err_code
+farplace_connect(struct farplace *f, struct err *e)
 {
 	struct source_host host = *f->host;
 	struct mono until = {now_mono().ns + FARPLACE_PATIENCE_NS};
@@ -66,7 +66,7 @@ farplace_persist(struct farplace *f, farplace_doing *fn, void *arg,
     struct err *e)
 {
 	for (;;) {
-		enum err_code rc = connect(f, e);
+		enum err_code rc = farplace_connect(f, e);
 
 		if (rc != ERR_NONE) {
 			f->is_gone = true;

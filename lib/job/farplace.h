@@ -34,6 +34,8 @@ struct farplace {
 };
 
 void farplace_fini(struct farplace *f);
+/* Before the first thing is done, should that matter.  Done by itself else. */
+enum err_code farplace_connect(struct farplace *f, struct err *e) MUST_CHECK;
 
 /* Does this failure end the restore, or is it one entry's? */
 bool farplace_is_fatal(const struct farplace *f, enum err_code rc);

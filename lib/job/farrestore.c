@@ -1,12 +1,13 @@
 #include "farrestore.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <bascule/base/path.h>
 
-#include "farfile.h"
+#include "farlanes.h"
 
 /* A disk that is full, a folder that is read-only: SFTP calls it all failure. */
 #define FAULTS_MAX 1000
@@ -16,15 +17,18 @@ struct level {
 	size_t path_bytes;   /* of its path there */
 	struct entry *entry; /* owned; NULL: the snapshot says nothing of it */
 	struct farlist list;
+	struct farfolder *folder; /* of the lanes; NULL: comparing */
 };
 
 struct farrestore {
 	struct store *store;
 	const struct farrestore_options *opt;
 	struct farrestore_result *out;
+	pthread_mutex_t counting; /* in *out */
 	struct farplace place;
-	struct buf top;  /* what `to` really is */
-	struct buf path; /* there, of the entry at hand */
+	struct farlanes *lanes; /* NULL: one file, or comparing */
+	struct buf top;         /* what `to` really is */
+	struct buf path;        /* there, of the entry at hand */
 	struct buf temp;
 	struct buf barred; /* in the snapshot: what is below it has no place */
 	struct level *levels;
@@ -41,12 +45,33 @@ level_fini(struct level *v)
 	free(v->entry);
 }
 
+/* What they have not begun is given up. */
+static void
+end_lanes(struct farrestore *r)
+{
+	struct err ignored;
+
+	if (r->lanes == NULL)
+		return;
+	farlanes_stop(r->lanes);
+	for (size_t i = r->levels_count; i > 0; i--) {
+		struct level *v = &r->levels[i - 1];
+
+		if (v->folder != NULL)
+			(void)!farlanes_leave(r->lanes, &v->folder, &v->entry,
+			    &ignored);
+	}
+	farlanes_free(&r->lanes);
+}
+
 static void
 farrestore_fini(struct farrestore *r)
 {
+	end_lanes(r);
 	while (r->levels_count > 0)
 		level_fini(&r->levels[--r->levels_count]);
 	free(r->levels);
+	pthread_mutex_destroy(&r->counting);
 	farplace_fini(&r->place);
 	buf_fini(&r->top);
 	buf_fini(&r->path);
@@ -58,12 +83,12 @@ farrestore_fini(struct farrestore *r)
 
 /* One entry's fault is counted; what ends the restore is returned. */
 static enum err_code
-fault(struct farrestore *r, const struct entry *entry, enum err_code rc,
-    const struct err *e)
+count_fault(struct farrestore *r, const struct farplace *f,
+    const struct entry *entry, enum err_code rc, const struct err *e)
 {
-	if (rc == ERR_NONE || farplace_is_fatal(&r->place, rc))
+	if (rc == ERR_NONE || farplace_is_fatal(f, rc))
 		return rc;
-	r->out->failed_count++;
+	pthread_mutex_lock(&r->counting);
 	if (r->out->first_fault[0] == '\0')
 		snprintf(r->out->first_fault, sizeof(r->out->first_fault),
 		    "'%.100s': %.140s",
@@ -71,7 +96,38 @@ fault(struct farrestore *r, const struct entry *entry, enum err_code rc,
 			? entry->path.bytes
 			: "",
 		    e->text);
-	return r->out->failed_count < FAULTS_MAX ? ERR_NONE : rc;
+	if (++r->out->failed_count < FAULTS_MAX)
+		rc = ERR_NONE;
+	pthread_mutex_unlock(&r->counting);
+	return rc;
+}
+
+static enum err_code
+fault(struct farrestore *r, const struct entry *entry, enum err_code rc,
+    const struct err *e)
+{
+	return count_fault(r, &r->place, entry, rc, e);
+}
+
+static void
+count_file(struct farrestore *r, const struct entry *entry)
+{
+	pthread_mutex_lock(&r->counting);
+	r->out->files_count++;
+	r->out->bytes += entry->size_bytes;
+	pthread_mutex_unlock(&r->counting);
+}
+
+/* A lane has made something, or the walk for want of a lane. */
+static enum err_code
+made(void *ctx, const struct farplace *f, const struct entry *entry,
+    enum err_code rc, const struct err *e)
+{
+	struct farrestore *r = ctx;
+
+	if (rc == ERR_NONE && entry != NULL && entry->type == ENTRY_FILE)
+		count_file(r, entry);
+	return count_fault(r, f, entry, rc, e);
 }
 
 static void
@@ -114,6 +170,30 @@ join(struct buf *out, const struct buf *dir, const char *name, struct err *e)
 	return rc == ERR_NONE ? buf_add_text(out, name, e) : rc;
 }
 
+/* Of a run that was killed, before a lane takes one of these names. */
+static enum err_code
+clear_temps(struct farrestore *r, struct level *v, struct err *e)
+{
+	OWNED(buf_fini) struct buf path = {0};
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < v->list.count; i++) {
+		struct farname *n = &v->list.names[i];
+
+		if (!farfile_is_temp(n->name))
+			continue;
+		n->is_ours = true; /* there is nothing more to be done */
+		rc = join(&path, &r->path, n->name, e);
+		if (rc == ERR_NONE)
+			rc = fault(r, v->entry,
+			    farplace_remove(&r->place, buf_text(&path),
+				S_ISDIR(n->attr.mode), &r->out->deleted_count,
+				e),
+			    e);
+	}
+	return rc;
+}
+
 /* path is the folder's; fresh: nothing is in it. */
 static enum err_code
 push(struct farrestore *r, const struct entry *entry, bool fresh, struct err *e)
@@ -132,11 +212,18 @@ push(struct farrestore *r, const struct entry *entry, bool fresh, struct err *e)
 	}
 	if (!fresh)
 		rc = farplace_list(&r->place, buf_text(&r->path), &v.list, e);
+	if (rc == ERR_NONE && r->lanes != NULL)
+		rc = clear_temps(r, &v, e);
 	if (rc == ERR_NONE && entry != NULL) {
 		v.entry = calloc(1, sizeof(*v.entry));
 		rc = v.entry == NULL ? err_nomem(e)
 				     : entry_copy(v.entry, entry, e);
 	}
+	if (rc == ERR_NONE && r->lanes != NULL)
+		rc = farlanes_enter(r->lanes,
+		    r->levels_count > 0 ? r->levels[r->levels_count - 1].folder
+					: NULL,
+		    buf_text(&r->path), &v.folder, e);
 	if (rc == ERR_NONE)
 		r->levels[r->levels_count++] = v;
 	else
@@ -156,7 +243,7 @@ clear_strays(struct farrestore *r, const struct level *v, struct buf *dir,
 		const struct farname *n = &v->list.names[i];
 
 		if (n->is_ours ||
-		    (!r->opt->deletes && strcmp(n->name, FARFILE_TEMP) != 0))
+		    (!r->opt->deletes && !farfile_is_temp(n->name)))
 			continue;
 		rc = join(&path, dir, n->name, e);
 		if (rc != ERR_NONE)
@@ -172,7 +259,7 @@ clear_strays(struct farrestore *r, const struct level *v, struct buf *dir,
 	return rc;
 }
 
-/* Leave the innermost folder: all of it is made. */
+/* Leave the innermost folder: all of it is made, or with the lanes. */
 static enum err_code
 pop(struct farrestore *r, struct err *e)
 {
@@ -182,9 +269,16 @@ pop(struct farrestore *r, struct err *e)
 
 	if (rc == ERR_NONE)
 		rc = clear_strays(r, &v, &dir, e);
-	if (rc == ERR_NONE && !r->comparing)
-		rc = fault(r, v.entry,
-		    farfile_end_dir(&r->place, buf_text(&dir), v.entry, e), e);
+	if (v.folder != NULL) {
+		struct err why = {0};
+		enum err_code left =
+		    farlanes_leave(r->lanes, &v.folder, &v.entry, &why);
+
+		if (rc == ERR_NONE && left != ERR_NONE) {
+			*e = why;
+			rc = left;
+		}
+	}
 	level_fini(&v);
 	return rc;
 }
@@ -259,14 +353,16 @@ make(struct farrestore *r, const struct item *it, const struct sshattr *old,
 		return ERR_NONE;
 	}
 	r->out->same_count += same;
+	if (!same && r->lanes != NULL)
+		return farlanes_make(r->lanes,
+		    r->levels[r->levels_count - 1].folder, it, n.path,
+		    n.was_dir, e);
 	if (it->entry.type == ENTRY_SYMLINK)
-		return same ? ERR_NONE : farfile_link(&r->place, &n, e);
+		return ERR_NONE;
 	rc = same ? farfile_settle(&r->place, n.path, &it->entry, old, e)
 		  : farfile_file(&r->place, &n, e);
-	if (rc == ERR_NONE) {
-		r->out->files_count++;
-		r->out->bytes += it->entry.size_bytes;
-	}
+	if (rc == ERR_NONE)
+		count_file(r, &it->entry);
 	return rc;
 }
 
@@ -280,8 +376,10 @@ make_other(struct farrestore *r, const struct item *it,
 		r->out->left_out_count += !r->comparing;
 		return bar(r, &it->entry, e);
 	}
-	rc = fault(r, &it->entry,
-	    make(r, it, old != NULL ? &old->attr : NULL, e), e);
+	rc = make(r, it, old != NULL ? &old->attr : NULL, e);
+	if (rc != ERR_NONE && r->lanes != NULL && farlanes_failed(r->lanes))
+		return rc;
+	rc = fault(r, &it->entry, rc, e);
 	return rc == ERR_NONE ? bar(r, &it->entry, e) : rc;
 }
 
@@ -350,7 +448,7 @@ take_item(struct farrestore *r, const struct item *it, struct err *e)
 		return ERR_NONE;
 	}
 	rc = find_place(r, entry, &name, e);
-	if (rc == ERR_NONE && strcmp(name, FARFILE_TEMP) == 0)
+	if (rc == ERR_NONE && farfile_is_temp(name))
 		rc = err_set(e, ERR_REFUSED,
 		    "that is the name files have while they are restored");
 	if (rc == ERR_NONE && r->path.len_bytes > SSH_PATH_BYTES_MAX)
@@ -390,6 +488,8 @@ walk(struct farrestore *r, struct err *e)
 		rc = take_item(r, it, e);
 	while (rc == ERR_NONE && r->levels_count > 0)
 		rc = pop(r, e);
+	if (rc == ERR_NONE && r->lanes != NULL)
+		rc = farlanes_wait(r->lanes, e);
 	return rc;
 }
 
@@ -403,9 +503,14 @@ restore_tree(struct farrestore *r, struct err *e)
 		rc = err_set(e, ERR_POLICY, "'%s' on '%s' is the root of all",
 		    r->opt->to, r->opt->host->name);
 	if (rc == ERR_NONE)
+		rc = farlanes_new(&r->lanes, &r->place, made, r, e);
+	if (rc == ERR_NONE)
 		rc = walk(r, e);
+	if (rc != ERR_NONE)
+		return rc;
+	farlanes_free(&r->lanes);
 	r->comparing = true;
-	return rc == ERR_NONE ? walk(r, e) : rc;
+	return walk(r, e);
 }
 
 /* The one item of that path, at `to`. */
@@ -473,6 +578,7 @@ farrestore_run(struct store *st, const struct farrestore_options *opt,
 	struct farrestore r = {.store = st,
 	    .opt = opt,
 	    .out = out,
+	    .counting = PTHREAD_MUTEX_INITIALIZER,
 	    .place = {.host = opt->host,
 		.store = st,
 		.sets_owner = strcmp(opt->host->user, "root") == 0}};
@@ -480,6 +586,7 @@ farrestore_run(struct store *st, const struct farrestore_options *opt,
 
 	*out = (struct farrestore_result){.owners_left = !r.place.sets_owner};
 	rc = opt->is_file ? restore_file(&r, e) : restore_tree(&r, e);
+	end_lanes(&r);
 	out->meta_failed_count = r.place.meta_failed_count;
 	out->reconnected_count = r.place.lost_count;
 	if (r.place.sftp != NULL) {

@@ -54,6 +54,9 @@ struct plan_effects {
 	    *proved)(struct planrun *p, const struct planrun_attempt_report *r);
 	void (*undone)(struct planrun *p, size_t step,
 	    const struct planrun_attempt_report *r);
+	/* Why it is not done in this mode, if it is not the policy's word; NULL */
+	const char *(*why_aside)(const struct planrun *p, size_t step,
+	    char *out, size_t size);
 	/* A step was skipped, or the run aborted, in these words. */
 	void (*skipped)(struct planrun *p, size_t step, const char *said);
 	void (*aborted)(struct planrun *p, const char *said);

@@ -128,7 +128,11 @@ planrun_notes_skipped(struct planrun *p, const char *not_in_mode,
 		bool is_for_us = policy_step_is_for(p->policy,
 		    &p->service->plan[i], p->site->name);
 		struct engine_step s = {.state = ENGINE_STEP_WAITING};
+		const char *why = NULL;
+		char text[256];
 
+		if (p->effects->why_aside != NULL)
+			why = p->effects->why_aside(p, i, text, sizeof(text));
 		if (p->engine != NULL)
 			s = engine_step_of(p->engine, i);
 		if (in_mode && s.attempt > 0 && s.state != ENGINE_STEP_SKIPPED)
@@ -138,8 +142,9 @@ planrun_notes_skipped(struct planrun *p, const char *not_in_mode,
 		    graph_kind_name(p->steps[i].kind));
 		planrun_fields_add(&f, "state", "skipped");
 		planrun_fields_add(&f, "reason", "%s",
-		    !is_for_us     ? "it is for another site"
-			: !in_mode ? not_in_mode
+		    !is_for_us        ? "it is for another site"
+			: why != NULL ? why
+			: !in_mode    ? not_in_mode
 			: s.state == ENGINE_STEP_SKIPPED ? s.reason
 							 : not_its_turn);
 		planrun_notes_note(p, LEDGER_STEP, &f);

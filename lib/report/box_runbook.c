@@ -179,11 +179,71 @@ add_data(struct runbook *r, const struct policy_service *s)
 	}
 }
 
+/* What must be so, of a check that asks a program or reads. */
+static void
+add_expected(const struct policy_check *c, char *out, size_t size)
+{
+	size_t at = strlen(out);
+
+	if (c->has_at_least)
+		snprintf(out + at, size - at, " prints a number, %u or more",
+		    c->expect_at_least);
+	else if (c->has_equals)
+		snprintf(out + at, size - at, " prints '%s'", c->equals);
+	else if (*c->contains != '\0')
+		snprintf(out + at, size - at, " has '%s' in it", c->contains);
+}
+
+static void
+what_is_checked(const struct policy_check *c, char *out, size_t size)
+{
+	char words[CELL_BYTES], span[TEXT_UNIT_BYTES];
+	size_t at;
+
+	out[0] = '\0';
+	switch (c->kind) {
+	case POLICY_CHECK_HTTP:
+		snprintf(out, size, "check: %s answers %u", c->http, c->expect);
+		if (*c->contains != '\0')
+			add_expected(c, out, size);
+		break;
+	case POLICY_CHECK_TCP:
+		snprintf(out, size, "check: %s takes connections", c->tcp);
+		break;
+	case POLICY_CHECK_UNREACHABLE:
+		snprintf(out, size, "check: %s must not be reachable",
+		    c->unreachable);
+		break;
+	case POLICY_CHECK_TLS:
+		snprintf(out, size,
+		    "check: the certificate of %s is good for %u days more",
+		    c->tls, c->days_count);
+		break;
+	case POLICY_CHECK_FILE:
+		snprintf(out, size, "check: the file %s %s", c->file,
+		    c->exists ? "is there" : "is not there");
+		if (c->exists && *c->contains != '\0')
+			add_expected(c, out, size);
+		break;
+	case POLICY_CHECK_COMMAND:
+	case POLICY_CHECK_SQL:
+		snprintf(out, size, "check: %s",
+		    listed(c->kind == POLICY_CHECK_SQL ? &c->sql : &c->command,
+			" ", words));
+		add_expected(c, out, size);
+		break;
+	default: break;
+	}
+	at = strlen(out);
+	if (c->within_ns > 0)
+		snprintf(out + at, size - at, " (wait for it up to %s)",
+		    text_duration(c->within_ns, span));
+}
+
 static const char *
 what_it_does(const struct policy_step *s, char out[2 * CELL_BYTES])
 {
-	char words[CELL_BYTES];
-	const struct policy_check *c = &s->check;
+	char words[CELL_BYTES], span[TEXT_UNIT_BYTES];
 
 	switch (s->kind) {
 	case POLICY_STEP_RESTORE:
@@ -198,14 +258,12 @@ what_it_does(const struct policy_step *s, char out[2 * CELL_BYTES])
 		snprintf(out, 2 * CELL_BYTES, "a person: %s", s->confirm);
 		break;
 	case POLICY_STEP_CHECK:
-		snprintf(out, 2 * CELL_BYTES, "check: %s%s%s%s",
-		    c->kind == POLICY_CHECK_UNREACHABLE ? "unreachable " : "",
-		    c->http, c->tcp, c->unreachable);
-		if (c->command.count > 0)
-			snprintf(out, 2 * CELL_BYTES, "check: %s",
-			    listed(&c->command, " ", words));
+		what_is_checked(&s->check, out, (size_t)2 * CELL_BYTES);
 		break;
-	default: snprintf(out, 2 * CELL_BYTES, "see policies/");
+	case POLICY_STEP_WAIT:
+		snprintf(out, 2 * CELL_BYTES, "wait %s",
+		    text_duration(s->wait_ns, span));
+		break;
 	}
 	return out;
 }

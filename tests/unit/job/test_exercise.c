@@ -56,7 +56,7 @@ write_line(const char *what, const char *record, const struct planrun_field *f,
 	struct err e;
 	const char *const names[] = {"step", "kind", "state", "reason",
 	    "finding", "isolation", "cleanup", "result", "output", "limitation",
-	    "production_impact"};
+	    "production_impact", "stood_aside"};
 
 	ck_assert(buf_printf(&book, &e, "%s %s", what, record) == ERR_NONE);
 	for (size_t i = 0; i < COUNT_OF(names); i++)
@@ -493,7 +493,8 @@ END_TEST
 START_TEST(what_cannot_be_tested_is_refused_before_anything_is_created)
 {
 	static const char *const plans[] = {
-	    "{ step = \"a\"; run = [ \"true\" ]; on = \"app.far\"; }",
+	    "{ step = \"a\"; on = \"app.far\"; check = { command = [ "
+	    "\"true\" ]; }; }",
 	    "{ step = \"a\"; run = [ \"echo\", \"${dataset}\" ]; }",
 	};
 
@@ -502,7 +503,7 @@ START_TEST(what_cannot_be_tested_is_refused_before_anything_is_created)
 		struct exercise_options o;
 		struct exercise_result out;
 
-		load(plans[i]);
+		load_after(plans[i], i == 0 ? "\"a\"" : "");
 		o = options();
 		out = test(&o);
 		ck_assert_str_eq(out.result, "NOT_MEASURED");
@@ -537,6 +538,41 @@ START_TEST(what_is_for_the_other_site_stands_aside)
 	    "step=there kind=run state=skipped reason=it is for another site"));
 	ck_assert(says("step=home kind=check state=skipped reason=it is for "
 		       "another site"));
+	ck_assert(says("step=fine"));
+	ck_assert_int_ne(faccessat(work.fd, "log", F_OK, 0), 0);
+	ck_assert(says("cleanup=clean"));
+}
+END_TEST
+
+/* On a machine that nothing here could cut off from production. */
+START_TEST(steps_of_another_machine_stand_aside_and_its_restores_come_here)
+{
+	struct exercise_options o;
+	struct exercise_result out;
+
+	back_up();
+	load_after("{ step = \"dump\"; restore = \"dump\"; to = "
+		   "\"${sandbox}/it.dump\"; on = \"app.far\"; }, "
+		   "{ step = \"there\"; run = [ \"sh\", \"-c\", \"echo there "
+		   ">>${sandbox}/../../log\" ]; on = \"app.far\"; undo = "
+		   "\"none\"; }, { step = \"rows\"; after = [ \"there\" ]; "
+		   "check = { command = [ \"false\" ]; }; }",
+	    "\"dump\"");
+	o = options();
+	out = test(&o);
+	ck_assert_msg(strcmp(out.result,
+			  has_cell() ? "PASS_WITH_FINDINGS" : "NOT_MEASURED") ==
+		0,
+	    "%s: %s\n%s", out.result, out.reason, buf_text(&book));
+	ck_assert(says("step=there kind=run state=skipped reason=it is done on "
+		       "'app.far', which a test cannot cut off"));
+	ck_assert(says("step=rows kind=check state=skipped reason=it follows "
+		       "'there', which stood aside"));
+	ck_assert(says("finding=step 'there' was not tested"));
+	ck_assert_msg(says("stood_aside=2"), "%s", buf_text(&book));
+	ck_assert(says("step 'dump' restored into the sandbox here, not on "
+		       "'app.far'"));
+	ck_assert(says("step=dump kind=restore"));
 	ck_assert(says("step=fine"));
 	ck_assert_int_ne(faccessat(work.fd, "log", F_OK, 0), 0);
 	ck_assert(says("cleanup=clean"));
@@ -805,6 +841,8 @@ suite_job_exercise(void)
 	tcase_add_test(t,
 	    what_cannot_be_tested_is_refused_before_anything_is_created);
 	tcase_add_test(t, what_is_for_the_other_site_stands_aside);
+	tcase_add_test(t,
+	    steps_of_another_machine_stand_aside_and_its_restores_come_here);
 	tcase_add_test(t, a_plan_for_the_other_site_alone_is_no_test);
 	tcase_add_test(t,
 	    no_point_a_strange_point_or_an_unclean_run_is_refused);

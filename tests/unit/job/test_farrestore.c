@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <bascule/base/now.h>
 
 #include "support/farhost.h"
 #include "support/fault.h"
@@ -102,6 +105,36 @@ plant(void)
 	add_plain(tw, "srv/fifo", ENTRY_FIFO, 0600);
 	add_plain(tw, "srv/link", ENTRY_SYMLINK, 0777);
 	add_file(tw, a.w, "srv/z", 6, 1000);
+	must(tree_writer_root(tw, &s.root, &e), &e);
+	must(snapshot_commit(a.se, a.w, &s, &e), &e);
+	return s.root;
+}
+
+#define FOLDERS 6
+#define FILES   30
+
+/* Folders within one another, of files enough for all lanes. */
+static struct id
+plant_many(void)
+{
+	OWNED(repo_work_end) struct repo_work a = {0};
+	OWNED(tree_writer_free) struct tree_writer *tw = NULL;
+	struct snapshot s = {.service = "s", .dataset = "many"};
+	struct err e = {0};
+	char dir[100] = "srv", name[120];
+
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	must(tree_writer_new(&tw, a.w, &e), &e);
+	add_plain(tw, dir, ENTRY_DIR, 0755);
+	for (unsigned i = 0; i < FOLDERS; i++) {
+		snprintf(dir + strlen(dir), sizeof(dir) - strlen(dir), "/d%u",
+		    i);
+		add_plain(tw, dir, ENTRY_DIR, i % 2 == 0 ? 0555 : 0711);
+		for (unsigned k = 0; k < FILES; k++) {
+			snprintf(name, sizeof(name), "%s/a%02u", dir, k);
+			add_file(tw, a.w, name, i * FILES + k, 300 + 40 * k);
+		}
+	}
 	must(tree_writer_root(tw, &s.root, &e), &e);
 	must(snapshot_commit(a.se, a.w, &s, &e), &e);
 	return s.root;
@@ -235,23 +268,48 @@ teardown(void)
 
 /* --- a link that breaks ------------------------------------------------------- */
 
-/* Carries one connection after the other, each for so many bytes. */
+/* Carries connections, the first of them each for so many bytes. */
+#define CARRIED_MAX 64
 struct relay {
 	pthread_t thread;
 	int fd;
 	uint16_t port;
 	uint64_t bytes_max;
 	unsigned cut_count, cuts_max; /* then it lasts */
+	unsigned delay_us;            /* each way */
+	unsigned admits; /* so many connections, 0: all; no other */
+	pthread_mutex_t lock;
+	struct carried {
+		struct relay *of;
+		pthread_t thread;
+		int in;
+	} carried[CARRIED_MAX];
+	unsigned carried_count;
 };
 
 static bool
-carry(int from, int into, uint64_t *bytes)
+carry(int from, int into, unsigned delay_us, uint64_t *bytes)
 {
-	char b[4096];
+	char b[65536];
 	ssize_t n = read(from, b, sizeof(b));
 
+	if (delay_us > 0)
+		usleep(delay_us);
 	*bytes += n > 0 ? (uint64_t)n : 0;
 	return n > 0 && send(into, b, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
+/* Is this the one to be cut? */
+static bool
+is_cut(struct relay *y, uint64_t bytes)
+{
+	bool cut;
+
+	pthread_mutex_lock(&y->lock);
+	cut = y->cut_count < y->cuts_max && bytes > y->bytes_max;
+	y->cut_count += cut;
+	pthread_mutex_unlock(&y->lock);
+	return cut;
 }
 
 static void
@@ -261,33 +319,52 @@ carry_all(struct relay *y, int in, int out)
 	uint64_t bytes = 0;
 
 	while (poll(fds, 2, -1) > 0) {
-		if ((fds[0].revents != 0 && !carry(in, out, &bytes)) ||
-		    (fds[1].revents != 0 && !carry(out, in, &bytes)))
+		if ((fds[0].revents != 0 &&
+			!carry(in, out, y->delay_us, &bytes)) ||
+		    (fds[1].revents != 0 &&
+			!carry(out, in, y->delay_us, &bytes)) ||
+		    is_cut(y, bytes))
 			return;
-		if (y->cut_count < y->cuts_max && bytes > y->bytes_max) {
-			y->cut_count++;
-			return;
-		}
 	}
+}
+
+static void *
+run_one(void *arg)
+{
+	struct carried *c = arg;
+	struct sockaddr_in a = {.sin_family = AF_INET,
+	    .sin_port = htons(far.port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int out = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (connect(out, (struct sockaddr *)&a, sizeof(a)) == 0)
+		carry_all(c->of, c->in, out);
+	close(c->in);
+	close(out);
+	return NULL;
 }
 
 static void *
 run_relay(void *arg)
 {
 	struct relay *y = arg;
-	struct sockaddr_in a = {.sin_family = AF_INET,
-	    .sin_port = htons(far.port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int in;
 
 	while ((in = accept(y->fd, NULL, NULL)) >= 0) {
-		int out = socket(AF_INET, SOCK_STREAM, 0);
+		struct carried *c = &y->carried[y->carried_count];
 
-		if (connect(out, (struct sockaddr *)&a, sizeof(a)) == 0)
-			carry_all(y, in, out);
-		close(in);
-		close(out);
+		if (y->admits > 0 && y->carried_count == y->admits) {
+			close(in);
+			continue;
+		}
+		ck_assert_uint_lt(y->carried_count, CARRIED_MAX);
+		*c = (struct carried){.of = y, .in = in};
+		ck_assert_int_eq(pthread_create(&c->thread, NULL, run_one, c),
+		    0);
+		y->carried_count++;
 	}
+	for (unsigned i = 0; i < y->carried_count; i++)
+		pthread_join(y->carried[i].thread, NULL);
 	return NULL;
 }
 
@@ -298,6 +375,7 @@ relay_start(struct relay *y)
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(a);
 
+	pthread_mutex_init(&y->lock, NULL);
 	y->fd = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert_int_eq(bind(y->fd, (struct sockaddr *)&a, len), 0);
 	ck_assert_int_eq(listen(y->fd, 5), 0);
@@ -312,6 +390,7 @@ relay_stop(struct relay *y)
 	shutdown(y->fd, SHUT_RDWR);
 	pthread_join(y->thread, NULL);
 	close(y->fd);
+	pthread_mutex_destroy(&y->lock);
 }
 
 /* --- tests -------------------------------------------------------------------- */
@@ -416,6 +495,79 @@ START_TEST(a_link_that_breaks_again_and_again_is_made_again)
 }
 END_TEST
 
+static void
+check_many(void)
+{
+	char dir[100] = "", name[120];
+
+	for (unsigned i = 0; i < FOLDERS; i++) {
+		snprintf(dir + strlen(dir), sizeof(dir) - strlen(dir), "%sd%u",
+		    i > 0 ? "/" : "", i);
+		for (unsigned k = 0; k < FILES; k++) {
+			snprintf(name, sizeof(name), "%s/a%02u", dir, k);
+			ck_assert(
+			    has_noise(name, 0, i * FILES + k, 0, 300 + 40 * k));
+			ck_assert_int_eq(look(name).st_mtime, WHEN);
+		}
+		ck_assert_int_eq(look(dir).st_mtime, WHEN);
+		ck_assert_int_eq(look(dir).st_mode & 07777,
+		    i % 2 == 0 ? 0555 : 0711);
+	}
+}
+
+/* FAR_DELAY_MS=20 shows what a long link costs. */
+static unsigned
+delay_us(void)
+{
+	const char *ms = getenv("FAR_DELAY_MS");
+
+	return ms == NULL ? 0 : (unsigned)atoi(ms) * 500;
+}
+
+/* Over several connections at once; over the one that is let in; and with those
+ * that break.  A folder's time is right when all in it was made before. */
+START_TEST(many_files_are_made_at_once_and_each_folder_ends_after_them)
+{
+	static const struct {
+		unsigned admits, cuts_max;
+	} ways[] = {{0, 0}, {1, 0}, {0, 5}};
+
+	root = plant_many();
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		struct relay y = {.bytes_max = 40000,
+		    .delay_us = delay_us(),
+		    .admits = ways[i].admits,
+		    .cuts_max = ways[i].cuts_max};
+		struct farrestore_result out = {0};
+		struct err e = {0};
+		char chmod_all[400];
+		struct mono from = now_mono();
+
+		relay_start(&y);
+		host.port = y.port;
+		must(restore(&out, &e), &e);
+		relay_stop(&y);
+		if (y.delay_us > 0)
+			printf("%u connections: %.1f s\n", y.carried_count,
+			    (double)(now_mono().ns - from.ns) / 1e9);
+		check_many();
+		ck_assert_uint_eq(out.files_count, FOLDERS * FILES);
+		ck_assert_uint_eq(out.same_count + out.deleted_count, 0);
+		if (ways[i].admits == 0)
+			ck_assert_uint_gt(y.carried_count, 2);
+		ck_assert_uint_eq(y.cut_count, ways[i].cuts_max);
+		ck_assert_uint_eq(out.reconnected_count, ways[i].cuts_max);
+		snprintf(chmod_all, sizeof(chmod_all), "chmod -R u+w %s", to);
+		ck_assert_int_eq(farhost_run((const char *[]){"sh", "-c",
+				     chmod_all, NULL}),
+		    0);
+		tmpdir_remove(&there);
+		tmpdir_make(&there);
+		snprintf(to, sizeof(to), "%s/a/to", there.path);
+	}
+}
+END_TEST
+
 START_TEST(a_server_with_nothing_beyond_version_3_will_do)
 {
 	struct farrestore_result out;
@@ -471,6 +623,8 @@ suite_job_farrestore(void)
 	tcase_add_test(t, what_is_in_the_way_makes_way_and_no_link_leads_out);
 	tcase_add_test(t, a_file_goes_to_its_own_name);
 	tcase_add_test(t, a_link_that_breaks_again_and_again_is_made_again);
+	tcase_add_test(t,
+	    many_files_are_made_at_once_and_each_folder_ends_after_them);
 	tcase_add_test(t, a_server_with_nothing_beyond_version_3_will_do);
 	tcase_add_test(t, any_failing_call_is_an_error_or_it_is_all_there);
 	suite_add_tcase(s, t);

@@ -18,8 +18,13 @@ static const char text[] =
     "site = \"brent\"; key_file = \"/nonexistent/key\";\n"
     "councils = ( { name = \"brent\"; } );\n"
     "sites = ( { name = \"brent\"; failure_domain = \"a\"; hosts = ( { name = "
-    "\"app1.b\"; address = \"10.0.0.1\"; } ); repository = \"/srv/repo\"; } "
+    "\"app1.b\"; address = \"10.0.0.1\"; } ); repository = \"/srv/repo\"; }, "
+    "{ name = \"sw\"; failure_domain = \"b\"; hosts = ( { name = "
+    "\"app1.s\"; address = \"10.0.0.2\"; } ); repository = \"/srv/r\"; } "
     ");\n"
+    "links = ( { name = \"l\"; between = [ \"brent\", \"sw\" ]; "
+    "preference = 1; bandwidth = \"1Gbit/s\"; addresses = { brent = "
+    "\"10.0.0.1\"; sw = \"10.0.0.2\"; }; } );\n"
     "%s";
 
 static struct tmpdir td;
@@ -178,6 +183,47 @@ START_TEST(services_come_in_the_order_of_recovery)
 }
 END_TEST
 
+/* Who reads it has no policy beside it that he would understand. */
+START_TEST(every_step_says_what_is_done_and_what_must_be_so)
+{
+	static const char *const said[] = {"wait 5m",
+	    "check: http://a:80/ answers 200 has 'up' in it (wait for it up to "
+	    "2m)",
+	    "check: a:81 takes connections",
+	    "check: a:82 must not be reachable",
+	    "check: the certificate of a:443 is good for 14 days more",
+	    "check: the file /run/up is there",
+	    "check: the file /run/down is not there",
+	    "check: count it prints a number, 1000 or more",
+	    "check: psql -c now prints 'x'"};
+	OWNED(buf_fini) struct buf runbook = {0}, html = {0};
+	struct box_options o = {.digest = "00", .made = now_utc()};
+	struct err e = {0};
+
+	load("service = " SERVICE("alpha", "1",
+	    "standby = \"sw\"; replicate = { to = [ \"sw\" ]; within = \"5m\"; "
+	    "}; "
+	    "plan = ( { step = \"a\"; wait = \"5m\"; },"
+	    "{ step = \"b\"; check = { http = \"http://a:80/\"; contains = "
+	    "\"up\"; within = \"2m\"; }; },"
+	    "{ step = \"c\"; check = { tcp = \"a:81\"; }; },"
+	    "{ step = \"d\"; check = { unreachable = \"a:82\"; }; },"
+	    "{ step = \"e\"; check = { tls = \"a:443\"; days = 14; }; },"
+	    "{ step = \"f\"; check = { file = \"/run/up\"; }; },"
+	    "{ step = \"g\"; check = { file = \"/run/down\"; exists = false; "
+	    "}; },"
+	    "{ step = \"h\"; check = { command = [ \"count\", \"it\" ]; "
+	    "expect_at_least = 1000; }; },"
+	    "{ step = \"i\"; check = { sql = [ \"psql\", \"-c\", \"now\" ]; "
+	    "equals = \"x\"; }; } );") ";\n");
+	o.policy = policy;
+	ck_assert_int_eq(box_runbook(&o, &runbook, &html, &e), ERR_NONE);
+	for (size_t i = 0; i < COUNT_OF(said); i++)
+		ck_assert_msg(strstr(buf_text(&runbook), said[i]) != NULL,
+		    "%s\n%s", said[i], buf_text(&runbook));
+}
+END_TEST
+
 START_TEST(any_failing_call_leaves_no_box_or_a_whole_one)
 {
 	const struct box_program none[] = {{loader, "ld.so.1"}};
@@ -223,6 +269,7 @@ suite_report_box(void)
 	tcase_add_test(t, a_box_is_what_was_made_and_by_whom);
 	tcase_add_test(t, a_byte_of_any_member_that_differs_shows);
 	tcase_add_test(t, services_come_in_the_order_of_recovery);
+	tcase_add_test(t, every_step_says_what_is_done_and_what_must_be_so);
 	tcase_add_test(t, any_failing_call_leaves_no_box_or_a_whole_one);
 	suite_add_tcase(s, t);
 	return s;
