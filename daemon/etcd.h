@@ -133,12 +133,18 @@ void etcd_write_own(struct daemon *d);
  * The change of a register as a question that is put until it is answered: the
  * first call asks (ETCD_PENDING), later ones with the same service, epoch, owner
  * and run say what came of it, once; then it would be asked anew.  An answer
- * that is unknown is looked into for a minute before it is given.  Where etcd
- * is not used: ETCD_DONE.  text: for people, "" when done.
+ * that is unknown is looked into until it is known, and after a minute said to
+ * be unknown meanwhile.  Where etcd is not used: ETCD_DONE.  text: for people,
+ * "" when done.
  */
 enum etcd_verdict etcdmove_ask(struct daemon *d, const char *service,
     uint64_t from_epoch, const struct etcd_register *to,
     char text[ERR_TEXT_BYTES]);
+/*
+ * Was a change asked for that run of which nobody knows yet what came of it, or
+ * which no look has shown yet?  It is looked into.
+ */
+bool etcdmove_is_open(struct daemon *d, const char *service, const char *run);
 /* Is etcd used, and does no majority of it answer (as of the last look)? */
 bool etcdmove_quorum_lost(const struct daemon *d);
 /*

@@ -3,7 +3,10 @@
  * not want to be called back in between.
  *
  *	none -ask-> asked -done, lost, refused-> answered -told-> none
- *	asked -unknown-> asked again, for a minute; then answered
+ *	asked -unknown-> asked again, until it is known
+ *
+ * Until it is known, and what was done has been seen in a look, nothing else of
+ * that move may be decided: etcdmove_is_open.
  */
 
 #include <string.h>
@@ -11,7 +14,7 @@
 #include "daemon.h"
 #include "etcd.h"
 
-#define UNKNOWN_NS (60 * NS_PER_S) /* so long it is looked into */
+#define UNKNOWN_NS (60 * NS_PER_S) /* then people are told that it is */
 #define FRESH_NS   (60 * NS_PER_S) /* so old a register is still heard */
 
 struct etcdmove {
@@ -21,6 +24,7 @@ struct etcdmove {
 	uint64_t from_epoch;
 	struct etcd_register to;
 	struct mono began;
+	struct utc answered;
 	enum etcd_verdict verdict; /* ETCD_PENDING: asked */
 	bool may_be; /* an earlier one may have been done: then no later one
 	                that was not asked says that nothing was */
@@ -40,6 +44,7 @@ put(struct etcdmove *m)
 		&e) == ERR_NONE)
 		return;
 	m->verdict = m->may_be ? ETCD_UNKNOWN : ETCD_REFUSED;
+	m->answered = now_utc();
 	snprintf(m->text, sizeof(m->text), "%s", e.text);
 }
 
@@ -52,6 +57,7 @@ on_answer(void *ctx, enum etcd_verdict v, const struct etcd_register *now,
 	(void)now;
 	m->may_be = m->may_be || v == ETCD_UNKNOWN;
 	m->verdict = v == ETCD_REFUSED && m->may_be ? ETCD_UNKNOWN : v;
+	m->answered = now_utc();
 	snprintf(m->text, sizeof(m->text), "%s", text);
 	daemon_kick(m->d);
 }
@@ -100,6 +106,56 @@ ask_first(struct daemon *d, const char *service, uint64_t from_epoch,
 	return ETCD_PENDING;
 }
 
+/* ET2: it is done once, and asked until that is known. */
+static enum etcd_verdict
+look_into(struct etcdmove *m)
+{
+	bool is_late = m->may_be && now_mono().ns - m->began.ns >= UNKNOWN_NS;
+
+	if (m->verdict == ETCD_UNKNOWN)
+		put(m);
+	if (m->verdict == ETCD_UNKNOWN || m->verdict == ETCD_PENDING)
+		return is_late ? ETCD_UNKNOWN : ETCD_PENDING;
+	return m->verdict;
+}
+
+/* Answered long ago: nobody came back for it. */
+static bool
+is_stale(const struct etcdmove *m)
+{
+	return (m->verdict == ETCD_DONE || m->verdict == ETCD_LOST ||
+		   m->verdict == ETCD_REFUSED) &&
+	    now_utc().ns - m->answered.ns > FRESH_NS;
+}
+
+/* What was done, and no look has shown it yet. */
+static bool
+is_unseen(struct daemon *d, const struct etcdmove *m)
+{
+	struct etcd_register r;
+	struct utc read_at;
+
+	return m->verdict == ETCD_DONE &&
+	    (!etcd_register_seen(d, m->service, &r, &read_at) ||
+		read_at.ns <= m->answered.ns);
+}
+
+bool
+etcdmove_is_open(struct daemon *d, const char *service, const char *run)
+{
+	for (struct etcdmove *m = d->etcdmoves; m != NULL; m = m->next) {
+		enum etcd_verdict v;
+
+		if (strcmp(m->service, service) != 0 ||
+		    strcmp(m->to.run, run) != 0)
+			continue;
+		v = look_into(m);
+		if (v == ETCD_PENDING || v == ETCD_UNKNOWN || is_unseen(d, m))
+			return true;
+	}
+	return false;
+}
+
 enum etcd_verdict
 etcdmove_ask(struct daemon *d, const char *service, uint64_t from_epoch,
     const struct etcd_register *to, char text[ERR_TEXT_BYTES])
@@ -110,16 +166,20 @@ etcdmove_ask(struct daemon *d, const char *service, uint64_t from_epoch,
 	text[0] = '\0';
 	if (!etcd_is_used(d))
 		return ETCD_DONE;
+	if (m != NULL && is_stale(m)) {
+		drop(d, m);
+		m = NULL;
+	}
+	if (m == NULL && etcdmove_is_open(d, service, to->run))
+		return ETCD_PENDING; /* what was asked before comes first */
 	if (m == NULL)
 		return ask_first(d, service, from_epoch, to);
-	if (m->verdict == ETCD_UNKNOWN &&
-	    now_mono().ns - m->began.ns < UNKNOWN_NS)
-		put(m); /* ET2: it is done once */
-	v = m->verdict;
+	v = look_into(m);
 	if (v == ETCD_PENDING)
 		return v;
 	snprintf(text, ERR_TEXT_BYTES, "%s", m->text);
-	drop(d, m);
+	if (v != ETCD_UNKNOWN)
+		drop(d, m);
 	return v;
 }
 

@@ -522,6 +522,7 @@ etcd_has_it(struct daemon *d, struct movebook_item *item)
 	struct authority to;
 	struct etcd_register r;
 	char text[ERR_TEXT_BYTES];
+	uint64_t from = s->authority.epoch;
 	enum etcd_verdict v;
 	struct err e;
 
@@ -531,9 +532,12 @@ etcd_has_it(struct daemon *d, struct movebook_item *item)
 	    authority_next(&s->authority, &t->reg, &to, &e) != ERR_NONE)
 		return true; /* who makes the change says what is wrong */
 	etcdown_register(d, &to, &r);
-	v = etcdmove_ask(d, item->m.service,
-	    s->authority.epoch < to.epoch ? s->authority.epoch : to.epoch - 1,
-	    &r, text);
+	/* People resolve over whatever is there (a swap whose maker died). */
+	if (t->reg.kind == AUTHORITY_RESOLVE && item->witness.epoch != 0)
+		from = item->witness.epoch;
+	else if (from >= to.epoch)
+		from = to.epoch - 1;
+	v = etcdmove_ask(d, item->m.service, from, &r, text);
 	if (v == ETCD_DONE)
 		return true;
 	t->act = MOVE_WAIT;

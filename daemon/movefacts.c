@@ -132,6 +132,7 @@ movefacts_gather(struct daemon *d, struct movebook_item *item,
 	    .protected_there = is_protected_there(item, p, here),
 	    .approvals_void = movefacts_refused(d, item),
 	    .quorum_lost = etcdmove_quorum_lost(d),
+	    .swap_open = etcdmove_is_open(d, item->m.service, item->m.run),
 	    .patience_ns = patience_of(s->policy),
 	    .retry_ns = RETRY_NS};
 	out->release_owner = movebook_release_owner(&d->moves->book,

@@ -778,6 +778,9 @@ struct move_facts {
 	const char *release_owner; /* NULL: nobody has */
 	unsigned release_persons;
 	bool quorum_lost; /* etcd is used and does not answer */
+	/* this site has asked etcd for a change, and nobody knows yet what came
+	 * of it, or the witness's word below is from before it */
+	bool swap_open;
 	/* what etcd says, where it is used and answers: a swap that was made
 	 * stands, though its maker died before it recorded it */
 	uint64_t witness_epoch;    /* 0: not used, not known */

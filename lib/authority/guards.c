@@ -320,6 +320,14 @@ g14(struct trial *t)
 
 	need_yes(t, FACT_REGISTER_HEARD,
 	    "the other site is heard, or two people release the quarantine");
+	/* People decide over an epoch above all that are known: they need not
+	 * agree, but etcd, which has the last word, has to be asked. */
+	if (t->phase == GUARDS_AT_RESOLVE) {
+		if (is_yes(t, FACT_WITNESS_USED))
+			(void)is_known(t, FACT_EPOCH_WITNESS,
+			    "etcd has its quorum");
+		return;
+	}
 	if (!is_known(t, FACT_EPOCH_EXPECTED, mend) ||
 	    !is_known(t, FACT_EPOCH_TARGET, mend))
 		return;

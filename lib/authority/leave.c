@@ -183,6 +183,16 @@ leave_planned(struct scene *c)
 	return scene_record(c, MOVE_GRANTED, "the service is let go");
 }
 
+/* It stopped before it had heard the other site: G14 asks both. */
+static bool
+is_catching_up(struct scene *c)
+{
+	return scene_has(c->me, MOVE_DIVERGENCE) &&
+	    c->f->reg->epoch < scene_epoch_there(c) && scene_is_behind(c) &&
+	    scene_record(c, MOVE_DIVERGENCE,
+		"kept; the register is the other site's");
+}
+
 /* --- rolled back ----------------------------------------------------------- */
 bool
 leave_roll_back(struct scene *c)
@@ -195,6 +205,8 @@ leave_roll_back(struct scene *c)
 	if (!scene_has(c->b, MOVE_GRANTED) && c->m->mode == GUARDS_UNPLANNED &&
 	    !scene_has(c->me, MOVE_DIVERGENCE))
 		return leave_way(c, 0);
+	if (!scene_has(c->b, MOVE_GRANTED) && is_catching_up(c))
+		return true;
 	if (!scene_has(c->b, MOVE_GRANTED))
 		return scene_wait_peer(c, c->b->latest,
 		    "to keep its writes and let go: the move is rolled back");
@@ -242,6 +254,8 @@ leave_way(struct scene *c, uint64_t since)
 			return true;
 		return scene_record(c, MOVE_DIVERGENCE, "kept and listed");
 	}
+	if (is_catching_up(c))
+		return true;
 	if (scene_has(c->other, MOVE_REPROTECTED))
 		return scene_nothing(c, "protected again: the move is done");
 	return scene_wait_peer(c, c->me->latest,

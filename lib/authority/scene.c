@@ -311,23 +311,31 @@ bool
 scene_is_swapped(const struct scene *c, const char *to)
 {
 	return c->f->witness_owner != NULL &&
-	    c->f->witness_epoch > c->f->reg->highest_seen &&
+	    c->f->witness_epoch > c->f->reg->epoch &&
+	    c->f->witness_epoch >= c->f->reg->highest_seen &&
 	    strcmp(c->f->witness_owner, to) == 0;
 }
 
 bool
-scene_record_stopped(struct scene *c)
+scene_is_behind(struct scene *c)
 {
 	const struct authority *peer = c->f->peer_reg;
 	enum authority_hearing h = peer == NULL
 	    ? AUTHORITY_SAME
 	    : authority_hear(c->f->reg, peer, c->site);
 
-	if ((h == AUTHORITY_STEP_DOWN || h == AUTHORITY_FOLLOW) &&
-	    (c->f->peer_answers || !c->f->reg->quarantined)) {
-		scene_change(c, AUTHORITY_ADOPT);
-		c->t->reg.peer = peer;
-	}
+	if ((h != AUTHORITY_STEP_DOWN && h != AUTHORITY_FOLLOW) ||
+	    (!c->f->peer_answers && c->f->reg->quarantined))
+		return false;
+	scene_change(c, AUTHORITY_ADOPT);
+	c->t->reg.peer = peer;
+	return true;
+}
+
+bool
+scene_record_stopped(struct scene *c)
+{
+	(void)scene_is_behind(c);
 	return scene_record(c, MOVE_STOPPED, "fenced, read back");
 }
 
@@ -343,10 +351,13 @@ scene_is_ahead(const struct scene *c, const char *to, uint64_t than)
 uint64_t
 scene_next_epoch(const struct scene *c)
 {
-	return (c->f->witness_epoch > c->f->reg->highest_seen
-		       ? c->f->witness_epoch
-		       : c->f->reg->highest_seen) +
-	    1;
+	uint64_t known = scene_epoch_there(c);
+
+	if (c->f->witness_epoch > known)
+		known = c->f->witness_epoch;
+	if (c->f->reg->highest_seen > known)
+		known = c->f->reg->highest_seen;
+	return known + 1;
 }
 
 /* Here by the order of the records, for a clock may have been set back. */

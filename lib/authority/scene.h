@@ -68,8 +68,10 @@ bool scene_record(struct scene *c, enum move_event_kind k, const char *why);
 void scene_change(struct scene *c, enum authority_event_kind kind);
 void scene_change_owner(struct scene *c, enum authority_event_kind kind,
     const char *site, uint64_t epoch);
-/* STOPPED; and what the other site says is adopted, where it is known to be its
- * last word. */
+/* Has the other site's register come after ours?  Then it is adopted with what
+ * is recorded; never in quarantine while it is silent. */
+bool scene_is_behind(struct scene *c);
+/* STOPPED, and so. */
 bool scene_record_stopped(struct scene *c);
 /* The other site's turn; people are told when it takes too long. */
 bool scene_wait_peer(struct scene *c, struct utc since, const char *what);
@@ -90,7 +92,7 @@ bool scene_is_swapped(const struct scene *c, const char *to);
 /* Did this run's own change of the register come before a death, and its
  * record not? */
 bool scene_is_ahead(const struct scene *c, const char *to, uint64_t than);
-/* Above all that was ever seen. */
+/* Above all that was ever seen, at either site and in etcd. */
 uint64_t scene_next_epoch(const struct scene *c);
 /* Do it (again) until it is done since that row.  False: it is. */
 bool scene_is_working(struct scene *c, enum move_act a, uint64_t since,

@@ -388,8 +388,11 @@ take_unplanned(struct scene *c)
 	if (!scene_has(c->me, MOVE_TAKEN) &&
 	    !scene_is_ahead(c, c->site, c->m->epoch) && is_before_taking(c))
 		return true;
-	epoch = scene_is_ahead(c, c->site, c->m->epoch)
-	    ? c->f->reg->epoch
-	    : c->f->reg->highest_seen + 1;
+	if (scene_is_ahead(c, c->site, c->m->epoch))
+		epoch = c->f->reg->epoch;
+	else /* a swap whose maker died may have come round as an epoch seen */
+		epoch = scene_is_swapped(c, c->site)
+		    ? c->f->witness_epoch
+		    : c->f->reg->highest_seen + 1;
 	return is_taking(c, epoch) || run_here(c);
 }

@@ -182,7 +182,11 @@ run_resolved(struct scene *c, uint64_t epoch)
 	if (c->me->epoch_of[MOVE_PROVISIONAL] < epoch) {
 		if (scene_is_unhearing(c))
 			return true;
-		scene_change(c, AUTHORITY_PROMOTE);
+		/* What never left is only to run again. */
+		if (c->f->reg->state == AUTHORITY_MOVING)
+			scene_change(c, AUTHORITY_PROMOTE);
+		else if (c->f->reg->state == AUTHORITY_QUIESCED)
+			scene_change(c, AUTHORITY_RESUME_WRITES);
 		return scene_record(c, MOVE_PROVISIONAL, "it may run here");
 	}
 	if (is_to_plan(c))
@@ -264,6 +268,14 @@ is_harmless(const struct move_turn *t)
 		    t->event == MOVE_DIVERGENCE));
 }
 
+/* It is what is asked of etcd, and may be asked again. */
+static bool
+is_swap(const struct move_turn *t)
+{
+	return t->changes_register &&
+	    (t->reg.kind == AUTHORITY_MOVE || t->reg.kind == AUTHORITY_RESOLVE);
+}
+
 void
 turn_decide(const struct move *m, const char *my_site,
     const struct move_facts *facts, struct utc now, struct move_turn *turn)
@@ -287,6 +299,14 @@ turn_decide(const struct move *m, const char *my_site,
 		return;
 	}
 	decide(&c);
+	if (facts->swap_open && !is_harmless(turn) && !is_swap(turn)) {
+		*turn = (struct move_turn){.event = MOVE_NOTE};
+		scene_wait_for(&c, MOVE_NOBODY, c.me->latest);
+		turn->alarm = scene_is_too_long(&c, c.me->latest);
+		scene_say(&c,
+		    "etcd was asked for a change, and what came of it is not "
+		    "known yet: nothing else is decided");
+	}
 	if (facts->reg->quarantined && !is_harmless(turn)) {
 		*turn = (struct move_turn){.event = MOVE_NOTE};
 		(void)scene_is_unhearing(&c);

@@ -95,39 +95,32 @@ tell(struct teller *t, enum guards_fact_id id, int64_t value)
 
 /* A swap made already is none to stumble over: the turn knows of it. */
 static uint64_t
-witness(int s, uint64_t expected, enum guards_phase phase)
+witness(int s, int run, const struct etcd_value *seen)
 {
-	bool ours = w.etcd_owner == s && w.etcd_epoch == expected + 1;
+	uint64_t mine = w.site[s].reg.epoch;
 
-	if (phase == GUARDS_AT_TAKE && (ours || w.etcd_epoch == expected - 1))
-		return expected;
-	return phase == GUARDS_AT_ROLLBACK && w.etcd_epoch == expected + 1
-	    ? expected
-	    : phase == GUARDS_AT_RESOLVE ? expected
-					 : w.etcd_epoch;
+	return seen->epoch == mine + 1 && seen->run == run ? mine : seen->epoch;
 }
 
+/* As daemon/facts.c and moveguard.c do. */
 static void
-tell_epochs(struct teller *t, int s, const struct move *m,
+tell_epochs(struct teller *t, int s, int run, const struct move *m,
     enum guards_phase phase)
 {
-	const struct authority *reg = &w.site[s].reg;
-	uint64_t expected = testimony_epoch(m, reg, phase);
+	const struct site *here = &w.site[s], *there = &w.site[site_other(s)];
+	bool is_target = s == w.runs[run].to;
+	struct etcd_value seen;
 
-	if (phase == GUARDS_AT_RESOLVE) /* what people have read */
-		expected = w.etcd && w.etcd_epoch > reg->highest_seen
-		    ? w.etcd_epoch
-		    : reg->highest_seen;
-	tell(t, FACT_EPOCH_EXPECTED, (int64_t)expected);
-	tell(t, FACT_EPOCH_TARGET,
-	    (int64_t)((phase == GUARDS_AT_TAKE || phase == GUARDS_AT_RESOLVE) &&
-			reg->highest_seen < expected
-		    ? expected
-		    : reg->highest_seen));
+	tell(t, FACT_EPOCH_EXPECTED,
+	    (int64_t)testimony_epoch(m, &here->reg, phase));
+	tell(t, is_target ? FACT_EPOCH_TARGET : FACT_EPOCH_SOURCE,
+	    (int64_t)here->reg.epoch);
+	if (here->peer_reg != 0)
+		tell(t, is_target ? FACT_EPOCH_SOURCE : FACT_EPOCH_TARGET,
+		    (int64_t)there->log[here->peer_reg - 1].reg.epoch);
 	tell(t, FACT_WITNESS_USED, w.etcd);
-	if (w.etcd && w.etcd_quorum && w.etcd_link[s])
-		tell(t, FACT_EPOCH_WITNESS,
-		    (int64_t)witness(s, expected, phase));
+	if (!witness_quorum_lost(s) && witness_heard(s, &seen))
+		tell(t, FACT_EPOCH_WITNESS, (int64_t)witness(s, run, &seen));
 }
 
 static void
@@ -221,7 +214,7 @@ gather(int s, int run, enum guards_phase phase, struct guards_facts *f)
 	tell_point(&t, &w.runs[run]);
 	tell_peer(&t, s);
 	tell_move(&t, s, run, m);
-	tell_epochs(&t, s, m, phase);
+	tell_epochs(&t, s, run, m, phase);
 }
 
 bool
@@ -264,6 +257,7 @@ void
 shell_facts(int s, int run, struct move_facts *f)
 {
 	struct site *t = &w.site[s];
+	struct etcd_value seen;
 
 	*f = (struct move_facts){.reg = &t->reg,
 	    .peer_answers = answers(s),
@@ -271,13 +265,14 @@ shell_facts(int s, int run, struct move_facts *f)
 	    .other_run = w.removed != 1 && others_open(s, run) != 0,
 	    .attested = attested(s, run),
 	    .approvals_void = is_refused(s, run),
-	    .quorum_lost = w.etcd && (!w.etcd_quorum || !w.etcd_link[s]),
+	    .quorum_lost = witness_quorum_lost(s),
+	    .swap_open = witness_is_open(s, run),
 	    .protected_there = answers(s) && w.site[site_other(s)].synced_back,
 	    .patience_ns = PATIENCE,
 	    .retry_ns = 5 * SEC};
-	if (w.etcd && !f->quorum_lost) {
-		f->witness_epoch = w.etcd_epoch;
-		f->witness_owner = w.site[w.etcd_owner].name;
+	if (!f->quorum_lost && witness_heard(s, &seen)) {
+		f->witness_epoch = seen.epoch;
+		f->witness_owner = w.site[seen.owner].name;
 	}
 	f->release_owner = released(s, run, &f->release_persons);
 }

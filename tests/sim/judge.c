@@ -142,8 +142,6 @@ judge_taken(int s, const struct record *r)
 		violate("G14: epoch %llu was taken, %llu was agreed",
 		    (unsigned long long)r->ev.epoch,
 		    (unsigned long long)run->epoch + 1);
-	if (w.etcd && (!w.etcd_quorum || !w.etcd_link[s]))
-		w.done[T_REFUSED] += 0; /* it was lost since: no matter */
 }
 
 /* The planned move loses nothing: what ran at A is at B. */

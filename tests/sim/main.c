@@ -299,6 +299,7 @@ event(void)
 	int s = (int)below(SITES);
 
 	w.now_ns += (int64_t)below(1500) * NS_PER_MS;
+	witness_happens();
 	if (one_in(60))
 		w.now_ns += (int64_t)below(300) * SEC;
 	switch (below(40)) {
@@ -370,6 +371,7 @@ calm(void)
 	for (int round = 0; round < 60 && !w.violated; round++) {
 		for (int i = 0; i < 40 && !w.violated; i++) {
 			w.now_ns += SEC;
+			witness_happens();
 			for (int s = 0; s < SITES; s++) {
 				site_talk(s);
 				shell_tick(s);

@@ -429,26 +429,6 @@ effect(int s, struct job *j)
 	return MOVE_UNCERTAIN;
 }
 
-/* etcd's compare-and-swap and its read-back.  False: it did not come about. */
-static bool
-swap(int s, const struct authority_event *ev)
-{
-	int owner = ev->site == NULL ? s : site_find(ev->site);
-
-	if (!w.etcd ||
-	    (ev->kind != AUTHORITY_MOVE && ev->kind != AUTHORITY_RESOLVE))
-		return true;
-	if (!w.etcd_quorum || !w.etcd_link[s])
-		return false;
-	if (w.etcd_epoch == ev->epoch)
-		return w.etcd_owner == owner;
-	if (w.etcd_epoch > ev->epoch)
-		return false;
-	w.etcd_epoch = ev->epoch;
-	w.etcd_owner = owner;
-	return true;
-}
-
 static bool
 change_register(int s, struct job *j)
 {
@@ -463,10 +443,6 @@ change_register(int s, struct job *j)
 		story("%s: the register refuses %s: %s", t->name,
 		    authority_event_name(ev.kind), e.text);
 		w.done[T_REFUSED]++;
-		return false;
-	}
-	if (!swap(s, &ev)) {
-		story("%s: the witness does not agree", t->name);
 		return false;
 	}
 	if (memcmp(&r.reg, &t->reg, sizeof(t->reg)) == 0)
@@ -672,17 +648,20 @@ hear(int s)
 {
 	struct site *t = &w.site[s];
 	const struct authority *peer = peer_register(s);
-	struct authority there = {.state = AUTHORITY_MOVING,
-	    .epoch = w.etcd_epoch,
-	    .highest_seen = w.etcd_epoch};
+	struct authority there = {.state = AUTHORITY_MOVING};
+	struct etcd_value seen;
 
 	if (t->jobs[JOB_OF_OWN].on)
 		return false;
-	if (w.etcd && w.etcd_quorum && w.etcd_link[s]) {
+	if (witness_heard(s, &seen)) {
+		there.epoch = there.highest_seen = seen.epoch;
+		if (seen.run >= 0)
+			snprintf(there.run, sizeof(there.run), "%s",
+			    w.runs[seen.run].id);
 		snprintf(there.site, sizeof(there.site), "%s",
-		    w.site[w.etcd_owner].name);
+		    w.site[seen.owner].name);
 		snprintf(there.from_site, sizeof(there.from_site), "%s",
-		    w.site[1 - w.etcd_owner].name);
+		    w.site[1 - seen.owner].name);
 		if (take_notice(s, &there, true))
 			return true;
 	}
@@ -740,7 +719,8 @@ look_at(int s, int run)
 		violate("a turn without a word");
 	if (turn.act == MOVE_WAIT && turn.gated && one_in(8))
 		story("%s: %s waits: %s", t->name, w.runs[run].id, turn.why);
-	if (turn.act == MOVE_WAIT || turn.act == MOVE_NOTHING)
+	if (turn.act == MOVE_WAIT || turn.act == MOVE_NOTHING ||
+	    (turn.changes_register && !witness_has_it(s, run, &turn.reg)))
 		return false;
 	begin(s, run, &turn, f.peer_reg);
 	return true;
@@ -778,6 +758,7 @@ shell_tick(int s)
 
 	if (!t->daemon)
 		return;
+	witness_tick(s);
 	j = urgent_job(t);
 	if (j == NULL) {
 		j = some_job(t);

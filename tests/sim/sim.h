@@ -123,6 +123,37 @@ struct job {
 	bool step_ok;
 };
 
+/* --- etcd: witness.c -------------------------------------------------------------- */
+
+struct etcd_value {
+	uint64_t epoch;
+	int owner, run; /* run: that wrote it; -1 none */
+	enum authority_state state;
+};
+
+/* A write under way: it comes about while nothing else was written. */
+#define FLIGHTS 16
+struct flight {
+	bool on, is_slow;
+	uint64_t revision;
+	struct etcd_value to;
+};
+
+/* What a daemon asks of it for a run (daemon/etcdmove.c). */
+struct question {
+	bool on;
+	uint64_t from;
+	struct etcd_value to;
+	bool was_asked; /* a write may be under way: asked until it is known */
+	enum {
+		QUESTION_OPEN,
+		QUESTION_DONE,
+		QUESTION_LOST,
+		QUESTION_REFUSED
+	} verdict;
+	int64_t answered_ns;
+};
+
 struct site {
 	const char *name;
 	/* durable */
@@ -155,6 +186,10 @@ struct site {
 	bool heard;          /* since the start */
 	struct hearing hearing;
 	struct job jobs[JOBS], *doing; /* doing: whose record is written */
+	struct question asking[RUNS_MAX];
+	struct etcd_value etcd_seen; /* at the last look */
+	int64_t etcd_seen_ns;        /* 0: since the start there was none */
+	bool etcd_quorum;
 	bool isolated_broken;
 };
 
@@ -164,8 +199,9 @@ struct world {
 	struct site site[SITES];
 	bool link, ssh; /* bridge; the fence's way */
 	bool etcd, etcd_link[SITES], etcd_quorum;
-	uint64_t etcd_epoch;
-	int etcd_owner;
+	struct etcd_value etcd_is;
+	uint64_t etcd_revision;
+	struct flight flights[FLIGHTS];
 	struct run runs[RUNS_MAX];
 	int runs_count;
 	unsigned writes;
@@ -264,6 +300,17 @@ const char *shell_seen(int run);
 /* What its plan restores is at that site. */
 bool shell_can_restore(int s, int run);
 void shell_facts(int s, int run, struct move_facts *f);
+
+/* witness.c */
+void witness_happens(void);
+void witness_tick(int s);
+bool witness_quorum_lost(int s);
+/* As of the last look, unless that is old. */
+bool witness_heard(int s, struct etcd_value *out);
+/* Asked for that run, and not known yet, or not seen since (etcdmove_is_open). */
+bool witness_is_open(int s, int run);
+/* A new epoch is etcd's first.  False: not yet, or not at all. */
+bool witness_has_it(int s, int run, const struct authority_event *ev);
 
 /* people.c */
 void people_act(void);

@@ -109,6 +109,9 @@ site_die(int s)
 	story("%s: the daemon dies%s", t->name,
 	    jobs_drop(t) ? " in the middle of an act" : "");
 	hearing_drop(&t->hearing);
+	memset(t->asking, 0, sizeof(t->asking));
+	t->etcd_quorum = false;
+	t->etcd_seen_ns = 0;
 	t->daemon = false;
 }
 
@@ -267,7 +270,9 @@ world_begin(uint64_t seed, unsigned removed, unsigned broken, bool telling)
 	w.sense = 1 + below(4);
 	w.honesty = one_in(8) ? 2 : 20;
 	w.etcd_link[0] = w.etcd_link[1] = w.etcd_quorum = true;
-	w.etcd_epoch = 1;
+	w.etcd_is = (struct etcd_value){.epoch = 1,
+	    .run = -1,
+	    .state = AUTHORITY_PROTECTED};
 	w.proved = w.capacity = w.isolated = true;
 	w.policy = 1;
 	for (int s = 0; s < SITES; s++) {

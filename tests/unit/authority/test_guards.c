@@ -289,6 +289,16 @@ START_TEST(what_stands_in_for_another_fact_lets_through)
 	ck_assert_int_eq(out[11].verdict, GUARDS_PASS);
 	guards_evaluate(&f, GUARDS_UNPLANNED, GUARDS_AT_TAKE, out);
 	ck_assert_int_eq(out[13].verdict, GUARDS_PASS);
+	/* Two people decide over whatever the sites name. */
+	f.of[FACT_EPOCH_TARGET].value = 6;
+	guards_evaluate(&f, GUARDS_UNPLANNED, GUARDS_AT_ROLLBACK, out);
+	ck_assert_int_eq(out[13].verdict, GUARDS_FAIL);
+	guards_evaluate(&f, GUARDS_UNPLANNED, GUARDS_AT_RESOLVE, out);
+	ck_assert_int_eq(out[13].verdict, GUARDS_PASS);
+	f.of[FACT_WITNESS_USED].value = 1; /* which does not answer */
+	guards_evaluate(&f, GUARDS_UNPLANNED, GUARDS_AT_RESOLVE, out);
+	ck_assert_int_eq(out[13].verdict, GUARDS_UNKNOWN);
+	f.of[FACT_WITNESS_USED].value = 0;
 	/* The glass is not for planned moves. */
 	guards_evaluate(&f, GUARDS_PLANNED, GUARDS_AT_START, out);
 	ck_assert_int_eq(out[3].verdict, GUARDS_FAIL);

@@ -783,6 +783,149 @@ START_TEST(on_the_way_back_the_old_site_keeps_its_own_data_first)
 }
 END_TEST
 
+/* The write may be under way: an abort now could meet it at the other site. */
+START_TEST(while_nobody_knows_what_came_of_a_swap_nothing_else_is_decided)
+{
+	struct move_turn turn;
+	struct world w;
+
+	request(&w, GUARDS_PLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_DEMOTED)
+		if (!step(&w, &w.town[0]))
+			ck_assert(step(&w, &w.town[1]));
+	w.town[0].facts.swap_open = true;
+	turn = turn_of(&w, &w.town[0]);
+	ck_assert_int_eq(turn.event, MOVE_GRANTED);
+	say(&w, &w.town[0], MOVE_SAY_ABORT);
+	turn = turn_of(&w, &w.town[0]);
+	ck_assert_int_eq(turn.act, MOVE_WAIT);
+	ck_assert(!turn.changes_register);
+	ck_assert(strstr(turn.why, "etcd") != NULL);
+	say(&w, &w.town[0], MOVE_SAY_HOLD); /* what only stops goes on */
+	ck_assert_int_eq(turn_of(&w, &w.town[0]).event, MOVE_HELD);
+}
+END_TEST
+
+/* G14 asks both sites before it is given back. */
+START_TEST(who_stopped_unheard_takes_the_register_up_when_it_hears)
+{
+	struct move_turn turn;
+	struct world w;
+	struct authority *a = &w.town[0].reg;
+	struct err e;
+
+	request(&w, GUARDS_UNPLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_RAN)
+		ck_assert(step(&w, &w.town[1]));
+	/* as its shell would, but that it hears nothing */
+	tell(&w, &w.town[0],
+	    (struct move_event){.stage = MOVE_INTENT, .act = MOVE_STOP});
+	tell(&w, &w.town[0],
+	    (struct move_event){.stage = MOVE_OUTCOME, .act = MOVE_STOP});
+	say(&w, &w.town[0], MOVE_STOPPED);
+	tell(&w, &w.town[0],
+	    (struct move_event){.stage = MOVE_INTENT, .act = MOVE_CAPTURE});
+	tell(&w, &w.town[0],
+	    (struct move_event){.stage = MOVE_OUTCOME, .act = MOVE_CAPTURE});
+	say(&w, &w.town[0], MOVE_DIVERGENCE);
+	say(&w, &w.town[1], MOVE_SAY_ROLLBACK);
+	ck_assert_uint_eq(a->epoch, 1);
+	a->quarantined = true;
+	w.town[0].facts.peer_answers = false;
+	ck_assert_int_eq(turn_of(&w, &w.town[0]).act, MOVE_WAIT);
+	w.town[0].facts.peer_answers = true;
+	turn = turn_of(&w, &w.town[0]);
+	ck_assert_int_eq(turn.event, MOVE_DIVERGENCE);
+	ck_assert_int_eq(turn.reg.kind, AUTHORITY_ADOPT);
+	ck_assert_int_eq(authority_next(a, &turn.reg, a, &e), ERR_NONE);
+	say(&w, &w.town[0], turn.event);
+	ck_assert_uint_eq(a->epoch, 2);
+	ck_assert(!a->quarantined);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_ROLLED_BACK);
+}
+END_TEST
+
+/* The owner's own word had ended the hold at the other site (A5). */
+START_TEST(what_never_left_is_resolved_without_a_new_epoch)
+{
+	struct world w;
+
+	request(&w, GUARDS_UNPLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (move_phase(&w.move) != MOVE_FENCED)
+		ck_assert(step(&w, &w.town[1]));
+	say(&w, &w.town[1], MOVE_SAY_HOLD);
+	while (turn_of(&w, &w.town[1]).act != MOVE_WAIT)
+		ck_assert(step(&w, &w.town[1]));
+	for (int i = 0; i < 2; i++) {
+		w.town[i].facts.release_owner = "brent";
+		w.town[i].facts.release_persons = 2;
+	}
+	w.town[1].reg = w.town[0].reg;
+	run(&w);
+	ck_assert(move_is_over(&w.move));
+	ck_assert_uint_eq(w.town[0].reg.epoch, 1);
+	ck_assert(w.move.a.fact[MOVE_RESUMED] != 0);
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+}
+END_TEST
+
+/* Else both could name the same epoch their own. */
+START_TEST(a_resolution_is_above_every_epoch_that_either_site_has_named)
+{
+	struct world w;
+	struct move_turn turn;
+
+	request(&w, GUARDS_UNPLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	say(&w, &w.town[0], MOVE_SAY_HOLD);
+	while (move_phase(&w.move) != MOVE_RAN)
+		ck_assert(step(&w, &w.town[1]));
+	say(&w, &w.town[0], MOVE_HELD);
+	tell(&w, &w.town[0],
+	    (struct move_event){.stage = MOVE_INTENT, .act = MOVE_STOP});
+	tell(&w, &w.town[0],
+	    (struct move_event){.stage = MOVE_OUTCOME, .act = MOVE_STOP});
+	say(&w, &w.town[0], MOVE_STOPPED);
+	w.town[0].reg.state = AUTHORITY_HELD;
+	w.town[0].facts.release_owner = "brent";
+	w.town[0].facts.release_persons = 2;
+	w.town[0].facts.attested = 2;
+	turn = turn_of(&w, &w.town[0]);
+	ck_assert_int_eq(turn.event, MOVE_RESOLVED);
+	ck_assert_uint_eq(turn.reg.epoch, 3);
+}
+END_TEST
+
+/* The other site had heard of that epoch, and said so, before B came back. */
+START_TEST(a_swap_is_taken_up_though_its_epoch_was_heard_of_since)
+{
+	struct world w;
+	struct move_turn turn;
+
+	request(&w, GUARDS_UNPLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	do {
+		turn = turn_of(&w, &w.town[1]);
+		if (turn.event != MOVE_TAKEN)
+			ck_assert(step(&w, &w.town[1]));
+	} while (turn.event != MOVE_TAKEN);
+	ck_assert_uint_eq(turn.reg.epoch, 2);
+	w.town[1].facts.witness_epoch = 2;
+	w.town[1].facts.witness_owner = "southwark";
+	w.town[1].reg.highest_seen = 2;
+	say(&w, &w.town[0], MOVE_SAY_ABORT); /* too late */
+	turn = turn_of(&w, &w.town[1]);
+	ck_assert_int_eq(turn.event, MOVE_TAKEN);
+	ck_assert_uint_eq(turn.reg.epoch, 2);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RAN);
+}
+END_TEST
+
 Suite *suite_authority_move(void);
 
 Suite *
@@ -791,6 +934,15 @@ suite_authority_move(void)
 	Suite *s = suite_create("authority/move");
 	TCase *tc = tcase_create("all");
 
+	tcase_add_test(tc,
+	    while_nobody_knows_what_came_of_a_swap_nothing_else_is_decided);
+	tcase_add_test(tc,
+	    who_stopped_unheard_takes_the_register_up_when_it_hears);
+	tcase_add_test(tc, what_never_left_is_resolved_without_a_new_epoch);
+	tcase_add_test(tc,
+	    a_resolution_is_above_every_epoch_that_either_site_has_named);
+	tcase_add_test(tc,
+	    a_swap_is_taken_up_though_its_epoch_was_heard_of_since);
 	tcase_add_test(tc, a_planned_move_goes_through_all_its_phases);
 	tcase_add_test(tc,
 	    a_planned_move_rolls_back_to_the_old_site_at_the_next_epoch);
