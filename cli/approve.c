@@ -63,7 +63,7 @@ show(struct word *w)
 	if (status == EXITCODE_DONE)
 		status = digest(w);
 	if (status == EXITCODE_DONE && !w->cli->json) {
-		fputs(w->shown.shown, stdout);
+		failover_say_shown(w->shown.shown);
 		printf("seen %s\n", w->seen);
 		fflush(stdout);
 	}

@@ -30,6 +30,8 @@ bool failover_can_ask(void);
 /* One line from the terminal without its end; false: none came. */
 bool failover_read_line(char *out, size_t out_bytes);
 
+/* What is approved, for eyes; --json has the very bytes that `seen` is of. */
+void failover_say_shown(const char *text);
 /* A "failover" message in one line. */
 void failover_print(struct wire_value *v);
 /* Show what happens to the run until it waits for somebody or has ended. */

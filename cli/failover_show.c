@@ -4,9 +4,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bascule/authority.h>
 #include <bascule/base/text.h>
 
 #include "failover.h"
+
+/* A line of a guard: its title beside its verdict; what does not apply, not. */
+static void
+say_guard(const char *line, size_t len)
+{
+	unsigned number =
+	    (unsigned)(line[1] - '0') * 10 + (unsigned)(line[2] - '0');
+
+	if (len < 5 || strncmp(line + 4, "not-applicable", 14) != 0)
+		printf("  %-14.*s %s\n", (int)len, line,
+		    number >= 1 && number <= GUARDS_COUNT ? guards_title(number)
+							  : "");
+}
+
+/* "KEY LENGTH:VALUE", or "KEY VALUE". */
+static void
+say_line(const char *line, size_t len)
+{
+	size_t key = strcspn(line, " \n");
+	const char *value = line + key + (key < len), *end = line + len;
+	size_t digits = strspn(value, "0123456789");
+
+	if (value + digits < end && value[digits] == ':')
+		value += digits + 1;
+	printf("%s%.*s %.*s\n",
+	    key == 7 && strncmp(line, "service", key) == 0 ? "\n" : "",
+	    (int)key, line, (int)(end - value), value);
+}
+
+void
+failover_say_shown(const char *text)
+{
+	while (*text != '\0') {
+		size_t len = strcspn(text, "\n");
+
+		if (len >= 3 && text[0] == 'G' &&
+		    strspn(text + 1, "0123456789") == 2)
+			say_guard(text, len);
+		else if (strncmp(text, "bascule seen ", 13) != 0)
+			say_line(text, len);
+		text += len + (text[len] == '\n');
+	}
+}
 
 static void
 on_listed(struct live *l, const char *type, struct wire_value *v)
@@ -55,7 +99,7 @@ on_shown(struct live *l, const char *type, struct wire_value *v)
 		printf("run %s: %s, by %s at %s: %s\n", live_text(v, "run"),
 		    live_text(v, "phase"), live_text(v, "actor"),
 		    live_time(v, "requested"), live_text(v, "reason"));
-		fputs(wire_take_text(v, "shown", ""), stdout);
+		failover_say_shown(wire_take_text(v, "shown", ""));
 		printf("seen %s\n", live_text(v, "seen"));
 	} else if (strcmp(type, "move") != 0)
 		failover_reply(l, type, v);

@@ -89,5 +89,26 @@ HOME=/ timed 'approve' setpriv --reuid 6 --regid 6 --clear-groups "$B" --socket 
 head -3 .err
 timed readiness at brent readiness
 
+# fifty people who ask at once
+fifty() {
+	pids=
+	for i in $(seq 50); do
+		at brent status >/dev/null 2>&1 &
+		pids="$pids $!"
+	done
+	wait $pids
+}
+timed 'status, 50 at once' fifty
+again() {
+	was=$(at brent --json events --type policy | grep -c '"loaded"')
+	kill -HUP "$(cat brent/pid)"
+	while [ "$(at brent --json events --type policy | grep -c '"loaded"')" = "$was" ]; do :; done
+}
+timed 'reload' again
+daemon_stop brent
+from=$(ms)
+daemon_start brent || finish
+printf '%-28s %6d ms\n' 'start, with its ledger' $(($(ms) - from))
+
 [ -z "${KEEP:-}" ] || sleep "$KEEP"
 finished=1

@@ -116,6 +116,8 @@ expect 13 'an operator cannot' as $DAN approve "$run"
 expect 13 'nor the administrator' at brent approve "$run"
 expect 0 'a dry run says whether it would count' as $BOB approve "$run" --dry-run
 expect 0 'another can' as $BOB approve "$run"
+says '^service pages' '^loss none' 'G06 fail  *the recovery is proved, and lately'
+is 'what does not apply is not before his eyes' "$(grep -c 'not-applicable\|^[a-z]* [0-9]*:' .out)" 0
 says '1 of 1' 'next: bascule failover start'
 expect 1 'once' as $BOB approve "$run"; says 'a person counts once'
 expect 0 'it is on record' at brent --json events --type approval
