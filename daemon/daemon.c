@@ -191,8 +191,8 @@ try_ledger(struct daemon *d)
 }
 
 /* Does nothing when no record came since the last one. */
-void
-daemon_sign_now(struct daemon *d)
+static void
+sign_head(struct daemon *d, struct mono now)
 {
 	enum err_code rc;
 	struct head h;
@@ -203,15 +203,21 @@ daemon_sign_now(struct daemon *d)
 		note_log(NOTE_ERROR, "%s", e.text);
 	if (rc == ERR_NONE && h.number == d->head_number)
 		return;
-	d->head_signed = now_mono();
+	d->head_signed = now;
 	d->head_number = rc == ERR_NONE ? h.number : 0;
+}
+
+void
+daemon_sign_now(struct daemon *d)
+{
+	sign_head(d, now_mono());
 }
 
 void
 daemon_sign_head(struct daemon *d, struct mono now)
 {
 	if (now.ns - d->head_signed.ns >= HEAD_NS)
-		daemon_sign_now(d);
+		sign_head(d, now);
 }
 
 /* Time passes for the repository, too.  Who cannot say so loses age only. */
