@@ -7,8 +7,10 @@
 # else, which is removed.  SCALE 0.1 is 300 MB; SETS of D1 D2 D3 D4 D5 (the
 # changed ones, D2b and D3b, come with theirs) and R: a repository of D1 and D3
 # brought to a copy over an sshd of its own on this machine, then after D3b, then
-# with nothing to do; beside it rsync of the same directory, and restic copy.  PEERS='restic tar' leaves out
-# borg.  GROWTH=1 adds how time grows: D3 and D5 at several scales.
+# with nothing to do; beside it rsync of the same directory, and restic copy; and over
+# the laboratory's relay at 20 ms, as fast as it goes (copy-20ms) and where the path
+# carries 400 Mbit/s (copy-400M).  PEERS='restic tar' leaves out borg.  GROWTH=1
+# adds how time grows: D3 and D5 at several scales.
 #
 # For each set: first backup, unchanged, changed, restore, one file, list,
 # check, prune; the median of RUNS, the page cache warm for all; peak memory as
@@ -230,15 +232,30 @@ run_tar() {
 }
 
 # --- R: replication --------------------------------------------------------------
-copy_bascule() { # ROW
+copy_bascule() { # ROW [PORT]
 	rm -f "$work/far"
 	measure bascule "$1" "$B" -r "$work/b" --json replicate \
-	    --to "ssh://$(id -un)@127.0.0.1:$port$work/copy" \
+	    --to "ssh://$(id -un)@127.0.0.1:${2:-$port}$work/copy" \
 	    --known-hosts "$work/ssh/known_hosts" \
 	    --identity "$work/ssh/id_ed25519" --remote-bascule "$work/serve"
 	sed -n 's/.*"summary".*"sent_bytes": *\([0-9]*\).*/\1/p' "$work/log" |
 	    sed "s/^/R bascule sent-$1 /" | noted
 	sort -n "$work/far" | tail -n 1 | sed "s/^/R bascule far-$1 /" | noted
+}
+# Both ends as they were at first, and a path between them.
+copy_far() {
+	${CC:-cc} -std=gnu11 -D_GNU_SOURCE -O2 -o "$work/relay" tests/tools/relay.c
+	"$work/relay" "$work/way" "0,127.0.0.1:$((port + 1)),127.0.0.1:$port" &
+	relay=$!
+	sed "s/]:$port /]:$((port + 1)) /" "$work/ssh/known_hosts" >"$work/far_hosts"
+	cat "$work/far_hosts" >>"$work/ssh/known_hosts"
+	until "$work/relay" -t "$work/way" delay 10000 2>/dev/null; do sleep 0.05; done
+	for row in copy-20ms:0 copy-400M:50000000; do
+		"$work/relay" -t "$work/way" rate "${row#*:}"
+		rm -rf "$work/copy"
+		copy_bascule "${row%:*}" $((port + 1))
+	done
+	kill $relay
 }
 copy_rsync() { # ROW
 	way="ssh -F none -p $port -i $work/ssh/id_ed25519"
@@ -272,6 +289,7 @@ run_copies() {
 	warm "$work/b"
 	copy_rsync copy-first
 	copy_bascule copy-first
+	copy_far
 	before=$(size "$work/b")
 	seen=$DIR/data/D3b
 	at_src "$B" -r "$work/b" --quiet backup "$work/src" >/dev/null

@@ -34,9 +34,10 @@ BARS = {
 ROWS = ("first", "first-fast", "first-cache", "unchanged", "changed",
         "changed-cache", "restore", "one-file",
         "list", "check-read", "check-open", "prune", "copy-first", "copy-next",
-        "copy-none")
+        "copy-none", "copy-20ms", "copy-400M")
 MEMORY_MAX_KIB = 128 * 1024
 COPY_MEMORY_MAX_KIB = 64 * 1024
+COPY_LEAST_MB_S = {"copy-20ms": 150, "copy-400M": 45}
 COPY_SENT_MAX = 1.05  # of the new bytes
 D3_NEW_BYTES_MAX = 6_000_000
 missed = 0
@@ -109,7 +110,7 @@ def bytes_row(of, name, row, bar, peers_row=None):
 
 
 def copies(of):
-    for row in ("copy-first", "copy-next", "copy-none"):
+    for row in ("copy-first", "copy-20ms", "copy-400M", "copy-next", "copy-none"):
         if ("R", "bascule", row) not in of:
             continue
         peak = max(of["R", "bascule", row][3], of["R", "bascule", "far-" + row][0])
@@ -117,6 +118,11 @@ def copies(of):
         if row == "copy-next":
             share = of["R", "bascule", "sent-" + row][0] / of["R", "bascule", "new"][0]
             said += f", sent {share:.3f} of the new bytes {verdict(share <= COPY_SENT_MAX)}"
+        if row in COPY_LEAST_MB_S:
+            speed = of["R", "bascule", "sent-" + row][0] / of["R", "bascule", row][0] / 1e6
+            said += f", {speed:.0f} MB/s"
+            if speed * of["R", "bascule", row][0] > 1000:  # less is the way there and back
+                said += f" {verdict(speed >= COPY_LEAST_MB_S[row])}"
         print(f"R   {row:10} {said}")
 
 

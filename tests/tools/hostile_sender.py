@@ -21,6 +21,7 @@ import threading
 MEMORY_MIB, TIMEOUT_S = 64, 60
 (HELLO, OFFER, PACKS, PACK, DATA, FLUSH, SNAPSHOT, POINT, BYE,
  GRANT, REST, FRAMES, COMPOSE) = range(1, 14)
+EPOCH, ACKNOWLEDGE, ACKNOWLEDGED = 15, 16, 140
 WELCOME, WANT, SETTLED, RESULT, WORKING, FAIL, FAREWELL, STAGED, LACK = range(129, 138)
 DONE, EXISTS = 0, 2
 KEPT = ("packs", "snapshots", "points", "grants", "keys", "holds")
@@ -490,6 +491,57 @@ def parts():
        len([p for p in kept(copy) if p.startswith("packs")]) == len(ALL), a.text())
 
 
+# --- whose turn it is, and the receiver's word -------------------------------------
+def epochs():
+    """No session of a liar's may take the last epoch, or name what is no service."""
+    register = os.path.join(COPY, "condemned", "epochs")
+
+    def seen():
+        return slurp(register) if os.path.exists(register) else b""
+
+    before = seen()
+
+    def epoch(number, name=b"files"):
+        return msg(EPOCH, struct.pack("<Q", number) + name)
+
+    for number in (0, 1 << 63, MAX64):
+        scene(f"epoch {number}", epoch(number))
+    for name in (b"", b"../files", b"a/b", b"a\0b", b"..", b"x" * 65):
+        scene(f"an epoch of {name[:8]}", epoch(1, name))
+    scene("an epoch that is cut", msg(EPOCH, bytes(7)))
+    scene("an epoch of 4 GiB", msg(EPOCH, length=MAX32) + bytes(100000))
+    ok("none of them was believed", before == seen(), len(seen()))
+    scene("epochs without end", b"".join(epoch(1, b"s%d" % i) for i in range(20000)))
+    ok("their register has its bound", len(seen()) < 4096 * 48 + 1024, len(seen()))
+    a = scene("who names none is served after it", offer(2, [bytes(32)]) + msg(BYE), ends=False)
+    ok("it is", len(a.of(FAREWELL)) == 1, a.text())
+
+
+def words():
+    """The receiver signs for what is there, and for nothing else."""
+    key = os.path.join(WORK, "acknowledge.key")
+
+    def wish(name=b"files", point=bytes(32)):
+        return msg(ACKNOWLEDGE, point + name)
+
+    def asked(name, stream, more=("--sign", key), ends=True):
+        a = scene(name, [hello(features=33), stream], greeting=False, more=more, ends=ends)
+        ok(f"{name}: nothing is signed", not a.of(ACKNOWLEDGED), a.msgs[-2:])
+        return a
+
+    asked("a word where none is given", wish(), more=())
+    a = scene("a word nobody spoke of", wish(), more=("--sign", key))
+    ok("a word nobody spoke of: nothing is signed", not a.of(ACKNOWLEDGED), a.msgs)
+    for name in (b"", b"../files", b"a/b", b"..", b"x" * 65):
+        asked(f"a word about {name[:8]}", wish(name))
+    asked("a word that is cut", msg(ACKNOWLEDGE, bytes(31)))
+    asked("a word of 4 GiB", msg(ACKNOWLEDGE, length=MAX32) + bytes(100000))
+    for point in (bytes(32), os.urandom(32), sha(SNAPS[0])):
+        a = asked("a word about what is not there", wish(point=point) + msg(BYE), ends=False)
+        ok("it is refused", len(a.results(5)) == 1 and a.results(5)[0] not in (DONE, EXISTS),
+           (a.results(5), a.text()))
+
+
 # --- without end -----------------------------------------------------------------
 def endless():
     def stream(part, count):
@@ -541,7 +593,8 @@ def quota():
 
 
 os.makedirs(WORK, exist_ok=True)
-for act in (honest, malformed, lying_packs, lying_snapshots, clocks, parts, quota, endless):
+for act in (honest, malformed, lying_packs, lying_snapshots, clocks, epochs, words, parts, quota,
+            endless):
     act()
 print(f"{passed} held, {failed} did not")
 sys.exit(failed > 0)
