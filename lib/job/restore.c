@@ -233,11 +233,10 @@ open_top(struct restore *r, struct err *e)
 		rc = restore_disks_add(&r->disks, r->top_fd, e);
 	if (rc != ERR_NONE)
 		return rc;
-	d = calloc(1, sizeof(*d));
+	d = restore_dir_new();
 	if (d == NULL)
 		return err_nomem(e);
 	d->fd = r->top_fd == -1 ? -1 : fcntl(r->top_fd, F_DUPFD_CLOEXEC, 3);
-	atomic_store(&d->users_count, 1);
 	r->levels = calloc(16, sizeof(*r->levels));
 	if ((d->fd == -1 && r->top_fd != -1) || r->levels == NULL) {
 		fdio_close(&d->fd);

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include <bascule/archive.h>
+#include <bascule/base/linkmap.h>
 #include <bascule/job.h>
 
 struct restore_names;
@@ -26,6 +27,9 @@ struct restore_dir {
 	atomic_int users_count;
 	struct restore_names *names; /* when somebody asked for them */
 	atomic_int folds;            /* restore_names.c */
+	pthread_mutex_t odd_lock;    /* of the next two */
+	struct linkmap odd; /* what we made that may be kept otherwise */
+	bool odd_lost;      /* some of it could not be noted */
 };
 
 /* What all threads of one restore share. */
@@ -109,6 +113,8 @@ void restore_tell_all(const struct restore_options *opt, struct buf *told);
 void restore_tell_fault(struct restore_tools *t, const struct entry *entry,
     const struct err *why);
 
+/* With one user; NULL: no memory. */
+struct restore_dir *restore_dir_new(void);
 struct restore_dir *restore_dir_use(struct restore_dir *d);
 /* The last one to drop it gives it its metadata: its members are all made. */
 void restore_dir_drop(struct restore_tools *t, struct restore_dir **d);
@@ -178,6 +184,14 @@ bool restore_clone_try(struct restore_tools *t, const struct entry *entry,
 enum err_code restore_names_check(struct restore_tools *t,
     struct restore_dir *d, const char *name, struct err *e) MUST_CHECK;
 void restore_names_free(struct restore_names **n);
+
+/*
+ * Around the making of a name: what a file system may keep otherwise than it was
+ * given is noted, so that the next name that finds it is seen to be another's.
+ * errno stays.
+ */
+void restore_names_begin(struct restore_dir *d, const char *name);
+void restore_names_end(struct restore_dir *d, const char *name, bool made);
 
 /* --- restore_node: links, devices and the like ---------------------------------- */
 

@@ -13,6 +13,18 @@
 #define WINDOW_MAX 512 /* directories that wait for their files */
 
 struct restore_dir *
+restore_dir_new(void)
+{
+	struct restore_dir *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	atomic_store(&d->users_count, 1);
+	pthread_mutex_init(&d->odd_lock, NULL);
+	return d;
+}
+
+struct restore_dir *
 restore_dir_use(struct restore_dir *d)
 {
 	atomic_fetch_add(&d->users_count, 1);
@@ -40,6 +52,8 @@ restore_dir_drop(struct restore_tools *t, struct restore_dir **dp)
 		end(t, d);
 	fdio_close(&d->fd);
 	restore_names_free(&d->names);
+	linkmap_fini(&d->odd);
+	pthread_mutex_destroy(&d->odd_lock);
 	entry_fini(&d->entry);
 	free(d);
 }
@@ -47,14 +61,26 @@ restore_dir_drop(struct restore_tools *t, struct restore_dir **dp)
 static const int open_flags =
     O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
 
+/* False and errno: it is there, or cannot be made. */
+static bool
+make(struct restore_dir *parent, const char *name)
+{
+	bool made;
+
+	restore_names_begin(parent, name);
+	made = mkdirat(parent->fd, name, 0700) == 0;
+	restore_names_end(parent, name, made);
+	return made;
+}
+
 /* Something else has its name. */
 static enum err_code
-replace(const struct restore_dir *parent, const char *name,
-    struct restore_dir *d, struct err *e)
+replace(struct restore_dir *parent, const char *name, struct restore_dir *d,
+    struct err *e)
 {
 	if (unlinkat(parent->fd, name, 0) != 0)
 		return err_sys(e, "cannot replace what is there");
-	if (mkdirat(parent->fd, name, 0700) != 0)
+	if (!make(parent, name))
 		return err_sys(e, "cannot make the directory");
 	d->fresh = true;
 	d->fd = openat(parent->fd, name, open_flags);
@@ -82,7 +108,7 @@ restore_dir_open(struct restore_tools *t, struct restore_dir *parent,
 
 	d->fd = -1;
 	if (!looks) {
-		d->fresh = mkdirat(parent->fd, name, 0700) == 0;
+		d->fresh = make(parent, name);
 		if (!d->fresh && errno != EEXIST)
 			return err_sys(e, "cannot make the directory");
 		if (!d->fresh)

@@ -34,7 +34,9 @@ fill_new(struct restore_tools *t, struct restore_task *task, int fd,
 
 	p.compare =
 	    restore_clone_try(t, entry, &task->item.content, task->top_fd, fd);
-	if (entry->sparse && ftruncate(fd, (off_t)entry->size_bytes) != 0)
+	/* What it is a clone of may have grown meanwhile. */
+	if ((entry->sparse || p.compare) &&
+	    ftruncate(fd, (off_t)entry->size_bytes) != 0)
 		return err_sys(e, "cannot set the size");
 	rc = restore_pour_content(&p, &task->item.content, e);
 	if (rc == ERR_NONE && p.compare && !p.differs)
@@ -76,17 +78,21 @@ restore_file_remove_old(const struct restore_task *task, struct err *e)
  * its directory is still closed to others, or was theirs to enter before.
  */
 static int
-open_new(const struct restore_tools *t, const struct restore_dir *dir,
+open_new(const struct restore_tools *t, struct restore_dir *dir,
     const char *name, const struct entry *entry)
 {
 	mode_t mode = 0600;
+	int fd;
 
 	if (entry->uid == t->shared->uid && entry->gid == t->shared->gid &&
 	    entry->xattr_count == 0) /* an ACL may take some of it back */
 		mode = (mode_t)(entry->mode & 0777);
-	return openat(dir->fd, name,
+	restore_names_begin(dir, name);
+	fd = openat(dir->fd, name,
 	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
 	    mode);
+	restore_names_end(dir, name, fd != -1);
+	return fd;
 }
 
 enum err_code

@@ -6,12 +6,18 @@
  * Asked only about names that exist.  In a directory that we made that is
  * reason enough to look; in one that was there, a name that is not ASCII is, or
  * that the directory also finds under a name of the other case.
+ *
+ * Some also keep a name otherwise than it was given: a letter's parts for the
+ * letter (HFS+), no dot at the end (FAT).  Then the second name may well be
+ * there as it is written, and yet be the first one's file: so of such names it
+ * is noted which file they became.
  */
 
 #include "restore.h"
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -127,6 +133,85 @@ is_ascii(const char *name)
 	return *name == '\0';
 }
 
+/* May it be kept otherwise than it is given? */
+static bool
+is_odd(const char *name)
+{
+	const size_t len = strlen(name);
+
+	return !is_ascii(name) ||
+	    (len > 0 && (name[len - 1] == '.' || name[len - 1] == ' '));
+}
+
+static void
+number_of(const struct stat *st, uint8_t out[ENTRY_LINK_BYTES])
+{
+	const uint64_t number[2] = {st->st_dev, st->st_ino};
+
+	memcpy(out, number, sizeof(number));
+}
+
+void
+restore_names_begin(struct restore_dir *d, const char *name)
+{
+	if (is_odd(name))
+		pthread_mutex_lock(&d->odd_lock);
+}
+
+void
+restore_names_end(struct restore_dir *d, const char *name, bool made)
+{
+	const int why = errno;
+	uint8_t number[ENTRY_LINK_BYTES];
+	uint64_t first;
+	struct stat st;
+	struct err ignored;
+
+	if (!is_odd(name))
+		return;
+	if (made && fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		number_of(&st, number);
+		if (linkmap_add(&d->odd, number, 0, &first, &ignored) !=
+		    ERR_NONE)
+			d->odd_lost = true;
+	} else if (made) {
+		d->odd_lost = true;
+	}
+	pthread_mutex_unlock(&d->odd_lock);
+	errno = why;
+}
+
+static enum err_code
+is_anothers(struct err *e)
+{
+	return err_set(e, ERR_EXISTS,
+	    "this file system takes its name for another's that is there: "
+	    "restore one of the two elsewhere with --path");
+}
+
+/* Did another name that we made become what this one finds?  Then a fault. */
+static enum err_code
+check_odd(struct restore_dir *d, const char *name, struct err *e)
+{
+	uint8_t number[ENTRY_LINK_BYTES];
+	struct stat st;
+	enum err_code rc = ERR_NONE;
+
+	pthread_mutex_lock(&d->odd_lock);
+	if (d->odd_lost) {
+		rc = err_set(e, ERR_IO,
+		    "whether it is another's that is there could not be "
+		    "noted: restore it again");
+	} else if (d->odd.count > 0 &&
+	    fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		number_of(&st, number);
+		if (linkmap_find(&d->odd, number) != NULL)
+			rc = is_anothers(e);
+	}
+	pthread_mutex_unlock(&d->odd_lock);
+	return rc;
+}
+
 /* One directory's names are read once, whoever asks first. */
 static enum err_code
 names_of(struct restore_tools *t, struct restore_dir *d,
@@ -156,15 +241,15 @@ restore_names_check(struct restore_tools *t, struct restore_dir *d,
 	const struct restore_names *n;
 	enum err_code rc;
 
-	if (!d->fresh && is_ascii(name) && !folds_case(d, name))
-		return ERR_NONE;
+	rc = check_odd(d, name, e);
+	if (rc != ERR_NONE ||
+	    (!d->fresh && is_ascii(name) && !folds_case(d, name)))
+		return rc;
 	rc = names_of(t, d, &n, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (bsearch(&name, n->sorted, n->count, sizeof(*n->sorted), by_bytes) !=
 	    NULL)
 		return ERR_NONE;
-	return err_set(e, ERR_EXISTS,
-	    "this file system takes its name for another's that is there: "
-	    "restore one of the two elsewhere with --path");
+	return is_anothers(e);
 }

@@ -11,17 +11,21 @@
 
 #include <bascule/base/fdio.h>
 
-static int
+static bool
 make_node(const struct restore_task *task)
 {
 	const struct entry *entry = &task->item.entry;
+	int rc;
 
+	restore_names_begin(task->dir, task->name);
 	if (entry->type == ENTRY_SYMLINK)
-		return symlinkat(entry->target.bytes, task->dir->fd,
-		    task->name);
-	return mknodat(task->dir->fd, task->name,
-	    entry_type_mode(entry->type) | 0600,
-	    makedev(entry->rdev_major, entry->rdev_minor));
+		rc = symlinkat(entry->target.bytes, task->dir->fd, task->name);
+	else
+		rc = mknodat(task->dir->fd, task->name,
+		    entry_type_mode(entry->type) | 0600,
+		    makedev(entry->rdev_major, entry->rdev_minor));
+	restore_names_end(task->dir, task->name, rc == 0);
+	return rc == 0;
 }
 
 static bool
@@ -92,7 +96,7 @@ restore_node_make(struct restore_tools *t, struct restore_task *task,
 	if (!stays) {
 		fdio_close(&fd);
 		rc = exists ? restore_file_remove_old(task, e) : ERR_NONE;
-		if (rc == ERR_NONE && make_node(task) != 0)
+		if (rc == ERR_NONE && !make_node(task))
 			rc = err_sys(e, "cannot make the %s",
 			    entry_type_name(task->item.entry.type));
 		if (rc == ERR_NONE && (fd = open_path(task)) == -1)
@@ -138,6 +142,17 @@ restore_node_is_linked(const struct restore_task *task)
 	return dir != -1 && is_one(task, dir, name);
 }
 
+static bool
+make_link(const struct restore_task *task, int dir, const char *first)
+{
+	bool made;
+
+	restore_names_begin(task->dir, task->name);
+	made = linkat(dir, first, task->dir->fd, task->name, 0) == 0;
+	restore_names_end(task->dir, task->name, made);
+	return made;
+}
+
 enum err_code
 restore_node_link(const struct restore_task *task, bool exists, struct err *e)
 {
@@ -150,8 +165,7 @@ restore_node_link(const struct restore_task *task, bool exists, struct err *e)
 	if (exists && is_one(task, dir, name))
 		return ERR_NONE;
 	rc = exists ? restore_file_remove_old(task, e) : ERR_NONE;
-	if (rc == ERR_NONE &&
-	    linkat(dir, name, task->dir->fd, task->name, 0) != 0)
+	if (rc == ERR_NONE && !make_link(task, dir, name))
 		return err_sys(e, "cannot make the hard link");
 	return rc;
 }

@@ -108,7 +108,7 @@ static enum err_code
 enter_dir(struct restore *r, const struct level *parent,
     const struct entry *entry, struct err *e)
 {
-	OWNED(free_mem) struct restore_dir *d = calloc(1, sizeof(*d));
+	OWNED(free_mem) struct restore_dir *d = restore_dir_new();
 	struct restore_dir *none = NULL;
 	const bool makes = !r->own.verifying && !r->shared.opt->dry_run;
 	enum err_code rc = ERR_NONE;
@@ -118,7 +118,6 @@ enter_dir(struct restore *r, const struct level *parent,
 	r->result->dirs_count++;
 	if (!open_dir(r, parent->dir, entry, d))
 		return push(r, entry, &none, e);
-	atomic_store(&d->users_count, 1);
 	r->window_dirs_count++;
 	d->has_metadata = d->fresh || r->shared.opt->overwrite != RESTORE_NEVER;
 	d->hands_down = !d->fresh || arc_meta_hands_down(d->fd);

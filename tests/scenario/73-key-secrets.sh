@@ -51,6 +51,34 @@ for key in repo.key wrapped; do
 	    "$TOOLS/secrets.py" files $secrets -- log state repo wrapped
 done
 
+# --- a real core of it, all that forbids one lifted by a debugger: the keys are in
+# pages that no core gets, and the passphrase is nowhere any more
+core_of() { # everything or nothing: $core is made
+	rm -f ready go core core.*
+	BASCULE_KEY_FILE=wrapped BASCULE_PASSPHRASE_FILE=pass planted_word=seen-in-cores \
+	    "$B" -r repo backup --command -- sh look >log 2>&1 &
+	pid=$!
+	remember $pid
+	while [ ! -e ready ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+	# shellcheck disable=SC2086
+	core=$(python3 "$TOOLS/core.py" $pid ${1:-} 2>core.log); code=$?
+	touch go
+	wait $pid 2>/dev/null
+}
+core_of
+if [ "$(id -u)" != 0 ] || [ $code = 77 ]; then
+	skip 'a real core' 'not root, or cores go elsewhere here'
+else
+	is 'a core is made' "$code $(grep -ac seen-in-cores "$core")" '0 1'
+	# shellcheck disable=SC2086
+	holds '... no secret is in it' python3 "$TOOLS/secrets.py" files $secrets -- "$core"
+	core_of everything
+	# shellcheck disable=SC2086
+	fails '... with all its pages there is' python3 "$TOOLS/secrets.py" files $secrets -- "$core"
+	holds '... but no passphrase' python3 "$TOOLS/secrets.py" files "$(hex "$plant")" -- "$core"
+	rm -f "$core"
+fi
+
 # --- a daemon and its worker, whose key is wrapped
 site_new brent
 cp -p wrapped brent/key.wrapped

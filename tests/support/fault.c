@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -353,6 +354,32 @@ __wrap_openat(int fd, const char *name, int flags, ...)
 		mode = va_arg(ap, mode_t);
 	va_end(ap);
 	return __real_openat(fd, name, flags, mode);
+}
+
+static int (*cloner)(int fd, int from);
+
+void
+fault_cloner(int (*fn)(int fd, int from))
+{
+	cloner = fn;
+}
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int
+__wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	if (fault_all_now())
+		return -1;
+	return request == FICLONE && cloner != NULL
+	    ? cloner(fd, (int)arg)
+	    : __real_ioctl(fd, request, arg);
 }
 
 int __real_mkdirat(int fd, const char *name, mode_t mode);

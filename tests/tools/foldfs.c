@@ -1,8 +1,10 @@
 /*
- * foldfs FOLDER MOUNTPOINT: the folder, by a file system that takes `A` for `a`
- * and keeps names as they were given first, as those of other systems do.  In
- * the foreground, until it is unmounted.  For kernels that have none (ext4's
- * casefold wants CONFIG_UNICODE).
+ * foldfs FOLDER MOUNTPOINT case|same|apart: the folder, by a file system that
+ * takes some names for others, as those of other systems do:
+ *   case   `A` for `a`, and keeps what was given first (ext4's casefold, NTFS)
+ *   same   a composed letter for its parts, likewise (ZFS, APFS)
+ *   apart  the same, and keeps the parts, whatever was given (HFS+)
+ * In the foreground, until it is unmounted.  For kernels that have none.
  */
 #define FUSE_USE_VERSION 31
 #include <dirent.h>
@@ -10,6 +12,7 @@
 #include <fcntl.h>
 #include <fuse3/fuse.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,18 +26,62 @@ struct found {
 	char path[PATH_MAX]; /* beneath root */
 };
 
-/* The name that is there for this one, in its place. */
+static bool by_case, keeps_parts;
+
+/* A few letters, and what they are composed of: two have the same parts. */
+static const char *const letters[][2] = {{"\xc3\xa9", "e\xcc\x81"},
+    {"\xc3\xa4", "a\xcc\x88"}, {"\xc3\x85", "A\xcc\x8a"},
+    {"\xe2\x84\xab", "A\xcc\x8a"}};
+
 static void
-fold(const char *folder, char *name)
+take_apart(const char *name, char out[PATH_MAX])
+{
+	size_t len = 0;
+
+	while (*name != '\0' && len + 4 < PATH_MAX) {
+		size_t i = 0;
+
+		while (i < 4 &&
+		    strncmp(name, letters[i][0], strlen(letters[i][0])))
+			i++;
+		if (i == 4) {
+			out[len++] = *name++;
+			continue;
+		}
+		len += (size_t)sprintf(out + len, "%s", letters[i][1]);
+		name += strlen(letters[i][0]);
+	}
+	out[len] = '\0';
+}
+
+static bool
+is_one(const char *a, const char *b)
+{
+	char x[PATH_MAX], y[PATH_MAX];
+
+	if (by_case)
+		return strcasecmp(a, b) == 0;
+	take_apart(a, x);
+	take_apart(b, y);
+	return strcmp(x, y) == 0;
+}
+
+/* The name that is there for this one, or the one that it would be given. */
+static void
+fold(const char *folder, const char *name, char out[PATH_MAX])
 {
 	int fd = openat(root, folder[0] == '\0' ? "." : folder,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
 	const struct dirent *d;
 
+	if (keeps_parts)
+		take_apart(name, out);
+	else
+		snprintf(out, PATH_MAX, "%s", name);
 	while (dir != NULL && (d = readdir(dir)) != NULL)
-		if (strcasecmp(d->d_name, name) == 0) {
-			memcpy(name, d->d_name, strlen(d->d_name));
+		if (is_one(d->d_name, name)) {
+			snprintf(out, PATH_MAX, "%s", d->d_name);
 			break;
 		}
 	if (dir != NULL)
@@ -44,15 +91,15 @@ fold(const char *folder, char *name)
 static const char *
 find(const char *path, struct found *f)
 {
-	char *rest, *all = strdup(path), *save = NULL;
+	char *rest, *all = strdup(path), *save = NULL, name[PATH_MAX];
 	size_t len = 0;
 
 	f->path[0] = '\0';
 	for (rest = strtok_r(all, "/", &save); rest != NULL;
 	     rest = strtok_r(NULL, "/", &save)) {
-		fold(f->path, rest);
+		fold(f->path, rest, name);
 		len += (size_t)snprintf(f->path + len, sizeof f->path - len,
-		    "%s%s", len > 0 ? "/" : "", rest);
+		    "%s%s", len > 0 ? "/" : "", name);
 	}
 	free(all);
 	return len == 0 ? "." : f->path;
@@ -260,8 +307,10 @@ main(int argc, char **argv)
 {
 	char *words[] = {argv[0], argv[2], (char *)"-f", (char *)"-s", NULL};
 
-	if (argc != 3 || (root = open(argv[1], O_RDONLY | O_DIRECTORY)) == -1)
+	if (argc != 4 || (root = open(argv[1], O_RDONLY | O_DIRECTORY)) == -1)
 		return 2;
+	by_case = strcmp(argv[3], "case") == 0;
+	keeps_parts = strcmp(argv[3], "apart") == 0;
 	umask(0);
 	return fuse_main(4, words, &operations, NULL);
 }

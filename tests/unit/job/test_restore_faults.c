@@ -22,7 +22,9 @@
 
 Suite *suite_job_restore_faults(void);
 
-#define CLONED_BYTES 140000 /* large enough to be cloned */
+#define CHUNK_BYTES  16384
+#define CLONED_BYTES 140000 /* large enough, and no list of chunks */
+#define LISTED_BYTES 280000 /* more than 16 chunks: several workers' */
 
 static struct repo r;
 static struct tmpdir from, ground, state;
@@ -32,7 +34,7 @@ static char to[100];
 static void
 put_noise(int dirfd, const char *name, uint64_t seed, size_t len)
 {
-	static uint8_t noise[CLONED_BYTES];
+	static uint8_t noise[LISTED_BYTES];
 	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0640);
 
 	repo_noise(noise, len, seed);
@@ -49,8 +51,11 @@ make_source(void)
 	tmpdir_put(&from, "same", "as it was");
 	tmpdir_put(&from, "small", "a small file that differs");
 	tmpdir_put(&from, "n\xc3\xa4me", "what is not ASCII");
-	put_noise(from.fd, "big", 1, CLONED_BYTES);
+	put_noise(from.fd, "big", 1, LISTED_BYTES);
+	put_noise(from.fd, "big1", 1, LISTED_BYTES);
 	put_noise(from.fd, "big2", 1, CLONED_BYTES);
+	put_noise(from.fd, "big3", 1, CLONED_BYTES);
+	put_noise(from.fd, "big4", 1, CLONED_BYTES);
 	ck_assert_int_eq(mkdirat(from.fd, "sub", 0750), 0);
 	tmpdir_put(&from, "sub/in", "in a folder");
 	ck_assert_int_eq(mkdirat(from.fd, "new", 0700), 0);
@@ -113,6 +118,8 @@ setup(void)
 	    .dataset = "docs",
 	    .roots = (const char *[]){from.path},
 	    .roots_count = 1,
+	    .chunking = CHUNKING_FIXED,
+	    .chunk_fixed_bytes = CHUNK_BYTES,
 	    .state_dir = state.path};
 	struct store *st;
 	struct snapshot s = {0};
@@ -188,7 +195,8 @@ same_entry(const char *name)
 }
 
 static const char *const names[] = {"same", "small", "n\xc3\xa4me", "big",
-    "big2", "sub", "sub/in", "new", "new/in", "link", "twin", "pipe", "sparse"};
+    "big1", "big2", "big3", "big4", "sub", "sub/in", "new", "new/in", "link",
+    "twin", "pipe", "sparse"};
 
 /* The first that is not as it was; NULL: it is all there, and nothing else. */
 static const char *
@@ -277,6 +285,103 @@ one_call_fails(int nth, int num, bool *fired)
 	nothing_outside(&was);
 }
 
+/* --- clones --------------------------------------------------------------------- */
+
+static int clones_count; /* that were asked for */
+
+/* A file system that can: as far as anybody can see, a copy. */
+static int
+clones(int fd, int other)
+{
+	ssize_t n = copy_file_range(other, &(off_t){0}, fd, &(off_t){0},
+	    CLONED_BYTES + 1, 0);
+
+	clones_count++;
+	return n == CLONED_BYTES ? 0 : -1;
+}
+
+/* Somebody wrote more into the other one after it was looked at. */
+static int
+clones_what_grew(int fd, int other)
+{
+	int rc = clones(fd, other);
+
+	ck_assert_int_eq(ftruncate(fd, 3 * CLONED_BYTES), 0);
+	return rc;
+}
+
+static int
+clones_what_changed(int fd, int other)
+{
+	int rc = clones(fd, other);
+
+	ck_assert_int_eq(pwrite(fd, "else", 4, CLONED_BYTES / 2), 4);
+	return rc;
+}
+
+static int
+clones_what_shrank(int fd, int other)
+{
+	int rc = clones(fd, other);
+
+	ck_assert_int_eq(ftruncate(fd, 10), 0);
+	return rc;
+}
+
+static int
+breaks_off(int fd, int other)
+{
+	clones_what_changed(fd, other);
+	errno = EIO;
+	return -1;
+}
+
+static int
+is_elsewhere(int fd, int other)
+{
+	(void)fd, (void)other;
+	clones_count++;
+	errno = EXDEV;
+	return -1;
+}
+
+static int
+cannot(int fd, int other)
+{
+	(void)fd, (void)other;
+	clones_count++;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+START_TEST(a_clone_is_compared_and_what_cannot_be_cloned_is_written)
+{
+	static const struct {
+		int (*cloner)(int fd, int from);
+		int asked, cloned;
+	} c[] = {{clones, 2, 2}, {clones_what_grew, 2, 2},
+	    {clones_what_changed, 2, 0}, {clones_what_shrank, 2, 0},
+	    {breaks_off, 1, 0}, {is_elsewhere, 2, 0}, {cannot, 1, 0}};
+	struct restore_result out;
+	struct err e = {0};
+	const char *wrong;
+	bool fired;
+
+	for (size_t i = 0; i < COUNT_OF(c); i++) {
+		make_target();
+		clones_count = 0;
+		fault_cloner(c[i].cloner);
+		must(restore(0, 0, &fired, &out, &e), &e);
+		fault_cloner(NULL);
+		wrong = wrong_one();
+		ck_assert_msg(wrong == NULL, "case %zu: %s is wrong", i, wrong);
+		ck_assert_int_eq(clones_count, c[i].asked);
+		ck_assert_uint_eq(out.cloned_count, (uint64_t)c[i].cloned);
+		ck_assert_uint_eq(out.failed_count + out.warnings_count, 0);
+	}
+}
+END_TEST
+
 START_TEST(any_failing_call_is_told_and_put_right_by_the_next)
 {
 	static const int nums[] = {EIO, ENOMEM, EPERM, ENOSPC};
@@ -285,8 +390,10 @@ START_TEST(any_failing_call_is_told_and_put_right_by_the_next)
 
 	for (nth = 1; fired; nth += fault_step(1 + nth / 9)) {
 		ck_assert_int_lt(nth, 100000);
+		fault_cloner(nth % 2 == 0 ? clones : NULL);
 		one_call_fails(nth, nums[nth % 4], &fired);
 	}
+	fault_cloner(NULL);
 	ck_assert_int_gt(nth, 100);
 }
 END_TEST
@@ -298,6 +405,8 @@ suite_job_restore_faults(void)
 	TCase *t = tcase_create("restore");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t,
+	    a_clone_is_compared_and_what_cannot_be_cloned_is_written);
 	tcase_add_test(t, any_failing_call_is_told_and_put_right_by_the_next);
 	suite_add_tcase(s, t);
 	return s;
