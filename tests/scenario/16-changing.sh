@@ -1,6 +1,6 @@
 #!/bin/sh
 # A writer that never stops: what is kept of a file is one consistent copy, or
-# the run says which file it is not, and exits 3.  What becomes another kind of
+# the run says which file it is not, and exits 3; a restore says it again.  What becomes another kind of
 # thing (a pipe, a folder, a link, a device) while it is read is one of them, or
 # named; nothing waits for a pipe's other end.
 IN_MEMORY=1
@@ -25,7 +25,7 @@ for run in $(seq "${ROUNDS:-3}"); do
 	kinds="$kinds $(find out -maxdepth 1 -name 'turn-*' -printf '%y ')"
 	for name in $(python3 "$TOOLS/rewriter.py" --judge out); do
 		mixed=$((mixed + 1))
-		grep -q "/$name:" said || {
+		grep -q "/$name:" said && grep -q "when it was saved: .*/$name: " .err || {
 			silent=$((silent + 1)); not_ok "run $run: $name, in silence"; }
 	done
 	for name in $(grep -o 'src/[a-z0-9-]*:' said); do
