@@ -53,7 +53,7 @@ static const struct search large_search[] = {
     {150, ZSTD_dfast, 15, 5}, /* text that repeats itself */
     {200, ZSTD_fast, 16, 5},  /* tables */
     {350, ZSTD_dfast, 15, 5},
-    {1001, ZSTD_fast, 16, 6}, /* programs, and what is packed already */
+    {1001, ZSTD_fast, 15, 5}, /* programs, and what is packed already */
 };
 /* Of files this small in the mean, where there is more to do than compress. */
 #define SMALL_FILE_BYTES 65536
