@@ -23,8 +23,7 @@ struct etcdmove {
 	char service[256];
 	uint64_t from_epoch;
 	struct etcd_register to;
-	struct mono began;
-	struct utc answered;
+	struct mono began, answered;
 	enum etcd_verdict verdict; /* ETCD_PENDING: asked */
 	bool may_be; /* an earlier one may have been done: then no later one
 	                that was not asked says that nothing was */
@@ -44,7 +43,7 @@ put(struct etcdmove *m)
 		&e) == ERR_NONE)
 		return;
 	m->verdict = m->may_be ? ETCD_UNKNOWN : ETCD_REFUSED;
-	m->answered = now_utc();
+	m->answered = now_mono();
 	snprintf(m->text, sizeof(m->text), "%s", e.text);
 }
 
@@ -57,7 +56,7 @@ on_answer(void *ctx, enum etcd_verdict v, const struct etcd_register *now,
 	(void)now;
 	m->may_be = m->may_be || v == ETCD_UNKNOWN;
 	m->verdict = v == ETCD_REFUSED && m->may_be ? ETCD_UNKNOWN : v;
-	m->answered = now_utc();
+	m->answered = now_mono();
 	snprintf(m->text, sizeof(m->text), "%s", text);
 	daemon_kick(m->d);
 }
@@ -125,19 +124,18 @@ is_stale(const struct etcdmove *m)
 {
 	return (m->verdict == ETCD_DONE || m->verdict == ETCD_LOST ||
 		   m->verdict == ETCD_REFUSED) &&
-	    now_utc().ns - m->answered.ns > FRESH_NS;
+	    now_mono().ns - m->answered.ns > FRESH_NS;
 }
 
 /* What was done, and no look has shown it yet. */
 static bool
-is_unseen(struct daemon *d, const struct etcdmove *m)
+is_unseen(const struct daemon *d, const struct etcdmove *m)
 {
-	struct etcd_register r;
-	struct utc read_at;
+	const struct etcd_seen *seen = etcd_seen(d);
 
 	return m->verdict == ETCD_DONE &&
-	    (!etcd_register_seen(d, m->service, &r, &read_at) ||
-		read_at.ns <= m->answered.ns);
+	    (seen == NULL || !seen->has_quorum ||
+		seen->mono.ns <= m->answered.ns);
 }
 
 bool
