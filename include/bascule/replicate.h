@@ -286,7 +286,8 @@ enum confine_what {
 /* What could be had of these: a kernel may lack any of them. */
 unsigned confine_to(const char *path, unsigned allow);
 /*
- * For a receiver that makes the connections itself (reach_pull): sockets are
+ * For a receiver that makes the connections itself (reach_pull), of the thread
+ * that calls and those it begins: sockets are
  * left to it, and of the system's files what names and keys need: these, where
  * not NULL, and what says which host is where.
  */

@@ -619,8 +619,9 @@ add_tally(const struct push *p, struct wire_value *result)
 }
 
 /*
- * Before the first thread: who gives is not to be believed.  Names, the key and
- * its passphrase are read again for each leg.
+ * Who gives is not to be believed.  Names, the key and its passphrase are read
+ * again for each leg.  This thread, and those it begins: the worker's reader and
+ * its heart run already, and touch nothing that comes from there.
  */
 static void
 confine_pull(struct push *p)
