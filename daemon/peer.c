@@ -122,10 +122,12 @@ static void
 keep_said(struct peer *p)
 {
 	struct err e;
+	bool failed = peersaid_keep(p, &e) != ERR_NONE;
 
-	if (peersaid_keep(p, &e) != ERR_NONE)
+	if (failed && !p->unkept)
 		note_log(NOTE_ERROR, "what site '%s' says is not kept: %s",
 		    p->site->name, e.text);
+	p->unkept = failed;
 	peerword_take(p, p->fresh);
 }
 

@@ -63,6 +63,7 @@ struct peer {
 	char failing[256];
 	/* what is known, of the last one that ended */
 	char failed[256]; /* why it did not go well; "" */
+	bool unkept;      /* what it says cannot be kept, which was logged */
 	struct utc heard, watching;
 	struct utc clock_at; /* when its clock was compared; 0: never */
 	int64_t clock_offset_ns, clock_bound_ns;

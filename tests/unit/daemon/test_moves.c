@@ -263,6 +263,64 @@ START_TEST(a_register_that_was_heard_and_cannot_be_recorded_is_said)
 }
 END_TEST
 
+static enum err_code
+count_aborted(void *ctx, const struct record *r, struct err *err)
+{
+	char name[32];
+
+	(void)err;
+	if (strcmp(record_text(r, "event", name, sizeof(name)), "ABORTED") == 0)
+		++*(unsigned *)ctx;
+	return ERR_NONE;
+}
+
+START_TEST(whatever_write_fails_the_phase_is_on_record_once)
+{
+	struct ledger_filter f = {.type = LEDGER_FAILOVER, .run = RUN};
+	bool fired = true;
+
+	for (int nth = 1; fired; nth++) {
+		unsigned aborted = 0;
+
+		event("REQUESTED", NULL);
+		event("STARTED", "counter");
+		event("abort", "counter");
+		faultvfs_arm(nth, nth % 2 == 0);
+		look_and_say();
+		fired = faultvfs_fired();
+		look_and_say();
+		look_and_say();
+		ck_assert(move_is_over(&d.moves->book.items->m));
+		must(ledger_iterate(d.ledger, &f, count_aborted, &aborted, &e),
+		    &e);
+		ck_assert_msg(aborted == 1, "call %d: %u", nth, aborted);
+		teardown();
+		setup();
+	}
+}
+END_TEST
+
+START_TEST(whatever_write_fails_a_register_is_adopted_whole_or_later)
+{
+	bool fired = true;
+
+	for (int nth = 1; fired; nth++) {
+		struct authority heard = owned_by("southwark", 3);
+
+		state.authority = owned_by("southwark", 2);
+		faultvfs_arm(nth, nth % 2 == 0);
+		stepdown_hear(&d, &state, &heard, false, "heard");
+		fired = faultvfs_fired();
+		ck_assert_uint_ge(state.authority.epoch, 2);
+		stepdown_hear(&d, &state, &heard, false, "heard");
+		ck_assert_uint_eq(state.authority.epoch, 3);
+		ck_assert_str_eq(state.authority.site, "southwark");
+		teardown();
+		setup();
+	}
+}
+END_TEST
+
 /* --- alarms ---------------------------------------------------------------------- */
 
 START_TEST(two_owners_of_one_epoch_page_everybody)
@@ -336,6 +394,9 @@ suite_daemon_moves(void)
 	tcase_add_test(tc, another_fault_of_the_ledger_is_said_too);
 	tcase_add_test(tc,
 	    a_register_that_was_heard_and_cannot_be_recorded_is_said);
+	tcase_add_test(tc, whatever_write_fails_the_phase_is_on_record_once);
+	tcase_add_test(tc,
+	    whatever_write_fails_a_register_is_adopted_whole_or_later);
 	tcase_add_test(tc, two_owners_of_one_epoch_page_everybody);
 	tcase_add_test(tc,
 	    a_move_that_nobody_commits_is_an_alarm_until_it_is_decided);
