@@ -631,7 +631,7 @@ after(struct job *j)
 	if (ledger_sign_head(j->d->ledger, NULL, &e) != ERR_NONE)
 		complain(j, &e);
 	if (o->died && !j->d->stopping && !gives_up &&
-	    (o->noted || o->is_cleanup))
+	    (o->is_cleanup ? !j->cancelling : o->noted))
 		go_on(j, o);
 }
 

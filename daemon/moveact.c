@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include <bascule/base/text.h>
+
 #include "etcd.h"
 #include "fencing.h"
 #include "moves.h"
@@ -29,6 +31,7 @@ hindered(struct movebook_item *item, const char *text)
 
 	snprintf(now, sizeof(now), "%.250s", text);
 	now[strcspn(now, "\n")] = '\0'; /* its hint: no room for it */
+	text_mend_end(now);
 	for (char *c = now; *c != '\0'; c++)
 		if (*c == ';') /* what is to be typed follows one */
 			*c = ',';

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bascule/base/text.h>
+
 #define SUBJECT "step-down"
 
 struct stepdown {
@@ -52,6 +54,7 @@ hinder(struct stepdown *sd, const struct authority *heard, const struct err *e)
 		: "it is tried again and again",
 	    e->text);
 	now[strcspn(now, "\n")] = '\0';
+	text_mend_end(now);
 	if (strcmp(now, sd->hindered) == 0)
 		return;
 	snprintf(sd->hindered, sizeof(sd->hindered), "%s", now);
