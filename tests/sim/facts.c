@@ -266,7 +266,7 @@ shell_facts(int s, int run, struct move_facts *f)
 	    .attested = attested(s, run),
 	    .approvals_void = is_refused(s, run),
 	    .quorum_lost = witness_quorum_lost(s),
-	    .swap_open = witness_is_open(s, run),
+	    .swap_open = w.broken != FORGET_SWAP && witness_is_open(s, run),
 	    .protected_there = answers(s) && w.site[site_other(s)].synced_back,
 	    .patience_ns = PATIENCE,
 	    .retry_ns = 5 * SEC};

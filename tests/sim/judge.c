@@ -282,7 +282,8 @@ judge_end(void)
 	/* A lie may have made two; when they have heard each other it is one. */
 	if (site_writable(0) && site_writable(1))
 		violate("I1: both sites accept writes, and know of each other");
-	if (w.lied || w.removed != 0 || w.broken != 0)
+	if (w.lied || w.removed != 0 ||
+	    (w.broken != 0 && w.broken != FORGET_SWAP))
 		return;
 	for (int r = 0; r < w.runs_count; r++)
 		for (int s = 0; s < SITES; s++)

@@ -9,7 +9,8 @@ set -u
 sim=$1 list=${2:-}
 bad=0 good=0
 all='G01 G02 G03 G04 G05 G06 G07 G08 G09 G10 G11 G12 G13 G14 G15 G16 G17 G18
-    no-quarantine no-step-down no-intent release-by-one trust-exit no-pin no-common'
+    no-quarantine no-step-down no-intent release-by-one trust-exit no-pin no-common
+    forget-swap'
 
 tell() { # word, mutant, what
 	if [ "$1" = ok ]; then good=$((good + 1)); else bad=$((bad + 1)); fi

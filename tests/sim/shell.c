@@ -9,7 +9,8 @@
 #include <string.h>
 
 const char *const mistakes[] = {"none", "no-quarantine", "no-step-down",
-    "no-intent", "release-by-one", "trust-exit", "no-pin", "no-common"};
+    "no-intent", "release-by-one", "trust-exit", "no-pin", "no-common",
+    "forget-swap"};
 
 /* --- the fold --------------------------------------------------------------------- */
 

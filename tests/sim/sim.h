@@ -234,6 +234,7 @@ enum mistake {
 	TRUST_EXIT,     /* resumed or fenced is what was said, not seen */
 	NO_PIN,         /* retention knows of no moves */
 	NO_COMMON,      /* nor of what the next copy goes on from */
+	FORGET_SWAP,    /* goes on while nobody knows what etcd did */
 	MISTAKES
 };
 
