@@ -337,6 +337,14 @@ restore_item(struct restore *r, const struct level *parent,
 		atomic_fetch_add(&r->shared.failed_count, 1);
 		return ERR_NONE;
 	}
+	if (it->entry.path.len_bytes == 0) { /* it has no name to be made by */
+		struct err why;
+
+		err_set(&why, ERR_INPUT,
+		    "the top is not a directory, and has no name");
+		restore_tell_fault(&r->own, &it->entry, &why);
+		return ERR_NONE;
+	}
 	rc = join_links(r, parent->dir, it, &first, e);
 	if (rc != ERR_NONE)
 		return rc;

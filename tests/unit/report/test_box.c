@@ -187,8 +187,8 @@ END_TEST
 START_TEST(every_step_says_what_is_done_and_what_must_be_so)
 {
 	static const char *const said[] = {"wait 5m",
-	    "check: http://a:80/ answers 200 has 'up' in it (wait for it up to "
-	    "2m)",
+	    ("check: http://a:80/ answers 200 has 'up' in it (wait for it up "
+	     "to 2m)"),
 	    "check: a:81 takes connections",
 	    "check: a:82 must not be reachable",
 	    "check: the certificate of a:443 is good for 14 days more",
