@@ -22,6 +22,8 @@
 #define LINE_NS           (10 * NS_PER_S)
 #define IDLE_NS           (600 * NS_PER_S)
 #define ALIVE_NS          (8 * NS_PER_S)
+#define TURN_NS           (NS_PER_S / 1000) /* until its next turn */
+#define UNREAD_NS         (NS_PER_S / 50)   /* while it reads nothing */
 #define BACKLOG_BYTES_MAX ((size_t)8 << 20)
 #define REQUEST_BYTES_MAX ((size_t)64 << 10)
 
@@ -37,7 +39,7 @@ forget_request(struct client *c)
 	c->watch = NULL;
 	c->watch_ctx = NULL;
 	c->watch_ctx_free = NULL;
-	c->watches_jobs = c->watches_ledger = false;
+	c->watches_jobs = c->watches_ledger = c->takes_turns = false;
 	free(c->job_id);
 	c->job_id = NULL;
 	free(c->request_id);
@@ -194,6 +196,22 @@ client_watch_ledger(struct client *c, client_watch_fn *fn, void *ctx,
 {
 	watch(c, fn, ctx, ctx_free);
 	c->watches_ledger = true;
+}
+
+static void
+next_turn(struct client *c)
+{
+	loop_timer_set(c->timer,
+	    client_queued_bytes(c) > 0 ? UNREAD_NS : TURN_NS);
+}
+
+void
+client_take_turns(struct client *c, client_watch_fn *fn, void *ctx,
+    void (*ctx_free)(void **ctx))
+{
+	watch(c, fn, ctx, ctx_free);
+	c->takes_turns = true;
+	next_turn(c);
 }
 
 static void
@@ -356,7 +374,8 @@ on_end(void *ctx)
 	let_go(c);
 }
 
-/* Idle for too long, a line that does not end, or time for a sign of life. */
+/* Idle for too long, a line that does not end, its turn, or time for a sign of
+ * life. */
 static void
 on_timer(void *ctx)
 {
@@ -367,7 +386,12 @@ on_timer(void *ctx)
 	c->depth++;
 	if (!c->busy)
 		c->broken = true;
-	else {
+	else if (c->takes_turns) {
+		if (client_queued_bytes(c) == 0)
+			tell(c, NULL);
+		if (c->takes_turns)
+			next_turn(c);
+	} else {
 		if (now_mono().ns - c->replied.ns >= ALIVE_NS - NS_PER_S &&
 		    wire_new(&v, "heartbeat", &e) == ERR_NONE)
 			client_reply(c, &v);

@@ -19,7 +19,7 @@ struct client {
 	char *request_id;
 	struct mono replied;
 	/* what it waits for */
-	bool watches_jobs, watches_ledger;
+	bool watches_jobs, watches_ledger, takes_turns;
 	char *job_id;
 	client_watch_fn *watch;
 	void *watch_ctx;
@@ -49,6 +49,13 @@ enum err_code client_count(struct client *c, uint64_t count,
 /* Bytes that have not gone out: a producer waits above CLIENT_FULL_BYTES. */
 size_t client_queued_bytes(const struct client *c);
 #define CLIENT_FULL_BYTES ((size_t)256 << 10)
+
+/*
+ * Call fn in turns of the loop to come, until it has replied with the last:
+ * others are answered in between, and it waits for who reads nothing.
+ */
+void client_take_turns(struct client *c, client_watch_fn *fn, void *ctx,
+    void (*ctx_free)(void **ctx));
 
 struct report_exercise;
 /* A long text as messages of type "text", in pieces. */

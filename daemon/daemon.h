@@ -333,6 +333,7 @@ struct daemon_uncosigned {
 struct daemon {
 	const char *policy_path;
 	struct policy *policy;
+	uint64_t policy_number;         /* grows with each that is taken */
 	char digest[ID_HEX_BYTES];      /* of what both sites share */
 	char *policy_snapshot;          /* file of the policy as loaded */
 	const struct policy_site *site; /* this one */

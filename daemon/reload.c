@@ -128,6 +128,7 @@ take(struct daemon *d, struct fresh *f)
 	free(d->policy_snapshot);
 	free(d->services);
 	d->policy = TAKE(f->policy);
+	d->policy_number++;
 	d->policy_snapshot = TAKE(f->copy);
 	d->services = TAKE(f->services);
 	d->site = f->site;

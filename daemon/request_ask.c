@@ -12,6 +12,8 @@ request_ask_free(struct request_ask **ap)
 
 	if (a == NULL)
 		return;
+	for (size_t i = 0; i < COUNT_OF(a->kept); i++)
+		free(a->kept[i]);
 	free(a->services);
 	free(a->wave);
 	free(a);
@@ -248,6 +250,33 @@ request_ask_read(struct request_ask **out, struct client *c,
 	if (rc == ERR_NONE)
 		*out = TAKE(a);
 	return rc;
+}
+
+/* --- over several turns of the loop ---------------------------------------------------- */
+
+enum err_code
+request_ask_keep(struct request_ask *a, struct err *e)
+{
+	const char **texts[REQUEST_ASK_TEXTS] = {&a->to, &a->from, &a->point,
+	    &a->reason, &a->change, &a->accepted_loss};
+
+	a->policy_number = a->d->policy_number;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		a->kept[i] = strdup(*texts[i]);
+		if (a->kept[i] == NULL)
+			return err_nomem(e);
+		*texts[i] = a->kept[i];
+	}
+	return ERR_NONE;
+}
+
+enum err_code
+request_ask_resume(struct request_ask *a, struct err *e)
+{
+	if (a->policy_number == a->d->policy_number)
+		return request_book_get(&a->book, a->d, e);
+	err_set(e, ERR_BUSY, "the policy was loaded again meanwhile");
+	return err_hint(e, "ask once more: services and plans may be others");
 }
 
 /* --- looking ------------------------------------------------------------------------- */

@@ -7,6 +7,8 @@
 #include "client.h"
 #include "facts.h"
 
+#define REQUEST_ASK_TEXTS 6 /* that are borrowed */
+
 struct request_ask {
 	struct daemon *d;
 	const struct client_caller *who;
@@ -27,6 +29,9 @@ struct request_ask {
 	size_t chosen; /* of points; == points.count: none */
 	/* so far */
 	size_t stops, unknown, stopped_services, shed;
+	/* request_ask_keep */
+	char *kept[REQUEST_ASK_TEXTS];
+	uint64_t policy_number;
 };
 
 void request_ask_free(struct request_ask **a);
@@ -37,6 +42,12 @@ void request_ask_free(struct request_ask **a);
  */
 enum err_code request_ask_read(struct request_ask **out, struct client *c,
     struct wire_value *request, struct err *e) MUST_CHECK;
+
+/* Make all that is borrowed its own: it outlives the request. */
+enum err_code request_ask_keep(struct request_ask *a, struct err *e) MUST_CHECK;
+/* In a later turn of the loop, first.  ERR_BUSY: another policy is in force. */
+enum err_code request_ask_resume(struct request_ask *a,
+    struct err *e) MUST_CHECK;
 
 /* Look at the ith: points, facts, guards of that phase. */
 enum err_code request_ask_look(struct request_ask *a, size_t i,

@@ -39,28 +39,43 @@ say_verdict(const struct request_ask *a, struct wire_value *v)
 	wire_add_uint(v, "shed", a->shed);
 }
 
-static enum err_code
-tell_all(struct request_ask *a, struct client *c, struct err *e)
-{
-	enum err_code rc = ERR_NONE;
+/* A plan of hundreds is told in slices, each in a turn of the loop of its own:
+ * who asks for something else meanwhile is answered in between. */
+#define SLICE 16 /* services */
 
-	for (size_t i = 0; rc == ERR_NONE && i < a->count; i++) {
-		rc = request_ask_look(a, i, GUARDS_AT_ANY, e);
-		if (rc == ERR_NONE)
-			rc = request_ask_tell(a, c, i, e);
-	}
-	return rc == ERR_NONE ? request_ask_room(a, c, e) : rc;
+struct planning {
+	struct request_ask *ask;
+	size_t told;
+};
+
+static void
+planning_free(void **ctx)
+{
+	struct planning *p = TAKE(*ctx);
+
+	if (p == NULL)
+		return;
+	request_ask_free(&p->ask);
+	free(p);
 }
 
+/* c lets go of p with the last. */
 static enum err_code
-run_plan(struct client *c, struct wire_value *request, struct err *e)
+tell_slice(struct planning *p, struct client *c, struct err *e)
 {
-	OWNED(request_ask_free) struct request_ask *a = NULL;
 	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = request_ask_read(&a, c, request, e);
+	struct request_ask *a = p->ask;
+	size_t end = a->count - p->told > SLICE ? p->told + SLICE : a->count;
+	enum err_code rc = request_ask_resume(a, e);
 
-	if (rc == ERR_NONE)
-		rc = tell_all(a, c, e);
+	for (; rc == ERR_NONE && p->told < end; p->told++) {
+		rc = request_ask_look(a, p->told, GUARDS_AT_ANY, e);
+		if (rc == ERR_NONE)
+			rc = request_ask_tell(a, c, p->told, e);
+	}
+	if (rc != ERR_NONE || p->told < a->count)
+		return rc;
+	rc = request_ask_room(a, c, e);
 	if (rc == ERR_NONE)
 		rc = client_summary(&v, e);
 	if (rc != ERR_NONE)
@@ -68,6 +83,34 @@ run_plan(struct client *c, struct wire_value *request, struct err *e)
 	say_verdict(a, v);
 	client_last(c, &v);
 	return ERR_NONE;
+}
+
+static void
+tell_more(struct client *c, void *ctx, struct job *j)
+{
+	struct err e;
+
+	(void)j;
+	if (tell_slice(ctx, c, &e) != ERR_NONE)
+		client_fail(c, &e, 0);
+}
+
+static enum err_code
+run_plan(struct client *c, struct wire_value *request, struct err *e)
+{
+	struct planning *p = calloc(1, sizeof(*p));
+	void *ctx = p;
+	enum err_code rc =
+	    p == NULL ? err_nomem(e) : request_ask_read(&p->ask, c, request, e);
+
+	if (rc == ERR_NONE)
+		rc = request_ask_keep(p->ask, e);
+	if (rc != ERR_NONE) {
+		planning_free(&ctx);
+		return rc;
+	}
+	client_take_turns(c, tell_more, p, planning_free);
+	return tell_slice(p, c, e);
 }
 const struct api_command api_failover_plan = {"failover plan", CLIENT_READERS,
     run_plan};
