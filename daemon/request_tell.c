@@ -69,8 +69,8 @@ add_inputs(struct wire_value *v, const struct guards_facts *f,
 		wire_add_text(one, "value", value_of(f, g->inputs[i], text));
 		if (in->known)
 			wire_add_int(one, "number", in->value);
-		if (in->source[0] != '\0')
-			wire_add_text(one, "source", in->source);
+		wire_add_text(one, "source",
+		    guards_fact_source(f, g->inputs[i]));
 		if (in->known && in->at.ns != 0) {
 			wire_add_utc(one, "observed", in->at);
 			wire_add_seconds(one, "age_seconds",

@@ -395,6 +395,9 @@ enum guards_override guards_override_of(unsigned number);
 const char *guards_override_words(enum guards_override o);
 /* "policy-equal": for records and JSON. */
 const char *guards_fact_name(enum guards_fact_id id);
+/* Who said it; of what is not known, who would have to. */
+const char *guards_fact_source(const struct guards_facts *f,
+    enum guards_fact_id id);
 /* "southwark answers, from bridge, 3 s ago", into out; returns out. */
 const char *guards_fact_words(const struct guards_facts *f,
     enum guards_fact_id id, char *out, size_t out_bytes);

@@ -638,6 +638,12 @@ guards_fact_name(enum guards_fact_id id)
 }
 
 const char *
+guards_fact_source(const struct guards_facts *f, enum guards_fact_id id)
+{
+	return facts_source(f, id);
+}
+
+const char *
 guards_fact_words(const struct guards_facts *f, enum guards_fact_id id,
     char *out, size_t out_bytes)
 {

@@ -82,6 +82,8 @@ for g in 01 02 03 04 05 06 07 08 09; do
 	grep -q "G$g " .out || not_ok "the what-if shows G$g"
 done
 says 'pages: brent -> southwark' 'G0[0-9] unknown' 'passes when' 'override: '
+fails '... who would know what is unknown is named' grep -q 'unknown (-' .out
+says 'unknown (readiness of the target)'
 expect 0 'of everything, in order' at brent --json failover plan --all --to southwark
 is 'what one depends on goes before it' "$(grep '"type":"move"' .out |
     sed 's/.*"service":"\([a-z]*\)".*"wave":\([0-9]*\).*/\1 \2/' | tr '\n' ' ')" 'ids 1 pages 2 '

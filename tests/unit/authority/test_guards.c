@@ -322,6 +322,7 @@ START_TEST(a_refusal_names_guard_inputs_ages_and_remedy)
 	struct guards_result out[GUARDS_COUNT];
 	struct guards_facts f;
 	char words[256];
+	struct guards_facts none = {.now = noon};
 	struct err e;
 
 	all_well(&f);
@@ -337,9 +338,17 @@ START_TEST(a_refusal_names_guard_inputs_ages_and_remedy)
 		strstr(e.text, "hint: load the same policy") != NULL &&
 		strstr(e.text, "a dr-lead's") != NULL,
 	    "%s", e.text);
-	f.of[FACT_RPA].known = false;
+	f.of[FACT_RPA] = (struct guards_fact){.known = false};
 	ck_assert_str_eq(guards_fact_words(&f, FACT_RPA, words, sizeof(words)),
-	    "what would be lost: not known");
+	    "what would be lost: not known, from ledger");
+	f.of[FACT_TARGET_UP] = (struct guards_fact){.known = false};
+	ck_assert_str_eq(guards_fact_source(&f, FACT_TARGET_UP),
+	    "readiness of the target");
+	guards_tell(&f, FACT_TARGET_UP, 0, f.now, "bridge to brent", NULL);
+	ck_assert_str_eq(guards_fact_source(&f, FACT_TARGET_UP),
+	    "bridge to brent");
+	for (unsigned i = 0; i < GUARDS_FACTS; i++)
+		ck_assert_str_ne(guards_fact_source(&none, i), "");
 	ck_assert_uint_eq(guards_find("g14"), 14);
 	ck_assert_uint_eq(guards_find("G19"), 0);
 	for (unsigned i = 0; i < GUARDS_FACTS; i++)
