@@ -16,6 +16,8 @@
 #include <bascule/base/exitcode.h>
 #include <bascule/plan.h>
 
+#include "found.h"
+
 #define SAID_MAX  2048
 #define STEPS_MAX PLAN_STEPS_MAX
 
@@ -129,6 +131,7 @@ note_requested(struct job *j, struct err *e)
 		draft_int(d, "rpo_ns", s->policy->rpo_ns);
 		if (s->policy->mtpd_ns > 0)
 			draft_int(d, "mtpd_ns", s->policy->mtpd_ns);
+		found_site(d, j->d, s->policy, j->d->policy->site);
 	}
 	draft_text(d, "mode", "test");
 	draft_text(d, "state", isolated_state_name(ISOLATED_REQUESTED));
@@ -162,6 +165,7 @@ take_proof(void *ctx, const struct ledger_point *p, struct err *e)
 static void
 add_proof(struct job *j, struct draft *d, const char *point)
 {
+	const struct daemon_service *s = daemon_service(j->d, j->service);
 	struct ledger_point_filter f = {.id = point};
 	struct proof proof = {"not in this site's ledger"};
 	struct err e;
@@ -169,6 +173,8 @@ add_proof(struct job *j, struct draft *d, const char *point)
 	if (ledger_points(j->d->ledger, &f, take_proof, &proof, &e) != ERR_NONE)
 		complain(j, &e);
 	draft_text(d, "point_proof", proof.text);
+	if (s != NULL)
+		found_copies(d, j->d, s->policy, point);
 }
 
 static bool

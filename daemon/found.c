@@ -223,6 +223,22 @@ take_copies(void *ctx, const struct ledger_point *p, struct err *e)
 	return ERR_NONE;
 }
 
+void
+found_copies(struct draft *draft, struct daemon *d,
+    const struct policy_service *s, const char *point)
+{
+	struct ledger_point_filter f = {.id = point};
+	struct err e;
+
+	if (ledger_points(d->ledger, &f, take_copies, draft, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+	put(draft, "consistency", "%s; %zu datasets, one after the other",
+	    s->quiesce.before.count > 0
+		? "the writes were held (quiesce.before) while it was made"
+		: "the policy holds no writes while a backup is made",
+	    s->dataset_count);
+}
+
 static void
 put_point(struct draft *draft, const struct request_points *ps,
     const struct request_point *p)
@@ -254,7 +270,6 @@ found_point(struct draft *draft, struct daemon *d, const struct found_point *of)
 	struct request_points *ps = calloc(1, sizeof(*ps));
 	const struct policy_service *s =
 	    policy_find_service(d->policy, of->service);
-	struct ledger_point_filter f = {.id = of->id};
 	const struct request_point *p = NULL;
 	struct err e;
 
@@ -266,13 +281,7 @@ found_point(struct draft *draft, struct daemon *d, const struct found_point *of)
 		p = request_points_named(ps, of->id);
 	if (p != NULL)
 		put_point(draft, ps, p);
-	if (ledger_points(d->ledger, &f, take_copies, draft, &e) != ERR_NONE)
-		note_log(NOTE_ERROR, "%s", e.text);
-	put(draft, "consistency", "%s; %zu datasets, one after the other",
-	    s->quiesce.before.count > 0
-		? "the writes were held (quiesce.before) while it was made"
-		: "the policy holds no writes while a backup is made",
-	    s->dataset_count);
+	found_copies(draft, d, s, of->id);
 }
 
 /* --- the guards ------------------------------------------------------------------------ */

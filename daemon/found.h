@@ -31,6 +31,10 @@ struct found_point {
 void found_point(struct draft *draft, struct daemon *d,
     const struct found_point *p);
 
+/* Where a point is whole, and what held the writes while it was made. */
+void found_copies(struct draft *draft, struct daemon *d,
+    const struct policy_service *s, const char *point);
+
 /* "READY: G05 pass: ...; inputs with source and age", one field each of those
  * that hold in that mode at `gate`, or that a start asks for. */
 void found_guards(struct draft *draft, const struct guards_facts *facts,

@@ -32,6 +32,8 @@ is 'southwark restored once' \
 is 'its own data stayed: nothing was restored over it' \
     "$(at brent events --type step --run "$run" | grep -c 'kind=restore')" 0
 fails 'and not at southwark' runs_at southwark
+report_knows brent "$run" $REPORT_DECIDED outage_back
+report_forms brent "$run"
 
 # --- held, and resolved
 run=$(move_request brent southwark planned)
@@ -52,6 +54,7 @@ expect 0 'another one, too' as_person 8 southwark hold resolve counter --owner s
 holds 'it runs there again' phase_is southwark "$run" RESUMED 30
 holds 'really' runs_at southwark
 fails '... and nowhere else' runs_at brent
+report_knows southwark "$run" $REPORT_RUN
 
 for site in brent southwark; do
 	daemon_stop $site

@@ -43,6 +43,7 @@ nothing_lost 'failback'
 move_say brent commit "$run" brent
 holds 'protected as before' phase_is brent "$run" REPROTECTED 60
 report_knows brent "$run" $REPORT_MOVE last_write loss_files loss_transactions
+report_forms brent "$run"
 
 # --- either daemon is killed on the way: it ends at one site, or nowhere
 killed_at() { # PHASE AT SITE

@@ -5,6 +5,7 @@
 # plans; and that no process of it opens a link or runs a program.
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
+. "$TOP/tests/support/report.sh"
 
 mkdir data && echo forty-two >data/page
 tabletop_policy() {
@@ -151,6 +152,12 @@ says '^"Injects","injects 1","inject","down"'
 expect 0 'for programs' at brent report exercise "$run" --format json
 says '"type":"exercise_report"' '"section":"decisions"'
 expect 2 'no such format' at brent report exercise "$run" --format pdf
+report_forms brent "$run"
+report_knows brent "$run" report status run service mode state councils policy plan site builds \
+    chain range last head scenario trigger requester role scribe title type planned place briefed \
+    startex endex duration clock stopped facilitator objective condition rule artificiality known \
+    decision decider about options authority dissent supported detected jump pause rating approve \
+    review issue close control
 expect 0 'and as it is shown' at brent exercise show "$run"
 says 'Improvement plan'
 

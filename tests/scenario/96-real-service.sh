@@ -39,9 +39,10 @@ holds 'and it is at southwark' copied southwark
 tested() { at southwark --json exercise list | sed -n 1p | grep -q "\"result\":\"$1"; }
 real_before=$(wc -l <acks)
 expect 0 'a test at southwark' at southwark exercise start repairs --mode test --wait
-at southwark exercise show "$(at southwark --json exercise list |
-    grep -o '"run":"[^"]*"' | head -n 1 | cut -d'"' -f4)" >.out 2>&1
+tested=$(at southwark --json exercise list | grep -o '"run":"[^"]*"' | head -n 1 | cut -d'"' -f4)
+at southwark exercise show "$tested" >.out 2>&1
 says 'PASS'
+report_forms southwark "$tested"
 is 'production was written to all the while' \
     "$([ "$(wc -l <acks)" -gt "$real_before" ] && echo yes)" yes
 is 'nothing of it is left' "$(ls southwark/sandbox 2>/dev/null | wc -l)" 0
@@ -70,8 +71,9 @@ move() { # FROM TO
 	holds 'the plan has run there' phase_is "$2" "$run" RAN 40
 	there "$2"
 	expect 0 'its owner accepts it' at "$2" failover commit "$run" --confirm "$2"
-	[ "$2" = brent ] && [ -z "${EVERY:-}" ] ||
-	    holds 'it is protected again' phase_is "$2" "$run" REPROTECTED 40
+	[ "$2" = brent ] && [ -z "${EVERY:-}" ] && return
+	holds 'it is protected again' phase_is "$2" "$run" REPROTECTED 40
+	report_knows "$2" "$run" $REPORT_MOVE last_write
 }
 move brent southwark
 move southwark brent

@@ -8,7 +8,8 @@
 #	move_request FROM TO MODE	asked at FROM; the run's id
 #	move_start AT RUN TO	move_say AT WORD RUN SITE
 #	phase_is AT RUN PHASE SECONDS
-#	report_knows AT RUN FIELD...	none of these is unknown in its report
+#	REPORT_RUN REPORT_DECIDED REPORT_MOVE	what a move's report knows (report.sh)
+. "$TOP/tests/support/report.sh"
 
 move_app() {
 	cat >"$WORK/app.py" <<'END2'
@@ -143,27 +144,13 @@ as_person() { # UID AT COMMAND...
 }
 has_phase() { at "$1" events --type failover --run "$2" | grep -q " event=$3 "; }
 phase_is() { wait_for "$4" has_phase "$1" "$2" "$3"; has_phase "$1" "$2" "$3"; }
-report_knows() {
-	move_at=$1 move_run=$2; shift 2
-	is "the report of a real run has what can be known" "$(at "$move_at" --json \
-	    report exercise "$move_run" | python3 -c '
-import json, sys
-r = json.loads(sys.stdin.readline())
-shown = {}
-for s in r["sections"]:
-    for l in s.get("lines", []):
-        shown[l["name"]] = l["value"]
-for f in sys.argv[1:]:
-    v = shown.get(f, r["fields"].get(f))
-    if not v or v in ("not recorded", "NOT MEASURED"):
-        print("unknown:", f)' "$@" 2>&1)" ""
-}
-REPORT_MOVE='run state direction councils change range head purpose criteria scope
+# Of any run; of one that people decided; of one that stayed where it went.
+REPORT_RUN='run state direction councils change range head purpose criteria scope
     exclusions simulated trigger why requester role approvals separation break_glass
-    freeze_override notified accepted director operators precondition capacity dns_ttl
-    clock_offset escrow_drill exception known_issue point point_at point_age point_why
-    consistency point_tags point_proof point_sites integrity loss accepted_loss divergence
+    freeze_override director operators precondition capacity dns_ttl clock_offset
+    escrow_drill exception known_issue point point_at point_age point_why consistency
+    point_tags point_proof point_sites integrity loss accepted_loss divergence
     authority_before authority_after epoch fence witness overrides split_brain pinned
-    decision production_impact reprotected unprotected failback deviation comparison
-    limitation control signed_off_by next_due rta_declared rta_technical outage decision
-    exposure'
+    decision production_impact deviation comparison limitation next_due rta_technical'
+REPORT_DECIDED="$REPORT_RUN notified accepted control signed_off_by"
+REPORT_MOVE="$REPORT_DECIDED reprotected unprotected failback rta_declared outage exposure"
