@@ -7,6 +7,7 @@
 #include <bascule/base/text.h>
 
 #include "repository.h"
+#include "saved.h"
 
 static enum err_code
 print_zeros(uint64_t len_bytes, struct err *e)
@@ -156,6 +157,7 @@ run(struct cli *cli)
 		ERR_NONE ||
 	    print_item(repo.store, it, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
+	saved_say_problems(cli, &s, &(struct saved_part){.subtree = path});
 	return EXITCODE_DONE;
 }
 

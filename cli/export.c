@@ -15,6 +15,7 @@
 #include <bascule/wire.h>
 
 #include "repository.h"
+#include "saved.h"
 #include "watch.h"
 
 #define PATHS_MAX  1024
@@ -203,7 +204,9 @@ run(struct cli *cli)
 	opt.subtree = subtree;
 	opt.total_bytes =
 	    *subtree == '\0' && opt.paths_count == 0 ? s.bytes : 0;
-	return export(cli, repo.store, &opt, &t);
+	status = export(cli, repo.store, &opt, &t);
+	return saved_say(cli, &s,
+	    &(struct saved_part){subtree, paths, opt.paths_count}, status);
 }
 
 static const struct cli_option options[] = {{"output", 'o', "FILE",

@@ -7,9 +7,12 @@
 #include <bascule/wire.h>
 
 #include "repository.h"
+#include "saved.h"
 
 struct look {
 	struct cli *cli;
+	const struct snapshot *snapshot;
+	const char *subtree;
 	struct buf said; /* last: who reads again and again hears it once */
 };
 
@@ -25,6 +28,9 @@ on_ready(void *ctx)
 	const struct look *l = ctx;
 	const struct cli *cli = l->cli;
 
+	/* Whoever reads it there cannot be told. */
+	(void)saved_say(cli, l->snapshot,
+	    &(struct saved_part){.subtree = l->subtree}, EXITCODE_DONE);
 	if (cli->json || cli->quiet)
 		return;
 	printf("mounted on ");
@@ -81,6 +87,8 @@ run(struct cli *cli)
 	    ERR_NONE)
 		return cli_fail(cli, &e);
 	snprintf(name, sizeof name, "bascule:%.12s", id_hex(&s.id, hex));
+	look.snapshot = &s;
+	look.subtree = subtree;
 	opt.root = s.root;
 	opt.subtree = subtree;
 	return mount_run(repo.store, cli->operands[1], &opt, &e) == ERR_NONE

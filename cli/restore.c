@@ -4,16 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bascule/base/path.h>
 #include <bascule/base/text.h>
 #include <bascule/wire.h>
 
 #include "repository.h"
 #include "restore.h"
+#include "saved.h"
 #include "watch.h"
 
-#define PATHS_MAX         1024
-#define PROBLEMS_SAID_MAX 20
+#define PATHS_MAX 1024
 
 /* --dry-run: each entry that would change. */
 static void
@@ -145,55 +144,6 @@ restore(struct cli *cli, struct store *st, struct restore_options *opt)
 	return status;
 }
 
-/* Is it beneath what is restored? */
-static bool
-is_asked_for(const struct restore_options *opt, const char *path)
-{
-	const size_t above = strlen(opt->subtree);
-	const char *below;
-
-	if (above > 0 &&
-	    !path_is_under(path, strlen(path), opt->subtree, above))
-		return false;
-	below = path + above + (above > 0 && path[above] == '/');
-	for (size_t i = 0; i < opt->paths_count; i++) {
-		const char *root = opt->paths[i] + strspn(opt->paths[i], "/");
-		size_t len = strlen(root);
-
-		while (len > 0 && root[len - 1] == '/')
-			len--;
-		if (path_is_under(below, strlen(below), root, len))
-			return true;
-	}
-	return opt->paths_count == 0;
-}
-
-/* What the backup could not read whole is no better for being restored. */
-static void
-say_problems(const struct cli *cli, const struct snapshot *s,
-    const struct restore_options *opt)
-{
-	size_t said = 0;
-
-	for (size_t i = 0; i < s->problems_count; i++) {
-		const struct snapshot_problem *p = &s->problems[i];
-		OWNED(buf_fini) struct buf path = {0}, reason = {0};
-		struct err e;
-
-		if (!is_asked_for(opt, p->path) || said++ >= PROBLEMS_SAID_MAX)
-			continue;
-		if (text_escape(&path, p->path, strlen(p->path), &e) ==
-			ERR_NONE &&
-		    text_escape(&reason, p->reason, strlen(p->reason), &e) ==
-			ERR_NONE)
-			cli_warn(cli, "when it was saved: %s: %s",
-			    buf_text(&path), buf_text(&reason));
-	}
-	if (said > PROBLEMS_SAID_MAX)
-		cli_warn(cli, "when it was saved: %zu more",
-		    said - PROBLEMS_SAID_MAX);
-}
-
 static int
 run(struct cli *cli)
 {
@@ -238,13 +188,8 @@ run(struct cli *cli)
 	if (*subtree == '\0' && opt.paths_count == 0)
 		opt.total_bytes = s.bytes;
 	status = restore(cli, repo.store, &opt);
-	say_problems(cli, &s, &opt);
-	if ((s.flags & SNAPSHOT_CHECKPOINT) == 0)
-		return status;
-	cli_warn(cli,
-	    "this is a checkpoint of a backup that did not end: only what it "
-	    "had reached is in it");
-	return status == EXITCODE_DONE ? EXITCODE_PARTIAL : status;
+	return saved_say(cli, &s,
+	    &(struct saved_part){subtree, paths, opt.paths_count}, status);
 }
 
 static const struct cli_option options[] = {{"to", 0, "DIRECTORY",

@@ -76,6 +76,8 @@ expect 1 'nor is it the latest' "$B" -r repo ls latest; says 'no snapshot'
 id=$("$B" -r repo --json snapshots --all | sed -n 's/.*"snapshot":"\([0-9a-f]*\)".*/\1/p' | head -n 1)
 expect 3 'it is restored only with a word' "$B" -r repo restore --to part "$id"
 says 'did not end'
+expect 3 '... nor exported without' "$B" -r repo export -o part.tar "$id"
+says 'did not end'
 opened log1 before | sort >done1
 holds 'the first run came somewhere' test "$(wc -l <done1)" -gt 200
 
