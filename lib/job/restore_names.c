@@ -10,7 +10,9 @@
  * Some also keep a name otherwise than it was given: a letter's parts for the
  * letter (HFS+), no dot at the end (FAT).  Then the second name may well be
  * there as it is written, and yet be the first one's file: so of such names it
- * is noted which file they became.
+ * is noted which file they became.  And a name that was there before we came is
+ * never as it was written: what is there under the name that this one becomes is
+ * what it names, once, for the first of the snapshot's names that asks.
  */
 
 #include "restore.h"
@@ -19,9 +21,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <bascule/base/fdio.h>
+#include <bascule/base/rand.h>
 
 enum { FOLDS_UNKNOWN, FOLDS_NOT, FOLDS_CASE };
 
@@ -30,6 +36,8 @@ enum { FOLDS_UNKNOWN, FOLDS_NOT, FOLDS_CASE };
 struct restore_names {
 	struct buf bytes; /* each NUL-ended */
 	const char **sorted;
+	const char **takers; /* of each, the snapshot's name for it: owned if
+			      * it is another; NULL: nobody asked */
 	size_t count;
 };
 
@@ -40,7 +48,12 @@ restore_names_free(struct restore_names **np)
 
 	if (n == NULL)
 		return;
+	for (size_t i = 0;
+	     n->takers != NULL && n->sorted != NULL && i < n->count; i++)
+		if (n->takers[i] != n->sorted[i])
+			free((char *)(uintptr_t)n->takers[i]);
 	buf_fini(&n->bytes);
+	free(n->takers);
 	free(n->sorted);
 	free(n);
 }
@@ -59,7 +72,8 @@ sort_names(struct restore_names *n, struct err *e)
 	const char *at = (const char *)n->bytes.bytes;
 
 	n->sorted = calloc(n->count + 1, sizeof(*n->sorted));
-	if (n->sorted == NULL)
+	n->takers = calloc(n->count + 1, sizeof(*n->takers));
+	if (n->sorted == NULL || n->takers == NULL)
 		return err_nomem(e);
 	for (size_t i = 0; i < n->count; i++, at += strlen(at) + 1)
 		n->sorted[i] = at;
@@ -215,7 +229,7 @@ check_odd(struct restore_dir *d, const char *name, struct err *e)
 /* One directory's names are read once, whoever asks first. */
 static enum err_code
 names_of(struct restore_tools *t, struct restore_dir *d,
-    const struct restore_names **out, struct err *e)
+    struct restore_names **out, struct err *e)
 {
 	enum err_code rc = ERR_NONE;
 
@@ -234,11 +248,94 @@ names_of(struct restore_tools *t, struct restore_dir *d,
 	return rc;
 }
 
+/* What is there under that name is the snapshot's `name`, and no other's. */
+static enum err_code
+take(struct restore_tools *t, const struct restore_names *n, const char *there,
+    const char *name, struct err *e)
+{
+	const char **at =
+	    bsearch(&there, n->sorted, n->count, sizeof(*n->sorted), by_bytes);
+	enum err_code rc = ERR_NONE;
+	const char **taker;
+
+	if (at == NULL)
+		return is_anothers(e);
+	taker = &n->takers[at - n->sorted];
+	pthread_mutex_lock(&t->shared->names_lock);
+	if (*taker == NULL)
+		*taker = strcmp(*at, name) == 0 ? *at : strdup(name);
+	if (*taker == NULL)
+		rc = err_nomem(e);
+	else if (strcmp(*taker, name) != 0)
+		rc = is_anothers(e);
+	pthread_mutex_unlock(&t->shared->names_lock);
+	return rc;
+}
+
+/* The one name in a directory, as it is kept. */
+static bool
+only_name(int fd, char out[PATH_NAME_MAX + 1])
+{
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = again == -1 ? NULL : fdopendir(again);
+	const struct dirent *d;
+	size_t count = 0;
+
+	if (dir == NULL) {
+		fdio_close(&again);
+		return false;
+	}
+	while ((d = readdir(dir)) != NULL)
+		if (strcmp(d->d_name, ".") != 0 &&
+		    strcmp(d->d_name, "..") != 0 &&
+		    strlen(d->d_name) <= PATH_NAME_MAX) {
+			snprintf(out, PATH_NAME_MAX + 1, "%s", d->d_name);
+			count++;
+		}
+	closedir(dir);
+	return count == 1;
+}
+
+/*
+ * What the file system makes of a name: a file of that name is made where there
+ * is no other, in a directory that goes away again.
+ */
+static bool
+kept_as(const struct restore_dir *d, const char *name,
+    char out[PATH_NAME_MAX + 1])
+{
+	const int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
+	OWNED(fdio_close) int room = -1;
+	OWNED(fdio_close) int file = -1;
+	char place[32];
+	uint64_t number;
+	struct stat st;
+	bool made, known;
+
+	rand_bytes(&number, sizeof(number));
+	snprintf(place, sizeof(place), ".bascule-%016" PRIx64, number);
+	if (fstat(d->fd, &st) != 0 || mkdirat(d->fd, place, 0700) != 0)
+		return false;
+	room = openat(d->fd, place,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (room != -1)
+		file = openat(room, name, flags, 0600);
+	made = file != -1;
+	fdio_close(&file);
+	known = made && only_name(room, out);
+	if (made)
+		(void)unlinkat(room, name, 0);
+	(void)unlinkat(d->fd, place, AT_REMOVEDIR);
+	(void)futimens(d->fd, (struct timespec[]){st.st_atim, st.st_mtim});
+	return known;
+}
+
 enum err_code
 restore_names_check(struct restore_tools *t, struct restore_dir *d,
     const char *name, struct err *e)
 {
-	const struct restore_names *n;
+	char kept[PATH_NAME_MAX + 1];
+	struct restore_names *n;
 	enum err_code rc;
 
 	rc = check_odd(d, name, e);
@@ -250,6 +347,10 @@ restore_names_check(struct restore_tools *t, struct restore_dir *d,
 		return rc;
 	if (bsearch(&name, n->sorted, n->count, sizeof(*n->sorted), by_bytes) !=
 	    NULL)
-		return ERR_NONE;
-	return is_anothers(e);
+		return take(t, n, name, name, e);
+	/* Of ASCII names not all come here, to say what is theirs. */
+	if (d->fresh || is_ascii(name) || !kept_as(d, name, kept) ||
+	    is_ascii(kept))
+		return is_anothers(e);
+	return take(t, n, kept, name, e);
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A snapshot whose names differ in case only, or only in how a letter is composed,
 # onto file systems that take one for the other: nothing of one entry gets into
-# another's file, and what could not be restored is named.
+# another's file, and what could not be restored is named; also over what is there.
 IN_MEMORY=1
 . "$(dirname "$0")/../support/scenario.sh"
 
@@ -93,6 +93,21 @@ target
 	is '... of three folders nothing is mixed' "$(ls fold/to/folders | wc -l) $(cat fold/to/folders/*/in | wc -l)" '1 1'
 	is '... what is alone is there' "$(cat "fold/to/lone/$letter" "fold/to/lone/$ring/in")" 'here
 in'
+	restored; code=$?
+	is '... once more, over it: as many are not there' \
+	    "$code $(grep -c 'takes its name for another' .err)" '3 8'
+	is '... and nothing is mixed' "$(
+		for f in "$letter $parts" "$other $other_parts"; do
+			cmp -s "fold/to/both/${f% *}" "src/both/${f% *}" ||
+				cmp -s "fold/to/both/${f% *}" "src/both/${f#* }" || echo "of $f a mixture"
+		done; cat fold/to/folders/*/in | wc -l; cat "fold/to/links/$letter")" '1
+alone'
+	echo changed >"fold/to/lone/$letter"; before=$(stat -c %Y fold/to/lone)
+	expect 0 '... once more, over what is alone' "$B" -r repo restore "latest:$PWD/src" --to fold/to --path lone
+	is '... it is right again' "$(cat "fold/to/lone/$letter" "fold/to/lone/$ring/in"; ls -A fold/to/lone | wc -l; stat -c %Y fold/to/lone)" "here
+in
+2
+$before"
 	echo stray >fold/to/lone/stray
 	restored --path lone --delete
 	is '... and with --delete, without what is not of the snapshot' \
