@@ -750,7 +750,8 @@ void intake_free(struct intake **in);
 void intake_promise(struct intake *in, int64_t promised_ns);
 /*
  * Under which epoch this service's snapshots and points come.  ERR_BUSY: it is
- * fenced (F1); ERR_REFUSED: far beyond what is known here.
+ * fenced (F1); ERR_REFUSED: far beyond what is known here.  Of a service that
+ * nothing is known of it is kept when its first snapshot comes in.
  */
 enum err_code intake_epoch(struct intake *in, const char *service,
     uint64_t epoch, struct err *e) MUST_CHECK;

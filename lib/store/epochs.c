@@ -1,7 +1,9 @@
 #include "epochs.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bascule/base/le.h>
 
@@ -198,10 +200,20 @@ epochs_admit(const struct epochs *carried, struct store *st,
 
 /* --- changing ----------------------------------------------------------------- */
 
-/* The one of that name, made if there is none. */
 static enum err_code
-make(struct epochs *s, const struct id *name, struct epochs_entry **out,
-    struct err *e)
+full(size_t most, struct err *e)
+{
+	err_set(e, ERR_REFUSED,
+	    "the epochs of %zu services are kept here already", most);
+	return err_hint(e,
+	    "bascule snapshots shows which services there are; one that "
+	    "nobody knows was sent by who should not");
+}
+
+/* The one of that name, made if there is none and fewer than most. */
+static enum err_code
+make(struct epochs *s, const struct id *name, size_t most,
+    struct epochs_entry **out, struct err *e)
 {
 	struct epochs_entry *more;
 	size_t at = 0;
@@ -209,10 +221,8 @@ make(struct epochs *s, const struct id *name, struct epochs_entry **out,
 	*out = find(s, name);
 	if (*out != NULL)
 		return ERR_NONE;
-	if (s->count == EPOCHS_COUNT_MAX)
-		return err_set(e, ERR_REFUSED,
-		    "the epochs of %u services are kept here already",
-		    (unsigned)EPOCHS_COUNT_MAX);
+	if (s->count >= most)
+		return full(most, e);
 	more = reallocarray(s->all, s->count + 1, sizeof(*more));
 	if (more == NULL)
 		return err_nomem(e);
@@ -239,10 +249,10 @@ raise(struct epoch_mark *is, const struct epoch_mark *to)
 	return is->seen != was.seen || is->owned != was.owned;
 }
 
-/* Inside repo_lock. */
+/* Inside repo_lock; most: when an entry is made for it. */
 static enum err_code
 change(struct store *st, const char *service, const struct epoch_mark *to,
-    struct epoch_mark *is, struct err *e)
+    size_t most, struct epoch_mark *is, struct err *e)
 {
 	OWNED(epochs_fini) struct epochs s = {0};
 	struct epochs_entry *one;
@@ -251,7 +261,7 @@ change(struct store *st, const char *service, const struct epoch_mark *to,
 
 	if (rc != ERR_NONE || (to->seen == 0 && to->owned == 0) ||
 	    (rc = load(&s, st, e)) != ERR_NONE ||
-	    (rc = make(&s, &name, &one, e)) != ERR_NONE)
+	    (rc = make(&s, &name, most, &one, e)) != ERR_NONE)
 		return rc;
 	*is = one->mark;
 	if (to->owned != 0 && to->owned < one->mark.seen)
@@ -260,6 +270,25 @@ change(struct store *st, const char *service, const struct epoch_mark *to,
 		return ERR_NONE;
 	*is = one->mark;
 	return save(st, &s, e);
+}
+
+/* Is it more than a name that somebody said?  *is: what its entry says. */
+static bool
+is_known(struct store *st, const char *service, const struct epoch_mark *is)
+{
+	return is->seen != 0 ||
+	    faccessat(st->snapshots_fd, service, F_OK, 0) == 0;
+}
+
+static enum err_code
+raise_far(struct store *st, const char *service, uint64_t epoch, struct err *e)
+{
+	const struct epoch_mark to = {epoch, 0};
+	struct epoch_mark is;
+	enum err_code rc = change(st, service, &to, EPOCHS_FAR_MAX, &is, e);
+
+	/* F3: that it was never moved is so without an entry, too. */
+	return rc == ERR_REFUSED && epoch == 1 ? ERR_NONE : rc;
 }
 
 /* Inside repo_lock: of whom we know no more than that it may send. */
@@ -276,8 +305,8 @@ hear(struct store *st, const char *service, uint64_t epoch, struct err *e)
 		return fenced(service, epoch, is.seen, e);
 	known.epoch = is.seen;
 	rc = jump_check(&known, epoch, 0, e);
-	return rc == ERR_NONE
-	    ? change(st, service, &(struct epoch_mark){epoch, 0}, &is, e)
+	return rc == ERR_NONE && is_known(st, service, &is)
+	    ? raise_far(st, service, epoch, e)
 	    : rc;
 }
 
@@ -291,12 +320,29 @@ epochs_carry(struct epochs *carried, struct store *st, const char *service,
 	enum err_code rc = name_service(&name, service, e);
 
 	if (rc != ERR_NONE ||
-	    (rc = make(carried, &name, &one, e)) != ERR_NONE ||
+	    (rc = make(carried, &name, EPOCHS_COUNT_MAX, &one, e)) !=
+		ERR_NONE ||
 	    (rc = repo_lock(st, e)) != ERR_NONE)
 		return rc;
 	held = st;
 	one->mark.seen = epoch;
 	return hear(st, service, epoch, e);
+}
+
+enum err_code
+epochs_settle(const struct epochs *carried, struct store *st,
+    const char *service, struct err *e)
+{
+	const struct epochs_entry *one;
+	struct id name;
+	enum err_code rc = name_service(&name, service, e);
+
+	ASSERT(st->locked);
+	if (rc != ERR_NONE)
+		return rc;
+	one = find(carried, &name);
+	return one == NULL ? ERR_NONE
+			   : raise_far(st, service, one->mark.seen, e);
 }
 
 enum err_code
@@ -310,7 +356,7 @@ epochs_raise(struct store *st, const char *service, const struct epoch_mark *to,
 	if (rc != ERR_NONE)
 		return rc;
 	held = st;
-	return change(st, service, to, &is, e);
+	return change(st, service, to, EPOCHS_COUNT_MAX, &is, e);
 }
 
 static enum err_code
@@ -323,7 +369,7 @@ tell(struct store *st, const char *service, const struct epoch_mark *to,
 	if (rc != ERR_NONE)
 		return rc;
 	held = st;
-	return change(st, service, to, is, e);
+	return change(st, service, to, EPOCHS_COUNT_MAX, is, e);
 }
 
 enum err_code
@@ -356,7 +402,7 @@ recall(struct epochs *out, struct store *st, struct err *e)
 			continue;
 		rc = name_service(&name, s->service, e);
 		if (rc == ERR_NONE)
-			rc = make(out, &name, &one, e);
+			rc = make(out, &name, EPOCHS_COUNT_MAX, &one, e);
 		if (rc == ERR_NONE)
 			raise(&one->mark, &(struct epoch_mark){s->epoch, 0});
 	}

@@ -9,6 +9,7 @@
 #include "parts.h"
 
 #define EPOCHS_COUNT_MAX   4096
+#define EPOCHS_FAR_MAX     3072 /* of these, made because of what came */
 #define EPOCHS_ENTRY_BYTES (ID_BYTES + 8 + 8)
 #define EPOCHS_BYTES_MAX  \
 	(HEAD_BYTES + 8 + \
@@ -32,7 +33,8 @@ enum err_code epochs_decode(struct epochs *out, const uint8_t *family,
 
 /*
  * A session carries this epoch for the service: it is noted in *carried, and
- * what was seen rises.  ERR_BUSY: fenced (F1).  ERR_REFUSED: far beyond.
+ * of a service that is known here what was seen rises.  ERR_BUSY: fenced (F1).
+ * ERR_REFUSED: far beyond.
  */
 enum err_code epochs_carry(struct epochs *carried, struct store *st,
     const char *service, uint64_t epoch, struct err *e) MUST_CHECK;
@@ -41,6 +43,13 @@ enum err_code epochs_carry(struct epochs *carried, struct store *st,
  * ERR_BUSY (F1).
  */
 enum err_code epochs_admit(const struct epochs *carried, struct store *st,
+    const char *service, struct err *e) MUST_CHECK;
+/*
+ * Inside repo_lock: something of the service, whose writer is believed, is
+ * about to be published under what this session carries (F2).  ERR_REFUSED: no
+ * room for one more that was moved.
+ */
+enum err_code epochs_settle(const struct epochs *carried, struct store *st,
     const char *service, struct err *e) MUST_CHECK;
 
 /* Inside repo_lock: write both, after a healing took a damaged one away.

@@ -44,6 +44,8 @@ take(struct intake *in, const struct point *p, const void *bytes,
 	    (rc = place(se->store, p, e)) != ERR_NONE ||
 	    (rc = pointfind_complete(se->store, p, e)) != ERR_NONE ||
 	    (rc = pin_accept(se, p->writer_key, p->service, e)) != ERR_NONE ||
+	    (rc = epochs_settle(intake_epochs(in), held, p->service, e)) !=
+		ERR_NONE ||
 	    (rc = repo_make_dir(&fd, se->store->points_fd, p->service, e)) !=
 		ERR_NONE)
 		return rc;

@@ -133,6 +133,7 @@ take(struct arrival *a, struct err *e)
 		 !id_is_none(&a->known) && !losses_suspected(se->store), e)) !=
 		ERR_NONE ||
 	    (rc = pin_accept(se, s->writer_key, s->service, e)) != ERR_NONE ||
+	    (rc = epochs_settle(a->epochs, held, s->service, e)) != ERR_NONE ||
 	    (rc = ages_add(held, s, e)) != ERR_NONE ||
 	    (rc = receipts_add(held, s, a->promised_ns, e)) != ERR_NONE)
 		return rc;

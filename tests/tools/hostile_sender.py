@@ -511,8 +511,8 @@ def epochs():
     scene("an epoch that is cut", msg(EPOCH, bytes(7)))
     scene("an epoch of 4 GiB", msg(EPOCH, length=MAX32) + bytes(100000))
     ok("none of them was believed", before == seen(), len(seen()))
-    scene("epochs without end", b"".join(epoch(1, b"s%d" % i) for i in range(20000)))
-    ok("their register has its bound", len(seen()) < 4096 * 48 + 1024, len(seen()))
+    scene("epochs without end", b"".join(epoch(2, b"s%d" % i) for i in range(20000)))
+    ok("names that were made up leave no trace", before == seen(), len(seen()))
     a = scene("who names none is served after it", offer(2, [bytes(32)]) + msg(BYE), ends=False)
     ok("it is", len(a.of(FAREWELL)) == 1, a.text())
 

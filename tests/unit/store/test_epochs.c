@@ -194,6 +194,107 @@ START_TEST(a_session_that_is_under_way_is_fenced_too)
 }
 END_TEST
 
+START_TEST(names_that_were_made_up_leave_no_trace)
+{
+	struct snapshot a;
+	struct err e = {0};
+
+	back_up(1, &a);
+	{
+		OWNED(intake_free) struct intake *in = NULL;
+		struct epoch_mark m;
+
+		must(intake_new(&in, copy, &e), &e);
+		for (unsigned i = 0; i < EPOCHS_COUNT_MAX; i++) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "made-up-%u", i);
+			must(intake_epoch(in, name, 2, &e), &e);
+		}
+		must(epochs_find(&m, copy, "made-up-7", &e), &e);
+		ck_assert_uint_eq(m.seen, 0);
+	}
+	must(replicate(&a.id, 2, &e), &e);
+	ck_assert_uint_eq(mark_of(copy).seen, 2);
+}
+END_TEST
+
+START_TEST(of_a_new_service_it_is_kept_with_its_first_snapshot)
+{
+	OWNED(intake_free) struct intake *in = NULL;
+	OWNED(buf_fini) struct buf b = {0};
+	struct snapshot a, c;
+	struct err e = {0};
+
+	back_up(1, &a);
+	back_up(2, &c);
+	must(intake_new(&in, copy, &e), &e);
+	must(intake_epoch(in, "housing", 3, &e), &e);
+	ck_assert_uint_eq(mark_of(copy).seen, 0);
+	send_packs(in);
+	must(store_snapshot_bytes(here.st, "housing", &a.id, &b, &e), &e);
+	b.bytes[b.len_bytes - 1] ^= 1; /* not what was signed */
+	ck_assert_int_ne(intake_snapshot(in, b.bytes, b.len_bytes, &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(mark_of(copy).seen, 0);
+	b.bytes[b.len_bytes - 1] ^= 1;
+	must(intake_snapshot(in, b.bytes, b.len_bytes, &e), &e);
+	ck_assert_uint_eq(mark_of(copy).seen, 3);
+	ck_assert_int_eq(replicate(&c.id, 2, &e), ERR_BUSY);
+	/* known from now on: the word alone is a fence */
+	intake_free(&in);
+	must(intake_new(&in, copy, &e), &e);
+	must(intake_epoch(in, "housing", 4, &e), &e);
+	ck_assert_uint_eq(mark_of(copy).seen, 4);
+}
+END_TEST
+
+/* The entries of so many services, as if their snapshots had come. */
+static void
+fill(size_t count)
+{
+	static const char *const names[] = {"epochs", "epochs.bak"};
+	OWNED(epochs_fini) struct epochs s = {0};
+	OWNED(buf_fini) struct buf b = {0};
+	struct err e = {0};
+
+	s.all = calloc(count, sizeof(*s.all));
+	ck_assert_ptr_nonnull(s.all);
+	for (; s.count < count; s.count++) {
+		s.all[s.count].mark.seen = 2;
+		s.all[s.count].name.bytes[0] = (uint8_t)(s.count >> 8);
+		s.all[s.count].name.bytes[1] = (uint8_t)s.count;
+	}
+	must(epochs_encode(&b, &s, copy->family, &e), &e);
+	for (size_t i = 0; i < 2; i++) {
+		OWNED(fdio_close) int fd = -1;
+		char path[120];
+
+		snprintf(path, sizeof(path), "%s/condemned/%s", copy->path,
+		    names[i]);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		ck_assert_int_ne(fd, -1);
+		must(fdio_write(fd, b.bytes, b.len_bytes, &e), &e);
+	}
+}
+
+START_TEST(what_comes_from_elsewhere_leaves_the_daemon_its_places)
+{
+	struct snapshot a;
+	struct err e = {0};
+
+	back_up(1, &a);
+	fill(EPOCHS_FAR_MAX);
+	ck_assert_int_eq(replicate(&a.id, 2, &e), ERR_REFUSED);
+	ck_assert_ptr_nonnull(strstr(e.text, "kept here already"));
+	must(replicate(&a.id, 1, &e), &e); /* which needs no place */
+	ck_assert_uint_eq(mark_of(copy).seen, 0);
+	must(raise_to(copy, 0, 2, &e), &e);
+	ck_assert_uint_eq(mark_of(copy).owned, 2);
+	ck_assert_int_eq(replicate(&a.id, 1, &e), ERR_BUSY);
+}
+END_TEST
+
 START_TEST(what_is_made_here_carries_the_epoch_it_was_given_at)
 {
 	struct snapshot a, b;
@@ -353,6 +454,10 @@ suite_store_epochs(void)
 	tcase_add_test(tc, a_service_that_others_took_is_not_taken_below);
 	tcase_add_test(tc, what_comes_below_the_highest_is_refused);
 	tcase_add_test(tc, a_session_that_is_under_way_is_fenced_too);
+	tcase_add_test(tc, names_that_were_made_up_leave_no_trace);
+	tcase_add_test(tc, of_a_new_service_it_is_kept_with_its_first_snapshot);
+	tcase_add_test(tc,
+	    what_comes_from_elsewhere_leaves_the_daemon_its_places);
 	tcase_add_test(tc, what_is_made_here_carries_the_epoch_it_was_given_at);
 	tcase_add_test(tc, one_that_is_damaged_is_written_again_from_its_twin);
 	tcase_add_test(tc,
