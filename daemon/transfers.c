@@ -335,6 +335,8 @@ transfers_resettle(struct links *ls)
 				ev.link = t->link = i;
 		links_happened(ls, &ev);
 	}
+	transfers_deal(
+	    ls); /* the budgets may be others, and the timer is new */
 }
 
 /* --- what workers say -------------------------------------------------------- */

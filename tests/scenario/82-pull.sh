@@ -75,6 +75,31 @@ expect 0 'one more' at brent run files --wait
 two() { [ "$(at brent points files | grep -c 'brent southwark\|southwark brent')" = 2 ]; }
 wait_for 20 two
 holds 'is fetched as well' two
+
+# --- another rate while it fetches: at the first it would take two minutes
+budgets() { # VIRGIN'S BT'S
+	VIRGIN=$1 BT=$2
+	(umask 077; { lab_policy; service_policy files 30m; } >shared.conf)
+	kill -HUP "$(cat southwark/pid)"
+}
+lab_mend virgin
+budgets 800kbit/s 400kbit/s
+slow() { at southwark links | grep -q 'virgin .* up .* 800kbit/s'; }
+wait_for 15 slow
+holds 'another budget is in force' slow
+head -c 12000000 /dev/urandom >data/noise
+expect 0 'much more' at brent run files --wait
+lab_wait virgin 100000
+at southwark --json jobs | grep '"state":"running"' >.out
+says '"kind":"replicate"'
+job=$(field job)
+budgets 160Mbit/s 80Mbit/s
+all() { [ "$(at brent points files | grep -c 'brent southwark\|southwark brent')" = 3 ]; }
+wait_for 30 all
+holds 'the new rate counts for what is under way' all
+at southwark --json job "$job" >.out
+says '"state":"succeeded"' '"attempt":1[,}]'
+is 'in one leg' "$(grep -o '"carried":.*' .out | grep -o '"link"' | wc -l)" 1
 for host in brent southwark; do
 	daemon_stop $host
 	is "$host ends cleanly" "$ended" 0
