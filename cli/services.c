@@ -144,8 +144,9 @@ on_link(struct live *l, const char *type, struct wire_value *v)
 	if (strcmp(type, "link") != 0)
 		return;
 	has_error = wire_has(v, "last_error");
-	live_row(l, "%s\t%s\t%s\t%s%s\t%s\t%s\t%s\t%s%s%s\t%s\t%s%s%s",
+	live_row(l, "%s\t%s%s\t%s\t%s%s\t%s\t%s\t%s\t%s%s%s\t%s\t%s%s%s",
 	    live_text(v, "link"), live_text(v, "to_site"),
+	    wire_has(v, "guarantees_missing") ? ", SFTP alone" : "",
 	    live_text(v, "address"), live_text(v, "state"),
 	    wire_take_bool(v, "barred", false) &&
 		    strcmp(live_text(v, "state"), "up") == 0

@@ -85,6 +85,29 @@ keep_readiness(struct live *l, struct wire_value *v)
 }
 
 static void
+keep_lacks(struct live *l, struct wire_value *v)
+{
+	struct problems *p = l->ctx;
+	struct wire_value *list = wire_take_list(v, "copies");
+	struct err e;
+
+	if (list == NULL || l->cli->operands_count == 0)
+		return;
+	for (size_t i = 0; i < wire_count(list); i++) {
+		struct wire_value *c = wire_at_object(list, i);
+		struct wire_value *lacks =
+		    c == NULL ? NULL : wire_take_list(c, "guarantees_missing");
+
+		for (size_t k = 0; lacks != NULL && k < wire_count(lacks); k++)
+			if (buf_printf(&p->ready, &e,
+				"the copy at %s is without a guarantee: %s\n",
+				live_text(c, "site"),
+				wire_at_text(lacks, k)) != ERR_NONE)
+				return;
+	}
+}
+
+static void
 show_service(struct live *l, struct wire_value *v)
 {
 	struct wire_value *point = wire_take_object(v, "last_point");
@@ -92,6 +115,7 @@ show_service(struct live *l, struct wire_value *v)
 
 	keep_problems(l, v);
 	keep_readiness(l, v);
+	keep_lacks(l, v);
 	live_row(l, "%s\t%s\t%s\t%s\t%s / %s\t%s\t%s\t%s\t%s / %s",
 	    painted(l->cli, wire_take_text(v, "rpo_state", "")),
 	    live_text(v, "service"), live_text(v, "active_site"),

@@ -154,6 +154,21 @@ copies_outlook_text(const struct links_outlook *o, uint64_t pending_bytes,
 
 /* --- as a message ------------------------------------------------------------------ */
 
+void
+copies_add_lacks(struct wire_value *v, const struct policy_site *site)
+{
+	OWNED(wire_free) struct wire_value *list = NULL;
+	const char *one;
+	struct err e;
+
+	if (site == NULL || survey_lacks(site, 0) == NULL ||
+	    wire_new_list(&list, &e) != ERR_NONE)
+		return;
+	for (size_t i = 0; (one = survey_lacks(site, i)) != NULL; i++)
+		wire_add_text(list, NULL, one);
+	wire_add(v, "guarantees_missing", &list);
+}
+
 static void
 say_trouble(const struct daemon_service *s, const struct copies_view *c,
     struct wire_value *problems)
@@ -187,8 +202,8 @@ say_trouble(const struct daemon_service *s, const struct copies_view *c,
 }
 
 static enum err_code
-copy_to_wire(const struct daemon_service *s, const struct copies_view *c,
-    struct wire_value **out, struct err *e)
+copy_to_wire(const struct daemon *d, const struct daemon_service *s,
+    const struct copies_view *c, struct wire_value **out, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	enum err_code rc = wire_new(&v, NULL, e);
@@ -217,6 +232,7 @@ copy_to_wire(const struct daemon_service *s, const struct copies_view *c,
 			wire_add_utc(v, "well_at", c->outlook.done);
 		}
 	}
+	copies_add_lacks(v, policy_find_site(d->policy, c->site));
 	*out = TAKE(v);
 	return ERR_NONE;
 }
@@ -236,7 +252,7 @@ copies_to_wire(struct daemon *d, struct daemon_service *s, struct wire_value *v,
 		rc = copies_look_at(d, s, daemon_copy_site(d, s->policy, i), &c,
 		    e);
 		if (rc == ERR_NONE)
-			rc = copy_to_wire(s, &c, &one, e);
+			rc = copy_to_wire(d, s, &c, &one, e);
 		if (rc != ERR_NONE)
 			return rc;
 		say_trouble(s, &c, problems);

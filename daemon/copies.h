@@ -50,6 +50,8 @@ enum err_code copies_look_at(struct daemon *d, struct daemon_service *s,
 const char *copies_outlook_text(const struct links_outlook *o,
     uint64_t pending_bytes, char out[COPIES_TEXT_BYTES]);
 
+/* "guarantees_missing" into v, where a copy there is without any. */
+void copies_add_lacks(struct wire_value *v, const struct policy_site *site);
 /* When the newest complete point there was taken; ns 0: there is none. */
 enum err_code copies_newest(struct daemon *d, const char *service,
     const char *site, struct utc *at, struct err *e) MUST_CHECK;

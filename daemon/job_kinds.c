@@ -13,9 +13,10 @@
 #include <bascule/base/exitcode.h>
 #include <bascule/base/rand.h>
 
-#define REST_MIN_NS (15 * NS_PER_S)
-#define REST_MAX_NS (900 * NS_PER_S)
-#define WISHES_MAX  1024 /* points whose acknowledgement is asked for */
+#define REST_MIN_NS     (15 * NS_PER_S)
+#define REST_MAX_NS     (900 * NS_PER_S)
+#define WISHES_MAX      1024 /* points whose acknowledgement is asked for */
+#define LACKS_BYTES_MAX 4096
 
 /* --- backup --------------------------------------------------------------- */
 
@@ -169,6 +170,7 @@ struct replicate_own {
 	bool pulls; /* this site's copy is what is brought up to date */
 	uint64_t left_bytes;
 	struct acknowledged *acks; /* newest first */
+	struct buf lacks;          /* guarantees, as the worker found it */
 };
 
 /* The receiver's word about a point; the worker has read it. */
@@ -188,6 +190,7 @@ free_replicate(void **own)
 		free(a->hex);
 		free(a);
 	}
+	buf_fini(&o->lacks);
 	free_mem(own);
 }
 
@@ -295,12 +298,39 @@ replicate_event(struct job *j, const char *type, struct wire_value *ev)
 	return true;
 }
 
+/* Of a site with nothing of ours: what that copy is without. */
+static void
+keep_lacks(struct replicate_own *own, struct wire_value *result)
+{
+	struct wire_value *list = wire_take_list(result, "guarantees_missing");
+	struct err e;
+
+	own->lacks.max_bytes = LACKS_BYTES_MAX;
+	buf_clear(&own->lacks);
+	for (size_t i = 0; list != NULL && i < wire_count(list); i++)
+		if (buf_printf(&own->lacks, &e, "%s%s", i > 0 ? "; " : "",
+			wire_at_text(list, i)) != ERR_NONE)
+			return;
+}
+
+static void
+replicate_conclude(const struct job *j, struct draft *d)
+{
+	struct replicate_own *own = j->own;
+
+	transfers_conclude(j, d);
+	if (own != NULL && own->lacks.len_bytes > 0)
+		draft_text(d, "guarantees_missing", buf_text(&own->lacks));
+}
+
 static void
 replicate_finish(struct job *j, struct wire_value *result)
 {
 	struct replicate_own *own = j->own;
 
 	transfers_ended(j, result == NULL ? "the worker died" : "");
+	if (own != NULL && result != NULL)
+		keep_lacks(own, result);
 	if (own == NULL || j->state == JOB_SUCCEEDED)
 		return;
 	if (result != NULL && wire_has(result, "left_bytes")) {
@@ -703,7 +733,7 @@ static const struct job_kind kinds[] = {
 	.prepare = replicate_prepare,
 	.on_event = replicate_event,
 	.finish = replicate_finish,
-	.conclude = transfers_conclude,
+	.conclude = replicate_conclude,
 	.after = replicate_after},
     {.name = "verify",
 	.ledger_type = LEDGER_JOB,

@@ -75,6 +75,7 @@ link_to_wire(struct watched *w, struct wire_value **out, struct err *e)
 	add_measures(v, l);
 	add_budget(v, w);
 	add_users(v, w);
+	copies_add_lacks(v, w->other);
 	wire_add_text(v, "reason", w->probed);
 	if (w->failed.ns != 0) {
 		wire_add_text(v, "last_error", w->error);

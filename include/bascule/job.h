@@ -367,6 +367,13 @@ enum err_code survey_epoch(const char *repository, const char *service,
 enum err_code survey_family(const char *repository,
     char out[SURVEY_FAMILY_SIZE], struct err *e) MUST_CHECK;
 
+/*
+ * The i-th guarantee that a copy at that site is without, whoever serves it: a
+ * sentence.  NULL past the last.
+ */
+struct policy_site;
+const char *survey_lacks(const struct policy_site *site, size_t i);
+
 /* --- worker: the child's side of docs/protocol/worker.md --------------------- */
 
 /*

@@ -185,6 +185,8 @@ enum err_code sftp_target_push(struct store *st,
 
 /* Does this URL name such a target? */
 bool sftp_target_is(const char *url);
+/* The i-th sentence of what no such target gives; NULL past the last. */
+const char *sftp_target_never(size_t i);
 
 /* --- healing from another copy ---------------------------------------------------- */
 

@@ -3,6 +3,8 @@
 #include <bascule/job.h>
 
 #include <bascule/base/text.h>
+#include <bascule/policy.h>
+#include <bascule/replicate.h>
 
 enum err_code
 survey_since(const char *repository, const char *service, struct utc since,
@@ -75,4 +77,11 @@ survey_family(const char *repository, char out[SURVEY_FAMILY_SIZE],
 	if (rc == ERR_NONE)
 		text_hex(store_family(st), STORE_FAMILY_BYTES, out);
 	return rc;
+}
+
+const char *
+survey_lacks(const struct policy_site *site, size_t i)
+{
+	return site->transport == POLICY_TRANSPORT_SFTP ? sftp_target_never(i)
+							: NULL;
 }

@@ -56,9 +56,9 @@ struct push {
 	struct id *wishes; /* points whose acknowledgement the ledger lacks */
 	size_t wishes_count;
 	const uint8_t *family;
-	bool said_lacks;
-	struct point newest; /* before it began */
-	uint64_t epoch;      /* of the service, as the daemon knows it; 0 */
+	struct sftp_target_report gives; /* a server that has only SFTP */
+	struct point newest;             /* before it began */
+	uint64_t epoch; /* of the service, as the daemon knows it; 0 */
 	struct pacer pacer;
 	volatile sig_atomic_t stop; /* the leg under way */
 	struct route at;            /* where the leg is */
@@ -432,14 +432,16 @@ push_sftp(struct push *p, struct store *st, const struct replicate_options *opt,
 {
 	const struct sftp_target_options how = {0};
 	struct sftp_target_report report = {0};
+	bool is_said = p->gives.lacks_count > 0;
 	enum err_code rc =
 	    sftp_target_push(st, &p->target, opt, &how, &p->tally, &report, e);
 
-	for (size_t i = 0; !p->said_lacks && i < report.lacks_count; i++)
+	for (size_t i = 0; !is_said && i < report.lacks_count; i++)
 		worker_log(p->w, WORKER_INFO,
 		    "this target has only SFTP, and does not give: %s",
 		    report.lacks[i]);
-	p->said_lacks |= report.lacks_count > 0;
+	if (report.lacks_count > 0)
+		p->gives = report;
 	if (report.moved_count > 0)
 		worker_partial(p->w, "%llu files there were damaged",
 		    (unsigned long long)report.moved_count);
@@ -604,6 +606,19 @@ hold_common(struct push *p, struct err *e)
 /* --- the kind -------------------------------------------------------------------- */
 
 static void
+add_lacks(const struct push *p, struct wire_value *result)
+{
+	OWNED(wire_free) struct wire_value *lacks = NULL;
+	struct err e;
+
+	if (p->gives.lacks_count == 0 || wire_new_list(&lacks, &e) != ERR_NONE)
+		return;
+	for (size_t i = 0; i < p->gives.lacks_count; i++)
+		wire_add_text(lacks, NULL, p->gives.lacks[i]);
+	wire_add(result, "guarantees_missing", &lacks);
+}
+
+static void
 add_tally(const struct push *p, struct wire_value *result)
 {
 	wire_add_text(result, "link", p->at.link);
@@ -616,6 +631,7 @@ add_tally(const struct push *p, struct wire_value *result)
 	wire_add_uint(result, "new_bytes", p->pack_sent_bytes);
 	wire_add_uint(result, "snapshots_sent", p->tally.snapshots_sent_count);
 	wire_add_uint(result, "points_sent", p->tally.points_sent_count);
+	add_lacks(p, result);
 }
 
 /*

@@ -616,24 +616,31 @@ lack(struct sftp_target *t, const char *what)
 	t->report->lacks[t->report->lacks_count++] = what;
 }
 
+/* Whatever the server can do. */
+static const char *const never[] = {
+    "nobody there verifies: damage is found only when 'bascule "
+    "check --read' runs on that directory",
+    "nothing there refuses: whoever has this login can overwrite or "
+    "delete every copy",
+    "immutability and retention are not enforced there, and nothing "
+    "is collected",
+    "no receiver signs for what arrived: there is no "
+    "acknowledgement",
+    "only senders that heed " SFTP_TARGET_LOCK " are kept apart: let "
+    "nothing else write there",
+};
+
+const char *
+sftp_target_never(size_t i)
+{
+	return i < COUNT_OF(never) ? never[i] : NULL;
+}
+
 static void
 tell_lacks(struct sftp_target *t)
 {
-	lack(t,
-	    "nobody there verifies: damage is found only when 'bascule "
-	    "check --read' runs on that directory");
-	lack(t,
-	    "nothing there refuses: whoever has this login can overwrite or "
-	    "delete every copy");
-	lack(t,
-	    "immutability and retention are not enforced there, and nothing "
-	    "is collected");
-	lack(t,
-	    "no receiver signs for what arrived: there is no "
-	    "acknowledgement");
-	lack(t,
-	    "only senders that heed " SFTP_TARGET_LOCK " are kept apart: let "
-	    "nothing else write there");
+	for (size_t i = 0; i < COUNT_OF(never); i++)
+		lack(t, never[i]);
 	if (!sshsftp_offers(t->sftp, SSHSFTP_FSYNC))
 		lack(t,
 		    "the server offers no fsync: what was sent was read back "

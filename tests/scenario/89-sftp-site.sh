@@ -36,6 +36,17 @@ at brent job "$job" --log >.out
 says 'over link virgin' 'only SFTP, and does not give'
 at brent job "$job" >.out
 says 'carried .*virgin'
+for where in 'links' 'status files'; do
+	# shellcheck disable=SC2086
+	at brent --json $where >.out
+	says '"guarantees_missing":\["nobody there verifies' 'no receiver signs'
+done
+at brent links >.out
+says 'southwark, SFTP alone'
+at brent status files >.out
+says 'the copy at southwark is without a guarantee: nothing there refuses'
+"$B" --json events --ledger brent/state/ledger.db --type job >.out
+says '"guarantees_missing","value":"nobody there verifies.*no receiver signs'
 export BASCULE_KEY_FILE="$WORK/brent/key"
 expect 0 'the copy checks' "$B" -r southwark/repository check --open
 expect 0 'and restores' "$B" -r southwark/repository restore latest:files/tree --to back
