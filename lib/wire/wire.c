@@ -262,12 +262,31 @@ wire_name_at(const struct wire_value *v, size_t i)
 	return iter == NULL ? NULL : json_object_iter_key(iter);
 }
 
+/* The library goes on after a name that could not be added: it stays failed. */
+struct dumping {
+	struct buf *out;
+	bool failed;
+};
+
 static int
 dump_part(const char *bytes, size_t len_bytes, void *ctx)
 {
+	struct dumping *d = ctx;
 	struct err ignored;
 
-	return buf_add(ctx, bytes, len_bytes, &ignored) == ERR_NONE ? 0 : -1;
+	d->failed = d->failed ||
+	    buf_add(d->out, bytes, len_bytes, &ignored) != ERR_NONE;
+	return d->failed ? -1 : 0;
+}
+
+static enum err_code
+dump_json(const json_t *json, size_t flags, struct buf *out, struct err *e)
+{
+	struct dumping d = {out, false};
+
+	if (json_dump_callback(json, dump_part, &d, flags) != 0 || d.failed)
+		return err_nomem(e);
+	return ERR_NONE;
 }
 
 static enum err_code
@@ -275,11 +294,7 @@ dump(struct wire_value *v, size_t flags, struct buf *out, struct err *e)
 {
 	enum err_code rc = wire_check(v, e);
 
-	if (rc != ERR_NONE)
-		return rc;
-	if (json_dump_callback(v->json, dump_part, out, flags) != 0)
-		return err_nomem(e);
-	return ERR_NONE;
+	return rc == ERR_NONE ? dump_json(v->json, flags, out, e) : rc;
 }
 
 enum err_code
@@ -290,10 +305,7 @@ wire_json(struct wire_value *v, const char *name, struct buf *out,
 
 	if (json == NULL)
 		return buf_add_text(out, "null", e);
-	if (json_dump_callback(json, dump_part, out,
-		JSON_COMPACT | JSON_ENCODE_ANY) != 0)
-		return err_nomem(e);
-	return ERR_NONE;
+	return dump_json(json, JSON_COMPACT | JSON_ENCODE_ANY, out, e);
 }
 
 enum err_code

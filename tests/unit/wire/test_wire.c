@@ -350,6 +350,29 @@ START_TEST(any_failing_allocation_of_ours_is_told)
 }
 END_TEST
 
+START_TEST(a_line_is_whole_or_none_wherever_its_memory_ends)
+{
+	for (unsigned len = 1; len < 130; len++) {
+		OWNED(wire_free) struct wire_value *v = NULL;
+		OWNED(buf_fini) struct buf line = {0};
+		OWNED(buf_fini) struct buf whole = {0};
+		char name[131];
+		struct err e;
+
+		memset(name, 'n', len);
+		name[len] = '\0';
+		ck_assert(wire_new(&v, "t", &e) == ERR_NONE);
+		wire_add_int(v, name, 1);
+		wire_add_int(v, "a_name_of_some_length", 2);
+		ck_assert(wire_line(v, &whole, &e) == ERR_NONE);
+		fault_arm_all(2, ENOMEM); /* it grows once more */
+		if (wire_line(v, &line, &e) == ERR_NONE)
+			ck_assert_str_eq(buf_text(&line), buf_text(&whole));
+		fault_fired();
+	}
+}
+END_TEST
+
 Suite *suite_wire_wire(void);
 
 Suite *
@@ -374,6 +397,7 @@ suite_wire_wire(void)
 	tcase_add_test(tc,
 	    no_failing_allocation_of_the_library_changes_what_is_said);
 	tcase_add_test(tc, any_failing_allocation_of_ours_is_told);
+	tcase_add_test(tc, a_line_is_whole_or_none_wherever_its_memory_ends);
 	suite_add_tcase(s, tc);
 	return s;
 }
