@@ -55,6 +55,7 @@ unmount() {
 }
 on_disk() { # name, what makes it
 	fs=$1; shift
+	rm -f disk.img # or the last one's signature is found, too
 	truncate -s 400M disk.img && mkdir -p disk
 	if ! { "$@" disk.img && mount -o loop disk.img disk; } >fs.log 2>&1; then
 		skip "$fs" "$(tail -n 1 fs.log)"
