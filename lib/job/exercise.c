@@ -13,9 +13,6 @@
 #include "exercise_parts.h"
 #include "exercise_sandbox.h"
 
-#define RECHECK_NS (60 * NS_PER_S)
-#define BEAT_MS    1000 /* a stopped attempt is looked at again */
-
 /* --- making and ending ---------------------------------------------------- */
 
 static void
@@ -390,7 +387,7 @@ do_report(struct exercise *x)
 		exercise_blame(x, "the isolation is not measured: %s",
 		    x->cell_why);
 	exercise_notes_result(x);
-	x->is_over = true;
+	x->p.is_over = true;
 }
 
 static void
@@ -426,87 +423,6 @@ exercise_feed(struct exercise *x, enum isolated_event event)
 		exercise_notes_state(x);
 	if (x->p.lost.code == ERR_NONE)
 		act(x, action);
-}
-
-/* --- the loop ------------------------------------------------------------- */
-
-static void
-hear(struct exercise *x)
-{
-	const struct planrun_link *l = &x->o->link;
-	struct planrun_word w;
-
-	for (;;) {
-		w = (struct planrun_word){0};
-		l->hear(l->ctx, &w);
-		if (w.kind == PLANRUN_SILENCE)
-			return;
-		if (w.kind == PLANRUN_ANSWERED)
-			planrun_steps_answer(&x->p, &w);
-		if (w.kind == PLANRUN_CANCEL || w.kind == PLANRUN_ABORT) {
-			exercise_blame(x, "aborted%s%s",
-			    w.reason[0] != '\0' ? " " : "", w.reason);
-			exercise_feed(x, ISOLATED_ABORT);
-		}
-		planrun_steps_work(&x->p);
-	}
-}
-
-static void
-note_time(struct exercise *x)
-{
-	struct mono now = now_mono();
-	bool proving = x->p.doing[x->p.steps_count].attempt != NULL;
-
-	planrun_tick(&x->p);
-	if (x->iso.state != ISOLATED_HOLDING)
-		return;
-	if (!proving && x->recheck_at.ns != 0 && now.ns >= x->recheck_at.ns) {
-		x->recheck_at.ns = now.ns +
-		    (x->o->recheck_ns != 0 ? x->o->recheck_ns : RECHECK_NS);
-		exercise_effects_prove(x);
-		return;
-	}
-	if (!proving && now.ns >= x->hold_until.ns)
-		exercise_feed(x, ISOLATED_HOLD_ENDED);
-}
-
-static int
-wait_ms(const struct exercise *x)
-{
-	struct mono now = now_mono();
-	int64_t ms = planrun_wait_ms(&x->p, BEAT_MS);
-
-	if (x->iso.state != ISOLATED_HOLDING)
-		return (int)ms;
-	if ((x->hold_until.ns - now.ns) / NS_PER_MS < ms)
-		ms = (x->hold_until.ns - now.ns) / NS_PER_MS + 1;
-	if (x->recheck_at.ns != 0 &&
-	    (x->recheck_at.ns - now.ns) / NS_PER_MS < ms)
-		ms = (x->recheck_at.ns - now.ns) / NS_PER_MS + 1;
-	return ms < 0 ? 0 : (int)ms;
-}
-
-static enum err_code
-go(struct exercise *x, struct err *e)
-{
-	enum err_code rc = ERR_NONE;
-
-	planrun_steps_work(&x->p);
-	while (rc == ERR_NONE && !x->is_over && x->p.lost.code == ERR_NONE) {
-		rc = planrun_wait(&x->p, wait_ms(x), e);
-		if (rc != ERR_NONE)
-			break;
-		planrun_steps_collect(&x->p);
-		hear(x);
-		note_time(x);
-		planrun_steps_work(&x->p);
-	}
-	if (rc == ERR_NONE && x->p.lost.code != ERR_NONE) {
-		*e = x->p.lost;
-		rc = e->code;
-	}
-	return rc;
 }
 
 /* --- from outside --------------------------------------------------------- */
@@ -572,7 +488,7 @@ exercise_run(const struct exercise_options *options,
 		resume(&x);
 	else
 		exercise_feed(&x, ISOLATED_BEGIN);
-	rc = go(&x, e);
+	rc = planrun_go(&x.p, e);
 	tell_result(&x, out);
 	return rc;
 }

@@ -10,7 +10,8 @@
 #include "planrun_check.h"
 #include "planrun_local.h"
 
-#define STOP_NS (5 * NS_PER_S) /* between asking it to end and killing it */
+#define STOP_NS    (5 * NS_PER_S) /* between asking it to end and killing it */
+#define RECHECK_NS (60 * NS_PER_S)
 
 /* --- in the attempt's own process ----------------------------------------- */
 
@@ -267,6 +268,51 @@ look(struct planrun *p)
 	exercise_feed(x, ISOLATED_FAILED);
 }
 
+static void
+told(struct planrun *p, const struct planrun_word *w)
+{
+	struct exercise *x = p->ctx;
+
+	exercise_blame(x, "aborted%s%s", w->reason[0] != '\0' ? " " : "",
+	    w->reason);
+	exercise_feed(x, ISOLATED_ABORT);
+}
+
+/* While it stands: is the isolation to be proved again, is it to end? */
+static void
+ticked(struct planrun *p)
+{
+	struct exercise *x = p->ctx;
+	struct mono now = now_mono();
+	bool proving = p->doing[PLANRUN_PROOF(p)].attempt != NULL;
+
+	if (x->iso.state != ISOLATED_HOLDING)
+		return;
+	if (!proving && x->recheck_at.ns != 0 && now.ns >= x->recheck_at.ns) {
+		x->recheck_at.ns = now.ns +
+		    (x->o->recheck_ns != 0 ? x->o->recheck_ns : RECHECK_NS);
+		exercise_effects_prove(x);
+		return;
+	}
+	if (!proving && now.ns >= x->hold_until.ns)
+		exercise_feed(x, ISOLATED_HOLD_ENDED);
+}
+
+static int64_t
+due_ms(const struct planrun *p)
+{
+	const struct exercise *x = p->ctx;
+	int64_t until_ns = x->hold_until.ns;
+
+	/* A proof's own end wakes us. */
+	if (x->iso.state != ISOLATED_HOLDING ||
+	    p->doing[PLANRUN_PROOF(p)].attempt != NULL)
+		return INT64_MAX;
+	if (x->recheck_at.ns != 0 && x->recheck_at.ns < until_ns)
+		until_ns = x->recheck_at.ns;
+	return (until_ns - now_mono().ns) / NS_PER_MS + 1;
+}
+
 const struct plan_effects exercise_effects = {
     .mode = PLAN_IN_TEST,
     .stop_ns = STOP_NS,
@@ -285,4 +331,7 @@ const struct plan_effects exercise_effects = {
     .aborted = aborted,
     .came_to = came_to,
     .look = look,
+    .told = told,
+    .ticked = ticked,
+    .due_ms = due_ms,
 };

@@ -50,7 +50,6 @@ struct exercise {
 	bool unwinding; /* DO_CLEAN waits for the undos */
 	size_t undone_count, undo_failed_count;
 	char reason[512]; /* the first thing that went wrong */
-	bool is_over;
 };
 
 /* --- prechecks (exercise_precheck) --- */

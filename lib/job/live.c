@@ -16,7 +16,6 @@
 #include "live_run.h"
 
 #define PARALLEL 10
-#define BEAT_MS  1000
 
 const char *
 live_verdict_name(enum live_verdict v)
@@ -298,62 +297,6 @@ begin(struct live *v, struct err *e)
 	return rc;
 }
 
-/* --- the loop ------------------------------------------------------------- */
-
-static void
-abort_run(struct live *v, const char *reason)
-{
-	struct engine_event ev = {.kind = ENGINE_ABORT, .reason = reason};
-
-	if (v->out->reason[0] == '\0')
-		snprintf(v->out->reason, sizeof(v->out->reason), "aborted%s%s",
-		    reason[0] != '\0' ? ": " : "", reason);
-	planrun_steps_tell(&v->p, &ev);
-}
-
-static void
-hear(struct live *v)
-{
-	const struct planrun_link *l = v->p.link;
-	struct planrun_word w;
-
-	for (;;) {
-		w = (struct planrun_word){0};
-		l->hear(l->ctx, &w);
-		if (w.kind == PLANRUN_SILENCE)
-			return;
-		if (w.kind == PLANRUN_ANSWERED)
-			planrun_steps_answer(&v->p, &w);
-		if (w.kind == PLANRUN_ABORT && !v->undoes)
-			abort_run(v, w.reason);
-		if (w.kind == PLANRUN_CANCEL)
-			err_set(&v->p.lost, ERR_CANCELLED, "it was stopped");
-		planrun_steps_work(&v->p);
-	}
-}
-
-static enum err_code
-go(struct live *v, struct err *e)
-{
-	enum err_code rc = ERR_NONE;
-
-	planrun_steps_work(&v->p);
-	while (rc == ERR_NONE && !v->is_over && v->p.lost.code == ERR_NONE) {
-		rc = planrun_wait(&v->p, planrun_wait_ms(&v->p, BEAT_MS), e);
-		if (rc != ERR_NONE)
-			break;
-		planrun_steps_collect(&v->p);
-		hear(v);
-		planrun_tick(&v->p);
-		planrun_steps_work(&v->p);
-	}
-	if (rc == ERR_NONE && v->p.lost.code != ERR_NONE) {
-		*e = v->p.lost;
-		rc = e->code;
-	}
-	return rc;
-}
-
 /* --- the end -------------------------------------------------------------- */
 
 static void
@@ -412,7 +355,7 @@ live_plan(const struct live_options *o, struct live_result *out, struct err *e)
 	if (rc == ERR_NONE)
 		rc = begin(&v, e);
 	if (rc == ERR_NONE)
-		rc = go(&v, e);
+		rc = planrun_go(&v.p, e);
 	if (rc != ERR_NONE)
 		return rc;
 	planrun_notes_skipped(&v.p,
@@ -432,7 +375,7 @@ live_undo(const struct live_options *o, struct live_result *out, struct err *e)
 	if (rc == ERR_NONE)
 		rc = begin(&v, e);
 	if (rc == ERR_NONE)
-		rc = go(&v, e);
+		rc = planrun_go(&v.p, e);
 	if (rc != ERR_NONE)
 		return rc;
 	out->undo_failed = engine_undo_failures(v.p.engine);

@@ -266,7 +266,7 @@ came_to(struct planrun *p, enum engine_action_kind what)
 
 	if (what == ENGINE_ALL_DONE)
 		v->out->accepted = now_utc();
-	v->is_over = what != ENGINE_AT_GATE;
+	p->is_over = what != ENGINE_AT_GATE;
 }
 
 /* t6: the last step that changes something has ended. */
@@ -280,11 +280,33 @@ ended(struct planrun *p, size_t step)
 		v->out->redirected = now_utc();
 }
 
+static void
+abort_run(struct live *v, const char *reason)
+{
+	struct engine_event ev = {.kind = ENGINE_ABORT, .reason = reason};
+
+	if (v->out->reason[0] == '\0')
+		snprintf(v->out->reason, sizeof(v->out->reason), "aborted%s%s",
+		    reason[0] != '\0' ? ": " : "", reason);
+	planrun_steps_tell(&v->p, &ev);
+}
+
+static void
+told(struct planrun *p, const struct planrun_word *w)
+{
+	struct live *v = p->ctx;
+
+	if (w->kind == PLANRUN_ABORT && !v->undoes)
+		abort_run(v, w->reason);
+	if (w->kind == PLANRUN_CANCEL)
+		err_set(&p->lost, ERR_CANCELLED, "it was stopped");
+}
+
 #define LIVE_EFFECTS                                                    \
 	.stop_ns = STOP_NS, .dies_uncertain = true, .restore = restore, \
 	.run = run, .check = check, .begins = begins, .ended = ended,   \
 	.undone = undone, .skipped = skipped, .aborted = aborted,       \
-	.came_to = came_to
+	.came_to = came_to, .told = told
 
 const struct plan_effects live_effects_planned = {.mode = PLAN_IN_PLANNED,
     LIVE_EFFECTS};

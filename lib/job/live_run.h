@@ -9,8 +9,7 @@ struct live {
 	struct planrun p;
 	const struct live_options *o;
 	struct live_result *out;
-	bool undoes;  /* an undo, not a plan */
-	bool is_over; /* the engine said all there is */
+	bool undoes; /* an undo, not a plan */
 };
 
 #endif

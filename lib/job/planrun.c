@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <string.h>
 
+#define BEAT_MS 1000 /* a stopped attempt is looked at again */
+
 static unsigned
 modes_of(uint32_t modes)
 {
@@ -155,25 +157,72 @@ planrun_wait(struct planrun *p, int ms, struct err *e)
 	return ERR_NONE;
 }
 
-int
-planrun_wait_ms(const struct planrun *p, int most_ms)
+/* --- the loop ------------------------------------------------------------- */
+
+static int
+wait_ms(const struct planrun *p)
 {
 	struct mono at, now = now_mono();
-	int64_t ms = most_ms;
+	int64_t ms = BEAT_MS, due_ms = BEAT_MS;
 
 	if (p->engine != NULL && engine_deadline(p->engine, &at) &&
 	    (at.ns - now.ns) / NS_PER_MS < ms)
 		ms = (at.ns - now.ns) / NS_PER_MS + 1;
+	if (p->effects->due_ms != NULL)
+		due_ms = p->effects->due_ms(p);
+	if (due_ms < ms)
+		ms = due_ms;
 	return ms < 0 ? 0 : (int)ms;
 }
 
-void
-planrun_tick(struct planrun *p)
+static void
+hear(struct planrun *p)
 {
-	struct engine_event tick = {.kind = ENGINE_TICK};
+	const struct planrun_link *l = p->link;
+	struct planrun_word w;
+
+	for (;;) {
+		w = (struct planrun_word){0};
+		l->hear(l->ctx, &w);
+		if (w.kind == PLANRUN_SILENCE)
+			return;
+		if (w.kind == PLANRUN_ANSWERED)
+			planrun_steps_answer(p, &w);
+		else
+			p->effects->told(p, &w);
+		planrun_steps_work(p);
+	}
+}
+
+/* The engine first, if it asked for that. */
+static void
+tick(struct planrun *p)
+{
+	struct engine_event ev = {.kind = ENGINE_TICK};
 	struct mono at;
 
 	if (p->engine != NULL && engine_deadline(p->engine, &at) &&
 	    at.ns <= now_mono().ns)
-		planrun_steps_tell(p, &tick);
+		planrun_steps_tell(p, &ev);
+	if (p->effects->ticked != NULL)
+		p->effects->ticked(p);
+}
+
+enum err_code
+planrun_go(struct planrun *p, struct err *e)
+{
+	planrun_steps_work(p);
+	while (!p->is_over && p->lost.code == ERR_NONE) {
+		enum err_code rc = planrun_wait(p, wait_ms(p), e);
+
+		if (rc != ERR_NONE)
+			return rc;
+		planrun_steps_collect(p);
+		hear(p);
+		tick(p);
+		planrun_steps_work(p);
+	}
+	if (p->lost.code != ERR_NONE)
+		*e = p->lost;
+	return p->lost.code;
 }

@@ -64,6 +64,14 @@ struct plan_effects {
 	void (*came_to)(struct planrun *p, enum engine_action_kind what);
 	/* Before each action of the engine's, and after them all. */
 	void (*look)(struct planrun *p);
+
+	/* --- in planrun_go */
+	/* A word that is no answer: somebody ends it. */
+	void (*told)(struct planrun *p, const struct planrun_word *w);
+	/* Time has gone by, as the engine knows; NULL. */
+	void (*ticked)(struct planrun *p);
+	/* It has something of its own to do in so many ms; NULL: it has not. */
+	int64_t (*due_ms)(const struct planrun *p);
 };
 
 /* --- one step as it is being done --- */
@@ -94,6 +102,7 @@ struct planrun {
 	struct engine_action *todo;  /* actions not yet carried out */
 	size_t todo_count, todo_done;
 	struct planrun_snapshot *snapshots; /* as service->datasets */
+	bool is_over;    /* nothing more is to be done: planrun_go ends */
 	struct err lost; /* nobody writes down what we do: .code */
 };
 
@@ -110,10 +119,11 @@ enum err_code planrun_check_words(const struct planrun *p,
     const struct policy_step *step, struct err *e) MUST_CHECK;
 /* Wait for an attempt's end, a word, or until ms have passed. */
 enum err_code planrun_wait(struct planrun *p, int ms, struct err *e) MUST_CHECK;
-/* For how long, as far as the engine knows: at most most_ms. */
-int planrun_wait_ms(const struct planrun *p, int most_ms);
-/* Tell the engine of time that has gone by, if it asked for that. */
-void planrun_tick(struct planrun *p);
+/*
+ * Work, wait, listen, until p->is_over; or p->lost, which is the error then, and
+ * what runs is left to be found by the next.
+ */
+enum err_code planrun_go(struct planrun *p, struct err *e) MUST_CHECK;
 /* What stands at place i of `doing` for proofs. */
 #define PLANRUN_PROOF(p) ((p)->steps_count)
 
