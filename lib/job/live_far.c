@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bascule/base/now.h>
 #include <bascule/base/text.h>
@@ -14,11 +15,13 @@
 #define BRIEF_NS     (5 * NS_PER_S)
 #define END_NS       (15 * NS_PER_S) /* from asking it to end to giving up */
 #define PAUSE_NS     (NS_PER_S / 2)
-#define WORDS_BEFORE 10
+#define WORDS_BEFORE 11
+#define WHICH_BYTES  48
 #define LINE_BYTES   160
 
 /*
- * $1 run, $2 key, $3 attempt, $4 fresh or look, $5 directory; then the program.
+ * $1 run, $2 key, $3 attempt, $4 fresh or look, $5 which asking of it this is, $6
+ * directory; then the program.
  * A hangup, or a pipe that nobody reads, is no end of it: how the program ended
  * is to be kept.  What it writes goes through a pipe into a file: whatever it leaves running
  * may go on writing, and keeps nobody waiting.
@@ -26,14 +29,16 @@
 static const char run_script[] =
     "umask 077\n"
     "trap : HUP PIPE\n"
-    "top=${HOME:-/tmp}/.bascule-steps base=$top/$1/$2 n=$3 how=$4 at=$5\n"
-    "shift 5\n"
+    "top=${HOME:-/tmp}/.bascule-steps base=$top/$1/$2 n=$3 how=$4 which=$5 "
+    "at=$6\n"
+    "shift 6\n"
     "d=$base.$n\n"
     "stop() { pkill -\"$1\" -s \"$2\" 2>/dev/null || kill -\"$1\" -- -\"$2\""
     " 2>/dev/null; }\n"
     "end() { printf 'exit %s %s %s\\n' \"$(cat \"$1/exit\")\" \"$2\""
     " \"$(wc -c <\"$1/out\")\"; cat \"$1/out\"; exit 0; }\n"
-    "rm -rf \"$d\"; mkdir -p \"$d\" || exit 90\n"
+    "rm -rf \"$d\"; mkdir -p \"$d\" && echo \"$which\" >\"$d/which\""
+    " || exit 90\n"
     "find \"$top\" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} +"
     " 2>/dev/null\n"
     "i=1; while [ $i -lt \"$n\" ]; do p=$base.$i; i=$((i + 1))\n"
@@ -67,10 +72,15 @@ static const char run_script[] =
     "echo $code >\"$d/exit.new\" && mv \"$d/exit.new\" \"$d/exit\" || exit 90\n"
     "end \"$d\" $how\n";
 
-/* $1 run, $2 key, $3 attempt: kill it if it still runs, say how it ended. */
+/*
+ * $1 run, $2 key, $3 attempt, $4 which asking: kill it if it still runs, say how it
+ * ended.  What an earlier asking left there is none of ours: a proof of before the
+ * service was started again would be one too many.
+ */
 static const char look_script[] =
     "d=${HOME:-/tmp}/.bascule-steps/$1/$2.$3\n"
-    "[ -f \"$d/sid\" ] || { echo none; exit 0; }\n"
+    "[ -f \"$d/sid\" ] && [ \"$(cat \"$d/which\" 2>/dev/null)\" = \"$4\" ] ||"
+    " { echo none; exit 0; }\n"
     "s=$(cat \"$d/sid\") how=ended\n"
     "stop() { pkill -\"$1\" -s \"$s\" 2>/dev/null || kill -\"$1\" -- -\"$s\""
     " 2>/dev/null; }\n"
@@ -163,10 +173,11 @@ struct far {
 	struct sshexec *x;
 	struct buf in; /* what came and was not read yet */
 	struct planrun_said *said;
+	const char *which;
 	struct mono deadline; /* ns 0: none */
 	struct mono heard, ends_by;
 	enum err_code why; /* it was told to end, because */
-	bool has_begun, is_known, was_again;
+	bool was_asked, is_known, was_again;
 };
 
 static void
@@ -275,8 +286,6 @@ take_line(struct far *r, bool *more, struct err *e)
 	snprintf(line, sizeof(line), "%.*s",
 	    (int)(len < LINE_BYTES ? len : LINE_BYTES - 1), r->in.bytes);
 	drop(&r->in, len + 1);
-	if (strcmp(line, "begun") == 0)
-		r->has_begun = true;
 	if (strcmp(line, "none") == 0)
 		return err_set(e, ERR_NOTFOUND, "it was never begun there");
 	if (strcmp(line, "lost") == 0)
@@ -345,8 +354,10 @@ static enum err_code
 talk(struct far *r, struct sshconn *conn, const char *const *argv,
     struct err *e)
 {
-	enum err_code rc = sshexec_open(&r->x, conn, argv, e);
+	enum err_code rc;
 
+	r->was_asked = true;
+	rc = sshexec_open(&r->x, conn, argv, e);
 	return rc == ERR_NONE ? follow(r, e) : rc;
 }
 
@@ -355,13 +366,14 @@ talk(struct far *r, struct sshconn *conn, const char *const *argv,
  * comes back within seconds.
  */
 static enum err_code
-read_back(const struct live_far *f, struct planrun_said *said, struct err *e)
+read_back(const struct live_far *f, const char *which,
+    struct planrun_said *said, struct err *e)
 {
 	struct mono until = {now_mono().ns + READ_BACK_NS};
 	struct timespec pause = {0, PAUSE_NS};
 	char attempt[16];
 	const char *argv[] = {"sh", "-c", look_script, "bascule-step", f->run,
-	    f->key, attempt, NULL};
+	    f->key, attempt, which, NULL};
 	struct source_host host = *f->host;
 
 	host.timeout_ns = 5 * NS_PER_S;
@@ -380,9 +392,10 @@ read_back(const struct live_far *f, struct planrun_said *said, struct err *e)
 }
 
 static enum err_code
-make_argv(const char ***out, const struct live_far *f, char attempt[16],
+make_argv(const char ***out, const struct far *r, char attempt[16],
     char *const env[3], struct err *e)
 {
+	const struct live_far *f = r->f;
 	size_t count = 0, at = 0;
 	const char **words;
 
@@ -400,6 +413,7 @@ make_argv(const char ***out, const struct live_far *f, char attempt[16],
 	words[at++] = f->key;
 	words[at++] = attempt;
 	words[at++] = f->is_fresh ? "fresh" : "look";
+	words[at++] = r->which;
 	words[at++] = f->sandbox != NULL ? f->sandbox : "/";
 	words[at++] = "env";
 	for (size_t i = 0; i < 3; i++)
@@ -435,7 +449,7 @@ start(struct far *r, struct sshconn *conn, struct err *e)
 	if (env[0] == NULL || env[1] == NULL || env[2] == NULL)
 		rc = err_nomem(e);
 	if (rc == ERR_NONE)
-		rc = make_argv(&argv, f, attempt, env, e);
+		rc = make_argv(&argv, r, attempt, env, e);
 	if (rc == ERR_NONE)
 		rc = talk(r, conn, argv, e);
 	free_env(env);
@@ -464,7 +478,7 @@ static enum err_code
 recover(struct far *r, bool *uncertain, struct err *e)
 {
 	struct err why = *e, back;
-	enum err_code rc = read_back(r->f, r->said, &back);
+	enum err_code rc = read_back(r->f, r->which, r->said, &back);
 
 	if (rc == ERR_NONE)
 		return judge(r, e);
@@ -511,9 +525,12 @@ live_far_run(const struct live_far *f, struct planrun_said *out,
     bool *uncertain, struct err *e)
 {
 	OWNED(sshconn_close) struct sshconn *conn = NULL;
-	OWNED(far_fini) struct far r = {.f = f, .said = out};
+	char which[WHICH_BYTES];
+	OWNED(far_fini) struct far r = {.f = f, .said = out, .which = which};
 	enum err_code rc;
 
+	snprintf(which, sizeof(which), "%lld-%d", (long long)now_utc().ns,
+	    (int)getpid());
 	*out = (struct planrun_said){.exit_status = -1};
 	*uncertain = false;
 	if (strchr(f->run, '/') != NULL || strchr(f->key, '/') != NULL)
@@ -529,8 +546,8 @@ live_far_run(const struct live_far *f, struct planrun_said *out,
 	rc = start(&r, conn, e);
 	if (rc == ERR_NONE)
 		return judge(&r, e);
-	if (rc == ERR_NOMEM || rc == ERR_INPUT)
-		return rc;
+	if (!r.was_asked || rc == ERR_INPUT)
+		return rc; /* the same */
 	planrun_program_fini(out);
 	*out = (struct planrun_said){.exit_status = -1};
 	return recover(&r, uncertain, e);

@@ -26,6 +26,7 @@ static size_t intents_left; /* then the daemon has gone */
 static size_t outcomes_left;
 static unsigned far_port; /* of b.near */
 static unsigned calls_count, calls_before_prove;
+static bool is_listening;
 
 static const char *
 find(const struct planrun_field *f, size_t n, const char *name)
@@ -349,6 +350,7 @@ hang_up(void *ctx)
 {
 	int fd = *(int *)ctx, call;
 
+	__atomic_store_n(&is_listening, true, __ATOMIC_SEQ_CST);
 	while ((call = accept(fd, NULL, NULL)) >= 0) {
 		__atomic_add_fetch(&calls_count, 1, __ATOMIC_SEQ_CST);
 		close(call);
@@ -375,7 +377,11 @@ START_TEST(a_host_that_was_not_reached_is_tried_once_for_the_proof)
 	load("{ run = [ \"true\" ]; prove = [ \"true\" ]; sites = [ \"near\" ];"
 	     " timeout = \"1s\"; }",
 	    "");
+	is_listening = false;
 	ck_assert_int_eq(pthread_create(&thread, NULL, hang_up, &fd), 0);
+	/* Whoever is forked while it starts may find its allocator locked. */
+	while (!__atomic_load_n(&is_listening, __ATOMIC_SEQ_CST))
+		poll(NULL, 0, 1);
 	o = options("near", "far");
 	ck_assert_int_eq(live_fence_run(&o, &r, &e), ERR_NONE);
 	shutdown(fd, SHUT_RDWR);
