@@ -15,6 +15,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "lib/job/planrun_restore.h"
 #include "support/fault.h"
 #include "support/must.h"
 #include "support/repo.h"
@@ -398,6 +399,81 @@ START_TEST(any_failing_call_is_told_and_put_right_by_the_next)
 }
 END_TEST
 
+/* --- a step of a plan: one dataset of a point ----------------------------------- */
+
+static enum err_code
+restore_step(const char *name, const char *where, int nth, bool *fired,
+    struct planrun_restored *out, struct err *e)
+{
+	static const int nums[] = {EIO, ENOMEM, EPERM, ENOSPC};
+	char tree[200];
+	struct policy_dataset set = {.name = "docs", .tree = tree};
+	struct planrun_snapshot s = {.dataset = &set, .root = root};
+	struct store *st = repo_open(&r, STORE_READ);
+	enum err_code rc;
+
+	snprintf(tree, sizeof(tree), "%s%s", from.path, name);
+	if (nth > 0)
+		fault_arm_all(nth, nums[nth % 4]);
+	rc = planrun_restore(st, &s, where, true, out, e);
+	*fired = nth > 0 && fault_fired();
+	store_close(&st);
+	return rc;
+}
+
+START_TEST(a_file_of_a_point_is_the_old_one_or_the_new_one_whatever_fails)
+{
+	struct planrun_restored out;
+	char where[200];
+	bool fired = true, again;
+	struct err e = {0};
+
+	ck_assert_int_eq(mkdirat(ground.fd, "plan", 0700), 0);
+	snprintf(where, sizeof(where), "%s/plan/file", ground.path);
+	for (int nth = 1; fired; nth += fault_step(1 + nth / 4)) {
+		enum err_code rc;
+		bool is_new;
+
+		tmpdir_put(&ground, "plan/file", "old");
+		rc = restore_step("/small", where, nth, &fired, &out, &e);
+		is_new = tmpdir_is(&ground, "plan/file",
+		    "a small file that differs");
+		ck_assert_msg(is_new || tmpdir_is(&ground, "plan/file", "old"),
+		    "call %d", nth);
+		ck_assert_msg(is_new || rc != ERR_NONE, "call %d", nth);
+		must(restore_step("/small", where, 0, &again, &out, &e), &e);
+		ck_assert(tmpdir_is(&ground, "plan/file",
+		    "a small file that differs"));
+		ck_assert_msg(faccessat(ground.fd, "plan/file.restoring", F_OK,
+				  0) != 0,
+		    "call %d", nth);
+	}
+}
+END_TEST
+
+START_TEST(a_folder_of_a_point_is_all_there_or_an_error_is_said)
+{
+	struct planrun_restored out;
+	bool fired = true, again;
+	struct err e = {0};
+
+	for (int nth = 1; fired; nth += fault_step(5 + nth / 3)) {
+		enum err_code rc;
+		const char *wrong;
+
+		make_target();
+		rc = restore_step("", to, nth, &fired, &out, &e);
+		wrong = wrong_one();
+		ck_assert_msg(wrong == NULL || rc != ERR_NONE ||
+			out.warnings_count > 0,
+		    "call %d: %s is wrong, in silence", nth, wrong);
+		must(restore_step("", to, 0, &again, &out, &e), &e);
+		wrong = wrong_one();
+		ck_assert_msg(wrong == NULL, "call %d: %s", nth, wrong);
+	}
+}
+END_TEST
+
 Suite *
 suite_job_restore_faults(void)
 {
@@ -408,6 +484,9 @@ suite_job_restore_faults(void)
 	tcase_add_test(t,
 	    a_clone_is_compared_and_what_cannot_be_cloned_is_written);
 	tcase_add_test(t, any_failing_call_is_told_and_put_right_by_the_next);
+	tcase_add_test(t,
+	    a_file_of_a_point_is_the_old_one_or_the_new_one_whatever_fails);
+	tcase_add_test(t, a_folder_of_a_point_is_all_there_or_an_error_is_said);
 	suite_add_tcase(s, t);
 	return s;
 }
