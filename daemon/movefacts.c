@@ -103,6 +103,16 @@ movefacts_refused(struct daemon *d, const struct movebook_item *item)
 	return r != NULL && r->refused;
 }
 
+/* Only what it said just now: it may be over. */
+static const char *
+hindrance_there(const struct peer *p, const char *service)
+{
+	const struct peer_word *w =
+	    answers_now(p) ? peerword_find(p, service) : NULL;
+
+	return w == NULL ? NULL : w->hindrance;
+}
+
 static int64_t
 patience_of(const struct policy_service *s)
 {
@@ -124,6 +134,7 @@ movefacts_gather(struct daemon *d, struct movebook_item *item,
 	*out = (struct move_facts){.reg = &s->authority,
 	    .peer_reg = reg == NULL ? NULL : &reg->a,
 	    .peer_answers = answers_now(p),
+	    .peer_says = hindrance_there(p, item->m.service),
 	    .works = item->work.job[0] != '\0' || item->work.has_ended ||
 		item->work.intent[0] != '\0',
 	    .other_run = movebook_binds(&d->moves->book, item->m.service, here,

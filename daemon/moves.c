@@ -286,6 +286,16 @@ moves_say(struct daemon *d, const struct daemon_service *s, char *out,
 	    item->turn.next);
 }
 
+const char *
+moves_hindrance(const struct daemon *d, const char *service)
+{
+	const struct movebook_item *item = d->moves == NULL
+	    ? NULL
+	    : movebook_find(&d->moves->book, NULL, service);
+
+	return item == NULL ? "" : item->hindrance.text;
+}
+
 bool
 moves_say_next(const struct daemon *d, const char *run, char *out,
     size_t out_bytes)

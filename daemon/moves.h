@@ -40,6 +40,9 @@ bool moves_are_open(const struct daemon *d);
 void moves_say(struct daemon *d, const struct daemon_service *s, char *out,
     size_t out_bytes);
 
+/* Why its turn here cannot be put on record; "". */
+const char *moves_hindrance(const struct daemon *d, const char *service);
+
 /* Of a run that has begun: what to type next, or whose turn it is.  False: it
  * is over, or not known here. */
 bool moves_say_next(const struct daemon *d, const char *run, char *out,

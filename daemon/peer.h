@@ -21,6 +21,8 @@
 #define PEER_STEP_RECORDS_MAX 4096
 #define PEER_SERVICES_MAX     900 /* as of a run */
 #define PEER_TRIED_MAX        8
+#define PEER_HINDERED_MAX     8 /* so many services say why they are */
+#define PEER_HINDRANCE_BYTES  200
 
 enum peer_state { PEER_HEARD, PEER_SILENT, PEER_NEVER };
 
@@ -59,7 +61,7 @@ struct peer {
 	bool heard_now, parted;
 	bool hurry; /* talk again at once */
 	struct peer_tried trying[PEER_TRIED_MAX];
-	size_t trying_count;
+	size_t trying_count, hindered_count;
 	char failing[256];
 	/* what is known, of the last one that ended */
 	char failed[256]; /* why it did not go well; "" */
@@ -123,6 +125,7 @@ void peer_talked(struct peer *p);
 
 struct peer_word {
 	char service[65], site[AUTHORITY_SITE_BYTES], authority[32];
+	char *hindrance; /* of its turn in a move; NULL: none was told */
 };
 void peerword_take(struct peer *p, struct wire_value *said);
 void peerword_free(struct peer *p);

@@ -12,6 +12,7 @@
 
 #include <bascule/base/atomfile.h>
 #include <bascule/base/fdio.h>
+#include <bascule/base/text.h>
 
 #define TEXT_BYTES 128
 
@@ -68,6 +69,20 @@ peersaid_heard(struct peer *p, struct wire_value *ev)
 		judge_clock(p, offset, bound);
 }
 
+/* A few: more would not fit into the line. */
+static void
+add_hindrance(struct peer *p, const char *text, struct wire_value *v)
+{
+	char cut[PEER_HINDRANCE_BYTES];
+
+	if (*text == '\0' || p->hindered_count == PEER_HINDERED_MAX)
+		return;
+	p->hindered_count++;
+	snprintf(cut, sizeof(cut), "%s", text);
+	text_mend_end(cut);
+	wire_add_text(v, "hindrance", cut);
+}
+
 /* PEER_SERVICES_MAX of them, each byte escaped, are a line: no text is longer
  * than what it is of can be. */
 static void
@@ -101,6 +116,7 @@ add_service(struct peer *p, struct wire_value *s)
 	at = point == NULL ? at : wire_take_utc(point, "at", at);
 	if (at.ns != 0)
 		wire_add_utc(v, "point_at", at);
+	add_hindrance(p, wire_take_text(s, "hindrance", ""), v);
 	wire_add(p->services, NULL, &v);
 }
 

@@ -193,7 +193,7 @@ peertalk_start(struct peer *p, struct err *e)
 	enum err_code rc;
 
 	p->failing[0] = '\0';
-	p->trying_count = 0;
+	p->trying_count = p->hindered_count = 0;
 	p->heard_now = p->parted = false;
 	wire_free(&p->fresh);
 	wire_free(&p->services);

@@ -22,6 +22,8 @@ compare_name(const void *name, const void *word)
 void
 peerword_free(struct peer *p)
 {
+	for (size_t i = 0; i < p->word_count; i++)
+		free(p->words[i].hindrance);
 	free(p->words);
 	p->words = NULL;
 	p->word_count = 0;
@@ -51,6 +53,9 @@ peerword_take(struct peer *p, struct wire_value *said)
 		    wire_take_text(v, "active_site", "-"));
 		snprintf(w->authority, sizeof(w->authority), "%s",
 		    wire_take_text(v, "authority", "-"));
+		if (wire_has(v, "hindrance"))
+			w->hindrance =
+			    strdup(wire_take_text(v, "hindrance", ""));
 	}
 	qsort(p->words, p->word_count, sizeof(*p->words), by_service);
 }

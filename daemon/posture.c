@@ -252,10 +252,14 @@ add_place(const struct daemon_service *s, struct wire_value *problems)
 }
 
 static void
-add_move(struct daemon *d, const struct daemon_service *s,
+add_move(struct daemon *d, const struct daemon_service *s, struct wire_value *v,
     struct wire_value *problems)
 {
+	const char *hindrance = moves_hindrance(d, s->policy->name);
 	char text[800];
+
+	if (hindrance[0] != '\0') /* the other site waits for it */
+		wire_add_text(v, "hindrance", hindrance);
 
 	moves_say(d, s, text, sizeof(text));
 	if (text[0] != '\0')
@@ -382,7 +386,7 @@ posture_to_wire(struct daemon *d, struct daemon_service *s,
 	add_identity(v, s);
 	wire_add_text(v, "seen_from", d->policy->site);
 	add_rpo(d, s, v, problems, behind);
-	add_move(d, s, problems);
+	add_move(d, s, v, problems);
 	add_place(s, problems);
 	add_jobs(d, s, problems);
 	add_peer(d, s, problems);

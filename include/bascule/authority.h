@@ -768,6 +768,9 @@ struct move_facts {
 	const struct authority *reg;      /* ours, as recorded */
 	const struct authority *peer_reg; /* the other's; NULL: never heard */
 	bool peer_answers; /* it answered just now, and we hold all it has */
+	/* why it cannot do what is its turn, in its own words just now; NULL:
+	 * it has said nothing of the kind */
+	const char *peer_says;
 	bool peer_healthy; /* the service was seen well at the old site */
 	bool works;        /* a job of this move is under way here */
 	bool other_run;    /* another run binds this site (move_binds, G01) */

@@ -78,14 +78,16 @@ is_demoting(struct scene *c)
 static bool
 leave_until_equal(struct scene *c)
 {
+	char why[SCENE_WHY_BYTES];
+
 	if (!scene_has(c->b, MOVE_READY)) {
 		if (scene_is_too_long(c,
 			c->m->a.at[MOVE_STARTED].ns != 0
 			    ? c->a->at[MOVE_STARTED]
 			    : c->b->at[MOVE_STARTED]))
 			return abort_at_a(c,
-			    "the other site did not become "
-			    "ready in time");
+			    scene_blame_peer(c, "did not become ready in time",
+				why));
 		return scene_wait_peer(c, c->me->latest,
 		    "to say that it is ready");
 	}
@@ -125,8 +127,9 @@ leave_until_equal(struct scene *c)
 	if (!scene_has(c->b, MOVE_EQUAL)) {
 		if (scene_is_too_long(c, c->me->at[MOVE_SYNCED]))
 			return abort_at_a(c,
-			    "the other site did not find the "
-			    "last point whole in time");
+			    scene_blame_peer(c,
+				"did not find the last point whole in time",
+				why));
 		return scene_wait_peer(c, c->me->at[MOVE_SYNCED],
 		    "to find the last point whole");
 	}

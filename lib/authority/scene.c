@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <bascule/base/text.h>
+
 /* --- what is recorded ------------------------------------------------------ */
 
 bool
@@ -138,6 +140,7 @@ scene_say(struct scene *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(c->t->why, sizeof(c->t->why), fmt, ap);
 	va_end(ap);
+	text_mend_end(c->t->why);
 	return true;
 }
 
@@ -234,8 +237,28 @@ scene_wait_peer(struct scene *c, struct utc since, const char *what)
 {
 	scene_wait_for(c, MOVE_PEER, since);
 	c->t->alarm = scene_is_too_long(c, since);
+	if (c->f->peer_says != NULL)
+		return scene_say(c, "waiting for %s %s; it says: %s", c->there,
+		    what, c->f->peer_says);
 	return scene_say(c, "waiting for %s %s%s", c->there, what,
 	    c->f->peer_answers ? "" : "; it does not answer");
+}
+
+const char *
+scene_blame_peer(const struct scene *c, const char *what,
+    char out[SCENE_WHY_BYTES])
+{
+	if (c->f->peer_says != NULL)
+		snprintf(out, SCENE_WHY_BYTES, "%s %s; it says: %s", c->there,
+		    what, c->f->peer_says);
+	else if (c->f->peer_answers)
+		snprintf(out, SCENE_WHY_BYTES,
+		    "%s %s; why not: bascule status at %s", c->there, what,
+		    c->there);
+	else
+		snprintf(out, SCENE_WHY_BYTES, "%s %s; it does not answer",
+		    c->there, what);
+	return out;
 }
 
 /* True: the turn is settled, for the guards do not let through. */

@@ -75,6 +75,10 @@ bool scene_is_behind(struct scene *c);
 bool scene_record_stopped(struct scene *c);
 /* The other site's turn; people are told when it takes too long. */
 bool scene_wait_peer(struct scene *c, struct utc since, const char *what);
+/* What the other site did not do in time, and why, or where that is seen. */
+#define SCENE_WHY_BYTES 256
+const char *scene_blame_peer(const struct scene *c, const char *what,
+    char out[SCENE_WHY_BYTES]);
 /* HELD. */
 bool scene_hold(struct scene *c, const char *why);
 

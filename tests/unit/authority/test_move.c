@@ -469,6 +469,43 @@ START_TEST(writes_that_cannot_be_stopped_end_the_move)
 }
 END_TEST
 
+/* Why the other site did nothing, as far as can be known; or where to look. */
+START_TEST(a_move_given_up_for_the_other_site_says_why)
+{
+	static const struct {
+		const char *says;
+		bool answers;
+		const char *waiting, *reason;
+	} cases[] = {{"READY cannot be recorded: no space left", true,
+			 "READY cannot be recorded: no space left",
+			 "in time; it says: READY cannot be recorded: no space "
+			 "left"},
+	    {NULL, true, "to say that it is ready",
+		"in time; why not: bascule status at southwark"},
+	    {NULL, false, "it does not answer",
+		"southwark did not become ready in time; it does not answer"}};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct world w;
+		struct move_turn turn;
+
+		request(&w, GUARDS_PLANNED);
+		say(&w, &w.town[1], MOVE_STARTED);
+		w.town[0].facts.peer_says = cases[i].says;
+		w.town[0].facts.peer_answers = cases[i].answers;
+		turn = turn_of(&w, &w.town[0]);
+		ck_assert_int_eq(turn.act, MOVE_WAIT);
+		ck_assert_msg(strstr(turn.why, cases[i].waiting) != NULL, "%s",
+		    turn.why);
+		w.now.ns += 601 * NS_PER_S;
+		turn = turn_of(&w, &w.town[0]);
+		ck_assert_int_eq(turn.event, MOVE_ABORTED);
+		ck_assert_msg(strstr(turn.why, cases[i].reason) != NULL, "%s",
+		    turn.why);
+	}
+}
+END_TEST
+
 /* However the two ledgers are mixed: the same (M1). */
 START_TEST(the_order_of_two_ledgers_makes_no_difference)
 {
@@ -959,6 +996,7 @@ suite_authority_move(void)
 	tcase_add_test(tc, a_swap_in_etcd_that_nobody_recorded_stands);
 	tcase_add_test(tc, a_register_ahead_of_its_record_is_not_moved_twice);
 	tcase_add_test(tc, writes_that_cannot_be_stopped_end_the_move);
+	tcase_add_test(tc, a_move_given_up_for_the_other_site_says_why);
 	tcase_add_test(tc,
 	    two_owners_of_one_epoch_freeze_and_two_people_decide);
 	tcase_add_test(tc, the_loser_of_a_resolution_has_nothing_more_to_hold);

@@ -96,6 +96,23 @@ START_TEST(a_site_that_answers_without_owning_the_service_is_not_healthy)
 }
 END_TEST
 
+START_TEST(what_hinders_the_other_site_counts_while_it_answers)
+{
+	char why[] = "READY cannot be recorded";
+	struct peer_word word = {.service = "counter", .hindrance = why};
+
+	peer.words = &word;
+	peer.word_count = 1;
+	gather(1, 10);
+	ck_assert_pstr_eq(facts.peer_says, why);
+	gather(60, 100);
+	ck_assert_ptr_null(facts.peer_says);
+	word.hindrance = NULL;
+	gather(1, 10);
+	ck_assert_ptr_null(facts.peer_says);
+}
+END_TEST
+
 Suite *suite_daemon_movefacts(void);
 Suite *
 suite_daemon_movefacts(void)
@@ -110,6 +127,7 @@ suite_daemon_movefacts(void)
 	tcase_add_test(tc, an_old_answer_or_a_failed_talk_is_not_waited_for);
 	tcase_add_test(tc,
 	    a_site_that_answers_without_owning_the_service_is_not_healthy);
+	tcase_add_test(tc, what_hinders_the_other_site_counts_while_it_answers);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -7,6 +7,7 @@
 #include "daemon/duty.h"
 #include "daemon/ladder.h"
 #include "daemon/moves.h"
+#include "daemon/peer.h"
 #include "daemon/ready.h"
 #include "daemon/request.h"
 #include "daemon/stepdown.h"
@@ -21,6 +22,7 @@
 #define RUN "20261122T120000Z-00000001"
 
 static const char *from, *to, *mode; /* of the move */
+static struct peer there; /* southwark: its ledger as it is held here */
 static struct policy *policy;
 static struct daemon_service state;
 static struct daemon d;
@@ -115,6 +117,8 @@ teardown(void)
 		job_free(&j);
 	}
 	moves_stop(&d);
+	loop_timer_free(&there.timer);
+	ledger_close(&there.copy);
 	ready_stop(&d);
 	ladders_stop(&d);
 	duties_stop(&d);
@@ -129,7 +133,7 @@ teardown(void)
 }
 
 static void
-event(const char *name, const char *of)
+event_in(struct ledger *l, const char *name, const char *of, uint64_t epoch)
 {
 	OWNED(draft_free) struct draft *draft = NULL;
 
@@ -142,7 +146,15 @@ event(const char *name, const char *of)
 	if (of == NULL)
 		draft_text(draft, "services", "counter");
 	draft_service(draft, of);
-	must(ledger_append(d.ledger, draft, NULL, &e), &e);
+	if (epoch != 0)
+		draft_uint(draft, "epoch", epoch);
+	must(ledger_append(l, draft, NULL, &e), &e);
+}
+
+static void
+event(const char *name, const char *of)
+{
+	event_in(d.ledger, name, of, 0);
 }
 
 static const char *
@@ -202,6 +214,8 @@ START_TEST(a_full_disk_is_said_until_there_is_room_and_then_it_goes_on)
 			strstr(said, td.path) != NULL &&
 			strstr(said, "; type:") == NULL,
 		    "%s", said);
+		ck_assert_ptr_nonnull(
+		    strstr(moves_hindrance(&d, "counter"), "make room"));
 		ck_assert(moves_say_next(&d, RUN, next, sizeof(next)));
 		ck_assert_msg(strstr(next, "nothing to type") != NULL &&
 			strstr(next, "make room") != NULL,
@@ -213,6 +227,7 @@ START_TEST(a_full_disk_is_said_until_there_is_room_and_then_it_goes_on)
 	ck_assert(move_is_over(&d.moves->book.items->m));
 	look_and_say();
 	ck_assert_ptr_null(alarm_about(RUN));
+	ck_assert_str_eq(moves_hindrance(&d, "counter"), "");
 }
 END_TEST
 
@@ -380,6 +395,63 @@ START_TEST(a_move_that_nobody_commits_is_an_alarm_until_it_is_decided)
 }
 END_TEST
 
+static void
+never(void *ctx)
+{
+	(void)ctx;
+}
+
+/* Southwark took it, and has given it back: brent takes it, where etcd says so. */
+static void
+given_back(void)
+{
+	struct ledger_options o = {.site = "southwark", .host = "h"};
+	static const char *const said[] = {"DECLARED", "FENCED", "TAKEN",
+	    "PROVISIONAL", "rollback", "CAPTURED", "UNDONE"};
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/southwark.db", td.path);
+	there = (struct peer){.d = &d,
+	    .site = policy_find_site(policy, "southwark")};
+	must(ledger_open(&there.copy, path, &o, &e), &e);
+	must(loop_timer_new(&there.timer, d.loop, never, NULL, &e), &e);
+	d.peers = &there;
+	mode = "unplanned";
+	state.authority = owned_by("southwark", 2);
+	event("REQUESTED", NULL);
+	event("STARTED", "counter");
+	for (size_t i = 0; i < COUNT_OF(said); i++)
+		event_in(there.copy, said[i], "counter", 2);
+	event_in(there.copy, "GRANTED", "counter", 3);
+	event("STOPPED", "counter");
+	event("DIVERGENCE", "counter");
+}
+
+START_TEST(what_etcd_refuses_is_an_alarm_until_it_is_done)
+{
+	const char *said;
+
+	given_back();
+	policy->authority = POLICY_ETCD;
+	said = look_and_say();
+	ck_assert_msg(strstr(said, "waiting for etcd") != NULL, "%s", said);
+	ck_assert_ptr_null(alarm_about(RUN));
+	for (int i = 0; i < 3; i++) { /* asked, refused, asked again */
+		said = look_and_say();
+		ck_assert_ptr_nonnull(alarm_about(RUN));
+		ck_assert_msg(strstr(alarm_about(RUN)->text, "etcd") != NULL &&
+			strstr(said, "etcd") != NULL,
+		    "%s: %s", said, alarm_about(RUN)->text);
+	}
+	ck_assert_str_eq(state.authority.site, "southwark");
+	policy->authority = POLICY_MANUAL; /* nobody refuses any more */
+	look_and_say();
+	ck_assert_str_eq(state.authority.site, "brent");
+	look_and_say();
+	ck_assert_ptr_null(alarm_about(RUN));
+}
+END_TEST
+
 Suite *suite_daemon_moves(void);
 
 Suite *
@@ -400,6 +472,7 @@ suite_daemon_moves(void)
 	tcase_add_test(tc, two_owners_of_one_epoch_page_everybody);
 	tcase_add_test(tc,
 	    a_move_that_nobody_commits_is_an_alarm_until_it_is_decided);
+	tcase_add_test(tc, what_etcd_refuses_is_an_alarm_until_it_is_done);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -72,7 +72,7 @@ static void
 say(const char *of, const char *type, const char *text)
 {
 	static const char *const names[] = {"service", "rpo_state",
-	    "active_site", "authority", "link", "state"};
+	    "active_site", "authority", "link", "state", "hindrance"};
 	OWNED(wire_free) struct wire_value *v = NULL;
 
 	ck_assert_int_eq(wire_new(&v, type, &e), ERR_NONE);

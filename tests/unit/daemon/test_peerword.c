@@ -20,6 +20,8 @@ START_TEST(each_of_many_services_is_found_as_the_other_site_said_it)
 		wire_add_text(v, "service", name);
 		wire_add_text(v, "active_site", i % 2 ? "brent" : "southwark");
 		wire_add_text(v, "authority", "PROTECTED");
+		if (i == 7)
+			wire_add_text(v, "hindrance", "no room");
 		wire_add(list, NULL, &v);
 	}
 	wire_add_text(said, "policy", "abc");
@@ -35,6 +37,7 @@ START_TEST(each_of_many_services_is_found_as_the_other_site_said_it)
 		ck_assert_ptr_nonnull(w);
 		ck_assert_str_eq(w->site, i % 2 ? "brent" : "southwark");
 		ck_assert_str_eq(w->authority, "PROTECTED");
+		ck_assert_pstr_eq(w->hindrance, i == 7 ? "no room" : NULL);
 	}
 	ck_assert_ptr_null(peerword_find(&p, "s"));
 	peerword_free(&p);
