@@ -118,14 +118,20 @@ alarm_of(struct daemon *d, const struct stepdown *sd, const char *why)
 }
 
 static bool
-is_a_moves(struct daemon *d, const char *service)
+is_a_moves(struct daemon *d, const char *service, bool *is_taken)
 {
+	bool is = false;
+
+	*is_taken = false;
 	for (const struct movebook_item *i = d->moves->book.items; i != NULL;
 	     i = i->next)
 		if (strcmp(i->m.service, service) == 0 &&
-		    move_settles(&i->m, d->policy->site))
-			return true;
-	return false;
+		    move_settles(&i->m, d->policy->site)) {
+			is = true;
+			if (move_takes_from(&i->m, d->policy->site))
+				*is_taken = true;
+		}
+	return is;
 }
 
 static void
@@ -228,7 +234,7 @@ stepdown_hear(struct daemon *d, struct daemon_service *s,
 		return;
 	if (!was_open)
 		sd->job[0] = '\0'; /* whose it was is settled */
-	of.is_a_moves = is_a_moves(d, service);
+	of.is_a_moves = is_a_moves(d, service, &of.is_taken);
 	of.released =
 	    movebook_released(&d->moves->book, service, heard->site, now_utc());
 	if (!carry_out(d, s, sd, &of, reason))

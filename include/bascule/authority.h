@@ -172,7 +172,9 @@ const char *authority_event_name(enum authority_event_kind k);
  *     side is proved stopped, or two people said `hold resolve --owner` of the
  *     other site.
  * H2. From the first moment on nothing is permitted to start here.
- * H3. A move that is about it (move_settles) sees to that by its own turns.
+ * H3. A move that is about it (move_settles) sees to that by its own turns; but
+ *     while this site may run what etcd says is taken from it without its word,
+ *     its turn has yet to hear of that, and H2 holds.
  *
  *	heard -> FREEZE -> FENCE -proved-> ADOPT
  *	                     '-not proved-> people are told; again after a while
@@ -196,6 +198,7 @@ struct hearing_of {
 	bool is_witness; /* etcd's word: of our own epoch it says no more than
 			      that it stands */
 	bool is_a_moves; /* move_settles */
+	bool is_taken;   /* move_takes_from */
 	unsigned
 	    released; /* persons who name heard->site (testimony_released) */
 	struct mono now;
@@ -818,6 +821,8 @@ bool move_gate(const struct move *m, const char *my_site,
  * one that was never started.
  */
 bool move_settles(const struct move *m, const char *site);
+/* Does it take the service from the site without being given it, and goes on? */
+bool move_takes_from(const struct move *m, const char *site);
 
 /*
  * The epoch that all who can be asked must name at that gate (G14): the one for

@@ -75,6 +75,19 @@ is_only_the_same(const struct hearing_of *of)
 	    strcmp(of->heard->site, of->reg->site) == 0;
 }
 
+/*
+ * The taker's ledger may be heard long after etcd: what was attested to be off
+ * may be on again by then, and would go on.
+ */
+static bool
+is_still_run(const struct hearing_of *of)
+{
+	return of->is_witness && of->is_taken &&
+	    of->heard->epoch > of->reg->epoch &&
+	    strcmp(of->heard->site, of->here) != 0 &&
+	    authority_may_write(of->reg, of->here);
+}
+
 enum hearing_act
 hearing_next(struct hearing *h, const struct hearing_of *of,
     const struct authority **adopt)
@@ -94,7 +107,7 @@ hearing_next(struct hearing *h, const struct hearing_of *of,
 							: HEARING_ADOPT;
 	if (of->is_a_moves) {
 		hearing_drop(h);
-		return HEARING_NOTHING;
+		return is_still_run(of) ? HEARING_FREEZE : HEARING_NOTHING;
 	}
 	return strcmp(of->reg->site, of->here) == 0 ? step_down(h, of)
 						    : HEARING_ADOPT;

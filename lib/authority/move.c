@@ -432,6 +432,13 @@ move_settles(const struct move *m, const char *site)
 }
 
 bool
+move_takes_from(const struct move *m, const char *site)
+{
+	return m->mode == GUARDS_UNPLANNED && strcmp(site, m->from) == 0 &&
+	    !move_is_over(m) && move_settles(m, site);
+}
+
+bool
 move_past_return(const struct move *m)
 {
 	return m->known && !move_is_over(m) &&

@@ -562,6 +562,15 @@ is_a_moves(int s)
 	return false;
 }
 
+static bool
+is_taken(int s)
+{
+	for (int r = 0; r < w.runs_count; r++)
+		if (move_takes_from(&w.site[s].moves[r], w.site[s].name))
+			return true;
+	return false;
+}
+
 static unsigned
 released_to(int s, const char *owner)
 {
@@ -619,6 +628,7 @@ take_notice(int s, const struct authority *peer, bool is_witness)
 	    .here = t->name,
 	    .is_witness = is_witness,
 	    .is_a_moves = is_a_moves(s),
+	    .is_taken = is_taken(s),
 	    .released = released_to(s, peer->site),
 	    .now = {w.now_ns}};
 

@@ -87,6 +87,24 @@ START_TEST(what_a_move_sees_to_is_left_to_it)
 }
 END_TEST
 
+/* Its turns wait for the taker's ledger, and etcd was heard before that. */
+START_TEST(what_etcd_says_is_taken_does_not_start_here_any_more)
+{
+	struct ear e;
+
+	begin(&e);
+	e.of.is_a_moves = true;
+	e.of.is_taken = true;
+	ck_assert_int_eq(next(&e), HEARING_NOTHING); /* the taker said it */
+	e.of.is_witness = true;
+	ck_assert_int_eq(next(&e), HEARING_FREEZE);
+	ck_assert(!authority_may_write(&e.reg, "brent"));
+	ck_assert_int_eq(next(&e), HEARING_NOTHING); /* now it is its turns' */
+	e.reg.quarantined = false;
+	ck_assert_int_eq(next(&e), HEARING_NOTHING);
+}
+END_TEST
+
 /* etcd may be ahead of the copy of the other's ledger, and both are heard. */
 START_TEST(older_news_does_not_make_a_proved_fence_begin_anew)
 {
@@ -205,6 +223,7 @@ suite_authority_hearing(void)
 	tcase_add_test(t, what_is_taken_away_is_fenced_before_it_is_adopted);
 	tcase_add_test(t, two_people_stand_for_the_proof_and_one_does_not);
 	tcase_add_test(t, what_a_move_sees_to_is_left_to_it);
+	tcase_add_test(t, what_etcd_says_is_taken_does_not_start_here_any_more);
 	tcase_add_test(t, older_news_does_not_make_a_proved_fence_begin_anew);
 	tcase_add_test(t,
 	    quarantine_ends_when_the_same_is_heard_and_not_while_stepping_down);
