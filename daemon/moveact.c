@@ -32,9 +32,7 @@ hindered(struct movebook_item *item, const char *text)
 	snprintf(now, sizeof(now), "%.250s", text);
 	now[strcspn(now, "\n")] = '\0'; /* its hint: no room for it */
 	text_mend_end(now);
-	for (char *c = now; *c != '\0'; c++)
-		if (*c == ';') /* what is to be typed follows one */
-			*c = ',';
+	moves_plain(now);
 	h->stands = true;
 	if (strcmp(h->text, now) == 0)
 		return;
@@ -51,11 +49,8 @@ not_recorded(struct movebook_item *item, const char *what, const struct err *e)
 	char text[ERR_TEXT_BYTES + 160];
 
 	snprintf(text, sizeof(text),
-	    "%s cannot be recorded, so nothing goes on here%s: %s", what,
-	    e->code == ERR_NOSPACE
-		? "; make room on that disk, it goes on by itself then"
-		: "; it is tried again and again",
-	    e->text);
+	    "%s cannot be recorded, so nothing goes on here; %s: %s", what,
+	    moves_remedy(e), e->text);
 	hindered(item, text);
 }
 

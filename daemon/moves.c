@@ -148,6 +148,22 @@ must_wait(struct daemon *d, struct movebook_item *item)
 	return true;
 }
 
+void
+moves_plain(char *text)
+{
+	for (char *c = text; *c != '\0'; c++)
+		if (*c == ';')
+			*c = ',';
+}
+
+const char *
+moves_remedy(const struct err *e)
+{
+	return e->code == ERR_NOSPACE
+	    ? "make room on that disk, it goes on by itself then"
+	    : "it is tried again and again";
+}
+
 /* "retry skip abort": the first is typed, the others are told. */
 static void
 say_answer(struct move_turn *t, const char *run, const struct question *a)
@@ -179,9 +195,7 @@ say_asked(struct daemon *d, struct movebook_item *item)
 	t->since = j->questions->asked;
 	t->alarm = true;
 	snprintf(t->why, sizeof(t->why), "%s", j->questions->text);
-	for (char *c = t->why; *c != '\0'; c++)
-		if (*c == ';') /* what is to be typed follows one */
-			*c = ',';
+	moves_plain(t->why);
 	say_answer(t, item->m.run, j->questions);
 }
 

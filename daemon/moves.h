@@ -40,6 +40,11 @@ bool moves_are_open(const struct daemon *d);
 void moves_say(struct daemon *d, const struct daemon_service *s, char *out,
     size_t out_bytes);
 
+/* As part of a turn's words, in which what is to be typed follows a ';'. */
+void moves_plain(char *text);
+/* What becomes of what could not be recorded: where there is no space, after
+ * people made some. */
+const char *moves_remedy(const struct err *e);
 /* Why its turn here cannot be put on record; "". */
 const char *moves_hindrance(const struct daemon *d, const char *service);
 

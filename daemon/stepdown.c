@@ -48,11 +48,7 @@ hinder(struct stepdown *sd, const struct authority *heard, const struct err *e)
 	snprintf(now, sizeof(now),
 	    "it is at site '%s' by epoch %" PRIu64
 	    ", which cannot be recorded, so nothing goes on here; %s: %.160s",
-	    heard->site, heard->epoch,
-	    e->code == ERR_NOSPACE
-		? "make room on that disk, it goes on by itself then"
-		: "it is tried again and again",
-	    e->text);
+	    heard->site, heard->epoch, moves_remedy(e), e->text);
 	now[strcspn(now, "\n")] = '\0';
 	text_mend_end(now);
 	if (strcmp(now, sd->hindered) == 0)

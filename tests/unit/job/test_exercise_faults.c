@@ -1,5 +1,4 @@
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -33,18 +32,6 @@ static int fds_before;
 static char run_name[32], boot[NOW_BOOT_ID_BYTES];
 static struct err e;
 
-static int
-fds_count(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(d) != NULL)
-		count++;
-	closedir(d);
-	return count;
-}
-
 static void
 begin(void)
 {
@@ -54,7 +41,7 @@ begin(void)
 	prctl(PR_SET_CHILD_SUBREAPER, 1); /* whoever stays falls to us */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		; /* of the suites before, in this process */
-	fds_before = fds_count();
+	fds_before = fault_fds_count();
 }
 
 static void
@@ -69,7 +56,7 @@ nothing_stays(const char *what, int nth, int num)
 	ck_assert_msg(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
 	    "%s: a process stays when call %d fails (%s)", what, nth,
 	    strerror(num));
-	ck_assert_msg(fds_count() == fds_before,
+	ck_assert_msg(fault_fds_count() == fds_before,
 	    "%s: a descriptor stays when call %d fails (%s)", what, nth,
 	    strerror(num));
 }

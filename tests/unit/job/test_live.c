@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -396,18 +395,6 @@ END_TEST
 
 /* --- every call in turn fails ------------------------------------------------ */
 
-static int
-fds_count(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(dir) != NULL)
-		count++;
-	closedir(dir);
-	return count;
-}
-
 static bool
 exists(const char *name)
 {
@@ -436,7 +423,7 @@ with_fault(int nth, act_run *run, const struct live_options *o,
     struct live_result *r, enum err_code *rc)
 {
 	static const int nums[] = {EIO, EMFILE, ENOMEM};
-	int fds = fds_count();
+	int fds = fault_fds_count();
 	struct err e = {0};
 	bool fired;
 
@@ -446,7 +433,8 @@ with_fault(int nth, act_run *run, const struct live_options *o,
 	fired = fault_fired();
 	while (waitpid(-1, NULL, 0) > 0)
 		;
-	ck_assert_msg(fds_count() == fds, "a descriptor stays, call %d", nth);
+	ck_assert_msg(fault_fds_count() == fds, "a descriptor stays, call %d",
+	    nth);
 	return fired;
 }
 

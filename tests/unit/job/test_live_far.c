@@ -1,7 +1,6 @@
 #include "lib/job/live_far.h"
 
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,18 +47,6 @@ teardown(void)
 	tmpdir_remove(&home);
 }
 
-static int
-fds_count(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(dir) != NULL)
-		count++;
-	closedir(dir);
-	return count;
-}
-
 /* nth 0: nothing fails. */
 static bool
 run_there(int nth)
@@ -76,7 +63,7 @@ run_there(int nth)
 	    .timeout_ns = 20 * NS_PER_S,
 	    .is_brief = true};
 	struct planrun_said said;
-	int fds = fds_count();
+	int fds = fault_fds_count();
 	bool fired = false, uncertain, was_done;
 	struct err e = {0};
 	enum err_code rc;
@@ -101,7 +88,8 @@ run_there(int nth)
 		    "call %d: it was done, and is said to have failed: %s", nth,
 		    e.text);
 	planrun_program_fini(&said);
-	ck_assert_msg(fds_count() == fds, "a descriptor stays, call %d", nth);
+	ck_assert_msg(fault_fds_count() == fds, "a descriptor stays, call %d",
+	    nth);
 	return fired;
 }
 
