@@ -26,14 +26,15 @@ TEST_SRC   := $(wildcard tests/unit/*/*.c tests/support/*.c)
 HEADERS    := $(wildcard include/bascule/*.h include/bascule/*/*.h lib/*/*.h)
 obj         = $(patsubst %.c,$(BUILD)/%.o,$(1))
 WRAPPED    := $(shell sh tools/wrapped.sh \
-    tests/support/fault.c tests/support/fault_process.c tests/support/chance.c)
+    tests/support/fault.c tests/support/fault_process.c \
+    tests/support/chance.c tests/support/puppet.c)
 
 # A line a step; V=1 shows the commands.
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
 .PHONY: all unit unit-tests model sim sim-mutants soak shim test demo deps floors symbols format format-check \
-    lengths checked-build checked-unit fuzzers fuzz valgrind bench bench-huge bench-many torture crash fidelity install clean policy-doc
+    lengths checked-build checked-unit fuzzers fuzz valgrind bench bench-huge bench-many torture crash worker-faults fidelity install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 # Everything the compiler needs is there, or the one line that installs it is
@@ -64,9 +65,14 @@ $(BUILD)/%.o: %.c
 # module's suites only, M=a,b those of two.
 M ?=
 unit-tests: $(BUILD)/unit-tests
-unit: $(BUILD)/unit-tests
+unit: $(BUILD)/unit-tests build/ward
 	CK_DEFAULT_TIMEOUT=120 $(if $(SAN),CK_FORK=no) sh tools/unit.sh \
 	    $(BUILD)/unit-tests $(subst $(comma), ,$(M))
+# Answers for what a test leaves behind: of one kind, whatever the variant.
+build/ward: tests/tools/ward.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O1 $(WARN) -o $@ $<
 $(BUILD)/tests/suites.c: tools/suites.sh $(wildcard tests/unit/*/test_*.c)
 	@mkdir -p $(@D)
 	sh tools/suites.sh $(wildcard tests/unit/*/test_*.c) >$@
@@ -130,16 +136,18 @@ test:
 # Modules whose suites are quick enough under valgrind; the rest of the code it
 # sees in whole runs of the program (the sanitizers see all of it).
 VALGRIND_M ?= base archive wire policy report
-valgrind: $(BUILD)/unit-tests $(BUILD)/bascule
+valgrind: $(BUILD)/unit-tests $(BUILD)/bascule build/ward
 	CK_FORK=no sh tools/unit.sh valgrind -q --error-exitcode=9 --leak-check=full \
 	    --errors-for-leak-kinds=definite $(BUILD)/unit-tests $(VALGRIND_M)
 	sh tests/support/valgrind.sh $(BUILD)/bascule
 
 # What make test runs with the sanitizers is one build, by clang: it warns of all
-# there is, and its unit tests and fuzz targets share the library.
+# there is, and its unit tests and fuzz targets share the library.  -O0: optimising
+# what the sanitizers have added takes far longer than it saves.
 CHECKED := build-checked
-BY_CLANG = $(MAKE) CC=clang BUILD=$(CHECKED) SAN=address,undefined \
-           COVERAGE=-fsanitize=fuzzer-no-link
+CHECKED_CFLAGS := -O0 -g1
+BY_CLANG = $(MAKE) CC=clang BUILD=$(CHECKED) CHECKED=$(CHECKED) SAN=address,undefined \
+           CFLAGS='$(CHECKED_CFLAGS)' COVERAGE=-fsanitize=fuzzer-no-link
 checked-build:
 	+$(BY_CLANG) all unit-tests fuzzers
 checked-unit:
@@ -147,10 +155,19 @@ checked-unit:
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_SECONDS ?= 60
 fuzzers: $(FUZZ_SRC:tests/fuzz/%.c=$(CHECKED)/%)
-$(CHECKED)/fuzz_%: tests/fuzz/fuzz_%.c $(CHECKED)/libbascule.a
+# One program with all targets, linked once; which one it is its name says.
+$(CHECKED)/tests/fuzz/fuzz_%.o: BASE += -Wno-missing-prototypes \
+    -DLLVMFuzzerTestOneInput=$(basename $(@F))
+$(CHECKED)/fuzz: $(FUZZ_SRC:%.c=$(CHECKED)/%.o) $(CHECKED)/tests/fuzz/target.o \
+    $(CHECKED)/libbascule.a
 	$(call say,LINK)
-	$(Q)clang $(BASE) $(CFLAGS) -Itests -Wno-missing-prototypes -fsanitize=fuzzer -o $@ $< \
-	    $(CHECKED)/libbascule.a $(LIBS)
+	$(Q)clang $(BASE) $(CFLAGS) -fsanitize=fuzzer '-Wl,--export-dynamic-symbol=fuzz_*' \
+	    -o $@ $^ $(LIBS)
+$(CHECKED)/fuzz_%: $(CHECKED)/fuzz
+	@ln -f $< $@
+# For longer than make test does it, in a build that is quicker to run than to make.
+fuzz: CHECKED = build-fuzz
+fuzz: CHECKED_CFLAGS = -O1 -g1
 fuzz:
 	+$(BY_CLANG) fuzzers
 	sh tools/fuzz.sh $(CHECKED) $(FUZZ_SECONDS)
@@ -206,6 +223,8 @@ torture: all
 crash: all shim
 	$(MAKE) SAN=address,undefined all
 	for s in tests/scenario/6[6-9]-*.sh; do MOST=0 $$s || exit 1; done
+worker-faults: all shim
+	MOST=0 tests/scenario/68-worker-calls.sh
 # The store in generated interleavings and moves in generated histories, millions
 # of them where there is time.
 soak: model $(BUILD)/sim
@@ -250,4 +269,4 @@ install: all
 clean:
 	rm -rf build build-*
 -include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CLI_SRC) $(DAEMON_SRC) \
-    $(TEST_SRC) $(MODEL_SRC) $(SIM_SRC)))
+    $(TEST_SRC) $(MODEL_SRC) $(SIM_SRC) $(FUZZ_SRC)))

@@ -11,7 +11,7 @@
 #include <bascule/job.h>
 
 #include "failover.h"
-#include "key.h"
+#include "wordkey.h"
 
 struct word {
 	struct cli *cli;
@@ -19,6 +19,8 @@ struct word {
 	struct failover_run shown;
 	char seen[ID_HEX_BYTES];
 	struct sign_key *key; /* NULL: not signed */
+	/* of its answer */
+	void (*reply)(struct live *l, const char *type, struct wire_value *v);
 };
 
 static void
@@ -64,6 +66,7 @@ show(struct word *w)
 		status = digest(w);
 	if (status == EXITCODE_DONE && !w->cli->json) {
 		failover_say_shown(w->shown.shown);
+		failover_say_not_known(w->shown.not_known);
 		printf("seen %s\n", w->seen);
 		fflush(stdout);
 	}
@@ -86,72 +89,35 @@ ask_person(struct word *w)
 	return cli_fail(w->cli, &e);
 }
 
-/* --- the signature ------------------------------------------------------------------ */
-
-static enum err_code
-read_key(struct word *w, struct err *e)
-{
-	const char *path = cli_value(w->cli, "key");
-	OWNED(secret_fini) struct secret file = {0}, passphrase = {0};
-	enum err_code rc;
-
-	if (path == NULL)
-		return ERR_NONE;
-	rc = keyfile_read(path, &file, e);
-	if (rc == ERR_NONE)
-		rc = cli_key_passphrase(w->cli, &passphrase, e);
-	if (rc == ERR_NONE)
-		rc = sign_key_load(&w->key, &file,
-		    passphrase.len_bytes > 0 ? &passphrase : NULL, e);
-	return rc == ERR_NONE ? rc : err_wrap(e, "the key '%s'", path);
-}
-
-/* docs/protocol/moves.md: run NUL verb NUL seen. */
-static enum err_code
-sign(const struct word *w, struct wire_value *request, struct err *e)
-{
-	OWNED(buf_fini) struct buf m = {0};
-	uint8_t signature[SIGN_BYTES];
-	enum err_code rc;
-
-	if (w->key == NULL)
-		return ERR_NONE;
-	rc = buf_add(&m, w->run, strlen(w->run) + 1, e);
-	if (rc == ERR_NONE)
-		rc = buf_add(&m, w->verb, strlen(w->verb) + 1, e);
-	if (rc == ERR_NONE)
-		rc = buf_add(&m, w->seen, strlen(w->seen), e);
-	if (rc == ERR_NONE)
-		rc = sign_make(w->key, "bascule approval v1", m.bytes,
-		    m.len_bytes, signature, e);
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_hex(request, "signature", signature, SIGN_BYTES);
-	wire_add_hex(request, "signer", sign_key_public(w->key)->bytes,
-	    SIGN_PUBLIC_BYTES);
-	return ERR_NONE;
-}
-
 /* --- saying it ------------------------------------------------------------------------ */
 
 static int
 say(struct word *w)
 {
-	struct live l = {.cli = w->cli, .reply = failover_reply};
-	struct wire_value *request = live_request(w->cli, "approve");
+	struct live l = {.cli = w->cli, .reply = w->reply};
+	bool is_request = strcmp(w->verb, "request") == 0;
+	struct wire_value *request =
+	    live_request(w->cli, is_request ? "failover sign" : "approve");
+	const char *reason = cli_value(w->cli,
+	    strcmp(w->verb, "attest") == 0 ? "attest" : "reason");
+	struct approvals_signing of = {.run = w->shown.run,
+	    .service = "",
+	    .seen = w->seen,
+	    .reason = reason == NULL ? "" : reason,
+	    .note = ""};
 	struct err e;
 
 	if (request == NULL)
 		return EXITCODE_FAILED;
+	(void)approvals_verb_find(w->verb, &of.verb);
 	wire_add_text(request, "run", w->run);
-	wire_add_text(request, "verb", w->verb);
+	if (!is_request)
+		wire_add_text(request, "verb", w->verb);
 	wire_add_text(request, "seen", w->seen);
-	wire_add_text(request, "reason",
-	    strcmp(w->verb, "attest") == 0 ? cli_value(w->cli, "attest")
-					   : cli_value(w->cli, "reason"));
+	wire_add_text(request, "reason", of.reason);
 	if (cli_has(w->cli, "dry-run"))
 		wire_add_bool(request, "dry_run", true);
-	if (sign(w, request, &e) != ERR_NONE) {
+	if (wordkey_sign(w->key, &of, request, &e) != ERR_NONE) {
 		wire_free(&request);
 		return cli_fail(w->cli, &e);
 	}
@@ -162,11 +128,14 @@ static int
 run_word(struct cli *cli, const char *verb)
 {
 	OWNED(word_fini)
-	struct word w = {.cli = cli, .run = cli->operands[0], .verb = verb};
+	struct word w = {.cli = cli,
+	    .run = cli->operands[0],
+	    .verb = verb,
+	    .reply = failover_reply};
 	struct err e;
 	int status;
 
-	if (read_key(&w, &e) != ERR_NONE)
+	if (wordkey_read(cli, &w.key, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
 	status = show(&w);
 	if (status == EXITCODE_DONE)
@@ -195,18 +164,15 @@ run_approve(struct cli *cli)
 	return run_word(cli, verb);
 }
 
-static const struct cli_option approve_options[] =
-    {{"key", 0, "FILE", "sign with your own key"},
-	{"passphrase-file", 0, "FILE", "that opens it"},
-	{"seen", 0, "DIGEST", "only if it is still what you saw"},
-	{"second", 0, NULL, "be the second person of a broken glass"},
-	{"attest", 0, "METHOD", "attest that the old site is off, and how"},
-	{"accept", 0, NULL, "accept the loss, or what runs: the owner's word"},
-	{"withdraw", 0, NULL, "take your own approval back"},
-	{"reason", 0, "TEXT", "for the record"},
-	{"yes", 'y', NULL, "do not ask"},
-	{"dry-run", 'n', NULL, "say whether it would count"},
-	{NULL, 0, NULL, NULL}};
+static const struct cli_option approve_options[] = {WORDKEY_OPTIONS,
+    {"seen", 0, "DIGEST", "only if it is still what you saw"},
+    {"second", 0, NULL, "be the second person of a broken glass"},
+    {"attest", 0, "METHOD", "attest that the old site is off, and how"},
+    {"accept", 0, NULL, "accept the loss, or what runs: the owner's word"},
+    {"withdraw", 0, NULL, "take your own approval back"},
+    {"reason", 0, "TEXT", "for the record"}, {"yes", 'y', NULL, "do not ask"},
+    {"dry-run", 'n', NULL, "say whether it would count"},
+    {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_approve = {"approve", "ID",
     "approve a move, as it is shown", approve_options, 1, 1, run_approve};
@@ -217,12 +183,45 @@ run_refuse(struct cli *cli)
 	return run_word(cli, "refuse");
 }
 
-static const struct cli_option refuse_options[] =
-    {{"key", 0, "FILE", "sign with your own key"},
-	{"passphrase-file", 0, "FILE", "that opens it"},
-	{"reason", 0, "TEXT", "why"}, {"yes", 'y', NULL, "do not ask"},
-	{"dry-run", 'n', NULL, "say what would be recorded"},
-	{NULL, 0, NULL, NULL}};
+static const struct cli_option refuse_options[] = {WORDKEY_OPTIONS,
+    {"reason", 0, "TEXT", "why"}, {"yes", 'y', NULL, "do not ask"},
+    {"dry-run", 'n', NULL, "say what would be recorded"},
+    {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_refuse = {"refuse", "ID",
     "refuse a move; it ends", refuse_options, 1, 1, run_refuse};
+
+/* --- a request of one's own ------------------------------------------------------------- */
+
+int
+failover_sign(struct cli *cli, const char *run, struct sign_key **key)
+{
+	OWNED(word_fini)
+	struct word w = {.cli = cli,
+	    .run = run,
+	    .verb = "request",
+	    .key = TAKE(*key),
+	    .reply = failover_say_end};
+	int status = failover_run_get(cli, run, &w.shown);
+
+	if (status == EXITCODE_DONE)
+		status = digest(&w);
+	return status == EXITCODE_DONE ? say(&w) : status;
+}
+
+static int
+run_sign(struct cli *cli)
+{
+	return cli_value(cli, "key") == NULL
+	    ? cli_wrong_use(cli, "by whose key? --key FILE")
+	    : run_word(cli, "request");
+}
+
+static const struct cli_option sign_options[] = {WORDKEY_OPTIONS,
+    {"seen", 0, "DIGEST", "only if it is still what you saw"},
+    {"yes", 'y', NULL, "do not ask"},
+    {"dry-run", 'n', NULL, "say whether it would count"},
+    {NULL, 0, NULL, NULL}};
+
+const struct cli_command command_failover_sign = {"failover sign", "ID",
+    "sign what you have asked for yourself", sign_options, 1, 1, run_sign};

@@ -279,7 +279,7 @@ no_command(struct buf *text, const char *word)
 	buf_clear(text);
 	if (!is_group(word))
 		return wrong(text, "there is no command", word);
-	rc = buf_printf(text, &e, "'%s' alone is no command; there is ", word);
+	rc = buf_printf(text, &e, "which command of '%s'? there is ", word);
 	for (size_t i = 0; rc == ERR_NONE && cli_commands[i] != NULL; i++) {
 		if (!cli_is_of(cli_commands[i], word))
 			continue;

@@ -10,6 +10,8 @@
 #include <bascule/wire.h>
 
 #include "cli.h"
+#include "heldcopies.h"
+#include "inforce.h"
 #include "signing.h"
 #include "when.h"
 
@@ -72,6 +74,22 @@ say_exported(struct cli *cli, const char *path, const struct evidence_tally *t,
 		       "%" PRIu64 " heads, %s\n",
 		    t->records_count, t->closed_count, t->heads_count,
 		    cli_size(cli, t->bytes, size));
+		printf("%" PRIu64 " reports of exercises, moves and drills; "
+		       "%" PRIu64 " policies or plans that were in force\n",
+		    t->reports_count, t->policies_count);
+		if (t->reports_left_count > 0)
+			printf("%" PRIu64 " reports are left out: the oldest "
+			       "beyond 64, and those of what is kept back\n",
+			    t->reports_left_count);
+		if (t->policies_left_count > 0)
+			printf("%" PRIu64 " policies or plans that records "
+			       "name are left out: no copy is beside the "
+			       "ledger, or fields are kept back\n",
+			    t->policies_left_count);
+		if (t->others_count > 0)
+			printf("%" PRIu64 " other sites' own records, as far "
+			       "as they are held here: %" PRIu64 "\n",
+			    t->others_count, t->others_records_count);
 		signing_say(s, "manifest");
 		if (t->unsigned_count > 0)
 			printf("%" PRIu64 " records, the last ones, are under "
@@ -86,6 +104,12 @@ say_exported(struct cli *cli, const char *path, const struct evidence_tally *t,
 	wire_add_uint(v, "redacted_records", t->closed_count);
 	wire_add_uint(v, "heads", t->heads_count);
 	wire_add_uint(v, "unsigned_records", t->unsigned_count);
+	wire_add_uint(v, "reports", t->reports_count);
+	wire_add_uint(v, "reports_left_out", t->reports_left_count);
+	wire_add_uint(v, "policies", t->policies_count);
+	wire_add_uint(v, "policies_left_out", t->policies_left_count);
+	wire_add_uint(v, "other_sites", t->others_count);
+	wire_add_uint(v, "other_records", t->others_records_count);
 	wire_add_uint(v, "bytes", t->bytes);
 	wire_add_bool(v, "manifest_signed", s->key != NULL);
 	if (s->key != NULL)
@@ -101,6 +125,8 @@ run_export(struct cli *cli)
 	OWNED(ledger_close) struct ledger *l = NULL;
 	OWNED(buf_fini) struct buf found = {0};
 	OWNED(signing_fini) struct signing s = {0};
+	OWNED(inforce_close) struct inforce *policies = NULL;
+	OWNED(heldcopies_fini) struct heldcopies others = {.count = 0};
 	const char *redact[REDACT_MAX];
 	const char *to = cli_value(cli, "output");
 	const char *from = cli_value(cli, "ledger");
@@ -123,6 +149,14 @@ run_export(struct cli *cli)
 	rc = ledger_open_readonly(&l, from, &e);
 	if (rc == ERR_NONE)
 		rc = signing_find(cli, &s, from, &e);
+	if (rc == ERR_NONE)
+		rc = inforce_open(&policies, from, &e);
+	if (rc == ERR_NONE)
+		rc = heldcopies_open(&others, from, &e);
+	o.others = others.items;
+	o.others_count = others.count;
+	o.policy = inforce_find;
+	o.policy_ctx = policies;
 	if (rc == ERR_NONE)
 		rc = export_signed(l, &o, &s, to, &tally, &e);
 	if (rc != ERR_NONE)

@@ -46,12 +46,49 @@ print_end(struct wire_value *v)
 	printf("the report: bascule exercise show %s\n", live_text(v, "run"));
 }
 
+/* What a test leaves out is told before it begins, and is no part of the answer,
+ * which is the run's name. */
+static void
+warn_scope(struct live *l, struct wire_value *v)
+{
+	if (!wire_take_bool(v, "does", false))
+		cli_warn(l->cli, "step '%s' will not be tested: %s",
+		    live_text(v, "step"), live_text(v, "reason"));
+}
+
+static void
+print_begun(struct live *l, struct wire_value *v)
+{
+	if (wire_take_uint(v, "stand_aside", 0) > 0)
+		cli_warn(l->cli, "%s", live_text(v, "proves"));
+	printf(l->patient ? "exercise %s of %s\n" : "%s\n", live_text(v, "run"),
+	    live_text(v, "service"));
+}
+
+/* --dry-run */
+static void
+on_scope(struct live *l, const char *type, struct wire_value *v)
+{
+	bool does;
+
+	(void)l;
+	if (strcmp(type, "scope") == 0) {
+		does = wire_take_bool(v, "does", false);
+		printf("  %-24s %s%s%s\n", live_text(v, "step"),
+		    does ? "is tested" : "NOT TESTED", does ? "" : ": ",
+		    does ? "" : live_text(v, "reason"));
+	} else if (strcmp(type, "summary") == 0)
+		printf("a test of %s: %s\nnothing was started\n",
+		    live_text(v, "service"), live_text(v, "proves"));
+}
+
 static void
 on_run(struct live *l, const char *type, struct wire_value *v)
 {
-	if (strcmp(type, "exercise") == 0)
-		printf(l->patient ? "exercise %s of %s\n" : "%s\n",
-		    live_text(v, "run"), live_text(v, "service"));
+	if (strcmp(type, "scope") == 0)
+		warn_scope(l, v);
+	else if (strcmp(type, "exercise") == 0)
+		print_begun(l, v);
 	else if (strcmp(type, "step") == 0 || strcmp(type, "state") == 0)
 		print_said(v, type[2] == 'e');
 	else if (strcmp(type, "ask") == 0)
@@ -65,20 +102,23 @@ on_run(struct live *l, const char *type, struct wire_value *v)
 /* --- start, cleanup ----------------------------------------------------------------- */
 
 /* What a test has no use for, and what a tabletop has none for. */
+static const char *const tabletop_texts[] = {"scenario", "facilitator",
+    "scribe", "sponsor", "place", "player"}; /* the last may be repeated */
+#define PLAYER (COUNT_OF(tabletop_texts) - 1)
+
 static int
 start_tabletop(struct cli *cli)
 {
-	static const char *const texts[] = {"scenario", "facilitator", "scribe",
-	    "sponsor", "place"};
 	struct live l = {.cli = cli, .reply = on_run};
 	OWNED(wire_free) struct wire_value *players = NULL;
 	struct wire_value *request;
 	const char *player;
 	struct err e;
 
-	if (cli_has(cli, "point") || cli_has(cli, "hold"))
+	if (cli_has(cli, "point") || cli_has(cli, "hold") ||
+	    cli_has(cli, "dry-run"))
 		return cli_wrong_use(cli,
-		    "--point and --hold are for --mode test");
+		    "--point, --hold and --dry-run are for --mode test");
 	if (wire_new_list(&players, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
 	request = live_request(cli, "exercise start");
@@ -86,8 +126,9 @@ start_tabletop(struct cli *cli)
 		return EXITCODE_FAILED;
 	wire_add_text(request, "service", cli->operands[0]);
 	wire_add_text(request, "mode", "tabletop");
-	for (size_t i = 0; i < COUNT_OF(texts); i++)
-		wire_add_text(request, texts[i], cli_value(cli, texts[i]));
+	for (size_t i = 0; i < PLAYER; i++)
+		wire_add_text(request, tabletop_texts[i],
+		    cli_value(cli, tabletop_texts[i]));
 	for (size_t i = 0; (player = cli_value_nth(cli, "player", i)) != NULL;
 	     i++)
 		wire_add_text(players, NULL, player);
@@ -99,7 +140,7 @@ static int
 run_start(struct cli *cli)
 {
 	struct live l = {.cli = cli,
-	    .reply = on_run,
+	    .reply = cli_has(cli, "dry-run") ? on_scope : on_run,
 	    .patient = cli_has(cli, "wait")};
 	const char *mode = cli_value(cli, "mode");
 	const char *hold = cli_value(cli, "hold");
@@ -114,6 +155,10 @@ run_start(struct cli *cli)
 		    "'%.40s' is no mode: test or tabletop", mode);
 	if (strcmp(mode, "tabletop") == 0)
 		return start_tabletop(cli);
+	for (size_t i = 0; i < COUNT_OF(tabletop_texts); i++)
+		if (cli_has(cli, tabletop_texts[i]))
+			return cli_wrong_use(cli, "a %s is a tabletop's",
+			    tabletop_texts[i]);
 	if (hold != NULL && text_parse_duration(hold, &hold_ns, &e) != ERR_NONE)
 		return cli_wrong_use(cli, "--hold: %s", e.text);
 	request = live_request(cli, "exercise start");
@@ -126,6 +171,8 @@ run_start(struct cli *cli)
 		wire_add_seconds(request, "hold_seconds", hold_ns);
 	if (l.patient)
 		wire_add_bool(request, "wait", true);
+	if (cli_has(cli, "dry-run"))
+		wire_add_bool(request, "dry_run", true);
 	return live_ask(&l, &request);
 }
 
@@ -136,6 +183,8 @@ static const struct cli_option start_options[] =
 	{"point", 0, "P", "this recovery point (default: the newest)"},
 	{"hold", 0, "TIME", "how long it stands (default: the policy's)"},
 	{"wait", 0, NULL, "until it has ended; 0 passed, 8 it did not"},
+	{"dry-run", 'n', NULL,
+	    "test: only say which steps it does, and what it can prove"},
 	{"scenario", 0, "S", "tabletop: this one of the policy's"},
 	{"facilitator", 0, "NAME", "tabletop: who leads it (default: you)"},
 	{"scribe", 0, "NAME", "tabletop: who writes"},
@@ -148,11 +197,34 @@ const struct cli_command command_exercise_start = {"exercise start", "SERVICE",
     "prove that a service can be recovered here", start_options, 1, 1,
     run_start};
 
+/* --dry-run */
+static void
+on_left(struct live *l, const char *type, struct wire_value *v)
+{
+	const char *what = wire_take_text(v, "what", "");
+
+	(void)l;
+	if (strcmp(type, "summary") == 0)
+		printf("a clean-up of exercise %s of %s (%s); nothing was "
+		       "done\n",
+		    live_text(v, "run"), live_text(v, "service"),
+		    live_text(v, "state"));
+	else if (strcmp(what, "undo") == 0)
+		printf("  step %s would be undone: %s\n", live_text(v, "step"),
+		    live_text(v, "text"));
+	else if (strcmp(what, "processes") == 0)
+		printf("  processes of the run that would be killed: %s\n",
+		    live_text(v, "text"));
+	else if (strcmp(what, "sandbox") == 0)
+		printf("  the sandbox would be removed: %s\n",
+		    live_text(v, "text"));
+}
+
 static int
 run_cleanup(struct cli *cli)
 {
 	struct live l = {.cli = cli,
-	    .reply = on_run,
+	    .reply = cli_has(cli, "dry-run") ? on_left : on_run,
 	    .patient = cli_has(cli, "wait")};
 	struct wire_value *request = live_request(cli, "exercise cleanup");
 
@@ -161,11 +233,14 @@ run_cleanup(struct cli *cli)
 	wire_add_text(request, "run", cli->operands[0]);
 	if (l.patient)
 		wire_add_bool(request, "wait", true);
+	if (cli_has(cli, "dry-run"))
+		wire_add_bool(request, "dry_run", true);
 	return live_ask(&l, &request);
 }
 
 static const struct cli_option cleanup_options[] = {{"wait", 0, NULL,
 							"until it has ended"},
+    {"dry-run", 'n', NULL, "only say what would be undone, killed and removed"},
     {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_exercise_cleanup = {"exercise cleanup", "ID",

@@ -292,7 +292,7 @@ run_stage(struct cli *cli)
 	    REASON_FIELD, {"place", "place", TEXT}, {"to", "to", TEXT},
 	    {"next", "next_due_ns", WHEN}, {"note", "text", TEXT}};
 	static const char *const stages[] = {"approve", "schedule", "hotwash",
-	    "aar", "review", "issue", "actions", "close", "cancel"};
+	    "aar", "review", "sign", "issue", "actions", "close", "cancel"};
 	struct tell t = {.cli = cli};
 	bool is_one = false;
 
@@ -301,7 +301,7 @@ run_stage(struct cli *cli)
 	if (!is_one)
 		return cli_wrong_use(cli,
 		    "'%.40s' is no stage: approve, schedule, hotwash, aar, "
-		    "review, issue, actions, close or cancel",
+		    "review, sign, issue, actions, close or cancel",
 		    cli->operands[1]);
 	TELL_OPTIONS(&t, fields);
 	return tell_send(&t, RUN(cli), cli->operands[1]);
@@ -313,6 +313,6 @@ static const struct cli_option stage_options[] =
 	{"next", 0, "WHEN", "issue: when the next one is due"}, REASON_OPTION,
 	{"note", 0, "TEXT", "more about it"}, LAST};
 const struct cli_command command_exercise_stage = {"exercise stage", "ID STAGE",
-    "tabletop: approve, schedule, hotwash, aar, review, issue, actions, close, "
-    "cancel",
+    "tabletop: approve, schedule, hotwash, aar, review, sign, issue, actions, "
+    "close, cancel",
     stage_options, 2, 2, run_stage};

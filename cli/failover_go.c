@@ -88,10 +88,31 @@ failover_confirm(struct cli *cli, const struct failover_run *r,
 
 /* --- following ------------------------------------------------------------------ */
 
+/* A site's records come in their order; two sites' may come late. */
+struct followed {
+	char site[65];
+	int64_t seen_ns; /* of its last phase shown */
+};
 struct following {
-	int64_t seen_ns; /* of the last phase shown */
+	struct followed sites[8];
 	bool ended, waits;
 };
+
+/* Was it not shown yet? */
+static bool
+is_news(struct following *f, const char *site, int64_t at_ns)
+{
+	struct followed *s = f->sites;
+
+	while (s < f->sites + COUNT_OF(f->sites) - 1 && s->site[0] != '\0' &&
+	    strcmp(s->site, site) != 0)
+		s++;
+	snprintf(s->site, sizeof(s->site), "%s", site);
+	if (at_ns <= s->seen_ns)
+		return false;
+	s->seen_ns = at_ns;
+	return true;
+}
 
 static int
 take_news(struct live *l, const char *type, struct wire_value *v)
@@ -99,17 +120,15 @@ take_news(struct live *l, const char *type, struct wire_value *v)
 	struct following *f = l->ctx;
 
 	if (strcmp(type, "phase") == 0) {
-		int64_t at = wire_take_utc(v, "at", (struct utc){0}).ns;
-
-		if (at <= f->seen_ns)
-			return EXITCODE_DONE;
-		f->seen_ns = at;
-		if (!l->cli->json)
-			failover_reply(l, type, v);
+		l->passes = is_news(f, wire_take_text(v, "site", ""),
+		    wire_take_utc(v, "at", (struct utc){0}).ns);
 	} else if (strcmp(type, "failover") == 0) {
 		f->ended = wire_take_bool(v, "ended", false);
 		f->waits = wire_take_bool(v, "waits", false);
-	}
+	} else if (strcmp(type, "summary") == 0)
+		l->passes = f->ended || f->waits;
+	if (l->passes && !l->cli->json)
+		failover_reply(l, type, v);
 	return EXITCODE_DONE;
 }
 
@@ -154,7 +173,9 @@ add_overrides(struct cli *cli, struct wire_value *request)
 		    one[3] != '=' || one[4] == '\0') {
 			wire_free(&list);
 			return cli_wrong_use(cli,
-			    "'%.60s' is no override: G05=REASON", one);
+			    "'%.60s' overrides no guard: write "
+			    "G05=\"why\", with a guard of G01 to G18",
+			    one);
 		}
 		wire_add_text(list, NULL, one);
 	}
@@ -167,10 +188,25 @@ struct verb {
 	bool goes_back; /* it runs at the old site afterwards */
 };
 
+/* A guard that stops is of a service, which the run may have many of. */
+static void
+print_reply(struct live *l, const char *type, struct wire_value *v)
+{
+	char *last = l->ctx;
+
+	if (strcmp(type, "guard") == 0 &&
+	    strcmp(last, live_text(v, "service")) != 0) {
+		snprintf(last, 65, "%s", live_text(v, "service"));
+		printf("%s:\n", last);
+	}
+	failover_reply(l, type, v);
+}
+
 static int
 ask(struct cli *cli, const struct verb *verb, const char *confirm)
 {
-	struct live l = {.cli = cli, .reply = failover_reply};
+	char last[65] = "";
+	struct live l = {.cli = cli, .reply = print_reply, .ctx = last};
 	struct wire_value *request = live_request(cli, verb->cmd);
 	int status;
 
@@ -250,7 +286,8 @@ static const struct cli_option commit_options[] =
 	{"service", 0, "S", "of this service alone, where several move"},
 	{"reason", 0, "TEXT", "what was looked at, for the report"},
 	{"override", 0, "Gxx=REASON", "in spite of a guard; may repeat"},
-	{"dry-run", 'n', NULL, "only say what the guards say"},
+	{"dry-run", 'n', NULL,
+	    "only say what the guards say, and what would follow"},
 	{"wait", 0, NULL, "show what happens until somebody is needed"},
 	{NULL, 0, NULL, NULL}};
 
@@ -269,7 +306,8 @@ static const struct cli_option rollback_options[] =
 	{"service", 0, "S", "of this service alone, where several move"},
 	{"reason", 0, "TEXT", "why, for the report"},
 	{"override", 0, "Gxx=REASON", "in spite of a guard; may repeat"},
-	{"dry-run", 'n', NULL, "only say what the guards say"},
+	{"dry-run", 'n', NULL,
+	    "only say what the guards say, and what would follow"},
 	{"wait", 0, NULL, "show what happens until somebody is needed"},
 	{NULL, 0, NULL, NULL}};
 
@@ -289,7 +327,8 @@ static const struct cli_option reprotect_options[] =
 	{"service", 0, "S", "of this service alone, where several move"},
 	{"reason", 0, "TEXT", "what became of the other site's writes"},
 	{"override", 0, "Gxx=REASON", "in spite of a guard; may repeat"},
-	{"dry-run", 'n', NULL, "only say what the guards say"},
+	{"dry-run", 'n', NULL,
+	    "only say what the guards say, and what would follow"},
 	{"wait", 0, NULL, "show what happens until somebody is needed"},
 	{NULL, 0, NULL, NULL}};
 
@@ -308,7 +347,8 @@ run_abort(struct cli *cli)
 static const struct cli_option abort_options[] =
     {{"service", 0, "S", "of this service alone, where several move"},
 	{"reason", 0, "TEXT", "why, for the report"},
-	{"dry-run", 'n', NULL, "only say what would be ended"},
+	{"dry-run", 'n', NULL,
+	    "only say what both sites would do, in their own words"},
 	{NULL, 0, NULL, NULL}};
 
 const struct cli_command command_failover_abort = {"failover abort", "ID",
@@ -323,6 +363,7 @@ run_retry(struct cli *cli)
 static const struct cli_option retry_options[] =
     {{"service", 0, "S", "of this service alone, where several move"},
 	{"reason", 0, "TEXT", "what was mended, for the report"},
+	{"override", 0, "Gxx=REASON", "in spite of a guard; may repeat"},
 	{"dry-run", 'n', NULL, "only say whether it may be"},
 	{NULL, 0, NULL, NULL}};
 

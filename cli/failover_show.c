@@ -34,7 +34,8 @@ say_line(const char *line, size_t len)
 		value += digits + 1;
 	printf("%s%.*s %.*s\n",
 	    key == 7 && strncmp(line, "service", key) == 0 ? "\n" : "",
-	    (int)key, line, (int)(end - value), value);
+	    (int)key, line, value < end ? (int)(end - value) : 1,
+	    value < end ? value : "-");
 }
 
 void
@@ -50,6 +51,15 @@ failover_say_shown(const char *text)
 			say_line(text, len);
 		text += len + (text[len] == '\n');
 	}
+}
+
+void
+failover_say_not_known(const char *text)
+{
+	if (text[0] != '\0')
+		printf("not known now: %s (shown as it was; nothing passes a "
+		       "guard that is not known)\n",
+		    text);
 }
 
 static void
@@ -100,6 +110,7 @@ on_shown(struct live *l, const char *type, struct wire_value *v)
 		    live_text(v, "phase"), live_text(v, "actor"),
 		    live_time(v, "requested"), live_text(v, "reason"));
 		failover_say_shown(wire_take_text(v, "shown", ""));
+		failover_say_not_known(wire_take_text(v, "not_known", ""));
 		printf("seen %s\n", live_text(v, "seen"));
 	} else if (strcmp(type, "move") != 0)
 		failover_reply(l, type, v);
@@ -146,6 +157,7 @@ take_run(struct live *l, const char *type, struct wire_value *v)
 	keep(r->here, sizeof(r->here), v, "here");
 	keep(r->roles, sizeof(r->roles), v, "roles");
 	keep(r->seen, sizeof(r->seen), v, "seen");
+	keep(r->not_known, sizeof(r->not_known), v, "not_known");
 	r->epoch = wire_take_uint(v, "epoch", 0);
 	r->shown = strdup(wire_take_text(v, "shown", ""));
 	r->found = r->shown != NULL;

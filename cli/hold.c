@@ -4,19 +4,30 @@
 #include <string.h>
 
 #include "failover.h"
+#include "wordkey.h"
 
 static void
 print_side(struct wire_value *v)
 {
-	printf("  %s: %s, owner %s, epoch %s, writes %s%s%s%s%s\n",
-	    live_text(v, "site"), live_text(v, "authority"),
-	    live_text(v, "active_site"), live_text(v, "epoch_text"),
-	    live_text(v, "writes"), wire_has(v, "last_write") ? ", last " : "",
-	    wire_has(v, "last_write") ? live_time(v, "last_write") : "",
-	    wire_has(v, "age_seconds") ? ", known for " : "",
-	    wire_has(v, "age_seconds") ? live_span(v, "age_seconds") : "");
+	bool is_known = *wire_take_text(v, "active_site", "") != '\0';
+
+	printf("  %s", live_text(v, "site"));
+	if (wire_has(v, "age_seconds"))
+		printf(", heard %s ago", live_span(v, "age_seconds"));
+	if (is_known)
+		printf(": says %s at %s, epoch %s (the higher one counts)\n",
+		    live_text(v, "authority"), live_text(v, "active_site"),
+		    live_text(v, "epoch_text"));
+	else
+		puts(": has said nothing of it yet");
+	printf("      may write there: %s\n", live_text(v, "writes"));
+	if (wire_has(v, "last_write"))
+		printf("      newest recovery point there: %s\n",
+		    live_time(v, "last_write"));
 	if (wire_has(v, "text"))
 		printf("      %s\n", live_text(v, "text"));
+	if (wire_has(v, "silence"))
+		printf("      %s\n", live_text(v, "silence"));
 }
 
 static void
@@ -89,8 +100,16 @@ run_resolve(struct cli *cli)
 {
 	OWNED(failover_run_fini) struct failover_run r = {0};
 	struct live l = {.cli = cli, .reply = on_hold};
+	OWNED(sign_key_free) struct sign_key *key = NULL;
+	struct approvals_signing of = {.run = r.run,
+	    .service = r.services,
+	    .verb = APPROVALS_RELEASE,
+	    .seen = "",
+	    .reason = cli_value(cli, "owner"),
+	    .note = cli_has(cli, "reason") ? cli_value(cli, "reason") : ""};
 	struct wire_value *request;
 	char typed[65];
+	struct err e;
 	int status;
 
 	if (cli_value(cli, "owner") == NULL)
@@ -100,6 +119,8 @@ run_resolve(struct cli *cli)
 		return cli_wrong_use(cli,
 		    "this is no terminal to ask at: --confirm SITE, the same "
 		    "as --owner");
+	if (wordkey_read(cli, &key, &e) != ERR_NONE)
+		return cli_fail(cli, &e);
 	status = look_at(cli, &r);
 	if (status == EXITCODE_DONE)
 		status = failover_confirm(cli, &r,
@@ -116,15 +137,19 @@ run_resolve(struct cli *cli)
 	wire_add_text(request, "reason", cli_value(cli, "reason"));
 	if (cli_has(cli, "dry-run"))
 		wire_add_bool(request, "dry_run", true);
+	if (wordkey_sign(key, &of, request, &e) != ERR_NONE) {
+		wire_free(&request);
+		return cli_fail(cli, &e);
+	}
 	return live_ask(&l, &request);
 }
 
-static const struct cli_option resolve_options[] =
-    {{"owner", 0, "SITE", "the site at which it is to run"},
-	{"confirm", 0, "SITE", "the same, typed once more"},
-	{"reason", 0, "TEXT", "what was looked at, for the report"},
-	{"dry-run", 'n', NULL, "only say what would be released"},
-	{NULL, 0, NULL, NULL}};
+static const struct cli_option resolve_options[] = {WORDKEY_OPTIONS,
+    {"owner", 0, "SITE", "the site at which it is to run"},
+    {"confirm", 0, "SITE", "the same, typed once more"},
+    {"reason", 0, "TEXT", "what was looked at, for the report"},
+    {"dry-run", 'n', NULL, "only say what would be released"},
+    {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_hold_resolve = {"hold resolve", "ID|SERVICE",
     "release a held service; two people within 30 minutes", resolve_options, 1,

@@ -84,6 +84,19 @@ cli_key_files(struct cli_key_files *f, const struct secret *passphrase,
 	return rc;
 }
 
+/* Said before a word of its keys: who moved those away would lose it. */
+static enum err_code
+check_none(const char *path, struct err *e)
+{
+	const struct store_options opt = {.access = STORE_READ};
+	OWNED(store_close) struct store *st = NULL;
+
+	if (store_open(&st, path, &opt, e) != ERR_NONE)
+		return ERR_NONE; /* store_create says what else is wrong */
+	err_set(e, ERR_EXISTS, "there is a repository in '%s' already", path);
+	return err_hint(e, "nothing was changed: it and its keys are in use");
+}
+
 static enum err_code
 make(const struct cli *cli, struct cli_key_files *f, bool *wrapped,
     struct err *e)
@@ -91,9 +104,12 @@ make(const struct cli *cli, struct cli_key_files *f, bool *wrapped,
 	OWNED(keyring_free) struct keyring *operations = NULL;
 	OWNED(secret_fini) struct secret passphrase = {0};
 	const char *path = cli_passphrase_file(cli);
+	struct store_geometry geometry;
 	const struct secret *wrap;
-	enum err_code rc = ERR_NONE;
+	enum err_code rc = check_none(cli->repository, e);
 
+	if (rc != ERR_NONE)
+		return rc;
 	if (path != NULL)
 		rc = keys_passphrase(&passphrase, path, e);
 	*wrapped = passphrase.len_bytes > 0;
@@ -103,9 +119,15 @@ make(const struct cli *cli, struct cli_key_files *f, bool *wrapped,
 		    cli_key_load(cli, &operations, buf_text(&f->operations), e);
 	else if (rc == ERR_NONE)
 		rc = cli_key_files(f, wrap, &operations, e);
+	if (rc == ERR_EXISTS && access(buf_text(&f->operations), F_OK) == 0)
+		return err_hint(e,
+		    "if an init that was cut off made it, --existing-key goes "
+		    "on with it");
+	store_default_geometry(&geometry);
+	geometry.sliced = cli_has(cli, "slices");
 	if (rc == ERR_NONE)
 		rc = store_create(cli->repository, keyring_family(operations),
-		    NULL, e);
+		    &geometry, e);
 	return rc;
 }
 
@@ -156,10 +178,6 @@ run(struct cli *cli)
 	    make(cli, &f, &wrapped, &e) == ERR_NONE)
 		return report(cli, &f, wrapped);
 	cli_key_files_undo(&f);
-	if (e.code == ERR_EXISTS && access(buf_text(&f.operations), F_OK) == 0)
-		(void)err_hint(&e,
-		    "if an init that was cut off made it, --existing-key goes "
-		    "on with it");
 	return cli_fail(cli, &e);
 }
 
@@ -168,6 +186,9 @@ static const struct cli_option options[] =
 	 "where the operations key goes (default: REPOSITORY.key)"},
 	{"existing-key", 0, NULL,
 	    "use the key that is there already (see key new)"},
+	{"slices", 0, NULL,
+	    "for many small files: one is read without the others, and saving "
+	    "them takes longer"},
 	{NULL, 0, NULL, NULL}};
 
 const struct cli_command command_init = {"init", "",

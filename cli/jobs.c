@@ -23,25 +23,45 @@ what_of(struct wire_value *v, char out[256])
 					   : "");
 }
 
+/* "move plan": what a move's worker is there for. */
+static void
+kind_of(struct wire_value *v, char out[96])
+{
+	snprintf(out, 96, "%s%s%s", live_text(v, "kind"),
+	    wire_has(v, "act") ? " " : "",
+	    wire_has(v, "act") ? live_text(v, "act") : "");
+}
+
+/* Why it is as it is; of an act that goes on, the step it is at. */
+static const char *
+reason_of(struct wire_value *v)
+{
+	bool is_at = *wire_take_text(v, "reason", "") == '\0' &&
+	    wire_has(v, "act") && wire_has(v, "what");
+
+	return live_text(v, is_at ? "what" : "reason");
+}
+
 static void
 print_line(struct live *l, struct wire_value *v)
 {
-	char what[256], at[NOW_TEXT_BYTES];
+	char what[256], kind[96], at[NOW_TEXT_BYTES];
+	const char *reason = reason_of(v);
+	bool is_said = strcmp(reason, "-") != 0;
 
 	what_of(v, what);
+	kind_of(v, kind);
 	printf("%s  %s  %s  %s  %s  %s%s%s\n",
 	    cli_time(wire_take_utc(v, "ts", (struct utc){0}), at),
-	    live_text(v, "job"), live_text(v, "kind"), what,
-	    live_text(v, "state"), live_size(l, v, "bytes"),
-	    *wire_take_text(v, "reason", "") != '\0' ? "  " : "",
-	    *wire_take_text(v, "reason", "") != '\0' ? live_text(v, "reason")
-						     : "");
+	    live_text(v, "job"), kind, what, live_text(v, "state"),
+	    live_size(l, v, "bytes"), is_said ? "  " : "",
+	    is_said ? reason : "");
 }
 
 static void
 on_job(struct live *l, const char *type, struct wire_value *v)
 {
-	char what[256];
+	char what[256], kind[96];
 
 	if (strcmp(type, "job") != 0)
 		return;
@@ -50,11 +70,11 @@ on_job(struct live *l, const char *type, struct wire_value *v)
 		return;
 	}
 	what_of(v, what);
-	live_row(l, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", live_text(v, "job"),
-	    live_text(v, "kind"), what, live_text(v, "state"),
+	kind_of(v, kind);
+	live_row(l, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", live_text(v, "job"), kind,
+	    what, live_text(v, "state"),
 	    live_time(v, wire_has(v, "started") ? "started" : "queued"),
-	    live_span(v, "seconds"), live_size(l, v, "bytes"),
-	    live_text(v, "reason"));
+	    live_span(v, "seconds"), live_size(l, v, "bytes"), reason_of(v));
 }
 
 static int
@@ -139,6 +159,8 @@ on_one(struct live *l, const char *type, struct wire_value *v)
 		return;
 	put(l, v, "job", live_text(v, "job"));
 	put(l, v, "kind", live_text(v, "kind"));
+	put(l, v, "act", live_text(v, "act"));
+	put(l, v, "at", wire_has(v, "act") ? live_text(v, "what") : "-");
 	put(l, v, "service", live_text(v, "service"));
 	put(l, v, "dataset", live_text(v, "dataset"));
 	put(l, v, "to site", live_text(v, "to_site"));

@@ -73,10 +73,10 @@ print_text(const struct shown *s)
 	printf("\nwrapped       %s\nroles         %s\nfamily        %s\n",
 	    s->wrapped ? "by a passphrase" : "no", s->roles, s->family);
 	printf("generation    %u\n", s->generation);
-	printf("writer key    %s\nadmin key     %s\n",
-	    s->writer[0] != '\0' ? s->writer : "-", s->admin);
+	printf("writer key    %s\n", s->writer[0] != '\0' ? s->writer : "-");
 	if (s->writer[0] != '\0')
 		printf("              %s\n", s->writer_public);
+	printf("admin key     %s\n", s->admin);
 	for (size_t i = 0; i < s->recipients_count; i++)
 		printf("recipient     %s%s\n              %s\n",
 		    id_hex(&s->recipients[i], hex),

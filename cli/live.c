@@ -44,6 +44,16 @@ live_table(struct live *l, const char *heading)
 }
 
 void
+live_as_of(struct live *l, struct wire_value *v)
+{
+	if (l->cli->json || l->said_as_of || !wire_has(v, "as_of"))
+		return;
+	l->said_as_of = true;
+	printf("as recorded at %s by %s\n", live_text(v, "seen_from"),
+	    live_time(v, "as_of"));
+}
+
+void
 live_row(struct live *l, const char *fmt, ...)
 {
 	char row[4096];
@@ -159,8 +169,12 @@ show(struct live *l, struct wire_value **v)
 
 	if (strcmp(type, "summary") == 0)
 		l->status = (int)wire_take_int(*v, "exit", l->status);
-	if (l->take != NULL)
-		return l->take(l, type, *v);
+	if (l->take != NULL) {
+		l->passes = false;
+		status = l->take(l, type, *v);
+		if (!l->passes || !l->cli->json)
+			return status;
+	}
 	if (l->cli->json) {
 		if (strcmp(type, "heartbeat") != 0)
 			status = cli_line(l->cli, v);

@@ -13,11 +13,13 @@ struct live {
 	int status;              /* what the summary's "exit" says */
 	/* A reply in text mode; the last one too.  May be NULL. */
 	void (*reply)(struct live *l, const char *type, struct wire_value *v);
-	/* Instead: takes every reply in, and nothing is shown, JSON or not.
-	 * Returns an exit code. */
+	/* Instead: takes every reply in, and nothing is shown, but as JSON what
+	 * it sets `passes` for.  Returns an exit code. */
 	int (*take)(struct live *l, const char *type, struct wire_value *v);
+	bool passes;
 	bool answered; /* something was shown */
 	bool patient;  /* waits for as long as it takes */
+	bool said_as_of;
 	void *ctx;
 };
 
@@ -37,6 +39,9 @@ void live_progress(struct live *l, struct wire_value *v);
 void live_row(struct live *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* A table that begins with this heading; false after having said why not. */
 bool live_table(struct live *l, const char *heading);
+
+/* "as recorded at SITE by TIME", before the first message that says so. */
+void live_as_of(struct live *l, struct wire_value *v);
 
 /* A field for people: escaped, "-" when absent.  Valid until the next sixteen. */
 const char *live_text(struct wire_value *v, const char *name);

@@ -29,6 +29,13 @@ cli_made_dataset(const struct buf *name, struct err *e)
 	    STORE_DATASET_BYTES - 1);
 }
 
+/* What a dry run does not read it cannot know: an archive is only listed. */
+static bool
+knows_new(const struct cli_made *m)
+{
+	return !m->dry_run || m->format == NULL;
+}
+
 void
 cli_made_print(const struct cli *cli, const struct cli_made *m)
 {
@@ -39,11 +46,15 @@ cli_made_print(const struct cli *cli, const struct cli_made *m)
 	    m->dry_run ? m->dataset : id_hex(&m->snapshot, hex));
 	if (m->format != NULL)
 		printf("%s, ", m->format);
-	printf("%" PRIu64 " files, %s, %s new, %s stored, %s%s\n",
-	    m->counts.files_count, cli_size(cli, m->counts.bytes, size),
-	    cli_size(cli, m->counts.new_bytes, fresh),
-	    cli_size(cli, m->counts.stored_bytes, stored),
-	    text_duration(m->counts.took_ns, took),
+	printf("%" PRIu64 " files, %s, ", m->counts.files_count,
+	    cli_size(cli, m->counts.bytes, size));
+	if (knows_new(m))
+		printf("%s%s new, ", m->dry_run ? "at most " : "",
+		    cli_size(cli, m->counts.new_bytes, fresh));
+	if (!m->dry_run)
+		printf("%s stored, ",
+		    cli_size(cli, m->counts.stored_bytes, stored));
+	printf("%s%s\n", text_duration(m->counts.took_ns, took),
 	    m->counts.problems_count > 0 ? "; partial" : "");
 }
 
@@ -66,8 +77,10 @@ cli_made_new(struct wire_value **out, const struct cli_made *m, struct err *e)
 	wire_add_uint(*out, "directories", m->counts.dirs_count);
 	wire_add_uint(*out, "others", m->counts.others_count);
 	wire_add_uint(*out, "bytes", m->counts.bytes);
-	wire_add_uint(*out, "new_bytes", m->counts.new_bytes);
-	wire_add_uint(*out, "stored_bytes", m->counts.stored_bytes);
+	if (knows_new(m))
+		wire_add_uint(*out, "new_bytes", m->counts.new_bytes);
+	if (!m->dry_run)
+		wire_add_uint(*out, "stored_bytes", m->counts.stored_bytes);
 	wire_add_uint(*out, "problems", m->counts.problems_count);
 	wire_add_seconds(*out, "seconds", m->counts.took_ns);
 	return ERR_NONE;

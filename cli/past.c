@@ -1,6 +1,7 @@
 /*
- * What was known at an instant: the ledger's records up to it, folded.  The
- * RPO is the recorded one, whatever the policy says by now.
+ * What was known at an instant: the ledger's records up to it, folded; of the
+ * points the daemon does that (`points` as of then).  The RPO is the recorded
+ * one, whatever the policy says by now.
  */
 
 #include "past.h"
@@ -15,8 +16,8 @@
 
 struct past_point {
 	char id[TEXT_HEX_BYTES(32)], level[16], sites[SITES_BYTES];
-	struct utc at;
-	bool complete, here, suspect;
+	struct utc at; /* ns 0: there was none */
+	bool suspect;
 };
 
 struct past_service {
@@ -27,8 +28,7 @@ struct past_service {
 	uint64_t epoch;
 	int64_t rpo_ns, rto_ns, rta_ns, rpa_ns; /* 0: not recorded */
 	struct utc since, requested;
-	struct past_point *points;
-	size_t points_count;
+	struct past_point newest; /* complete, and here */
 };
 
 struct past {
@@ -40,8 +40,6 @@ struct past {
 static void
 past_fini(struct past *p)
 {
-	for (size_t i = 0; i < p->count; i++)
-		free(p->services[i].points);
 	free(p->services);
 }
 
@@ -79,15 +77,6 @@ take_ns(int64_t *out, struct wire_value *list, const char *name)
 		*out = (int64_t)n;
 }
 
-static void
-take_flag(bool *out, struct wire_value *list, const char *name)
-{
-	const char *text = field_of(list, name);
-
-	if (text != NULL)
-		*out = strcmp(text, "1") == 0;
-}
-
 static struct past_service *
 service_of(struct past *p, const char *name)
 {
@@ -106,52 +95,18 @@ service_of(struct past *p, const char *name)
 	return more;
 }
 
-static struct past_point *
-point_of(struct past_service *s, const char *id)
-{
-	struct past_point *more;
-
-	/* It is nearly always one of the last. */
-	for (size_t i = s->points_count; i-- > 0;)
-		if (strcmp(s->points[i].id, id) == 0)
-			return &s->points[i];
-	more = reallocarray(s->points, s->points_count + 1, sizeof(*more));
-	if (more == NULL)
-		return NULL;
-	s->points = more;
-	more = &more[s->points_count++];
-	memset(more, 0, sizeof(*more));
-	snprintf(more->id, sizeof(more->id), "%s", id);
-	return more;
-}
-
 static void
-add_site(struct past_point *point, const char *site, const char *here)
+take_newest(struct past_service *s, struct wire_value *v)
 {
-	size_t used = strlen(point->sites);
+	struct past_point *n = &s->newest;
 
-	if (site == NULL)
-		return;
-	point->here = point->here || strcmp(site, here) == 0;
-	snprintf(point->sites + used, sizeof(point->sites) - used, "%s%s",
-	    used > 0 ? " " : "", site);
-}
-
-static bool
-fold_point(struct past *p, struct past_service *s, struct wire_value *list)
-{
-	const char *id = field_of(list, "point");
-	struct past_point *point = id == NULL ? NULL : point_of(s, id);
-
-	if (point == NULL)
-		return id == NULL; /* else there was no memory */
-	take_ns(&point->at.ns, list, "at_ns");
-	take_flag(&point->complete, list, "complete");
-	take_flag(&point->suspect, list, "suspect");
-	take_text(point->level, sizeof(point->level), list, "verified_level");
-	add_site(point, field_of(list, "site"), p->here);
-	add_site(point, field_of(list, "replicated_site"), p->here);
-	return true;
+	n->at = wire_take_utc(v, "at", (struct utc){0});
+	n->suspect = wire_take_bool(v, "suspect", false);
+	snprintf(n->id, sizeof(n->id), "%s", wire_take_text(v, "point", ""));
+	snprintf(n->level, sizeof(n->level), "%s",
+	    wire_take_text(v, "proof", ""));
+	snprintf(n->sites, sizeof(n->sites), "%s",
+	    wire_take_text(v, "sites", ""));
 }
 
 static void
@@ -207,7 +162,6 @@ fold(struct live *l, const char *type, struct wire_value *v)
 	const char *name = wire_take_text(v, "service", "");
 	struct utc at = wire_take_utc(v, "ts", (struct utc){0});
 	struct past_service *s;
-	bool good = true;
 	struct err e;
 
 	if (strcmp(type, "pong") == 0)
@@ -215,11 +169,12 @@ fold(struct live *l, const char *type, struct wire_value *v)
 		    wire_take_text(v, "site", ""));
 	if (strcmp(type, "service") == 0)
 		take_target(p, name, wire_take_seconds(v, "rpo_seconds", 0));
-	if (strcmp(type, "record") != 0 || *name == '\0')
+	if ((strcmp(type, "record") != 0 && strcmp(type, "point") != 0) ||
+	    *name == '\0')
 		return EXITCODE_DONE;
 	s = service_of(p, name);
-	if (s != NULL && strcmp(record, "point") == 0)
-		good = fold_point(p, s, list);
+	if (s != NULL && strcmp(type, "point") == 0)
+		take_newest(s, v);
 	else if (s != NULL && strcmp(record, "authority") == 0)
 		fold_authority(s, wire_take_text(v, "phase", ""), list);
 	else if (s != NULL && strcmp(record, "exercise") == 0)
@@ -229,28 +184,13 @@ fold(struct live *l, const char *type, struct wire_value *v)
 		take_ns(&s->rpo_ns, list, "rpo_ns");
 		s->since = at;
 	}
-	if (s != NULL && good)
+	if (s != NULL)
 		return EXITCODE_DONE;
 	err_nomem(&e);
 	return cli_fail(l->cli, &e);
 }
 
 /* --- the posture ------------------------------------------------------------ */
-
-static const struct past_point *
-newest_of(const struct past_service *s, struct utc as_of)
-{
-	const struct past_point *best = NULL;
-
-	for (size_t i = 0; i < s->points_count; i++) {
-		const struct past_point *one = &s->points[i];
-
-		if (one->complete && one->here && one->at.ns <= as_of.ns &&
-		    (best == NULL || one->at.ns > best->at.ns))
-			best = one;
-	}
-	return best;
-}
 
 static const char *
 judge(const struct past_service *s, const struct past_point *n,
@@ -273,7 +213,7 @@ add_point(struct wire_value *v, const struct past_point *n, struct err *e)
 		return rc;
 	wire_add_text(one, "point", n->id);
 	wire_add_utc(one, "at", n->at);
-	wire_add_text(one, "proof", n->level[0] != '\0' ? n->level : "L1");
+	wire_add_text(one, "proof", n->level);
 	wire_add_text(one, "sites", n->sites);
 	wire_add(v, "last_point", &one);
 	return ERR_NONE;
@@ -328,7 +268,7 @@ to_wire(const struct past *p, const struct past_service *s, struct utc as_of,
     struct wire_value **out, bool *behind, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
-	const struct past_point *n = newest_of(s, as_of);
+	const struct past_point *n = s->newest.at.ns != 0 ? &s->newest : NULL;
 	const char *rpo = judge(s, n, as_of);
 	enum err_code rc = wire_new(&v, "service", e);
 
@@ -372,23 +312,50 @@ ask_one(struct cli *cli, struct past *p, struct wire_value *request)
 }
 
 static int
+ask_records(struct cli *cli, struct past *p, struct utc as_of,
+    const char *service, const char *record)
+{
+	struct wire_value *request = live_request(cli, "events");
+
+	if (request != NULL) {
+		wire_add_text(request, "record", record);
+		wire_add_text(request, "service", service);
+		/* It ends before. */
+		wire_add_utc(request, "until", (struct utc){as_of.ns + 1});
+	}
+	return ask_one(cli, p, request);
+}
+
+static int
+ask_newest(struct cli *cli, struct past *p, struct utc as_of,
+    const char *service)
+{
+	struct wire_value *request = live_request(cli, "points");
+
+	if (request != NULL) {
+		wire_add_text(request, "service", service);
+		wire_add_utc(request, "as_of", as_of);
+		wire_add_bool(request, "here", true);
+		wire_add_uint(request, "limit", 1);
+	}
+	return ask_one(cli, p, request);
+}
+
+static int
 gather(struct cli *cli, struct past *p, struct utc as_of, const char *service)
 {
-	static const char *const records[] = {"authority", "posture", "point",
+	static const char *const records[] = {"authority", "posture",
 	    "exercise"};
 	int status = ask_one(cli, p, live_request(cli, "ping"));
 
 	for (size_t i = 0; i < COUNT_OF(records) && status == EXITCODE_DONE;
-	     i++) {
-		struct wire_value *request = live_request(cli, "events");
+	     i++)
+		status = ask_records(cli, p, as_of, service, records[i]);
+	for (size_t i = 0; i < p->count && status == EXITCODE_DONE; i++) {
+		char name[NAME_BYTES];
 
-		if (request != NULL) {
-			wire_add_text(request, "record", records[i]);
-			wire_add_text(request, "service", service);
-			wire_add_utc(request, "until",
-			    (struct utc){as_of.ns + 1}); /* it ends before */
-		}
-		status = ask_one(cli, p, request);
+		snprintf(name, sizeof(name), "%s", p->services[i].name);
+		status = ask_newest(cli, p, as_of, name);
 	}
 	return status == EXITCODE_DONE
 	    ? ask_one(cli, p, live_request(cli, "services"))

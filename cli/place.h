@@ -10,11 +10,18 @@
 #define PLACE_OPTION                                            \
 	{                                                       \
 		"policy", 0, "PLACE",                           \
-		    "bascule.conf or its folder (/etc/bascule)" \
+		    "bascule.conf or its folder (the daemon's)" \
 	}
 
-/* What --policy names, loaded. */
-enum err_code place_policy(struct cli *cli, struct policy **out,
+/*
+ * The bascule.conf that is meant: the named one, or in the named folder; where
+ * none is named (NULL) what the daemon here goes by; without one /etc/bascule's.
+ */
+enum err_code place_find(const struct cli *cli, const char *named,
+    struct buf *path, struct err *e) MUST_CHECK;
+
+/* What --policy names, or the same, loaded. */
+enum err_code place_policy(const struct cli *cli, struct policy **out,
     struct err *e) MUST_CHECK;
 
 #endif

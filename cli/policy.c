@@ -4,31 +4,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <bascule/wire.h>
 
 #include "live.h"
+#include "place.h"
 #include "policy_diff.h"
-
-#define DEFAULT_PLACE "/etc/bascule"
-
-/* A folder means the bascule.conf in it. */
-static enum err_code
-policy_path(const struct cli *cli, struct buf *path, struct err *e)
-{
-	const char *place =
-	    cli->operands_count > 0 ? *cli->operands : DEFAULT_PLACE;
-	size_t len = strlen(place);
-	struct stat st;
-
-	if (stat(place, &st) == -1 || !S_ISDIR(st.st_mode))
-		return buf_add_text(path, place, e);
-	while (len > 1 && place[len - 1] == '/')
-		len--;
-	return buf_printf(path, e, "%.*s%sbascule.conf", (int)len, place,
-	    place[len - 1] == '/' ? "" : "/");
-}
 
 static int
 print_problem(struct cli *cli, FILE *to, const struct policy_problem *p)
@@ -83,7 +64,8 @@ load(struct cli *cli, FILE *problems_to, struct buf *path, struct policy **out,
 {
 	OWNED(policy_problem_fini) struct policy_problems ps = {0};
 	struct err e = {0};
-	enum err_code rc = policy_path(cli, path, &e);
+	enum err_code rc = place_find(cli,
+	    cli->operands_count > 0 ? *cli->operands : NULL, path, &e);
 
 	if (rc == ERR_NONE)
 		rc = policy_load(out, &ps, buf_text(path), now_utc(), &e);

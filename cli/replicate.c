@@ -213,6 +213,7 @@ report_taken(struct cli *cli, const struct serve_tally *t, int64_t ns)
 	wire_add_uint(v, "points_taken", t->points_count);
 	wire_add_uint(v, "packs_taken", t->packs_count);
 	wire_add_uint(v, "pack_bytes", t->pack_bytes);
+	wire_add_uint(v, "connections", t->lanes_count);
 	wire_add_uint(v, "refused", t->refused_count);
 	wire_add_bool(v, "copy_created", t->copy_created);
 	wire_add_seconds(v, "seconds", ns);
@@ -221,12 +222,13 @@ report_taken(struct cli *cli, const struct serve_tally *t, int64_t ns)
 }
 
 static int
-pull(struct cli *cli, const struct replicate_target *from)
+pull(struct cli *cli, const struct replicate_target *from, unsigned lanes_max)
 {
 	struct cli_progress progress;
 	struct serve_options opt = {.cancel = cli_stop_catch(),
 	    .on_progress = on_taken,
-	    .ctx = &progress};
+	    .ctx = &progress,
+	    .lanes_max = lanes_max};
 	struct serve_tally tally;
 	struct mono begun = now_mono();
 	struct err e;
@@ -278,7 +280,7 @@ run(struct cli *cli)
 		lanes_max == 0))
 		return cli_wrong_use(cli, "--connections takes 1 to %d",
 		    CONNECTIONS_MAX);
-	return from != NULL ? pull(cli, &to)
+	return from != NULL ? pull(cli, &to, (unsigned)lanes_max)
 			    : push(cli, &to, (unsigned)lanes_max);
 }
 

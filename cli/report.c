@@ -75,8 +75,8 @@ static const struct cli_option report_options[] = {{"format", 0, "FORMAT",
     {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_report_exercise = {"report exercise", "ID",
-    "everything about an exercise or a move", report_options, 1, 1,
-    run_exercise};
+    "everything about an exercise, a move, a restore drill or another job",
+    report_options, 1, 1, run_exercise};
 
 /* --- of a period ------------------------------------------------------------------- */
 
@@ -84,9 +84,12 @@ static int
 run_period(struct cli *cli)
 {
 	struct wire_value *request;
-	struct utc since, until;
+	struct utc since, until, as_of;
 	struct err e;
+	int status;
 
+	if (!when_as_of(cli, &as_of, &status))
+		return status;
 	if (when_parse(cli_value(cli, "since"), &since, &e) != ERR_NONE ||
 	    when_parse(cli_value(cli, "until"), &until, &e) != ERR_NONE)
 		return cli_wrong_use(cli, "%s", e.text);
@@ -99,13 +102,15 @@ run_period(struct cli *cli)
 		wire_add_utc(request, "since", since);
 	if (until.ns != 0)
 		wire_add_utc(request, "until", until);
+	if (as_of.ns != 0)
+		wire_add_utc(request, "as_of", as_of);
 	return report_ask(cli, &request);
 }
 
 static const struct cli_option period_options[] = {{"service", 0, "S",
 						       "of this service alone"},
     {"since", 0, "T", "from then on: 2026-11-22, or 30d (ago)"},
-    {"until", 0, "T", "up to then"},
+    {"until", 0, "T", "up to then"}, {"as-of", 0, "TIME", WHEN_AS_OF_HELP},
     {"format", 0, "FORMAT", REPORT_FORMAT_HELP}, {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_report_rpo = {"report rpo", "",

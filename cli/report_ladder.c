@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "live.h"
+#include "when.h"
 
 enum format { TABLE, CSV, JSON, HTML };
 
 struct report {
 	enum format format;
+	struct utc as_of; /* ns 0: now */
 };
 
 static bool
@@ -103,6 +105,8 @@ on_ladder(struct live *l, const char *type, struct wire_value *v)
 		puts("</table></html>");
 	if (strcmp(type, "ladder") != 0)
 		return;
+	if (r->format == TABLE)
+		live_as_of(l, v);
 	snprintf(service, sizeof(service), "%s", live_text(v, "service"));
 	snprintf(from, sizeof(from), "%s", live_text(v, "from"));
 	snprintf(site, sizeof(site), "%s", live_text(v, "site"));
@@ -127,13 +131,21 @@ on_ladder(struct live *l, const char *type, struct wire_value *v)
 static void
 begin(const struct report *r)
 {
+	char at[NOW_TEXT_BYTES];
+
 	if (r->format == HTML)
 		puts("<!DOCTYPE html>\n<html lang=\"en\"><head><meta "
 		     "charset=\"utf-8\"><title>Assurance ladder</title><style>"
 		     "body{font-family:sans-serif}table{border-collapse:"
 		     "collapse}td,th{border:1px solid #999;padding:2px 6px;"
 		     "text-align:left}.needs{background:#fdd}</style></head>\n"
-		     "<h1>Assurance ladder</h1>\n<table><tr>");
+		     "<h1>Assurance ladder</h1>");
+	if (r->format == HTML && r->as_of.ns != 0)
+		printf("<p>As recorded at %s: what was recorded later is left "
+		       "out.</p>\n",
+		    now_text(r->as_of, at));
+	if (r->format == HTML)
+		puts("<table><tr>");
 	for (size_t i = 0; i < COLUMNS && r->format != TABLE; i++) {
 		if (r->format == HTML)
 			printf("<th>%s</th>", columns[i]);
@@ -147,10 +159,13 @@ begin(const struct report *r)
 static int
 run(struct cli *cli)
 {
-	struct report r = {TABLE};
+	struct report r = {.format = TABLE};
 	struct live l = {.cli = cli, .reply = on_ladder, .ctx = &r};
 	struct wire_value *request;
+	int status;
 
+	if (!when_as_of(cli, &r.as_of, &status))
+		return status;
 	if (!format_of(cli_value(cli, "format"), &r.format))
 		return cli_wrong_use(cli,
 		    "--format is table, csv, json or html");
@@ -161,6 +176,8 @@ run(struct cli *cli)
 		return EXITCODE_FAILED;
 	if (cli->operands_count > 0)
 		wire_add_text(request, "service", cli->operands[0]);
+	if (r.as_of.ns != 0)
+		wire_add_utc(request, "as_of", r.as_of);
 	if (r.format == TABLE &&
 	    !live_table(&l,
 		"SERVICE\tFROM\tCOPY AT\tLEVEL\tWHAT\tSTATE\tPROVED\tBY")) {
@@ -174,7 +191,7 @@ run(struct cli *cli)
 
 static const struct cli_option options[] = {{"format", 0, "F",
 						"table, csv, json or html"},
-    {NULL, 0, NULL, NULL}};
+    {"as-of", 0, "TIME", WHEN_AS_OF_HELP}, {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_report_ladder = {"report ladder", "[SERVICE]",
     "how far each copy is proved, L0 to L7, and what has expired", options, 0,

@@ -116,20 +116,18 @@ static int
 run(struct cli *cli)
 {
 	OWNED(posture_fini) struct posture p = {.of = {.at = now_utc()}};
-	const char *as_of = cli_value(cli, "as-of"), *format;
+	const char *format;
+	struct utc as_of;
 	struct err e;
 	int status;
 
 	if ((format = report_format(cli, &status)) == NULL)
 		return status;
-	if (as_of != NULL) {
-		p.of.is_past = true;
-		if (when_parse(as_of, &p.of.at, &e) != ERR_NONE)
-			return cli_wrong_use(cli, "%s", e.text);
-		if (p.of.at.ns > now_utc().ns)
-			return cli_wrong_use(cli,
-			    "--as-of '%.60s' is still to come", as_of);
-	}
+	if (!when_as_of(cli, &as_of, &status))
+		return status;
+	p.of.is_past = as_of.ns != 0;
+	if (p.of.is_past)
+		p.of.at = as_of;
 	if (wire_new_list(&p.of.messages, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
 	status = gather(cli, &p);
@@ -138,8 +136,7 @@ run(struct cli *cli)
 
 static const struct cli_option options[] = {{"service", 0, "S",
 						"of this service alone"},
-    {"as-of", 0, "TIME",
-	"as recorded by then (2026-11-22T06:00:00Z, 7d); asks for auditor"},
+    {"as-of", 0, "TIME", WHEN_AS_OF_HELP "; asks for auditor"},
     {"format", 0, "FORMAT", REPORT_FORMAT_HELP}, {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_report_posture = {"report posture", "",

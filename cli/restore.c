@@ -84,6 +84,10 @@ say_text(const struct cli *cli, const struct restore_result *r, bool dry_run)
 		       " not restored, %" PRIu64 " differ",
 		    r->warnings_count, r->failed_count, r->differ_count);
 	putchar('\n');
+	if (r->kept_count > 0)
+		printf("%" PRIu64 " of these were another's and are yours now: "
+		       "only root gives files away\n",
+		    r->kept_count);
 	say_place(cli, r, dry_run);
 }
 
@@ -113,6 +117,7 @@ say(struct cli *cli, const struct restore_result *r, bool dry_run)
 	wire_add_uint(v, "cloned", r->cloned_count);
 	wire_add_uint(v, "deleted", r->deleted_count);
 	wire_add_uint(v, "warnings", r->warnings_count);
+	wire_add_uint(v, "owners_kept", r->kept_count);
 	wire_add_uint(v, "failed", r->failed_count);
 	wire_add_uint(v, "damaged", r->damaged_count);
 	wire_add_uint(v, "differ", r->differ_count);
@@ -172,6 +177,10 @@ run(struct cli *cli)
 		    overwrite);
 	if (cli->repository == NULL)
 		return restore_live(cli);
+	if (cli_value(cli, "on") != NULL)
+		return cli_wrong_use(cli,
+		    "--on goes through the daemon, whose policy knows the "
+		    "host; -r restores to this machine");
 	while ((path = cli_value_nth(cli, "path", opt.paths_count)) != NULL) {
 		if (opt.paths_count == PATHS_MAX)
 			return cli_wrong_use(cli, "over %d paths", PATHS_MAX);
@@ -194,6 +203,7 @@ run(struct cli *cli)
 
 static const struct cli_option options[] = {{"to", 0, "DIRECTORY",
 						"where to; made if missing"},
+    {"on", 0, "HOST", "a recovery point: to this host of the policy"},
     {"path", 0, "PATH", "only what is at or under it; may be repeated"},
     {"overwrite", 0, "WHEN",
 	"what exists: never, differing (the default) or always"},

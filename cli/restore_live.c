@@ -12,15 +12,18 @@ static void
 end(struct live *l, struct wire_value *v)
 {
 	const char *reason = wire_take_text(v, "reason", "");
+	const bool dry = cli_has(l->cli, "dry-run");
 
 	cli_progress_end(l->ctx);
-	printf("restore of %s %s in %s: %s, as job %s\n",
+	printf("%s of %s %s in %s: %s, as job %s\n",
+	    dry ? "nothing was written: a dry run of the restore" : "restore",
 	    live_text(v, "service"), live_text(v, "state"),
 	    live_span(v, "seconds"), live_size(l, v, "bytes"),
 	    live_text(v, "job"));
 	if (*reason != '\0')
 		fprintf(stderr, "bascule: %s\n", live_text(v, "reason"));
-	printf("what is where: bascule job %s --log\n", live_text(v, "job"));
+	printf("what %s where: bascule job %s --log\n", dry ? "would be" : "is",
+	    live_text(v, "job"));
 }
 
 static void
@@ -54,7 +57,7 @@ add_what(struct wire_value *request, const char *what)
 	wire_add_bytes(request, "service", what, (size_t)(end - what));
 }
 
-/* Here means here, not where the daemon is. */
+/* Here means here, not where the daemon is; nor is it on another host. */
 static bool
 add_place(struct cli *cli, struct wire_value *request)
 {
@@ -62,6 +65,8 @@ add_place(struct cli *cli, struct wire_value *request)
 	char here[PATH_MAX], full[PATH_MAX];
 	int len;
 
+	if (cli_value(cli, "on") != NULL && to[0] != '/')
+		return false;
 	if (getcwd(here, sizeof(here)) == NULL)
 		return false;
 	len = snprintf(full, sizeof(full), "%s%s%s", to[0] == '/' ? "" : here,
@@ -104,7 +109,11 @@ restore_live(struct cli *cli)
 		return EXITCODE_FAILED;
 	add_what(request, cli->operands[0]);
 	if (!add_place(cli, request))
-		return cli_wrong_use(cli, "--to is no path that can be used");
+		return cli_wrong_use(cli, "--to is no path that can be used%s",
+		    cli_value(cli, "on") != NULL
+			? ": on another host it is absolute"
+			: "");
+	wire_add_text(request, "on", cli_value(cli, "on"));
 	if (add_paths(cli, request, &e) != ERR_NONE)
 		return cli_fail(cli, &e);
 	wire_add_text(request, "overwrite", cli_value(cli, "overwrite"));

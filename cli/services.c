@@ -6,6 +6,7 @@
 #include <bascule/base/text.h>
 
 #include "live.h"
+#include "when.h"
 
 /* Ask cmd, with the service when there is an operand, and print a table. */
 static int
@@ -13,12 +14,19 @@ list(struct cli *cli, const char *cmd, const char *heading,
     void (*reply)(struct live *, const char *, struct wire_value *))
 {
 	struct live l = {.cli = cli, .reply = reply};
-	struct wire_value *request = live_request(cli, cmd);
+	struct wire_value *request;
+	struct utc as_of;
+	int status;
 
+	if (!when_as_of(cli, &as_of, &status))
+		return status;
+	request = live_request(cli, cmd);
 	if (request == NULL || !live_table(&l, heading)) {
 		wire_free(&request);
 		return EXITCODE_FAILED;
 	}
+	if (as_of.ns != 0)
+		wire_add_utc(request, "as_of", as_of);
 	if (cli->operands_count > 0)
 		wire_add_text(request, "service", cli->operands[0]);
 	if (cli_has(cli, "next") || cli_has(cli, "limit")) {
@@ -192,6 +200,7 @@ on_point(struct live *l, const char *type, struct wire_value *v)
 
 	if (strcmp(type, "point") != 0)
 		return;
+	live_as_of(l, v);
 	live_row(l, "%.16s\t%s\t%s\t%s\t%s\t%s%s%s\t%s\t%s",
 	    live_text(v, "point"), live_time(v, "at"),
 	    live_span(v, "age_seconds"), live_text(v, "proof"),
@@ -211,7 +220,8 @@ run_points(struct cli *cli)
 }
 
 static const struct cli_option point_options[] =
-    {{"limit", 'n', "N", "the newest N (default 100)"}, {NULL, 0, NULL, NULL}};
+    {{"limit", 'n', "N", "the newest N (default 100)"},
+	{"as-of", 0, "TIME", WHEN_AS_OF_HELP}, {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_points = {"points", "SERVICE",
     "a service's recovery points, newest first", point_options, 1, 1,

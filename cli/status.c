@@ -11,7 +11,6 @@
 struct problems {
 	struct buf text, ready;
 	uint64_t behind, count;
-	char site[96]; /* who says so */
 };
 
 #define HEADING                                             \
@@ -31,6 +30,19 @@ painted(const struct cli *cli, const char *state)
 					      : "\033[31mUNKNOWN\033[0m";
 }
 
+/* What is to be typed stands on a line of its own. */
+static enum err_code
+add_sentence(struct buf *out, const char *text, struct err *e)
+{
+	static const char lead[] = "; type: ";
+	const char *type = strstr(text, lead);
+
+	if (type == NULL)
+		return buf_printf(out, e, "%s\n", text);
+	return buf_printf(out, e, "%.*s\n      type: %s\n", (int)(type - text),
+	    text, type + strlen(lead));
+}
+
 static void
 keep_problems(struct live *l, struct wire_value *v)
 {
@@ -42,8 +54,9 @@ keep_problems(struct live *l, struct wire_value *v)
 		const char *text = wire_at_text(list, i);
 
 		if (text != NULL &&
-		    buf_printf(&p->text, &e, "  %s: %s\n",
-			live_text(v, "service"), text) != ERR_NONE)
+		    (buf_printf(&p->text, &e,
+			 "  %s: ", live_text(v, "service")) != ERR_NONE ||
+			add_sentence(&p->text, text, &e) != ERR_NONE))
 			return;
 	}
 }
@@ -132,16 +145,24 @@ static void
 show_alarm(struct live *l, struct wire_value *v)
 {
 	bool raised = wire_take_bool(v, "raised", true);
+	bool seen = wire_take_bool(v, "acknowledged", false);
 	const char *colour = raised ? "\033[31m" : "";
+	OWNED(buf_fini) struct buf text = {0};
+	struct err e;
 
-	printf("%sALARM %s%s  %s  %s %s  %s since %s: %s%s%s%s\n",
+	if (add_sentence(&text, live_text(v, "text"), &e) != ERR_NONE)
+		return;
+	printf("%sALARM %s%s  %s  %s %s  %s since %s%s%s: %s",
 	    l->cli->colour ? colour : "", live_text(v, "alarm"),
 	    l->cli->colour && raised ? "\033[0m" : "", live_text(v, "level"),
-	    live_text(v, "on"), alarms_about(v), raised ? "stands" : "was",
-	    live_time(v, "since"), live_text(v, "text"),
-	    raised ? "" : " (over, not acknowledged)",
-	    wire_take_bool(v, "acknowledged", false) ? ", seen by " : "",
-	    wire_take_bool(v, "acknowledged", false) ? live_text(v, "by") : "");
+	    live_text(v, "on"), alarms_about(v),
+	    raised ? "stands" : "is over, stood", live_time(v, "since"),
+	    seen ? ", seen by " : "", seen ? live_text(v, "by") : "",
+	    buf_text(&text));
+	if (!raised && !seen)
+		printf("      nobody has seen it yet; type: bascule alarms ack "
+		       "%s\n",
+		    live_text(v, "alarm"));
 	if (wire_has(v, "undelivered"))
 		printf("  %s COULD NOT BE DELIVERED\n", live_text(v, "alarm"));
 }
@@ -231,6 +252,9 @@ reply(struct live *l, const char *type, struct wire_value *v)
 	if (wire_take_uint(v, "links_down", 0) > 0)
 		printf("links down: %llu (see 'bascule links')\n",
 		    (unsigned long long)wire_take_uint(v, "links_down", 0));
+	if (p->text.len_bytes > 0)
+		printf("what is wrong, as seen from %s:\n%s\n",
+		    live_text(v, "site"), buf_text(&p->text));
 	show_cosigned(v);
 	if (!wire_has(v, "escrow_tried"))
 		puts("the escrow key was never tried: bascule -r REPOSITORY "
@@ -242,9 +266,7 @@ reply(struct live *l, const char *type, struct wire_value *v)
 							      : "NOT PROVED");
 	if (p->ready.len_bytes > 0)
 		fputs(buf_text(&p->ready), stdout);
-	if (p->text.len_bytes > 0)
-		printf("what is wrong, as seen from %s:\n%s\n",
-		    live_text(v, "site"), buf_text(&p->text));
+	putchar('\n');
 }
 
 /* --- as of an instant ------------------------------------------------------ */
@@ -258,7 +280,7 @@ on_past(struct live *l, struct wire_value **v, bool behind)
 	p->behind += behind;
 	if (l->cli->json)
 		return cli_line(l->cli, v);
-	snprintf(p->site, sizeof(p->site), "%s", live_text(*v, "seen_from"));
+	live_as_of(l, *v);
 	show_service(l, *v);
 	return EXITCODE_DONE;
 }
@@ -269,12 +291,9 @@ end_past(struct live *l, struct utc as_of)
 	struct problems *p = l->ctx;
 	OWNED(wire_free) struct wire_value *v = NULL;
 	int status = p->behind > 0 ? EXITCODE_BEHIND : EXITCODE_DONE;
-	char at[NOW_TEXT_BYTES];
 	struct err e;
 
 	if (!l->cli->json) {
-		printf("as recorded at %s by %s\n", p->site,
-		    cli_time(as_of, at));
 		if (p->text.len_bytes > 0)
 			printf("what was wrong:\n%s", buf_text(&p->text));
 		putchar('\n');
@@ -291,19 +310,12 @@ end_past(struct live *l, struct utc as_of)
 }
 
 static int
-run_past(struct live *l, const char *text)
+run_past(struct live *l, struct utc as_of)
 {
 	const char *service =
 	    l->cli->operands_count > 0 ? l->cli->operands[0] : NULL;
-	struct utc as_of;
-	struct err e;
 	int status;
 
-	if (when_parse(text, &as_of, &e) != ERR_NONE)
-		return cli_fail(l->cli, &e);
-	if (as_of.ns > now_utc().ns)
-		return cli_wrong_use(l->cli, "--as-of '%.60s' is still to come",
-		    text);
 	if (!live_table(l, HEADING))
 		return EXITCODE_FAILED;
 	status = past_ask(l, as_of, service, on_past);
@@ -333,18 +345,22 @@ run(struct cli *cli)
 {
 	struct problems p = {0};
 	struct live l = {.cli = cli, .reply = reply, .ctx = &p};
-	const char *as_of = cli_value(cli, "as-of");
-	int status = as_of != NULL ? run_past(&l, as_of) : run_now(&l);
+	struct utc as_of;
+	int status;
+
+	if (!when_as_of(cli, &as_of, &status))
+		return status;
+	status = as_of.ns != 0 ? run_past(&l, as_of) : run_now(&l);
 
 	buf_fini(&p.text);
 	buf_fini(&p.ready);
 	return status;
 }
 
-static const struct cli_option options[] =
-    {{"as-of", 0, "TIME",
-	 "as recorded by then (2026-11-22T06:00:00Z, 7d); asks for auditor"},
-	{NULL, 0, NULL, NULL}};
+static const struct cli_option options[] = {{"as-of", 0, "TIME",
+						WHEN_AS_OF_HELP
+						"; asks for auditor"},
+    {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_status = {"status", "[SERVICE]",
     "how well services are protected; exit 6 when one is behind its RPO",

@@ -96,7 +96,8 @@ give_out(struct cli *cli, const struct transport *t)
 		: service,
 	    .on_problem = on_problem,
 	    .ctx = cli,
-	    .cancel = cli_stop_catch()};
+	    .cancel = cli_stop_catch(),
+	    .fetched = true};
 	struct replicate_tally tally;
 	struct err e;
 	int status = cli_repository_open(cli, STORE_READ, CLI_KEYS_NONE, &repo);

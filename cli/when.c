@@ -4,6 +4,8 @@
 
 #include <bascule/base/text.h>
 
+#include "cli.h"
+
 #define DATE_BYTES 10
 
 enum err_code
@@ -28,4 +30,20 @@ when_parse(const char *text, struct utc *out, struct err *e)
 	err_set(e, ERR_INPUT, "'%.60s' is no time", text);
 	return err_hint(e,
 	    "write 2026-11-22T00:21:34Z, 2026-11-22 or 7d (ago)");
+}
+
+bool
+when_as_of(struct cli *cli, struct utc *out, int *status)
+{
+	const char *text = cli_value(cli, "as-of");
+	struct err e;
+
+	if (when_parse(text, out, &e) != ERR_NONE) {
+		*status = cli_wrong_use(cli, "--as-of: %s", e.text);
+		return false;
+	}
+	if (text == NULL || out->ns <= now_utc().ns)
+		return true;
+	*status = cli_wrong_use(cli, "--as-of '%.60s' is still to come", text);
+	return false;
 }

@@ -6,9 +6,11 @@
 
 #include "daemon.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,12 +24,12 @@
 #define LINE_NS           (10 * NS_PER_S)
 #define IDLE_NS           (600 * NS_PER_S)
 #define ALIVE_NS          (8 * NS_PER_S)
-#define TURN_NS           (NS_PER_S / 1000) /* until its next turn */
-#define UNREAD_NS         (NS_PER_S / 50)   /* while it reads nothing */
+#define UNREAD_NS         (NS_PER_S / 50) /* while it reads nothing */
 #define BACKLOG_BYTES_MAX ((size_t)8 << 20)
 #define REQUEST_BYTES_MAX ((size_t)64 << 10)
 
 static void serve(struct client *c);
+static enum err_code admit_still(struct client *c, struct err *e) MUST_CHECK;
 
 /* --- ending ----------------------------------------------------------------- */
 
@@ -173,6 +175,7 @@ static void
 watch(struct client *c, client_watch_fn *fn, void *ctx,
     void (*ctx_free)(void **ctx))
 {
+	c->watches_jobs = c->watches_ledger = c->takes_turns = false;
 	c->watch = fn;
 	c->watch_ctx = ctx;
 	c->watch_ctx_free = ctx_free;
@@ -202,7 +205,7 @@ static void
 next_turn(struct client *c)
 {
 	loop_timer_set(c->timer,
-	    client_queued_bytes(c) > 0 ? UNREAD_NS : TURN_NS);
+	    client_queued_bytes(c) > 0 ? UNREAD_NS : DAEMON_TURN_NS);
 }
 
 void
@@ -217,8 +220,14 @@ client_take_turns(struct client *c, client_watch_fn *fn, void *ctx,
 static void
 tell(struct client *c, struct job *j)
 {
+	struct err e;
+
 	c->depth++;
-	c->watch(c, c->watch_ctx, j);
+	loop_turn_does(c->d->loop, c->does);
+	if (admit_still(c, &e) == ERR_NONE)
+		c->watch(c, c->watch_ctx, j);
+	else
+		client_fail(c, &e, 0);
 	if (!c->busy && !c->broken)
 		serve(c); /* the next request may have come meanwhile */
 	let_go(c);
@@ -255,6 +264,149 @@ api_ledger_grew(struct daemon *d)
 		loop_timer_set(d->grew, 0);
 }
 
+/* --- who is there ------------------------------------------------------------- */
+
+static bool
+in_group(const struct loop_peer *peer, const char *name)
+{
+	struct group g, *found = NULL;
+	char *text = malloc(65536);
+
+	if (text == NULL)
+		return false;
+	if (getgrnam_r(name, &g, text, 65536, &found) != 0)
+		found = NULL;
+	for (size_t i = 0; found != NULL && i < peer->group_count; i++) {
+		if (peer->groups[i] == found->gr_gid) {
+			free(text);
+			return true;
+		}
+	}
+	free(text);
+	return false;
+}
+
+static bool
+find_user(uid_t uid, char out[64])
+{
+	struct passwd p, *found = NULL;
+	char text[4096];
+
+	if (getpwuid_r(uid, &p, text, sizeof(text), &found) != 0 ||
+	    found == NULL)
+		return false;
+	snprintf(out, 64, "%s", p.pw_name);
+	return true;
+}
+
+static void
+name_user(struct client_caller *who)
+{
+	if (!find_user(who->uid, who->name))
+		snprintf(who->name, sizeof(who->name), "uid %u",
+		    (unsigned)who->uid);
+	if (who->login_uid < 0 ||
+	    !find_user((uid_t)who->login_uid, who->login_name))
+		who->login_name[0] = '\0';
+}
+
+/* Of the process that connected: sudo and su leave it as it was. */
+static int64_t
+login_uid(pid_t pid)
+{
+	OWNED(buf_fini) struct buf text = {0};
+	char path[64];
+	uint64_t uid;
+	struct err e;
+
+	snprintf(path, sizeof(path), "/proc/%d/loginuid", (int)pid);
+	if (fdio_slurp(AT_FDCWD, path, 32, &text, &e) != ERR_NONE ||
+	    !text_parse_u64(buf_text(&text), UINT32_MAX - 1, &uid))
+		return -1;
+	return (int64_t)uid;
+}
+
+/*
+ * A process that connects, gives the connection away and ends before it is
+ * looked at would have no login that anybody could tell.
+ */
+static enum err_code
+find_login(pid_t pid, int64_t *out, struct err *e)
+{
+	*out = login_uid(pid);
+	if (pid <= 0 || kill(pid, 0) == 0 || errno != ESRCH)
+		return ERR_NONE;
+	err_set(e, ERR_REFUSED,
+	    "the process that connected has ended: nobody can tell who logged "
+	    "in");
+	return err_hint(e,
+	    "connect from a process that goes on, as bascule does");
+}
+
+static bool
+rule_fits(const struct policy_role_rule *r, const struct client_caller *who,
+    const struct loop_peer *peer)
+{
+	for (size_t i = 0; i < r->users.count; i++)
+		if (strcmp(r->users.items[i], who->name) == 0)
+			return true;
+	for (size_t i = 0; i < r->groups.count; i++)
+		if (in_group(peer, r->groups.items[i]))
+			return true;
+	return false;
+}
+
+static void
+take_roles(struct client *c)
+{
+	const struct policy *p = c->d->policy;
+	struct client_caller *who = &c->caller;
+
+	who->roles =
+	    who->uid == 0 || who->uid == geteuid() ? ROLE_BIT(ROLE_ADMIN) : 0;
+	for (size_t i = 0; i < p->role_count; i++) {
+		const struct policy_role_rule *r = &p->roles[i];
+
+		if (!rule_fits(r, who, &c->peer))
+			continue;
+		who->roles |= ROLE_BIT(r->role);
+		if (who->council[0] == '\0')
+			snprintf(who->council, sizeof(who->council), "%s",
+			    r->council);
+	}
+	if (c->is_bridge)
+		who->roles = (who->roles & API_BRIDGE_ROLES) != 0
+		    ? ROLE_BIT(ROLE_PEER)
+		    : 0;
+}
+
+/* By the policy in force: what one gave the next may take away. */
+static void
+identify(struct client *c)
+{
+	struct client_caller *who = &c->caller;
+	const struct policy_person *named;
+
+	if (c->identified == c->d->policy_number + 1)
+		return;
+	c->identified = c->d->policy_number + 1;
+	who->uid = c->peer.uid;
+	name_user(who);
+	named = policy_find_person(c->d->policy, who->name);
+	snprintf(who->council, sizeof(who->council), "%s",
+	    named != NULL ? named->council : "");
+	take_roles(c);
+	who->actor = (struct draft_actor){.uid = (int64_t)who->uid,
+	    .name = who->name,
+	    .council = who->council};
+	for (int r = ROLE_COUNT - 1; r >= 0; r--) {
+		if ((who->roles & ROLE_BIT(r)) == 0)
+			continue;
+		who->actor.role = role_name((enum role)r);
+		break;
+	}
+}
+
 /* --- requests --------------------------------------------------------------- */
 
 static enum err_code
@@ -279,6 +431,17 @@ admit(const struct client *c, const struct api_command *cmd, struct err *e)
 	    "the policy's 'roles' say which groups and users have which role");
 }
 
+/* Under a policy that has come since, whoever waits may be nobody any more. */
+static enum err_code
+admit_still(struct client *c, struct err *e)
+{
+	uint64_t was = c->identified;
+
+	identify(c);
+	return c->identified == was ? ERR_NONE
+				    : admit(c, api_table_find(c->does), e);
+}
+
 static enum err_code
 run(struct client *c, struct wire_value *request, struct err *e)
 {
@@ -294,6 +457,9 @@ run(struct client *c, struct wire_value *request, struct err *e)
 	cmd = api_table_find(name);
 	if (cmd == NULL)
 		return err_set(e, ERR_INPUT, "there is no command '%s'", name);
+	c->does = cmd->name;
+	loop_turn_does(c->d->loop, c->does);
+	identify(c);
 	rc = admit(c, cmd, e);
 	return rc != ERR_NONE ? rc : cmd->run(c, request, e);
 }
@@ -400,112 +566,6 @@ on_timer(void *ctx)
 	let_go(c);
 }
 
-/* --- who is there ------------------------------------------------------------- */
-
-static bool
-in_group(const struct loop_peer *peer, const char *name)
-{
-	struct group g, *found = NULL;
-	char *text = malloc(65536);
-
-	if (text == NULL)
-		return false;
-	if (getgrnam_r(name, &g, text, 65536, &found) != 0)
-		found = NULL;
-	for (size_t i = 0; found != NULL && i < peer->group_count; i++) {
-		if (peer->groups[i] == found->gr_gid) {
-			free(text);
-			return true;
-		}
-	}
-	free(text);
-	return false;
-}
-
-static bool
-find_user(uid_t uid, char out[64])
-{
-	struct passwd p, *found = NULL;
-	char text[4096];
-
-	if (getpwuid_r(uid, &p, text, sizeof(text), &found) != 0 ||
-	    found == NULL)
-		return false;
-	snprintf(out, 64, "%s", p.pw_name);
-	return true;
-}
-
-static void
-name_user(struct client_caller *who)
-{
-	if (!find_user(who->uid, who->name))
-		snprintf(who->name, sizeof(who->name), "uid %u",
-		    (unsigned)who->uid);
-	if (who->login_uid < 0 ||
-	    !find_user((uid_t)who->login_uid, who->login_name))
-		who->login_name[0] = '\0';
-}
-
-/* Of the process that connected, which has not gone on yet: sudo and su leave
- * it as it was. */
-static int64_t
-login_uid(pid_t pid)
-{
-	OWNED(buf_fini) struct buf text = {0};
-	char path[64];
-	uint64_t uid;
-	struct err e;
-
-	snprintf(path, sizeof(path), "/proc/%d/loginuid", (int)pid);
-	if (fdio_slurp(AT_FDCWD, path, 32, &text, &e) != ERR_NONE ||
-	    !text_parse_u64(buf_text(&text), UINT32_MAX - 1, &uid))
-		return -1;
-	return (int64_t)uid;
-}
-
-static bool
-rule_fits(const struct policy_role_rule *r, const struct client_caller *who,
-    const struct loop_peer *peer)
-{
-	for (size_t i = 0; i < r->users.count; i++)
-		if (strcmp(r->users.items[i], who->name) == 0)
-			return true;
-	for (size_t i = 0; i < r->groups.count; i++)
-		if (in_group(peer, r->groups.items[i]))
-			return true;
-	return false;
-}
-
-static void
-identify(const struct daemon *d, struct client_caller *who,
-    const struct loop_peer *peer)
-{
-	who->uid = peer->uid;
-	who->login_uid = login_uid(peer->pid);
-	name_user(who);
-	if (peer->uid == 0 || peer->uid == geteuid())
-		who->roles = ROLE_BIT(ROLE_ADMIN);
-	for (size_t i = 0; i < d->policy->role_count; i++) {
-		const struct policy_role_rule *r = &d->policy->roles[i];
-
-		if (!rule_fits(r, who, peer))
-			continue;
-		who->roles |= ROLE_BIT(r->role);
-		if (who->council[0] == '\0')
-			snprintf(who->council, sizeof(who->council), "%s",
-			    r->council);
-	}
-	who->actor.uid = (int64_t)who->uid;
-	who->actor.name = who->name;
-	who->actor.council = who->council;
-	for (int r = ROLE_COUNT - 1; r >= 0; r--) {
-		if ((who->roles & ROLE_BIT(r)) == 0)
-			continue;
-		who->actor.role = role_name((enum role)r);
-		break;
-	}
-}
-
 /* --- connections -------------------------------------------------------------- */
 
 static enum err_code
@@ -540,12 +600,14 @@ came(void *ctx, struct loop_conn **conn, const struct loop_peer *peer)
 {
 	struct daemon *d = ctx;
 	struct client *c;
+	int64_t login;
 	struct loop_conn_handlers h = {.on_bytes = on_bytes,
 	    .on_drained = on_drained,
 	    .on_end = on_end};
 	struct err e;
 
-	if (too_many(d, peer->uid, &e) != ERR_NONE) {
+	if (too_many(d, peer->uid, &e) != ERR_NONE ||
+	    find_login(peer->pid, &login, &e) != ERR_NONE) {
 		send_away(*conn, &e);
 		loop_conn_finish(conn);
 		return;
@@ -555,7 +617,9 @@ came(void *ctx, struct loop_conn **conn, const struct loop_peer *peer)
 		return;
 	c->d = d;
 	c->lines.max_bytes = REQUEST_BYTES_MAX;
-	identify(d, &c->caller, peer);
+	c->peer = *peer;
+	c->caller.login_uid = login;
+	identify(c);
 	h.ctx = c;
 	c->conn = TAKE(*conn);
 	c->next = d->clients;

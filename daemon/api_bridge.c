@@ -22,7 +22,7 @@ count_peers(const struct daemon *d)
 	size_t n = 0;
 
 	for (const struct client *c = d->clients; c != NULL; c = c->next)
-		n += c->caller.roles == ROLE_BIT(ROLE_PEER);
+		n += c->is_bridge;
 	return n;
 }
 
@@ -34,13 +34,13 @@ run_bridge(struct client *c, struct wire_value *request, struct err *e)
 	OWNED(wire_free) struct wire_value *v = NULL;
 	enum err_code rc = client_asked(request, e);
 
-	if (rc == ERR_NONE && c->caller.roles != ROLE_BIT(ROLE_PEER) &&
-	    count_peers(d) >= PEERS_MAX)
+	if (rc == ERR_NONE && !c->is_bridge && count_peers(d) >= PEERS_MAX)
 		rc = err_set(e, ERR_BUSY, "the other site is here already");
 	if (rc == ERR_NONE)
 		rc = wire_new(&v, "bridge", e);
 	if (rc != ERR_NONE)
 		return rc;
+	c->is_bridge = true;
 	c->caller.roles = ROLE_BIT(ROLE_PEER);
 	peers_asked(d);
 	c->caller.actor.role = role_name(ROLE_PEER);
@@ -51,8 +51,7 @@ run_bridge(struct client *c, struct wire_value *request, struct err *e)
 	client_last(c, &v);
 	return ERR_NONE;
 }
-const struct api_command api_bridge = {"bridge",
-    ROLE_BIT(ROLE_PEER) | ROLE_BIT(ROLE_ADMIN), run_bridge};
+const struct api_command api_bridge = {"bridge", API_BRIDGE_ROLES, run_bridge};
 
 /* --- heads ---------------------------------------------------------------------- */
 

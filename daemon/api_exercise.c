@@ -118,23 +118,94 @@ exercise_to_wire(const struct job *j, struct wire_value **out, struct err *e)
 	return ERR_NONE;
 }
 
+/* --- what a test would do ----------------------------------------------------- */
+
 static enum err_code
-begin(struct client *c, struct job *j, bool wait, struct err *e)
+tell_step(struct client *c, const struct policy_service *s,
+    const struct exercise_scope *scope, size_t i, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
-	struct waiter *w;
-	enum err_code rc = exercise_to_wire(j, &v, e);
+	const struct policy_step *step = &s->plan[i];
+	char why[256];
+	enum err_code rc = wire_new(&v, "scope", e);
 
 	if (rc != ERR_NONE)
 		return rc;
+	wire_add_text(v, "service", s->name);
+	wire_add_text(v, "step", step->name);
+	if (step->on[0] != '\0')
+		wire_add_text(v, "on", step->on);
+	wire_add_bool(v, "does", scope->steps[i] == EXERCISE_DONE);
+	wire_add_text(v, "reason",
+	    exercise_scope_why(scope, s, i, why, sizeof(why)));
+	client_reply(c, &v);
+	return ERR_NONE;
+}
+
+/* Before it is started: what stands aside, or (all) every step of a test, and
+ * what the test can prove then; that into v. */
+static enum err_code
+tell_scope(struct client *c, const char *service, bool all,
+    struct wire_value *v, struct err *e)
+{
+	OWNED(exercise_scope_fini) struct exercise_scope scope = {0};
+	struct daemon *d = client_daemon(c);
+	const struct policy_service *s =
+	    policy_find_service(d->policy, service);
+	char words[256], level[8];
+	enum err_code rc = s == NULL
+	    ? err_set(e, ERR_NOTFOUND, "there is no service '%s'", service)
+	    : exercise_scope_of(&scope, d->policy, s, d->site, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	for (size_t i = 0; rc == ERR_NONE && i < s->step_count; i++)
+		if (scope.steps[i] == EXERCISE_ELSEWHERE ||
+		    scope.steps[i] == EXERCISE_FOLLOWS ||
+		    (all && scope.steps[i] == EXERCISE_DONE))
+			rc = tell_step(c, s, &scope, i, e);
+	snprintf(level, sizeof(level), "L%u", exercise_scope_most(&scope));
+	wire_add_text(v, "at_most", level);
+	wire_add_text(v, "proves",
+	    exercise_scope_words(&scope, words, sizeof(words)));
+	wire_add_uint(v, "does", scope.done_count);
+	wire_add_uint(v, "stand_aside", scope.aside_count);
+	return rc;
+}
+
+static enum err_code
+say_scope(struct client *c, const char *service, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = exercise_may_start(client_daemon(c), service, e);
+
+	if (rc == ERR_NONE)
+		rc = client_summary(&v, e);
+	if (rc == ERR_NONE)
+		rc = tell_scope(c, service, true, v, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "service", service);
+	wire_add_bool(v, "dry_run", true);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+
+/* Answer with v, of the exercise; wait: with what becomes of it, too.  Takes *v. */
+static enum err_code
+begin(struct client *c, struct job *j, bool wait, struct wire_value **v,
+    struct err *e)
+{
+	struct waiter *w;
+
 	if (!wait) {
-		client_last(c, &v);
+		client_last(c, v);
 		return ERR_NONE;
 	}
 	w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		return err_nomem(e);
-	client_reply(c, &v);
+	client_reply(c, v);
 	client_watch_jobs(c, j->id, await, w, waiter_free);
 	return ERR_NONE;
 }
@@ -160,6 +231,7 @@ start_test(struct client *c, struct wire_value *request, struct err *e)
 	struct daemon *d = client_daemon(c);
 	const char *point = wire_take_text(request, "point", NULL);
 	bool wait = wire_take_bool(request, "wait", false);
+	bool dry_run = wire_take_bool(request, "dry_run", false);
 	int64_t hold_ns = wire_take_seconds(request, "hold_seconds", -1);
 	char trigger[128];
 	struct job_request r = {.kind = &exercise_kind,
@@ -167,10 +239,13 @@ start_test(struct client *c, struct wire_value *request, struct err *e)
 	    .trigger = trigger,
 	    .actor = &who->actor,
 	    .once = true};
+	OWNED(wire_free) struct wire_value *v = NULL;
 	struct job *j = NULL;
 	enum err_code rc = client_asked(request, e);
 
 	snprintf(trigger, sizeof(trigger), "asked by %s", who->name);
+	if (rc == ERR_NONE && dry_run)
+		return say_scope(c, r.service, e);
 	if (rc == ERR_NONE)
 		rc = wire_new(&r.params, NULL, e);
 	if (rc != ERR_NONE)
@@ -179,7 +254,11 @@ start_test(struct client *c, struct wire_value *request, struct err *e)
 	wire_add_int(r.params, "hold_ns",
 	    hold_ns >= 0 ? hold_ns : hold_of(d, r.service));
 	rc = exercise_ask(d, &r, &j, e);
-	return rc != ERR_NONE ? rc : begin(c, j, wait, e);
+	if (rc == ERR_NONE)
+		rc = exercise_to_wire(j, &v, e);
+	if (rc == ERR_NONE)
+		rc = tell_scope(c, r.service, false, v, e);
+	return rc != ERR_NONE ? rc : begin(c, j, wait, &v, e);
 }
 
 static enum err_code
@@ -409,7 +488,7 @@ const struct api_command api_exercise_abort = {"exercise abort",
     CLIENT_OPERATORS, run_abort};
 
 struct found {
-	char service[LEDGER_NAME_BYTES_MAX + 1], result[32];
+	char service[LEDGER_NAME_BYTES_MAX + 1], result[32], mode[16];
 	bool is;
 };
 
@@ -421,6 +500,7 @@ take_found(void *ctx, const struct ledger_exercise *x, struct err *e)
 	(void)e;
 	snprintf(f->service, sizeof(f->service), "%s", x->service);
 	snprintf(f->result, sizeof(f->result), "%s", x->result);
+	snprintf(f->mode, sizeof(f->mode), "%s", x->mode);
 	f->is = true;
 	return ERR_NONE;
 }
@@ -435,7 +515,14 @@ check_cleanup(struct client *c, const char *run, struct found *f, struct err *e)
 
 	if (rc == ERR_NONE && !f->is)
 		rc = err_set(e, ERR_NOTFOUND, "there is no exercise '%s'", run);
-	else if (rc == ERR_NONE && job_find(d, run) != NULL)
+	else if (rc == ERR_NONE && strcmp(f->mode, "test") != 0) {
+		err_set(e, ERR_REFUSED,
+		    "'%s' is no isolated test but %s: it made nothing that "
+		    "could be removed",
+		    run,
+		    strcmp(f->mode, "tabletop") == 0 ? "a tabletop" : "a move");
+		rc = ERR_REFUSED;
+	} else if (rc == ERR_NONE && job_find(d, run) != NULL)
 		rc = err_set(e, ERR_BUSY, "exercise %s is running", run);
 	else if (rc == ERR_NONE && f->result[0] != '\0')
 		rc = err_set(e, ERR_EXISTS,
@@ -450,6 +537,8 @@ run_cleanup(struct client *c, struct wire_value *request, struct err *e)
 	const struct client_caller *who = client_caller(c);
 	const char *run = wire_need_text(request, "run");
 	bool wait = wire_take_bool(request, "wait", false);
+	bool dry_run = wire_take_bool(request, "dry_run", false);
+	OWNED(wire_free) struct wire_value *v = NULL;
 	struct found f = {.is = false};
 	char trigger[128];
 	struct job *j = NULL;
@@ -457,11 +546,15 @@ run_cleanup(struct client *c, struct wire_value *request, struct err *e)
 
 	if (rc == ERR_NONE)
 		rc = check_cleanup(c, run, &f, e);
+	if (rc == ERR_NONE && dry_run)
+		return api_left_tell(c, run, f.service, e);
 	snprintf(trigger, sizeof(trigger), "asked by %s", who->name);
 	if (rc == ERR_NONE)
 		rc = exercise_clean_up(client_daemon(c), run, f.service,
 		    trigger, &who->actor, &j, e);
-	return rc == ERR_NONE ? begin(c, j, wait, e) : rc;
+	if (rc == ERR_NONE)
+		rc = exercise_to_wire(j, &v, e);
+	return rc == ERR_NONE ? begin(c, j, wait, &v, e) : rc;
 }
 const struct api_command api_exercise_cleanup = {"exercise cleanup",
     CLIENT_OPERATORS, run_cleanup};

@@ -90,6 +90,8 @@ job_to_wire(const struct job *j, struct wire_value **out, struct err *e)
 		return rc;
 	wire_add_text(v, "job", j->id);
 	wire_add_text(v, "kind", j->kind->name);
+	if (j->params != NULL)
+		wire_add_text(v, "act", wire_take_text(j->params, "act", NULL));
 	wire_add_text(v, "service", j->service);
 	wire_add_text(v, "dataset", j->dataset);
 	wire_add_text(v, daemon_job_pulls(j) ? "from_site" : "to_site",

@@ -1,6 +1,7 @@
 /* What the API says about the state of things. */
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,9 +43,21 @@ const struct api_command api_ping = {"ping", CLIENT_READERS_PEER, run_ping};
 
 /* --- status --------------------------------------------------------------- */
 
+/* Of hundreds of services some in each turn of the loop.  A policy that is loaded
+ * meanwhile may have others: it goes on with the next name. */
+struct status {
+	char after[LEDGER_NAME_BYTES_MAX + 1]; /* told up to this one; "" */
+	uint64_t count, behind, alarms;
+};
+
+static void
+status_free(void **ctx)
+{
+	free(TAKE(*ctx));
+}
+
 static enum err_code
-end_status(struct client *c, uint64_t count, uint64_t behind, uint64_t alarms,
-    struct err *e)
+end_status(struct client *c, const struct status *st, struct err *e)
 {
 	char trouble[ALARM_TROUBLE_BYTES];
 	struct daemon *d = client_daemon(c);
@@ -54,52 +67,108 @@ end_status(struct client *c, uint64_t count, uint64_t behind, uint64_t alarms,
 	if (rc != ERR_NONE)
 		return rc;
 	wire_add_text(v, "site", d->policy->site);
-	wire_add_uint(v, "count", count);
-	wire_add_uint(v, "behind", behind);
+	wire_add_uint(v, "count", st->count);
+	wire_add_uint(v, "behind", st->behind);
 	wire_add_uint(v, "links_down", links_down_count(d));
 	wire_add_bool(v, "ledger_writable", !d->ledger_broken);
-	wire_add_uint(v, "alarms", alarms);
+	wire_add_uint(v, "alarms", st->alarms);
 	if (*alarm_trouble(d, trouble) != '\0')
 		wire_add_text(v, "alarm_trouble", trouble);
 	wire_add_text(v, "policy", d->digest);
 	if ((rc = api_keys_tell(d, v, e)) != ERR_NONE ||
 	    (rc = cosigning_tell(d, v, e)) != ERR_NONE)
 		return rc;
-	wire_add_int(v, "exit", behind > 0 ? EXITCODE_BEHIND : EXITCODE_DONE);
+	wire_add_int(v, "exit",
+	    st->behind > 0 ? EXITCODE_BEHIND : EXITCODE_DONE);
 	client_last(c, &v);
 	return ERR_NONE;
 }
 
 static enum err_code
-run_status(struct client *c, struct wire_value *request, struct err *e)
+tell_service(struct client *c, struct status *st, struct daemon_service *s,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	bool is_behind = false;
+	enum err_code rc =
+	    posture_to_wire(client_daemon(c), s, &v, &is_behind, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	st->count++;
+	st->behind += is_behind;
+	client_reply(c, &v);
+	return ERR_NONE;
+}
+
+/* c lets go of st with the last. */
+static enum err_code
+tell_services(struct client *c, struct status *st, struct err *e)
+{
+	struct daemon *d = client_daemon(c);
+	enum err_code rc = ERR_NONE;
+	size_t told = 0;
+
+	for (size_t i = 0; i < d->policy->service_count; i++) {
+		struct daemon_service *s = &d->services[i];
+
+		if (strcmp(s->policy->name, st->after) <= 0)
+			continue;
+		if (told++ == DAEMON_SLICE)
+			return ERR_NONE;
+		rc = tell_service(c, st, s, e);
+		if (rc != ERR_NONE)
+			return rc;
+		snprintf(st->after, sizeof(st->after), "%s", s->policy->name);
+	}
+	return end_status(c, st, e);
+}
+
+static void
+tell_more(struct client *c, void *ctx, struct job *j)
+{
+	struct err e;
+
+	(void)j;
+	if (tell_services(c, ctx, &e) != ERR_NONE)
+		client_fail(c, &e, 0);
+}
+
+static enum err_code
+begin_status(struct client *c, struct status *st, struct wire_value *request,
+    struct daemon_service **only, struct err *e)
 {
 	struct daemon *d = client_daemon(c);
 	const char *name = wire_take_text(request, "service", NULL);
-	uint64_t count = 0, behind = 0, alarms = 0;
 	enum err_code rc = client_asked(request, e);
 
-	if (rc == ERR_NONE && name != NULL && daemon_service(d, name) == NULL)
+	if (rc == ERR_NONE && name != NULL &&
+	    (*only = daemon_service(d, name)) == NULL)
 		return no_service(name, e);
 	if (rc == ERR_NONE) /* what is wrong comes first */
-		rc = api_alarms_tell(c, name, &alarms, e);
-	if (rc == ERR_NONE && name == NULL)
-		rc = peers_tell(c, e);
-	for (size_t i = 0; rc == ERR_NONE && i < d->policy->service_count;
-	     i++) {
-		OWNED(wire_free) struct wire_value *v = NULL;
-		struct daemon_service *s = &d->services[i];
-		bool is_behind = false;
+		rc = api_alarms_tell(c, name, &st->alarms, e);
+	return rc == ERR_NONE && name == NULL ? peers_tell(c, e) : rc;
+}
 
-		if (name != NULL && strcmp(name, s->policy->name) != 0)
-			continue;
-		rc = posture_to_wire(d, s, &v, &is_behind, e);
-		if (rc != ERR_NONE)
-			break;
-		count++;
-		behind += is_behind;
-		client_reply(c, &v);
+static enum err_code
+run_status(struct client *c, struct wire_value *request, struct err *e)
+{
+	struct daemon_service *only = NULL;
+	struct status *st = calloc(1, sizeof(*st));
+	void *ctx = st;
+	enum err_code rc =
+	    st == NULL ? err_nomem(e) : begin_status(c, st, request, &only, e);
+
+	if (rc == ERR_NONE && only == NULL) {
+		client_take_turns(c, tell_more, st, status_free);
+		return tell_services(c, st, e);
 	}
-	return rc != ERR_NONE ? rc : end_status(c, count, behind, alarms, e);
+	if (rc == ERR_NONE)
+		rc = tell_service(c, st, only, e);
+	if (rc == ERR_NONE)
+		rc = end_status(c, st, e);
+	status_free(&ctx);
+	return rc;
 }
 const struct api_command api_status = {"status", CLIENT_READERS_PEER,
     run_status};
@@ -200,6 +269,7 @@ const struct api_command api_links = {"links", CLIENT_READERS_PEER, run_links};
 struct points {
 	struct client *c;
 	uint64_t count;
+	struct utc as_of; /* ns 0: now */
 	struct transactions here, there;
 };
 
@@ -242,15 +312,17 @@ static enum err_code
 read_transactions(struct daemon *d, const char *service, struct points *ps,
     struct err *e)
 {
+	const struct policy_service *s =
+	    policy_find_service(d->policy, service);
 	const char *peer =
-	    policy_find_peer(policy_find_service(d->policy, service),
-		d->policy->site);
-	enum err_code rc =
-	    transactions_read(d, service, d->policy->site, &ps->here, e);
+	    s == NULL ? NULL : policy_find_peer(s, d->policy->site);
+	struct utc until = {ps->as_of.ns != 0 ? ps->as_of.ns + 1 : 0};
+	enum err_code rc = transactions_read_until(d, service, d->policy->site,
+	    until, &ps->here, e);
 
 	return rc != ERR_NONE || peer == NULL
 	    ? rc
-	    : transactions_read(d, service, peer, &ps->there, e);
+	    : transactions_read_until(d, service, peer, until, &ps->there, e);
 }
 
 static enum err_code
@@ -258,15 +330,21 @@ tell_point(void *ctx, const struct ledger_point *p, struct err *e)
 {
 	struct points *ps = ctx;
 	OWNED(wire_free) struct wire_value *v = NULL;
+	struct utc now = ps->as_of.ns != 0 ? ps->as_of : now_utc();
 	enum err_code rc = wire_new(&v, "point", e);
 
 	if (rc != ERR_NONE)
 		return rc;
 	ps->count++;
+	if (ps->as_of.ns != 0) {
+		wire_add_utc(v, "as_of", ps->as_of);
+		wire_add_text(v, "seen_from",
+		    client_daemon(ps->c)->policy->site);
+	}
 	wire_add_text(v, "point", p->id);
 	wire_add_text(v, "service", p->service);
 	wire_add_utc(v, "at", p->at);
-	wire_add_seconds(v, "age_seconds", now_utc().ns - p->at.ns);
+	wire_add_seconds(v, "age_seconds", now.ns - p->at.ns);
 	wire_add_int(v, "sequence", p->sequence);
 	wire_add_text(v, "site", p->site);
 	wire_add_text(v, "sites", p->sites);
@@ -287,26 +365,72 @@ tell_point(void *ctx, const struct ledger_point *p, struct err *e)
 }
 
 static enum err_code
+note_any(void *ctx, const struct record *r, struct err *e)
+{
+	bool *any = ctx;
+
+	(void)r;
+	(void)e;
+	*any = true;
+	return ERR_NONE;
+}
+
+/* One that was taken out of the policy since was recorded all the same. */
+static enum err_code
+check_recorded(struct daemon *d, const char *service, struct utc as_of,
+    struct err *e)
+{
+	struct ledger_filter f = {.service = service,
+	    .until = {as_of.ns + 1},
+	    .limit = 1};
+	bool any = false;
+	enum err_code rc = ledger_iterate(d->ledger, &f, note_any, &any, e);
+
+	if (rc != ERR_NONE || any)
+		return rc;
+	err_set(e, ERR_NOTFOUND,
+	    "nothing was recorded of service '%s' here by then", service);
+	return err_hint(e, "'bascule events --until TIME' shows what was");
+}
+
+static enum err_code
+tell_points(struct points *ps, const struct ledger_point_filter *f,
+    struct err *e)
+{
+	struct daemon *d = client_daemon(ps->c);
+	enum err_code rc = ERR_NONE;
+
+	if (f->as_of.ns != 0)
+		rc = check_recorded(d, f->service, f->as_of, e);
+	else if (daemon_service(d, f->service) == NULL)
+		rc = no_service(f->service, e);
+	if (rc == ERR_NONE)
+		rc = read_transactions(d, f->service, ps, e);
+	if (rc == ERR_NONE)
+		rc = ledger_points(d->ledger, f, tell_point, ps, e);
+	return rc != ERR_NONE ? rc : client_count(ps->c, ps->count, e);
+}
+
+static enum err_code
 run_points(struct client *c, struct wire_value *request, struct err *e)
 {
 	OWNED(free_mem) struct points *ps = calloc(1, sizeof(*ps));
-	const char *name = wire_need_text(request, "service");
-	struct ledger_point_filter f = {.service = name,
-	    .limit = wire_take_uint(request, "limit", 100)};
+	bool here = wire_take_bool(request, "here", false);
+	struct ledger_point_filter f = {.service =
+					    wire_need_text(request, "service"),
+	    .limit = wire_take_uint(request, "limit", 100),
+	    .as_of = wire_take_utc(request, "as_of", (struct utc){0}),
+	    .at_site = here ? client_daemon(c)->policy->site : NULL,
+	    .complete = here};
 	enum err_code rc = client_asked(request, e);
 
 	if (rc != ERR_NONE)
 		return rc;
-	if (daemon_service(client_daemon(c), name) == NULL)
-		return no_service(name, e);
 	if (ps == NULL)
 		return err_nomem(e);
 	ps->c = c;
-	rc = read_transactions(client_daemon(c), name, ps, e);
-	if (rc == ERR_NONE)
-		rc = ledger_points(client_daemon(c)->ledger, &f, tell_point, ps,
-		    e);
-	return rc != ERR_NONE ? rc : client_count(c, ps->count, e);
+	ps->as_of = f.as_of;
+	return tell_points(ps, &f, e);
 }
 const struct api_command api_points = {"points", CLIENT_READERS_PEER,
     run_points};
@@ -470,13 +594,28 @@ run_policy_digest(struct client *c, struct wire_value *request, struct err *e)
 const struct api_command api_policy_digest = {"policy digest",
     CLIENT_READERS_PEER, run_policy_digest};
 
+static void
+reloads(struct client *c, void *ctx, struct job *j)
+{
+	const struct daemon *d = ctx;
+	struct err e = d->reloaded;
+
+	(void)j;
+	if (d->reload == NULL &&
+	    (e.code != ERR_NONE || client_count(c, 1, &e) != ERR_NONE))
+		client_fail(c, &e, 0);
+}
+
 static enum err_code
 run_reload(struct client *c, struct wire_value *request, struct err *e)
 {
+	struct daemon *d = client_daemon(c);
 	enum err_code rc = client_asked(request, e);
 
 	if (rc == ERR_NONE)
-		rc = reload_run(client_daemon(c), e);
-	return rc != ERR_NONE ? rc : client_count(c, 1, e);
+		rc = reload_begin(d, e);
+	if (rc == ERR_NONE)
+		client_take_turns(c, reloads, d, NULL);
+	return rc;
 }
 const struct api_command api_reload = {"reload", CLIENT_ADMINS, run_reload};

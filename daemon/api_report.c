@@ -63,6 +63,9 @@ client_gather(struct daemon *d, const char *run, struct report_exercise **out,
 	     p != NULL && from.ledgers_count < LEDGERS_MAX; p = p->next)
 		if (p->copy != NULL)
 			ledgers[from.ledgers_count++] = p->copy;
+	/* What it tells of is under a head, whenever and in whatever form it is
+	 * asked for. */
+	daemon_sign_now(d);
 	return report_exercise_gather(out, &from, run, e);
 }
 
@@ -149,12 +152,22 @@ run_period(struct client *c, struct wire_value *request, struct err *e)
 	    .policy = d->policy,
 	    .service = wire_take_text(request, "service", NULL),
 	    .since = wire_take_utc(request, "since", (struct utc){0}),
-	    .until = wire_take_utc(request, "until", (struct utc){0})};
+	    .until = wire_take_utc(request, "until", (struct utc){0}),
+	    .as_of = wire_take_utc(request, "as_of", (struct utc){0})};
+	OWNED(policy_free) struct policy *then = NULL;
 	enum report_form form = REPORT_JSON;
 	enum err_code rc = client_asked(request, e);
 
 	if (rc == ERR_NONE)
 		rc = find_form(format, &form, e);
+	/* Which evidence a control asked for: by the policy of then. */
+	if (rc == ERR_NONE && of.as_of.ns != 0 &&
+	    strcmp(kind, "controls") == 0) {
+		char digest[ID_HEX_BYTES];
+
+		rc = reload_policy_then(d, of.as_of, &then, digest, e);
+		of.policy = then;
+	}
 	if (rc == ERR_NONE)
 		rc = report_period(&of, kind, form, &text, e);
 	if (rc == ERR_NONE && form == REPORT_JSON)

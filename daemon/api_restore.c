@@ -1,19 +1,47 @@
-/* restore: a dataset, or all of a service, into a directory of this machine. */
+/* restore: a dataset, or all of a service, into a directory here or elsewhere. */
 
 #include "client.h"
 
+#include <string.h>
 #include <unistd.h>
 
+/* What the policy says of another host; NULL: here, as a site's first host is. */
+static enum err_code
+find_host(const struct policy *p, const char *name,
+    const struct policy_host **out, struct err *e)
+{
+	const struct policy_site *here = policy_find_site(p, p->site);
+
+	*out = NULL;
+	if (name[0] == '\0' ||
+	    (here->host_count > 0 && strcmp(here->hosts[0].name, name) == 0))
+		return ERR_NONE;
+	*out = policy_find_host(p, name, NULL);
+	if (*out != NULL)
+		return ERR_NONE;
+	err_set(e, ERR_NOTFOUND, "no site declares a host '%s'", name);
+	return err_hint(e, "'bascule policy show' has them, under sites.hosts");
+}
+
 /*
- * The worker writes as the daemon's user.  Where that is root, who may ask for
- * it could write anything anywhere: that is for those who could anyway.
+ * The worker writes as the daemon's user, on another host as the policy's user
+ * there.  Where that is root, who may ask for it could write anything anywhere:
+ * that is for those who could anyway.
  */
 static enum err_code
-may_write(const struct client_caller *who, struct err *e)
+may_write(const struct client_caller *who, const struct policy_host *on,
+    struct err *e)
 {
-	if (geteuid() != 0 || who->uid == 0 ||
-	    (who->roles & CLIENT_ADMINS) != 0)
+	bool is_root =
+	    on != NULL ? strcmp(on->user, "root") == 0 : geteuid() == 0;
+
+	if (!is_root || who->uid == 0 || (who->roles & CLIENT_ADMINS) != 0)
 		return ERR_NONE;
+	if (on != NULL)
+		return err_set(e, ERR_REFUSED,
+		    "the policy's user on '%s' is root, and so would the "
+		    "restore be: that takes the role admin",
+		    on->name);
 	err_set(e, ERR_REFUSED,
 	    "the daemon runs as root here, and so would the restore: that "
 	    "takes the role admin");
@@ -36,6 +64,8 @@ run_restore(struct client *c, struct wire_value *request, struct err *e)
 	    .trigger = trigger,
 	    .actor = &who->actor,
 	    .once = true};
+	const char *on = wire_take_text(request, "on", "");
+	const struct policy_host *host = NULL;
 	struct job *j = NULL;
 	enum err_code rc = wire_new(&params, NULL, e);
 
@@ -45,7 +75,9 @@ run_restore(struct client *c, struct wire_value *request, struct err *e)
 	if (rc == ERR_NONE)
 		rc = client_asked(request, e);
 	if (rc == ERR_NONE)
-		rc = may_write(who, e);
+		rc = find_host(client_daemon(c)->policy, on, &host, e);
+	if (rc == ERR_NONE)
+		rc = may_write(who, host, e);
 	if (rc != ERR_NONE)
 		return rc;
 	r.params = TAKE(params);

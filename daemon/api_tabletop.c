@@ -122,7 +122,7 @@ static enum err_code
 check_roles(const struct client *c, enum tabletop_verb verb, struct err *e)
 {
 	bool leads = verb == TABLETOP_DO_APPROVE || verb == TABLETOP_DO_ISSUE ||
-	    verb == TABLETOP_DO_CLOSE;
+	    verb == TABLETOP_DO_CLOSE || verb == TABLETOP_DO_SIGN;
 
 	if (!leads || (client_caller(c)->roles & LEAD_ROLES) != 0)
 		return ERR_NONE;

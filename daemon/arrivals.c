@@ -125,8 +125,9 @@ take_record(void *ctx, const struct record *r, struct err *e)
 	record_text(r, "@service", service, sizeof(service));
 	record_text(r, "replicated_site", site, sizeof(site));
 	s = daemon_service(p->d, service);
+	/* Also of a service that stands still here: its last point is waited for. */
 	if (strcmp(site, p->site->name) != 0 || s == NULL ||
-	    !s->policy->replicate.pull || !daemon_is_active(p->d, s))
+	    !s->policy->replicate.pull || daemon_pull_from(p->d, s) != NULL)
 		return ERR_NONE;
 	rc = ledger_points(p->d->ledger, &f, look_known, &k, e);
 	if (rc != ERR_NONE || !k.is_ours || k.is_there)

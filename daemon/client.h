@@ -3,6 +3,8 @@
 
 /* A connection to the API, as api.c and the commands' files share it. */
 
+#include <bascule/loop.h>
+
 #include "daemon.h"
 
 struct client {
@@ -12,11 +14,15 @@ struct client {
 	struct wire_lines lines;
 	struct loop_timer *timer; /* idle, a slow line, or signs of life */
 	struct client_caller caller;
+	struct loop_peer peer;
+	uint64_t identified; /* by policy_number, from 1 */
+	bool is_bridge;      /* has the role peer and no other, no way back */
 	char council[64];
 	bool busy;   /* a request is being answered */
 	bool broken; /* to be freed as soon as nobody uses it */
 	int depth;   /* how many calls on the stack use it */
 	char *request_id;
+	const char *does; /* the command, for loop_turn_does */
 	struct mono replied;
 	/* what it waits for */
 	bool watches_jobs, watches_ledger, takes_turns;
@@ -40,6 +46,8 @@ struct client {
 	    ROLE_BIT(ROLE_DR_LEAD))
 #define CLIENT_LEADS  (ROLE_BIT(ROLE_DR_LEAD) | ROLE_BIT(ROLE_ADMIN))
 #define CLIENT_ADMINS ROLE_BIT(ROLE_ADMIN)
+/* Who may become the peer. */
+#define API_BRIDGE_ROLES (ROLE_BIT(ROLE_PEER) | ROLE_BIT(ROLE_ADMIN))
 
 /* "summary", the last reply; more is added to *v before. */
 enum err_code client_summary(struct wire_value **v, struct err *e) MUST_CHECK;
@@ -52,7 +60,8 @@ size_t client_queued_bytes(const struct client *c);
 
 /*
  * Call fn in turns of the loop to come, until it has replied with the last:
- * others are answered in between, and it waits for who reads nothing.
+ * others are answered in between, and it waits for who reads nothing.  Whoever
+ * waited for something else with the same ctx waits for that no more.
  */
 void client_take_turns(struct client *c, client_watch_fn *fn, void *ctx,
     void (*ctx_free)(void **ctx));
@@ -85,5 +94,9 @@ enum err_code api_jobs_begin(struct client *c, struct job *j, bool wait,
 /* A job that has ended, as the ledger has it. */
 enum err_code api_ended_job(const struct ledger_job *j, struct wire_value **out,
     struct err *e) MUST_CHECK;
+
+/* exercise cleanup --dry-run: `left` each, and the summary (api_left.c). */
+enum err_code api_left_tell(struct client *c, const char *run,
+    const char *service, struct err *e) MUST_CHECK;
 
 #endif

@@ -148,7 +148,7 @@ copies_outlook_text(const struct links_outlook *o, uint64_t pending_bytes,
 	else
 		snprintf(out, COPIES_TEXT_BYTES,
 		    "%s to send over '%s', about %s: well again at %s", size,
-		    o->link, took, links_time(o->done, at));
+		    o->link, took, now_words(o->done, at));
 	return out;
 }
 
@@ -297,7 +297,7 @@ alarm(struct daemon *d, const struct daemon_service *s,
 	char text[ERR_TEXT_BYTES], at[NOW_TEXT_BYTES];
 	char more[COPIES_TEXT_BYTES] = "";
 
-	links_time(c->there, at);
+	now_words(c->there, at);
 	if (c->lacks)
 		copies_outlook_text(&c->outlook, c->pending_bytes, more);
 	snprintf(text, sizeof(text),

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,6 +32,8 @@
 #define AGE_NS    (300 * NS_PER_S)
 #define REPAIR_NS (5 * NS_PER_S)  /* of a ledger that fails */
 #define HEAD_NS   (10 * NS_PER_S) /* from head to head, while records come */
+#define LONG_NS   (NS_PER_S / 10) /* of the processor: such a turn is told */
+#define STOOD_NS  (60 * NS_PER_S) /* ... but once, if it is not longer still */
 
 /* --- asking --------------------------------------------------------------- */
 
@@ -46,6 +49,12 @@ bool
 daemon_is_active(const struct daemon *d, const struct daemon_service *s)
 {
 	return authority_is_active(&s->authority, d->policy->site);
+}
+
+bool
+daemon_backs_up(const struct daemon *d, const struct daemon_service *s)
+{
+	return daemon_is_active(d, s) && !moves_bring_up(d, s);
 }
 
 const char *
@@ -161,6 +170,30 @@ daemon_replicate(struct daemon *d, struct daemon_service *s,
 
 /* --- ticking -------------------------------------------------------------- */
 
+/*
+ * Nobody was answered meanwhile.  Told in the log: the longest of each minute, at
+ * once, for what comes every second tells nothing new.
+ */
+static void
+on_long_turn(void *ctx, const struct loop_turn *t)
+{
+	struct daemon *d = ctx;
+	struct mono now = now_mono();
+
+	if (d->stood.ns != 0 && now.ns - d->stood.ns < STOOD_NS &&
+	    t->cpu_ns <= d->stood_ns)
+		return;
+	if (d->stood.ns == 0 || now.ns - d->stood.ns >= STOOD_NS)
+		d->stood = now;
+	d->stood_ns = t->cpu_ns;
+	note_log(NOTE_WARNING,
+	    "for %" PRId64 " ms nobody was answered (%" PRId64
+	    " ms of processor time, %" PRId64 " of them: %s)",
+	    t->took_ns / NS_PER_MS, t->cpu_ns / NS_PER_MS,
+	    t->what_ns / NS_PER_MS,
+	    t->what != NULL ? t->what : "something that has no name");
+}
+
 static void
 carry_out(struct daemon *d, const struct schedule_action *a)
 {
@@ -234,27 +267,63 @@ age_repository(struct daemon *d, struct mono now)
 }
 
 static void
+look_at_service(struct daemon *d, struct daemon_service *s)
+{
+	register_look(d, s);
+	posture_look(d, s);
+	fencing_look(d, s);
+	if (now_mono().ns >= s->replicate_not_before.ns)
+		daemon_replicate(d, s, "behind");
+}
+
+/* The next slice of them; the look is over when there are no more. */
+static void
+look_at_services(struct daemon *d)
+{
+	struct mono began = now_mono();
+
+	for (size_t n = 0; d->looks_at < d->policy->service_count &&
+	     n < DAEMON_SLICE && now_mono().ns - began.ns < DAEMON_SLICE_NS;
+	     n++)
+		look_at_service(d, &d->services[d->looks_at++]);
+}
+
+static void
 look_around(struct daemon *d)
 {
 	struct mono now = now_mono();
 
-	if (now.ns - d->looked.ns < LOOK_NS)
-		return;
-	d->looked = now;
-	age_repository(d, now);
-	daemon_sign_head(d, now);
-	register_look(d);
-	posture_look(d);
-	peers_look(d);
-	sitewatch_look(d);
-	fencing_look(d);
-	tabletops_look(d);
+	loop_turn_does(d->loop, "looking around");
+	if (now.ns - d->looked.ns >= LOOK_NS &&
+	    (d->looked.ns == 0 || d->looks_at >= d->policy->service_count)) {
+		d->looked = now;
+		d->looks_at = 0;
+		age_repository(d, now);
+		daemon_sign_head(d, now);
+		peers_look(d);
+		sitewatch_look(d);
+		tabletops_look(d);
+		duties_alarm(d);
+		alarm_look(d);
+	}
 	request_look(d);
-	duties_alarm(d);
-	alarm_look(d);
-	for (size_t i = 0; i < d->policy->service_count; i++)
-		if (now.ns >= d->services[i].replicate_not_before.ns)
-			daemon_replicate(d, &d->services[i], "behind");
+	look_at_services(d);
+}
+
+/* Until something is to be decided again. */
+static int64_t
+next_tick_ns(const struct daemon *d)
+{
+	int64_t wait_ns = schedule_wait_ns(d->schedule, now_utc(), now_mono());
+
+	if (wait_ns > LOOK_NS)
+		wait_ns = LOOK_NS;
+	if (wait_ns > moves_wait_ns(d))
+		wait_ns = moves_wait_ns(d);
+	return d->looks_at < d->policy->service_count &&
+		wait_ns > DAEMON_TURN_NS
+	    ? DAEMON_TURN_NS
+	    : wait_ns;
 }
 
 static void
@@ -263,11 +332,11 @@ tick(void *ctx)
 	struct daemon *d = ctx;
 	const struct schedule_action *actions;
 	size_t count;
-	int64_t wait;
 	struct err e;
 
 	if (d->stopping)
 		return;
+	loop_turn_does(d->loop, "the schedule");
 	loop_notify("WATCHDOG=1"); /* what still ticks still decides */
 	d->kicked = false;
 	if (d->ledger_broken)
@@ -276,20 +345,22 @@ tick(void *ctx)
 		loop_timer_set(d->tick, REPAIR_NS);
 		return;
 	}
+	if (d->ledger_was_broken) {
+		d->ledger_was_broken = false;
+		exercise_resume(d, "the ledger could not be written meanwhile");
+	}
 	if (schedule_tick(d->schedule, now_utc(), now_mono(), &actions, &count,
 		&e) != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
 	else
 		for (size_t i = 0; i < count; i++)
 			carry_out(d, &actions[i]);
+	loop_turn_does(d->loop, "moves");
 	moves_look(d);
+	exercise_release(d);
 	look_around(d);
-	if (d->kicked)
-		return; /* something happened meanwhile: the timer is set */
-	wait = schedule_wait_ns(d->schedule, now_utc(), now_mono());
-	if (wait > moves_wait_ns(d))
-		wait = moves_wait_ns(d);
-	loop_timer_set(d->tick, wait < LOOK_NS ? wait : LOOK_NS);
+	if (!d->kicked) /* else something happened meanwhile: it is set */
+		loop_timer_set(d->tick, next_tick_ns(d));
 }
 
 /* --- starting ------------------------------------------------------------- */
@@ -420,8 +491,10 @@ begin(struct daemon *d, struct err *e)
 		rc = register_settle(d, d->policy, d->digest, d->services, e);
 	if (rc == ERR_NONE)
 		rc = tasks_make(d, &d->schedule, &d->tasks, &d->task_count, e);
-	if (rc == ERR_NONE)
+	if (rc == ERR_NONE) {
+		tasks_in_force(d);
 		rc = recover_run(d, e);
+	}
 	if (rc == ERR_NONE)
 		rc = moves_start(d, e);
 	if (rc == ERR_NONE)
@@ -508,7 +581,7 @@ reload(void *ctx)
 	struct daemon *d = ctx;
 	struct err e;
 
-	if (!d->stopping && reload_run(d, &e) != ERR_NONE)
+	if (!d->stopping && reload_begin(d, &e) != ERR_NONE)
 		return; /* told and recorded */
 }
 
@@ -525,6 +598,7 @@ end(struct daemon *d)
 			note_log(NOTE_ERROR, "%s", e.text);
 	}
 	api_stop(d);
+	reload_stop(d);
 	while (d->jobs != NULL) {
 		struct job *j = d->jobs;
 
@@ -538,6 +612,7 @@ end(struct daemon *d)
 	ladders_stop(d);
 	duties_stop(d);
 	peers_stop(d);
+	request_showing_free(&d->facts_seen.showing);
 	request_book_free(&d->requests);
 	moves_stop(d);
 	links_stop(d);
@@ -553,6 +628,7 @@ end(struct daemon *d)
 	ledgerkey_free(&d->ledger_key);
 	policy_free(&d->policy);
 	free(d->policy_snapshot);
+	free(d->policy_before);
 	free(d->services);
 	free(d->site_name);
 	fdio_close(&d->lock_fd);
@@ -578,7 +654,7 @@ prepare(struct daemon *d, struct buf *problems, struct err *e)
 
 enum err_code
 daemon_spec(const struct daemon *d, const char *job, const char *kind,
-    struct wire_value **out, struct err *e)
+    unsigned attempt, struct wire_value **out, struct err *e)
 {
 	enum err_code rc = wire_new(out, "job", e);
 
@@ -586,7 +662,9 @@ daemon_spec(const struct daemon *d, const char *job, const char *kind,
 		return rc;
 	wire_add_text(*out, "job", job);
 	wire_add_text(*out, "kind", kind);
-	wire_add_uint(*out, "attempt", 1);
+	wire_add_uint(*out, "attempt", attempt);
+	/* Before it reads a policy of hundreds of services. */
+	wire_add_uint(*out, "nice", d->policy->limits.nice);
 	wire_add_text(*out, "policy", d->policy_snapshot);
 	wire_add_text(*out, "digest", d->digest);
 	return ERR_NONE;
@@ -613,7 +691,9 @@ daemon_run(const char *policy_path)
 			    "keys cannot be locked into memory and may be "
 			    "swapped out: raise the limit (LimitMEMLOCK)");
 		loop_notify("READY=1");
-		exercise_resume(&d);
+		loop_turn_watch(d.loop, LONG_NS, on_long_turn, &d);
+		exercise_resume(&d, "the daemon ended before it was clean");
+		d.tests_gave_way = true; /* it may be; a tick looks */
 		daemon_kick(&d);
 		rc = loop_run(d.loop, &e);
 	}

@@ -53,6 +53,7 @@ struct moves;
 struct peer;
 struct request_book;
 struct ready;
+struct reload;
 struct supervise;
 struct tabletops;
 
@@ -283,6 +284,13 @@ enum err_code job_to_wire(const struct job *j, struct wire_value **out,
 
 /* --- the daemon ------------------------------------------------------------------- */
 
+/* What is done for each of hundreds of services is done for so many in a turn of
+ * the loop, or for as many as fit into that time; who asks for something is
+ * answered between two turns. */
+#define DAEMON_SLICE    16
+#define DAEMON_SLICE_NS (NS_PER_S / 40)
+#define DAEMON_TURN_NS  (NS_PER_S / 1000) /* until the next slice */
+
 #define DAEMON_COPIES_MAX 8 /* of a service, whose RPO is watched from here */
 
 /* What a row of the schedule is for. */
@@ -302,6 +310,7 @@ struct daemon_service {
 	struct utc backup_ended;          /* of the last one that succeeded */
 	struct mono replicate_not_before; /* after one that got nowhere */
 	struct mono pulled;               /* arrivals.c: the last one ended */
+	bool backs_up; /* its backups are among the tasks: daemon_backs_up */
 	struct utc pulled_for; /* the newest point that was there then */
 	struct {               /* what fencing.c has told the copy */
 		uint64_t seen, owned;
@@ -321,6 +330,7 @@ struct facts_seen {
 	char run[JOB_ID_BYTES], seen[ID_HEX_BYTES];
 	uint64_t row; /* of the ledger */
 	struct mono at;
+	struct request_showing *showing; /* of many services: as far as it is */
 };
 
 /* Records behind from_row, up to seen_row, that no other site may leave unsigned
@@ -336,6 +346,9 @@ struct daemon {
 	uint64_t policy_number;         /* grows with each that is taken */
 	char digest[ID_HEX_BYTES];      /* of what both sites share */
 	char *policy_snapshot;          /* file of the policy as loaded */
+	char *policy_before;            /* of the one before it, or NULL */
+	struct reload *reload;          /* loaded, not in force; or NULL */
+	struct err reloaded;            /* what came of the last one */
 	const struct policy_site *site; /* this one */
 	struct loop *loop;
 	struct ledger *ledger;
@@ -368,15 +381,20 @@ struct daemon {
 	struct ladders *ladders;
 	struct duties *duties;
 	int lock_fd;
-	struct mono looked;      /* at the posture */
-	struct mono aged;        /* the repository */
-	struct utc judged;       /* tasks_look_back */
+	struct mono looked; /* at the posture */
+	size_t looks_at;    /* the next service of that look */
+	struct mono stood;  /* a turn that took long was told; ns 0: none */
+	int64_t stood_ns;   /* ... and how long */
+	struct mono aged;   /* the repository */
+	struct utc judged;  /* tasks_look_back */
 	struct mono head_signed; /* one that is new */
 	uint64_t head_number;
 	char *site_name; /* for the ledger, which outlives policies */
 	bool kicked, killed;
 	bool stopping;
-	bool ledger_broken; /* nothing new is started */
+	bool ledger_broken;     /* nothing new is started */
+	bool ledger_was_broken; /* and what ended then is not on record */
+	bool tests_gave_way;    /* to a live move, and may not be cleaned up */
 	struct mono started;
 };
 
@@ -384,6 +402,8 @@ struct daemon {
 struct daemon_service *daemon_service(struct daemon *d, const char *name);
 /* Is the service active at this site, as far as is known? */
 bool daemon_is_active(const struct daemon *d, const struct daemon_service *s);
+/* ... and whole, so that what a backup finds is worth keeping? */
+bool daemon_backs_up(const struct daemon *d, const struct daemon_service *s);
 /* Where its ith copy goes from here: away from home, home stands in for us. */
 const char *daemon_copy_site(const struct daemon *d,
     const struct policy_service *s, size_t i);
@@ -406,10 +426,10 @@ void daemon_kick(struct daemon *d);
 void daemon_sign_head(struct daemon *d, struct mono now);
 /* At once: the other site is to have it. */
 void daemon_sign_now(struct daemon *d);
-/* What every worker that is no job's is told: docs/protocol/worker.md.  More is
- * added to *out. */
+/* What every worker is told: docs/protocol/worker.md.  More is added to *out. */
 enum err_code daemon_spec(const struct daemon *d, const char *job,
-    const char *kind, struct wire_value **out, struct err *e) MUST_CHECK;
+    const char *kind, unsigned attempt, struct wire_value **out,
+    struct err *e) MUST_CHECK;
 
 /* --- supervise.c: one running worker ------------------------------------------------ */
 
@@ -426,6 +446,12 @@ void supervise_free(struct supervise **s);
 void supervise_stop(struct supervise *s, const char *why);
 void supervise_kill(struct supervise *s);
 pid_t supervise_pid(const struct supervise *s);
+/* Of a worker that has said nothing for too long: why, as far as it is seen, and
+ * what to type ("": nothing). */
+struct supervise_silence {
+	char why[160], type[32];
+};
+void supervise_silence(pid_t pid, struct supervise_silence *out);
 enum err_code supervise_tell(struct supervise *s, struct wire_value *line,
     struct err *e) MUST_CHECK;
 
@@ -462,6 +488,8 @@ void job_sweep_logs(const struct daemon *d);
 enum err_code tasks_look_back(struct daemon *d, struct err *e) MUST_CHECK;
 enum err_code tasks_make(struct daemon *d, struct schedule **out,
     struct daemon_task **tasks, size_t *count, struct err *e) MUST_CHECK;
+/* Those that were made just now are the daemon's. */
+void tasks_in_force(struct daemon *d);
 /* "backup housing", "replicate housing southwark". */
 void tasks_lane(char lane[160], const char *kind, const char *service,
     const char *site);
@@ -469,6 +497,7 @@ void tasks_lane(char lane[160], const char *kind, const char *service,
 /* --- exercise.c: isolated tests ----------------------------------------------------------- */
 
 extern const struct job_kind exercise_kind;
+extern const struct job_kind verify_kind; /* verifyjob.c */
 
 /* One thing that happened in a run, for those who wait for it. */
 struct exercise_said {
@@ -491,12 +520,19 @@ enum err_code exercise_may_start(struct daemon *d, const char *service,
     struct err *e) MUST_CHECK;
 enum err_code exercise_ask(struct daemon *d, struct job_request *r,
     struct job **out, struct err *e) MUST_CHECK;
+/* What its records say that a run left, as a clean-up's worker gets it: field
+ * `left` of spec. */
+enum err_code exercise_left(struct daemon *d, const char *run,
+    struct wire_value *spec, struct err *e) MUST_CHECK;
 /* Clean up after a run.  *out may be NULL. */
 enum err_code exercise_clean_up(struct daemon *d, const char *run,
     const char *service, const char *trigger, const struct draft_actor *actor,
     struct job **out, struct err *e) MUST_CHECK;
-/* After a start: clean up after what was interrupted. */
-void exercise_resume(struct daemon *d);
+/* After a start, or a ledger that was full: clean up after what was interrupted,
+ * why says by what. */
+void exercise_resume(struct daemon *d, const char *why);
+/* At every tick: what gave way to a live move is cleaned up when none is left. */
+void exercise_release(struct daemon *d);
 
 /* --- restores.c: those that people ask for ------------------------------------------------ */
 
@@ -605,8 +641,8 @@ const struct api_command *api_table_find(const char *name);
 enum err_code register_settle(struct daemon *d, const struct policy *p,
     const char *digest, struct daemon_service *services,
     struct err *e) MUST_CHECK;
-/* Record what has become of the standbys since. */
-void register_look(struct daemon *d);
+/* Record what has become of its standby since. */
+void register_look(struct daemon *d, struct daemon_service *s);
 /*
  * authority_next, recorded (R1); what hangs on who is active follows.  Nothing
  * is recorded when nothing changes.
@@ -628,11 +664,21 @@ enum err_code reload_load(struct policy **out, const char *path,
  */
 enum err_code reload_policy(struct daemon *d, struct buf *problems,
     struct err *e) MUST_CHECK;
-/* While running: the same aside, and then into force, or recorded as refused. */
-enum err_code reload_run(struct daemon *d, struct err *e) MUST_CHECK;
+/*
+ * While running: load it, beside the one in force.  A later turn takes it into
+ * force: until then d->reload is not NULL, then d->reloaded says what came of it.
+ * What fails, here or there, is recorded as refused.
+ */
+enum err_code reload_begin(struct daemon *d, struct err *e) MUST_CHECK;
+/* What is loaded and not in force is forgotten. */
+void reload_stop(struct daemon *d);
 void reload_note_loaded(struct daemon *d);
-/* Who is active has changed: other tasks. */
-enum err_code reload_schedule(struct daemon *d, struct err *e) MUST_CHECK;
+/* The policy that was in force here at an instant, from its copy, and its
+ * digest.  ERR_NOTFOUND: nothing was loaded by then, or no copy is kept. */
+enum err_code reload_policy_then(struct daemon *d, struct utc as_of,
+    struct policy **out, char digest[ID_HEX_BYTES], struct err *e) MUST_CHECK;
+/* Who is active, or backed up, has changed: other tasks. */
+enum err_code reload_tasks(struct daemon *d, struct err *e) MUST_CHECK;
 
 /* --- daemon.c --------------------------------------------------------------------------------------- */
 

@@ -330,8 +330,7 @@ alarm_about(struct daemon *d, const struct duty *x, struct utc now)
 	snprintf(text, sizeof(text), "%s %s of %s %s %s: %.200s",
 	    x->kind == DUTY_ACTION ? "action" : "exception", x->id, x->owner,
 	    x->kind == DUTY_ACTION ? "was due" : "expired",
-	    now_text((struct utc){x->due.ns / NS_PER_S * NS_PER_S}, at),
-	    x->text);
+	    now_words(x->due, at), x->text);
 	if (duty_is_overdue(x, now))
 		alarm_raise(d,
 		    &(struct alarm_what){.on = on,

@@ -9,7 +9,7 @@
 #define AGAIN_NS      (NS_PER_S)      /* after the child has died */
 #define WATCH_NS      (5 * NS_PER_S)  /* look whether it still speaks */
 #define SILENT_NS     (60 * NS_PER_S) /* then it is killed */
-#define TEXT_BYTES    512
+#define TEXT_BYTES    1024
 
 struct etcd_ask {
 	struct etcd_ask *next;
@@ -177,11 +177,8 @@ tell_trouble(struct etcd *t)
 	if (!t->seen.has_quorum) {
 		snprintf(text, sizeof(text),
 		    "etcd gives no answer that a majority stands behind, since "
-		    "%s: %.200s; what runs goes on, no move can begin",
-		    now_text((struct utc){t->lost_since.ns / NS_PER_S *
-				 NS_PER_S},
-			at),
-		    t->seen.trouble);
+		    "%s: %s; what runs goes on, no move can begin",
+		    now_words(t->lost_since, at), t->seen.trouble);
 		alarm_raise(t->d,
 		    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
 			.level = ALARM_WARNING,
@@ -458,7 +455,7 @@ start_worker(struct etcd *t, struct err *e)
 	    .on_line = on_line,
 	    .on_end = on_end};
 	OWNED(wire_free) struct wire_value *spec = NULL;
-	enum err_code rc = daemon_spec(t->d, "etcd", "etcd", &spec, e);
+	enum err_code rc = daemon_spec(t->d, "etcd", "etcd", 1, &spec, e);
 
 	if (rc == ERR_NONE)
 		rc = errand_start(&t->worker, t->d, spec, &opt, e);

@@ -101,7 +101,7 @@ struct etcd_seen {
 	struct mono mono;   /* the same, for its age */
 	bool has_quorum;    /* a linearizable read was answered */
 	struct utc read_at; /* the last time that it was; 0: never */
-	char trouble[256];  /* why not, for people; "" */
+	char trouble[768];  /* why not, for people; "" */
 	struct etcd_member members[ETCD_MEMBERS_MAX];
 	size_t member_count;
 	struct etcd_life lives[ETCD_LIVES_MAX]; /* as of read_at */

@@ -17,9 +17,12 @@
 #include <bascule/plan.h>
 
 #include "found.h"
+#include "job_kinds.h"
+#include "moves.h"
 
-#define SAID_MAX  2048
-#define STEPS_MAX PLAN_STEPS_MAX
+#define SAID_MAX         2048
+#define STEPS_MAX        PLAN_STEPS_MAX
+#define MOVE_WORDS_BYTES 160
 
 struct own {
 	bool noted; /* that it was asked for */
@@ -78,7 +81,7 @@ enum err_code
 exercise_may_start(struct daemon *d, const char *service, struct err *e)
 {
 	struct daemon_service *s = daemon_service(d, service);
-	char run[JOB_ID_BYTES];
+	char run[JOB_ID_BYTES], move[MOVE_WORDS_BYTES];
 	enum err_code rc;
 
 	if (s == NULL)
@@ -95,6 +98,12 @@ exercise_may_start(struct daemon *d, const char *service, struct err *e)
 		    service, daemon_other_site(s), d->policy->site);
 		return err_hint(e, "ask the daemon at site '%s'",
 		    daemon_other_site(s));
+	}
+	if (moves_under_way(d, move, sizeof(move))) {
+		err_set(e, ERR_BUSY,
+		    "%s is under way at this site, and tests give way to it",
+		    move);
+		return err_hint(e, "ask again when the service runs there");
 	}
 	rc = exercise_outstanding(d, run, e);
 	if (rc != ERR_NONE || run[0] == '\0')
@@ -141,65 +150,12 @@ note_requested(struct job *j, struct err *e)
 	return rc;
 }
 
-struct proof {
-	char text[160];
-};
-
-static enum err_code
-take_proof(void *ctx, const struct ledger_point *p, struct err *e)
-{
-	struct proof *proof = ctx;
-	char when[NOW_TEXT_BYTES];
-
-	(void)e;
-	if (p->verified_level[0] == '\0')
-		snprintf(proof->text, sizeof(proof->text),
-		    "L2: copied here whole; never read again or restored");
-	else
-		snprintf(proof->text, sizeof(proof->text), "%s on %s%s%s",
-		    p->verified_level, now_text(p->verified_at, when),
-		    p->suspect ? "; SUSPECT" : "", p->held ? "; held" : "");
-	return ERR_NONE;
-}
-
-static void
-add_proof(struct job *j, struct draft *d, const char *point)
-{
-	const struct daemon_service *s = daemon_service(j->d, j->service);
-	struct ledger_point_filter f = {.id = point};
-	struct proof proof = {"not in this site's ledger"};
-	struct err e;
-
-	if (ledger_points(j->d->ledger, &f, take_proof, &proof, &e) != ERR_NONE)
-		complain(j, &e);
-	draft_text(d, "point_proof", proof.text);
-	if (s != NULL)
-		found_copies(d, j->d, s->policy, point);
-}
-
 static bool
 on_note(struct job *j, struct wire_value *ev)
 {
-	OWNED(draft_free) struct draft *d = NULL;
-	const char *record = wire_take_text(ev, "record", LEDGER_EXERCISE);
-	const char *point = wire_take_text(ev, "point", NULL);
 	struct err e;
-	enum err_code rc = job_draft(&d, j, record, &e);
 
-	for (size_t i = 0; rc == ERR_NONE && wire_name_at(ev, i) != NULL; i++) {
-		const char *name = wire_name_at(ev, i);
-
-		if (strcmp(name, "type") != 0 && strcmp(name, "ts") != 0 &&
-		    strcmp(name, "v") != 0 && strcmp(name, "record") != 0)
-			draft_text(d, name, wire_need_text(ev, name));
-	}
-	if (rc == ERR_NONE && point != NULL)
-		add_proof(j, d, point);
-	if (rc == ERR_NONE)
-		rc = wire_check(ev, &e);
-	if (rc == ERR_NONE)
-		rc = note_event(j->d, d, &e);
-	if (rc != ERR_NONE)
+	if (job_kinds_note(j, ev, &e) != ERR_NONE)
 		complain(j, &e);
 	return true;
 }
@@ -457,11 +413,12 @@ add_undos(struct left *l, struct err *e)
 	return rc;
 }
 
-static enum err_code
-find_left(struct job *j, struct wire_value *spec, struct err *e)
+enum err_code
+exercise_left(struct daemon *d, const char *run, struct wire_value *spec,
+    struct err *e)
 {
 	OWNED(left_free) struct left *l = calloc(1, sizeof(*l));
-	struct ledger_filter f = {.run = j->id};
+	struct ledger_filter f = {.run = run};
 	enum err_code rc;
 
 	if (l == NULL)
@@ -470,7 +427,7 @@ find_left(struct job *j, struct wire_value *spec, struct err *e)
 	    isolated_state_name(ISOLATED_REQUESTED));
 	rc = wire_new(&l->v, NULL, e);
 	if (rc == ERR_NONE)
-		rc = ledger_iterate(j->d->ledger, &f, take_record, l, e);
+		rc = ledger_iterate(d->ledger, &f, take_record, l, e);
 	if (rc == ERR_NONE)
 		rc = add_undos(l, e);
 	if (rc != ERR_NONE)
@@ -501,7 +458,7 @@ scheduled(const struct daemon_task *t, struct wire_value **params,
 static enum err_code
 prepare(struct job *j, struct wire_value *spec, struct err *e)
 {
-	char run[JOB_ID_BYTES];
+	char run[JOB_ID_BYTES], move[MOVE_WORDS_BYTES];
 	enum err_code rc;
 
 	if (is_cleanup(j)) {
@@ -510,7 +467,7 @@ prepare(struct job *j, struct wire_value *spec, struct err *e)
 		if (o == NULL)
 			return err_nomem(e);
 		o->is_cleanup = true;
-		return find_left(j, spec, e);
+		return exercise_left(j->d, j->id, spec, e);
 	}
 	rc = note_requested(j, e);
 	if (rc == ERR_NONE)
@@ -518,6 +475,8 @@ prepare(struct job *j, struct wire_value *spec, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	wire_add_text(spec, "outstanding", run[0] != '\0' ? run : NULL);
+	if (moves_under_way(j->d, move, sizeof(move)))
+		wire_add_text(spec, "live_move", move);
 	if (j->params != NULL) {
 		wire_add_text(spec, "point",
 		    wire_take_text(j->params, "point", NULL));
@@ -549,7 +508,7 @@ finish(struct job *j, struct wire_value *result)
 {
 	struct own *o = own_of(j);
 	const char *point, *why;
-	bool passed;
+	bool passed, gave_way;
 
 	if (o == NULL)
 		return;
@@ -571,12 +530,16 @@ finish(struct job *j, struct wire_value *result)
 	    strcmp(o->result, "NONE") == 0 ? o->state : o->result,
 	    why[0] != '\0' ? ": " : "", why);
 	j->exit_status = passed ? EXITCODE_DONE : EXITCODE_EXERCISE;
+	gave_way =
+	    strcmp(o->state, isolated_state_name(ISOLATED_PREEMPTED)) == 0;
+	j->d->tests_gave_way |= gave_way;
 	/* Cleaning up is the whole of what a clean-up was asked for. */
 	j->state = passed ||
 		(o->is_cleanup &&
 		    strcmp(o->state, isolated_state_name(ISOLATED_CLEAN)) == 0)
 	    ? JOB_SUCCEEDED
-	    : strcmp(o->result, "INTERRUPTED") == 0 && j->cancelling
+	    : gave_way ||
+		(strcmp(o->result, "INTERRUPTED") == 0 && j->cancelling)
 	    ? JOB_CANCELLED
 	    : JOB_FAILED;
 }
@@ -693,9 +656,10 @@ exercise_clean_up(struct daemon *d, const char *run, const char *service,
 	return clean_up(d, &r, 0, out, e);
 }
 
-/* --- after a start ------------------------------------------------------------------ */
+/* --- after a start, or a ledger that was full ---------------------------------------- */
 
 struct interrupted {
+	bool gave_way; /* those, or the others */
 	char (*runs)[JOB_ID_BYTES];
 	char (*services)[LEDGER_NAME_BYTES_MAX + 1];
 	size_t count;
@@ -711,7 +675,10 @@ take_interrupted(void *ctx, const struct ledger_exercise *x, struct err *e)
 	/* What could not be cleaned waits for somebody who looked at it. */
 	if (x->result[0] != '\0' || in->count == INTERRUPTED_MAX ||
 	    strcmp(x->state,
-		isolated_state_name(ISOLATED_CLEANUP_INCOMPLETE)) == 0)
+		isolated_state_name(ISOLATED_CLEANUP_INCOMPLETE)) == 0 ||
+	    in->gave_way !=
+		(strcmp(x->state, isolated_state_name(ISOLATED_PREEMPTED)) ==
+		    0))
 		return ERR_NONE;
 	snprintf(in->runs[in->count], sizeof(in->runs[0]), "%s", x->run);
 	snprintf(in->services[in->count++], sizeof(in->services[0]), "%s",
@@ -719,12 +686,12 @@ take_interrupted(void *ctx, const struct ledger_exercise *x, struct err *e)
 	return ERR_NONE;
 }
 
-void
-exercise_resume(struct daemon *d)
+static void
+clean_up_all(struct daemon *d, bool gave_way, const char *why)
 {
 	OWNED(free_mem) void *runs = NULL;
 	OWNED(free_mem) void *services = NULL;
-	struct interrupted in = {0};
+	struct interrupted in = {.gave_way = gave_way};
 	struct ledger_exercise_filter f = {.mode = "test"};
 	struct err e;
 	enum err_code rc;
@@ -737,16 +704,33 @@ exercise_resume(struct daemon *d)
 		return;
 	rc = ledger_exercises(d->ledger, &f, take_interrupted, &in, &e);
 	for (size_t i = 0; rc == ERR_NONE && i < in.count; i++) {
+		if (job_find(d, in.runs[i]) != NULL)
+			continue; /* at work */
 		note_log(NOTE_WARNING,
-		    "exercise %s of %s was interrupted: "
-		    "cleaning up",
-		    in.runs[i], in.services[i]);
-		if (exercise_clean_up(d, in.runs[i], in.services[i],
-			"the daemon ended before it was clean", NULL, NULL,
-			&e) != ERR_NONE)
+		    "exercise %s of %s was interrupted: cleaning up (%s)",
+		    in.runs[i], in.services[i], why);
+		if (exercise_clean_up(d, in.runs[i], in.services[i], why, NULL,
+			NULL, &e) != ERR_NONE)
 			note_log(NOTE_ERROR, "exercise %s: %s", in.runs[i],
 			    e.text);
 	}
 	if (rc != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
+}
+
+void
+exercise_resume(struct daemon *d, const char *why)
+{
+	clean_up_all(d, false, why);
+}
+
+void
+exercise_release(struct daemon *d)
+{
+	char move[MOVE_WORDS_BYTES];
+
+	if (!d->tests_gave_way || moves_under_way(d, move, sizeof(move)))
+		return;
+	d->tests_gave_way = false;
+	clean_up_all(d, true, "the live move it gave way to has ended");
 }

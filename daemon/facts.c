@@ -102,20 +102,22 @@ static void
 attested(struct facts_run *f, const struct request *r)
 {
 	const char *method = "nobody attests that it is off";
+	struct approvals_word those[APPROVALS_WORDS_MAX];
+	size_t count = request_counting(f->d, r, f->of->service->name, those);
 	char text[OBSERVED_BYTES];
 	unsigned most = 0;
 
-	for (size_t i = 0; i < r->word_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		unsigned n;
 
-		if (r->words[i].verb != APPROVALS_ATTEST)
+		if (those[i].verb != APPROVALS_ATTEST)
 			continue;
-		n = approvals_persons(r->words, r->word_count, APPROVALS_ATTEST,
-		    r->words[i].reason, 0, NULL);
+		n = approvals_persons(those, count, APPROVALS_ATTEST,
+		    those[i].reason, 0, NULL);
 		if (n <= most)
 			continue;
 		most = n;
-		method = r->words[i].reason;
+		method = those[i].reason;
 	}
 	snprintf(text, sizeof(text), "%s", method);
 	text_mend_end(text);
@@ -155,13 +157,35 @@ people(struct facts_run *f)
 		: j.refused                                    ? 0
 							       : j.counted,
 	    "ledgers", r != NULL ? j.text : "nobody was asked yet");
-	say_here(f, FACT_APPROVALS_NEEDED, needed, "policy", NULL);
+	/* That nobody need approve is not that nobody need have asked. */
+	say_here(f, FACT_APPROVALS_NEEDED,
+	    r != NULL && !j.is_asked && needed == 0 ? 1 : needed, "policy",
+	    NULL);
 	say_here(f, FACT_BREAK_GLASS, r != NULL && r->glass_broken, "ledgers",
 	    NULL);
 	say_here(f, FACT_CHANGE, !needs_change || has_change, "request",
 	    !needs_change    ? "none is needed"
 		: has_change ? (r != NULL ? r->change : "given")
 			     : "none is given");
+}
+
+void
+facts_approved(struct daemon *d, const struct request *r,
+    const struct policy_service *s, struct guards_result *out)
+{
+	struct guards_result results[GUARDS_COUNT];
+	struct guards_facts facts = {.now = now_utc()};
+	const struct facts_of of = {.service = s,
+	    .from = r->from,
+	    .to = r->to,
+	    .mode = r->mode,
+	    .request = r,
+	    .seen = r->seen};
+	struct facts_run f = {.d = d, .of = &of, .out = &facts};
+
+	people(&f);
+	guards_evaluate(&facts, r->mode, GUARDS_AT_START, results);
+	*out = results[G04_APPROVALS - 1];
 }
 
 /* --- G05: when -------------------------------------------------------------------------- */
@@ -305,19 +329,21 @@ static void
 evidence(struct facts_run *f)
 {
 	char text[OBSERVED_BYTES], source[48];
-	bool no_link, no_lease;
+	bool no_link, no_lease, answers;
 	int64_t silent_ns;
 
 	if (f->peer == NULL)
 		return;
+	answers =
+	    f->of->lasting ? f->heard.ns != 0 && !f->is_silent : f->answers;
 	no_link = links_is_silent(f->d, f->peer->site->name);
 	no_lease = etcdmove_lease_is_out(f->d, f->peer->site->name);
 	snprintf(source, sizeof(source), "bridge to %.36s",
 	    f->peer->site->name);
 	silent_ns = f->out->now.ns -
 	    (f->heard.ns != 0 ? f->heard.ns : f->peer->watching.ns);
-	say_here(f, FACT_PEER_ANSWERS, f->answers, source,
-	    f->answers ? "it answers" : "it does not answer");
+	say_here(f, FACT_PEER_ANSWERS, answers, source,
+	    answers ? "it answers" : "it does not answer");
 	say(f, FACT_PEER_SILENT, f->answers ? 0 : silent_ns, f->out->now,
 	    source, NULL);
 	say_here(f, FACT_HOLD_DOWN, f->of->service->failover.hold_down_ns,
@@ -432,6 +458,9 @@ facts_gather(struct daemon *d, const struct facts_of *of,
 	enum err_code rc;
 
 	*out = (struct guards_facts){.now = now_utc()};
+	snprintf(out->service, sizeof(out->service), "%s", of->service->name);
+	if (of->request != NULL)
+		snprintf(out->run, sizeof(out->run), "%s", of->request->run);
 	rc = facts_peer_read(&f, e);
 	if (rc == ERR_NONE)
 		rc = points(&f, e);
@@ -449,7 +478,76 @@ facts_gather(struct daemon *d, const struct facts_of *of,
 	return ERR_NONE;
 }
 
-/* What approvals must have seen, where it matters here. */
+/* --- what approvals must have seen ---------------------------------------------------- */
+
+/* Of hundreds of services: what was found holds for so long, whatever is recorded
+ * of each of them meanwhile. */
+#define SEEN_NS (10 * NS_PER_S)
+
+static bool
+is_many(const struct request *r)
+{
+	return r->service_count > DAEMON_SLICE;
+}
+
+static bool
+is_seen(const struct facts_seen *kept, const struct request *r, uint64_t row)
+{
+	int64_t age_ns = now_mono().ns - kept->at.ns;
+
+	return strcmp(kept->run, r->run) == 0 &&
+	    (is_many(r) ? age_ns < SEEN_NS
+			: age_ns <= NS_PER_S && kept->row == row);
+}
+
+static void
+keep_seen(struct facts_seen *kept, const struct request *r, uint64_t row,
+    enum err_code rc)
+{
+	snprintf(kept->run, sizeof(kept->run), "%s",
+	    rc == ERR_NONE ? r->run : "");
+	kept->row = row;
+	kept->at = now_mono();
+}
+
+/* The next services; true: there are no more, or it cannot be made. */
+static bool
+see_more(struct daemon *d, const struct request_book *b,
+    const struct request *r)
+{
+	struct facts_seen *kept = &d->facts_seen;
+	OWNED(buf_fini) struct buf shown = {0};
+	struct err e;
+	enum err_code rc = ERR_NONE;
+
+	if (kept->showing != NULL && !request_showing_is_of(kept->showing, r))
+		request_showing_free(&kept->showing);
+	if (kept->showing == NULL)
+		rc = request_showing_begin(&kept->showing, d, r, &e);
+	if (rc == ERR_NONE)
+		rc = request_showing_more(kept->showing, b, r, &e);
+	if (rc == ERR_NONE && !request_showing_is_whole(kept->showing))
+		return false;
+	if (rc == ERR_NONE)
+		rc = request_showing_end(kept->showing, r, &shown, kept->seen,
+		    &e);
+	keep_seen(kept, r, 0, rc);
+	request_showing_free(&kept->showing);
+	return true;
+}
+
+bool
+facts_see(struct daemon *d, const char *run)
+{
+	struct request_book *b = NULL;
+	struct request *r = NULL;
+	struct err e; /* whoever judges meets it, too */
+
+	return request_find(&b, d, run, &r, &e) != ERR_NONE || !is_many(r) ||
+	    is_seen(&d->facts_seen, r, 0) || see_more(d, b, r);
+}
+
+/* Where it matters here. */
 static enum err_code
 seen_now(struct daemon *d, const struct request_book *b,
     const struct request *r, enum guards_phase phase, char seen[ID_HEX_BYTES],
@@ -458,7 +556,6 @@ seen_now(struct daemon *d, const struct request_book *b,
 	OWNED(buf_fini) struct buf shown = {0};
 	struct facts_seen *kept = &d->facts_seen;
 	uint64_t row = 0;
-	struct mono now = now_mono();
 	enum err_code rc = ERR_NONE;
 
 	snprintf(seen, ID_HEX_BYTES, "%s", r->seen);
@@ -467,47 +564,46 @@ seen_now(struct daemon *d, const struct request_book *b,
 	rc = ledger_last_row(d->ledger, &row, e);
 	if (rc != ERR_NONE)
 		return rc;
-	/* Of hundreds of services each is asked in its turn. */
-	if (strcmp(kept->run, r->run) != 0 || kept->row != row ||
-	    now.ns - kept->at.ns > NS_PER_S) {
+	if (!is_seen(kept, r, row)) {
 		rc = request_shown(d, b, r, &shown, kept->seen, e);
-		snprintf(kept->run, sizeof(kept->run), "%s",
-		    rc == ERR_NONE ? r->run : "");
-		kept->row = row;
-		kept->at = now_mono();
+		keep_seen(kept, r, row, rc);
 	}
 	if (rc == ERR_NONE)
 		snprintf(seen, ID_HEX_BYTES, "%s", kept->seen);
 	return rc;
 }
 
+/* --- a gate ------------------------------------------------------------------------------- */
+
 enum err_code
-facts_judge(struct daemon *d, const char *run, const char *service,
-    enum guards_phase phase, const struct approvals_person *actor,
+facts_judge(struct daemon *d, const struct facts_gate *gate,
     struct guards_facts *facts, struct guards_result out[GUARDS_COUNT],
     struct err *e)
 {
 	struct request_book *b = NULL;
 	char seen[ID_HEX_BYTES];
 	struct request *r = NULL;
-	struct facts_of of = {.seen = seen, .actor = actor};
-	enum err_code rc = request_find(&b, d, run, &r, e);
+	struct facts_of of = {.seen = gate->seen, .actor = gate->actor};
+	enum err_code rc = request_find(&b, d, gate->run, &r, e);
 
 	if (rc != ERR_NONE)
 		return rc;
-	of.service = policy_find_service(d->policy, service);
+	of.service = policy_find_service(d->policy, gate->service);
 	if (of.service == NULL)
 		return err_set(e, ERR_NOTFOUND,
-		    "the policy has no service '%s' any more", service);
+		    "the policy has no service '%s' any more", gate->service);
 	of.book = b;
 	of.request = r;
 	of.from = r->from;
 	of.to = r->to;
 	of.mode = r->mode;
-	rc = seen_now(d, b, r, phase, seen, e);
+	if (of.seen == NULL) {
+		rc = seen_now(d, b, r, gate->phase, seen, e);
+		of.seen = seen;
+	}
 	if (rc == ERR_NONE)
 		rc = facts_gather(d, &of, facts, e);
 	if (rc == ERR_NONE)
-		guards_evaluate(facts, r->mode, phase, out);
+		guards_evaluate(facts, r->mode, gate->phase, out);
 	return rc;
 }

@@ -12,7 +12,8 @@ struct facts_run {
 	/* the other site, as it was last heard: facts_peer.c */
 	const struct peer *peer; /* NULL: the other site has no daemon */
 	struct utc heard;
-	bool answers; /* just now */
+	bool answers;   /* just now */
+	bool is_silent; /* as the alarm has it: for so long that it counts */
 	char peer_policy[ID_HEX_BYTES];
 	char peer_state[GUARDS_TEXT_BYTES]; /* of the service; "" */
 	bool peer_active;                   /* it runs there, by its own word */

@@ -76,6 +76,8 @@ facts_peer_read(struct facts_run *f, struct err *e)
 	f->answers = f->heard.ns != 0 &&
 	    f->out->now.ns - f->heard.ns <= fresh_ns &&
 	    f->peer->failed[0] == '\0';
+	(void)peerwatch_judge(f->heard, f->peer->watching,
+	    f->d->policy->bridge.silent_after_ns, f->out->now, &f->is_silent);
 	take_service(f);
 	return f->peer->copy == NULL
 	    ? ERR_NONE

@@ -58,15 +58,16 @@ wanted(const struct daemon *d, const struct daemon_service *s)
 	return m;
 }
 
-static void
-look(struct daemon *d, struct daemon_service *s)
+void
+fencing_look(struct daemon *d, struct daemon_service *s)
 {
 	const struct epoch_mark to = wanted(d, s);
 	struct mono now = now_mono();
 	struct err e;
 	enum err_code rc;
 
-	if ((to.seen <= s->fence.seen && to.owned <= s->fence.owned) ||
+	if (d->site == NULL || *d->site->repository == '\0' ||
+	    (to.seen <= s->fence.seen && to.owned <= s->fence.owned) ||
 	    now.ns < s->fence.again.ns)
 		return;
 	rc = tell(d, s->policy->name, &to, &e);
@@ -83,13 +84,4 @@ look(struct daemon *d, struct daemon_service *s)
 	s->fence.failed = true;
 	note_log(NOTE_ERROR, "the epoch of service '%s': %s", s->policy->name,
 	    e.text);
-}
-
-void
-fencing_look(struct daemon *d)
-{
-	if (d->site == NULL || *d->site->repository == '\0')
-		return;
-	for (size_t i = 0; i < d->policy->service_count; i++)
-		look(d, &d->services[i]);
 }

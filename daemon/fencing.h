@@ -12,6 +12,7 @@
 #include <bascule/base/err.h>
 
 struct daemon;
+struct daemon_service;
 
 /*
  * This site takes the service at that epoch: durable beside the copy when
@@ -32,6 +33,6 @@ enum err_code fencing_seen(struct daemon *d, const char *service,
     uint64_t *epoch, struct err *e) MUST_CHECK;
 
 /* Every tick: what the register has heard meanwhile is told the copy. */
-void fencing_look(struct daemon *d);
+void fencing_look(struct daemon *d, struct daemon_service *s);
 
 #endif

@@ -8,15 +8,14 @@
 
 #include "alarm.h"
 #include "duty.h"
+#include "moves.h"
 #include "ready.h"
 
-#define LINE_BYTES 1200
+#define LINE_BYTES      1200
+#define PLAN_STEPS_TOLD 400 /* a record has 1,024 fields */
 
-static void put(struct draft *draft, const char *name, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
-
-static void
-put(struct draft *draft, const char *name, const char *fmt, ...)
+void
+found_field(struct draft *draft, const char *name, const char *fmt, ...)
 {
 	char text[LINE_BYTES];
 	va_list ap;
@@ -35,16 +34,16 @@ put_purpose(struct draft *draft, const struct policy_service *s,
     enum guards_mode mode, const char *to)
 {
 	if (mode == GUARDS_UNPLANNED)
-		put(draft, "purpose",
+		found_field(draft, "purpose",
 		    "bring '%s' back at %s from the copy there, within its "
 		    "RTO, with no more loss than was accepted",
 		    s->name, to);
 	else if (strcmp(to, s->home) == 0)
-		put(draft, "purpose",
+		found_field(draft, "purpose",
 		    "bring '%s' home to %s with no acknowledged write lost",
 		    s->name, to);
 	else
-		put(draft, "purpose",
+		found_field(draft, "purpose",
 		    "move '%s' to %s with no acknowledged write lost, and "
 		    "keep the way back",
 		    s->name, to);
@@ -56,7 +55,7 @@ put_criteria(struct draft *draft, const struct policy_service *s,
 {
 	char rto[TEXT_UNIT_BYTES], rpo[TEXT_UNIT_BYTES], mtpd[TEXT_UNIT_BYTES];
 
-	put(draft, "criteria",
+	found_field(draft, "criteria",
 	    "every step and check of the plan succeeds, the old site is %s "
 	    "before the new one takes it, the owner accepts; RTA within %s, "
 	    "RPA within %s%s%s",
@@ -75,14 +74,13 @@ static void
 put_scope(struct draft *draft, const struct policy_service *s,
     enum guards_mode mode)
 {
-	unsigned bit = mode == GUARDS_UNPLANNED ? POLICY_MODE_UNPLANNED
-						: POLICY_MODE_PLANNED;
+	unsigned bit = moves_mode_bit(mode);
 	size_t in_mode = 0, used = 0;
 	char needs[400] = "";
 
 	for (size_t i = 0; i < s->step_count; i++)
 		in_mode += (s->plan[i].modes & bit) != 0;
-	put(draft, "scope",
+	found_field(draft, "scope",
 	    "%zu of %zu steps of the plan (the others are for other modes), "
 	    "%zu datasets, %zu fences",
 	    in_mode, s->step_count, s->dataset_count, s->fence_count);
@@ -90,15 +88,48 @@ put_scope(struct draft *draft, const struct policy_service *s,
 		used += (size_t)snprintf(needs + used, sizeof(needs) - used,
 		    "%s%s", i > 0 ? ", " : "", s->depends.items[i]);
 	if (needs[0] != '\0')
-		put(draft, "constraint", "it needs %s running there first",
-		    needs);
+		found_field(draft, "constraint",
+		    "it needs %s running there first", needs);
 	if (mode == GUARDS_PLANNED && *s->failover.during != '\0')
-		put(draft, "constraint", "planned moves run in the window %s",
-		    s->failover.during);
-	put(draft, "exclusions",
+		found_field(draft, "constraint",
+		    "planned moves run in the window %s", s->failover.during);
+	found_field(draft, "exclusions",
 	    "what no step of the plan changes: names, routes and devices "
 	    "that it does not name");
-	put(draft, "simulated", "nothing: the service itself moves");
+	found_field(draft, "simulated", "nothing: the service itself moves");
+}
+
+/* Each step by its name: what is to be done there, and what is not and why. */
+static void
+put_plan(struct draft *draft, const struct policy *p,
+    const struct policy_service *s, enum guards_mode mode, const char *to)
+{
+	unsigned bit = moves_mode_bit(mode);
+
+	for (size_t i = 0; i < s->step_count; i++) {
+		const struct policy_step *step = &s->plan[i];
+		bool is_there = policy_step_is_for(p, step, to);
+		bool is_walked = is_there && (step->modes & bit) != 0;
+		char name[80];
+
+		if (i == PLAN_STEPS_TOLD) {
+			found_field(draft, "not_run",
+			    "of the plan's %zu steps the first %d are listed; "
+			    "of the others those that were begun",
+			    s->step_count, PLAN_STEPS_TOLD);
+			return;
+		}
+		snprintf(name, sizeof(name), "%s.%.63s",
+		    is_walked ? "step" : "not_run", step->name);
+		if (is_walked)
+			found_field(draft, name, "of the plan");
+		else if (!is_there)
+			found_field(draft, name, "it is for another site");
+		else
+			found_field(draft, name, "it is not for a%s %s move",
+			    mode == GUARDS_UNPLANNED ? "n" : "",
+			    guards_mode_name(mode));
+	}
 }
 
 void
@@ -108,12 +139,14 @@ found_aims(struct draft *draft, struct daemon *d,
 	put_purpose(draft, s, mode, to);
 	put_criteria(draft, s, mode);
 	put_scope(draft, s, mode);
+	put_plan(draft, d->policy, s, mode, to);
 	for (size_t i = 0; i < d->policy->contact_count; i++) {
 		const struct policy_contact *c = &d->policy->contacts[i];
 
 		if (strcmp(c->council, s->owner) == 0)
-			put(draft, "owner_person", "%.200s (%s), call %.200s",
-			    c->name, s->owner, c->call);
+			found_field(draft, "owner_person",
+			    "%.200s (%s), call %.200s", c->name, s->owner,
+			    c->call);
 	}
 }
 
@@ -137,17 +170,17 @@ put_ready(struct draft *draft, struct daemon *d, const char *service,
 		ready_of(d, service, site, lines[i].check, &v);
 		ns = now_utc().ns - v.at.ns;
 		if (v.verdict == READY_NOT_NEEDED)
-			put(draft, lines[i].field,
+			found_field(draft, lines[i].field,
 			    "not needed: the policy asks for nothing of the "
 			    "kind");
 		else if (v.at.ns != 0 && v.verdict != READY_UNKNOWN)
-			put(draft, lines[i].field,
+			found_field(draft, lines[i].field,
 			    "%s: %s%s%s, from %s, %s ago",
 			    ready_verdict_name(v.verdict), v.value,
 			    v.limit[0] != '\0' ? "; limit " : "", v.limit,
 			    v.source, text_duration(ns > 0 ? ns : 0, age));
 		else
-			put(draft, lines[i].field, "UNKNOWN%s%s",
+			found_field(draft, lines[i].field, "UNKNOWN%s%s",
 			    v.value[0] != '\0' ? ": " : "", v.value);
 	}
 }
@@ -165,13 +198,14 @@ put_exceptions(struct draft *draft, struct daemon *d, const char *service)
 		if (x->kind != DUTY_EXCEPTION || x->status != DUTY_OPEN ||
 		    (x->service[0] != '\0' && strcmp(x->service, service) != 0))
 			continue;
-		put(draft, "exception", "%s from %s until %s, of %s: %s%s",
-		    x->id, x->about, now_text(x->due, due), x->owner, x->text,
+		found_field(draft, "exception",
+		    "%s from %s until %s, of %s: %s%s", x->id, x->about,
+		    now_words(x->due, due), x->owner, x->text,
 		    duty_is_overdue(x, now_utc()) ? " (OVERDUE)" : "");
 		open++;
 	}
 	if (open == 0)
-		put(draft, "exception", "none was open");
+		found_field(draft, "exception", "none was open");
 }
 
 struct standing {
@@ -192,11 +226,12 @@ put_issue(void *ctx, const struct alarm_what *a, struct utc raised)
 	    (a->service[0] != '\0' && strcmp(a->service, s->service) != 0))
 		return;
 	if (s->count++ < ISSUES_MAX)
-		put(s->draft, "known_issue", "%s alarm (%s%s%s) since %s: %s",
+		found_field(s->draft, "known_issue",
+		    "%s alarm (%s%s%s) since %s: %s",
 		    a->level == ALARM_CRITICAL ? "critical" : "warning",
 		    policy_schema_alert(a->on),
 		    a->subject[0] != '\0' ? " " : "", a->subject,
-		    now_text(raised, at), a->text);
+		    now_words(raised, at), a->text);
 }
 
 void
@@ -209,7 +244,7 @@ found_site(struct draft *draft, struct daemon *d,
 	put_exceptions(draft, d, s->name);
 	alarm_each_standing(d, put_issue, &known);
 	if (known.count == 0)
-		put(draft, "known_issue", "no alarm stood at %s",
+		found_field(draft, "known_issue", "no alarm stood at %s",
 		    d->policy->site);
 }
 
@@ -219,7 +254,7 @@ static enum err_code
 take_copies(void *ctx, const struct ledger_point *p, struct err *e)
 {
 	(void)e;
-	put(ctx, "point_sites", "%s", p->sites);
+	found_field(ctx, "point_sites", "%s", p->sites);
 	return ERR_NONE;
 }
 
@@ -232,11 +267,54 @@ found_copies(struct draft *draft, struct daemon *d,
 
 	if (ledger_points(d->ledger, &f, take_copies, draft, &e) != ERR_NONE)
 		note_log(NOTE_ERROR, "%s", e.text);
-	put(draft, "consistency", "%s; %zu datasets, one after the other",
+	found_field(draft, "consistency",
+	    "%s; %zu datasets, one after the other",
 	    s->quiesce.before.count > 0
 		? "the writes were held (quiesce.before) while it was made"
 		: "the policy holds no writes while a backup is made",
 	    s->dataset_count);
+}
+
+struct proof {
+	const char *here; /* this site */
+	char text[160];
+};
+
+static enum err_code
+take_proof(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	struct proof *proof = ctx;
+	char when[NOW_TEXT_BYTES];
+
+	(void)e;
+	if (p->verified_level[0] == '\0' && strcmp(p->site, proof->here) == 0)
+		snprintf(proof->text, sizeof(proof->text),
+		    "L1: made here; never read again or restored");
+	else if (p->verified_level[0] == '\0')
+		snprintf(proof->text, sizeof(proof->text),
+		    "L2: copied here whole; never read again or restored");
+	else
+		snprintf(proof->text, sizeof(proof->text), "%s on %s%s%s",
+		    p->verified_level, now_words(p->verified_at, when),
+		    p->suspect ? "; SUSPECT" : "", p->held ? "; held" : "");
+	return ERR_NONE;
+}
+
+void
+found_copy(struct draft *draft, struct daemon *d, const char *service,
+    const char *point)
+{
+	const struct policy_service *s =
+	    policy_find_service(d->policy, service);
+	struct ledger_point_filter f = {.id = point};
+	struct proof proof = {d->policy->site, "not in this site's ledger"};
+	struct err e;
+
+	if (ledger_points(d->ledger, &f, take_proof, &proof, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+	draft_text(draft, "point_proof", proof.text);
+	if (s != NULL)
+		found_copies(draft, d, s, point);
 }
 
 static void
@@ -247,17 +325,18 @@ put_point(struct draft *draft, const struct request_points *ps,
 	bool is_read = p->verified_at.ns != 0, is_tested = p->tested_at.ns != 0;
 
 	draft_utc(draft, "point_at_ns", p->at);
-	put(draft, "point_tags", "%s%s", p->tags, p->suspect ? " SUSPECT" : "");
-	put(draft, "point_proof", "%s%s%s%s%s%s%s", p->proof,
+	found_field(draft, "point_tags", "%s%s", p->tags,
+	    p->suspect ? " SUSPECT" : "");
+	found_field(draft, "point_proof", "%s%s%s%s%s%s%s", p->proof,
 	    is_read ? " on " : ": copied there whole, not read again since",
-	    is_read ? now_text(p->verified_at, when) : "",
+	    is_read ? now_words(p->verified_at, when) : "",
 	    is_tested ? "; tested by run " : "", p->tested_run,
 	    is_tested ? " on " : "",
-	    is_tested ? now_text(p->tested_at, tested) : "");
-	put(draft, "loss", "%s: %s", ps->is_estimate ? "estimated" : "known",
-	    p->loss);
+	    is_tested ? now_words(p->tested_at, tested) : "");
+	found_field(draft, "loss", "%s: %s",
+	    ps->is_estimate ? "estimated" : "known", p->loss);
 	if (p->loss_count >= 0)
-		put(draft, "loss_transactions",
+		found_field(draft, "loss_transactions",
 		    "at least %" PRId64
 		    ": by the newest count of the site that is left",
 		    p->loss_count);
@@ -306,7 +385,7 @@ put_guard(struct draft *draft, const struct guards_facts *facts,
 			    guards_fact_words(facts, r->inputs[i], words,
 				sizeof(words)));
 	}
-	put(draft, "precondition", "%s", text);
+	found_field(draft, "precondition", "%s", text);
 }
 
 void
@@ -363,7 +442,7 @@ found_evidence(struct draft *draft, struct daemon *d,
 		else
 			snprintf(value, sizeof(value), "%" PRId64 "%s%s",
 			    f->value, f->text[0] != '\0' ? " " : "", f->text);
-		put(draft, name, "%s; %s; %s", value, f->source,
+		found_field(draft, name, "%s; %s; %s", value, f->source,
 		    text_duration(ns > 0 ? ns : 0, age));
 	}
 	alarm_each_standing(d, take_silence, &alarmed);

@@ -13,6 +13,10 @@
 
 #include "request.h"
 
+/* A field of a formatted text, which is cut where it is longer than a line. */
+void found_field(struct draft *draft, const char *name, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+
 /* What a move sets out to do, and what it is held against. */
 void found_aims(struct draft *draft, struct daemon *d,
     const struct policy_service *s, enum guards_mode mode, const char *to);
@@ -30,6 +34,10 @@ struct found_point {
 /* Its age, proof, tags, copies, and what going back to it loses. */
 void found_point(struct draft *draft, struct daemon *d,
     const struct found_point *p);
+
+/* How far this site's copy of a point is proved; and found_copies. */
+void found_copy(struct draft *draft, struct daemon *d, const char *service,
+    const char *point);
 
 /* Where a point is whole, and what held the writes while it was made. */
 void found_copies(struct draft *draft, struct daemon *d,

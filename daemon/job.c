@@ -358,6 +358,30 @@ retries_of(const struct job *j)
 	return t != NULL ? t->retries : 0;
 }
 
+/* What is backed up, or pushed, is this site's, and whole; a move's own jobs know. */
+static enum err_code
+check_place(struct daemon *d, const struct job_kind *kind,
+    const struct daemon_service *s, struct err *e)
+{
+	const char *run = s->authority.run;
+
+	if ((kind->schedule == SCHEDULE_BACKUP ||
+		(kind->schedule == SCHEDULE_REPLICATE &&
+		    daemon_pull_from(d, s) == NULL)) &&
+	    !daemon_is_active(d, s))
+		return err_set(e, ERR_REFUSED,
+		    "service '%s' runs at site '%s', and this is '%s': ask the "
+		    "daemon there",
+		    s->policy->name, s->authority.site, d->policy->site);
+	if (kind->schedule == SCHEDULE_BACKUP && !daemon_backs_up(d, s))
+		return err_set(e, ERR_BUSY,
+		    "service '%s' is being brought up here by move %s: it can "
+		    "be backed up when its plan has ended ('bascule failover "
+		    "show %s')",
+		    s->policy->name, run, run);
+	return ERR_NONE;
+}
+
 static enum err_code
 check_request(struct daemon *d, const struct job_request *r, struct err *e)
 {
@@ -375,15 +399,7 @@ check_request(struct daemon *d, const struct job_request *r, struct err *e)
 	    policy_find_dataset(s->policy, r->dataset) == NULL)
 		return err_set(e, ERR_NOTFOUND,
 		    "service '%s' has no dataset '%s'", r->service, r->dataset);
-	if ((r->kind->schedule == SCHEDULE_BACKUP ||
-		(r->kind->schedule == SCHEDULE_REPLICATE &&
-		    daemon_pull_from(d, s) == NULL)) &&
-	    r->run == NULL && !daemon_is_active(d, s))
-		return err_set(e, ERR_REFUSED,
-		    "service '%s' runs at site '%s', and this is '%s': ask the "
-		    "daemon there",
-		    r->service, s->authority.site, d->policy->site);
-	return ERR_NONE;
+	return r->run == NULL ? check_place(d, r->kind, s, e) : ERR_NONE;
 }
 
 enum err_code
@@ -481,15 +497,11 @@ static enum err_code
 spec_of(struct job *j, struct wire_value **out, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
-	enum err_code rc = wire_new(&v, "job", e);
+	enum err_code rc =
+	    daemon_spec(j->d, j->id, j->kind->name, j->attempt, &v, e);
 
 	if (rc != ERR_NONE)
 		return rc;
-	wire_add_text(v, "job", j->id);
-	wire_add_text(v, "kind", j->kind->name);
-	wire_add_uint(v, "attempt", j->attempt);
-	wire_add_text(v, "policy", j->d->policy_snapshot);
-	wire_add_text(v, "digest", j->d->digest);
 	wire_add_text(v, "service", j->service);
 	wire_add_text(v, "dataset", j->dataset);
 	wire_add_text(v, "site", j->site);
@@ -513,6 +525,19 @@ timeout_of(const struct job *j)
 	return 0; /* they bound their own steps, and may move terabytes */
 }
 
+static void end_unstarted(struct job *j, const char *why);
+
+/* What was asked for, or failed and is tried again, before the service moved. */
+static bool
+is_out_of_place(struct daemon *d, const struct job *j, struct err *e)
+{
+	const struct daemon_service *s =
+	    j->service == NULL ? NULL : daemon_service(d, j->service);
+
+	return s != NULL && j->run[0] == '\0' &&
+	    check_place(d, j->kind, s, e) != ERR_NONE;
+}
+
 void
 job_start(struct daemon *d, const struct schedule_action *a)
 {
@@ -525,6 +550,12 @@ job_start(struct daemon *d, const struct schedule_action *a)
 	if (j == NULL) { /* could not be made: memory, or the ledger */
 		schedule_ended(d->schedule, a->job, SCHEDULE_ENDED, now_mono(),
 		    &limits.timeout_ns);
+		return;
+	}
+	if (is_out_of_place(d, j, &e)) {
+		schedule_ended(d->schedule, a->job, SCHEDULE_ENDED, now_mono(),
+		    &limits.timeout_ns);
+		end_unstarted(j, e.text);
 		return;
 	}
 	j->attempt = a->attempt;
@@ -606,6 +637,20 @@ finish(struct job *j)
 	daemon_job_gone(d);
 }
 
+/* It waited for its turn, and does not get it. */
+static void
+end_unstarted(struct job *j, const char *why)
+{
+	j->state = JOB_CANCELLED;
+	j->exit_status = EXITCODE_FAILED;
+	j->ended = now_utc();
+	snprintf(j->reason, sizeof(j->reason), "%.500s", why);
+	text_mend_end(j->reason);
+	note_never_ran(j);
+	log_end(j);
+	finish(j);
+}
+
 static enum schedule_end
 how_it_ended(const struct job *j)
 {
@@ -662,13 +707,7 @@ job_cancel(struct job *j, const char *why)
 	}
 	if (!schedule_cancel(j->d->schedule, j->number))
 		return;
-	j->state = JOB_CANCELLED;
-	j->exit_status = EXITCODE_FAILED;
-	j->ended = now_utc();
-	memcpy(j->reason, j->cancel_why, sizeof(j->reason));
-	note_never_ran(j);
-	log_end(j);
-	finish(j);
+	end_unstarted(j, j->cancel_why);
 }
 
 /* --- while it runs ---------------------------------------------------------- */

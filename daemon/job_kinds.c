@@ -3,6 +3,7 @@
 #include "job_kinds.h"
 #include "arrivals.h"
 #include "daemon.h"
+#include "found.h"
 #include "lastcommon.h"
 #include "links.h"
 #include "moves.h"
@@ -433,130 +434,31 @@ heal_source(const struct daemon *d, const struct daemon_service *s)
 	return NULL;
 }
 
-/* --- verify --------------------------------------------------------------- */
+/* --- what workers note ------------------------------------------------------- */
 
-static enum err_code
-verify_scheduled(const struct daemon_task *t, struct wire_value **params,
-    struct err *e)
+enum err_code
+job_kinds_note(struct job *j, struct wire_value *ev, struct err *e)
 {
-	const struct policy_verify *v = &t->service->verify[t->index];
-	enum err_code rc = wire_new(params, NULL, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(*params, "how",
-	    v->kind == POLICY_VERIFY_RESTORE ? "restore" : "reread");
-	wire_add_uint(*params, "index", t->index);
-	return ERR_NONE;
-}
-
-struct pick {
-	struct utc oldest;
-	enum policy_pick how;
-	uint64_t seen;
-	char id[ID_HEX_BYTES];
-};
-
-/* Newest first: the last that fits is the oldest. */
-static enum err_code
-pick_point(void *ctx, const struct ledger_point *p, struct err *e)
-{
-	struct pick *k = ctx;
-
-	(void)e;
-	if (p->at.ns < k->oldest.ns)
-		return ERR_NONE;
-	k->seen++;
-	if (k->how == POLICY_PICK_OLDEST || k->seen == 1 ||
-	    (k->how == POLICY_PICK_RANDOM_WITHIN && rand_below(k->seen) == 0))
-		snprintf(k->id, sizeof(k->id), "%s", p->id);
-	return ERR_NONE;
-}
-
-static enum err_code
-verify_prepare(struct job *j, struct wire_value *spec, struct err *e)
-{
-	struct daemon_service *s = daemon_service(j->d, j->service);
-	struct ledger_point_filter f = {.service = j->service,
-	    .at_site = j->d->policy->site,
-	    .complete = true};
-	struct pick k = {.how = POLICY_PICK_LATEST};
-	const char *how = j->params == NULL
-	    ? "reread"
-	    : wire_take_text(j->params, "how", "reread");
-	/* Without one it was asked for by hand: then everything is read. */
-	uint64_t index = j->params == NULL
-	    ? UINT64_MAX
-	    : wire_take_uint(j->params, "index", UINT64_MAX);
-	enum err_code rc;
-
-	wire_add_text(spec, "how", how);
-	if (strcmp(how, "restore") != 0) {
-		if (s != NULL && index < s->policy->verify_count)
-			wire_add_uint(spec, "sample_millipercent",
-			    s->policy->verify[index].sample_millipercent);
-		return ERR_NONE;
-	}
-	if (index == UINT64_MAX)
-		index = 0;
-	if (s != NULL && index < s->policy->verify_count) {
-		const struct policy_verify *v = &s->policy->verify[index];
-
-		k.how = v->pick;
-		if (v->pick == POLICY_PICK_RANDOM_WITHIN && v->within_ns > 0)
-			k.oldest.ns = now_utc().ns - v->within_ns;
-	}
-	if (j->params != NULL && wire_has(j->params, "point")) {
-		wire_add_text(spec, "point",
-		    wire_take_text(j->params, "point", ""));
-		return ERR_NONE;
-	}
-	rc = ledger_points(j->d->ledger, &f, pick_point, &k, e);
-	if (rc == ERR_NONE && k.id[0] != '\0')
-		wire_add_text(spec, "point", k.id);
-	return rc;
-}
-
-static bool
-verify_event(struct job *j, const char *type, struct wire_value *ev)
-{
+	static const char *const own[] = {"type", "ts", "v", "record"};
 	OWNED(draft_free) struct draft *d = NULL;
-	struct err e;
+	const char *record = wire_take_text(ev, "record", LEDGER_EXERCISE);
+	const char *point = wire_take_text(ev, "point", NULL);
+	enum err_code rc = job_draft(&d, j, record, e);
 
-	if (strcmp(type, "verified") != 0)
-		return false;
-	if (job_draft(&d, j, LEDGER_POINT, &e) != ERR_NONE) {
-		note_log(NOTE_ERROR, "%s", e.text);
-		return true;
+	for (size_t i = 0; rc == ERR_NONE && wire_name_at(ev, i) != NULL; i++) {
+		const char *name = wire_name_at(ev, i);
+		bool is_own = false;
+
+		for (size_t k = 0; k < COUNT_OF(own); k++)
+			is_own = is_own || strcmp(name, own[k]) == 0;
+		if (!is_own)
+			draft_text(d, name, wire_need_text(ev, name));
 	}
-	draft_text(d, "point", wire_need_text(ev, "point"));
-	draft_text(d, "verified_level", wire_need_text(ev, "level"));
-	draft_text(d, "verified_site", j->d->policy->site);
-	if (note_event(j->d, d, &e) != ERR_NONE)
-		note_log(NOTE_ERROR, "%s", e.text);
-	else if (moves_are_open(j->d)) /* the other site may wait for it */
-		moves_told(j->d);
-	return true;
-}
-
-/* What was found is healed at once where another copy can be reached. */
-static void
-verify_after(struct job *j)
-{
-	struct daemon_service *s = daemon_service(j->d, j->service);
-	struct job_request r = {.kind = job_kind_find("heal"),
-	    .service = j->service,
-	    .trigger = "damage was found"};
-	struct err e;
-
-	if (j->exit_status != EXITCODE_DAMAGE || s == NULL ||
-	    !job_state_is_end(j->state) || j->d->stopping)
-		return;
-	r.site = heal_source(j->d, s);
-	if (r.site == NULL || !links_has_way(j->d, r.site))
-		return;
-	if (job_ask(j->d, &r, NULL, &e) != ERR_NONE)
-		note_log(NOTE_ERROR, "healing after %s: %s", j->id, e.text);
+	if (rc == ERR_NONE && point != NULL)
+		found_copy(d, j->d, j->service, point);
+	if (rc == ERR_NONE)
+		rc = wire_check(ev, e);
+	return rc == ERR_NONE ? note_event(j->d, d, e) : rc;
 }
 
 /* --- heal ----------------------------------------------------------------- */
@@ -735,13 +637,6 @@ static const struct job_kind kinds[] = {
 	.finish = replicate_finish,
 	.conclude = replicate_conclude,
 	.after = replicate_after},
-    {.name = "verify",
-	.ledger_type = LEDGER_JOB,
-	.schedule = SCHEDULE_VERIFY,
-	.scheduled = verify_scheduled,
-	.prepare = verify_prepare,
-	.on_event = verify_event,
-	.after = verify_after},
     {.name = "heal",
 	.ledger_type = LEDGER_JOB,
 	.schedule = SCHEDULE_HEAL,
@@ -756,8 +651,8 @@ static const struct job_kind kinds[] = {
 };
 
 /* With a file of their own. */
-static const struct job_kind *const others[] = {&survey_kind, &exercise_kind,
-    &restore_kind, &movejob_kind, &movejob_equal_kind};
+static const struct job_kind *const others[] = {&verify_kind, &survey_kind,
+    &exercise_kind, &restore_kind, &movejob_kind, &movejob_equal_kind};
 
 const struct job_kind *
 job_kind_find(const char *name)

@@ -61,15 +61,13 @@ job_read_log(const struct daemon *d, const char *id, struct buf *out,
 void
 job_sweep_logs(const struct daemon *d)
 {
-	int dir = open_folder(d);
-	DIR *stream = dir < 0 ? NULL : fdopendir(dir);
+	OWNED(fdio_close) int dir = open_folder(d);
+	OWNED(fdio_close_dir) DIR *stream = NULL;
 	struct dirent *de;
 
-	if (stream == NULL) {
-		fdio_close(&dir);
-		return;
-	}
-	while ((de = readdir(stream)) != NULL) {
+	if (dir >= 0)
+		stream = fdio_open_dir(dir, ".");
+	while (stream != NULL && (de = readdir(stream)) != NULL) {
 		struct stat st;
 
 		if (de->d_name[0] != '.' &&
@@ -78,5 +76,4 @@ job_sweep_logs(const struct daemon *d)
 		    now_utc().ns / NS_PER_S - st.st_mtim.tv_sec > KEPT_S)
 			unlinkat(dir, de->d_name, 0);
 	}
-	closedir(stream);
 }

@@ -75,4 +75,15 @@ const struct ladder *ladders_find(struct daemon *d, const char *service,
 const struct ladder *ladders_look(struct daemon *d, size_t *count);
 void ladders_stop(struct daemon *d);
 
+/*
+ * As both ledgers had it at an instant, judged by the policy that was in force
+ * here then.  ERR_NOTFOUND: nothing was recorded by then, or no copy of that
+ * policy is kept.
+ */
+enum err_code ladders_as_of(struct ladders **out, struct daemon *d,
+    struct utc as_of, struct err *e) MUST_CHECK;
+/* Borrowed from k; *count of them. */
+const struct ladder *ladders_list(const struct ladders *k, size_t *count);
+void ladders_free(struct ladders **k);
+
 #endif

@@ -1,4 +1,8 @@
-/* The ladders of all services, fed from the ledgers: each record once. */
+/*
+ * The ladders of all services, fed from the ledgers: each record once.  Those of
+ * an instant that has passed are the same fold, of the records up to it, judged
+ * by the policy that was in force then.
+ */
 
 #include "ladder.h"
 
@@ -16,7 +20,11 @@ struct followed {
 
 struct ladders {
 	const struct policy *policy; /* that the ladders are of */
+	struct policy *own;          /* the same, of a past; else NULL */
+	char digest[ID_HEX_BYTES];
+	struct utc as_of; /* ns 0: now */
 	struct ladder *items;
+	char (*plans)[ID_HEX_BYTES]; /* digest of each item's plan */
 	size_t count;
 	struct followed *sites;
 	size_t site_count;
@@ -24,15 +32,23 @@ struct ladders {
 };
 
 void
-ladders_stop(struct daemon *d)
+ladders_free(struct ladders **kp)
 {
-	struct ladders *k = TAKE(d->ladders);
+	struct ladders *k = TAKE(*kp);
 
 	if (k == NULL)
 		return;
 	free(k->items);
+	free(k->plans);
 	free(k->sites);
+	policy_free(&k->own);
 	free(k);
+}
+
+void
+ladders_stop(struct daemon *d)
+{
+	ladders_free(&d->ladders);
 }
 
 /* --- making ------------------------------------------------------------------ */
@@ -50,15 +66,38 @@ add(struct ladders *k, const struct policy_service *s, const char *site)
 }
 
 static enum err_code
-make(struct daemon *d, struct err *e)
+add_plans(struct ladders *k, struct err *e)
 {
-	const struct policy *p = d->policy;
-	struct ladders *k = d->ladders = calloc(1, sizeof(*k));
+	struct id id;
+
+	k->plans = calloc(k->count + 1, sizeof(*k->plans));
+	if (k->plans == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < k->count; i++) {
+		/* A service's copies stand together. */
+		if (i > 0 && k->items[i].service == k->items[i - 1].service) {
+			memcpy(k->plans[i], k->plans[i - 1], ID_HEX_BYTES);
+			continue;
+		}
+		if (digest_plan(k->items[i].service, &id, e) != ERR_NONE)
+			return e->code;
+		id_hex(&id, k->plans[i]);
+	}
+	return ERR_NONE;
+}
+
+static enum err_code
+make(struct ladders **out, const struct policy *p, const char *digest,
+    struct err *e)
+{
+	OWNED(ladders_free) struct ladders *k = calloc(1, sizeof(*k));
 	size_t most = 0;
+	enum err_code rc;
 
 	if (k == NULL)
 		return err_nomem(e);
 	k->policy = p;
+	snprintf(k->digest, sizeof(k->digest), "%s", digest);
 	for (size_t i = 0; i < p->service_count; i++)
 		most += 2 + p->services[i].replicate.to.count;
 	k->items = calloc(most + 1, sizeof(*k->items));
@@ -76,7 +115,10 @@ make(struct daemon *d, struct err *e)
 	for (size_t i = 0; i < p->site_count; i++)
 		snprintf(k->sites[k->site_count++].site, READY_NAME_BYTES, "%s",
 		    p->sites[i].name);
-	return ERR_NONE;
+	rc = add_plans(k, e);
+	if (rc == ERR_NONE)
+		*out = TAKE(k);
+	return rc;
 }
 
 /* They are in the order of the policy's services, which is that of names. */
@@ -186,8 +228,8 @@ on_failover(struct ladders *k, const struct record *r)
 	if (strcmp(record_text(r, "event", event, sizeof(event)),
 		"COMMITTED") != 0)
 		return;
-	record_text(r, "from", from, sizeof(from));
-	record_text(r, "to", to, sizeof(to));
+	record_text(r, "from_site", from, sizeof(from));
+	record_text(r, "to_site", to, sizeof(to));
 	take_record(&o, r, POLICY_L7);
 	for (size_t i = 0; i < k->count; i++) {
 		struct ladder *l = &k->items[i];
@@ -219,13 +261,20 @@ on_record(void *ctx, const struct record *r, struct err *e)
 
 /* --- reading ------------------------------------------------------------------------ */
 
+static struct utc
+now_of(const struct ladders *k)
+{
+	return k->as_of.ns != 0 ? k->as_of : now_utc();
+}
+
 static enum err_code
-read_new(struct daemon *d, struct followed *f, struct err *e)
+read_new(struct daemon *d, struct ladders *k, struct followed *f, struct err *e)
 {
 	static const char *const types[] = {LEDGER_POINT, LEDGER_EXERCISE,
 	    LEDGER_FAILOVER};
-	struct reading rd = {.k = d->ladders};
-	struct ledger_filter filter = {.since = {now_utc().ns - SINCE_NS},
+	struct reading rd = {.k = k};
+	struct ledger_filter filter = {.since = {now_of(k).ns - SINCE_NS},
+	    .until = {k->as_of.ns != 0 ? k->as_of.ns + 1 : 0},
 	    .after_row = f->row};
 	struct ledger *l;
 	enum err_code rc = peer_ledger(d, f->site, &l, e);
@@ -244,52 +293,86 @@ read_new(struct daemon *d, struct followed *f, struct err *e)
 	return rc;
 }
 
-/* It is in the policy, as of now. */
+/* Whose ledger was never heard has proved nothing here. */
 static void
-see_configured(struct daemon *d, struct ladder *l)
+read_all(struct daemon *d, struct ladders *k)
 {
-	const struct daemon_service *s = daemon_service(d, l->service->name);
+	struct err e;
 
-	ladder_see(l,
-	    &(struct ladder_proof){.level = POLICY_L0,
-		.at = now_utc(),
-		.run = "",
-		.plan = s == NULL ? "" : s->plan,
-		.policy = d->digest});
+	for (size_t i = 0; i < k->site_count; i++)
+		if (read_new(d, k, &k->sites[i], &e) != ERR_NONE &&
+		    e.code != ERR_NOTFOUND)
+			note_log(NOTE_ERROR, "the records of '%s': %s",
+			    k->sites[i].site, e.text);
+}
+
+/* It is in the policy, as of now; and what still stands. */
+static void
+judge_all(struct ladders *k)
+{
+	struct utc now = now_of(k);
+
+	for (size_t i = 0; i < k->count; i++) {
+		ladder_see(&k->items[i],
+		    &(struct ladder_proof){.level = POLICY_L0,
+			.at = now,
+			.run = "",
+			.plan = k->plans[i],
+			.policy = k->digest});
+		ladder_judge(&k->items[i], k->plans[i], k->digest, now);
+	}
+}
+
+const struct ladder *
+ladders_list(const struct ladders *k, size_t *count)
+{
+	*count = k->count;
+	return k->items;
 }
 
 const struct ladder *
 ladders_look(struct daemon *d, size_t *count)
 {
-	struct utc now = now_utc();
+	struct ladders *k;
 	struct err e;
 
 	*count = 0;
 	if (d->ladders != NULL && d->ladders->policy != d->policy)
 		ladders_stop(d);
-	if (d->ladders == NULL && make(d, &e) != ERR_NONE) {
-		ladders_stop(d);
+	if (d->ladders == NULL &&
+	    make(&d->ladders, d->policy, d->digest, &e) != ERR_NONE)
 		return NULL;
-	}
-	*count = d->ladders->count;
-	if (d->ladders->looked.ns != 0 &&
-	    now_mono().ns - d->ladders->looked.ns < LOOK_NS)
-		return d->ladders->items;
-	d->ladders->looked = now_mono();
-	for (size_t i = 0; i < d->ladders->site_count; i++)
-		if (read_new(d, &d->ladders->sites[i], &e) != ERR_NONE &&
-		    e.code != ERR_NOTFOUND) /* of a site never heard */
-			note_log(NOTE_ERROR, "the records of '%s': %s",
-			    d->ladders->sites[i].site, e.text);
-	for (size_t i = 0; i < d->ladders->count; i++) {
-		struct ladder *l = &d->ladders->items[i];
-		const struct daemon_service *s =
-		    daemon_service(d, l->service->name);
+	k = d->ladders;
+	if (k->looked.ns != 0 && now_mono().ns - k->looked.ns < LOOK_NS)
+		return ladders_list(k, count);
+	k->looked = now_mono();
+	read_all(d, k);
+	judge_all(k);
+	return ladders_list(k, count);
+}
 
-		see_configured(d, l);
-		ladder_judge(l, s == NULL ? "" : s->plan, d->digest, now);
-	}
-	return d->ladders->items;
+/* --- as it was ------------------------------------------------------------------------ */
+
+enum err_code
+ladders_as_of(struct ladders **out, struct daemon *d, struct utc as_of,
+    struct err *e)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	struct ladders *k = NULL;
+	char digest[ID_HEX_BYTES];
+	enum err_code rc = reload_policy_then(d, as_of, &p, digest, e);
+
+	*out = NULL;
+	if (rc == ERR_NONE)
+		rc = make(&k, p, digest, e);
+	if (rc != ERR_NONE)
+		return rc;
+	k->own = TAKE(p);
+	k->as_of = as_of;
+	read_all(d, k);
+	judge_all(k);
+	*out = k;
+	return ERR_NONE;
 }
 
 const struct ladder *

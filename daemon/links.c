@@ -67,18 +67,6 @@ links_ready(const struct daemon *d, const char *site, struct utc now)
 }
 
 const char *
-links_time(struct utc t, char out[NOW_TEXT_BYTES])
-{
-	char *dot;
-
-	now_text(t, out);
-	dot = strchr(out, '.');
-	if (dot != NULL)
-		memcpy(dot, "Z", 2);
-	return out;
-}
-
-const char *
 links_why_none(const struct daemon *d, const char *site,
     char out[JOB_REASON_BYTES])
 {
@@ -96,7 +84,7 @@ links_why_none(const struct daemon *d, const char *site,
 			continue;
 		used += (size_t)snprintf(out + used, JOB_REASON_BYTES - used,
 		    " '%s' is %s since %s;", w->name, linkstate_name(l->is),
-		    links_time(l->since, at));
+		    now_words(l->since, at));
 	}
 	if (used >= JOB_REASON_BYTES)
 		used = JOB_REASON_BYTES - 1;

@@ -44,7 +44,7 @@ struct transfer {
 	uint64_t want; /* budget_want, at the last look */
 	/* the leg under way */
 	char leg_link[LINKS_NAME_BYTES]; /* "": none */
-	struct utc leg_from;
+	struct utc leg_from, leg_at;     /* when leg_bytes were heard of */
 	uint64_t leg_bytes;
 	/* since the last look */
 	uint64_t moved_bytes;
@@ -75,8 +75,6 @@ void links_changed(struct watched *w, enum linkstate_is was);
 void links_failed(struct watched *w, const char *error);
 /* Look at the windows: what is in force, and until when. */
 void links_judge(struct watched *w, struct utc now);
-/* "2026-11-22T14:05:22Z": to the second.  Returns out. */
-const char *links_time(struct utc t, char out[NOW_TEXT_BYTES]);
 /* Is a link to that site up (or none needed)? */
 bool links_has_way(const struct daemon *d, const char *site);
 /* The earliest instant at which something may go there: now, or when a link

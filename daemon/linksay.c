@@ -134,6 +134,7 @@ add_live(const struct transfer *t, struct wire_value *list, struct err *e)
 	wire_add_text(v, "link", t->leg_link);
 	wire_add_uint(v, "bytes", t->leg_bytes);
 	wire_add_utc(v, "from", t->leg_from);
+	wire_add_utc(v, "heard", t->leg_at);
 	wire_add(list, NULL, &v);
 	return ERR_NONE;
 }

@@ -15,30 +15,24 @@
 #include "peer.h"
 #include "stepdown.h"
 
-static void
-complain(const struct movebook_item *item, const struct err *e)
-{
-	note_log(NOTE_ERROR, "move %s of '%s': %s", item->m.run,
-	    item->m.service, e->text);
-}
-
 /* Said on the screen until it is over, and in the log once. */
 static void
 hindered(struct movebook_item *item, const char *text)
 {
 	struct movebook_hindrance *h = &item->hindrance;
-	char now[sizeof(h->text)];
+	char now[ERR_TEXT_BYTES + 160];
 
-	snprintf(now, sizeof(now), "%.250s", text);
+	h->next[0] = '\0';
+	snprintf(now, sizeof(now), "%s", text);
 	now[strcspn(now, "\n")] = '\0'; /* its hint: no room for it */
-	text_mend_end(now);
-	moves_plain(now);
+	movesay_plain(now);
+	text_elide(now, sizeof(h->text) - 1);
 	h->stands = true;
 	if (strcmp(h->text, now) == 0)
 		return;
 	if (h->text[0] == '\0')
 		h->since = now_utc();
-	snprintf(h->text, sizeof(h->text), "%s", now);
+	snprintf(h->text, sizeof(h->text), "%.255s", now);
 	note_log(NOTE_ERROR, "move %s of '%s': %s", item->m.run,
 	    item->m.service, text);
 }
@@ -50,104 +44,11 @@ not_recorded(struct movebook_item *item, const char *what, const struct err *e)
 
 	snprintf(text, sizeof(text),
 	    "%s cannot be recorded, so nothing goes on here; %s: %s", what,
-	    moves_remedy(e), e->text);
+	    movesay_remedy(e), e->text);
 	hindered(item, text);
 }
 
-static const struct move_side *
-side_of(const struct move *m, const char *site)
-{
-	return strcmp(m->from, site) == 0 ? &m->a : &m->b;
-}
-
-/* --- the point ------------------------------------------------------------------- */
-
-struct choosing {
-	const char *wanted;
-	char id[ID_HEX_BYTES];
-};
-
-/* Newest first. */
-static enum err_code
-choose(void *ctx, const struct ledger_point *p, struct err *e)
-{
-	struct choosing *c = ctx;
-
-	(void)e;
-	if (c->id[0] == '\0' &&
-	    (c->wanted[0] == '\0'
-		    ? !p->suspect
-		    : strncmp(p->id, c->wanted, strlen(c->wanted)) == 0))
-		snprintf(c->id, sizeof(c->id), "%s", p->id);
-	return ERR_NONE;
-}
-
-/* The one made equal; else the one asked for; else the newest that is sound. */
-static enum err_code
-find_point(struct daemon *d, const struct move *m, char id[ID_HEX_BYTES],
-    struct err *e)
-{
-	const char *known = m->mode == GUARDS_PLANNED
-	    ? m->a.point
-	    : side_of(m, d->policy->site)->point;
-	struct choosing c = {.wanted = known[0] != '\0' ? known : m->point};
-	struct ledger_point_filter f = {.service = m->service,
-	    .at_site = d->policy->site,
-	    .complete = true};
-	enum err_code rc = ledger_points(d->ledger, &f, choose, &c, e);
-
-	/* what was compared here a moment ago is surveyed in a moment */
-	if (rc == ERR_NONE && c.id[0] == '\0' && known[0] != '\0')
-		snprintf(c.id, sizeof(c.id), "%.64s", known);
-	if (rc == ERR_NONE && c.id[0] == '\0')
-		rc = err_set(e, ERR_NOTFOUND,
-		    "there is no complete recovery point of '%s' here",
-		    m->service);
-	snprintf(id, ID_HEX_BYTES, "%s", c.id);
-	return rc;
-}
-
-static enum err_code
-hold_point(struct daemon *d, const struct move *m, const char *point,
-    struct err *e)
-{
-	OWNED(draft_free) struct draft *draft = NULL;
-	enum err_code rc = note_draft(&draft, d, m->service, LEDGER_POINT, e);
-
-	if (rc != ERR_NONE)
-		return rc;
-	draft_run(draft, m->run);
-	draft_text(draft, "point", point);
-	draft_uint(draft, "held", 1);
-	draft_text(draft, "why", "pre-failover");
-	return note_event(d, draft, e);
-}
-
-/* The chosen point, and the newest here, which may be another. */
-static enum err_code
-pin(struct daemon *d, struct movebook_item *item, struct err *e)
-{
-	struct ledger_point_filter f = {.service = item->m.service,
-	    .at_site = d->policy->site,
-	    .complete = true,
-	    .limit = 1};
-	struct choosing newest = {.wanted = ""};
-	enum err_code rc = find_point(d, &item->m, item->work.point, e);
-
-	if (rc == ERR_NONE)
-		rc = ledger_points(d->ledger, &f, choose, &newest, e);
-	if (rc == ERR_NONE)
-		rc = hold_point(d, &item->m, item->work.point, e);
-	if (rc == ERR_NONE && newest.id[0] != '\0' &&
-	    strcmp(newest.id, item->work.point) != 0)
-		rc = hold_point(d, &item->m, newest.id, e);
-	return rc;
-}
-
 /* --- ending --------------------------------------------------------------------------- */
-
-static enum err_code add_snapshots(struct draft *draft, struct daemon *d,
-    const char *point, struct err *e);
 
 void
 moveact_settle(struct daemon *d, struct movebook_item *item)
@@ -220,7 +121,7 @@ static bool
 was_fenced(const struct daemon *d, const struct move *m,
     const struct policy_service *s)
 {
-	const struct move_side *mine = side_of(m, d->policy->site);
+	const struct move_side *mine = moves_side(m, d->policy->site);
 
 	return m->b.fact[MOVE_GRANTED] != 0 || mine->intent[MOVE_FENCE] != 0 ||
 	    mine->intent[MOVE_STOP] != 0 || s->quiesce.before.count == 0;
@@ -257,7 +158,7 @@ start_worker(struct daemon *d, struct movebook_item *item, struct err *e)
 	a.without_restores =
 	    act == MOVE_RESUME && moveact_needs_plan(d, &item->m, s->policy);
 	if (act == MOVE_PLAN)
-		rc = find_point(d, &item->m, item->work.point, e);
+		rc = movepoint_find(d, &item->m, item->work.point, e);
 	a.point = item->work.point;
 	return rc == ERR_NONE ? movejob_act(d, &a, item->work.job, e) : rc;
 }
@@ -294,7 +195,7 @@ write_intent(struct daemon *d, struct movebook_item *item, struct err *e)
 static enum err_code
 change_register(struct daemon *d, struct movebook_item *item, struct err *e)
 {
-	char reason[360];
+	char reason[MOVE_WHY_BYTES + AUTHORITY_RUN_BYTES + 16];
 
 	if (!item->turn.changes_register)
 		return ERR_NONE;
@@ -304,23 +205,29 @@ change_register(struct daemon *d, struct movebook_item *item, struct err *e)
 	    &item->turn.reg, reason, e);
 }
 
-/* A test of the service gives way: it undoes and cleans what it made. */
+/*
+ * Every test at this site gives way, whatever service it is of: the machine, its
+ * ports and its disks are the live move's.  What it made is cleaned up when no
+ * move is under way any more (exercise_release).
+ */
 static void
 preempt(struct daemon *d, const struct movebook_item *item)
 {
+	char reason[160];
+
+	snprintf(reason, sizeof(reason), "move %.40s of '%.64s' is under way",
+	    item->m.run, item->m.service);
 	for (struct job *j = d->jobs; j != NULL; j = j->next) {
 		OWNED(wire_free) struct wire_value *word = NULL;
 		struct err e;
 
 		if (j->kind != &exercise_kind || j->worker == NULL ||
-		    j->service == NULL ||
-		    strcmp(j->service, item->m.service) != 0 ||
 		    wire_new(&word, NULL, &e) != ERR_NONE)
 			continue;
-		wire_add_bool(word, "abort", true);
-		wire_add_text(word, "reason", "preempted by a live move");
+		wire_add_bool(word, "preempt", true);
+		wire_add_text(word, "reason", reason);
 		if (job_tell(j, word, &e) != ERR_NONE)
-			complain(item, &e);
+			moves_complain(item, &e);
 	}
 }
 
@@ -342,7 +249,7 @@ begin_act(struct daemon *d, struct movebook_item *item)
 	}
 	rc = change_register(d, item, &e);
 	if (rc == ERR_NONE && item->work.act == MOVE_PIN) {
-		rc = pin(d, item, &e);
+		rc = movepoint_pin(d, item, &e);
 		if (rc == ERR_NONE) {
 			end_act(d, item, MOVE_DONE, "");
 			return;
@@ -354,98 +261,6 @@ begin_act(struct daemon *d, struct movebook_item *item)
 }
 
 /* --- records that say a phase ------------------------------------------------------------- */
-
-struct snapshots {
-	struct draft *draft;
-};
-
-static enum err_code
-add_point_snapshots(void *ctx, const struct ledger_point *p, struct err *e)
-{
-	struct snapshots *s = ctx;
-
-	(void)e;
-	for (const char *at = p->snapshots; at != NULL && *at != '\0';) {
-		size_t len = strcspn(at, "\n");
-		char name[LEDGER_NAME_BYTES_MAX + 1], hex[ID_HEX_BYTES];
-
-		if (len > sizeof(hex)) { /* "DATASET SNAPSHOT" */
-			memcpy(hex, at + len - (sizeof(hex) - 1),
-			    sizeof(hex) - 1);
-			hex[sizeof(hex) - 1] = '\0';
-			snprintf(name, sizeof(name), "snapshot.%.*s",
-			    (int)(len - sizeof(hex)), at);
-			draft_text(s->draft, name, hex);
-		}
-		at += len + (at[len] == '\n');
-	}
-	return ERR_NONE;
-}
-
-static enum err_code
-add_snapshots(struct draft *draft, struct daemon *d, const char *point,
-    struct err *e)
-{
-	struct snapshots s = {draft};
-	struct ledger_point_filter f = {.id = point};
-
-	return ledger_points(d->ledger, &f, add_point_snapshots, &s, e);
-}
-
-struct outcome_point {
-	const char *act;
-	char *id;
-};
-
-static enum err_code
-take_outcome_point(void *ctx, const struct record *r, struct err *e)
-{
-	struct outcome_point *o = ctx;
-	char event[32];
-
-	(void)e;
-	if (r->phase == RECORD_OUTCOME &&
-	    strcmp(record_text(r, "event", event, sizeof(event)), o->act) == 0)
-		record_text(r, "point", o->id, ID_HEX_BYTES);
-	return ERR_NONE;
-}
-
-/* The point that the newest outcome of that act names. */
-static enum err_code
-point_of_act(struct daemon *d, const struct move *m, enum move_act act,
-    char id[ID_HEX_BYTES], struct err *e)
-{
-	struct outcome_point o = {move_act_name(act), id};
-	struct ledger_filter f = {.type = LEDGER_FAILOVER,
-	    .run = m->run,
-	    .service = m->service};
-
-	return ledger_iterate(d->ledger, &f, take_outcome_point, &o, e);
-}
-
-/* What the outcome before it named. */
-static enum err_code
-point_of(struct daemon *d, const struct movebook_item *item,
-    char id[ID_HEX_BYTES], struct err *e)
-{
-	id[0] = '\0';
-	switch (item->turn.event) {
-	case MOVE_EQUAL:
-		snprintf(id, ID_HEX_BYTES, "%.64s", item->m.a.point);
-		return ERR_NONE;
-	case MOVE_SYNCED: return point_of_act(d, &item->m, MOVE_SYNC, id, e);
-	case MOVE_CAPTURED:
-	case MOVE_DIVERGENCE:
-		return point_of_act(d, &item->m, MOVE_CAPTURE, id, e);
-	case MOVE_TAKEN:
-	case MOVE_PROVISIONAL:
-	case MOVE_RAN:
-		if (strcmp(d->policy->site, item->m.to) == 0)
-			return find_point(d, &item->m, id, e);
-		return ERR_NONE;
-	default: return ERR_NONE;
-	}
-}
 
 /*
  * Before anything may be written here: what is backed up from now on is of our
@@ -473,7 +288,7 @@ record(struct daemon *d, struct movebook_item *item, struct err *e)
 	enum err_code rc = own_epoch(d, item, e);
 
 	if (rc == ERR_NONE)
-		rc = point_of(d, item, point, e);
+		rc = movepoint_of_phase(d, item, point, e);
 	if (rc == ERR_NONE)
 		rc = moverecord_draft(&draft, d, &item->m, item->m.service,
 		    move_event_name(item->turn.event), e);
@@ -481,7 +296,7 @@ record(struct daemon *d, struct movebook_item *item, struct err *e)
 		return rc;
 	/* As the guards stood; the phase is true without it. */
 	if (moverecord_known(draft, d, item, point, &why) != ERR_NONE)
-		complain(item, &why);
+		moves_complain(item, &why);
 	rc = change_register(d, item, e);
 	if (rc != ERR_NONE)
 		return rc;
@@ -492,7 +307,7 @@ record(struct daemon *d, struct movebook_item *item, struct err *e)
 	if (item->turn.event == MOVE_RESOLVED)
 		draft_text(draft, "owner", s->authority.site);
 	if (item->turn.event == MOVE_SYNCED)
-		rc = add_snapshots(draft, d, point, e);
+		rc = movepoint_add_snapshots(draft, d, point, e);
 	if (rc == ERR_NONE)
 		rc = note_event(d, draft, e);
 	if (rc != ERR_NONE)
@@ -547,13 +362,38 @@ etcd_has_it(struct daemon *d, struct movebook_item *item)
 	return false;
 }
 
+/*
+ * A planned move begins at the site that is left with its quiesce: before it, and
+ * not again once it was begun (by whichever program), G04 is judged here, too.
+ */
+static bool
+is_let_go(struct daemon *d, struct movebook_item *item)
+{
+	const struct move *m = &item->m;
+	char text[MOVE_WHY_BYTES];
+
+	if (item->turn.act != MOVE_QUIESCE || m->mode != GUARDS_PLANNED ||
+	    strcmp(m->from, d->policy->site) != 0 ||
+	    m->a.intent[MOVE_QUIESCE] != 0 || moveguard_lets_go(d, item, text))
+		return true;
+	item->turn.act = MOVE_WAIT;
+	item->turn.whom = MOVE_PERSON;
+	item->turn.changes_register = false;
+	hindered(item, text);
+	snprintf(item->hindrance.next, sizeof(item->hindrance.next),
+	    "bascule failover abort %.63s, and ask anew; or, by a dr-lead of "
+	    "this site: bascule failover retry %.63s --override G04=REASON",
+	    m->run, m->run);
+	return false;
+}
+
 void
 moveact_begin(struct daemon *d, struct movebook_item *item)
 {
 	struct err e;
 
 	if (item->turn.act == MOVE_WAIT || item->turn.act == MOVE_NOTHING ||
-	    !etcd_has_it(d, item))
+	    !is_let_go(d, item) || !etcd_has_it(d, item))
 		return;
 	if (item->turn.act != MOVE_RECORD) {
 		if (item->turn.act == MOVE_FENCE || item->turn.act == MOVE_PLAN)
@@ -565,11 +405,53 @@ moveact_begin(struct daemon *d, struct movebook_item *item)
 
 /* --- a job is over ------------------------------------------------------------------------- */
 
-/* The backup is made; the copy follows. */
+static enum err_code
+take_there(void *ctx, const struct ledger_point *p, struct err *e)
+{
+	(void)p, (void)e;
+	*(bool *)ctx = true;
+	return ERR_NONE;
+}
+
+/* Its receipt is heard over the bridge, and noted as of any point (arrivals.c). */
+void
+moveact_await_fetched(struct daemon *d, struct movebook_item *item)
+{
+	struct movebook_work *w = &item->work;
+	const struct daemon_service *s = daemon_service(d, item->m.service);
+	const struct ledger_point_filter f = {.id = w->point,
+	    .at_site = item->m.to,
+	    .complete = true};
+	char reason[JOB_REASON_BYTES], waited[TEXT_UNIT_BYTES];
+	bool is_there = false;
+	struct err e;
+
+	if (w->fetched_since.ns == 0 || w->has_ended)
+		return;
+	if (ledger_points(d->ledger, &f, take_there, &is_there, &e) != ERR_NONE)
+		moves_complain(item, &e);
+	if (is_there) {
+		end_act(d, item, MOVE_DONE, "");
+		return;
+	}
+	if (now_mono().ns - w->fetched_since.ns <
+	    s->policy->failover.patience_ns)
+		return;
+	snprintf(reason, sizeof(reason),
+	    "site '%s' fetches its copy itself (replicate.pull), and has not "
+	    "fetched the last point %.16s within %s (failover.patience): "
+	    "bascule jobs and bascule links there say why",
+	    item->m.to, w->point,
+	    text_duration(s->policy->failover.patience_ns, waited));
+	end_act(d, item, MOVE_NOT_DONE, reason);
+}
+
+/* The backup is made; the copy follows, the way the policy says. */
 static bool
 go_on_with_sync(struct daemon *d, struct movebook_item *item,
     const struct movejob_said *said)
 {
+	const struct daemon_service *s = daemon_service(d, item->m.service);
 	struct err e;
 
 	if (item->work.act != MOVE_SYNC || item->work.part > 0 ||
@@ -577,27 +459,15 @@ go_on_with_sync(struct daemon *d, struct movebook_item *item,
 		return false;
 	item->work.part = 1;
 	item->work.job[0] = '\0';
+	if (s != NULL && s->policy->replicate.pull) {
+		item->work.fetched_since = now_mono();
+		return true;
+	}
 	if (movejob_replicate(d, &item->m, item->m.to, item->work.job, &e) ==
 	    ERR_NONE)
 		return true;
 	end_act(d, item, MOVE_NOT_DONE, e.text);
 	return true;
-}
-
-/* The newest point that this site made: the backup's, which was alone. */
-static void
-take_made_point(struct daemon *d, struct movebook_item *item)
-{
-	struct ledger_point_filter f = {.service = item->m.service,
-	    .at_site = d->policy->site,
-	    .complete = true,
-	    .limit = 1};
-	struct choosing c = {.wanted = ""};
-	struct err e;
-
-	if (ledger_points(d->ledger, &f, choose, &c, &e) != ERR_NONE)
-		complain(item, &e);
-	snprintf(item->work.point, sizeof(item->work.point), "%s", c.id);
 }
 
 /* After a move: the other site waits for the copy, or for its proof. */
@@ -625,7 +495,7 @@ moveact_job_ended(struct daemon *d, struct job *j)
 		return; /* a daemon that stops leaves it to the next start */
 	movejob_said(j, &said);
 	if (said.result == MOVE_DONE && strcmp(j->kind->name, "backup") == 0)
-		take_made_point(d, item);
+		movepoint_take_made(d, item);
 	if (go_on_with_sync(d, item, &said))
 		return;
 	memcpy(item->work.proof, said.proof, sizeof(item->work.proof));
@@ -633,121 +503,4 @@ moveact_job_ended(struct daemon *d, struct job *j)
 	memcpy(item->work.failed_step, said.failed_step,
 	    sizeof(item->work.failed_step));
 	end_act(d, item, said.result, said.reason);
-}
-
-/* --- after the move -------------------------------------------------------------------------- */
-
-static bool
-is_busy(struct daemon *d, const char *kind, const char *service,
-    const char *site)
-{
-	char lane[160];
-
-	tasks_lane(lane, kind, service, site);
-	return schedule_busy(d->schedule, lane);
-}
-
-struct tending {
-	struct utc since;
-	bool made, unverified;
-	char id[ID_HEX_BYTES];
-};
-
-static enum err_code
-take_tended(void *ctx, const struct ledger_point *p, struct err *e)
-{
-	struct tending *t = ctx;
-
-	(void)e;
-	if (p->at.ns <= t->since.ns || t->made)
-		return ERR_NONE;
-	t->made = true;
-	t->unverified = p->verified_level[0] == '\0';
-	snprintf(t->id, sizeof(t->id), "%s", p->id);
-	return ERR_NONE;
-}
-
-/* The newest complete point that is here and was made since then. */
-static bool
-find_since(struct daemon *d, const char *service, struct utc since,
-    struct tending *t)
-{
-	struct ledger_point_filter f = {.service = service,
-	    .at_site = d->policy->site,
-	    .complete = true,
-	    .limit = 8};
-	struct err e;
-
-	*t = (struct tending){.since = since};
-	if (ledger_points(d->ledger, &f, take_tended, t, &e) != ERR_NONE)
-		note_log(NOTE_ERROR, "%s", e.text);
-	return t->made;
-}
-
-/* Where the service is: a first point, which then is copied as any other. */
-static void
-make_first_point(struct daemon *d, struct movebook_item *item, struct utc since)
-{
-	struct job_request r = {.kind = job_kind_find("backup"),
-	    .service = item->m.service,
-	    .trigger = "the first point after a move",
-	    .once = true};
-	struct tending t;
-	struct err e;
-
-	if (find_since(d, item->m.service, since, &t) ||
-	    is_busy(d, "backup", item->m.service, NULL))
-		return;
-	if (job_ask(d, &r, NULL, &e) != ERR_NONE)
-		complain(item, &e);
-}
-
-/* Where it was: what came from there is restored once and compared. */
-static void
-verify_first_point(struct daemon *d, struct movebook_item *item,
-    struct utc since)
-{
-	struct job_request r = {.kind = job_kind_find("verify"),
-	    .service = item->m.service,
-	    .trigger = "the first point after a move",
-	    .once = true};
-	struct tending t;
-	struct err e;
-
-	if (!find_since(d, item->m.service, since, &t) || !t.unverified ||
-	    is_busy(d, "verify", item->m.service, NULL))
-		return;
-	if (wire_new(&r.params, NULL, &e) != ERR_NONE)
-		return;
-	wire_add_text(r.params, "how", "restore");
-	wire_add_text(r.params, "point", t.id);
-	if (job_ask(d, &r, NULL, &e) != ERR_NONE)
-		complain(item, &e);
-}
-
-#define TEND_NS NS_PER_S
-
-void
-moveact_tend(struct daemon *d, struct movebook_item *item)
-{
-	const struct move *m = &item->m;
-	bool is_there = strcmp(d->policy->site, m->to) == 0;
-	struct mono now = now_mono();
-
-	if (m->b.fact[MOVE_COMMITTED] == 0 ||
-	    m->b.fact[MOVE_REPROTECTED] != 0 ||
-	    movebook_newer(&d->moves->book, item) ||
-	    now.ns - item->tended.ns < TEND_NS)
-		return;
-	item->tended = now;
-	/* What the loser wrote is kept, and its owner has looked (G18). */
-	if (m->mode == GUARDS_UNPLANNED &&
-	    (m->a.fact[MOVE_DIVERGENCE] == 0 ||
-		(m->a.fact[MOVE_SAY_REPROTECT] == 0 &&
-		    m->b.fact[MOVE_SAY_REPROTECT] == 0)))
-		return;
-	if (is_there)
-		make_first_point(d, item, m->b.at[MOVE_COMMITTED]);
-	else
-		verify_first_point(d, item, m->b.at[MOVE_COMMITTED]);
 }

@@ -3,7 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <bascule/base/text.h>
+
 #include "peer.h"
+#include "words.h"
 
 /* --- from records ------------------------------------------------------------ */
 
@@ -29,7 +32,7 @@ movebook_take_register(struct authority *a, const struct record *r)
 
 /* A record's texts, which an event borrows. */
 struct texts {
-	char event[48], verdict[24], reason[MOVE_REASON_BYTES];
+	char event[48], verdict[24], reason[JOB_REASON_BYTES];
 	char point[MOVE_POINT_BYTES], owner[AUTHORITY_SITE_BYTES];
 	char run[AUTHORITY_RUN_BYTES], from[AUTHORITY_SITE_BYTES];
 	char to[AUTHORITY_SITE_BYTES], mode[16], service[65];
@@ -64,6 +67,8 @@ take_event(struct move_event *ev, struct texts *t, const struct record *r,
 		record_text(r, "@service", t->service, sizeof(t->service)),
 	    .from = record_text(r, "from_site", t->from, sizeof(t->from)),
 	    .to = record_text(r, "to_site", t->to, sizeof(t->to))};
+	/* A move keeps no more of it: what failed, and at the end why. */
+	text_elide(t->reason, MOVE_REASON_BYTES - 1);
 	record_text(r, "event", t->event, sizeof(t->event));
 	record_text(r, "verdict", t->verdict, sizeof(t->verdict));
 	record_text(r, "mode", t->mode, sizeof(t->mode));
@@ -94,14 +99,56 @@ is_before(const struct movebook_item *i, const struct movebook_item *than)
 	return i->requested.ns >= than->requested.ns;
 }
 
+static size_t
+like(const char *service)
+{
+	uint32_t n = 2166136261u; /* FNV-1a */
+
+	for (; *service != '\0'; service++)
+		n = (n ^ (unsigned char)*service) * 16777619u;
+	return n % MOVEBOOK_LIKE;
+}
+
+struct movebook_item *
+movebook_first(const struct movebook *b, const char *service)
+{
+	struct movebook_item *i = b->like[like(service)];
+
+	while (i != NULL && strcmp(i->m.service, service) != 0)
+		i = i->same;
+	return i;
+}
+
+struct movebook_item *
+movebook_next(const struct movebook_item *item)
+{
+	struct movebook_item *i = item->same;
+
+	while (i != NULL && strcmp(i->m.service, item->m.service) != 0)
+		i = i->same;
+	return i;
+}
+
+static struct movebook_item *
+find_run(const struct movebook *b, const char *run)
+{
+	struct movebook_item *i = b->items;
+
+	while (i != NULL && strcmp(i->m.run, run) != 0)
+		i = i->next;
+	return i;
+}
+
 struct movebook_item *
 movebook_find(struct movebook *b, const char *run, const char *service)
 {
 	struct movebook_item *found = NULL;
 
-	for (struct movebook_item *i = b->items; i != NULL; i = i->next) {
-		if ((run != NULL && strcmp(i->m.run, run) != 0) ||
-		    (service != NULL && strcmp(i->m.service, service) != 0))
+	if (service == NULL)
+		return find_run(b, run);
+	for (struct movebook_item *i = movebook_first(b, service); i != NULL;
+	     i = movebook_next(i)) {
+		if (run != NULL && strcmp(i->m.run, run) != 0)
 			continue;
 		if (run != NULL)
 			return i;
@@ -115,7 +162,8 @@ const struct movebook_reg *
 movebook_register(const struct movebook *b, const char *service,
     const char *site)
 {
-	for (const struct movebook_reg *r = b->regs; r != NULL; r = r->next)
+	for (const struct movebook_reg *r = b->regs[like(service)]; r != NULL;
+	     r = r->next)
 		if (strcmp(r->service, service) == 0 &&
 		    strcmp(r->site, site) == 0)
 			return r;
@@ -126,9 +174,9 @@ const struct movebook_item *
 movebook_binds(const struct movebook *b, const char *service, const char *site,
     const struct movebook_item *but)
 {
-	for (const struct movebook_item *i = b->items; i != NULL; i = i->next)
-		if (i != but && strcmp(i->m.service, service) == 0 &&
-		    move_binds(&i->m, site))
+	for (const struct movebook_item *i = movebook_first(b, service);
+	     i != NULL; i = movebook_next(i))
+		if (i != but && move_binds(&i->m, site))
 			return i;
 	return NULL;
 }
@@ -136,9 +184,9 @@ movebook_binds(const struct movebook *b, const char *service, const char *site,
 bool
 movebook_newer(const struct movebook *b, const struct movebook_item *item)
 {
-	for (const struct movebook_item *i = b->items; i != NULL; i = i->next)
-		if (i != item && strcmp(i->m.service, item->m.service) == 0 &&
-		    i->requested.ns > item->requested.ns &&
+	for (const struct movebook_item *i = movebook_first(b, item->m.service);
+	     i != NULL; i = movebook_next(i))
+		if (i != item && i->requested.ns > item->requested.ns &&
 		    move_phase(&i->m) != MOVE_REQUESTED)
 			return true;
 	return false;
@@ -162,8 +210,8 @@ movebook_attested(const struct movebook_item *item, struct utc now)
 	return testimony_attested(item->words, item->words_count, now);
 }
 
-static const struct movebook_release *
-find_release(const struct movebook *b, const char *service)
+const struct movebook_release *
+movebook_release_of(const struct movebook *b, const char *service)
 {
 	for (const struct movebook_release *r = b->releases; r != NULL;
 	     r = r->next)
@@ -176,7 +224,7 @@ unsigned
 movebook_released(const struct movebook *b, const char *service,
     const char *owner, struct utc now)
 {
-	const struct movebook_release *r = find_release(b, service);
+	const struct movebook_release *r = movebook_release_of(b, service);
 
 	return r == NULL ? 0
 			 : testimony_released(r->words, r->words_count, owner,
@@ -187,7 +235,7 @@ const char *
 movebook_release_owner(const struct movebook *b, const char *service,
     struct utc since, struct utc now, unsigned *persons)
 {
-	const struct movebook_release *r = find_release(b, service);
+	const struct movebook_release *r = movebook_release_of(b, service);
 
 	*persons = 0;
 	return r == NULL
@@ -204,12 +252,13 @@ movebook_fini(struct movebook *b)
 		b->items = i->next;
 		free(i);
 	}
-	while (b->regs != NULL) {
-		struct movebook_reg *r = b->regs;
+	for (size_t i = 0; i < MOVEBOOK_LIKE; i++)
+		while (b->regs[i] != NULL) {
+			struct movebook_reg *r = b->regs[i];
 
-		b->regs = r->next;
-		free(r);
-	}
+			b->regs[i] = r->next;
+			free(r);
+		}
 	while (b->releases != NULL) {
 		struct movebook_release *r = b->releases;
 
@@ -230,20 +279,29 @@ struct reading {
 	bool *changed;
 };
 
-static struct movebook_item *
-add_item(struct movebook *b, struct err *e)
+/* m->service of an item is what it is found by, and does not change. */
+void
+movebook_add(struct movebook *b, struct movebook_item *item)
 {
-	struct movebook_item *item = calloc(1, sizeof(*item));
-	struct movebook_item **at = &b->items;
+	struct movebook_item **at = &b->like[like(item->m.service)];
 
-	if (item == NULL) {
-		(void)err_nomem(e);
-		return NULL;
-	}
 	while (*at != NULL)
-		at = &(*at)->next;
+		at = &(*at)->same;
 	*at = item;
-	return item;
+	if (b->last != NULL)
+		b->last->next = item;
+	else
+		b->items = item;
+	b->last = item;
+}
+
+void
+movebook_add_register(struct movebook *b, struct movebook_reg *reg)
+{
+	struct movebook_reg **at = &b->regs[like(reg->service)];
+
+	reg->next = *at;
+	*at = reg;
 }
 
 static void
@@ -275,15 +333,15 @@ static enum err_code
 begin_item(struct reading *g, const struct record *r, struct move_event *ev,
     struct err *e)
 {
-	struct movebook_item *item;
+	OWNED(free_mem) struct movebook_item *item = NULL;
 	char name[96], point[MOVE_POINT_BYTES + 48];
 	struct err why;
 
 	if (movebook_find(g->b, ev->run, ev->service) != NULL)
 		return ERR_NONE;
-	item = add_item(g->b, e);
+	item = calloc(1, sizeof(*item));
 	if (item == NULL)
-		return ERR_NOMEM;
+		return err_nomem(e);
 	snprintf(name, sizeof(name), "point.%s", ev->service);
 	if (record_text(r, name, point, sizeof(point))[0] != '\0')
 		ev->point = point;
@@ -294,7 +352,9 @@ begin_item(struct reading *g, const struct record *r, struct move_event *ev,
 	record_text(r, "@actor.name", item->requester, sizeof(item->requester));
 	record_text(r, "reason", item->reason, sizeof(item->reason));
 	record_text(r, "change", item->change, sizeof(item->change));
-	if (move_fold(&item->m, ev, &why) != ERR_NONE)
+	if (move_fold(&item->m, ev, &why) == ERR_NONE)
+		movebook_add(g->b, TAKE(item));
+	else
 		complain(g, ev, &why);
 	*g->changed = true;
 	return ERR_NONE;
@@ -333,31 +393,18 @@ take_requested(void *ctx, const struct record *r, struct err *e)
 	return rc;
 }
 
-static void
-take_overrides(struct movebook_item *item, const struct record *r)
+static uint32_t
+overrides_of(const struct record *r)
 {
 	char text[512], *word, *rest = text;
+	uint32_t bits = 0;
 
 	record_text(r, "overrides", text, sizeof(text));
 	while ((word = strsep(&rest, " ,")) != NULL)
-		item->overrides |= UINT32_C(1) << guards_find(word);
+		bits |= UINT32_C(1) << guards_find(word);
 	record_text(r, "guard", text, sizeof(text));
-	item->overrides |= UINT32_C(1) << guards_find(text);
-	item->overrides &= ~UINT32_C(1); /* 0: no such guard */
-}
-
-static void
-take_person(struct approvals_person *p, const struct record *r,
-    const char *site)
-{
-	*p = (struct approvals_person){.uid = record_int(r, "@actor.uid",
-					   APPROVALS_NO_UID),
-	    .login_uid = record_int(r, "login_uid", APPROVALS_NO_UID)};
-	record_text(r, "login_name", p->login_name, sizeof(p->login_name));
-	record_text(r, "@actor.name", p->name, sizeof(p->name));
-	record_text(r, "@actor.council", p->council, sizeof(p->council));
-	record_text(r, "signer", p->key, sizeof(p->key));
-	snprintf(p->site, sizeof(p->site), "%s", site);
+	bits |= UINT32_C(1) << guards_find(text);
+	return bits & ~UINT32_C(1); /* 0: no such guard */
 }
 
 static void
@@ -365,19 +412,23 @@ take_one(struct reading *g, struct movebook_item *item, const struct record *r,
     struct move_event *ev)
 {
 	struct err why;
+	uint32_t bits;
 
 	if (ev->kind == MOVE_REQUESTED && ev->stage == MOVE_FACT)
 		return; /* taken up before */
+	*g->changed = true;
+	if (move_fold(&item->m, ev, &why) != ERR_NONE) {
+		complain(g, ev, &why);
+		return;
+	}
 	if (ev->stage == MOVE_FACT && ev->kind == MOVE_STARTED) {
 		item->started = r->at;
 		item->glass_broken = record_int(r, "break_glass", 0) == 1;
-		item->glass_at = r->at;
-		take_person(&item->glass_by, r, g->site);
 	}
-	take_overrides(item, r);
-	if (move_fold(&item->m, ev, &why) != ERR_NONE)
-		complain(g, ev, &why);
-	*g->changed = true;
+	bits = overrides_of(r);
+	item->overrides |= bits;
+	if (strcmp(g->site, g->d->policy->site) == 0)
+		item->overridden_here |= bits;
 }
 
 static enum err_code
@@ -386,19 +437,16 @@ take_failover(void *ctx, const struct record *r, struct err *e)
 	struct reading *g = ctx;
 	struct move_event ev;
 	struct texts t;
-	bool is_known = false;
+	struct movebook_item *i;
 
 	(void)e;
 	take_event(&ev, &t, r, g->site);
-	for (struct movebook_item *i = g->b->items; i != NULL; i = i->next) {
-		if (strcmp(i->m.run, ev.run) != 0)
-			continue;
-		is_known = true;
-		if (*ev.service == '\0' ||
-		    strcmp(i->m.service, ev.service) == 0)
+	i = *ev.service == '\0' ? g->b->items
+				: movebook_first(g->b, ev.service);
+	for (; i != NULL; i = *ev.service == '\0' ? i->next : movebook_next(i))
+		if (strcmp(i->m.run, ev.run) == 0)
 			take_one(g, i, r, &ev);
-	}
-	if (!is_known && g->lost == 0)
+	if (g->lost == 0 && find_run(g->b, ev.run) == NULL)
 		g->lost = r->row;
 	g->at->failover = r->row;
 	return ERR_NONE;
@@ -412,7 +460,10 @@ take_release(struct reading *g, const struct record *r,
 	char service[LEDGER_NAME_BYTES_MAX + 1];
 
 	record_text(r, "@service", service, sizeof(service));
-	to = (struct movebook_release *)(uintptr_t)find_release(g->b, service);
+	if (!words_counts(g->d->policy, service, w))
+		return ERR_NONE;
+	to = (struct movebook_release *)(uintptr_t)movebook_release_of(g->b,
+	    service);
 	if (to == NULL) {
 		to = calloc(1, sizeof(*to));
 		if (to == NULL)
@@ -421,7 +472,7 @@ take_release(struct reading *g, const struct record *r,
 		to->next = g->b->releases;
 		g->b->releases = to;
 	}
-	testimony_take(to->words, &to->words_count, COUNT_OF(to->words), w);
+	words_take(to->words, &to->words_count, COUNT_OF(to->words), w);
 	*g->changed = true;
 	return ERR_NONE;
 }
@@ -430,24 +481,23 @@ static enum err_code
 take_approval(void *ctx, const struct record *r, struct err *e)
 {
 	struct reading *g = ctx;
-	struct approvals_word w = {.at = r->at, .row = r->row};
-	char run[AUTHORITY_RUN_BYTES], verb[24];
+	struct approvals_word w;
+	char run[AUTHORITY_RUN_BYTES];
 
 	g->at->approval = r->row;
-	record_text(r, "@run", run, sizeof(run));
-	record_text(r, "verb", verb, sizeof(verb));
-	if (!approvals_verb_find(verb, &w.verb))
+	if (!words_read(g->d->policy, r, g->site, &w))
 		return ERR_NONE;
-	record_text(r, "seen", w.seen, sizeof(w.seen));
-	record_text(r, "reason", w.reason, sizeof(w.reason));
-	take_person(&w.who, r, g->site);
 	if (w.verb == APPROVALS_RELEASE)
 		return take_release(g, r, &w, e);
+	/* what is approved is for request_book.c */
+	if (w.verb != APPROVALS_ATTEST && w.verb != APPROVALS_REFUSE)
+		return ERR_NONE;
+	record_text(r, "@run", run, sizeof(run));
 	for (struct movebook_item *i = g->b->items; i != NULL; i = i->next) {
-		if (strcmp(i->m.run, run) != 0)
+		if (strcmp(i->m.run, run) != 0 ||
+		    !words_counts(g->d->policy, i->m.service, &w))
 			continue;
-		testimony_take(i->words, &i->words_count, MOVEBOOK_WORDS_MAX,
-		    &w);
+		words_take(i->words, &i->words_count, MOVEBOOK_WORDS_MAX, &w);
 		*g->changed = true;
 	}
 	return ERR_NONE;
@@ -471,10 +521,9 @@ take_authority(void *ctx, const struct record *r, struct err *e)
 		reg = calloc(1, sizeof(*reg));
 		if (reg == NULL)
 			return err_nomem(e);
-		reg->next = g->b->regs;
-		g->b->regs = reg;
 		snprintf(reg->service, sizeof(reg->service), "%s", service);
 		snprintf(reg->site, sizeof(reg->site), "%s", g->site);
+		movebook_add_register(g->b, reg);
 	}
 	reg->a = a;
 	reg->at = r->at;
@@ -555,6 +604,18 @@ read_all(struct daemon *d, struct movebook *b, bool *changed,
 	return rc;
 }
 
+/* Whose word counts is the policy's to say: under another all are read again. */
+static void
+forget_words(struct movebook *b)
+{
+	for (struct movebook_item *i = b->items; i != NULL; i = i->next)
+		i->words_count = 0;
+	for (struct movebook_release *r = b->releases; r != NULL; r = r->next)
+		r->words_count = 0;
+	for (size_t i = 0; i < b->cursor_count; i++)
+		b->cursors[i].approval = b->cursors[i].seen = 0;
+}
+
 enum err_code
 movebook_update(struct daemon *d, struct movebook *b, bool *changed,
     struct err *e)
@@ -563,6 +624,9 @@ movebook_update(struct daemon *d, struct movebook *b, bool *changed,
 
 	*changed = false;
 	b->lost = false;
+	if (b->policy_number != d->policy_number)
+		forget_words(b);
+	b->policy_number = d->policy_number;
 	rc = read_all(d, b, changed, true, e);
 	return rc == ERR_NONE ? read_all(d, b, changed, false, e) : rc;
 }

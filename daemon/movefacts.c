@@ -61,8 +61,7 @@ static bool
 is_protected_there(const struct movebook_item *item, const struct peer *p,
     const char *here)
 {
-	const struct move_side *mine =
-	    strcmp(item->m.from, here) == 0 ? &item->m.a : &item->m.b;
+	const struct move_side *mine = moves_side(&item->m, here);
 	struct protected_ctx c = {.since = mine->at[MOVE_PROVISIONAL]};
 	struct ledger_point_filter f = {.service = item->m.service,
 	    .complete = true,

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job_kinds.h"
 #include "moves.h"
+#include "movesteps.h"
 #include "peer.h"
 
 struct own {
@@ -17,126 +19,13 @@ own_of(struct job *j)
 	return job_own(j, sizeof(struct own), NULL);
 }
 
-/* --- what earlier workers of the same run and service did ---------------------- */
-
-#define STEPS_MAX 2048
-
-struct known_step {
-	char step[64];
-	const char *state;
-	int64_t attempt;
-};
-
-struct known {
-	struct known_step *items;
-	size_t count, size;
-};
-
-static void
-known_fini(struct known *k)
-{
-	free(k->items);
-}
-
-static enum err_code
-set_step(struct known *k, const char *step, const char *state, int64_t attempt,
-    struct err *e)
-{
-	size_t at = 0;
-
-	while (at < k->count && strcmp(k->items[at].step, step) != 0)
-		at++;
-	if (at < k->count) { /* the order is that of their ends */
-		memmove(&k->items[at], &k->items[at + 1],
-		    (k->count - at - 1) * sizeof(k->items[0]));
-		k->count--;
-	}
-	if (k->count == k->size) {
-		size_t size = k->size == 0 ? 32 : 2 * k->size;
-		void *more = k->size >= STEPS_MAX
-		    ? NULL
-		    : realloc(k->items, size * sizeof(*k->items));
-
-		if (more == NULL)
-			return err_nomem(e);
-		k->items = more;
-		k->size = size;
-	}
-	snprintf(k->items[k->count].step, sizeof(k->items[0].step), "%s", step);
-	k->items[k->count].state = state;
-	k->items[k->count++].attempt = attempt;
-	return ERR_NONE;
-}
-
-/* Of an undo: done is undone, anything else leaves what it was undoing. */
-static const char *
-state_of(const struct record *r, const char *kind, const char *state)
-{
-	static const char *const plain[] = {"done", "skipped", "failed",
-	    "undone"};
-
-	if (strcmp(kind, "undo") == 0)
-		return strcmp(state, "undone") == 0 ||
-			strcmp(state, "done") == 0
-		    ? "undone"
-		    : NULL;
-	if (r->phase == RECORD_INTENT)
-		return "uncertain";
-	for (size_t i = 0; i < COUNT_OF(plain); i++)
-		if (strcmp(state, plain[i]) == 0)
-			return plain[i];
-	return "uncertain";
-}
-
-/* Fences and hooks leave records of their own kinds. */
-static bool
-is_of_plan(const char *kind)
-{
-	static const char *const others[] = {"fence", "prove", "quiesce",
-	    "resume", "isolation"};
-
-	for (size_t i = 0; i < COUNT_OF(others); i++)
-		if (strcmp(kind, others[i]) == 0)
-			return false;
-	return true;
-}
-
-static enum err_code
-take_step(void *ctx, const struct record *r, struct err *e)
-{
-	struct known *k = ctx;
-	char step[64], kind[16], state[16];
-	const char *now;
-
-	record_text(r, "step", step, sizeof(step));
-	record_text(r, "kind", kind, sizeof(kind));
-	record_text(r, "state", state, sizeof(state));
-	if (step[0] == '\0' || !is_of_plan(kind))
-		return ERR_NONE;
-	now = state_of(r, kind, state);
-	return now == NULL
-	    ? ERR_NONE
-	    : set_step(k, step, now, record_int(r, "attempt", 0), e);
-}
-
+/* What earlier workers of the same run and service did. */
 static enum err_code
 add_steps(struct job *j, struct wire_value *spec, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *list = NULL;
-	OWNED(known_fini) struct known k = {0};
-	const struct movebook_item *item =
-	    movebook_find(&j->d->moves->book, j->run, j->service);
-	struct ledger_filter f = {.type = LEDGER_STEP,
-	    .run = j->run,
-	    .service = j->service};
-	enum err_code rc;
-
-	/* What was done before it was stopped for the last time is no more. */
-	if (item != NULL)
-		f.after_row = strcmp(item->m.from, j->d->policy->site) == 0
-		    ? item->m.a.fact[MOVE_PROVISIONAL]
-		    : item->m.b.fact[MOVE_PROVISIONAL];
-	rc = ledger_iterate(j->d->ledger, &f, take_step, &k, e);
+	OWNED(movesteps_fini) struct movesteps k = {0};
+	enum err_code rc = movesteps_read(&k, j->d, j->run, j->service, e);
 
 	if (rc == ERR_NONE)
 		rc = wire_new_list(&list, e);
@@ -182,11 +71,21 @@ intend(const struct job *j, struct draft *d)
 	draft_text(d, "move", j->run);
 }
 
+/* A person's word on a step; what is noted besides is in its log alone. */
+static void
+take_note(struct job *j, struct wire_value *ev)
+{
+	struct err e;
+
+	if (wire_has(ev, "attempt") && job_kinds_note(j, ev, &e) != ERR_NONE)
+		note_log(NOTE_ERROR,
+		    "what was said of a step of move %s is not recorded: %s",
+		    j->run, e.text);
+}
+
 static bool
 on_event(struct job *j, const char *type, struct wire_value *ev)
 {
-	struct own *o = own_of(j);
-
 	if (strcmp(type, "step") == 0) {
 		snprintf(j->what, sizeof(j->what), "%s: %s",
 		    wire_take_text(ev, "step", ""),
@@ -194,9 +93,10 @@ on_event(struct job *j, const char *type, struct wire_value *ev)
 		job_touch(j);
 		return true;
 	}
-	if (strcmp(type, "note") == 0)
-		return true; /* what it says besides is in its log */
-	(void)o;
+	if (strcmp(type, "note") == 0) {
+		take_note(j, ev);
+		return true;
+	}
 	return strcmp(type, "state") == 0;
 }
 

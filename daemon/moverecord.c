@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "alarm.h"
+#include "alarmbook.h"
 #include "etcd.h"
 #include "found.h"
 #include "moves.h"
@@ -113,12 +114,12 @@ is_worth_telling(const struct daemon *d, const struct moverecord_news *n)
 void
 moverecord_tell(struct daemon *d, const struct moverecord_news *n)
 {
-	char subject[AUTHORITY_RUN_BYTES + 40], text[500];
+	char subject[AUTHORITY_RUN_BYTES + 40], text[ALARMBOOK_TEXT_BYTES];
 
 	if (!is_worth_telling(d, n))
 		return;
 	snprintf(subject, sizeof(subject), "%s %s", n->run, n->event);
-	snprintf(text, sizeof(text), "%s -> %s: %s%s%.300s", n->from, n->to,
+	snprintf(text, sizeof(text), "%s -> %s: %s%s%s", n->from, n->to,
 	    n->event, n->why != NULL && *n->why != '\0' ? ": " : "",
 	    n->why != NULL ? n->why : "");
 	alarm_raise(d,
@@ -151,10 +152,12 @@ add_guards(struct draft *draft, struct daemon *d,
 {
 	struct guards_result results[GUARDS_COUNT];
 	OWNED(free_mem) struct guards_facts *facts = calloc(1, sizeof(*facts));
+	const struct moveguard_ask ask = {.item = item,
+	    .phase = phase,
+	    .break_glass = item->glass_broken};
 	enum err_code rc = facts == NULL
 	    ? err_nomem(e)
-	    : moveguard_judge(d, NULL, item, phase, item->glass_broken, facts,
-		  results, e);
+	    : moveguard_judge(d, &ask, facts, results, e);
 
 	if (rc == ERR_NONE)
 		found_guards(draft, facts, results, item->m.mode, phase);
@@ -242,19 +245,29 @@ add_lost(struct draft *draft, struct daemon *d, const struct move *m,
 	return ERR_NONE;
 }
 
+bool
+moverecord_tells_all(const struct movebook_item *item)
+{
+	const struct move_side *b = &item->m.b;
+
+	if (item->turn.act != MOVE_RECORD)
+		return false;
+	return item->turn.event == MOVE_READY ||
+	    item->turn.event == MOVE_DECLARED ||
+	    (item->turn.event == MOVE_ABORTED && b->fact[MOVE_READY] == 0 &&
+		b->fact[MOVE_DECLARED] == 0);
+}
+
 enum err_code
 moverecord_known(struct draft *draft, struct daemon *d,
     const struct movebook_item *item, const char *point, struct err *e)
 {
 	const struct move *m = &item->m;
-	bool has_begun =
-	    m->b.fact[MOVE_READY] != 0 || m->b.fact[MOVE_DECLARED] != 0;
 
+	if (moverecord_tells_all(item))
+		return add_beginning(draft, d, item, e);
 	switch (item->turn.event) {
-	case MOVE_READY:
-	case MOVE_DECLARED: return add_beginning(draft, d, item, e);
-	case MOVE_ABORTED:
-		return has_begun ? ERR_NONE : add_beginning(draft, d, item, e);
+	case MOVE_ABORTED: return ERR_NONE;
 	case MOVE_SYNCED: add_last_point(draft, d, m, point); return ERR_NONE;
 	case MOVE_EQUAL:
 		draft_text(draft, "integrity",

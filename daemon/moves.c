@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "etcd.h"
+#include "facts.h"
 #include "peer.h"
-#include "question.h"
 #include "stepdown.h"
 
 #define LOOK_NS (NS_PER_S / 2) /* while a move is open */
@@ -24,6 +24,8 @@ moves_are_open(const struct daemon *d)
 int64_t
 moves_wait_ns(const struct daemon *d)
 {
+	if (d->moves != NULL && d->moves->is_amid)
+		return DAEMON_TURN_NS;
 	return moves_are_open(d) ? LOOK_NS : INT64_MAX;
 }
 
@@ -55,6 +57,56 @@ moves_is_the_others(const struct daemon *d, const struct daemon_service *s)
 {
 	return moves_peer_of(d, s->policy) != NULL &&
 	    strcmp(s->authority.site, d->policy->site) != 0;
+}
+
+void
+moves_complain(const struct movebook_item *item, const struct err *e)
+{
+	note_log(NOTE_ERROR, "move %s of '%s': %s", item->m.run,
+	    item->m.service, e->text);
+}
+
+bool
+moves_bring_up(const struct daemon *d, const struct daemon_service *s)
+{
+	const struct authority *a = &s->authority;
+	const struct movebook_item *item;
+	const struct move_side *me;
+
+	if (a->state != AUTHORITY_PROVISIONAL ||
+	    strcmp(a->site, d->policy->site) != 0)
+		return false;
+	if (d->moves == NULL)
+		return true; /* at the start: it will be known in a moment */
+	item = movebook_find(&d->moves->book, a->run, s->policy->name);
+	if (item == NULL)
+		return false;
+	me = strcmp(item->m.to, a->site) == 0 ? &item->m.b : &item->m.a;
+	if (me->epoch_of[MOVE_PROVISIONAL] < a->epoch)
+		return true; /* its record follows the register */
+	/* What never was undone does not plan again: it is resumed. */
+	return me->fact[MOVE_RAN] <= me->fact[MOVE_PROVISIONAL] &&
+	    me->fact[MOVE_RESUMED] <= me->fact[MOVE_PROVISIONAL];
+}
+
+bool
+moves_under_way(const struct daemon *d, char *out, size_t out_bytes)
+{
+	const struct movebook_item *item =
+	    d->moves == NULL ? NULL : d->moves->book.items;
+
+	for (; item != NULL; item = item->next) {
+		const struct move *m = &item->m;
+
+		if (strcmp(m->to, d->policy->site) != 0 || move_is_over(m) ||
+		    (m->a.fact[MOVE_STARTED] == 0 &&
+			m->b.fact[MOVE_STARTED] == 0) ||
+		    m->b.fact[MOVE_RAN] > m->b.fact[MOVE_PROVISIONAL])
+			continue;
+		snprintf(out, out_bytes, "move %s of '%s'", m->run, m->service);
+		return true;
+	}
+	return false;
 }
 
 static void
@@ -148,218 +200,54 @@ must_wait(struct daemon *d, struct movebook_item *item)
 	return true;
 }
 
-void
-moves_plain(char *text)
+/* G04 of so many services that one turn would not do: what their approvers saw
+ * is looked at a slice further.  False: it is not known yet. */
+static bool
+is_seen(struct daemon *d, const struct movebook_item *item,
+    enum guards_phase gate)
 {
-	for (char *c = text; *c != '\0'; c++)
-		if (*c == ';')
-			*c = ',';
+	return !guards_holds(4, item->m.mode, gate) ||
+	    facts_see(d, item->m.run);
 }
 
-const char *
-moves_remedy(const struct err *e)
-{
-	return e->code == ERR_NOSPACE
-	    ? "make room on that disk, it goes on by itself then"
-	    : "it is tried again and again";
-}
-
-/* "retry skip abort": the first is typed, the others are told. */
-static void
-say_answer(struct move_turn *t, const char *run, const struct question *a)
-{
-	size_t first = strcspn(a->verbs, " "), used;
-	const char *rest = a->verbs + first;
-
-	used = (size_t)snprintf(t->next, sizeof(t->next),
-	    "bascule failover answer %.64s %.64s %.*s", run, a->name,
-	    (int)first, a->verbs);
-	if (*rest != '\0' && used < sizeof(t->next))
-		snprintf(t->next + used, sizeof(t->next) - used, " (or%s)",
-		    rest);
-}
-
-/* A step of the plan asks somebody: then it is not the plan's turn. */
-static void
-say_asked(struct daemon *d, struct movebook_item *item)
-{
-	struct move_turn *t = &item->turn;
-	const struct job *j = d->jobs;
-
-	while (j != NULL &&
-	    (item->work.job[0] == '\0' || strcmp(j->id, item->work.job) != 0))
-		j = j->next;
-	if (j == NULL || j->questions == NULL)
-		return;
-	t->whom = MOVE_PERSON;
-	t->since = j->questions->asked;
-	t->alarm = true;
-	snprintf(t->why, sizeof(t->why), "%s", j->questions->text);
-	moves_plain(t->why);
-	say_answer(t, item->m.run, j->questions);
-}
-
-/* What hindered it at this look, for as long as it does. */
-static void
-say_hindrance(struct movebook_item *item)
-{
-	struct movebook_hindrance *h = &item->hindrance;
-	struct move_turn *t = &item->turn;
-
-	if (!h->stands) {
-		h->text[0] = '\0';
-		return;
-	}
-	t->alarm = true;
-	t->since = h->since;
-	t->next[0] = '\0';
-	snprintf(t->why, sizeof(t->why), "%s", h->text);
-}
-
-/* Alarms: held, contested, waiting too long; over when it goes on. */
-static void
-tell_people(struct daemon *d, const struct movebook_item *item)
-{
-	const struct daemon_service *s = daemon_service(d, item->m.service);
-	bool is_frozen = s->authority.state == AUTHORITY_HELD ||
-	    s->authority.state == AUTHORITY_CONTESTED;
-	char text[600];
-
-	snprintf(text, sizeof(text), "%s: %.250s%s%.250s",
-	    move_event_name(move_phase(&item->m)), item->turn.why,
-	    item->turn.next[0] != '\0' ? "; next: " : "", item->turn.next);
-	if (item->turn.alarm)
-		alarm_raise(d,
-		    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
-			.level = is_frozen ? ALARM_CRITICAL : ALARM_WARNING,
-			.service = item->m.service,
-			.subject = item->m.run,
-			.run = item->m.run,
-			.text = text});
-	else
-		alarm_clear(d, POLICY_ON_FAILOVER, item->m.service, item->m.run,
-		    text);
-}
-
-/* It runs at the new site and nobody has said that it may stay. */
-static void
-remind(struct daemon *d, struct movebook_item *item)
-{
-	const struct policy_service *s =
-	    daemon_service(d, item->m.service)->policy;
-	int64_t after_ns = s->failover.commit_reminder_ns;
-	bool waits = item->m.b.fact[MOVE_RAN] != 0 &&
-	    move_phase(&item->m) == MOVE_RAN &&
-	    strcmp(item->m.to, d->policy->site) == 0;
-	char subject[AUTHORITY_RUN_BYTES + 16], text[400];
-
-	snprintf(subject, sizeof(subject), "commit of %s", item->m.run);
-	snprintf(text, sizeof(text),
-	    "it runs here and is neither accepted nor rolled back; type: "
-	    "bascule failover commit %s --confirm %s (or failover rollback)",
-	    item->m.run, item->m.to);
-	if (!waits)
-		alarm_clear(d, POLICY_ON_FAILOVER, item->m.service, subject,
-		    "it is decided");
-	else if (after_ns > 0 &&
-	    now_utc().ns - item->m.b.at[MOVE_RAN].ns > after_ns) {
-		moverecord_remind(d, item, after_ns, text);
-		alarm_raise(d,
-		    &(struct alarm_what){.on = POLICY_ON_FAILOVER,
-			.level = ALARM_WARNING,
-			.service = item->m.service,
-			.subject = subject,
-			.run = item->m.run,
-			.text = text});
-	}
-}
-
-void
-moves_say(struct daemon *d, const struct daemon_service *s, char *out,
-    size_t out_bytes)
-{
-	const struct movebook_item *item = d->moves == NULL
-	    ? NULL
-	    : movebook_find(&d->moves->book, NULL, s->policy->name);
-	char since[NOW_TEXT_BYTES];
-
-	out[0] = '\0';
-	if (s->authority.quarantined)
-		snprintf(out, out_bytes,
-		    "quarantined: the other site has not said where it is "
-		    "since this daemon's start");
-	if (stepdown_say(d, s->policy->name, out, out_bytes) || item == NULL ||
-	    !item->has_turn || item->turn.act == MOVE_NOTHING ||
-	    (move_is_over(&item->m) && move_phase(&item->m) != MOVE_COMMITTED))
-		return;
-	now_text((struct utc){item->turn.since.ns / NS_PER_S * NS_PER_S},
-	    since);
-	snprintf(out, out_bytes, "move %s to %s is %s since %s: %s%s%s",
-	    item->m.run, item->m.to, move_event_name(move_phase(&item->m)),
-	    since, item->turn.why, item->turn.next[0] != '\0' ? "; type: " : "",
-	    item->turn.next);
-}
-
-const char *
-moves_hindrance(const struct daemon *d, const char *service)
-{
-	const struct movebook_item *item = d->moves == NULL
-	    ? NULL
-	    : movebook_find(&d->moves->book, NULL, service);
-
-	return item == NULL ? "" : item->hindrance.text;
-}
-
-bool
-moves_say_next(const struct daemon *d, const char *run, char *out,
-    size_t out_bytes)
-{
-	const struct movebook_item *i =
-	    d->moves == NULL ? NULL : d->moves->book.items;
-
-	for (; i != NULL; i = i->next) {
-		if (strcmp(i->m.run, run) != 0 || !i->has_turn ||
-		    i->turn.act == MOVE_NOTHING ||
-		    move_phase(&i->m) == MOVE_REQUESTED)
-			continue;
-		if (i->turn.next[0] != '\0')
-			snprintf(out, out_bytes, "%s (%s: %.300s)",
-			    i->turn.next, i->m.service, i->turn.why);
-		else
-			snprintf(out, out_bytes, "nothing to type: %s: %.300s",
-			    i->m.service, i->turn.why);
-		return true;
-	}
-	return false;
-}
-
-static void
+/* False: it is not done with, the next turn goes on. */
+static bool
 look_at(struct daemon *d, struct movebook_item *item)
 {
 	struct move_facts facts;
+	struct move_turn *t = &item->turn;
 	enum guards_phase gate;
 	struct err e;
 
 	item->hindrance.stands = false;
-	moveact_settle(d, item);
 	movefacts_gather(d, item, &facts);
-	if (!facts.works && move_gate(&item->m, d->policy->site, &facts, &gate))
+	if (!facts.works &&
+	    move_gate(&item->m, d->policy->site, &facts, &gate)) {
+		if (!is_seen(d, item, gate))
+			return false;
 		facts.gate_passes = moveguard_passes(d, item, gate);
+	}
 	facts.gate_text = item->blocked;
-	if (move_turn(&item->m, d->policy->site, &facts, now_utc(), &item->turn,
-		&e) != ERR_NONE) {
+	if (move_turn(&item->m, d->policy->site, &facts, now_utc(), t, &e) !=
+	    ERR_NONE) {
 		note_log(NOTE_ERROR, "move %s of '%s': %s", item->m.run,
 		    item->m.service, e.text);
-		return;
+		return true;
 	}
 	item->has_turn = true;
-	if (facts.works)
-		say_asked(d, item);
-	if (!must_wait(d, item) && !facts.works)
+	if (t->since.ns == 0) /* recorded at the other site alone */
+		t->since = item->m.a.latest.ns != 0 ? item->m.a.latest
+						    : item->m.b.latest;
+	if (!must_wait(d, item) && !facts.works) {
+		/* Its record tells how all guards stand. */
+		if (moverecord_tells_all(item) &&
+		    !is_seen(d, item, GUARDS_AT_ANY))
+			return false;
 		moveact_begin(d, item);
-	say_hindrance(item);
-	tell_people(d, item);
-	remind(d, item);
+	}
+	movesay_turn(d, item, &facts);
+	movesay_alarms(d, item);
+	return true;
 }
 
 static void
@@ -369,7 +257,7 @@ expire(struct daemon *d, const struct movebook_item *item)
 
 	if (move_phase(&item->m) == MOVE_REQUESTED && item->expires.ns != 0 &&
 	    strcmp(item->m.asked_at, d->policy->site) == 0 &&
-	    now_utc().ns > item->expires.ns &&
+	    now_utc().ns >= item->expires.ns &&
 	    moverecord_fact(d, &item->m, move_event_name(MOVE_EXPIRED), 0, NULL,
 		"it was not started in time", &e) != ERR_NONE)
 		note_log(NOTE_ERROR, "run %s: %s", item->m.run, e.text);
@@ -385,47 +273,89 @@ is_ours(const struct daemon *d, const struct movebook_item *item)
 		strcmp(item->m.to, d->policy->site) == 0);
 }
 
-/*
- * What one move has just recorded the next one has to know: two of a service
- * must not bind this site in one and the same look (G01).
- */
-static void
-look_at_all(struct daemon *d)
+/* True: all of this look are done with. */
+static bool
+look_at_some(struct daemon *d)
 {
 	struct moves *v = d->moves;
-	bool told = v->dirty, changed;
+	const struct mono began = now_mono();
+	bool told = v->dirty, changed, all = true, any = false;
 	struct err e;
 
 	for (struct movebook_item *i = v->book.items; i != NULL; i = i->next) {
-		if (!is_ours(d, i))
+		if (i->round == v->round || !is_ours(d, i))
 			continue;
+		all = !any || now_mono().ns - began.ns < DAEMON_SLICE_NS;
+		if (!all)
+			break;
+		any = true;
 		v->dirty = false;
 		expire(d, i);
-		look_at(d, i);
-		moveact_tend(d, i);
+		all = look_at(d, i);
+		if (!all)
+			break;
+		i->round = v->round;
+		movetend_look(d, i);
 		told = told || v->dirty;
+		/* What it has just recorded the next one has to know: two of a
+		 * service must not bind this site in one look (G01). */
 		if (!v->dirty ||
 		    movebook_update(d, &v->book, &changed, &e) == ERR_NONE)
 			continue;
 		note_log(NOTE_ERROR, "moves: %s", e.text);
 		break;
 	}
-	v->dirty = told;
+	v->dirty = told || v->dirty;
+	return all;
+}
+
+/* Those that were brought up are backed up from now on. */
+static void
+let_back_up(struct daemon *d)
+{
+	bool differs = false;
+	struct err e;
+
+	for (size_t i = 0; i < d->policy->service_count; i++) {
+		struct daemon_service *s = &d->services[i];
+
+		differs = differs || s->backs_up != daemon_backs_up(d, s);
+	}
+	if (differs && reload_tasks(d, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
+}
+
+/* Before the records are folded: what ends here is one of them. */
+static void
+begin_look(struct daemon *d)
+{
+	struct moves *v = d->moves;
+
+	v->dirty = false;
+	v->looked = now_mono();
+	v->round++;
+	for (struct movebook_item *i = v->book.items; i != NULL; i = i->next) {
+		if (!is_ours(d, i))
+			continue;
+		moveact_await_fetched(d, i);
+		moveact_settle(d, i);
+	}
 }
 
 void
 moves_look(struct daemon *d)
 {
 	struct moves *v = d->moves;
-	struct mono now = now_mono();
 	bool changed = false;
 	struct err e;
 
 	if (v == NULL || d->stopping ||
-	    (!v->dirty && now.ns - v->looked.ns < LOOK_NS))
+	    (!v->is_amid && !v->dirty &&
+		now_mono().ns - v->looked.ns < LOOK_NS))
 		return;
-	v->dirty = false;
-	v->looked = now;
+	if (!v->is_amid)
+		begin_look(d);
+	v->is_amid = false;
 	if (movebook_update(d, &v->book, &changed, &e) != ERR_NONE) {
 		note_log(NOTE_ERROR, "moves: %s", e.text);
 		return;
@@ -433,7 +363,8 @@ moves_look(struct daemon *d)
 	if (changed && movebook_is_open(&v->book))
 		peers_quicken(d);
 	hear_all(d);
-	look_at_all(d);
+	v->is_amid = !look_at_some(d);
+	let_back_up(d);
 }
 
 /* --- starting, stopping -------------------------------------------------------------- */

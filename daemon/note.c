@@ -56,7 +56,7 @@ judge(struct daemon *d, enum err_code rc, const struct err *e)
 			    "the ledger cannot be written, nothing new is "
 			    "started: %s",
 			    e->text);
-		d->ledger_broken = true;
+		d->ledger_broken = d->ledger_was_broken = true;
 	}
 	return rc;
 }

@@ -44,21 +44,19 @@ static void
 say_silent(const struct peer *p, char *out, size_t out_bytes)
 {
 	char at[NOW_TEXT_BYTES];
+	const char *failed = p->failed[0] != '\0' ? p->failed : "no answer yet";
 	size_t used;
 	int n = p->heard.ns == 0
 	    ? snprintf(out, out_bytes, "site '%s' was never heard",
 		  p->site->name)
 	    : snprintf(out, out_bytes, "site '%s' is silent since %s",
-		  p->site->name,
-		  now_text((struct utc){p->heard.ns / NS_PER_S * NS_PER_S},
-		      at));
+		  p->site->name, now_words(p->heard, at));
 
 	used = n < 0 ? 0 : (size_t)n;
 	for (size_t i = 0; i < p->tried_count && used < out_bytes; i++) {
 		n = snprintf(out + used, out_bytes - used, "%s link '%s': %s",
 		    i == 0 ? "; tried" : ",", p->tried[i].link,
-		    p->tried[i].error[0] != '\0' ? p->tried[i].error
-						 : p->failed);
+		    p->tried[i].error[0] != '\0' ? p->tried[i].error : failed);
 		used += n < 0 ? 0 : (size_t)n;
 	}
 	if (p->tried_count == 0 && used < out_bytes)
@@ -66,7 +64,7 @@ say_silent(const struct peer *p, char *out, size_t out_bytes)
 		    links_is_silent(p->d, p->site->name)
 			? "; no link to it is up"
 			: "; %.200s",
-		    p->failed);
+		    failed);
 }
 
 static void
@@ -234,10 +232,19 @@ static void
 on_timer(void *ctx)
 {
 	struct peer *p = ctx;
+	const char *why;
+	int64_t wait_ns;
 	struct err e;
 
 	if (p->worker != NULL) {
-		peertalk_end(p, "no end in time");
+		why = peertalk_overdue(p, now_mono(), &wait_ns);
+		if (why == NULL) {
+			loop_timer_set(p->timer, wait_ns);
+			return;
+		}
+		note_log(NOTE_WARNING, "the talk with site '%s' is ended: %s",
+		    p->site->name, why);
+		peertalk_end(p, why);
 		peer_talked(p);
 		return;
 	}

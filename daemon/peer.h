@@ -58,6 +58,7 @@ struct peer {
 	struct wire_value *fresh; /* type "peer": as it is being told */
 	struct wire_value *services, *links; /* of it */
 	struct peer_step step;
+	struct mono talking, spoke; /* it began; its worker's last line */
 	bool heard_now, parted;
 	bool hurry; /* talk again at once */
 	struct peer_tried trying[PEER_TRIED_MAX];
@@ -118,6 +119,10 @@ enum err_code peer_ledger(struct daemon *d, const char *site,
 enum err_code peertalk_start(struct peer *p, struct err *e) MUST_CHECK;
 /* It has taken too long, or the daemon ends. */
 void peertalk_end(struct peer *p, const char *why);
+/* Why a talk that runs is to be ended now; NULL: it may go on, look again in
+ * *wait_ns.  Pure. */
+const char *peertalk_overdue(const struct peer *p, struct mono now,
+    int64_t *wait_ns);
 /* peer.c: a talk is over; p->failed says how. */
 void peer_talked(struct peer *p);
 

@@ -4,15 +4,18 @@
 
 #include <string.h>
 
-#define TALK_NS (300 * NS_PER_S)
+#define TALK_NS   (300 * NS_PER_S)
+#define SILENT_NS (30 * NS_PER_S) /* its worker says that it lives every 5 s */
 
 /* --- what it tells ------------------------------------------------------------ */
 
+/* For a line of status: without its hint. */
 static void
 fail(struct peer *p, const struct err *why)
 {
 	if (p->failing[0] == '\0')
-		snprintf(p->failing, sizeof(p->failing), "%.250s", why->text);
+		snprintf(p->failing, sizeof(p->failing), "%.*s",
+		    (int)strcspn(why->text, "\n"), why->text);
 }
 
 /* What comes makes no sense: nothing more of it is wanted. */
@@ -35,6 +38,7 @@ on_tried(struct peer *p, struct wire_value *ev)
 	    wire_take_text(ev, "link", "-"));
 	snprintf(t->error, sizeof(t->error), "%s",
 	    wire_take_text(ev, "error", ""));
+	t->error[strcspn(t->error, "\n")] = '\0';
 }
 
 static void
@@ -69,6 +73,8 @@ on_line(void *ctx, struct wire_value *ev)
 	const char *type = wire_take_text(ev, "type", "");
 	struct err why = {ERR_IO, ""};
 
+	p->spoke = now_mono();
+	loop_turn_does(p->d->loop, "what another site says");
 	if (strcmp(type, "tried") == 0)
 		on_tried(p, ev);
 	else if (strcmp(type, "heard") == 0)
@@ -105,6 +111,18 @@ peertalk_end(struct peer *p, const char *why)
 		fail(p, &e);
 	errand_free(&p->worker);
 	peerstep_forget(p);
+}
+
+const char *
+peertalk_overdue(const struct peer *p, struct mono now, int64_t *wait_ns)
+{
+	int64_t talk_ns = TALK_NS - (now.ns - p->talking.ns);
+	int64_t silent_ns = SILENT_NS - (now.ns - p->spoke.ns);
+
+	*wait_ns = talk_ns < silent_ns ? talk_ns : silent_ns;
+	if (talk_ns <= 0)
+		return "no end in time";
+	return silent_ns <= 0 ? "our own process for it stood still" : NULL;
 }
 
 static void
@@ -167,7 +185,7 @@ make_spec(struct peer *p, struct wire_value **out, struct err *e)
 	enum err_code rc;
 
 	snprintf(job, sizeof(job), "bridge-%s", p->site->name);
-	rc = daemon_spec(p->d, job, "bridge", &v, e);
+	rc = daemon_spec(p->d, job, "bridge", 1, &v, e);
 	if (rc != ERR_NONE)
 		return rc;
 	wire_add_text(v, "site", p->site->name);
@@ -207,7 +225,8 @@ peertalk_start(struct peer *p, struct err *e)
 		rc = wire_new_list(&p->links, e);
 	if (rc == ERR_NONE)
 		rc = errand_start(&p->worker, p->d, spec, &opt, e);
+	p->talking = p->spoke = now_mono();
 	if (rc == ERR_NONE)
-		loop_timer_set(p->timer, TALK_NS);
+		loop_timer_set(p->timer, SILENT_NS);
 	return rc;
 }

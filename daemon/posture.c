@@ -12,6 +12,9 @@
 #include "posture.h"
 #include "ready.h"
 
+#define PROBLEM_BYTES \
+	(2 * ERR_TEXT_BYTES) /* a turn's words, and what to type */
+
 /* --- the judgement: pure ---------------------------------------------------- */
 
 enum posture_rpo
@@ -102,6 +105,8 @@ posture_refresh(struct daemon *d, struct daemon_service *s, struct err *e)
 
 	if (rc != ERR_NONE)
 		return rc;
+	if (s->good_at.ns == 0 && n.at.ns != 0)
+		ready_first_copy(d);
 	s->good_at = n.at;
 	for (size_t i = 0;
 	     rc == ERR_NONE && d->schedule != NULL && i < d->task_count; i++) {
@@ -163,7 +168,7 @@ static void problem(struct wire_value *list, const char *fmt, ...)
 static void
 problem(struct wire_value *list, const char *fmt, ...)
 {
-	char text[ERR_TEXT_BYTES];
+	char text[PROBLEM_BYTES];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -246,24 +251,27 @@ add_place(const struct daemon_service *s, struct wire_value *problems)
 
 	if (a->site[0] != '\0' && strcmp(a->site, s->policy->home) != 0)
 		problem(problems,
-		    "it runs at '%s' by the register (epoch %" PRIu64
-		    "), not at its home '%s': a policy does not move it",
-		    a->site, a->epoch, s->policy->home);
+		    "it runs at '%s', not at its home '%s', until it is moved "
+		    "back: bascule failover request %s --to %s --reason WHY",
+		    a->site, s->policy->home, s->policy->name, s->policy->home);
 }
 
+/* Where it is, too, unless a move that is under way tells. */
 static void
 add_move(struct daemon *d, const struct daemon_service *s, struct wire_value *v,
     struct wire_value *problems)
 {
-	const char *hindrance = moves_hindrance(d, s->policy->name);
-	char text[800];
+	const char *hindrance = movesay_hindrance(d, s->policy->name);
+	char text[PROBLEM_BYTES];
 
 	if (hindrance[0] != '\0') /* the other site waits for it */
 		wire_add_text(v, "hindrance", hindrance);
 
-	moves_say(d, s, text, sizeof(text));
+	movesay_status(d, s, text, sizeof(text));
 	if (text[0] != '\0')
 		problem(problems, "%s", text);
+	else
+		add_place(s, problems);
 }
 
 static void
@@ -304,6 +312,16 @@ add_rpo(struct daemon *d, struct daemon_service *s, struct wire_value *v,
 }
 
 static void
+add_silence(const struct job *j, struct wire_value *problems)
+{
+	struct supervise_silence said;
+
+	supervise_silence(supervise_pid(j->worker), &said);
+	problem(problems, "%s: job %s: %s%s%s", j->kind->name, j->id, said.why,
+	    said.type[0] != '\0' ? "; type: " : "", said.type);
+}
+
+static void
 add_jobs(const struct daemon *d, const struct daemon_service *s,
     struct wire_value *problems)
 {
@@ -317,9 +335,8 @@ add_jobs(const struct daemon *d, const struct daemon_service *s,
 		if (j->state == JOB_WAITING && j->worker == NULL)
 			problem(problems, "%s waits: %s", j->kind->name,
 			    j->reason);
-		if (j->stalled)
-			problem(problems, "%s %s is silent", j->kind->name,
-			    j->id);
+		if (j->stalled && j->worker != NULL)
+			add_silence(j, problems);
 	}
 }
 
@@ -387,7 +404,6 @@ posture_to_wire(struct daemon *d, struct daemon_service *s,
 	wire_add_text(v, "seen_from", d->policy->site);
 	add_rpo(d, s, v, problems, behind);
 	add_move(d, s, v, problems);
-	add_place(s, problems);
 	add_jobs(d, s, problems);
 	add_peer(d, s, problems);
 	if (n.suspect)
@@ -443,7 +459,7 @@ alarm(struct daemon *d, const struct daemon_service *s)
 	text_duration(s->policy->rpo_ns, target);
 	if (s->state == POSTURE_OK) {
 		snprintf(text, sizeof(text), "RPO OK: a point of %s is here",
-		    now_text(s->good_at, at));
+		    now_words(s->good_at, at));
 		alarm_clear(d, POLICY_ON_RPO, s->policy->name, NULL, text);
 		return;
 	}
@@ -456,28 +472,25 @@ alarm(struct daemon *d, const struct daemon_service *s)
 		snprintf(text, sizeof(text),
 		    "RPO %s: the newest point here is of %s, the target is %s",
 		    posture_name((enum posture_rpo)s->state),
-		    now_text(s->good_at, at), target);
+		    now_words(s->good_at, at), target);
 	what.text = text;
 	alarm_raise(d, &what);
 }
 
 void
-posture_look(struct daemon *d)
+posture_look(struct daemon *d, struct daemon_service *s)
 {
-	for (size_t i = 0; i < d->policy->service_count; i++) {
-		struct daemon_service *s = &d->services[i];
-		struct utc breaks;
-		enum posture_rpo now = posture_now(d, s, &breaks), was;
+	struct utc breaks;
+	enum posture_rpo now = posture_now(d, s, &breaks), was;
 
-		copies_look(d, s);
-		if (s->state_since.ns != 0 && (enum posture_rpo)s->state == now)
-			continue;
-		was = s->state_since.ns == 0 ? POSTURE_UNKNOWN
-					     : (enum posture_rpo)s->state;
-		s->state = (int)now;
-		s->state_since = now_utc();
-		if (was != now)
-			note_change(d, s, was);
-		alarm(d, s);
-	}
+	copies_look(d, s);
+	if (s->state_since.ns != 0 && (enum posture_rpo)s->state == now)
+		return;
+	was = s->state_since.ns == 0 ? POSTURE_UNKNOWN
+				     : (enum posture_rpo)s->state;
+	s->state = (int)now;
+	s->state_since = now_utc();
+	if (was != now)
+		note_change(d, s, was);
+	alarm(d, s);
 }

@@ -10,6 +10,6 @@ enum posture_rpo posture_now(struct daemon *d, struct daemon_service *s,
     struct utc *breaks);
 
 /* Record, and alarm about, what changed since the last look. */
-void posture_look(struct daemon *d);
+void posture_look(struct daemon *d, struct daemon_service *s);
 
 #endif

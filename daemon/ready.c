@@ -9,8 +9,7 @@
 #include "peer.h"
 
 #define LOOK_NS       (NS_PER_S / 5)
-#define FIRST_NS      (5 * NS_PER_S) /* after a load: the links were tried */
-#define EVERY_NS      (30 * 60 * NS_PER_S)
+#define FIRST_NS      (5 * NS_PER_S)   /* after a load: the links were tried */
 #define LIMIT_NS      (300 * NS_PER_S) /* for one measurement */
 #define DRILL_NS      (180 * CIVIL_DAY_S * NS_PER_S)
 #define ETCD_FRESH_NS (300 * NS_PER_S)
@@ -240,6 +239,13 @@ judge_proof(struct daemon *d, const struct policy_service *s,
 	readyjudge_proof(&s->failover, &p, out->at, out);
 }
 
+/* Two may fail, and the third takes a while, before what is known is too old. */
+static int64_t
+fresh_ns(const struct daemon *d)
+{
+	return 3 * d->policy->watch.readiness_every_ns + LIMIT_NS;
+}
+
 /* --- of this site --------------------------------------------------------------- */
 
 static void
@@ -257,7 +263,7 @@ judge_measured(struct daemon *d, const struct policy_service *s,
 		readyjudge_names(s, f, out);
 	else
 		readyjudge_key(s, f, out);
-	readyjudge_fresh(READY_FRESH_NS, now_utc(), out);
+	readyjudge_fresh(fresh_ns(d), now_utc(), out);
 }
 
 void
@@ -288,7 +294,7 @@ ready_judge_here(struct daemon *d, const struct policy_service *s,
 static void
 from_records(struct daemon *d, struct ready_value *out)
 {
-	const struct ready_heard *h = NULL;
+	const struct ready_value *said = NULL;
 	char age[TEXT_UNIT_BYTES], was[READY_TEXT_BYTES];
 	struct err e;
 
@@ -297,15 +303,12 @@ from_records(struct daemon *d, struct ready_value *out)
 	snprintf(out->value, sizeof(out->value),
 	    "site '%s' has recorded nothing of it", out->site);
 	snprintf(out->remedy, sizeof(out->remedy),
-	    "its daemon measures itself every half hour; see 'bascule bridge'");
-	if (readynote_hear(d, out->site, &h, &e) != ERR_NONE || h == NULL)
+	    "its daemon measures itself and records it; see 'bascule bridge'");
+	if (readynote_hear(d, out->site, out->service, out->check, &said, &e) !=
+		ERR_NONE ||
+	    said == NULL)
 		return;
-	for (size_t i = 0; i < h->count; i++)
-		if (h->values[i].check == out->check &&
-		    strcmp(h->values[i].service, out->service) == 0)
-			*out = h->values[i];
-	if (out->at.ns == 0)
-		return;
+	*out = *said;
 	readyjudge_fresh(RECORDS_NS, now_utc(), out);
 	if (is_heard(d, find_peer(d, out->site)) ||
 	    out->verdict == READY_UNKNOWN)
@@ -353,26 +356,46 @@ ready_of(struct daemon *d, const char *service, const char *site,
 
 /* --- measuring ---------------------------------------------------------------------- */
 
+/* Measured and written down, or not measured at all. */
+static void
+end_round(struct daemon *d)
+{
+	struct ready *r = d->ready;
+
+	r->rounds++;
+	api_ledger_grew(d); /* who waits for it */
+	loop_timer_set(r->timer,
+	    r->again ? 0 : d->policy->watch.readiness_every_ns);
+	r->again = false;
+}
+
+static void
+note_slice(struct daemon *d)
+{
+	if (readynote_more(d))
+		end_round(d);
+	else
+		loop_timer_set(d->ready->timer, DAEMON_TURN_NS);
+}
+
 static void
 measured(struct readytalk *t)
 {
 	struct daemon *d = t->d;
 	struct ready *r = d->ready;
 
-	if (t->fresh.at.ns != 0 && t->failed[0] == '\0') {
-		ready_facts_fini(&r->facts);
-		r->facts = t->fresh;
-		t->fresh = (struct ready_facts){0};
-		readynote_write(d);
-	} else {
+	if (t->fresh.at.ns == 0 || t->failed[0] != '\0') {
 		note_log(NOTE_WARNING, "readiness is not measured: %s",
 		    t->failed);
 		ready_facts_fini(&t->fresh);
+		end_round(d);
+		return;
 	}
-	r->rounds++;
-	api_ledger_grew(d); /* who waits for it */
-	loop_timer_set(r->timer, r->again ? 0 : EVERY_NS);
-	r->again = false;
+	ready_facts_fini(&r->facts);
+	r->facts = t->fresh;
+	t->fresh = (struct ready_facts){0};
+	r->noting = true;
+	note_slice(d);
 }
 
 static void
@@ -389,6 +412,11 @@ on_timer(void *ctx)
 	}
 	if (d->stopping)
 		return;
+	if (r->noting) {
+		note_slice(d);
+		return;
+	}
+	r->soon = false;
 	if (readytalk_start(&r->talk, &e) == ERR_NONE) {
 		loop_timer_set(r->timer, LIMIT_NS);
 		return;
@@ -403,10 +431,31 @@ ready_kick(struct daemon *d)
 {
 	if (d->ready == NULL)
 		return;
-	if (d->ready->talk.worker != NULL)
+	if (ready_is_measuring(d->ready))
 		d->ready->again = true;
 	else
 		loop_timer_set(d->ready->timer, 0);
+}
+
+void
+ready_first_copy(struct daemon *d)
+{
+	struct ready *r = d->ready;
+
+	if (r == NULL)
+		return;
+	if (ready_is_measuring(r)) /* it may have looked already */
+		r->again = true;
+	else if (r->rounds > 0 && !r->soon) {
+		loop_timer_set(r->timer, FIRST_NS);
+		r->soon = true;
+	}
+}
+
+bool
+ready_was_tried(const struct daemon *d)
+{
+	return d->ready != NULL && d->ready->rounds > 0;
 }
 
 enum err_code

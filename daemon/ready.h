@@ -3,9 +3,9 @@
 
 /*
  * Readiness: could a service come up at a site, now?  Measured by a worker
- * (docs/protocol/worker.md, kind "ready") when a policy is loaded, every half
- * hour and when asked; each site measures itself, and the other's results come
- * with its records (type "ready").
+ * (docs/protocol/worker.md, kind "ready") when a policy is loaded, when a
+ * service's first copy has come, every watch.readiness and when asked; each site
+ * measures itself, and the other's results come with its records (type "ready").
  *
  * RD1. What is not known never passes: a value that was never measured, that is
  *      too old, or of a site that is silent, is READY_UNKNOWN.
@@ -27,7 +27,7 @@ struct ready; /* d->ready */
 
 #define READY_NAME_BYTES 65
 #define READY_TEXT_BYTES 200
-#define READY_FRESH_NS   (INT64_C(90) * 60 * NS_PER_S) /* of our own */
+#define READY_FRESH_NS   (INT64_C(90) * 60 * NS_PER_S) /* of a clock */
 
 enum ready_check {
 	READY_TARGET_UP, /* its daemon: this one, or heard over the bridge */
@@ -96,6 +96,10 @@ void ready_proof_of(struct daemon *d, const char *service, const char *site,
 
 /* Measure soon, whatever the time. */
 void ready_kick(struct daemon *d);
+/* A service's first complete point is here: its key can be tried. */
+void ready_first_copy(struct daemon *d);
+/* Was this site measured, well or not, since the policy was loaded? */
+bool ready_was_tried(const struct daemon *d);
 
 /* --- starting, stopping ----------------------------------------------------- */
 

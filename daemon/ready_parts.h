@@ -20,7 +20,12 @@ struct ready_name {
 	int64_t ttl_s; /* -1: error says why */
 	char error[READY_TEXT_BYTES];
 };
-enum ready_key_state { READY_KEY_NONE, READY_KEY_OPENS, READY_KEY_FAILS };
+enum ready_key_state {
+	READY_KEY_NONE, /* there is nothing to open */
+	READY_KEY_OPENS,
+	READY_KEY_FAILS,  /* it is another key */
+	READY_KEY_UNREAD, /* what it would open cannot be read */
+};
 struct ready_key {
 	char service[READY_NAME_BYTES];
 	enum ready_key_state state;
@@ -97,8 +102,9 @@ struct ready_heard {
 	struct ready_heard *next;
 	char site[READY_NAME_BYTES];
 	uint64_t row; /* of its copy, up to which it was read */
-	struct ready_value *values;
-	size_t count, size;
+	/* of the site as a whole, then of each of the policy's services;
+	 * at ns 0: nothing is recorded of it */
+	struct ready_value (*values)[READY_CHECKS];
 };
 
 struct ready_told {
@@ -117,6 +123,10 @@ struct ready {
 	struct readytalk talk;
 	struct loop_timer *timer;
 	bool again; /* another one is wanted when this has ended */
+	bool soon;  /* it is set for something that came: not put off again */
+	/* readynote_more: what was measured is being written down */
+	bool noting, noted_any;
+	size_t noted; /* services */
 	struct ready_facts facts;
 	/* As recorded last: a change, or a day, makes a record. */
 	struct ready_told *told;
@@ -126,18 +136,27 @@ struct ready {
 	struct ready_newest drill, box;
 };
 
+static inline bool
+ready_is_measuring(const struct ready *r)
+{
+	return r->talk.worker != NULL || r->noting;
+}
+
 /* The values of this site, from what is measured and known. */
 void ready_judge_here(struct daemon *d, const struct policy_service *s,
     enum ready_check check, struct ready_value *out);
 
 /* --- records (readynote.c) ------------------------------------------------------ */
 
-/* Write down what has changed since it was last, or is a day old. */
-void readynote_write(struct daemon *d);
+/* Write down what has changed since it was last, or is a day old: a slice of the
+ * services in each turn of the loop.  True: that was all. */
+bool readynote_more(struct daemon *d);
 /* What is recorded already, after a start. */
 enum err_code readynote_recall(struct daemon *d, struct err *e) MUST_CHECK;
-/* Read what is new in the copy of another site's ledger. */
+/* Read what is new in the copy of another site's ledger; *out NULL: it recorded
+ * nothing of it.  service "": of the site as a whole.  Until the next call. */
 enum err_code readynote_hear(struct daemon *d, const char *site,
-    const struct ready_heard **out, struct err *e) MUST_CHECK;
+    const char *service, enum ready_check check, const struct ready_value **out,
+    struct err *e) MUST_CHECK;
 
 #endif

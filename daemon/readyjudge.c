@@ -320,14 +320,18 @@ readyjudge_key(const struct policy_service *s, const struct ready_facts *f,
 		return;
 	}
 	out->verdict = k->state == READY_KEY_OPENS ? READY_OK
-	    : k->state == READY_KEY_FAILS          ? READY_NOT
-						   : READY_UNKNOWN;
+	    : k->state == READY_KEY_NONE           ? READY_UNKNOWN
+						   : READY_NOT;
 	say(out->value, "%s",
 	    k->state == READY_KEY_OPENS ? "the key opens it" : k->text);
 	if (k->state == READY_KEY_FAILS)
 		say(out->remedy,
 		    "give this site a key that reads (key_file; 'bascule key "
 		    "add-recipient')");
+	if (k->state == READY_KEY_UNREAD)
+		say(out->remedy,
+		    "see what 'bascule -r REPOSITORY check' says of the "
+		    "repository here; 'bascule heal' mends it");
 	if (k->state == READY_KEY_NONE)
 		say(out->remedy, "a first copy must come");
 }

@@ -155,70 +155,93 @@ look_at(struct daemon *d, const struct policy_service *s)
 	return true;
 }
 
-void
-readynote_write(struct daemon *d)
+/* The next services of this site; the site itself before the first. */
+static enum err_code
+write_slice(struct daemon *d, struct err *e)
 {
+	struct ready *r = d->ready;
 	const char *site = d->policy->site;
-	bool wrote = look_at(d, NULL);
-	struct err e;
+	enum err_code rc = ledger_group_begin(d->ledger, e);
 
-	for (size_t i = 0; i < d->policy->service_count; i++) {
-		const struct policy_service *s = &d->policy->services[i];
+	if (rc != ERR_NONE)
+		return rc;
+	if (r->noted == 0)
+		r->noted_any = look_at(d, NULL);
+	for (size_t n = 0;
+	     n < DAEMON_SLICE && r->noted < d->policy->service_count; n++) {
+		const struct policy_service *s =
+		    &d->policy->services[r->noted++];
 
 		if (strcmp(s->home, site) == 0 || strcmp(s->standby, site) == 0)
-			wrote = look_at(d, s) || wrote;
+			r->noted_any = look_at(d, s) || r->noted_any;
 	}
+	return ledger_group_end(d->ledger, rc, e);
+}
+
+bool
+readynote_more(struct daemon *d)
+{
+	struct ready *r = d->ready;
+	struct err e;
+	enum err_code rc = write_slice(d, &e);
+
+	if (rc == ERR_NONE && r->noted < d->policy->service_count)
+		return false;
 	/* Only what is signed is given away, and the other site waits. */
-	if (wrote && ledger_sign_head(d->ledger, NULL, &e) != ERR_NONE)
-		note_log(NOTE_ERROR, "%s", e.text);
+	if (rc == ERR_NONE && r->noted_any)
+		rc = ledger_sign_head(d->ledger, NULL, &e);
+	if (rc != ERR_NONE) {
+		note_log(NOTE_ERROR, "readiness is not recorded: %s", e.text);
+		r->told_count = 0; /* of a group nothing is: all of it anew */
+	}
+	r->noting = false;
+	r->noted = 0;
+	return true;
 }
 
 /* --- hearing --------------------------------------------------------------------------- */
 
-static struct ready_value *
-find_value(struct ready_heard *h, const char *service, enum ready_check c)
-{
-	struct ready_value *grown;
-	size_t size;
+struct taking {
+	struct daemon *d;
+	struct ready_heard *h;
+};
 
-	for (size_t i = 0; i < h->count; i++)
-		if (h->values[i].check == c &&
-		    strcmp(h->values[i].service, service) == 0)
-			return &h->values[i];
-	if (h->count == h->size) {
-		size = h->size == 0 ? 64 : h->size * 2;
-		grown = realloc(h->values, size * sizeof(*grown));
-		if (grown == NULL)
-			return NULL;
-		h->values = grown;
-		h->size = size;
-	}
-	grown = &h->values[h->count++];
-	*grown = (struct ready_value){.check = c};
-	snprintf(grown->service, sizeof(grown->service), "%s", service);
-	snprintf(grown->site, sizeof(grown->site), "%s", h->site);
-	snprintf(grown->source, sizeof(grown->source), "record of %.30s",
-	    h->site);
-	return grown;
+/* The row of a service's values; NULL: the policy has none of that name. */
+static struct ready_value *
+row_of(const struct daemon *d, struct ready_heard *h, const char *service)
+{
+	const struct policy_service *s =
+	    *service == '\0' ? NULL : policy_find_service(d->policy, service);
+
+	if (*service == '\0')
+		return h->values[0];
+	return s == NULL ? NULL : h->values[1 + (s - d->policy->services)];
 }
 
 static enum err_code
 hear_one(void *ctx, const struct record *r, struct err *e)
 {
-	struct ready_heard *h = ctx;
+	const struct taking *hearing = ctx;
+	const struct ready_heard *h = hearing->h;
 	char service[READY_NAME_BYTES], name[64], text[32];
+	struct ready_value *row;
 
 	(void)e;
 	record_text(r, "@service", service, sizeof(service));
+	row = row_of(hearing->d, hearing->h, service);
 	for (int i = 0; i < READY_CHECKS; i++) {
 		enum ready_check c = (enum ready_check)i;
-		struct ready_value *v;
+		struct ready_value *v = row == NULL ? NULL : &row[i];
 
-		if (!is_part(c, service[0] != '\0') ||
+		if (v == NULL || !is_part(c, service[0] != '\0') ||
 		    *record_text(r, field("check", c, name), text,
-			sizeof(text)) == '\0' ||
-		    (v = find_value(h, service, c)) == NULL)
+			sizeof(text)) == '\0')
 			continue;
+		*v = (struct ready_value){.check = c};
+		snprintf(v->service, sizeof(v->service), "%s", service);
+		snprintf(v->site, sizeof(v->site), "%s", h->site);
+		snprintf(v->source, sizeof(v->source), "record of %.30s",
+		    h->site);
 		v->verdict = verdict_of(text);
 		record_text(r, field("value", c, name), v->value,
 		    sizeof(v->value));
@@ -231,13 +254,35 @@ hear_one(void *ctx, const struct record *r, struct err *e)
 	return ERR_NONE;
 }
 
-enum err_code
-readynote_hear(struct daemon *d, const char *site,
-    const struct ready_heard **out, struct err *e)
+static enum err_code
+find_heard(struct daemon *d, const char *site, struct ready_heard **out,
+    struct err *e)
 {
-	struct ready_heard *h = d->ready->heard;
+	OWNED(free_mem) struct ready_heard *h = NULL;
+
+	for (*out = d->ready->heard; *out != NULL; *out = (*out)->next)
+		if (strcmp((*out)->site, site) == 0)
+			return ERR_NONE;
+	h = calloc(1, sizeof(*h));
+	if (h == NULL)
+		return err_nomem(e);
+	h->values = calloc(d->policy->service_count + 1, sizeof(*h->values));
+	if (h->values == NULL)
+		return err_nomem(e);
+	snprintf(h->site, sizeof(h->site), "%s", site);
+	h->next = d->ready->heard;
+	*out = d->ready->heard = TAKE(h);
+	return ERR_NONE;
+}
+
+enum err_code
+readynote_hear(struct daemon *d, const char *site, const char *service,
+    enum ready_check check, const struct ready_value **out, struct err *e)
+{
+	struct taking hearing = {.d = d};
 	struct ledger_filter f = {.type = LEDGER_READY,
 	    .since = {now_utc().ns - 2 * SINCE_NS}};
+	const struct ready_value *row;
 	struct ledger *l;
 	uint64_t last;
 	enum err_code rc = peer_ledger(d, site, &l, e);
@@ -245,24 +290,19 @@ readynote_hear(struct daemon *d, const char *site,
 	*out = NULL;
 	if (rc == ERR_NONE)
 		rc = ledger_last_row(l, &last, e);
+	if (rc == ERR_NONE)
+		rc = find_heard(d, site, &hearing.h, e);
 	if (rc != ERR_NONE)
 		return rc;
-	while (h != NULL && strcmp(h->site, site) != 0)
-		h = h->next;
-	if (h == NULL) {
-		h = calloc(1, sizeof(*h));
-		if (h == NULL)
-			return err_nomem(e);
-		snprintf(h->site, sizeof(h->site), "%s", site);
-		h->next = d->ready->heard;
-		d->ready->heard = h;
-	}
-	f.after_row = h->row;
+	f.after_row = hearing.h->row;
 	f.up_to_row = last;
-	if (last > h->row)
-		rc = ledger_iterate(l, &f, hear_one, h, e);
-	if (rc == ERR_NONE)
-		h->row = last;
-	*out = h;
-	return rc;
+	if (last > hearing.h->row)
+		rc = ledger_iterate(l, &f, hear_one, &hearing, e);
+	if (rc != ERR_NONE)
+		return rc;
+	hearing.h->row = last;
+	row = row_of(d, hearing.h, service);
+	if (row != NULL && row[check].at.ns != 0)
+		*out = &row[check];
+	return ERR_NONE;
 }

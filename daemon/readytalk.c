@@ -83,6 +83,7 @@ on_key(struct ready_facts *f, struct wire_value *v)
 	COPY(k->text, v, "text");
 	k->state = strcmp(state, "opens") == 0 ? READY_KEY_OPENS
 	    : strcmp(state, "fails") == 0      ? READY_KEY_FAILS
+	    : strcmp(state, "unread") == 0     ? READY_KEY_UNREAD
 					       : READY_KEY_NONE;
 }
 
@@ -169,7 +170,7 @@ readytalk_start(struct readytalk *t, struct err *e)
 
 	t->failed[0] = '\0';
 	ready_facts_fini(&t->fresh);
-	rc = daemon_spec(t->d, "ready", "ready", &spec, e);
+	rc = daemon_spec(t->d, "ready", "ready", 1, &spec, e);
 	return rc == ERR_NONE ? errand_start(&t->worker, t->d, spec, &opt, e)
 			      : rc;
 }

@@ -250,29 +250,25 @@ is_reprotecting(const struct daemon *d, const struct daemon_service *s)
 {
 	const struct movebook *b = d->moves == NULL ? NULL : &d->moves->book;
 
-	for (const struct movebook_item *i = b == NULL ? NULL : b->items;
-	     i != NULL; i = i->next)
-		if (strcmp(i->m.service, s->policy->name) == 0 &&
-		    i->m.b.fact[MOVE_COMMITTED] != 0 &&
+	for (const struct movebook_item *i =
+		 b == NULL ? NULL : movebook_first(b, s->policy->name);
+	     i != NULL; i = movebook_next(i))
+		if (i->m.b.fact[MOVE_COMMITTED] != 0 &&
 		    i->m.b.fact[MOVE_REPROTECTED] == 0 && !movebook_newer(b, i))
 			return true;
 	return false;
 }
 
 void
-register_look(struct daemon *d)
+register_look(struct daemon *d, struct daemon_service *s)
 {
-	for (size_t i = 0; i < d->policy->service_count; i++) {
-		struct daemon_service *s = &d->services[i];
-		struct err e;
+	struct err e;
 
-		if (s->authority.state == AUTHORITY_UNPROTECTED &&
-		    !moves_is_the_others(d, s) && *s->policy->standby != '\0' &&
-		    strcmp(s->authority.site, s->policy->home) == 0 &&
-		    !is_reprotecting(d, s) &&
-		    look_for_copy(d, s, &e) != ERR_NONE)
-			note_log(NOTE_ERROR, "%s", e.text);
-	}
+	if (s->authority.state == AUTHORITY_UNPROTECTED &&
+	    !moves_is_the_others(d, s) && *s->policy->standby != '\0' &&
+	    strcmp(s->authority.site, s->policy->home) == 0 &&
+	    !is_reprotecting(d, s) && look_for_copy(d, s, &e) != ERR_NONE)
+		note_log(NOTE_ERROR, "%s", e.text);
 }
 
 /* --- changes that moves make ------------------------------------------------------ */
@@ -309,7 +305,7 @@ register_change(struct daemon *d, struct daemon_service *s,
 		note_log(NOTE_INFO, "service '%s' is in quarantine no more: %s",
 		    s->policy->name, reason);
 	moves_told(d);
-	return daemon_is_active(d, s) != was_active ? reload_schedule(d, e)
+	return daemon_is_active(d, s) != was_active ? reload_tasks(d, e)
 						    : ERR_NONE;
 }
 

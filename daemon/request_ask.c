@@ -14,6 +14,8 @@ request_ask_free(struct request_ask **ap)
 		return;
 	for (size_t i = 0; i < COUNT_OF(a->kept); i++)
 		free(a->kept[i]);
+	request_room_fini(&a->room);
+	buf_fini(&a->shed_names);
 	free(a->services);
 	free(a->wave);
 	free(a);
@@ -87,9 +89,12 @@ has_place(const struct policy_service *s, const char *site)
 	return strcmp(s->home, site) == 0 || strcmp(s->standby, site) == 0;
 }
 
+/* Who is shed does not come. */
 static enum err_code
 add(struct request_ask *a, const struct policy_service *s, struct err *e)
 {
+	if (request_room_names(a->shed, s->name))
+		return ERR_NONE;
 	for (size_t i = 0; i < a->count; i++)
 		if (a->services[i] == s)
 			return err_set(e, ERR_INPUT,
@@ -145,6 +150,29 @@ add_all(struct request_ask *a, uint64_t tier, bool every, struct err *e)
 	return rc;
 }
 
+/* Who is to have no room, in a person's own words. */
+static enum err_code
+take_shed(struct request_ask *a, struct wire_value *list, struct err *e)
+{
+	enum err_code rc = buf_add_text(&a->shed_names, "", e);
+
+	for (size_t i = 0;
+	     rc == ERR_NONE && list != NULL && i < wire_count(list); i++) {
+		const char *name = wire_at_text(list, i);
+
+		if (policy_find_service(a->d->policy, name) == NULL) {
+			err_set(e, ERR_NOTFOUND,
+			    "there is no service '%s' to be shed", name);
+			return err_hint(e, "'bascule services' lists them");
+		}
+		rc = buf_printf(&a->shed_names, e, "%s%s", i > 0 ? " " : "",
+		    name);
+	}
+	if (rc == ERR_NONE)
+		a->shed = buf_text(&a->shed_names);
+	return rc;
+}
+
 static enum err_code
 choose(struct request_ask *a, struct wire_value *request, struct err *e)
 {
@@ -152,8 +180,10 @@ choose(struct request_ask *a, struct wire_value *request, struct err *e)
 	bool every = wire_take_bool(request, "all", false);
 	bool by_tier = wire_has(request, "tier");
 	uint64_t tier = wire_take_uint(request, "tier", 0);
-	enum err_code rc = ERR_NONE;
+	enum err_code rc = take_shed(a, wire_take_list(request, "shed"), e);
 
+	if (rc != ERR_NONE)
+		return rc;
 	if ((list != NULL) + every + by_tier != 1)
 		return err_set(e, ERR_INPUT,
 		    "which services: a list, a tier, or all");
@@ -163,6 +193,9 @@ choose(struct request_ask *a, struct wire_value *request, struct err *e)
 		return err_set(e, ERR_INPUT, "no service is named");
 	for (size_t i = 0; rc == ERR_NONE && i < wire_count(list); i++)
 		rc = add_named(a, wire_at_text(list, i), e);
+	if (rc == ERR_NONE && a->count == 0)
+		rc = err_set(e, ERR_INPUT,
+		    "all that are named are shed: nothing would move");
 	return rc;
 }
 
@@ -258,7 +291,7 @@ enum err_code
 request_ask_keep(struct request_ask *a, struct err *e)
 {
 	const char **texts[REQUEST_ASK_TEXTS] = {&a->to, &a->from, &a->point,
-	    &a->reason, &a->change, &a->accepted_loss};
+	    &a->reason, &a->change, &a->accepted_loss, &a->shed};
 
 	a->policy_number = a->d->policy_number;
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
@@ -271,12 +304,18 @@ request_ask_keep(struct request_ask *a, struct err *e)
 }
 
 enum err_code
-request_ask_resume(struct request_ask *a, struct err *e)
+request_policy_changed(struct err *e)
 {
-	if (a->policy_number == a->d->policy_number)
-		return request_book_get(&a->book, a->d, e);
 	err_set(e, ERR_BUSY, "the policy was loaded again meanwhile");
 	return err_hint(e, "ask once more: services and plans may be others");
+}
+
+enum err_code
+request_ask_resume(struct request_ask *a, struct err *e)
+{
+	return a->policy_number == a->d->policy_number
+	    ? request_book_get(&a->book, a->d, e)
+	    : request_policy_changed(e);
 }
 
 /* --- looking ------------------------------------------------------------------------- */

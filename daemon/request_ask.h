@@ -7,7 +7,7 @@
 #include "client.h"
 #include "facts.h"
 
-#define REQUEST_ASK_TEXTS 6 /* that are borrowed */
+#define REQUEST_ASK_TEXTS 7 /* that are borrowed */
 
 struct request_ask {
 	struct daemon *d;
@@ -16,6 +16,7 @@ struct request_ask {
 	/* as asked; borrowed from the request */
 	enum guards_mode mode;
 	const char *to, *point, *reason, *change, *accepted_loss;
+	const char *shed; /* names, a space between; "" */
 	/* worked out */
 	const char *from;
 	const struct policy_service **services; /* in the order they move */
@@ -28,8 +29,10 @@ struct request_ask {
 	struct request_points points;
 	size_t chosen; /* of points; == points.count: none */
 	/* so far */
-	size_t stops, unknown, stopped_services, shed;
+	size_t stops, unknown, stopped_services;
+	struct request_room room; /* request_ask_room */
 	/* request_ask_keep */
+	struct buf shed_names;
 	char *kept[REQUEST_ASK_TEXTS];
 	uint64_t policy_number;
 };
@@ -58,7 +61,9 @@ size_t request_ask_count(struct request_ask *a);
 /* Tell of the ith, as it was looked at; adds up, too. */
 enum err_code request_ask_tell(struct request_ask *a, struct client *c,
     size_t i, struct err *e) MUST_CHECK;
-/* Is there room for all of them at the target? */
+/* How many of them depend on one that neither comes nor runs there. */
+size_t request_ask_without(const struct request_ask *a);
+/* Is there room for all of them at the target?  Tells of it. */
 enum err_code request_ask_room(struct request_ask *a, struct client *c,
     struct err *e) MUST_CHECK;
 

@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bascule/crypt.h>
-
 #include "peer.h"
+#include "words.h"
 
 #define BOOK_RUNS_MAX 4096
 
@@ -22,8 +21,8 @@ request_fini(struct request *r)
 {
 	free(r->services);
 	free(r->words);
-	free(r->is_signed);
 	free(r->shown);
+	free(r->shed);
 }
 
 /* Forget all: read from the beginning. */
@@ -45,6 +44,8 @@ request_book_free(struct request_book **bp)
 	if (b == NULL)
 		return;
 	clear(b);
+	request_showing_free(&b->showing);
+	free(b->standing);
 	free(b->items);
 	free(b);
 	*bp = NULL;
@@ -122,40 +123,6 @@ request_book_chose(const struct request_book *b, const char *service,
 }
 
 /* --- persons ------------------------------------------------------------------ */
-
-static unsigned
-roles_of(const char *names)
-{
-	unsigned roles = 0;
-	char name[32];
-
-	while (*names != '\0') {
-		size_t len = strcspn(names, " ");
-		enum role role;
-
-		snprintf(name, sizeof(name), "%.*s",
-		    (int)(len < sizeof(name) ? len : sizeof(name) - 1), names);
-		if (role_of_name(name, &role))
-			roles |= ROLE_BIT(role);
-		names += len + (names[len] == ' ');
-	}
-	return roles;
-}
-
-static void
-take_person(const struct record *r, struct approvals_person *who)
-{
-	char roles[128];
-
-	*who = (struct approvals_person){0};
-	who->uid = record_int(r, "@actor.uid", APPROVALS_NO_UID);
-	who->login_uid = record_int(r, "login_uid", APPROVALS_NO_UID);
-	record_text(r, "login_name", who->login_name, sizeof(who->login_name));
-	record_text(r, "@actor.name", who->name, sizeof(who->name));
-	record_text(r, "@actor.council", who->council, sizeof(who->council));
-	record_text(r, "@site", who->site, sizeof(who->site));
-	who->roles = roles_of(record_text(r, "roles", roles, sizeof(roles)));
-}
 
 void
 request_person(const struct daemon *d, const struct client_caller *who,
@@ -251,6 +218,18 @@ take_services(struct request *r, const struct record *rec, struct err *e)
 	return ERR_NONE;
 }
 
+static enum err_code
+take_shed(struct request *r, const struct record *rec, struct err *e)
+{
+	struct record_text names;
+
+	if (!record_find(rec, "shed", &names))
+		return ERR_NONE;
+	free(r->shed);
+	r->shed = strndup((const char *)names.at, names.len_bytes);
+	return r->shed == NULL ? err_nomem(e) : ERR_NONE;
+}
+
 /* What is shown, put together again, and its digest. */
 static enum err_code
 take_shown(struct request *r, const struct record *rec, struct err *e)
@@ -273,7 +252,8 @@ take_shown(struct request *r, const struct record *rec, struct err *e)
 }
 
 static enum err_code
-take_requested(struct request *r, const struct record *rec, struct err *e)
+take_requested(struct request_book *b, struct request *r,
+    const struct record *rec, const char *site, struct err *e)
 {
 	char mode[16];
 	enum err_code rc;
@@ -283,15 +263,17 @@ take_requested(struct request *r, const struct record *rec, struct err *e)
 	    strcmp(mode, "unplanned") == 0 ? GUARDS_UNPLANNED : GUARDS_PLANNED;
 	record_text(rec, "from_site", r->from, sizeof(r->from));
 	record_text(rec, "to_site", r->to, sizeof(r->to));
-	record_text(rec, "@site", r->asked_at, sizeof(r->asked_at));
+	snprintf(r->asked_at, sizeof(r->asked_at), "%s", site);
 	record_text(rec, "reason", r->reason, sizeof(r->reason));
 	record_text(rec, "change", r->change, sizeof(r->change));
 	record_text(rec, "accepted_loss", r->accepted_loss,
 	    sizeof(r->accepted_loss));
 	r->at = rec->at;
 	r->expires.ns = record_int(rec, "expires_ns", 0);
-	take_person(rec, &r->requester);
+	words_person(b->d->policy, rec, site, &r->requester);
 	rc = take_shown(r, rec, e);
+	if (rc == ERR_NONE)
+		rc = take_shed(r, rec, e);
 	return rc == ERR_NONE ? take_services(r, rec, e) : rc;
 }
 
@@ -332,12 +314,23 @@ take_service_phase(struct request *r, struct request_service *s,
 	(void)r;
 }
 
+/* What the site alone says that was asked (M2). */
+static bool
+is_the_askeds(const char *event)
+{
+	return strcmp(event, "STARTED") == 0 || strcmp(event, "EXPIRED") == 0 ||
+	    strcmp(event, "WITHDRAWN") == 0;
+}
+
 static void
-take_phase(struct request *r, const struct record *rec, const char *event)
+take_phase(struct request_book *b, struct request *r, const struct record *rec,
+    const char *event, const char *site)
 {
 	char name[65];
 	struct request_service *s;
 
+	if (is_the_askeds(event) && strcmp(site, r->asked_at) != 0)
+		return;
 	record_text(rec, "@service", name, sizeof(name));
 	if (name[0] == '\0')
 		for (size_t i = 0; i < r->service_count; i++)
@@ -349,7 +342,7 @@ take_phase(struct request *r, const struct record *rec, const char *event)
 		if (record_int(rec, "break_glass", 0) == 1) {
 			r->glass_broken = true;
 			r->glass_at = rec->at;
-			take_person(rec, &r->glass_by);
+			words_person(b->d->policy, rec, site, &r->glass_by);
 		}
 	}
 	if (rec->at.ns < r->phase_at.ns)
@@ -361,71 +354,26 @@ take_phase(struct request *r, const struct record *rec, const char *event)
 
 /* --- words ------------------------------------------------------------------------------ */
 
-/*
- * RQ3.  The fingerprint of a good signature by the key that the policy names for
- * this person; "" otherwise.  False: the policy names one, and this is not it.
- */
-static bool
-check_signature(const struct daemon *d, const struct record *rec,
-    const char *run, struct approvals_word *w)
-{
-	const struct policy_person *person =
-	    policy_find_person(d->policy, w->who.name);
-	char hex[2 * SIGN_BYTES + 1], fingerprint[SIGN_FINGERPRINT_SIZE];
-	OWNED(buf_fini) struct buf m = {0};
-	uint8_t signature[SIGN_BYTES];
-	struct sign_public pub;
-	struct err e;
-
-	if (person == NULL || person->key[0] == '\0')
-		return true;
-	record_text(rec, "signature", hex, sizeof(hex));
-	if (!text_unhex(hex, signature, SIGN_BYTES))
-		return false;
-	record_text(rec, "signer", hex, sizeof(hex));
-	if (!text_unhex(hex, pub.bytes, SIGN_PUBLIC_BYTES) ||
-	    sign_fingerprint(&pub, fingerprint, &e) != ERR_NONE ||
-	    strcmp(fingerprint, person->key) != 0)
-		return false;
-	if (request_signed(run, w->verb, w->seen, &m, &e) != ERR_NONE ||
-	    sign_check(&pub, REQUEST_SIGN_LABEL, m.bytes, m.len_bytes,
-		signature, &e) != ERR_NONE)
-		return false;
-	snprintf(w->who.key, sizeof(w->who.key), "%s", fingerprint);
-	return true;
-}
-
 static enum err_code
-take_word(struct request_book *b, const struct record *rec, struct err *e)
+take_word(struct request_book *b, const struct record *rec, const char *site,
+    struct err *e)
 {
-	char run[REQUEST_RUN_BYTES], verb[16];
-	struct approvals_word *w;
+	char run[REQUEST_RUN_BYTES];
+	struct approvals_word w;
 	struct request *r;
 
 	record_text(rec, "@run", run, sizeof(run));
 	r = exactly(b, run);
 	if (r == NULL)
 		b->lost = true;
-	if (r == NULL || r->word_count == APPROVALS_WORDS_MAX)
+	if (r == NULL || !words_read(b->d->policy, rec, site, &w))
 		return ERR_NONE;
 	if (r->words == NULL) {
 		r->words = calloc(APPROVALS_WORDS_MAX, sizeof(*r->words));
-		r->is_signed = calloc(APPROVALS_WORDS_MAX, 1);
-		if (r->words == NULL || r->is_signed == NULL)
+		if (r->words == NULL)
 			return err_nomem(e);
 	}
-	w = &r->words[r->word_count];
-	*w = (struct approvals_word){.at = rec->at};
-	if (!approvals_verb_find(record_text(rec, "verb", verb, sizeof(verb)),
-		&w->verb))
-		return ERR_NONE;
-	take_person(rec, &w->who);
-	record_text(rec, "seen", w->seen, sizeof(w->seen));
-	record_text(rec, "reason", w->reason, sizeof(w->reason));
-	text_mend_end(w->reason);
-	if (!check_signature(b->d, rec, run, w))
-		return ERR_NONE;
-	r->is_signed[r->word_count++] = w->who.key[0] != '\0';
+	words_take(r->words, &r->word_count, APPROVALS_WORDS_MAX, &w);
 	return ERR_NONE;
 }
 
@@ -433,22 +381,20 @@ take_word(struct request_book *b, const struct record *rec, struct err *e)
 
 struct walk {
 	struct request_book *book;
+	const char *site; /* whose ledger it is */
 	bool requests; /* REQUESTED alone: it may stand in the other ledger */
 };
 
 /* Only the site that was asked says what is to be approved. */
 static enum err_code
 take_change(struct request_book *b, const char *run, const struct record *rec,
-    struct err *e)
+    const char *site, struct err *e)
 {
 	struct request *r = exactly(b, run);
-	char site[AUTHORITY_SITE_BYTES];
 
 	if (r == NULL)
 		b->lost = true;
-	if (r == NULL ||
-	    strcmp(record_text(rec, "@site", site, sizeof(site)),
-		r->asked_at) != 0)
+	if (r == NULL || strcmp(site, r->asked_at) != 0)
 		return ERR_NONE;
 	r->changes++;
 	return take_shown(r, rec, e);
@@ -468,7 +414,7 @@ take_record(void *ctx, const struct record *rec, struct err *e)
 	record_text(rec, "event", event, sizeof(event));
 	is_request = strcmp(event, "REQUESTED") == 0;
 	if (strcmp(event, "approval-needed") == 0 && !w->requests)
-		return take_change(w->book, run, rec, e);
+		return take_change(w->book, run, rec, w->site, e);
 	if (run[0] == '\0' || !is_phase(event) || is_request != w->requests)
 		return ERR_NONE;
 	r = is_request ? add_run(w->book, run, e) : exactly(w->book, run);
@@ -477,12 +423,13 @@ take_record(void *ctx, const struct record *rec, struct err *e)
 	if (r == NULL)
 		w->book->lost = true;
 	else if (!is_request || r->at.ns == 0) {
-		enum err_code rc =
-		    is_request ? take_requested(r, rec, e) : ERR_NONE;
+		enum err_code rc = is_request
+		    ? take_requested(w->book, r, rec, w->site, e)
+		    : ERR_NONE;
 
 		if (rc != ERR_NONE)
 			return rc;
-		take_phase(r, rec, event);
+		take_phase(w->book, r, rec, event, w->site);
 	}
 	return ERR_NONE;
 }
@@ -492,8 +439,7 @@ take_word_of(void *ctx, const struct record *rec, struct err *e)
 {
 	struct walk *w = ctx;
 
-	return rec->phase == RECORD_INTENT ? ERR_NONE
-					   : take_word(w->book, rec, e);
+	return take_word(w->book, rec, w->site, e);
 }
 
 /* One ledger, from after to up_to. */
@@ -554,7 +500,7 @@ read_new(struct request_book *b, const struct stretch *s, size_t count,
 
 	for (size_t p = 0; p < COUNT_OF(passes); p++)
 		for (size_t i = 0; rc == ERR_NONE && i < count; i++) {
-			struct walk w = {b, passes[p].requests};
+			struct walk w = {b, s[i].site, passes[p].requests};
 			struct ledger_filter f = {.type = passes[p].type,
 			    .after_row = s[i].after,
 			    .up_to_row = s[i].up_to};
@@ -572,41 +518,6 @@ by_time(const void *a, const void *b)
 	const struct request *x = a, *y = b;
 
 	return x->at.ns < y->at.ns ? -1 : x->at.ns > y->at.ns;
-}
-
-struct word_at {
-	struct approvals_word word;
-	bool is_signed;
-};
-
-static int
-by_word_time(const void *a, const void *b)
-{
-	const struct word_at *x = a, *y = b;
-
-	return x->word.at.ns < y->word.at.ns ? -1
-					     : x->word.at.ns > y->word.at.ns;
-}
-
-/* approvals_judge wants them in the order of their times. */
-static enum err_code
-sort_words(struct request *r, struct err *e)
-{
-	OWNED(free_mem) struct word_at *all = NULL;
-
-	if (r->word_count < 2)
-		return ERR_NONE;
-	all = calloc(r->word_count, sizeof(*all));
-	if (all == NULL)
-		return err_nomem(e);
-	for (size_t i = 0; i < r->word_count; i++)
-		all[i] = (struct word_at){r->words[i], r->is_signed[i]};
-	qsort(all, r->word_count, sizeof(*all), by_word_time);
-	for (size_t i = 0; i < r->word_count; i++) {
-		r->words[i] = all[i].word;
-		r->is_signed[i] = all[i].is_signed;
-	}
-	return ERR_NONE;
 }
 
 static enum err_code
@@ -668,11 +579,8 @@ update(struct request_book *b, struct err *e)
 	}
 	for (size_t i = 0; i < count; i++)
 		remember(b, &s[i]);
-	for (size_t i = 0; rc == ERR_NONE && is_new && i < b->count; i++) {
-		rc = sort_words(&b->items[i], e);
-		if (rc == ERR_NONE)
-			rc = judge_refusal(b, &b->items[i], e);
-	}
+	for (size_t i = 0; rc == ERR_NONE && is_new && i < b->count; i++)
+		rc = judge_refusal(b, &b->items[i], e);
 	if (is_new && b->count > 1)
 		qsort(b->items, b->count, sizeof(b->items[0]), by_time);
 	return rc;
@@ -690,6 +598,10 @@ request_book_get(struct request_book **out, struct daemon *d, struct err *e)
 			return err_nomem(e);
 		d->requests->d = d;
 	}
+	/* Whose word counts is the policy's to say. */
+	if (d->requests->policy_number != d->policy_number)
+		clear(d->requests);
+	d->requests->policy_number = d->policy_number;
 	rc = update(d->requests, e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "reading the runs there are");

@@ -134,46 +134,114 @@ take_room(uint64_t limit, uint64_t *used, uint64_t need)
 	return true;
 }
 
+struct room_used {
+	uint64_t memory, disk, cpus;
+};
+
+struct worth {
+	struct request_group_need *need;
+	unsigned tier; /* the lowest number of those who need it, too */
+	size_t depth;  /* how many it needs, one behind the other */
+};
+
 static int
 by_worth(const void *a, const void *b)
 {
-	const struct request_group_need *x = *(void *const *)a,
-					*y = *(void *const *)b;
+	const struct worth *x = a, *y = b;
 
 	if (x->tier != y->tier)
 		return x->tier < y->tier ? -1 : 1;
-	if (x->moves != y->moves)
-		return x->moves ? 1 : -1;
-	return strcmp(x->service, y->service);
+	if (x->need->moves != y->need->moves)
+		return x->need->moves ? 1 : -1;
+	if (x->depth != y->depth)
+		return x->depth < y->depth ? -1 : 1;
+	return strcmp(x->need->service, y->need->service);
+}
+
+/* One step along each edge; false: nothing has changed. */
+static bool
+pass_on(struct worth *w, const struct named *names, size_t count)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct policy_texts *on = w[i].need->depends;
+
+		for (size_t k = 0; on != NULL && k < on->count; k++) {
+			size_t j = index_of(names, count, on->items[k]);
+
+			if (j == SIZE_MAX || j == i)
+				continue;
+			if (w[j].tier > w[i].tier) {
+				w[j].tier = w[i].tier;
+				changed = true;
+			}
+			if (w[i].depth <= w[j].depth) {
+				w[i].depth = w[j].depth + 1;
+				changed = true;
+			}
+		}
+	}
+	return changed;
+}
+
+/* What it depends on and has no room; NULL: nothing. */
+static const char *
+lacks(const struct request_group_need *n, const struct request_group_need *all,
+    const struct named *names, size_t count)
+{
+	for (size_t k = 0; n->depends != NULL && k < n->depends->count; k++) {
+		size_t j = index_of(names, count, n->depends->items[k]);
+
+		if (j != SIZE_MAX && &all[j] != n && all[j].shed)
+			return all[j].service;
+	}
+	return NULL;
+}
+
+/* Room for all three, or none is taken. */
+static bool
+take_all(const struct request_group_room *room, struct room_used *used,
+    const struct request_group_need *n)
+{
+	struct room_used then = *used;
+
+	if (!take_room(room->memory_bytes, &then.memory, n->memory_bytes) ||
+	    !take_room(room->disk_bytes, &then.disk, n->disk_bytes) ||
+	    !take_room(room->cpu_count, &then.cpus, n->cpu_count))
+		return false;
+	*used = then;
+	return true;
 }
 
 enum err_code
 request_group_fit(struct request_group_need *needs, size_t count,
     const struct request_group_room *room, size_t *shed, struct err *e)
 {
-	OWNED(free_mem)
-	struct request_group_need **by = calloc(count + 1, sizeof(*by));
-	uint64_t memory = 0, disk = 0, cpus = 0;
+	OWNED(free_mem) struct worth *by = calloc(count + 1, sizeof(*by));
+	OWNED(free_mem) struct named *names = calloc(count + 1, sizeof(*names));
+	struct room_used used = {0};
 
 	*shed = 0;
-	if (by == NULL)
+	if (by == NULL || names == NULL)
 		return err_nomem(e);
-	for (size_t i = 0; i < count; i++)
-		by[i] = &needs[i];
+	for (size_t i = 0; i < count; i++) {
+		by[i] = (struct worth){&needs[i], needs[i].tier, 0};
+		names[i] = (struct named){needs[i].service, i};
+		needs[i].shed = false;
+	}
+	qsort(names, count, sizeof(*names), by_name);
+	/* The policy refuses cycles; one would end here all the same. */
+	for (size_t i = 0; i < count && pass_on(by, names, count); i++)
+		;
 	qsort(by, count, sizeof(*by), by_worth);
 	for (size_t i = 0; i < count; i++) {
-		uint64_t m = memory, d = disk, c = cpus;
+		struct request_group_need *n = by[i].need;
 
-		by[i]->shed =
-		    !take_room(room->memory_bytes, &m, by[i]->memory_bytes) ||
-		    !take_room(room->disk_bytes, &d, by[i]->disk_bytes) ||
-		    !take_room(room->cpu_count, &c, by[i]->cpu_count);
-		*shed += by[i]->shed;
-		if (by[i]->shed)
-			continue;
-		memory = m;
-		disk = d;
-		cpus = c;
+		n->lacks = lacks(n, needs, names, count);
+		n->shed = n->left_out || n->lacks != NULL ||
+		    !take_all(room, &used, n);
+		*shed += n->shed && !n->left_out;
 	}
 	return ERR_NONE;
 }

@@ -1,5 +1,6 @@
 /* failover list, failover show: the runs there are, and one of them. */
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,8 @@ request_to_wire(struct daemon *d, const struct request *r,
 		wire_add_text(v, "change", r->change);
 	if (r->accepted_loss[0] != '\0')
 		wire_add_text(v, "accepted_loss", r->accepted_loss);
+	if (r->shed != NULL && r->shed[0] != '\0')
+		wire_add_text(v, "shed", r->shed);
 	wire_add_text(v, "actor", r->requester.name);
 	if (r->requester.council[0] != '\0')
 		wire_add_text(v, "council", r->requester.council);
@@ -143,6 +146,19 @@ const struct api_command api_failover_list = {"failover list", CLIENT_READERS,
 
 /* --- show --------------------------------------------------------------------------- */
 
+/* Whose login reached that account: by sudo another's; "" nobody knows. */
+static void
+add_login(const struct approvals_person *who, struct wire_value *v)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%" PRId64, who->login_uid);
+	wire_add_text(v, "login",
+	    who->login_uid == APPROVALS_NO_UID ? ""
+		: who->login_name[0] != '\0'   ? who->login_name
+					       : number);
+}
+
 static enum err_code
 tell_words(struct client *c, const struct request *r, const char *seen,
     const struct approvals_judgement *j, struct err *e)
@@ -165,7 +181,8 @@ tell_words(struct client *c, const struct request *r, const char *seen,
 		wire_add_utc(v, "at", w->at);
 		wire_add_text(v, "seen", w->seen);
 		wire_add_bool(v, "same", strcmp(w->seen, seen) == 0);
-		wire_add_bool(v, "signed", r->is_signed[i]);
+		wire_add_bool(v, "signed", w->who.key[0] != '\0');
+		add_login(&w->who, v);
 		if (w->reason[0] != '\0')
 			wire_add_text(v, "reason", w->reason);
 		if (w->verb == APPROVALS_APPROVE) {
@@ -180,12 +197,37 @@ tell_words(struct client *c, const struct request *r, const char *seen,
 }
 
 struct news {
-	struct client *c;
+	struct wire_value **items;
+	struct utc *at;
+	size_t count;
 };
+#define NEWS_MAX 500 /* the newest of each site */
 
-/* What was recorded of it, of both sites. */
+static void
+news_fini(struct news *n)
+{
+	for (size_t i = 0; n->items != NULL && i < n->count; i++)
+		wire_free(&n->items[i]);
+	free(n->items);
+	free(n->at);
+}
+
+/* In the order of time; what one site recorded at one time as it stood there. */
+static void
+news_put(struct news *n, struct utc at, struct wire_value **v)
+{
+	size_t i = n->count++;
+
+	for (; i > 0 && n->at[i - 1].ns > at.ns; i--) {
+		n->at[i] = n->at[i - 1];
+		n->items[i] = n->items[i - 1];
+	}
+	n->at[i] = at;
+	n->items[i] = TAKE(*v);
+}
+
 static enum err_code
-tell_record(void *ctx, const struct record *rec, struct err *e)
+take_record(void *ctx, const struct record *rec, struct err *e)
 {
 	struct news *n = ctx;
 	OWNED(wire_free) struct wire_value *v = NULL;
@@ -211,25 +253,36 @@ tell_record(void *ctx, const struct record *rec, struct err *e)
 		: rec->phase == RECORD_OUTCOME ? "outcome"
 					       : "event");
 	wire_add_utc(v, "at", rec->at);
-	client_reply(n->c, &v);
+	news_put(n, rec->at, &v);
 	return ERR_NONE;
 }
 
+/* What was recorded of it, of both sites. */
 static enum err_code
 tell_news(struct client *c, const char *run, struct err *e)
 {
 	struct daemon *d = client_daemon(c);
-	struct news n = {c};
+	OWNED(news_fini) struct news n = {.count = 0};
 	struct ledger_filter f = {.type = LEDGER_FAILOVER,
 	    .run = run,
-	    .limit = 500,
+	    .limit = NEWS_MAX,
 	    .newest = true};
-	enum err_code rc = ledger_iterate(d->ledger, &f, tell_record, &n, e);
+	size_t ledgers = 1;
+	enum err_code rc;
 
+	for (const struct peer *p = d->peers; p != NULL; p = p->next)
+		ledgers += p->copy != NULL;
+	n.items = calloc(ledgers * NEWS_MAX, sizeof(struct wire_value *));
+	n.at = calloc(ledgers * NEWS_MAX, sizeof(*n.at));
+	if (n.items == NULL || n.at == NULL)
+		return err_nomem(e);
+	rc = ledger_iterate(d->ledger, &f, take_record, &n, e);
 	for (const struct peer *p = d->peers; rc == ERR_NONE && p != NULL;
 	     p = p->next)
 		if (p->copy != NULL)
-			rc = ledger_iterate(p->copy, &f, tell_record, &n, e);
+			rc = ledger_iterate(p->copy, &f, take_record, &n, e);
+	for (size_t i = 0; rc == ERR_NONE && i < n.count; i++)
+		client_reply(c, &n.items[i]);
 	return rc;
 }
 
@@ -264,22 +317,19 @@ request_find(struct request_book **b, struct daemon *d, const char *run,
 
 /* What was asked for, as it would be approved now. */
 static enum err_code
-tell_run(struct client *c, struct request_book *b, const struct request *r,
-    struct approvals_judgement *j, char seen[ID_HEX_BYTES], struct err *e)
+tell_run(struct client *c, const struct request_shown_now *now, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
-	OWNED(buf_fini) struct buf shown = {0};
 	struct daemon *d = client_daemon(c);
-	enum err_code rc = request_to_wire(d, r, &v, e);
+	enum err_code rc = request_to_wire(d, now->r, &v, e);
 
-	if (rc == ERR_NONE)
-		rc = request_shown(d, b, r, &shown, seen, e);
 	if (rc != ERR_NONE)
 		return rc;
-	request_judge(d, r, seen, j);
-	wire_add_text(v, "shown", buf_text(&shown));
-	wire_add_text(v, "seen", seen);
-	wire_add_bool(v, "changed", strcmp(seen, r->seen) != 0);
+	wire_add_text(v, "shown", now->shown);
+	if (now->unknown[0] != '\0')
+		wire_add_text(v, "not_known", now->unknown);
+	wire_add_text(v, "seen", now->seen);
+	wire_add_bool(v, "changed", strcmp(now->seen, now->r->seen) != 0);
 	wire_add_text(v, "here", d->policy->site);
 	add_roles(client_caller(c), v);
 	client_reply(c, &v);
@@ -287,24 +337,19 @@ tell_run(struct client *c, struct request_book *b, const struct request *r,
 }
 
 static enum err_code
-run_show(struct client *c, struct wire_value *request, struct err *e)
+show(struct client *c, struct request_shown_now *now, struct err *e)
 {
-	struct request_book *b = NULL;
 	OWNED(wire_free) struct wire_value *v = NULL;
 	OWNED(free_mem) struct approvals_judgement *j = calloc(1, sizeof(*j));
-	const char *run = wire_need_text(request, "run");
-	char seen[ID_HEX_BYTES], next[3 * REQUEST_NEXT_BYTES];
-	struct request *r = NULL;
-	enum err_code rc = client_asked(request, e);
+	const struct request *r = now->r;
+	struct daemon *d = client_daemon(c);
+	char next[6 * REQUEST_NEXT_BYTES];
+	enum err_code rc = j == NULL ? err_nomem(e) : tell_run(c, now, e);
 
-	if (j == NULL)
-		return err_nomem(e);
-	if (rc == ERR_NONE)
-		rc = request_find(&b, client_daemon(c), run, &r, e);
-	if (rc == ERR_NONE)
-		rc = tell_run(c, b, r, j, seen, e);
-	if (rc == ERR_NONE)
-		rc = tell_words(c, r, seen, j, e);
+	if (rc != ERR_NONE)
+		return rc;
+	request_judge(d, r, now->seen, j);
+	rc = tell_words(c, r, now->seen, j, e);
 	if (rc == ERR_NONE)
 		rc = tell_news(c, r->run, e);
 	if (rc == ERR_NONE)
@@ -314,12 +359,28 @@ run_show(struct client *c, struct wire_value *request, struct err *e)
 	wire_add_text(v, "run", r->run);
 	wire_add_text(v, "verdict", j->text);
 	wire_add_bool(v, "approved", j->suffices);
-	if (!r->started ||
-	    !moves_say_next(client_daemon(c), r->run, next, sizeof(next)))
+	if (!r->started || !movesay_next(d, r->run, next, sizeof(next)))
 		request_next(r, j, next);
 	wire_add_text(v, "next", next);
 	client_last(c, &v);
 	return ERR_NONE;
+}
+
+static void
+free_nothing(void **ctx)
+{
+	*ctx = NULL;
+}
+
+static enum err_code
+run_show(struct client *c, struct wire_value *request, struct err *e)
+{
+	const char *run = wire_need_text(request, "run");
+	enum err_code rc = client_asked(request, e);
+
+	return rc == ERR_NONE
+	    ? request_show_to(c, run, show, NULL, free_nothing, e)
+	    : rc;
 }
 const struct api_command api_failover_show = {"failover show", CLIENT_READERS,
     run_show};
@@ -336,9 +397,13 @@ request_next(const struct request *r, const struct approvals_judgement *j,
 	else if (j->suffices)
 		snprintf(out, REQUEST_NEXT_BYTES,
 		    "bascule failover start %s --confirm %s", r->run, r->to);
+	else if (!j->is_asked)
+		snprintf(out, REQUEST_NEXT_BYTES,
+		    "bascule failover sign %s --key FILE (by %s)", r->run,
+		    r->requester.name);
 	else
 		snprintf(out, REQUEST_NEXT_BYTES,
-		    "bascule approve %s, by somebody else than %s", r->run,
-		    r->requester.name);
+		    "bascule approve %s%s (by somebody else than %s)", r->run,
+		    j->is_signed ? " --key FILE" : "", r->requester.name);
 	return out;
 }

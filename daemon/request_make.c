@@ -15,34 +15,62 @@
 
 /* --- plan ------------------------------------------------------------------------- */
 
+/* What no guard stops, and whoever asks for it has to know. */
+static void
+add_warnings(const struct request_ask *a, char *text, size_t size)
+{
+	size_t without = request_ask_without(a), len = strlen(text);
+
+	if (a->room.unnamed > 0)
+		snprintf(text + len, size - len,
+		    "; there is NO ROOM at %.64s for %zu of those that would "
+		    "run there: a start is refused until fewer move (--tier), "
+		    "there is room, somebody says who is shed (--shed), or a "
+		    "dr-lead overrides G08",
+		    a->to, a->room.unnamed);
+	len = strlen(text);
+	if (without > 0)
+		snprintf(text + len, size - len,
+		    "; %zu would run WITHOUT what it depends on, which stays: "
+		    "'bascule failover plan' names it; ask for it, too",
+		    without);
+}
+
 static void
 say_verdict(const struct request_ask *a, struct wire_value *v)
 {
-	char text[256];
+	char text[600];
 
 	if (a->stops == 0)
 		snprintf(text, sizeof(text),
-		    "nothing but approvals stands in the way of %zu service%s",
+		    a->room.unnamed == 0
+			? "nothing but approvals stands in the way of "
+			  "%zu service%s"
+			: "no guard but the approvals' stands in the "
+			  "way of %zu service%s",
 		    a->count, a->count == 1 ? "" : "s");
 	else
 		snprintf(text, sizeof(text),
 		    "%zu guard%s would stop %zu of %zu service%s; %zu of them "
-		    "for want of knowledge",
+		    "for want of knowledge%s",
 		    a->stops, a->stops == 1 ? "" : "s", a->stopped_services,
-		    a->count, a->count == 1 ? "" : "s", a->unknown);
+		    a->count, a->count == 1 ? "" : "s", a->unknown,
+		    a->unknown == 0 ? ""
+				    : " (G10 and G15 to G18 are looked at on "
+				      "the way: only the move itself shows "
+				      "them)");
+	add_warnings(a, text, sizeof(text));
 	wire_add_text(v, "verdict", text);
 	wire_add_text(v, "to", a->to);
 	wire_add_text(v, "mode", guards_mode_name(a->mode));
 	wire_add_uint(v, "count", a->count);
 	wire_add_uint(v, "stops", a->stops);
 	wire_add_uint(v, "unknown", a->unknown);
-	wire_add_uint(v, "shed", a->shed);
+	wire_add_uint(v, "shed", a->room.unnamed);
 }
 
 /* A plan of hundreds is told in slices, each in a turn of the loop of its own:
  * who asks for something else meanwhile is answered in between. */
-#define SLICE 16 /* services */
-
 struct planning {
 	struct request_ask *ask;
 	size_t told;
@@ -59,13 +87,19 @@ planning_free(void **ctx)
 	free(p);
 }
 
+static size_t
+slice_end(const struct request_ask *a, size_t from)
+{
+	return a->count - from > DAEMON_SLICE ? from + DAEMON_SLICE : a->count;
+}
+
 /* c lets go of p with the last. */
 static enum err_code
 tell_slice(struct planning *p, struct client *c, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	struct request_ask *a = p->ask;
-	size_t end = a->count - p->told > SLICE ? p->told + SLICE : a->count;
+	size_t end = slice_end(a, p->told);
 	enum err_code rc = request_ask_resume(a, e);
 
 	for (; rc == ERR_NONE && p->told < end; p->told++) {
@@ -117,24 +151,55 @@ const struct api_command api_failover_plan = {"failover plan", CLIENT_READERS,
 
 /* --- may it be asked for? ------------------------------------------------------------ */
 
+/*
+ * A request of hundreds is looked at in slices, and so is what its approvers are
+ * shown; one record ends it.  Who goes away before has asked for nothing.
+ */
 struct making {
 	struct request_ask *ask;
+	bool is_dry;
+	bool is_guarded; /* the failure is a guard's no */
+	size_t looked;   /* services */
+	uint64_t *epochs;
 	struct request r;
-	char plans[ID_HEX_BYTES];
+	struct request_showing *showing; /* NULL: not all are looked at */
 };
 
 static void
-making_fini(struct making *m)
+making_free(void **ctx)
 {
+	struct making *m = TAKE(*ctx);
+
+	if (m == NULL)
+		return;
+	request_showing_free(&m->showing);
+	request_ask_free(&m->ask);
 	free(m->r.services);
+	free(m->r.shed);
+	free(m->epochs);
+	free(m);
 }
 
-/* A guard's no, as an answer: exit code 15. */
-static enum err_code
-refuse(struct client *c, const struct err *why)
+/* A planned move can wait until somebody asks who can sign. */
+static bool
+can_sign(const struct request_ask *a, struct err *e)
 {
-	client_fail(c, why, EXITCODE_GUARD);
-	return ERR_NONE;
+	const struct policy_person *p =
+	    policy_find_person(a->d->policy, a->person.name);
+
+	if (a->mode != GUARDS_PLANNED || (p != NULL && p->key[0] != '\0'))
+		return true;
+	for (size_t i = 0; i < a->count; i++) {
+		if (!a->services[i]->approvals.is_signed)
+			continue;
+		err_set(e, ERR_REFUSED,
+		    "G03: of '%s' only signed words count (approvals.signed), "
+		    "the request too, and the policy names no key of '%s'",
+		    a->services[i]->name, a->person.name);
+		err_hint(e, "somebody whose key `people` names asks for it");
+		return false;
+	}
+	return true;
 }
 
 static bool
@@ -167,7 +232,7 @@ may_ask(const struct request_ask *a, struct err *e)
 		err_hint(e, "--change REF");
 		return false;
 	}
-	return true;
+	return can_sign(a, e);
 }
 
 /* An unplanned move goes back to something. */
@@ -195,34 +260,48 @@ keep_point(struct making *m, size_t i, struct err *e)
 	return ERR_NONE;
 }
 
-/* *guarded: the failure is a guard's no. */
 static enum err_code
-look_all(struct making *m, struct client *c, bool tell, bool *guarded,
-    struct err *e)
+look_at(struct making *m, struct client *c, size_t i, struct err *e)
 {
 	struct request_ask *a = m->ask;
-	enum err_code rc = ERR_NONE;
+	enum err_code rc = request_ask_look(a, i, GUARDS_AT_REQUEST, e);
 
-	*guarded = false;
-	for (size_t i = 0; rc == ERR_NONE && i < a->count; i++) {
-		rc = request_ask_look(a, i, GUARDS_AT_REQUEST, e);
-		if (rc != ERR_NONE)
-			break;
-		rc = guards_admit(a->results, &a->facts, NULL, e);
-		*guarded = rc != ERR_NONE;
-		if (rc != ERR_NONE)
-			break;
+	if (rc != ERR_NONE)
+		return rc;
+	m->epochs[i] =
+	    daemon_service(a->d, a->services[i]->name)->authority.epoch;
+	rc = guards_admit(a->results, &a->facts, NULL, e);
+	if (rc == ERR_NONE)
 		rc = keep_point(m, i, e);
-		*guarded = rc != ERR_NONE;
-		if (rc != ERR_NONE)
-			break;
-		guards_evaluate(&a->facts, a->mode, GUARDS_AT_ANY, a->results);
-		if (tell || a->count == 1)
-			rc = request_ask_tell(a, c, i, e);
-		else
-			(void)request_ask_count(a);
+	m->is_guarded = rc != ERR_NONE;
+	if (rc != ERR_NONE)
+		return rc;
+	guards_evaluate(&a->facts, a->mode, GUARDS_AT_ANY, a->results);
+	if (m->is_dry || a->count == 1)
+		return request_ask_tell(a, c, i, e);
+	(void)request_ask_count(a);
+	return ERR_NONE;
+}
+
+/* What was looked at in an earlier turn has not moved since. */
+static enum err_code
+check_still(const struct making *m, struct err *e)
+{
+	const struct request_ask *a = m->ask;
+
+	for (size_t i = 0; i < a->count; i++) {
+		const char *name = a->services[i]->name;
+		const struct authority *now =
+		    &daemon_service(a->d, name)->authority;
+
+		if (now->epoch == m->epochs[i] &&
+		    strcmp(now->site, a->from) == 0)
+			continue;
+		err_set(e, ERR_BUSY, "service '%s' has moved meanwhile", name);
+		return err_hint(e, "ask once more: it is at '%s' now",
+		    now->site);
 	}
-	return rc == ERR_NONE ? request_ask_room(a, c, e) : rc;
+	return ERR_NONE;
 }
 
 /* --- the record ------------------------------------------------------------------------ */
@@ -252,13 +331,13 @@ expires_after(const struct request_ask *a)
 	return ns == INT64_MAX ? EXPIRE_NS : ns;
 }
 
-static void
-fill(struct making *m)
+static enum err_code
+fill(struct making *m, struct err *e)
 {
 	const struct request_ask *a = m->ask;
 	struct request *r = &m->r;
 
-	r->at = now_utc();
+	r->at = r->phase_at = now_utc();
 	r->mode = a->mode;
 	r->requester = a->person;
 	r->expires.ns = r->at.ns + expires_after(a);
@@ -272,6 +351,8 @@ fill(struct making *m)
 	    a->accepted_loss);
 	snprintf(r->phase, sizeof(r->phase), "REQUESTED");
 	name_run(r);
+	r->shed = strdup(a->shed);
+	return r->shed == NULL ? err_nomem(e) : ERR_NONE;
 }
 
 static enum err_code
@@ -343,6 +424,7 @@ record(struct making *m, struct buf *shown, struct err *e)
 	draft_text(d, "reason", r->reason);
 	draft_text(d, "change", r->change);
 	draft_text(d, "accepted_loss", r->accepted_loss);
+	draft_text(d, "shed", r->shed);
 	draft_int(d, "loss_ns", loss_ns);
 	draft_utc(d, "expires_ns", r->expires);
 	draft_text(d, "roles", request_roles_text(m->ask->who->roles, roles));
@@ -364,7 +446,7 @@ record(struct making *m, struct buf *shown, struct err *e)
 }
 
 static enum err_code
-end_request(struct client *c, struct making *m, bool is_dry, struct err *e)
+end_request(struct client *c, struct making *m, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	struct approvals_judgement *j;
@@ -378,7 +460,7 @@ end_request(struct client *c, struct making *m, bool is_dry, struct err *e)
 		return err_nomem(e);
 	request_judge(m->ask->d, &m->r, m->r.seen, j);
 	say_verdict(m->ask, v);
-	if (is_dry)
+	if (m->is_dry)
 		wire_add_bool(v, "dry_run", true);
 	else {
 		wire_add_text(v, "run", m->r.run);
@@ -392,50 +474,106 @@ end_request(struct client *c, struct making *m, bool is_dry, struct err *e)
 }
 
 static enum err_code
-make(struct client *c, struct making *m, bool is_dry, struct err *e)
+make(struct client *c, struct making *m, struct err *e)
 {
 	OWNED(buf_fini) struct buf shown = {0};
 	OWNED(wire_free) struct wire_value *v = NULL;
-	struct daemon *d = m->ask->d;
-	enum err_code rc;
+	enum err_code rc = check_still(m, e);
 
-	fill(m);
-	rc = request_shown(d, m->ask->book, &m->r, &shown, m->r.seen, e);
-	if (rc == ERR_NONE && !is_dry)
+	if (rc == ERR_NONE)
+		rc = request_showing_end(m->showing, &m->r, &shown, m->r.seen,
+		    e);
+	if (rc == ERR_NONE && !m->is_dry)
 		rc = record(m, &shown, e);
-	if (rc == ERR_NONE && !is_dry)
-		rc = request_to_wire(d, &m->r, &v, e);
+	if (rc == ERR_NONE && !m->is_dry)
+		rc = request_to_wire(m->ask->d, &m->r, &v, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (v != NULL)
 		client_reply(c, &v);
-	return end_request(c, m, is_dry, e);
+	return end_request(c, m, e);
+}
+
+/* c lets go of m with the last. */
+static enum err_code
+make_slice(struct making *m, struct client *c, struct err *e)
+{
+	struct request_ask *a = m->ask;
+	size_t end = slice_end(a, m->looked);
+	enum err_code rc = request_ask_resume(a, e);
+
+	for (; rc == ERR_NONE && m->looked < end; m->looked++)
+		rc = look_at(m, c, m->looked, e);
+	if (rc != ERR_NONE || m->looked < a->count)
+		return rc;
+	if (m->showing == NULL) {
+		rc = request_ask_room(a, c, e);
+		if (rc == ERR_NONE)
+			rc = fill(m, e);
+		if (rc == ERR_NONE)
+			rc = request_showing_begin(&m->showing, a->d, &m->r, e);
+	}
+	if (rc == ERR_NONE)
+		rc = request_showing_more(m->showing, a->book, &m->r, e);
+	return rc == ERR_NONE && request_showing_is_whole(m->showing)
+	    ? make(c, m, e)
+	    : rc;
+}
+
+static void
+make_more(struct client *c, void *ctx, struct job *j)
+{
+	struct making *m = ctx;
+	struct err e;
+
+	(void)j;
+	if (make_slice(m, c, &e) != ERR_NONE)
+		client_fail(c, &e, m->is_guarded ? EXITCODE_GUARD : 0);
+}
+
+static enum err_code
+begin_request(struct making *m, struct client *c, struct wire_value *request,
+    struct err *e)
+{
+	struct request_ask *a;
+	enum err_code rc;
+
+	m->is_dry = wire_take_bool(request, "dry_run", false);
+	rc = request_ask_read(&m->ask, c, request, e);
+	if (rc != ERR_NONE)
+		return rc;
+	a = m->ask;
+	if ((a->who->roles & request_roles(a->mode)) == 0)
+		return err_set(e, ERR_REFUSED,
+		    "an unplanned move is asked for by a dr-lead; '%s' is none",
+		    a->who->name);
+	if (!may_ask(a, e)) {
+		m->is_guarded = e->code == ERR_REFUSED;
+		return e->code;
+	}
+	m->epochs = calloc(a->count + 1, sizeof(*m->epochs));
+	m->r.services = calloc(a->count + 1, sizeof(*m->r.services));
+	if (m->r.services == NULL || m->epochs == NULL)
+		return err_nomem(e);
+	return request_ask_keep(a, e);
 }
 
 static enum err_code
 run_request(struct client *c, struct wire_value *request, struct err *e)
 {
-	OWNED(request_ask_free) struct request_ask *a = NULL;
-	OWNED(making_fini) struct making m = {0};
-	bool is_dry = wire_take_bool(request, "dry_run", false), guarded;
-	enum err_code rc = request_ask_read(&a, c, request, e);
+	struct making *m = calloc(1, sizeof(*m));
+	enum err_code rc =
+	    m == NULL ? err_nomem(e) : begin_request(m, c, request, e);
 
-	if (rc != ERR_NONE)
+	if (m == NULL)
 		return rc;
-	m.ask = a;
-	if ((a->who->roles & request_roles(a->mode)) == 0)
-		return err_set(e, ERR_REFUSED,
-		    "an unplanned move is asked for by a dr-lead; '%s' is none",
-		    a->who->name);
-	if (!may_ask(a, e))
-		return e->code == ERR_REFUSED ? refuse(c, e) : e->code;
-	m.r.services = calloc(a->count + 1, sizeof(*m.r.services));
-	if (m.r.services == NULL)
-		return err_nomem(e);
-	rc = look_all(&m, c, is_dry, &guarded, e);
-	if (rc != ERR_NONE)
-		return guarded ? refuse(c, e) : rc;
-	return make(c, &m, is_dry, e);
+	client_take_turns(c, make_more, m, making_free);
+	if (rc == ERR_NONE)
+		rc = make_slice(m, c, e);
+	if (rc == ERR_NONE || !m->is_guarded)
+		return rc;
+	client_fail(c, e, EXITCODE_GUARD);
+	return ERR_NONE;
 }
 const struct api_command api_failover_request = {"failover request",
     CLIENT_OPERATORS, run_request};

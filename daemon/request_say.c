@@ -12,17 +12,32 @@
 #include "client.h"
 #include "facts.h"
 #include "moves.h"
+#include "words.h"
 
 struct saying {
 	struct daemon *d;
 	const struct client_caller *who;
-	struct request *r;
 	struct approvals_word word;
-	const char *signature, *signer; /* "": not signed */
-	char seen[ID_HEX_BYTES];        /* as it would be seen now */
-	const char *said_seen;
-	bool is_signed;
+	char *signature, *signer; /* signing's */
+	struct words_signature signing;
+	char said_seen[ID_HEX_BYTES];
+	bool is_dry;
+	/* when it is known what would be seen */
+	struct request *r;
+	const char *seen, *shown;
 };
+
+static void
+saying_free(void **ctx)
+{
+	struct saying *s = TAKE(*ctx);
+
+	if (s == NULL)
+		return;
+	free(s->signature);
+	free(s->signer);
+	free(s);
+}
 
 /* --- is it this person's to say? ----------------------------------------------------- */
 
@@ -57,32 +72,80 @@ check_second(const struct saying *s, struct err *e)
 	return ERR_NONE;
 }
 
+/* The newest of this person's words that this one says again, or undoes. */
+static const struct approvals_word *
+last_word(const struct saying *s)
+{
+	bool undoes = s->word.verb == APPROVALS_WITHDRAW;
+
+	for (size_t i = s->r->word_count; i-- > 0;) {
+		const struct approvals_word *w = &s->r->words[i];
+
+		if ((undoes || w->verb == APPROVALS_WITHDRAW ||
+			w->verb == s->word.verb) &&
+		    approvals_same_person(&w->who, &s->word.who))
+			return w;
+	}
+	return NULL;
+}
+
+/* An attestation is of its half hour: saying it again renews it. */
 static enum err_code
 said_already(const struct saying *s, struct err *e)
 {
-	for (size_t i = 0; i < s->r->word_count; i++) {
-		const struct approvals_word *w = &s->r->words[i];
+	const struct approvals_word *w = last_word(s);
 
-		if (w->verb == s->word.verb &&
-		    strcmp(w->seen, s->word.seen) == 0 &&
-		    strcmp(w->reason, s->word.reason) == 0 &&
-		    approvals_same_person(&w->who, &s->word.who))
-			return err_set(e, ERR_EXISTS,
-			    "'%s' has said so already, as '%s': a person "
-			    "counts once",
-			    s->who->name, w->who.name);
-	}
-	return ERR_NONE;
+	if (w == NULL || s->word.verb == APPROVALS_ATTEST ||
+	    w->verb != s->word.verb || strcmp(w->seen, s->word.seen) != 0 ||
+	    strcmp(w->reason, s->word.reason) != 0)
+		return ERR_NONE;
+	return err_set(e, ERR_EXISTS,
+	    "'%s' has said so already, as '%s': a person counts once",
+	    s->who->name, w->who.name);
+}
+
+enum err_code
+request_is_somebody(const struct client_caller *who, struct err *e)
+{
+	const struct approvals_person p = {.uid = (int64_t)who->uid,
+	    .login_uid = who->login_uid};
+
+	if (words_is_somebody(&p))
+		return ERR_NONE;
+	err_set(e, ERR_REFUSED,
+	    "'%s' is root, and no login tells who became it: to us that is "
+	    "nobody",
+	    who->name);
+	return err_hint(e,
+	    "say it from an account of your own, or log in as yourself and "
+	    "use sudo");
+}
+
+/* Who asked says so, and nobody in the place of them. */
+static enum err_code
+check_requester(const struct saying *s, struct err *e)
+{
+	if (*s->signing.signature == '\0')
+		return err_set(e, ERR_INPUT, "a request is signed with a key");
+	if (strcmp(s->word.who.name, s->r->requester.name) == 0)
+		return ERR_NONE;
+	return err_set(e, ERR_REFUSED,
+	    "'%s' asked for run %s, and '%s' cannot sign that",
+	    s->r->requester.name, s->r->run, s->who->name);
 }
 
 static enum err_code
 check_person(const struct saying *s, struct err *e)
 {
 	enum approvals_verb verb = s->word.verb;
-	enum err_code rc = ERR_NONE;
+	enum err_code rc = request_is_somebody(s->who, e);
 
+	if (rc != ERR_NONE)
+		return rc;
 	if (verb == APPROVALS_APPROVE || verb == APPROVALS_SECOND)
 		rc = not_the_requester(s, e);
+	if (verb == APPROVALS_REQUEST)
+		rc = check_requester(s, e);
 	if (rc == ERR_NONE && verb == APPROVALS_SECOND)
 		rc = check_second(s, e);
 	if (rc == ERR_NONE && verb == APPROVALS_ATTEST &&
@@ -102,13 +165,15 @@ check_open(const struct saying *s, struct err *e)
 
 	if (strcmp(s->r->phase, "EXPIRED") == 0) {
 		err_set(e, ERR_REFUSED, "run %s expired at %s", s->r->run,
-		    now_text(s->r->expires, when));
+		    now_words(s->r->expires, when));
 		return err_hint(e, "it has to be asked for anew");
 	}
 	if (s->r->over)
 		return err_set(e, ERR_REFUSED, "run %s has ended: %s",
 		    s->r->run, s->r->phase);
-	if (s->r->started && s->word.verb == APPROVALS_APPROVE)
+	if (s->r->started &&
+	    (s->word.verb == APPROVALS_APPROVE ||
+		s->word.verb == APPROVALS_REQUEST))
 		return err_set(e, ERR_REFUSED, "run %s has started already",
 		    s->r->run);
 	return ERR_NONE;
@@ -119,75 +184,54 @@ check_seen(const struct saying *s, struct err *e)
 {
 	/* What follows a start is about the run, not about what it was. */
 	const char *now = s->r->started ? s->r->seen : s->seen;
+	char what[REQUEST_CHANGE_BYTES] = "it has changed";
 
 	if (strcmp(s->said_seen, now) == 0 ||
 	    strcmp(s->said_seen, s->seen) == 0)
 		return ERR_NONE;
+	/* Of what is on record it is known what has become of it. */
+	if (s->r->shown != NULL && strcmp(s->said_seen, s->r->seen) == 0)
+		request_say_change(s->r->shown, s->shown, what);
 	err_set(e, ERR_REFUSED,
-	    "what was seen (%.12s) is not what run %s is now (%.12s): it has "
-	    "changed",
-	    s->said_seen, s->r->run, s->seen);
+	    "what was seen (%.12s) is not what run %s is now (%.12s): %s",
+	    s->said_seen, s->r->run, s->seen, what);
 	return err_hint(e, "look again: 'bascule failover show %s'", s->r->run);
 }
 
 /* --- signatures --------------------------------------------------------------------------- */
 
-static enum err_code
-check_signature(struct saying *s, const struct policy_person *p, struct err *e)
+/* The first of its services that wants this word signed; NULL: none does. */
+static const char *
+signed_for(const struct saying *s)
 {
-	uint8_t signature[SIGN_BYTES];
-	char fingerprint[SIGN_FINGERPRINT_SIZE];
-	OWNED(buf_fini) struct buf m = {0};
-	struct sign_public pub;
-	enum err_code rc;
-
-	if (!text_unhex(s->signature, signature, SIGN_BYTES) ||
-	    !text_unhex(s->signer, pub.bytes, SIGN_PUBLIC_BYTES))
-		return err_set(e, ERR_INPUT, "that is no signature");
-	rc = sign_fingerprint(&pub, fingerprint, e);
-	if (rc != ERR_NONE)
-		return rc;
-	if (strcmp(fingerprint, p->key) != 0) {
-		err_set(e, ERR_REFUSED, "the policy names another key of '%s'",
-		    s->who->name);
-		return err_hint(e, "it names %s; this is %s", p->key,
-		    fingerprint);
-	}
-	rc = request_signed(s->r->run, s->word.verb, s->said_seen, &m, e);
-	if (rc == ERR_NONE &&
-	    sign_check(&pub, REQUEST_SIGN_LABEL, m.bytes, m.len_bytes,
-		signature, e) != ERR_NONE)
-		rc = err_set(e, ERR_REFUSED,
-		    "the signature is not of this word about run %s",
-		    s->r->run);
-	s->is_signed = rc == ERR_NONE;
-	snprintf(s->word.who.key, sizeof(s->word.who.key), "%s", fingerprint);
-	return rc;
+	for (size_t i = 0; i < s->r->service_count; i++)
+		if (!words_counts(s->d->policy, s->r->services[i].name,
+			&s->word))
+			return s->r->services[i].name;
+	return NULL;
 }
 
 static enum err_code
 check_key(struct saying *s, struct err *e)
 {
-	const struct policy_person *p =
-	    policy_find_person(s->d->policy, s->who->name);
-	bool has_key = p != NULL && p->key[0] != '\0';
+	struct approvals_signing *of = &s->signing.of;
+	char how[REQUEST_RUN_BYTES + 24];
+	enum err_code rc;
 
-	if (*s->signature != '\0' && has_key)
-		return check_signature(s, p, e);
-	if (*s->signature != '\0') {
-		err_set(e, ERR_REFUSED,
-		    "the policy names no key of '%s': a signature would prove "
-		    "nothing",
-		    s->who->name);
-		return err_hint(e, "'people' in the policy names them");
-	}
-	if (!has_key)
-		return ERR_NONE;
-	err_set(e, ERR_REFUSED,
-	    "the policy names a key of '%s': without its signature nothing "
-	    "counts",
-	    s->who->name);
-	return err_hint(e, "bascule approve %s --key FILE", s->r->run);
+	of->run = s->r->run;
+	of->verb = s->word.verb;
+	of->seen = s->said_seen;
+	of->reason = s->word.reason;
+	snprintf(how, sizeof(how), "bascule %s %s",
+	    of->verb == APPROVALS_REFUSE        ? "refuse"
+		: of->verb == APPROVALS_REQUEST ? "failover sign"
+						: "approve",
+	    s->r->run);
+	rc = words_may_say(s->d->policy, &s->signing,
+	    &(struct words_asking){how, signed_for(s)}, &s->word, e);
+	return rc == ERR_NONE
+	    ? words_is_new(s->r->words, s->r->word_count, &s->word, e)
+	    : rc;
 }
 
 /* --- the record ----------------------------------------------------------------------------- */
@@ -231,10 +275,7 @@ record(const struct saying *s, struct err *e)
 	draft_text(d, "roles", request_roles_text(s->who->roles, roles));
 	draft_int(d, "login_uid", s->who->login_uid);
 	draft_text(d, "login_name", s->who->login_name);
-	if (s->is_signed) {
-		draft_text(d, "signature", s->signature);
-		draft_text(d, "signer", s->signer);
-	}
+	words_draft(d, &s->signing);
 	return request_note(s->d, d, e);
 }
 
@@ -271,50 +312,102 @@ withdraw(const struct saying *s, struct err *e)
 
 /* --- the command ------------------------------------------------------------------------------ */
 
+/* What `approve` says; what else there is has a command of its own. */
+static enum err_code
+find_verb(const char *verb, enum approvals_verb *out, struct err *e)
+{
+	if (approvals_verb_find(verb, out) && *out != APPROVALS_RELEASE &&
+	    *out != APPROVALS_REQUEST)
+		return ERR_NONE;
+	return err_set(e, ERR_INPUT,
+	    "'%s' is no word: approve, refuse, withdraw, second, attest or "
+	    "accept",
+	    verb);
+}
+
 static enum err_code
 take_word(struct saying *s, struct wire_value *request, const char **run,
-    bool *is_dry, struct err *e)
+    struct err *e)
 {
 	const char *verb = wire_take_text(request, "verb", "approve");
 	const char *reason = wire_take_text(request, "reason", "");
-	bool known = approvals_verb_find(verb, &s->word.verb) &&
-	    s->word.verb != APPROVALS_RELEASE;
+	const char *seen;
 	enum err_code rc;
 
 	*run = wire_need_text(request, "run");
-	s->said_seen = wire_need_text(request, "seen");
-	s->signature = wire_take_text(request, "signature", "");
-	s->signer = wire_take_text(request, "signer", "");
-	*is_dry = wire_take_bool(request, "dry_run", false);
+	seen = wire_need_text(request, "seen");
+	words_take_signature(request, &s->signing);
+	s->is_dry = wire_take_bool(request, "dry_run", false);
 	rc = client_asked(request, e);
+	if (rc == ERR_NONE && s->word.verb != APPROVALS_REQUEST)
+		rc = find_verb(verb, &s->word.verb, e);
 	if (rc != ERR_NONE)
 		return rc;
-	if (!known)
-		return err_set(e, ERR_INPUT,
-		    "'%s' is no word: approve, refuse, withdraw, second, "
-		    "attest or accept",
-		    verb);
 	if (strlen(reason) >= sizeof(s->word.reason) ||
-	    strlen(s->said_seen) >= sizeof(s->word.seen))
+	    strlen(seen) >= sizeof(s->said_seen))
 		return err_set(e, ERR_INPUT, "the reason is too long");
 	for (const char *c = reason; *c != '\0'; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			return err_set(e, ERR_INPUT,
 			    "the reason is one line of text");
 	snprintf(s->word.reason, sizeof(s->word.reason), "%s", reason);
-	snprintf(s->word.seen, sizeof(s->word.seen), "%s", s->said_seen);
+	snprintf(s->said_seen, sizeof(s->said_seen), "%s", seen);
+	snprintf(s->word.seen, sizeof(s->word.seen), "%s", seen);
+	s->signing.signature = s->signature = strdup(s->signing.signature);
+	s->signing.signer = s->signer = strdup(s->signing.signer);
+	if (s->signature == NULL || s->signer == NULL)
+		return err_nomem(e);
 	request_person(s->d, s->who, &s->word.who);
 	return ERR_NONE;
 }
 
+/* An attestation is no approval: it takes two, who name one and the same
+ * method (testimony_attested). */
+static void
+say_attested(const struct saying *s, const struct request *r,
+    struct wire_value *end)
+{
+	struct approvals_word those[APPROVALS_WORDS_MAX];
+	unsigned count = testimony_attested(those,
+	    request_counting(s->d, r, NULL, those), now_utc());
+	char verdict[256], next[REQUEST_NEXT_BYTES + REQUEST_TEXT_BYTES];
+
+	snprintf(verdict, sizeof(verdict),
+	    "%u of 2 people attest by the same method that '%.64s' is off",
+	    count, r->from);
+	if (count < 2)
+		snprintf(next, sizeof(next),
+		    "another person, within 30 minutes and in the same words: "
+		    "bascule approve %s --attest \"%s\"%s",
+		    r->run, s->word.reason,
+		    s->word.who.key[0] != '\0' ? " --key FILE" : "");
+	else
+		snprintf(next, sizeof(next), "bascule failover show %s",
+		    r->run);
+	wire_add_text(end, "verdict", verdict);
+	if (!s->is_dry)
+		wire_add_text(end, "next", next);
+}
+
+static void
+say_approved(const struct saying *s, const struct request *r,
+    const struct approvals_judgement *j, struct wire_value *end)
+{
+	char next[REQUEST_NEXT_BYTES];
+
+	wire_add_text(end, "verdict", j->text);
+	wire_add_bool(end, "approved", j->suffices);
+	if (!s->is_dry)
+		wire_add_text(end, "next", request_next(r, j, next));
+}
+
 static enum err_code
-answer(struct client *c, struct saying *s, bool is_dry, struct err *e)
+answer(struct client *c, struct saying *s, struct err *e)
 {
 	char run[REQUEST_RUN_BYTES];
 	struct request_book *b = NULL;
 	OWNED(free_mem) struct approvals_judgement *j = calloc(1, sizeof(*j));
 	OWNED(wire_free) struct wire_value *v = NULL, *end = NULL;
-	char next[REQUEST_NEXT_BYTES];
 	struct request *r = NULL;
 	enum err_code rc = j == NULL ? err_nomem(e) : ERR_NONE;
 
@@ -337,17 +430,19 @@ answer(struct client *c, struct saying *s, bool is_dry, struct err *e)
 		wire_add_text(v, "council", s->who->council);
 	wire_add_utc(v, "at", now_utc());
 	wire_add_text(v, "seen", s->said_seen);
-	wire_add_bool(v, "signed", s->is_signed);
+	wire_add_bool(v, "signed", s->word.who.key[0] != '\0');
 	if (s->word.reason[0] != '\0')
 		wire_add_text(v, "reason", s->word.reason);
+	if (s->is_dry)
+		wire_add_bool(v, "dry_run", true);
 	client_reply(c, &v);
 	wire_add_text(end, "run", r->run);
-	wire_add_text(end, "verdict", j->text);
-	wire_add_bool(end, "approved", j->suffices);
-	if (is_dry)
-		wire_add_bool(end, "dry_run", true);
+	if (s->word.verb == APPROVALS_ATTEST)
+		say_attested(s, r, end);
 	else
-		wire_add_text(end, "next", request_next(r, j, next));
+		say_approved(s, r, j, end);
+	if (s->is_dry)
+		wire_add_bool(end, "dry_run", true);
 	client_last(c, &end);
 	return ERR_NONE;
 }
@@ -365,26 +460,55 @@ check_all(struct saying *s, struct err *e)
 }
 
 static enum err_code
+say(struct client *c, struct request_shown_now *now, struct err *e)
+{
+	struct saying *s = now->ctx;
+	enum err_code rc;
+
+	s->r = now->r;
+	s->seen = now->seen;
+	s->shown = now->shown;
+	rc = check_all(s, e);
+	if (rc == ERR_NONE && !s->is_dry)
+		rc = record(s, e);
+	if (rc == ERR_NONE && !s->is_dry)
+		rc = withdraw(s, e);
+	return rc == ERR_NONE ? answer(c, s, e) : rc;
+}
+
+static enum err_code
+run_word(struct client *c, struct wire_value *request, enum approvals_verb verb,
+    struct err *e)
+{
+	struct saying *s = calloc(1, sizeof(*s));
+	const char *run = NULL;
+	void *ctx = s;
+	enum err_code rc;
+
+	if (s == NULL)
+		return err_nomem(e);
+	*s = (struct saying){.d = client_daemon(c),
+	    .who = client_caller(c),
+	    .word.verb = verb};
+	rc = take_word(s, request, &run, e);
+	if (rc == ERR_NONE)
+		return request_show_to(c, run, say, s, saying_free, e);
+	saying_free(&ctx);
+	return rc;
+}
+
+static enum err_code
 run_approve(struct client *c, struct wire_value *request, struct err *e)
 {
-	struct request_book *b = NULL;
-	OWNED(buf_fini) struct buf shown = {0};
-	struct saying s = {.d = client_daemon(c), .who = client_caller(c)};
-	const char *run = NULL;
-	bool is_dry = false;
-	enum err_code rc = take_word(&s, request, &run, &is_dry, e);
-
-	if (rc == ERR_NONE)
-		rc = request_find(&b, s.d, run, &s.r, e);
-	if (rc == ERR_NONE)
-		rc = request_shown(s.d, b, s.r, &shown, s.seen, e);
-	if (rc == ERR_NONE)
-		rc = check_all(&s, e);
-	if (rc == ERR_NONE && !is_dry)
-		rc = record(&s, e);
-	if (rc == ERR_NONE && !is_dry)
-		rc = withdraw(&s, e);
-	return rc == ERR_NONE ? answer(c, &s, is_dry, e) : rc;
+	return run_word(c, request, APPROVALS_APPROVE, e);
 }
 const struct api_command api_approve = {"approve",
     ROLE_BIT(ROLE_APPROVER) | ROLE_BIT(ROLE_DR_LEAD), run_approve};
+
+static enum err_code
+run_sign(struct client *c, struct wire_value *request, struct err *e)
+{
+	return run_word(c, request, APPROVALS_REQUEST, e);
+}
+const struct api_command api_failover_sign = {"failover sign", CLIENT_OPERATORS,
+    run_sign};

@@ -1,4 +1,4 @@
-/* What an approver sees, and whether those who did suffice. */
+/* Whether those who approved suffice, and when what they saw has changed. */
 
 #include "alarm.h"
 #include "request.h"
@@ -10,8 +10,9 @@
 
 #include "facts.h"
 #include "moves.h"
-
-#define SHOWN_LOSS_BYTES (REQUEST_TEXT_BYTES + 64)
+#include "peer.h"
+#include "ready.h"
+#include "words.h"
 
 /* --- the rule -------------------------------------------------------------------- */
 
@@ -34,6 +35,7 @@ stricter(struct approvals_rule *rule, const struct policy_approvals *a,
 	if (needed > rule->needed)
 		rule->needed = needed;
 	rule->other_council = rule->other_council || a->from_other_council;
+	rule->is_signed = rule->is_signed || a->is_signed;
 	if (rule->expire_ns == 0 ||
 	    (a->expire_ns > 0 && a->expire_ns < rule->expire_ns))
 		rule->expire_ns = a->expire_ns;
@@ -49,6 +51,7 @@ request_rule(const struct daemon *d, const struct request *r,
 {
 	*out = (struct approvals_rule){.roles = ROLE_BIT(ROLE_APPROVER) |
 		ROLE_BIT(ROLE_DR_LEAD),
+	    .is_timed = !r->started,
 	    .glass_broken = r->glass_broken,
 	    .glass_at = r->glass_at,
 	    .glass_by = r->glass_by};
@@ -61,291 +64,161 @@ request_rule(const struct daemon *d, const struct request *r,
 	}
 }
 
-void
-request_judge(const struct daemon *d, const struct request *r, const char *seen,
-    struct approvals_judgement *out)
+/* Where words are to be signed the policy says of which council somebody is, and
+ * not the site at which they said it. */
+static const char *
+council_by(const struct daemon *d, const struct approvals_rule *rule,
+    const struct approvals_person *who)
 {
-	struct approvals_rule rule;
+	const struct policy_person *named =
+	    policy_find_person(d->policy, who->name);
 
-	request_rule(d, r, &rule);
-	approvals_judge(r->words, r->word_count, &rule, &r->requester, seen,
-	    now_utc(), out);
+	if (!rule->is_signed)
+		return who->council;
+	return named == NULL ? "" : named->council;
 }
 
-enum err_code
-request_signed(const char *run, enum approvals_verb verb, const char *seen,
-    struct buf *out, struct err *e)
+/* Who asked without one asked for the owner's. */
+static const char *
+requester_council(const struct daemon *d, const struct approvals_rule *rule,
+    const struct request *r)
 {
-	const char *name = approvals_verb_name(verb);
-	enum err_code rc = buf_add(out, run, strlen(run) + 1, e);
+	const char *council = council_by(d, rule, &r->requester);
+	const struct policy_service *s = r->service_count == 0
+	    ? NULL
+	    : policy_find_service(d->policy, r->services[0].name);
 
-	if (rc == ERR_NONE)
-		rc = buf_add(out, name, strlen(name) + 1, e);
-	return rc == ERR_NONE ? buf_add(out, seen, strlen(seen), e) : rc;
+	return council[0] != '\0' || s == NULL ? council : s->owner;
 }
 
-/* --- what is shown ------------------------------------------------------------------ */
-
-/*
- * Of a guard that is about the approvals themselves, or about what only the move
- * brings about, nothing is shown: it would change with the approval.
- */
+/* No council is none other than the requester's. */
 static bool
-is_shown(unsigned number)
+has_other_council(const struct daemon *d, const struct approvals_rule *rule,
+    const struct request *r, const struct approvals_judgement *j)
 {
-	return number == 1 || number == 2 || (number >= 5 && number <= 9) ||
-	    number == 11 || number == 12;
-}
+	const char *own = requester_council(d, rule, r);
 
-struct showing {
-	struct approvals_shown_service *services;
-	struct guards_result (*guards)[GUARDS_COUNT];
-	char (*plans)[ID_HEX_BYTES];
-	char (*losses)[SHOWN_LOSS_BYTES];
-	struct approvals_judgement *judged; /* of all services together */
-};
+	for (size_t i = 0; i < r->word_count; i++) {
+		const char *council = council_by(d, rule, &r->words[i].who);
 
-static void
-showing_fini(struct showing *s)
-{
-	free(s->services);
-	free(s->guards);
-	free(s->plans);
-	free(s->losses);
-	free(s->judged);
-}
-
-static enum err_code
-showing_init(struct showing *s, size_t count, struct err *e)
-{
-	s->services = calloc(count + 1, sizeof(*s->services));
-	s->guards = calloc(count + 1, sizeof(*s->guards));
-	s->plans = calloc(count + 1, sizeof(*s->plans));
-	s->losses = calloc(count + 1, sizeof(*s->losses));
-	s->judged = calloc(1, sizeof(*s->judged));
-	return s->services == NULL || s->guards == NULL || s->plans == NULL ||
-		s->losses == NULL || s->judged == NULL
-	    ? err_nomem(e)
-	    : ERR_NONE;
-}
-
-static int
-weight(enum guards_verdict v)
-{
-	return v == GUARDS_FAIL ? 2 : v == GUARDS_UNKNOWN ? 1 : 0;
-}
-
-static bool
-verdict_of(const char *text, size_t len, enum guards_verdict *out)
-{
-	for (int v = GUARDS_NOT_APPLICABLE; v <= GUARDS_UNKNOWN; v++) {
-		const char *name = guards_verdict_name((enum guards_verdict)v);
-
-		if (strlen(name) == len && strncmp(name, text, len) == 0) {
-			*out = (enum guards_verdict)v;
+		if (j->standing[i] == APPROVALS_COUNTS && council[0] != '\0' &&
+		    strcmp(council, own) != 0)
 			return true;
-		}
 	}
 	return false;
 }
 
-/*
- * Who approved in spite of a guard that stopped, or was not known, has approved
- * it all the more once it passes: what is on record stays shown until it is
- * worse.
- */
-static void
-keep_worse(struct showing *w, const struct request *r)
+void
+request_judge(const struct daemon *d, const struct request *r, const char *seen,
+    struct approvals_judgement *out)
 {
-	const char *at = r->shown;
-	size_t i = 0;
+	static const char lacks[] = "; one of another council is needed";
+	struct approvals_rule rule;
+	size_t len;
 
-	while (at != NULL && *at != '\0') {
-		size_t len = strcspn(at, "\n");
-		enum guards_verdict was;
-		unsigned n;
-
-		if (len > 8 && strncmp(at, "service ", 8) == 0)
-			i++;
-		else if (len > 4 && len < 40 && at[0] == 'G' && i > 0 &&
-		    i <= r->service_count &&
-		    (n = (unsigned)(at[1] - '0') * 10 +
-			    (unsigned)(at[2] - '0')) >= 1 &&
-		    n <= GUARDS_COUNT && verdict_of(at + 4, len - 4, &was) &&
-		    weight(was) > weight(w->guards[i - 1][n - 1].verdict))
-			w->guards[i - 1][n - 1].verdict = was;
-		at += len + (at[len] == '\n');
-	}
+	request_rule(d, r, &rule);
+	approvals_judge(r->words, r->word_count, &rule, &r->requester, seen,
+	    now_utc(), out);
+	if (!rule.other_council || !out->council_ok ||
+	    has_other_council(d, &rule, r, out))
+		return;
+	out->council_ok = false;
+	out->suffices = out->suffices && rule.glass_broken;
+	len = strlen(out->text);
+	snprintf(out->text + len, sizeof(out->text) - len, "%s", lacks);
 }
 
-static void
-say_loss(const struct request *r, const struct request_service *s,
-    char out[SHOWN_LOSS_BYTES])
+static bool
+counts(const struct daemon *d, const struct request *r, const char *service,
+    const struct approvals_word *w)
 {
-	char span[TEXT_UNIT_BYTES];
-
-	if (r->mode == GUARDS_PLANNED && s->point[0] == '\0')
-		snprintf(out, SHOWN_LOSS_BYTES,
-		    "none: the last point is made when the "
-		    "writes have stopped");
-	else if (s->loss_ns < 0)
-		snprintf(out, SHOWN_LOSS_BYTES, "unknown");
-	else
-		snprintf(out, SHOWN_LOSS_BYTES, "at most %s%s%s",
-		    text_duration(s->loss_ns / NS_PER_S * NS_PER_S, span),
-		    r->accepted_loss[0] != '\0' ? ", accepted: " : "",
-		    r->accepted_loss);
+	for (size_t i = 0; service == NULL && i < r->service_count; i++)
+		if (!words_counts(d->policy, r->services[i].name, w))
+			return false;
+	return service == NULL || words_counts(d->policy, service, w);
 }
 
-static enum err_code
-judge_service(struct daemon *d, const struct request_book *b,
-    const struct request *r, const struct approvals_judgement *judged,
-    const struct policy_service *s, struct guards_result out[GUARDS_COUNT],
-    struct err *e)
+size_t
+request_counting(const struct daemon *d, const struct request *r,
+    const char *service, struct approvals_word out[APPROVALS_WORDS_MAX])
 {
-	struct facts_of of = {.book = b,
-	    .service = s,
-	    .from = r->from,
-	    .to = r->to,
-	    .mode = r->mode,
-	    .request = r,
-	    .actor = &r->requester,
-	    .judged = judged};
-	OWNED(free_mem) struct guards_facts *facts = calloc(1, sizeof(*facts));
-	enum err_code rc =
-	    facts == NULL ? err_nomem(e) : facts_gather(d, &of, facts, e);
+	size_t count = 0;
 
-	if (rc != ERR_NONE)
-		return rc;
-	guards_evaluate(facts, r->mode, GUARDS_AT_ANY, out);
-	for (unsigned i = 0; i < GUARDS_COUNT; i++)
-		if (!is_shown(i + 1))
-			out[i].verdict = GUARDS_NOT_APPLICABLE;
-	return ERR_NONE;
+	for (size_t i = 0; i < r->word_count; i++)
+		if (counts(d, r, service, &r->words[i]))
+			out[count++] = r->words[i];
+	return count;
 }
 
-static enum err_code
-show_service(struct showing *w, size_t i, struct daemon *d,
-    const struct request_book *b, const struct request *r, struct err *e)
+const struct request_standing *
+request_stands(struct daemon *d, const char *run)
 {
-	const struct request_service *asked = &r->services[i];
-	const struct policy_service *s =
-	    policy_find_service(d->policy, asked->name);
-	struct id plan;
-	enum err_code rc = ERR_NONE;
+	OWNED(free_mem) struct approvals_judgement *j = calloc(1, sizeof(*j));
+	struct request_book *b = NULL;
+	struct request_standing *s;
+	struct request *r = NULL;
+	struct err e; /* who asks about the run itself is told */
 
-	say_loss(r, asked, w->losses[i]);
-	w->services[i] = (struct approvals_shown_service){.name = asked->name,
-	    .from = r->from,
-	    .to = r->to,
-	    .plan_digest = "none: the policy has it no more",
-	    .point = asked->point,
-	    .loss = w->losses[i]};
-	if (s == NULL)
-		return ERR_NONE;
-	rc = digest_plan(s, &plan, e);
-	if (rc == ERR_NONE)
-		rc = judge_service(d, b, r, w->judged, s, w->guards[i], e);
-	if (rc != ERR_NONE)
-		return rc;
-	w->services[i].plan_digest = id_hex(&plan, w->plans[i]);
-	w->services[i].guards = w->guards[i];
-	return ERR_NONE;
-}
-
-/* Made here: the guards of this site, now. */
-static enum err_code
-make_shown(struct daemon *d, const struct request_book *b,
-    const struct request *r, struct buf *out, struct err *e)
-{
-	OWNED(showing_fini) struct showing w = {0};
-	struct approvals_shown shown = {.run = r->run,
-	    .mode = guards_mode_name(r->mode),
-	    .policy_digest = d->digest,
-	    .reason = r->reason,
-	    .change = r->change,
-	    .services_count = r->service_count};
-	enum err_code rc = showing_init(&w, r->service_count, e);
-
-	if (rc == ERR_NONE)
-		request_judge(d, r, r->seen, w.judged);
-	for (size_t i = 0; rc == ERR_NONE && i < r->service_count; i++)
-		rc = show_service(&w, i, d, b, r, e);
-	shown.services = w.services;
-	keep_worse(&w, r);
-	if (rc == ERR_NONE)
-		rc = approvals_seen(&shown, out, e);
-	/* What was approved before a change is never approved again by it. */
-	if (rc == ERR_NONE && r->changes > 0)
-		rc = buf_printf(out, e, "changed %u\n", r->changes);
-	return rc;
-}
-
-/* As the other site recorded it; of the policy that is in force here, too. */
-static enum err_code
-copy_shown(struct daemon *d, const struct request *r, struct buf *out,
-    struct err *e)
-{
-	char policy[ID_HEX_BYTES + 16];
-
-	if (r->shown == NULL)
-		return err_set(e, ERR_NOTFOUND,
-		    "what is to be approved is not on record");
-	snprintf(policy, sizeof(policy), "\npolicy 64:%s\n", d->digest);
-	if (strstr(r->shown, policy) == NULL) {
-		err_set(e, ERR_POLICY,
-		    "run %s was asked for at '%s' under another policy than "
-		    "the one here",
-		    r->run, r->asked_at);
-		return err_hint(e,
-		    "bring both sites to one policy: 'bascule policy diff'");
-	}
-	return buf_add_text(out, r->shown, e);
-}
-
-enum err_code
-request_shown(struct daemon *d, const struct request_book *b,
-    const struct request *r, struct buf *out, char seen[ID_HEX_BYTES],
-    struct err *e)
-{
-	bool is_ours = strcmp(r->asked_at, d->policy->site) == 0;
-	struct id id;
-	enum err_code rc =
-	    is_ours ? make_shown(d, b, r, out, e) : copy_shown(d, r, out, e);
-
-	if (rc == ERR_NONE)
-		rc = hash_sha256(out->bytes, out->len_bytes, &id, e);
-	if (rc == ERR_NONE)
-		id_hex(&id, seen);
-	return rc;
+	if (j == NULL || request_find(&b, d, run, &r, &e) != ERR_NONE)
+		return NULL;
+	if (b->standing == NULL)
+		b->standing = calloc(1, sizeof(*b->standing));
+	s = b->standing;
+	if (s == NULL ||
+	    (strcmp(s->run, run) == 0 && s->word_count == r->word_count &&
+		s->changes == r->changes &&
+		now_mono().ns - s->at.ns < NS_PER_S))
+		return s;
+	request_judge(d, r, r->seen, j);
+	*s = (struct request_standing){.at = now_mono(),
+	    .word_count = r->word_count,
+	    .changes = r->changes,
+	    .needed = j->needed,
+	    .suffices = j->suffices};
+	snprintf(s->run, sizeof(s->run), "%s", r->run);
+	snprintf(s->verdict, sizeof(s->verdict), "%s", j->text);
+	request_next(r, j, s->next);
+	return s;
 }
 
 /* --- when it changes ------------------------------------------------------------------ */
 
-#define LOOK_NS      (15 * NS_PER_S)
-#define LOOK_MANY_NS (60 * NS_PER_S)
-#define MANY         40
-#define CHANGES_MAX  200
+#define LOOK_NS     (15 * NS_PER_S)
+#define CHANGES_MAX 200
 
-/* The first line that is another one now. */
+/* "service 5:pages": whose lines follow. */
 static void
-say_change(const char *was, const char *is, char out[256])
+take_name(const char *line, size_t len, char name[65])
 {
+	const char *at = memchr(line, ':', len);
+
+	if (at != NULL && strncmp(line, "service ", 8) == 0)
+		snprintf(name, 65, "%.*s", (int)(len - (size_t)(at + 1 - line)),
+		    at + 1);
+}
+
+void
+request_say_change(const char *was, const char *is,
+    char out[REQUEST_CHANGE_BYTES])
+{
+	char name[65] = "";
+
 	while (*was != '\0' || *is != '\0') {
 		size_t a = strcspn(was, "\n"), b = strcspn(is, "\n");
 
 		if (a != b || strncmp(was, is, a) != 0) {
-			snprintf(out, 256,
-			    "what was approved is no more: '%.*s' is '%.*s'",
-			    (int)(a < 90 ? a : 90), was, (int)(b < 90 ? b : 90),
-			    is);
+			snprintf(out, REQUEST_CHANGE_BYTES,
+			    "%s%s'%.*s' is '%.*s' now", name,
+			    name[0] != '\0' ? ": " : "", (int)(a < 60 ? a : 60),
+			    was, (int)(b < 60 ? b : 60), is);
 			text_mend_end(out);
 			return;
 		}
+		take_name(was, a, name);
 		was += a + (was[a] == '\n');
 		is += b + (is[b] == '\n');
 	}
-	snprintf(out, 256, "what was approved is no more");
+	snprintf(out, REQUEST_CHANGE_BYTES, "it has changed");
 }
 
 static enum err_code
@@ -407,18 +280,21 @@ tell(struct daemon *d, const struct request *r, const char *event,
 
 /* Recorded with the digest that it has as the next of the changes. */
 static enum err_code
-note_change(struct daemon *d, const struct request_book *b,
-    const struct request *r, const char *was, const char *is, struct err *e)
+note_change(struct daemon *d, struct request_showing *w,
+    const struct request *r, const char *is, struct err *e)
 {
 	OWNED(draft_free) struct draft *draft = NULL;
 	OWNED(buf_fini) struct buf shown = {0};
 	struct request next = *r;
-	char seen[ID_HEX_BYTES], reason[256];
+	char seen[ID_HEX_BYTES], what[REQUEST_CHANGE_BYTES];
+	char reason[REQUEST_CHANGE_BYTES + 48];
 	enum err_code rc;
 
 	next.changes++;
-	say_change(was, is, reason);
-	rc = request_shown(d, b, &next, &shown, seen, e);
+	request_say_change(r->shown == NULL ? "" : r->shown, is, what);
+	snprintf(reason, sizeof(reason), "what was approved is no more: %s",
+	    what);
+	rc = request_showing_end(w, &next, &shown, seen, e);
 	if (rc == ERR_NONE)
 		rc =
 		    draft_run_event(&draft, d, r, "approval-needed", reason, e);
@@ -432,15 +308,16 @@ note_change(struct daemon *d, const struct request_book *b,
 }
 
 static enum err_code
-look_at(struct daemon *d, const struct request_book *b, const struct request *r,
+look_at(struct daemon *d, struct request_showing *w, const struct request *r,
     struct err *e)
 {
 	OWNED(free_mem) struct approvals_judgement *j = calloc(1, sizeof(*j));
 	OWNED(draft_free) struct draft *draft = NULL;
 	OWNED(buf_fini) struct buf shown = {0};
 	char seen[ID_HEX_BYTES];
-	enum err_code rc =
-	    j == NULL ? err_nomem(e) : request_shown(d, b, r, &shown, seen, e);
+	enum err_code rc = j == NULL
+	    ? err_nomem(e)
+	    : request_showing_end(w, r, &shown, seen, e);
 
 	if (rc != ERR_NONE)
 		return rc;
@@ -456,17 +333,19 @@ look_at(struct daemon *d, const struct request_book *b, const struct request *r,
 	}
 	if (strcmp(seen, r->seen) == 0 || r->changes >= CHANGES_MAX)
 		return ERR_NONE;
-	return note_change(d, b, r, r->shown == NULL ? "" : r->shown,
-	    buf_text(&shown), e);
+	return note_change(d, w, r, buf_text(&shown), e);
 }
 
-/* Late is better than never; the record says when. */
-static bool
-is_seconded(const struct request *r, const struct approvals_judgement *j)
+bool
+request_is_seconded(const struct request *r,
+    const struct approvals_judgement *j)
 {
 	for (size_t i = 0; i < r->word_count; i++)
 		if (r->words[i].verb == APPROVALS_SECOND &&
 		    j->standing[i] != APPROVALS_REQUESTER &&
+		    j->standing[i] != APPROVALS_TAKEN_BACK &&
+		    j->standing[i] != APPROVALS_NO_ROLE &&
+		    j->standing[i] != APPROVALS_UNSIGNED &&
 		    !approvals_same_person(&r->words[i].who, &r->glass_by) &&
 		    !approvals_same_person(&r->words[i].who, &r->requester))
 			return true;
@@ -488,7 +367,7 @@ look_at_glass(struct daemon *d, const struct request *r)
 	    "'%s' broke the glass of run %s and no second person has agreed "
 	    "in time; another one types: bascule approve %s --second",
 	    r->glass_by.name, r->run, r->run);
-	if (is_seconded(r, j))
+	if (request_is_seconded(r, j))
 		alarm_clear(d, POLICY_ON_FAILOVER, NULL, subject,
 		    "a second person has agreed");
 	else if (j->glass == APPROVALS_SECOND_OVERDUE)
@@ -499,33 +378,93 @@ look_at_glass(struct daemon *d, const struct request *r)
 			.text = text});
 }
 
+static bool
+is_asked_here(const struct daemon *d, const struct request *r)
+{
+	return strcmp(r->asked_at, d->policy->site) == 0;
+}
+
+/* What one look takes of it, in services. */
+static size_t
+cost_of(const struct daemon *d, const struct request *r)
+{
+	if (r->over || r->started || !is_asked_here(d, r))
+		return 0;
+	return r->service_count < DAEMON_SLICE ? r->service_count
+					       : DAEMON_SLICE;
+}
+
+/* The next services of the run.  True: it is done with. */
+static bool
+look_on(struct daemon *d, struct request_book *b, const struct request *r)
+{
+	enum err_code rc = ERR_NONE;
+	struct err e;
+
+	if (b->showing != NULL && !request_showing_is_of(b->showing, r))
+		request_showing_free(&b->showing);
+	if (cost_of(d, r) == 0)
+		return true;
+	if (b->showing == NULL)
+		rc = request_showing_begin(&b->showing, d, r, &e);
+	if (rc == ERR_NONE)
+		rc = request_showing_more(b->showing, b, r, &e);
+	if (rc == ERR_NONE && !request_showing_is_whole(b->showing))
+		return false;
+	if (rc == ERR_NONE)
+		rc = look_at(d, b->showing, r, &e);
+	if (rc != ERR_NONE)
+		note_log(NOTE_ERROR, "run %s: %s", r->run, e.text);
+	request_showing_free(&b->showing);
+	return true;
+}
+
+/*
+ * What a start or a load has not found out yet has not changed: each other site
+ * was asked, or is silent for good, and this one was measured.
+ */
+static bool
+is_settled(const struct daemon *d)
+{
+	int64_t silent_ns = d->policy->bridge.silent_after_ns;
+	bool is_silent;
+
+	for (const struct peer *p = d->peers; p != NULL; p = p->next) {
+		(void)peerwatch_judge(p->heard, p->watching, silent_ns,
+		    now_utc(), &is_silent);
+		if (p->whole.ns == 0 && !is_silent && peers_can_talk(d))
+			return false;
+	}
+	return ready_was_tried(d);
+}
+
 void
 request_look(struct daemon *d)
 {
-	struct request_book *b = NULL;
+	struct request_book *b = d->requests;
 	struct mono now = now_mono();
+	size_t cost = 0;
 	struct err e;
 
-	if (d->ledger_broken ||
-	    (d->requests != NULL && now.ns - d->requests->looked.ns < LOOK_NS))
+	if (d->ledger_broken || !is_settled(d) ||
+	    (b != NULL && b->at == 0 && b->showing == NULL &&
+		now.ns - b->looked.ns < LOOK_NS))
 		return;
 	if (request_book_get(&b, d, &e) != ERR_NONE) {
 		note_log(NOTE_ERROR, "%s", e.text);
 		return;
 	}
-	for (size_t i = 0; i < b->count; i++) {
-		const struct request *r = &b->items[i];
+	while (b->at < b->count && cost < DAEMON_SLICE) {
+		const struct request *r = &b->items[b->at];
 
-		if (r->glass_broken &&
-		    strcmp(r->asked_at, d->policy->site) == 0)
+		if (r->glass_broken && is_asked_here(d, r))
 			look_at_glass(d, r);
-		if (r->over || r->started ||
-		    strcmp(r->asked_at, d->policy->site) != 0 ||
-		    (r->service_count > MANY &&
-			now.ns - b->looked.ns < LOOK_MANY_NS))
-			continue;
-		if (look_at(d, b, r, &e) != ERR_NONE)
-			note_log(NOTE_ERROR, "run %s: %s", r->run, e.text);
+		cost += cost_of(d, r);
+		if (look_on(d, b, r))
+			b->at++;
 	}
+	if (b->at < b->count)
+		return; /* the next tick goes on */
+	b->at = 0;
 	b->looked = now;
 }

@@ -117,8 +117,7 @@ facts_tell(struct client *c, const char *service,
 	enum err_code rc = ERR_NONE;
 
 	for (size_t i = 0; rc == ERR_NONE && i < GUARDS_COUNT; i++) {
-		if (results[i].verdict == GUARDS_NOT_APPLICABLE ||
-		    (only_stops && !stops(&results[i])))
+		if (only_stops && !stops(&results[i]))
 			continue;
 		rc = tell_guard(c, service, facts, &results[i], e);
 	}
@@ -170,25 +169,58 @@ tell_candidate(struct request_ask *a, struct client *c, const char *service,
 
 /* --- the move -------------------------------------------------------------------------- */
 
-/* Of those it waits for, the ones of this run. */
-static void
-add_after(const struct request_ask *a, const struct policy_service *s,
-    struct wire_value *v)
+static bool
+moves_now(const struct request_ask *a, const char *service)
 {
-	char after[256] = "";
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->services[i]->name, service) == 0)
+			return true;
+	return false;
+}
 
-	for (size_t k = 0; k < s->depends.count; k++)
-		for (size_t i = 0; i < a->count; i++) {
-			size_t len = strlen(after);
+/* It neither comes with this run nor runs there. */
+static bool
+stays(const struct request_ask *a, const char *service)
+{
+	const struct daemon_service *s = daemon_service(a->d, service);
 
-			if (strcmp(a->services[i]->name, s->depends.items[k]) !=
-			    0)
-				continue;
-			snprintf(after + len, sizeof(after) - len, "%s%s",
+	return s != NULL && strcmp(s->authority.site, a->to) != 0 &&
+	    !moves_now(a, service);
+}
+
+/* Of those it depends on, the ones that `is` says. */
+static void
+add_depends(const struct request_ask *a, const struct policy_service *s,
+    bool (*is)(const struct request_ask *a, const char *service),
+    const char *field, struct wire_value *v)
+{
+	char names[256] = "";
+
+	for (size_t k = 0; k < s->depends.count; k++) {
+		size_t len = strlen(names);
+
+		if (is(a, s->depends.items[k]))
+			snprintf(names + len, sizeof(names) - len, "%s%s",
 			    len > 0 ? " " : "", s->depends.items[k]);
-		}
-	if (after[0] != '\0')
-		wire_add_text(v, "after", after);
+	}
+	if (names[0] != '\0')
+		wire_add_text(v, field, names);
+}
+
+size_t
+request_ask_without(const struct request_ask *a)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < a->count; i++) {
+		const struct policy_texts *on = &a->services[i]->depends;
+		size_t k = 0;
+
+		while (k < on->count && !stays(a, on->items[k]))
+			k++;
+		count += k < on->count;
+	}
+	return count;
 }
 
 static void
@@ -231,12 +263,9 @@ tell_move(struct request_ask *a, struct client *c, size_t i, struct err *e)
 	const struct policy_service *s = a->services[i];
 	const struct daemon_service *now = daemon_service(a->d, s->name);
 	OWNED(wire_free) struct wire_value *v = NULL;
-	char hex[ID_HEX_BYTES], number[24];
-	struct id plan;
+	char number[24];
 	enum err_code rc = wire_new(&v, "move", e);
 
-	if (rc == ERR_NONE)
-		rc = digest_plan(s, &plan, e);
 	if (rc != ERR_NONE)
 		return rc;
 	wire_add_text(v, "service", s->name);
@@ -253,9 +282,10 @@ tell_move(struct request_ask *a, struct client *c, size_t i, struct err *e)
 	wire_add_uint(v, "tier", s->tier);
 	snprintf(number, sizeof(number), "%u", s->tier);
 	wire_add_text(v, "tier_text", number);
-	add_after(a, s, v);
+	add_depends(a, s, moves_now, "after", v);
+	add_depends(a, s, stays, "without", v);
 	add_chosen(a, v);
-	wire_add_text(v, "plan", id_hex(&plan, hex));
+	wire_add_text(v, "plan", now->plan);
 	wire_add_uint(v, "stopped_by", request_ask_count(a));
 	client_reply(c, &v);
 	return ERR_NONE;
@@ -279,50 +309,10 @@ request_ask_tell(struct request_ask *a, struct client *c, size_t i,
 
 /* --- room ------------------------------------------------------------------------------- */
 
-struct room {
-	struct request_group_need *needs;
-	size_t count;
-	uint64_t memory, disk, cpus; /* all of them need */
-};
-
-static void
-room_fini(struct room *r)
+static const char *
+name_of(const void *of, size_t i)
 {
-	free(r->needs);
-}
-
-static bool
-moves_now(const struct request_ask *a, const struct policy_service *s)
-{
-	for (size_t i = 0; i < a->count; i++)
-		if (a->services[i] == s)
-			return true;
-	return false;
-}
-
-static enum err_code
-collect(struct request_ask *a, struct room *r, struct err *e)
-{
-	const struct policy *p = a->d->policy;
-
-	r->needs = calloc(p->service_count + 1, sizeof(*r->needs));
-	if (r->needs == NULL)
-		return err_nomem(e);
-	for (size_t i = 0; i < p->service_count; i++) {
-		const struct policy_service *s = &p->services[i];
-		bool comes = moves_now(a, s);
-
-		if (!comes &&
-		    strcmp(a->d->services[i].authority.site, a->to) != 0)
-			continue;
-		r->needs[r->count++] = (struct request_group_need){s->name,
-		    s->tier, s->needs.memory_bytes, s->needs.disk_bytes,
-		    s->needs.cpu_count, comes, false};
-		r->memory += s->needs.memory_bytes;
-		r->disk += s->needs.disk_bytes;
-		r->cpus += s->needs.cpu_count;
-	}
-	return ERR_NONE;
+	return ((const struct request_ask *)of)->services[i]->name;
 }
 
 static enum err_code
@@ -364,7 +354,7 @@ static enum err_code
 tell_shed(struct client *c, const struct request_group_need *n, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
-	char number[16];
+	char number[16], reason[160];
 	enum err_code rc = wire_new(&v, "shed", e);
 
 	if (rc != ERR_NONE)
@@ -373,9 +363,22 @@ tell_shed(struct client *c, const struct request_group_need *n, struct err *e)
 	wire_add_uint(v, "tier", n->tier);
 	snprintf(number, sizeof(number), "%u", n->tier);
 	wire_add_text(v, "tier_text", number);
-	wire_add_text(v, "reason",
-	    n->moves ? "there is no room for it beside those of higher tiers"
-		     : "it runs there now and would have to make room");
+	if (n->left_out)
+		snprintf(reason, sizeof(reason), "%s",
+		    n->moves
+			? "as was said: it does not come"
+			: "as was said: it runs there, and you stop it first");
+	else if (n->lacks != NULL)
+		snprintf(reason, sizeof(reason),
+		    "it depends on '%.64s', for which there is no room",
+		    n->lacks);
+	else
+		snprintf(reason, sizeof(reason), "%s",
+		    n->moves
+			? "there is no room for it beside those of higher tiers"
+			: "it runs there now and would have to make room");
+	wire_add_bool(v, "said", n->left_out);
+	wire_add_text(v, "reason", reason);
 	client_reply(c, &v);
 	return ERR_NONE;
 }
@@ -383,23 +386,25 @@ tell_shed(struct client *c, const struct request_group_need *n, struct err *e)
 enum err_code
 request_ask_room(struct request_ask *a, struct client *c, struct err *e)
 {
-	OWNED(room_fini) struct room r = {0};
-	const struct policy_site *s = policy_find_site(a->d->policy, a->to);
-	struct request_group_room room = {s->capacity.memory_bytes,
-	    s->capacity.disk_bytes, s->capacity.cpu_count};
-	enum err_code rc = collect(a, &r, e);
+	struct request_room *r = &a->room;
+	enum err_code rc;
 
+	request_room_fini(r);
+	rc = request_room_make(r,
+	    &(struct request_room_ask){a->d, a->to, name_of, a, a->count,
+		a->shed},
+	    e);
 	if (rc == ERR_NONE)
-		rc = request_group_fit(r.needs, r.count, &room, &a->shed, e);
-	if (rc == ERR_NONE && c != NULL)
-		rc = tell_capacity(a, c, "memory", room.memory_bytes, r.memory,
+		rc = tell_capacity(a, c, "memory", r->has.memory_bytes,
+		    r->memory_bytes, e);
+	if (rc == ERR_NONE)
+		rc = tell_capacity(a, c, "disk", r->has.disk_bytes,
+		    r->disk_bytes, e);
+	if (rc == ERR_NONE)
+		rc = tell_capacity(a, c, "cpus", r->has.cpu_count, r->cpu_count,
 		    e);
-	if (rc == ERR_NONE && c != NULL)
-		rc = tell_capacity(a, c, "disk", room.disk_bytes, r.disk, e);
-	if (rc == ERR_NONE && c != NULL)
-		rc = tell_capacity(a, c, "cpus", room.cpu_count, r.cpus, e);
-	for (size_t i = 0; rc == ERR_NONE && c != NULL && i < r.count; i++)
-		if (r.needs[i].shed)
-			rc = tell_shed(c, &r.needs[i], e);
+	for (size_t i = 0; rc == ERR_NONE && i < r->count; i++)
+		if (r->needs[i].shed)
+			rc = tell_shed(c, &r->needs[i], e);
 	return rc;
 }

@@ -10,7 +10,7 @@
 enum err_code
 restores_copy(struct wire_value *from, struct wire_value *to, struct err *e)
 {
-	static const char *const texts[] = {"point", "overwrite"};
+	static const char *const texts[] = {"point", "overwrite", "on"};
 	static const char *const flags[] = {"delete", "verify", "dry_run"};
 	OWNED(buf_fini) struct buf place = {.max_bytes = PATH_MAX};
 	OWNED(wire_free) struct wire_value *list = NULL;
@@ -52,6 +52,7 @@ intend(const struct job *j, struct draft *d)
 
 	wire_take_path(j->params, "to", &to);
 	draft_text(d, "to", buf_text(&to));
+	draft_text(d, "on", wire_take_text(j->params, "on", ""));
 	draft_text(d, "point", wire_take_text(j->params, "point", ""));
 	draft_uint(d, "dry_run", wire_take_bool(j->params, "dry_run", false));
 }

@@ -84,7 +84,7 @@ look_clock(struct daemon *d, struct sitewatch *w)
 	    jump < 0 ? "back" : "forward",
 	    text_duration((jump < 0 ? -jump : jump) / NS_PER_MS * NS_PER_MS,
 		by),
-	    now_text(now_utc(), at));
+	    now_words(now_utc(), at));
 	alarm_raise(d,
 	    &(struct alarm_what){.on = POLICY_ON_CLOCK,
 		.level = ALARM_WARNING,

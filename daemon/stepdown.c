@@ -6,14 +6,16 @@
 
 #include <bascule/base/text.h>
 
+#include "alarmbook.h"
+
 #define SUBJECT "step-down"
 
 struct stepdown {
 	struct stepdown *next;
 	char service[LEDGER_NAME_BYTES_MAX + 1];
 	struct hearing h;
-	char job[JOB_ID_BYTES]; /* under way; "" */
-	char hindered[360];     /* why that cannot be recorded; "" */
+	char job[JOB_ID_BYTES];            /* under way; "" */
+	char hindered[2 * ERR_TEXT_BYTES]; /* why that cannot be recorded; "" */
 };
 
 static struct stepdown *
@@ -47,8 +49,8 @@ hinder(struct stepdown *sd, const struct authority *heard, const struct err *e)
 
 	snprintf(now, sizeof(now),
 	    "it is at site '%s' by epoch %" PRIu64
-	    ", which cannot be recorded, so nothing goes on here; %s: %.160s",
-	    heard->site, heard->epoch, moves_remedy(e), e->text);
+	    ", which cannot be recorded, so nothing goes on here; %s: %s",
+	    heard->site, heard->epoch, movesay_remedy(e), e->text);
 	now[strcspn(now, "\n")] = '\0';
 	text_mend_end(now);
 	if (strcmp(now, sd->hindered) == 0)
@@ -97,11 +99,11 @@ fence(struct daemon *d, struct stepdown *sd, const struct daemon_service *s,
 static void
 alarm_of(struct daemon *d, const struct stepdown *sd, const char *why)
 {
-	char text[600];
+	char text[ALARMBOOK_TEXT_BYTES];
 
 	snprintf(text, sizeof(text),
 	    "it is at site '%s' by epoch %" PRIu64
-	    ", and nobody can prove that it is stopped here: %.200s; nothing "
+	    ", and nobody can prove that it is stopped here: %s; nothing "
 	    "starts here; stop it by hand; it is tried again, or two people "
 	    "say: bascule hold resolve %.64s --owner %s",
 	    sd->h.site, sd->h.epoch, why, sd->service, sd->h.site);
@@ -119,10 +121,10 @@ is_a_moves(struct daemon *d, const char *service, bool *is_taken)
 	bool is = false;
 
 	*is_taken = false;
-	for (const struct movebook_item *i = d->moves->book.items; i != NULL;
-	     i = i->next)
-		if (strcmp(i->m.service, service) == 0 &&
-		    move_settles(&i->m, d->policy->site)) {
+	for (const struct movebook_item *i =
+		 movebook_first(&d->moves->book, service);
+	     i != NULL; i = movebook_next(i))
+		if (move_settles(&i->m, d->policy->site)) {
 			is = true;
 			if (move_takes_from(&i->m, d->policy->site))
 				*is_taken = true;

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include <bascule/base/proc.h>
+
 #define STALL_NS    (60 * NS_PER_S)
 #define LOOK_NS     (5 * NS_PER_S)
 #define STOP_NS     (20 * NS_PER_S) /* from SIGTERM to SIGKILL */
@@ -157,7 +159,11 @@ write_outcome(struct supervise *s, uint64_t seq, struct wire_value *event,
 	return rc;
 }
 
-/* What a dead worker left open: nobody knows what came of it. */
+/*
+ * What a dead worker left open: nobody knows what came of it.  Only a step has a
+ * state of its own to say so in; a test's is what its worker said last, and its
+ * inventory (an intent of the test) is closed by who cleans up.
+ */
 static void
 close_intents(struct supervise *s)
 {
@@ -168,7 +174,8 @@ close_intents(struct supervise *s)
 		if (job_draft(&d, s->job, s->intents->type, &e) == ERR_NONE) {
 			draft_text(d, "step", s->intents->step);
 			draft_text(d, "kind", s->intents->kind);
-			draft_text(d, "state", "unknown");
+			if (strcmp(s->intents->type, LEDGER_STEP) == 0)
+				draft_text(d, "state", "unknown");
 			draft_text(d, "reason",
 			    "the worker died before it could say");
 			if (note_outcome(s->job->d, s->intents->id, d, &e) !=
@@ -243,6 +250,7 @@ on_event(void *ctx, const char *bytes, size_t len_bytes)
 		supervise_stop(s, "it does not speak the worker's protocol");
 		return;
 	}
+	loop_turn_does(s->job->d->loop, s->job->kind->name);
 	while ((line = wire_lines_next(&s->lines, &len)) != NULL) {
 		OWNED(wire_free) struct wire_value *ev = NULL;
 
@@ -347,6 +355,22 @@ pid_t
 supervise_pid(const struct supervise *s)
 {
 	return loop_child_pid(s->child);
+}
+
+void
+supervise_silence(pid_t pid, struct supervise_silence *out)
+{
+	char state = proc_state(pid);
+
+	out->type[0] = '\0';
+	if (state == 'T')
+		snprintf(out->type, sizeof(out->type), "kill -CONT %d",
+		    (int)pid);
+	snprintf(out->why, sizeof(out->why),
+	    "its process %d has said nothing for over a minute: %s", (int)pid,
+	    state == 'T'       ? "it is stopped, and goes on when it is woken"
+		: state == 'D' ? "it waits for a disk or a device"
+			       : "the machine may be overloaded");
 }
 
 enum err_code

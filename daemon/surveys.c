@@ -8,7 +8,25 @@
 
 struct survey_own {
 	uint64_t held; /* a bit for each dataset of which a hold was told */
+	/* What was told and is not on record; "": all of it is. */
+	char unrecorded[JOB_REASON_BYTES];
 };
+
+/* What a survey told and nobody wrote down is told by the next one. */
+static void
+not_recorded(struct job *j, const char *what, const struct err *e)
+{
+	struct survey_own *own = job_own(j, sizeof(*own), NULL);
+
+	note_log(NOTE_ERROR, "%s of '%s' is not recorded: %s", what, j->service,
+	    e->text);
+	if (own == NULL || own->unrecorded[0] != '\0')
+		return;
+	snprintf(own->unrecorded, sizeof(own->unrecorded),
+	    "%.40s of '%.64s' is not recorded: %.380s", what, j->service,
+	    e->text);
+	text_mend_end(own->unrecorded);
+}
 
 /*
  * What arrived cannot be true, and the store keeps what was before: an alarm,
@@ -59,7 +77,7 @@ clear_unheld(struct job *j)
 
 struct known {
 	const char *site;
-	bool is; /* a point that is here, as the ledger knows it */
+	bool is; /* a point that is whole here, as the ledger knows it */
 };
 
 static enum err_code
@@ -68,8 +86,10 @@ note_known(void *ctx, const struct ledger_point *p, struct err *e)
 	struct known *k = ctx;
 
 	(void)e;
-	k->is = strcmp(p->site, k->site) == 0 ||
-	    job_kinds_has_word(p->sites, k->site);
+	/* A move may have pinned it before anybody had looked what came. */
+	k->is = p->complete &&
+	    (strcmp(p->site, k->site) == 0 ||
+		job_kinds_has_word(p->sites, k->site));
 	return ERR_NONE;
 }
 
@@ -117,8 +137,19 @@ mark_suspect(struct job *j, struct wire_value *ev, struct err *e)
 	return note_event(j->d, d, e);
 }
 
-/* A point that lies here and that the ledger does not have: it came from the
- * active site, or from a backup whose end was never told. */
+/*
+ * A point that lies here and that the ledger does not have came from the site
+ * where the service is; there it is of a backup whose end was never told, and
+ * nobody has said that it is anywhere else.
+ */
+static const char *
+came_from(const struct daemon_service *s, const char *here)
+{
+	return strcmp(s->authority.site, here) == 0
+	    ? here
+	    : policy_find_peer(s->policy, here);
+}
+
 static bool
 survey_event(struct job *j, const char *type, struct wire_value *ev)
 {
@@ -135,8 +166,7 @@ survey_event(struct job *j, const char *type, struct wire_value *ev)
 	}
 	if (strcmp(type, "suspect") == 0) {
 		if (mark_suspect(j, ev, &e) != ERR_NONE)
-			note_log(NOTE_ERROR, "a suspect point of '%s': %s",
-			    j->service, e.text);
+			not_recorded(j, "that a point looks wrong", &e);
 		return true;
 	}
 	if (strcmp(type, "point") != 0)
@@ -147,17 +177,22 @@ survey_event(struct job *j, const char *type, struct wire_value *ev)
 	if (rc == ERR_NONE)
 		rc = job_kinds_point(&d, j, ev, &e);
 	if (rc == ERR_NONE) {
-		draft_text(d, "site",
-		    policy_find_peer(s->policy, j->d->policy->site));
-		draft_text(d, "replicated_site", j->d->policy->site);
+		draft_text(d, "site", came_from(s, known.site));
+		draft_text(d, "replicated_site", known.site);
 		rc = note_event(j->d, d, &e);
 	}
 	if (rc != ERR_NONE)
-		note_log(NOTE_ERROR, "a point of '%s' is not recorded: %s",
-		    j->service, e.text);
+		not_recorded(j, "a point", &e);
 	else if (daemon_pull_from(j->d, s) != NULL)
 		daemon_sign_now(j->d); /* so that the active site hears of it */
 	return true;
+}
+
+static void
+fail(struct job *j, const char *why)
+{
+	j->state = JOB_FAILED;
+	snprintf(j->reason, sizeof(j->reason), "%s", why);
 }
 
 /* A replica is made by the first push: until then it is not missed, it has no
@@ -166,14 +201,17 @@ static void
 survey_finish(struct job *j, struct wire_value *result)
 {
 	struct daemon_service *s = daemon_service(j->d, j->service);
+	const struct survey_own *own = j->own;
 	const char *absent =
 	    result == NULL ? "" : wire_take_text(result, "absent", "");
 
+	if (j->state == JOB_SUCCEEDED && own != NULL &&
+	    own->unrecorded[0] != '\0')
+		fail(j, own->unrecorded);
 	if (absent[0] == '\0' || s == NULL ||
 	    (!daemon_is_active(j->d, s) && s->good_at.ns == 0))
 		return;
-	j->state = JOB_FAILED;
-	snprintf(j->reason, sizeof(j->reason), "%s", absent);
+	fail(j, absent);
 }
 
 static void

@@ -392,6 +392,11 @@ tabletops_say(struct daemon *d, const char *run, enum tabletop_verb verb,
 	if (verb == TABLETOP_DO_STEP &&
 	    strcmp(said(s, "step"), TABLETOPS_ALL) == 0)
 		return say_plan(d, l, actor, e);
+	if (verb == TABLETOP_DO_ACTION && strcmp(said(s, "retest"), run) == 0)
+		return err_set(e, ERR_REFUSED,
+		    "run '%s' cannot be its own retest: name the run that "
+		    "tested the action again",
+		    run);
 	rc = complete(d, l->t, verb, s, e);
 	if (rc != ERR_NONE)
 		return rc;

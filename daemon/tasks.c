@@ -198,12 +198,12 @@ add_service(struct list *l, struct daemon_service *ds)
 
 	const char *from = daemon_pull_from(l->d, ds);
 
-	if (daemon_is_active(l->d, ds)) {
+	if (daemon_backs_up(l->d, ds))
 		add_backup(l, s);
+	if (daemon_is_active(l->d, ds))
 		for (size_t i = 0;
 		     !s->replicate.pull && i < s->replicate.to.count; i++)
 			add_replicate(l, s, i, daemon_copy_site(l->d, s, i));
-	}
 	if (from != NULL)
 		add_replicate(l, s, 0, from);
 	if (holds_copy(l->d, s)) {
@@ -301,4 +301,11 @@ tasks_make(struct daemon *d, struct schedule **out, struct daemon_task **tasks,
 		*tasks = TAKE(l.tasks);
 	}
 	return rc;
+}
+
+void
+tasks_in_force(struct daemon *d)
+{
+	for (size_t i = 0; i < d->policy->service_count; i++)
+		d->services[i].backs_up = daemon_backs_up(d, &d->services[i]);
 }

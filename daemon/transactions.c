@@ -45,8 +45,18 @@ enum err_code
 transactions_read(struct daemon *d, const char *service, const char *site,
     struct transactions *out, struct err *e)
 {
+	return transactions_read_until(d, service, site, (struct utc){0}, out,
+	    e);
+}
+
+enum err_code
+transactions_read_until(struct daemon *d, const char *service, const char *site,
+    struct utc until, struct transactions *out, struct err *e)
+{
 	struct reading rd = {policy_find_service(d->policy, service), out};
-	struct ledger_filter f = {.type = LEDGER_POINT, .service = service};
+	struct ledger_filter f = {.type = LEDGER_POINT,
+	    .service = service,
+	    .until = until};
 	struct ledger *l = NULL;
 	struct err why;
 	bool counts = false;

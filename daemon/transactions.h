@@ -27,6 +27,10 @@ struct transactions {
  * its ledger is not here. */
 enum err_code transactions_read(struct daemon *d, const char *service,
     const char *site, struct transactions *out, struct err *e) MUST_CHECK;
+/* The same as it had counted them before an instant; ns 0: by now. */
+enum err_code transactions_read_until(struct daemon *d, const char *service,
+    const char *site, struct utc until, struct transactions *out,
+    struct err *e) MUST_CHECK;
 /* At that point; -1: not known. */
 int64_t transactions_at(const struct transactions *t, const char *id);
 /* From that point to another (NULL: the newest count).  -1: not known. */

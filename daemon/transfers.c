@@ -353,13 +353,14 @@ on_carried(struct links *ls, struct transfer *t, struct wire_value *v)
 	if (strcmp(t->leg_link, link) != 0) {
 		note_leg(t, "");
 		snprintf(t->leg_link, sizeof(t->leg_link), "%s", link);
-		t->leg_from = now_utc();
+		t->leg_from = t->leg_at = now_utc();
 	}
 	for (size_t i = 0; i < ls->chooser.link_count; i++)
 		if (strcmp(ls->items[i].name, link) == 0)
 			ev.link = i;
 	if (bytes > t->leg_bytes) {
 		ev.bytes = bytes - t->leg_bytes;
+		t->leg_at = now_utc();
 		t->moved_bytes += ev.bytes;
 		t->leg_bytes = bytes;
 		links_happened(ls, &ev);

@@ -9,8 +9,12 @@ logs=build/test-logs
 mkdir -p "$logs"
 rm -rf "$logs"/*
 jobs=$(nproc)
-: "${MAKE:=make}" "${FUZZ_SECONDS:=2}"
+: "${MAKE:=make}" "${FUZZ_SECONDS:=1}"
 STEPS=${STEPS:-house build checked unit fuzz model valgrind scenario}
+
+# A step of which nothing may be left: what is, fails it (tests/tools/ward.c).
+warded=build/ward
+$MAKE -s $warded || exit 1
 
 # What a log says of itself: check's lines, and "N passed, N failed".
 count() {
@@ -31,7 +35,9 @@ step() { # name, command...
 	if [ "$1" -eq 0 ] && [ "$2" -eq 0 ]; then set -- 1 0; fi
 	echo "$1 $2" >"$logs/$name.count"
 	if [ "$2" -eq 0 ]; then
-		echo "ok      $name ($1, $(($(date +%s) - begun)) s)"
+		used=$(sed -n 's/^# processor: \(.*\)/, \1 of processor/p' "$log" |
+		    tail -n 1)
+		echo "ok      $name ($1, $(($(date +%s) - begun)) s$used)"
 		return
 	fi
 	{
@@ -47,12 +53,13 @@ later() { echo "$@" >>"$logs/queue"; }
 work() {
 	while read -r name command; do
 		# shellcheck disable=SC2086
-		mkdir "$logs/$name.begun" 2>/dev/null && step "$name" $command
+		mkdir "$logs/$name.begun" 2>/dev/null &&
+		    step "$name" $warded $command
 	done <"$logs/queue"
 }
 together() {
-	# Two more than there are processors: scenarios wait as much as they work.
-	for _ in $(seq $((jobs + 2))); do work & done
+	# More than there are processors: scenarios wait more than they work.
+	for _ in $(seq $((2 * jobs + 2))); do work & done
 	wait
 	rm -rf "$logs/queue" "$logs"/*.begun
 }
@@ -65,20 +72,23 @@ if wanted house; then
 	step lengths $MAKE lengths
 fi
 if wanted build; then
-	step build $MAKE -j"$jobs" all
+	step build $warded $MAKE -j"$jobs" all
 	step symbols $MAKE symbols
 fi
 if wanted checked; then
-	step checked-build $MAKE -j"$jobs" checked-build
+	step checked-build $warded $MAKE -j"$jobs" checked-build
 fi
 : >"$logs/queue"
 if wanted unit; then
 	later unit-store $MAKE checked-unit M=store
-	others=$(cd tests/unit && ls | grep -vx store | tr '\n' ,)
+	later unit-far $MAKE checked-unit M=replicate,source,ssh # they wait much
+	later unit-job $MAKE checked-unit M=job
+	others=$(cd tests/unit && ls | grep -vxE 'store|replicate|source|ssh|job' |
+	    tr '\n' ,)
 	later unit $MAKE checked-unit M="$others"
 fi
 if wanted fuzz; then
-	later fuzz $MAKE fuzz FUZZ_SECONDS="$FUZZ_SECONDS"
+	later fuzz sh tools/fuzz.sh build-checked "$FUZZ_SECONDS"
 fi
 if wanted model; then
 	step model-build $MAKE -j"$jobs" model build/sim

@@ -1,6 +1,7 @@
 #!/bin/sh
 # unit.sh PROGRAM [MODULE...]: runs the unit tests with a place of their own for
-# all they make, which goes away with them, however they end.
+# all they make, which goes away with them, however they end.  A process they leave
+# behind is named, ended, and the run is failed (tests/tools/ward.c).
 # What one left that was killed outright, the next takes away.
 # (The names are short: a repository below has room for 40 bytes of them.)
 remove() {
@@ -18,7 +19,8 @@ disk=$(mktemp -d /tmp/bscl.$$.XXXXXX) || exit 1
 trap 'remove "$disk" "$memory"' EXIT
 trap 'kill $tests; wait $tests; exit 130' INT TERM HUP
 chmod 711 "$disk" "$memory" # some tests give up their rights
+[ -x build/ward ] || env -u MAKEFLAGS "${MAKE:-make}" -s build/ward || exit 1
 export TEST_DISK="$disk" TEST_MEMORY="$memory"
-"$@" &
+build/ward "$@" &
 tests=$!
 wait $tests

@@ -70,11 +70,15 @@ enum {
  * attributes, mode, times, flags last (an immutable file takes no more).
  * Attributes it has and the entry lacks are removed, except those that a
  * security module gives (security.selinux and its like).  Set-user-id bits are
- * not set when the owner could not be.
+ * not set when the owner could not be.  That it cannot be, where nothing can be
+ * given away (arc_meta_gives_away), is no fault.
  * skip: ARC_SKIP_* or 0.  Returns how many faults were warned of.
  */
 unsigned arc_meta_apply(int fd, enum arc_handle handle,
     const struct entry *entry, unsigned skip, struct arc_warn warn);
+
+/* May we give files to others?  On Linux that takes CAP_CHOWN (capabilities(7)). */
+bool arc_meta_gives_away(void);
 
 /* Has it everything that arc_meta_apply would give it, and nothing more? */
 bool arc_meta_equals(int fd, enum arc_handle handle, const struct entry *entry);

@@ -40,6 +40,7 @@ struct buf; /* base/buf.h */
  *	PROVISIONAL(B) -commit-> UNPROTECTED(B) -reprotected-> PROTECTED(B)
  *	any -hold-> HELD, any -contest-> CONTESTED
  *	HELD, CONTESTED, MOVING -resolve, two people-> MOVING(to X) e+1
+ *	at the site that is to have it: whatever the other had, the same
  *
  * `quarantined` stands beside the state.
  */
@@ -332,6 +333,8 @@ struct guards_fact {
 struct guards_facts {
 	struct guards_fact of[GUARDS_FACTS];
 	struct utc now;
+	/* For the commands of remedies; "": they say SERVICE and RUN. */
+	char service[AUTHORITY_RUN_BYTES], run[AUTHORITY_RUN_BYTES];
 };
 
 /* Set one; source and text may be NULL. */
@@ -413,8 +416,11 @@ const char *guards_phase_name(enum guards_phase p);
  * P1. A person counts once, however many names: the same account at the same
  *     site, the same name (or name of the login) anywhere, the same login uid
  *     at the same site, the same key anywhere; and whoever is one with one who is one with another.
- * P2. Whoever requested is none of the approvers.
+ * P2. Whoever requested is none of the approvers.  Where words are to be signed,
+ *     the request is: else a site's root would say that somebody else had asked.
  * P3. A word counts for the bytes that were seen and for no other.
+ * P4. What a key has signed is one word, however often it is recorded: of one
+ *     key the signed times are the order (testimony_take).
  */
 
 #define APPROVALS_WORDS_MAX 64
@@ -427,9 +433,10 @@ enum approvals_verb {
 	APPROVALS_SECOND,   /* of a broken glass */
 	APPROVALS_ATTEST,   /* the fence; reason: the physical method */
 	APPROVALS_ACCEPT,   /* the loss, or the service (owner) */
-	APPROVALS_RELEASE   /* hold resolve, quarantine; reason: the owner */
+	APPROVALS_RELEASE,  /* hold resolve, quarantine; reason: the owner */
+	APPROVALS_REQUEST   /* whoever asked stands by it, with a key */
 };
-#define APPROVALS_VERBS 7
+#define APPROVALS_VERBS 8
 
 /* The person's own roles and council at their site, by its policy. */
 struct approvals_person {
@@ -450,6 +457,9 @@ struct approvals_word {
 	char seen[65]; /* hex; "" where the verb has none */
 	char reason[GUARDS_TEXT_BYTES];
 	struct utc at;
+	/* as it was signed, by the clock of who.key's holder; 0: not signed, or
+	 * as v1 (approvals_signed) */
+	struct utc said;
 };
 
 struct approvals_rule {
@@ -458,6 +468,9 @@ struct approvals_rule {
 	unsigned roles;     /* one of these bits is needed; 0: any */
 	int64_t expire_ns;  /* a word counts so long; 0: for ever */
 	int64_t second_within_ns; /* of break-glass; 0: 30 minutes */
+	bool
+	    is_signed; /* only what is signed counts (who.key); the request, too */
+	bool is_timed; /* a signature that holds no time (v1) does not count */
 	bool glass_broken;
 	struct utc glass_at;
 	struct approvals_person glass_by; /* when glass_broken */
@@ -471,6 +484,9 @@ enum approvals_standing {
 	APPROVALS_EXPIRED,
 	APPROVALS_TAKEN_BACK,
 	APPROVALS_NO_ROLE,
+	APPROVALS_UNSIGNED,   /* rule.is_signed, and it is not */
+	APPROVALS_OLD,        /* rule.is_timed, and it is v1 */
+	APPROVALS_UNASKED,    /* the request has to be signed, and is not */
 	APPROVALS_NOT_COUNTED /* another verb, from before the request */
 };
 
@@ -483,6 +499,8 @@ enum approvals_glass {
 
 struct approvals_judgement {
 	unsigned counted, needed;
+	bool is_signed;  /* the rule's */
+	bool is_asked;   /* P2: by whose key it has to be, or by anybody */
 	bool council_ok; /* another council is among them, or none is needed */
 	bool refused;  /* somebody who may said no, and has not taken it back */
 	bool suffices; /* and is not refused; true also of a broken glass */
@@ -529,9 +547,24 @@ struct approvals_shown {
  */
 enum err_code approvals_seen(const struct approvals_shown *shown,
     struct buf *out, struct err *e) MUST_CHECK;
-/* "bascule approval v1" NUL run NUL verb NUL seen: what a person's key signs. */
-enum err_code approvals_signed(const char *run, enum approvals_verb verb,
-    const char *seen, struct buf *out, struct err *e) MUST_CHECK;
+
+/* What a person's key signs; texts are borrowed. */
+struct approvals_signing {
+	const char *run;     /* "": of no run */
+	const char *service; /* of a release; "" */
+	enum approvals_verb verb;
+	const char *seen;   /* "" where the verb has none */
+	struct utc said;    /* 0: v1, which holds run, verb and seen alone */
+	const char *reason; /* as approvals_word has it */
+	const char *note;   /* of a release: why; "" */
+};
+/*
+ * v2: run NUL service NUL verb NUL seen NUL time NUL reason NUL note, the time in
+ * ns since 1970 as decimal digits; v1: run NUL verb NUL seen.  *label is what
+ * sign_make and sign_check take.
+ */
+enum err_code approvals_signed(const struct approvals_signing *s,
+    const char **label, struct buf *out, struct err *e) MUST_CHECK;
 
 /* "approve", "withdraw". */
 const char *approvals_verb_name(enum approvals_verb v);
@@ -549,13 +582,18 @@ const char *approvals_standing_words(enum approvals_standing s);
  *     came before it is taken for no later.
  * T3. An attestation and a release are about now.  One whose time is further
  *     off than that, either way, says nothing.
+ * T4. Of one key a word that was signed no later than one before it is no new
+ *     word: it was said already, or was followed by another.
  */
 
 #define TESTIMONY_WITHIN_NS (1800 * NS_PER_S)
 
+/* Is it no new word (T4), by what is there? */
+bool testimony_is_stale(const struct approvals_word *words, size_t count,
+    const struct approvals_word *word);
 /*
  * Put one into its place.  The same word of the same account replaces the older
- * one; of more than `max` the oldest goes.
+ * one; of more than `max` the oldest goes; what is no new word (T4) is left out.
  */
 void testimony_take(struct approvals_word *words, size_t *count, size_t max,
     const struct approvals_word *word);
@@ -686,7 +724,7 @@ struct move_event {
 };
 
 #define MOVE_POINT_BYTES  80
-#define MOVE_REASON_BYTES 160
+#define MOVE_REASON_BYTES 512
 
 /* What one site has recorded of it. */
 struct move_side {
@@ -703,8 +741,9 @@ struct move_side {
 	uint64_t epoch_of[MOVE_EVENTS]; /* of the newest fact that named one */
 	char point[MOVE_POINT_BYTES];   /* SYNCED, EQUAL */
 	char kept[MOVE_POINT_BYTES];    /* CAPTURED, DIVERGENCE */
-	char owner[AUTHORITY_SITE_BYTES]; /* RESOLVED */
-	char reason[MOVE_REASON_BYTES];   /* of the newest that had one */
+	char owner[AUTHORITY_SITE_BYTES];   /* RESOLVED */
+	char reason[MOVE_REASON_BYTES];     /* of the newest that had one */
+	char act_reason[MOVE_REASON_BYTES]; /* of the newest outcome; "" */
 };
 
 /* Plain memory; zeroed it knows nothing. */
@@ -750,6 +789,9 @@ enum move_whom {
 	MOVE_WORK    /* a job here */
 };
 
+/* A guard's words, or another site's, in a sentence with names of 64 bytes. */
+#define MOVE_WHY_BYTES 1024
+
 struct move_turn {
 	enum move_act act;
 	enum move_event_kind event; /* of MOVE_RECORD; else MOVE_NOTE */
@@ -759,11 +801,11 @@ struct move_turn {
 	bool changes_register;
 	struct authority_event reg; /* its texts are borrowed from m, my_site */
 	enum move_whom whom;
-	struct utc since; /* it has waited, or worked */
-	struct utc until; /* look again then; ns 0: no need */
-	bool alarm;       /* people should be told: turn.why */
-	char why[256];    /* "waiting for southwark to say that it is ready" */
-	char next[256];   /* a command to type; "" none */
+	struct utc since;         /* it has waited, or worked */
+	struct utc until;         /* look again then; ns 0: no need */
+	bool alarm;               /* people should be told: turn.why */
+	char why[MOVE_WHY_BYTES]; /* "waiting for southwark to say that ..." */
+	char next[256];           /* a command to type; "" none */
 };
 
 /* What this site sees at this moment. */
@@ -832,7 +874,8 @@ uint64_t testimony_epoch(const struct move *m, const struct authority *reg,
     enum guards_phase gate);
 /*
  * What its records prove, and what is attested, for the guards: G10, G15, G16,
- * G17 (what was written since is kept, and the old data untouched), G18, and whether the register was heard.
+ * G17 (what was written since is kept, and the old data untouched), G18, and whether
+ * the register was heard.
  */
 void testimony_tell(const struct move *m, const struct authority *reg,
     unsigned attested, struct guards_facts *f);

@@ -300,8 +300,8 @@ struct retain_point {
  * sequence) of each of the n latest non-empty buckets stays, in UTC; what is
  * dated more than RETAIN_FUTURE_NS after now fills no bucket, is nobody's
  * "last", and stays.  As old as RETAIN_WITHIN asks for is only what is so by
- * its date and by age_ns: no clock can hurry that.  The result is never empty, and holds a verified point if
- * there was one.
+ * its date and by age_ns: no clock can hurry that.  The result is never empty, and
+ * holds a verified point if there was one.
  */
 void retain_judge(struct retain_point *points, size_t count,
     const struct retain_rule *rule, struct utc now);

@@ -131,7 +131,8 @@ struct capture_result {
  * snapshot.  A failing command makes no snapshot (its code and the last of its
  * stderr are in *e).  ERR_NOTFOUND: a root is not there.
  * A run that is stopped (ERR_CANCELLED), killed, or has lost its host
- * (ERR_TIMEOUT) leaves a checkpoint, at most a minute old: the next run with the same state_dir reads nothing of it again.
+ * (ERR_TIMEOUT) leaves a checkpoint, at most a minute old: the next run with the same
+ * state_dir reads nothing of it again.
  */
 enum err_code capture_run(struct store *st, const struct capture_options *opt,
     struct capture_result *out, struct err *e) MUST_CHECK;
@@ -234,7 +235,8 @@ struct restore_result {
 	uint64_t cloned_count;  /* share another restored file's blocks */
 	uint64_t deleted_count;
 	uint64_t warnings_count; /* metadata that could not be set */
-	uint64_t failed_count;   /* entries not restored */
+	uint64_t kept_count;   /* another's, which stay ours: we are not root */
+	uint64_t failed_count; /* entries not restored */
 	uint64_t damaged_count; /* ... of these, for damage in the repository */
 	uint64_t differ_count;  /* content or kind, found by verify */
 	int64_t took_ns;
@@ -323,13 +325,37 @@ enum err_code digest_plan(const struct policy_service *s, struct id *out,
 /* --- polcopy: a policy as it was loaded, kept in a file --------------------- */
 
 /*
- * Write the policy's files into one file of dir, named after its content.
- * *path: the caller's, to free.
+ * Write the policy's files into one file of dir, named after its digest and its
+ * content.  *path: the caller's, to free.  *digest: the policy's.
  */
 enum err_code polcopy_save(const struct policy *p, const char *dir, char **path,
-    struct err *e) MUST_CHECK;
+    struct id *digest, struct err *e) MUST_CHECK;
 enum err_code polcopy_load(struct policy **out, const char *path,
     struct err *e) MUST_CHECK;
+/* The one of that digest (64 hex digits), from its copy in dir.  ERR_NOTFOUND. */
+enum err_code polcopy_find(struct policy **out, const char *dir,
+    const char *digest, struct err *e) MUST_CHECK;
+
+/* Called with a policy that it may take, and its digest. */
+typedef enum err_code polcopy_fn(void *ctx, struct policy **p,
+    const struct id *digest, struct err *e);
+/*
+ * Each copy in dir, in no order; those that cannot be read, or a dir that is not
+ * there, are none.  A failure of fn ends it and is returned as it is.
+ */
+enum err_code polcopy_each(const char *dir, polcopy_fn *fn, void *ctx,
+    struct err *e) MUST_CHECK;
+
+struct polcopy_keep {
+	const char *const *digests; /* one copy of each, the newest */
+	size_t digests_count;
+	const char *const *names; /* and these files; a NULL counts not */
+	size_t names_count;
+};
+/* Remove the copies in dir that nobody asks for; those with an older version's
+ * names stay. */
+enum err_code polcopy_prune(const char *dir, const struct polcopy_keep *keep,
+    size_t *removed, struct err *e) MUST_CHECK;
 
 /* --- ledgerkey: the key that signs a ledger's heads ------------------------- */
 
@@ -398,10 +424,36 @@ struct planrun_field {
 	char *name, *value;
 };
 
+/* What a test at a site does of the plan: pure, known before it is started. */
+enum exercise_does {
+	EXERCISE_DONE,
+	EXERCISE_ELSEWHERE, /* no: on another machine */
+	EXERCISE_FOLLOWS,   /* no: after one that is not */
+	EXERCISE_NOT_OURS   /* of another mode, or for another site */
+};
+struct exercise_scope {
+	enum exercise_does *steps; /* each of the service's plan */
+	size_t *behind; /* which one it is behind that stands aside */
+	size_t done_count, aside_count;
+};
+enum err_code exercise_scope_of(struct exercise_scope *out,
+    const struct policy *p, const struct policy_service *s,
+    const struct policy_site *site, struct err *e) MUST_CHECK;
+void exercise_scope_fini(struct exercise_scope *c);
+/* Why the ith stands aside; NULL: it does not.  Returns out. */
+const char *exercise_scope_why(const struct exercise_scope *c,
+    const struct policy_service *s, size_t i, char *out, size_t size);
+/* The highest rung that such a test can prove (POLICY_L4, POLICY_L6), and why
+ * that is so.  Returns out. */
+unsigned exercise_scope_most(const struct exercise_scope *c);
+const char *exercise_scope_words(const struct exercise_scope *c, char *out,
+    size_t size);
+
 enum planrun_word_kind {
 	PLANRUN_SILENCE,  /* nothing was said */
 	PLANRUN_ANSWERED, /* a question was: step, verb, reason, by */
 	PLANRUN_ABORT,    /* a person ends it: reason */
+	PLANRUN_PREEMPT,  /* a test is in the way of a live move: reason */
 	PLANRUN_CANCEL    /* the worker is to end */
 };
 struct planrun_word {
@@ -469,13 +521,14 @@ struct exercise_options {
 	const char *point;       /* prefix of an id; NULL: the newest */
 	int64_t hold_ns;         /* how long it stands after it passed */
 	const char *outstanding; /* a run not cleaned up; NULL: none */
+	const char *live_move;   /* under way at this site; NULL: none */
 	int64_t recheck_ns;      /* isolation while it holds; 0: every minute */
 	const struct exercise_left *left; /* only clean up; NULL: a test */
 	struct planrun_link link;
 };
 
 struct exercise_result {
-	const char *state;  /* "CLEAN", "CLEANUP_INCOMPLETE" */
+	const char *state;  /* "CLEAN", "CLEANUP_INCOMPLETE", "PREEMPTED" */
 	const char *result; /* "PASS", ...; "NONE": not clean */
 	char reason[512];   /* why it is no PASS; "" */
 	char point[65];     /* "": none was chosen */
@@ -489,5 +542,14 @@ struct exercise_result {
  */
 enum err_code exercise_run(const struct exercise_options *options,
     struct exercise_result *out, struct err *e) MUST_CHECK;
+
+/* What of a run is still there, as cleaning up would find it (exercise_clean). */
+struct exercise_remains {
+	size_t processes_count; /* of the run, wherever they are */
+	bool has_sandbox;
+};
+/* sandbox may be NULL.  Changes nothing. */
+enum err_code exercise_clean_look(const char *run, const char *sandbox,
+    struct exercise_remains *out, struct err *e) MUST_CHECK;
 
 #endif

@@ -522,6 +522,7 @@ struct ledger_point {
 	struct utc tested_at;
 	const char *sites; /* that hold a complete copy: "brent southwark" */
 	const char *snapshots; /* one a line: "DATASET SNAPSHOT" */
+	uint64_t row;          /* of the first record about it */
 };
 
 struct ledger_point_filter {
@@ -530,6 +531,7 @@ struct ledger_point_filter {
 	const char *at_site; /* replicated there, or taken there */
 	bool complete;       /* only complete ones */
 	uint64_t limit;      /* the newest so many, newest first; 0: all */
+	struct utc as_of;    /* as the records up to then have it; ns 0: now */
 };
 
 typedef enum err_code ledger_point_fn(void *ctx, const struct ledger_point *p,

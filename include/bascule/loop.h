@@ -36,6 +36,30 @@ void loop_stop(struct loop *l);
 
 typedef void loop_fn(void *ctx);
 
+/* --- turns: what runs between two waits, and keeps everybody waiting ----------- */
+
+struct loop_turn {
+	const char *what;        /* what took most of it; NULL: nobody said */
+	int64_t what_ns;         /* ... and how much of cpu_ns */
+	int64_t took_ns, cpu_ns; /* all of it; of those the processor's */
+};
+typedef void loop_turn_fn(void *ctx, const struct loop_turn *t);
+/*
+ * Call fn after each turn of so much processor time: unlike what it took, that
+ * is the same on a machine where others work, too.
+ */
+void loop_turn_watch(struct loop *l, int64_t cpu_ns, loop_turn_fn *fn,
+    void *ctx);
+/*
+ * How many turns have begun.  A turn calls timers, then whoever has something to
+ * say, then timers again: a timer that is set in one may fire in it, or in the next
+ * before anybody else.  Two turns later all who came meanwhile were heard.
+ */
+uint64_t loop_turn_count(const struct loop *l);
+/* What runs from now on, until the next word or the end of this callback.  The
+ * text is borrowed until the end of the turn. */
+void loop_turn_does(struct loop *l, const char *what);
+
 /* --- timers: once, after so long ------------------------------------------ */
 
 struct loop_timer;
@@ -75,7 +99,10 @@ struct loop_child_options {
 	void (*on_end)(void *ctx, int exit_status, int signal);
 };
 
-/* ERR_NOTFOUND: no such program. */
+/*
+ * ERR_NOTFOUND: no such program.  One that takes longer than a tenth of a second
+ * to become the program counts as begun: if it comes to nothing, it ends with 127.
+ */
 enum err_code loop_child_start(struct loop_child **out, struct loop *l,
     const struct loop_child_options *opt, struct err *e) MUST_CHECK;
 /* One still alive is killed, with its group. */

@@ -490,9 +490,10 @@ enum tabletop_verb {
 	TABLETOP_DO_ISSUE,
 	TABLETOP_DO_ACTIONS, /* they are being carried out */
 	TABLETOP_DO_CLOSE,
-	TABLETOP_DO_CANCEL
+	TABLETOP_DO_CANCEL,
+	TABLETOP_DO_SIGN /* somebody stands by the report, for a council */
 };
-#define TABLETOP_VERBS 26
+#define TABLETOP_VERBS 27
 
 #define TABLETOP_EVENTS_MAX     8192
 #define TABLETOP_INJECTS_MAX    512

@@ -409,6 +409,7 @@ struct policy_approvals {
 	struct policy_at at;
 	uint32_t planned_count, unplanned_count;
 	bool change_reference, from_other_council;
+	bool is_signed; /* words of people whose key is named, and no others */
 	int64_t expire_ns;        /* an approval older than this is none */
 	int64_t second_within_ns; /* break-glass: the second person */
 };
@@ -533,6 +534,7 @@ struct policy_bridge {
 struct policy_watch {
 	struct policy_at at;
 	int64_t clock_step_ns, clock_offset_ns, space_for_ns;
+	int64_t readiness_every_ns;
 	uint32_t space_free_millipercent;
 };
 

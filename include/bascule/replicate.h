@@ -107,6 +107,9 @@ struct replicate_options {
 	    const void *bytes, size_t len_bytes, struct err *e);
 	const struct id *wishes;
 	size_t wishes_count;
+	/* The receiver came for it (store serve --allow get), and may have
+	 * further connections, each with a sender of its own. */
+	bool fetched;
 };
 
 /*
@@ -232,7 +235,8 @@ struct serve_options {
 	/*
 	 * May be NULL.  Called when bytes_count bytes (at most 64 KiB) have come
 	 * in, before more are read: it may sleep, for a budget, and ERR_CANCELLED
-	 * ends the conversation.
+	 * ends the conversation.  In reach_pull from the thread of whichever
+	 * connection hears, several at once; on_progress never.
 	 */
 	enum err_code (*pace)(void *ctx, size_t bytes_count, struct err *e);
 	/* May be NULL: no point is acknowledged.  The word, signed. */
@@ -241,10 +245,13 @@ struct serve_options {
 	/* May be NULL.  After each message, with what has come by then. */
 	void (*on_progress)(void *ctx, const struct serve_tally *tally);
 	void *ctx;
+	unsigned lanes_max; /* reach_pull: connections; 0: as many as help */
 };
 
 struct serve_tally {
 	uint64_t packs_count, pack_bytes, snapshots_count, points_count;
+	unsigned
+	    lanes_count; /* connections that brought packs; 0: not counted */
 	uint64_t wanted_bytes; /* of packs that lacked here */
 	uint64_t refused_count;
 	bool copy_created;
@@ -263,7 +270,8 @@ enum err_code serve_run(const char *path, const struct transport *t,
 /*
  * Fetch instead of being sent to: be the receiver for the copy at path, of the
  * far repository that `REMOTE-BASCULE -r PATH store serve --allow get` sends
- * from there.  Errors as sshconn_open and serve_run.
+ * from there, over several connections where it pays.  Errors as sshconn_open
+ * and serve_run.
  */
 enum err_code reach_pull(const char *path, const struct replicate_target *from,
     const char *service, const struct serve_options *opt,
@@ -274,8 +282,9 @@ enum err_code reach_pull(const char *path, const struct replicate_target *from,
 /*
  * What a process gives up that is about to hear a hostile peer: for the rest of
  * its life, and before it begins a thread.  Files: nothing but the copy at path
- * (made, if it is not there and SERVE_PUT is allowed), in which nothing that was published is written
- * to, and no snapshot or point can be removed; of the system what libraries
+ * (made, if it is not there and SERVE_PUT is allowed), in which nothing that was
+ * published is written to, and no snapshot or point can be removed; of the system
+ * what libraries
  * read.  Network: no connection, no listening.  Calls: no program is begun, no
  * socket made, no other process looked into, nothing of the machine changed.
  * Never more privileges than now.

@@ -30,6 +30,14 @@ struct wire_value;     /* wire.h */
 
 /* --- evidence packs: writing (evidence) ------------------------------------- */
 
+/*
+ * The text that a digest is the SHA-256 of: of a policy (service NULL: its
+ * policy_canonical), or of a service's plan.  out stays empty when it is not
+ * kept any more.
+ */
+typedef enum err_code evidence_policy_fn(void *ctx, const char *digest,
+    const char *service, struct buf *out, struct err *e);
+
 struct evidence_options {    /* zeroed memory: everything, unsigned manifest */
 	struct utc since;    /* ns 0: from the beginning */
 	struct utc until;    /* ns 0: to the end */
@@ -39,7 +47,12 @@ struct evidence_options {    /* zeroed memory: everything, unsigned manifest */
 	size_t redact_count;
 	const struct sign_key *signer; /* signs the manifest: the key of the
 	                                * heads; NULL: nobody signs it */
-	const char *policy_text; /* the policies in force; NULL: left out */
+	evidence_policy_fn *policy;    /* NULL: policies are left out */
+	void *policy_ctx;
+	/* Other sites' ledgers as they are held here: what they have of it is in
+	 * the pack too, each as a pack of its own, and in its reports. */
+	struct ledger *const *others;
+	size_t others_count;
 };
 
 struct evidence_tally {
@@ -47,7 +60,13 @@ struct evidence_tally {
 	uint64_t closed_count;  /* of these, only their hashes */
 	uint64_t heads_count;
 	uint64_t unsigned_count; /* records under no head: one site's word */
-	uint64_t bytes;          /* of the file */
+	uint64_t reports_count;  /* of runs */
+	uint64_t reports_left_count;  /* runs that have none in it: too many */
+	uint64_t policies_count;      /* policies and plans in force */
+	uint64_t policies_left_count; /* named by records, and not kept */
+	uint64_t others_count;        /* sites whose records are in it too */
+	uint64_t others_records_count;
+	uint64_t bytes; /* of the file */
 };
 
 /*
@@ -63,6 +82,17 @@ enum err_code evidence_export(struct ledger *l,
 /* --- evidence packs: verifying (evidence_verify) ---------------------------- */
 
 #define EVIDENCE_SIGNERS_MAX 8
+#define EVIDENCE_OTHERS_MAX  8
+
+/* What another site recorded, of which the pack holds a pack. */
+struct evidence_other {
+	char site[LEDGER_NAME_BYTES_MAX + 1];
+	char signer[64];   /* of its heads; "" none */
+	bool has_cosigned; /* the same key cosigned the pack's own ledger */
+	uint64_t records_count, closed_count, heads_count, newest_head;
+	uint64_t unsigned_count;
+	struct utc signed_at;
+};
 
 struct evidence_verdict {
 	bool bad;
@@ -90,6 +120,12 @@ struct evidence_verdict {
 	char cosigner[64];      /* of it: fingerprint, and site */
 	char cosigner_site[LEDGER_NAME_BYTES_MAX + 1];
 	uint64_t uncosigned_count; /* records after it: one site's word */
+	/* Texts of digests that its records name, each proved to be the one. */
+	uint64_t policies_count, policies_named; /* here; named by records */
+	uint64_t plans_count, plans_named;
+	bool keys_listed; /* keys.txt is what heads and records say */
+	struct evidence_other others[EVIDENCE_OTHERS_MAX];
+	size_t others_count;
 	uint64_t after_head; /* what is before this one is not in the pack; 0:
 	                         it begins with the chains' first records */
 };
@@ -190,7 +226,8 @@ struct report_sources {
 
 /*
  * Gather everything that ledgers say of a run: an isolated test, a tabletop, a
- * planned or an unplanned move.  ERR_NOTFOUND: no such run.  *out: owned by the
+ * planned or an unplanned move, a restore drill, any other job (by its id).
+ * ERR_NOTFOUND: no such run.  *out: owned by the
  * caller, independent of the sources.
  */
 enum err_code report_exercise_gather(struct report_exercise **out,
@@ -222,6 +259,7 @@ struct report_period {
 	const struct policy *policy; /* controls; else NULL */
 	const char *service;         /* NULL: all */
 	struct utc since, until;     /* ns 0: no limit */
+	struct utc as_of;            /* as recorded by then; ns 0: by now */
 };
 
 /*

@@ -113,8 +113,8 @@ struct sshconn_options {
 /*
  * Connect, check the host key, log in.  The identity is an Ed25519 or ECDSA
  * private key file, which must be readable by its owner only; one that is
- * locked is opened with the line in passphrase_file or in the credential.  Everything in options is borrowed for the call, but `cancel` for the
- * life of the connection.
+ * locked is opened with the line in passphrase_file or in the credential.  Everything
+ * in options is borrowed for the call, but `cancel` for the life of the connection.
  * ERR_TIMEOUT: refused, unreachable, or no answer in time: try later, or
  * another link.  ERR_REFUSED: the host key is not pinned (the text has both
  * fingerprints) or the login was refused (the text has user and key).
@@ -186,6 +186,7 @@ enum err_code sshexec_read_within(struct sshexec *x, void *bytes,
 /* No more input will come. */
 enum err_code sshexec_send_eof(struct sshexec *x, struct err *e) MUST_CHECK;
 
+/* A far shell that waits for the command says 128 + N of signal N: told as such. */
 struct sshexit {
 	int status;      /* -1 when a signal ended it */
 	char signal[16]; /* "TERM"; "" otherwise */

@@ -56,7 +56,10 @@ struct store_geometry {
 	uint32_t chunk_min_bytes, chunk_mean_bytes, chunk_max_bytes;
 	uint32_t pack_target_bytes, frame_target_bytes;
 	bool padded;
+	bool sliced; /* frames of many small chunks may be */
 };
+
+void store_default_geometry(struct store_geometry *out);
 
 /*
  * Make the directory (or use an empty one) and its files.  family: 16 bytes;
@@ -707,7 +710,8 @@ struct pack_list {
 	size_t count;
 };
 /* The packs that a set of snapshots needs (delta bases included), keyless:
- * bases' packs first, data before metadata. */
+ * bases' packs first, data before metadata.  They may be newer than the index
+ * that was loaded: what is not in it is looked for once more (store_refresh). */
 enum err_code store_needed_packs(struct pack_list *out, struct store *st,
     const struct id *snapshots, size_t snapshots_count,
     struct err *e) MUST_CHECK;
@@ -977,7 +981,7 @@ enum err_code receipts_accept(struct store *st, const struct id *snapshot,
 /*
  * Beside each copy, the highest authority epoch of each service that was heard
  * of here, and the highest at which this very site was given the service
- * (docs/format/repository.md, condemned/epochs).  Both only rise.
+ * (docs/format/repository.md, condemned/epochs-HASH).  Both only rise.
  *
  * F1. What carries an epoch below `seen` is refused: ERR_BUSY, fenced.
  * F2. `seen` is durable before anything is taken in under it.

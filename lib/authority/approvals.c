@@ -1,6 +1,7 @@
 #include <bascule/authority.h>
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -114,6 +115,21 @@ is_expired(const struct trial *t, size_t word)
 	    t->now.ns - t->words[word].at.ns > t->rule->expire_ns;
 }
 
+/* P2 */
+static bool
+is_asked(const struct trial *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct approvals_word *w = &t->words[i];
+
+		if (w->verb == APPROVALS_REQUEST && *w->who.key != '\0' &&
+		    is_same_text(w->who.name, t->requester->name) &&
+		    !is_taken_back(t, i))
+			return true;
+	}
+	return !t->rule->is_signed;
+}
+
 static enum approvals_standing
 stand(const struct trial *t, size_t word)
 {
@@ -125,6 +141,12 @@ stand(const struct trial *t, size_t word)
 		return APPROVALS_REQUESTER;
 	if (t->rule->roles != 0 && (w->who.roles & t->rule->roles) == 0)
 		return APPROVALS_NO_ROLE;
+	if (t->rule->is_signed && *w->who.key == '\0')
+		return APPROVALS_UNSIGNED;
+	if (!t->out->is_asked && w->verb == APPROVALS_APPROVE)
+		return APPROVALS_UNASKED;
+	if (t->rule->is_timed && *w->who.key != '\0' && w->said.ns == 0)
+		return APPROVALS_OLD;
 	if (strcmp(w->seen, t->seen) != 0) /* P3 */
 		return APPROVALS_CHANGED;
 	if (is_taken_back(t, word))
@@ -188,8 +210,8 @@ static void
 put_words(struct trial *t)
 {
 	struct approvals_judgement *o = t->out;
-	int n = snprintf(o->text, sizeof(o->text), "%u of %u", o->counted,
-	    o->needed);
+	int n = snprintf(o->text, sizeof(o->text), "%u of %u%s", o->counted,
+	    o->needed, o->is_signed ? " signed" : "");
 	const char *sep = ": ";
 
 	for (size_t i = 0; i < t->count; i++) {
@@ -203,7 +225,9 @@ put_words(struct trial *t)
 	}
 	if (n < 0 || (size_t)n >= sizeof(o->text))
 		return;
-	snprintf(o->text + n, sizeof(o->text) - (size_t)n, "%s%s",
+	snprintf(o->text + n, sizeof(o->text) - (size_t)n, "%s%s%s%s",
+	    o->is_asked ? "" : "; the request is not signed by ",
+	    o->is_asked ? "" : t->requester->name,
 	    o->council_ok ? "" : "; one of another council is needed",
 	    o->refused ? "; refused" : "");
 }
@@ -224,12 +248,14 @@ approvals_judge(const struct approvals_word *words, size_t words_count,
 	    .out = out};
 
 	*out = (struct approvals_judgement){.needed = rule->needed,
+	    .is_signed = rule->is_signed,
 	    .council_ok = !rule->other_council};
 	who[0] = requester;
 	who[1] = rule->glass_broken ? &rule->glass_by : requester;
 	for (size_t i = 0; i < t.count; i++)
 		who[i + 2] = &words[i].who;
 	group_people(who, t.count + 2, t.groups);
+	out->is_asked = is_asked(&t);
 	for (size_t i = 0; i < t.count; i++) {
 		out->standing[i] = stand(&t, i);
 		if (out->standing[i] == APPROVALS_COUNTS)
@@ -238,7 +264,8 @@ approvals_judge(const struct approvals_word *words, size_t words_count,
 	}
 	judge_glass(&t);
 	out->suffices = !out->refused &&
-	    ((out->counted >= rule->needed && out->council_ok) ||
+	    ((out->is_asked && out->counted >= rule->needed &&
+		 out->council_ok) ||
 		rule->glass_broken);
 	put_words(&t);
 }
@@ -370,24 +397,41 @@ approvals_seen(const struct approvals_shown *shown, struct buf *out,
 	return rc;
 }
 
-enum err_code
-approvals_signed(const char *run, enum approvals_verb verb, const char *seen,
-    struct buf *out, struct err *e)
+static enum err_code
+put_parts(struct buf *out, const char *const *parts, size_t count,
+    struct err *e)
 {
-	const char *const parts[] = {"bascule approval v1", run,
-	    approvals_verb_name(verb), seen};
 	enum err_code rc = ERR_NONE;
 
-	for (size_t i = 0; rc == ERR_NONE && i < 4; i++)
-		rc = buf_add(out, parts[i], strlen(parts[i]) + (i < 3 ? 1 : 0),
-		    e);
+	for (size_t i = 0; rc == ERR_NONE && i < count; i++)
+		rc = buf_add(out, parts[i],
+		    strlen(parts[i]) + (i + 1 < count ? 1 : 0), e);
 	return rc;
+}
+
+enum err_code
+approvals_signed(const struct approvals_signing *s, const char **label,
+    struct buf *out, struct err *e)
+{
+	char said[24];
+	const char *const v1[] = {s->run, approvals_verb_name(s->verb),
+	    s->seen};
+	const char *const v2[] = {s->run, s->service,
+	    approvals_verb_name(s->verb), s->seen, said, s->reason, s->note};
+
+	if (s->said.ns == 0) {
+		*label = "bascule approval v1";
+		return put_parts(out, v1, 3, e);
+	}
+	*label = "bascule approval v2";
+	snprintf(said, sizeof(said), "%" PRId64, s->said.ns);
+	return put_parts(out, v2, 7, e);
 }
 
 /* --- names ----------------------------------------------------------------------------------- */
 
 static const char *const verbs[APPROVALS_VERBS] = {"approve", "refuse",
-    "withdraw", "second", "attest", "accept", "release"};
+    "withdraw", "second", "attest", "accept", "release", "request"};
 
 const char *
 approvals_verb_name(enum approvals_verb v)
@@ -417,6 +461,13 @@ approvals_standing_words(enum approvals_standing s)
 	case APPROVALS_EXPIRED: return "has expired";
 	case APPROVALS_TAKEN_BACK: return "was taken back";
 	case APPROVALS_NO_ROLE: return "does not have the role";
+	case APPROVALS_UNSIGNED:
+		return "is not signed, and the policy counts signed words "
+		       "alone";
+	case APPROVALS_OLD:
+		return "was signed by an older program, which signs no time: "
+		       "to be approved again";
+	case APPROVALS_UNASKED: return "counts once the request is signed";
 	case APPROVALS_NOT_COUNTED: return "is no approval";
 	}
 	return "does not count";

@@ -331,12 +331,27 @@ contest(struct authority *a, struct err *e)
 	return ERR_NONE;
 }
 
+/*
+ * What is uncertain; or what the other site had last said, for a site that takes
+ * it to itself: a hold of that does not outlast its word (says_more), and the
+ * other may be lost.
+ */
+static bool
+can_resolve(const struct authority *a, const struct authority_event *ev)
+{
+	if (a->state == AUTHORITY_HELD || a->state == AUTHORITY_CONTESTED ||
+	    a->state == AUTHORITY_MOVING)
+		return true;
+	return a->state != AUTHORITY_UNINITIALISED && ev->here != NULL &&
+	    ev->site != NULL && strcmp(ev->site, ev->here) == 0 &&
+	    !is_here(a, ev);
+}
+
 /* A5, I3: two people, and even then the owner must promote itself (A4). */
 static enum err_code
 resolve(struct authority *a, const struct authority_event *ev, struct err *e)
 {
-	if (a->state != AUTHORITY_HELD && a->state != AUTHORITY_CONTESTED &&
-	    a->state != AUTHORITY_MOVING)
+	if (!can_resolve(a, ev))
 		return refuse(a, "resolving", e);
 	if (!is_name(ev->site, sizeof(a->site)) ||
 	    ev->epoch > AUTHORITY_EPOCH_MAX)

@@ -50,10 +50,24 @@ static void PRINTF_LIKE(3, 4)
 	va_end(ap);
 }
 
+/* A command in it names what it is about, where that is known. */
 static void
 remedy(struct trial *t, const char *text)
 {
-	snprintf(t->r->remedy, sizeof(t->r->remedy), "%s", text);
+	const char *const names[][2] = {{"SERVICE", t->f->service},
+	    {"RUN", t->f->run}};
+	char *to = t->r->remedy;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *at = strstr(text, names[i][0]);
+
+		if (at == NULL || names[i][1][0] == '\0')
+			continue;
+		snprintf(to, sizeof(t->r->remedy), "%.*s%s%s", (int)(at - text),
+		    text, names[i][1], at + strlen(names[i][0]));
+		return;
+	}
+	snprintf(to, sizeof(t->r->remedy), "%s", text);
 }
 
 /* U1.  False: not known, and judged so. */
@@ -228,7 +242,8 @@ g08(struct trial *t)
 	need_yes(t, FACT_CLOCK, "set the target's clock");
 	need_yes(t, FACT_HOST_KEYS, "pin the hosts' keys in the policy");
 	need_yes(t, FACT_DNS_TTL, "lower the TTL of the names");
-	need_yes(t, FACT_CANARY, "prove the escrow key: bascule key canary");
+	need_yes(t, FACT_CANARY,
+	    "see what the key meets there: bascule readiness --measure");
 }
 
 /* Planned: it answers.  Unplanned: enough others say that it does not. */
@@ -295,8 +310,7 @@ g11(struct trial *t)
 static void
 g12(struct trial *t)
 {
-	static const char *const mend =
-	    "wait for the cooldown, or acknowledge the last run";
+	static const char *const mend = "wait until failover.cooldown is over";
 
 	if (is_yes(t, FACT_NO_LAST_RUN))
 		return;
@@ -499,20 +513,20 @@ lets_through(const struct guards_result *r)
 	    (r->overridden && r->override == GUARDS_BY_LEAD); /* U2 */
 }
 
+/* What speaks against it first; of the others, those that fit whole. */
 static void
 add_inputs(const struct guards_result *r, const struct guards_facts *f,
     struct err *e)
 {
 	char words[256], all[ERR_TEXT_BYTES / 2];
-	size_t n = 0;
+	size_t n = (size_t)snprintf(all, sizeof(all), "%s", r->text);
 
-	all[0] = '\0';
-	for (size_t i = 0; i < r->inputs_count && n < sizeof(all) - 1; i++) {
-		int k = snprintf(all + n, sizeof(all) - n, "%s%s",
-		    i == 0 ? "" : "; ",
-		    guards_fact_words(f, r->inputs[i], words, sizeof(words)));
-
-		n += k < 0 ? 0 : (size_t)k;
+	for (size_t i = 0; i < r->inputs_count; i++) {
+		guards_fact_words(f, r->inputs[i], words, sizeof(words));
+		if (strcmp(words, r->text) != 0 &&
+		    n + strlen(words) + 2 < sizeof(all))
+			n += (size_t)snprintf(all + n, sizeof(all) - n, "; %s",
+			    words);
 	}
 	err_set(e, ERR_REFUSED, "guard %s (%s) %s: %s", guards_id(r->number),
 	    guards_title(r->number),

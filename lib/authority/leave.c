@@ -265,6 +265,27 @@ leave_way(struct scene *c, uint64_t since)
 	    "where the service is now, to be committed and to send");
 }
 
+/* Somebody, etcd as a rule, has named an epoch that no ledger has. */
+static bool
+is_barred_by_register(struct scene *c)
+{
+	const struct authority *reg = c->f->reg;
+
+	if (authority_may_write(reg, c->site))
+		return false;
+	scene_wait_for(c, MOVE_PEOPLE, c->b->at[MOVE_ABORTED]);
+	c->t->alarm = true;
+	scene_next_is(c, "failover hold", "");
+	return scene_say(c,
+	    "aborted, but '%s' stays stopped here: its register here is %s at "
+	    "epoch %llu, and epoch %llu was named (by etcd, as a rule), so "
+	    "that another site may own it; hold the run, then two people say "
+	    "where it runs: bascule hold resolve %s --owner SITE",
+	    c->m->service, authority_state_name(reg->state),
+	    (unsigned long long)reg->epoch,
+	    (unsigned long long)reg->highest_seen, c->m->run);
+}
+
 bool
 leave_unplanned(struct scene *c)
 {
@@ -291,9 +312,8 @@ leave_unplanned(struct scene *c)
 			return true;
 		return scene_record(c, MOVE_STOPPED, "fenced, read back");
 	}
-	if (!authority_may_write(c->f->reg, c->site))
-		return scene_nothing(c,
-		    "aborted; the service may not run here now");
+	if (is_barred_by_register(c))
+		return true;
 	if (scene_is_working(c, MOVE_RESUME, 0,
 		"the run was given up: this site lets go of the fence"))
 		return true;

@@ -268,6 +268,8 @@ take_act(struct move_side *s, const struct move_event *ev)
 	}
 	s->outcome[ev->act] = ev->row;
 	s->result[ev->act] = ev->result;
+	copy(s->act_reason, sizeof(s->act_reason),
+	    ev->reason == NULL ? "" : ev->reason);
 	if (ev->result == MOVE_DONE)
 		s->tries[ev->act] = 0;
 	else
@@ -445,11 +447,13 @@ move_past_return(const struct move *m)
 	    (either(m, MOVE_GRANTED) || either(m, MOVE_TAKEN));
 }
 
+/* instead: a command that takes the run. */
 static enum err_code
-too_soon(const char *what, const char *instead, struct err *e)
+too_soon(const struct move *m, const char *what, const char *instead,
+    struct err *e)
 {
 	err_set(e, ERR_REFUSED, "%s", what);
-	return err_hint(e, "%s", instead);
+	return err_hint(e, "%s %s", instead, m->run);
 }
 
 /* May it be given up?  What B has promised A decides: it is a wish there. */
@@ -457,9 +461,11 @@ static enum err_code
 may_abort(const struct move *m, struct err *e)
 {
 	if (either(m, MOVE_GRANTED) || either(m, MOVE_TAKEN))
-		return too_soon("the point of no return is past: it cannot be "
-				"aborted",
-		    "bascule failover rollback, or failover commit", e);
+		return too_soon(m,
+		    "the point of no return is past: it cannot be "
+		    "aborted",
+		    "bascule failover commit, or bascule failover rollback,",
+		    e);
 	return ERR_NONE;
 }
 
@@ -476,33 +482,38 @@ move_may_say(const struct move *m, enum move_event_kind word, struct err *e)
 	case MOVE_SAY_ABORT: return may_abort(m, e);
 	case MOVE_SAY_HOLD:
 		if (scene_held(m))
-			return too_soon("it is held already",
+			return too_soon(m, "it is held already",
 			    "bascule hold inspect", e);
 		if (move_binds(m, m->from) || move_binds(m, m->to))
 			return ERR_NONE;
-		return too_soon("nothing has begun that could be held",
+		return too_soon(m, "nothing has begun that could be held",
 		    "bascule failover abort", e);
 	case MOVE_SAY_COMMIT:
 		if (has(&m->b, MOVE_RAN) ||
 		    (scene_resolved(m, NULL) != NULL &&
 			has(&m->b, MOVE_RESUMED)))
 			return ERR_NONE;
-		return too_soon("the plan has not ended well yet: there is "
-				"nothing to accept",
+		return too_soon(m,
+		    "the plan has not ended well yet: there is "
+		    "nothing to accept",
 		    "bascule failover show", e);
 	case MOVE_SAY_ROLLBACK:
 		if (has(&m->b, MOVE_PROVISIONAL) && !scene_held(m) &&
 		    scene_resolved(m, NULL) == NULL)
 			return ERR_NONE;
-		return too_soon("the service is not at the new site: there is "
-				"nothing to roll back",
+		return too_soon(m,
+		    "the service is not at the new site: there is "
+		    "nothing to roll back",
 		    either(m, MOVE_GRANTED) ? "wait, or bascule hold inspect"
 					    : "bascule failover abort",
 		    e);
 	case MOVE_SAY_REPROTECT:
+		if (has(&m->b, MOVE_REPROTECTED))
+			return err_set(e, ERR_REFUSED,
+			    "it is protected again already");
 		if (has(&m->b, MOVE_COMMITTED) || is_resolved_and_runs(m))
 			return ERR_NONE;
-		return too_soon("it is not committed yet",
+		return too_soon(m, "it is not committed yet",
 		    "bascule failover commit", e);
 	case MOVE_SAY_RETRY: return ERR_NONE;
 	default:

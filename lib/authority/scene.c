@@ -292,6 +292,17 @@ scene_is_unhearing(struct scene *c)
 	    c->there);
 }
 
+/* One has let go, or was fenced, and the other has not taken it. */
+static bool
+runs_nowhere(const struct scene *c)
+{
+	if (scene_has(c->b, MOVE_GRANTED)) /* rolled back */
+		return !scene_has(c->a, MOVE_ROLLED_BACK);
+	return (scene_has(c->a, MOVE_DEMOTED) ||
+		   scene_has(c->b, MOVE_FENCED)) &&
+	    !scene_has(c->b, MOVE_PROVISIONAL);
+}
+
 bool
 scene_is_quorumless(struct scene *c)
 {
@@ -299,9 +310,21 @@ scene_is_quorumless(struct scene *c)
 		return false;
 	scene_wait_for(c, MOVE_NOBODY, c->me->latest);
 	c->t->alarm = true;
+	if (!runs_nowhere(c))
+		return scene_say(c,
+		    "etcd has no quorum: no move is decided without it, and "
+		    "what runs goes on running; bring its members back "
+		    "('bascule readiness' says what of it answers), and it "
+		    "goes "
+		    "on by itself");
+	scene_next_is(c, "failover hold", "");
 	return scene_say(c,
-	    "etcd has no quorum: no move is decided without it, and "
-	    "what runs goes on running");
+	    "'%s' runs nowhere: it is stopped for this move, and etcd, which "
+	    "says who owns it, has no quorum; bring its members back "
+	    "('bascule readiness' says what of it answers), and it goes on by "
+	    "itself; if they are lost, hold the run, and two people say where "
+	    "it runs",
+	    c->m->service);
 }
 
 /*
@@ -327,7 +350,7 @@ scene_is_working(struct scene *c, enum move_act a, uint64_t since,
 	c->t->until.ns = c->me->act_at[a].ns + pause;
 	scene_next_is(c, "failover show", "");
 	return scene_say(c, "%s: %s; it is tried again", move_act_name(a),
-	    *c->me->reason != '\0' ? c->me->reason : "not done");
+	    *c->me->act_reason != '\0' ? c->me->act_reason : "not done");
 }
 
 bool

@@ -76,7 +76,7 @@ bool scene_record_stopped(struct scene *c);
 /* The other site's turn; people are told when it takes too long. */
 bool scene_wait_peer(struct scene *c, struct utc since, const char *what);
 /* What the other site did not do in time, and why, or where that is seen. */
-#define SCENE_WHY_BYTES 256
+#define SCENE_WHY_BYTES MOVE_WHY_BYTES
 const char *scene_blame_peer(const struct scene *c, const char *what,
     char out[SCENE_WHY_BYTES]);
 /* HELD. */

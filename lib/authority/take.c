@@ -30,7 +30,7 @@ take_is_planning(struct scene *c)
 	/* What two people have given to this site is not rolled back. */
 	return scene_say(c,
 	    "the plan has stopped: %s; mend it and retry, or %s",
-	    *c->me->reason != '\0' ? c->me->reason : "see its steps",
+	    *c->me->act_reason != '\0' ? c->me->act_reason : "see its steps",
 	    scene_resolved(c->m, NULL) == NULL
 		? "roll back"
 		: "hold it, and two people give it to the other site");
@@ -113,6 +113,22 @@ take_is_reprotecting(struct scene *c, bool is_loser_there)
 }
 
 /* --- back ------------------------------------------------------------------ */
+
+/* Who holds takes nothing: what runs here is not stopped for that. */
+static bool
+is_held_there(struct scene *c)
+{
+	if (!scene_held(c->m) || !scene_side_held(c->m, c->other))
+		return false;
+	scene_wait_for(c, MOVE_PEOPLE, c->other->at[MOVE_HELD]);
+	c->t->alarm = true;
+	scene_next_is(c, "hold inspect", "");
+	return scene_say(c,
+	    "%s holds, and nothing is given back to it until two people say "
+	    "where the service is to be; it stays here meanwhile",
+	    c->there);
+}
+
 bool
 take_roll_back(struct scene *c)
 {
@@ -127,7 +143,8 @@ take_roll_back(struct scene *c)
 	if (!scene_has(c->me, MOVE_CAPTURED)) {
 		if (scene_state_since(c->me, MOVE_QUIESCE, begun) ==
 			SCENE_NONE &&
-		    scene_is_barred(c, GUARDS_AT_ROLLBACK))
+		    (is_held_there(c) ||
+			scene_is_barred(c, GUARDS_AT_ROLLBACK)))
 			return true;
 		if (scene_is_working(c, MOVE_QUIESCE, begun,
 			"rollback: the writes here stop")) {
@@ -305,7 +322,7 @@ is_fencing(struct scene *c)
 		    scene_state_of(c->me, MOVE_FENCE) == SCENE_DONE
 			? "the old site is fenced, read back"
 			: "two people attest that the old site is off");
-	scene_is_working(c, MOVE_FENCE, 0, "the old site is fenced");
+	scene_is_working(c, MOVE_FENCE, 0, "the old site is being fenced");
 	if (c->t->act != MOVE_FENCE) {
 		c->t->whom = MOVE_PEOPLE;
 		c->t->alarm = true;
@@ -313,7 +330,9 @@ is_fencing(struct scene *c)
 		scene_say(c,
 		    "the fence could not be proved: %s; two people may "
 		    "attest how %s was switched off",
-		    c->me->reason, c->there);
+		    *c->me->act_reason != '\0' ? c->me->act_reason
+					       : "no reason was given",
+		    c->there);
 	}
 	return true;
 }
@@ -361,12 +380,16 @@ is_before_taking(struct scene *c)
 		    "the service was moved since by another run: ask anew");
 	if (was_fenced && is_fence_sound(c))
 		return false;
-	/* A fence under way may be what it answers about. */
+	/* A fence under way may be what it answers about; and since FENCED
+	 * etcd may have been asked, by a daemon that has died since. */
 	if (c->f->peer_healthy && !is_swapped &&
-	    (was_fenced || scene_state_of(c->me, MOVE_FENCE) == SCENE_NONE))
+	    (was_fenced || scene_state_of(c->me, MOVE_FENCE) == SCENE_NONE)) {
+		if (was_fenced && scene_is_quorumless(c))
+			return true;
 		return scene_record(c, MOVE_ABORTED,
 		    "the old site answers and the service is well there: ask "
 		    "for a planned move");
+	}
 	return is_fencing(c);
 }
 

@@ -29,6 +29,28 @@ is_again(const struct approvals_word *a, const struct approvals_word *b)
 	    strcmp(a->seen, b->seen) == 0 && strcmp(a->reason, b->reason) == 0;
 }
 
+/* Both are signed, v2, by one key. */
+static bool
+is_of_key(const struct approvals_word *a, const struct approvals_word *b)
+{
+	return a->said.ns != 0 && b->said.ns != 0 &&
+	    strcmp(a->who.key, b->who.key) == 0;
+}
+
+/* ... and the very same word, recorded twice. */
+static bool
+is_the_same(const struct approvals_word *a, const struct approvals_word *b)
+{
+	return is_of_key(a, b) && a->said.ns == b->said.ns;
+}
+
+/* Of two that say the same of one account. */
+static bool
+is_newer(const struct approvals_word *a, const struct approvals_word *b)
+{
+	return is_of_key(a, b) ? a->said.ns > b->said.ns : a->row > b->row;
+}
+
 static bool
 is_before(const struct approvals_word *a, const struct approvals_word *b)
 {
@@ -73,6 +95,27 @@ put(struct approvals_word *words, size_t *count,
 	++*count;
 }
 
+bool
+testimony_is_stale(const struct approvals_word *words, size_t count,
+    const struct approvals_word *word)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_of_key(&words[i], word) &&
+		    words[i].said.ns >= word->said.ns &&
+		    is_before(&words[i], word))
+			return true;
+	return false;
+}
+
+/* T4, wherever the new one has come to stand. */
+static void
+drop_stale(struct approvals_word *words, size_t *count)
+{
+	for (size_t i = *count; i-- > 0;)
+		if (testimony_is_stale(words, i, &words[i]))
+			drop(words, count, i);
+}
+
 /* Times were mended in it: few are out of place. */
 static void
 sort(struct approvals_word *words, size_t count)
@@ -96,20 +139,22 @@ testimony_take(struct approvals_word *words, size_t *count, size_t max,
 	struct approvals_word w = *word;
 
 	for (size_t i = 0; i < *count; i++) {
-		if (!is_again(&words[i], &w))
-			continue;
-		if (words[i].row >= w.row)
+		if (!is_again(&words[i], &w) || is_the_same(&words[i], &w))
+			continue; /* T4: which of two stands, its place says */
+		if (!is_newer(&w, &words[i]))
 			return;
 		drop(words, count, i);
 		break;
 	}
 	mend_times(words, *count, &w);
 	sort(words, *count);
-	if (max == 0 || (*count == max && is_before(&w, &words[0])))
+	if (max == 0 || (*count == max && is_before(&w, &words[0])) ||
+	    testimony_is_stale(words, *count, &w))
 		return;
 	if (*count == max)
 		drop(words, count, 0);
 	put(words, count, &w);
+	drop_stale(words, count);
 }
 
 /* --- what they say ------------------------------------------------------------------ */

@@ -70,6 +70,12 @@ is_resolving(struct scene *c)
 		return true;
 	if (is_mine && (!scene_side_held(c->m, c->me) || c->f->attested < 2))
 		return false;
+	/* The plan begins anew, over what an earlier walk of it let run. */
+	if (is_mine && c->me->intent[MOVE_PLAN] != 0 &&
+	    is_stopping(c,
+		"two people give it to this site: what ran here "
+		"stops before the plan begins anew"))
+		return true;
 	if (scene_is_quorumless(c) || scene_is_barred(c, GUARDS_AT_RESOLVE))
 		return true;
 	/* The owner's word has ended the hold of the register already (A5). */
@@ -84,6 +90,20 @@ is_resolving(struct scene *c)
 	    is_mine ? "two people: it is here, the other site is off"
 		    : "two people: it is at the other site, this one is "
 		      "stopped");
+}
+
+/*
+ * It is held, and the other site has it meanwhile (it took it, and was not
+ * heard then).  G14 asks for both registers, and this one is not fenced by
+ * hearing: the move sees to that (H3), and has stopped.
+ */
+static bool
+is_catching_up(struct scene *c)
+{
+	return is_stopped(c) && c->f->reg->epoch < scene_epoch_there(c) &&
+	    scene_is_behind(c) &&
+	    scene_record(c, MOVE_STOPPED,
+		"held; the register is the other site's");
 }
 
 static bool
@@ -137,7 +157,7 @@ is_held(struct scene *c)
 			return scene_hold(c, "somebody said hold");
 		return scene_held(c->m) && is_resolving(c);
 	}
-	return is_resolving(c) || held_here(c);
+	return is_catching_up(c) || is_resolving(c) || held_here(c);
 }
 
 /* The register moved on without this run. */

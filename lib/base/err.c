@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <bascule/base/text.h>
+
 enum err_code
 err_of_errno(int num)
 {
@@ -69,19 +71,6 @@ err_nomem(struct err *e)
 	return err_set(e, ERR_NOMEM, "out of memory");
 }
 
-/* Shorten text to len_bytes by taking out its middle. */
-static void
-elide(char *text, size_t len_bytes)
-{
-	size_t have = strlen(text);
-	size_t half = (len_bytes - 3) / 2;
-
-	if (have <= len_bytes)
-		return;
-	memcpy(text + half, "...", 3);
-	memmove(text + half + 3, text + have - half, half + 1);
-}
-
 enum err_code
 err_wrap(struct err *e, const char *fmt, ...)
 {
@@ -93,7 +82,7 @@ err_wrap(struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
-	elide(e->text, cause + 40 < room ? room - cause : 40);
+	text_elide(e->text, cause + 40 < room ? room - cause : 40);
 	append(e, ": ");
 	append(e, inner.text);
 	return e->code;

@@ -1,5 +1,7 @@
 #include <bascule/base/exitcode.h>
 
+#include <string.h>
+
 enum exitcode
 exitcode_of(enum err_code code)
 {
@@ -21,4 +23,12 @@ exitcode_of(enum err_code code)
 	case ERR_CANCELLED: return EXITCODE_FAILED;
 	}
 	return EXITCODE_FAILED;
+}
+
+int
+exitcode_signal(int status)
+{
+	int number = status - EXITCODE_SIGNAL;
+
+	return number > 0 && sigabbrev_np(number) != NULL ? number : 0;
 }

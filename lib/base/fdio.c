@@ -21,9 +21,31 @@ fdio_close(int *fd)
 	*fd = -1;
 }
 
+void
+fdio_close_dir(DIR **d)
+{
+	if (*d != NULL)
+		closedir(*d);
+	*d = NULL;
+}
+
+DIR *
+fdio_open_dir(int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	const int why = errno;
+
+	if (d == NULL)
+		fdio_close(&fd);
+	errno = why;
+	return d;
+}
+
 /*
- * The same, a component at a time: paths longer than the kernel takes, or where
- * it (or a container's or valgrind's idea of it) has no openat2.
+ * fdio_open_beneath, a component at a time: paths longer than the kernel takes,
+ * or where it (or a container's or valgrind's idea of it) has no openat2.
  */
 static int
 open_by_steps(int dirfd, const char *path, int flags, unsigned mode)

@@ -71,6 +71,16 @@ now_text(struct utc t, char out[NOW_TEXT_BYTES])
 	return out;
 }
 
+const char *
+now_words(struct utc t, char out[NOW_TEXT_BYTES])
+{
+	long ns;
+	struct tm tm = split(t, &ns);
+
+	strftime(out, NOW_TEXT_BYTES, "%Y-%m-%d %H:%M:%S UTC", &tm);
+	return out;
+}
+
 #define YEAR_1_S    (-INT64_C(62135596800))
 #define YEAR_9999_S INT64_C(253402300799)
 

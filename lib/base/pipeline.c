@@ -153,9 +153,10 @@ start_workers(struct pipeline *p, struct err *e)
 				p->workers_count++;
 		}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	/* No room for its stack, whatever it says: nothing is busy (EAGAIN). */
 	if (num != 0)
-		return err_set(e, err_of_errno(num),
-		    "cannot start a thread: %s", strerror(num));
+		return err_set(e, ERR_NOMEM, "cannot start a thread: %s",
+		    strerror(num));
 	return ERR_NONE;
 }
 

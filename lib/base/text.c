@@ -259,6 +259,31 @@ text_mend_end(char *text)
 	}
 }
 
+void
+text_elide(char *text, size_t len_bytes)
+{
+	size_t have = strlen(text);
+	size_t half = (len_bytes - 3) / 2, word = len_bytes / 8;
+	size_t tail = have - half, back = 0, on = 0;
+
+	if (have <= len_bytes)
+		return;
+	/* between words, where one ends near */
+	while (back < word && text[half - back - 1] != ' ')
+		back++;
+	while (on < word && text[tail + on] != ' ')
+		on++;
+	half -= back < word ? back : 0;
+	tail += on < word ? on : 0;
+	while (tail < have && ((uint8_t)text[tail] & 0xc0) == 0x80)
+		tail++;
+	text[half] = '\0';
+	text_mend_end(text);
+	half = strlen(text);
+	memcpy(text + half, "...", 3);
+	memmove(text + half + 3, text + tail, have - tail + 1);
+}
+
 const char *
 text_size(uint64_t bytes, char out[TEXT_UNIT_BYTES])
 {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <bascule/base/text.h>
+
 #define TIMEOUT_NS  (20 * NS_PER_S)
 #define PIECE_BYTES ((size_t)64 << 10)
 #define PROTOCOL    1
@@ -44,12 +46,31 @@ dial(struct bridge_talk *t, const struct policy_host *h, const char *address,
 	return rc == ERR_NONE ? sshconn_open(&t->conn, &opt, e) : rc;
 }
 
+/* Its complaint for a line of ours: the first of its lines, without its name. */
+static const char *
+complaint(struct bridge_talk *t, struct buf *raw, struct buf *line)
+{
+	static const char self[] = "bascule: ";
+	const char *at;
+	struct err ignored;
+
+	if (sshexec_tail(t->command, raw, &ignored) != ERR_NONE)
+		return "";
+	at = buf_text(raw);
+	if (strncmp(at, self, strlen(self)) == 0)
+		at += strlen(self);
+	if (text_escape(line, at, strcspn(at, "\r\n"), &ignored) != ERR_NONE)
+		return "";
+	return buf_text(line);
+}
+
 /* Something else than the bridge answers: the account has another forced
  * command, or none. */
 static enum err_code
 no_bridge(struct bridge_talk *t, const struct err *why, struct err *e)
 {
-	const char *said = sshexec_stderr(t->command);
+	OWNED(buf_fini) struct buf raw = {0}, line = {0};
+	const char *said = complaint(t, &raw, &line);
 
 	if (said[0] == '\0')
 		said = why->text;

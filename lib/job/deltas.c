@@ -59,7 +59,7 @@ static void
 tidy_others(const char *dir, const char *mine, int64_t keep_ns)
 {
 	const struct delta_cache_limits limits = {UINT64_MAX, keep_ns};
-	DIR *d = opendir(dir);
+	OWNED(fdio_close_dir) DIR *d = opendir(dir);
 	const struct dirent *entry;
 
 	if (d == NULL)
@@ -67,7 +67,6 @@ tidy_others(const char *dir, const char *mine, int64_t keep_ns)
 	while ((entry = readdir(d)) != NULL)
 		if (is_name(entry->d_name) && strcmp(entry->d_name, mine) != 0)
 			tidy(dir, entry->d_name, &limits);
-	closedir(d);
 }
 
 enum err_code

@@ -23,7 +23,7 @@ exercise_fini(struct exercise *x)
 		free(x->endpoints[i]);
 	free(x->endpoints);
 	exercise_cell_free(&x->cell);
-	free(x->aside);
+	exercise_scope_fini(&x->scope);
 	free(x->sandbox);
 }
 
@@ -328,17 +328,18 @@ do_clean(struct exercise *x)
 		exercise_unwound(x);
 }
 
-/* The inventory's outcome: nothing of it is left, or something is. */
+/* The inventory's outcome, or what another worker's has come to. */
 static void
-close_inventory(struct exercise *x, const char *what, bool clean)
+close_inventory(struct exercise *x, const char *how, const char *what)
 {
 	OWNED(planrun_fields_fini) struct planrun_fields f = {0};
 	const struct planrun_link *l = &x->o->link;
 	struct err e = {0};
 
-	planrun_fields_add(&f, "cleanup", "%s: %s",
-	    clean ? "clean" : "INCOMPLETE", what);
-	if (x->inventory_seq == 0 || !clean) {
+	planrun_fields_add(&f, "state", "%s",
+	    isolated_state_name(x->iso.state));
+	planrun_fields_add(&f, "cleanup", "%s: %s", how, what);
+	if (x->inventory_seq == 0) {
 		planrun_notes_note(&x->p, LEDGER_EXERCISE, &f);
 		return;
 	}
@@ -368,9 +369,32 @@ exercise_unwound(struct exercise *x)
 		exercise_blame(x, "%s", e.text);
 	if (x->undo_failed_count > 0)
 		exercise_feed(x, ISOLATED_FINDING);
-	close_inventory(x, what, rc == ERR_NONE && undone);
+	close_inventory(x, rc == ERR_NONE && undone ? "clean" : "INCOMPLETE",
+	    what);
 	exercise_feed(x,
 	    rc == ERR_NONE && undone ? ISOLATED_CLEANED : ISOLATED_NOT_CLEANED);
+}
+
+/*
+ * A live move finds the machine free at once.  Undoing and removing what is left
+ * would still be work beside it: that waits, for the next worker.
+ */
+static void
+do_freeze(struct exercise *x)
+{
+	struct err e = {0};
+
+	for (size_t i = 0; i <= x->p.steps_count; i++)
+		planrun_attempt_free(&x->p.doing[i].attempt);
+	x->p.todo_count = x->p.todo_done = 0;
+	x->unwinding = false;
+	if (exercise_clean_processes(x, &e) != ERR_NONE)
+		exercise_notes_one(x, "finding",
+		    "it gave way, and not all of it: %s", e.text);
+	close_inventory(x, "waits",
+	    "nothing of the run is left to run; what it made is undone and "
+	    "removed when the live move has ended");
+	x->p.is_over = true;
 }
 
 static void
@@ -403,7 +427,7 @@ act(struct exercise *x, enum isolated_action action)
 	case ISOLATED_DO_HOLD: do_hold(x); break;
 	case ISOLATED_DO_STOP: do_stop(x); break;
 	case ISOLATED_DO_CLEAN: do_clean(x); break;
-	case ISOLATED_DO_FREEZE: /* no live move can begin yet */
+	case ISOLATED_DO_FREEZE: do_freeze(x); break;
 	case ISOLATED_DO_ALARM:
 	case ISOLATED_DO_REPORT: do_report(x); break;
 	}
@@ -432,25 +456,31 @@ static void
 resume(struct exercise *x)
 {
 	const struct exercise_left *left = x->o->left;
-	enum isolated_state s;
+	enum isolated_state s = ISOLATED_INVENTORY;
 
 	x->iso.failed = left->failed;
 	x->iso.interrupted = left->interrupted;
 	x->iso.unproved = left->unproved;
 	x->iso.findings = left->findings;
 	if (left->sandbox == NULL)
-		x->iso.state = ISOLATED_PRECHECK;
-	else if (isolated_state_find(left->state, &s) &&
-	    s == ISOLATED_CLEANUP_INCOMPLETE)
-		x->iso.state = s;
-	else
-		x->iso.state = ISOLATED_INVENTORY;
-	if (x->iso.state == ISOLATED_CLEANUP_INCOMPLETE) {
+		s = ISOLATED_PRECHECK;
+	else if (!isolated_state_find(left->state, &s) ||
+	    (s != ISOLATED_CLEANUP_INCOMPLETE && s != ISOLATED_PREEMPTED))
+		s = ISOLATED_INVENTORY;
+	x->iso.state = s;
+	switch (s) {
+	case ISOLATED_CLEANUP_INCOMPLETE:
 		exercise_feed(x, ISOLATED_RETRY_CLEANING);
-		return;
+		break;
+	case ISOLATED_PREEMPTED:
+		exercise_blame(x, "it gave way to a live move");
+		exercise_feed(x, ISOLATED_RELEASE);
+		break;
+	default:
+		exercise_blame(x, "it was interrupted in state %s",
+		    left->state);
+		exercise_feed(x, ISOLATED_RESTART);
 	}
-	exercise_blame(x, "it was interrupted in state %s", left->state);
-	exercise_feed(x, ISOLATED_RESTART);
 }
 
 static void

@@ -17,11 +17,11 @@
 
 #include <bascule/base/fdio.h>
 #include <bascule/base/now.h>
+#include <bascule/base/proc.h>
 #include <bascule/base/text.h>
 
-#define SPACES         (CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS)
-#define KILL_WAIT_MS   10000
-#define STAT_BYTES_MAX 4096
+#define SPACES       (CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS)
+#define KILL_WAIT_MS 10000
 
 /* --- the first process: no malloc here, the parent may have had threads --- */
 
@@ -163,33 +163,15 @@ exercise_cell_free(struct exercise_cell **cp)
 	free(c);
 }
 
-/* When was it started, in ticks since boot?  0: there is none. */
+/* When was it started?  0: there is none. */
 static enum err_code
-started_at(pid_t pid, uint64_t *ticks, struct err *e)
+note_start(struct exercise_cell *c, pid_t pid, struct err *e)
 {
-	OWNED(buf_fini) struct buf text = {0};
-	char path[64];
-	const char *at;
-	OWNED(fdio_close) int fd = -1;
-	enum err_code rc;
+	struct proc_look look;
+	enum err_code rc = proc_look(&look, pid, e);
 
-	*ticks = 0;
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? ERR_NONE
-				       : err_sys(e, "opening '%s'", path);
-	rc = fdio_read_all(fd, STAT_BYTES_MAX, &text, e);
-	if (rc != ERR_NONE)
-		return errno == ESRCH ? ERR_NONE : rc;
-	at = strrchr(buf_text(&text), ')'); /* its name may hold anything */
-	for (int field = 2; at != NULL && field < 22; field++) {
-		at = strchr(at, ' ');
-		at = at == NULL ? NULL : at + 1;
-	}
-	if (at != NULL)
-		*ticks = strtoull(at, NULL, 10);
-	return ERR_NONE;
+	c->started = rc == ERR_NONE ? look.began_ticks : 0;
+	return rc;
 }
 
 /* A pipe whose ends are out of the way of 0 to 4. */
@@ -224,7 +206,7 @@ settle(struct exercise_cell *c, int told_fd, struct err *e)
 	c->pid_fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 	if (c->pid_fd < 0)
 		return err_sys(e, "watching the namespace's first process");
-	if (started_at(c->pid, &c->started, e) != ERR_NONE)
+	if (note_start(c, c->pid, e) != ERR_NONE)
 		return e->code;
 	return c->started != 0
 	    ? ERR_NONE
@@ -315,7 +297,7 @@ exercise_cell_find(struct exercise_cell **out, pid_t pid, uint64_t started,
 	if (c->pid_fd < 0 && errno != ESRCH && errno != EINVAL)
 		return err_sys(e, "looking for process %d", (int)pid);
 	/* Once it is held, its number is nobody else's. */
-	if (c->pid_fd >= 0 && started_at(pid, &c->started, e) != ERR_NONE)
+	if (c->pid_fd >= 0 && note_start(c, pid, e) != ERR_NONE)
 		return e->code;
 	if (c->pid_fd < 0 || c->started != started)
 		return err_set(e, ERR_NOTFOUND, "the cell is no more");
@@ -358,8 +340,13 @@ exercise_cell_kill(struct exercise_cell *c, struct err *e)
 	    errno != ESRCH)
 		return err_sys(e, "killing what runs in the test's namespaces");
 	fdio_close(&c->go_fd);
-	while (n <= 0 && now_mono().ns < until.ns)
-		n = poll(&p, 1, 100);
+	/* What a killed attempt had started there has become our child: the
+	 * first process ends when all of them are reaped. */
+	while (n <= 0 && now_mono().ns < until.ns) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		n = poll(&p, 1, 10);
+	}
 	if (n <= 0)
 		return err_set(e, ERR_TIMEOUT,
 		    "a process of the test cannot be killed");

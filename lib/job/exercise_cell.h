@@ -43,7 +43,8 @@ enum err_code exercise_cell_find(struct exercise_cell **out, pid_t pid,
 enum err_code exercise_cell_enter(const struct exercise_cell *c,
     struct err *e) MUST_CHECK;
 
-/* Kill all that is in it and wait.  ERR_TIMEOUT: something cannot die. */
+/* Kill all that is in it and wait, reaping whatever child of ours has ended: no
+ * attempt is under way.  ERR_TIMEOUT: something cannot die. */
 enum err_code exercise_cell_kill(struct exercise_cell *c,
     struct err *e) MUST_CHECK;
 /* Forget it (it stays, if it was released).  *c may be NULL. */

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <sys/stat.h>
 
 #include "exercise_parts.h"
 #include "exercise_sandbox.h"
@@ -16,7 +17,7 @@ keep_first(enum err_code *rc, struct err *e, enum err_code next,
 }
 
 enum err_code
-exercise_clean(struct exercise *x, char *what, size_t what_bytes, struct err *e)
+exercise_clean_processes(struct exercise *x, struct err *e)
 {
 	enum err_code rc = ERR_NONE, one;
 	struct err why = {0};
@@ -30,10 +31,16 @@ exercise_clean(struct exercise *x, char *what, size_t what_bytes, struct err *e)
 	}
 	one = exercise_sweep(x->o->run, x->sandbox, &swept, &why);
 	keep_first(&rc, e, one, &why);
-	if (rc == ERR_NONE && x->sandbox != NULL) {
-		one = exercise_sandbox_remove(x->sandbox, &why);
-		keep_first(&rc, e, one, &why);
-	}
+	return rc;
+}
+
+enum err_code
+exercise_clean(struct exercise *x, char *what, size_t what_bytes, struct err *e)
+{
+	enum err_code rc = exercise_clean_processes(x, e);
+
+	if (rc == ERR_NONE && x->sandbox != NULL)
+		rc = exercise_sandbox_remove(x->sandbox, e);
 	snprintf(what, what_bytes,
 	    "%zu undone in reverse order, %zu undos failed; %s; %s",
 	    x->undone_count, x->undo_failed_count,
@@ -41,4 +48,15 @@ exercise_clean(struct exercise *x, char *what, size_t what_bytes, struct err *e)
 			   : "processes or files may be left",
 	    rc == ERR_NONE ? "the sandbox is removed" : e->text);
 	return rc;
+}
+
+enum err_code
+exercise_clean_look(const char *run, const char *sandbox,
+    struct exercise_remains *out, struct err *e)
+{
+	struct stat st;
+
+	*out = (struct exercise_remains){
+	    .has_sandbox = sandbox != NULL && lstat(sandbox, &st) == 0};
+	return exercise_sweep_count(run, sandbox, &out->processes_count, e);
 }

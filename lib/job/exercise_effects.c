@@ -273,6 +273,11 @@ told(struct planrun *p, const struct planrun_word *w)
 {
 	struct exercise *x = p->ctx;
 
+	if (w->kind == PLANRUN_PREEMPT) {
+		exercise_blame(x, "it gives way: %s", w->reason);
+		exercise_feed(x, ISOLATED_PREEMPT);
+		return;
+	}
 	exercise_blame(x, "aborted%s%s", w->reason[0] != '\0' ? " " : "",
 	    w->reason);
 	exercise_feed(x, ISOLATED_ABORT);

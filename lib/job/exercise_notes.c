@@ -61,7 +61,7 @@ add_scope(const struct exercise *x, struct planrun_fields *f)
 	    "%zu of %zu steps of the plan (%zu cannot be isolated where they "
 	    "are done; the others are for live moves, tabletops or another "
 	    "site), %zu datasets",
-	    in_test, s->step_count, x->aside_count, s->dataset_count);
+	    in_test, s->step_count, x->scope.aside_count, s->dataset_count);
 }
 
 /* What is so of every isolated test, said for readers who do not know. */
@@ -291,8 +291,9 @@ exercise_notes_result(struct exercise *x)
 		    isolated_result_name(x->iso.result));
 	if (x->reason[0] != '\0')
 		planrun_fields_add(&f, "reason", "%s", x->reason);
-	if (x->aside_count > 0)
-		planrun_fields_add(&f, "stood_aside", "%zu", x->aside_count);
+	if (x->scope.aside_count > 0)
+		planrun_fields_add(&f, "stood_aside", "%zu",
+		    x->scope.aside_count);
 	if (x->o->left == NULL && !x->iso.refused)
 		planrun_fields_add(&f, "production_impact", "%s", impact_of(x));
 	if (clocks_span_ns(&x->clocks, CLOCKS_RTA_TEST, &rta_ns))

@@ -16,20 +16,12 @@
 
 #define EXERCISE_ENDPOINTS_MAX 1024
 
-/* Is a step that the policy has for tests done in this one? */
-enum exercise_aside {
-	EXERCISE_DONE,
-	EXERCISE_ELSEWHERE, /* no: on another machine */
-	EXERCISE_FOLLOWS    /* no: after one that is not */
-};
-
 struct exercise {
 	const struct exercise_options *o;
 	struct isolated iso;
 	struct planrun p; /* the plan, carried out */
 
-	enum exercise_aside *aside; /* of each step */
-	size_t aside_count;
+	struct exercise_scope scope;
 	char *sandbox;
 	uint64_t inventory_seq; /* of its intent */
 	struct exercise_cell *cell;
@@ -62,6 +54,9 @@ enum err_code exercise_precheck(struct exercise *x, struct err *e) MUST_CHECK;
 
 /* --- cleaning (exercise_clean) --- */
 
+/* Every process of the run, and with its cell the run's network. */
+enum err_code exercise_clean_processes(struct exercise *x,
+    struct err *e) MUST_CHECK;
 /* Everything but the undos: processes, then files.  *what: in words. */
 enum err_code exercise_clean(struct exercise *x, char *what, size_t what_bytes,
     struct err *e) MUST_CHECK;
@@ -83,7 +78,11 @@ void exercise_notes_result(struct exercise *x);
 enum err_code exercise_notes_inventory(struct exercise *x,
     struct err *e) MUST_CHECK;
 
-/* --- its steps (exercise_steps) --- */
+/* --- its steps (exercise_scope, exercise_steps) --- */
+
+/* Is it done on another machine than the one on which the test runs? */
+bool exercise_scope_is_elsewhere(const struct policy_site *site,
+    const struct policy_step *step);
 
 enum err_code exercise_steps_choose(struct exercise *x,
     struct err *e) MUST_CHECK;

@@ -29,7 +29,7 @@ check_plan(const struct exercise *x, struct err *e)
 
 	for (size_t i = 0; i < s->step_count; i++)
 		count += exercise_steps_has(x, i);
-	if (count == 0 && x->aside_count > 0)
+	if (count == 0 && x->scope.aside_count > 0)
 		return err_set(e, ERR_POLICY,
 		    "every step for tests at site '%s' is done on another "
 		    "machine than its first host, where a test cannot cut it "
@@ -246,6 +246,11 @@ exercise_precheck(struct exercise *x, struct err *e)
 		    x->o->outstanding);
 		return err_hint(e, "bascule exercise cleanup %s",
 		    x->o->outstanding);
+	}
+	if (x->o->live_move != NULL) {
+		return err_set(e, ERR_BUSY,
+		    "%s is under way at this site, and tests give way to it",
+		    x->o->live_move);
 	}
 	rc = check_plan(x, e);
 	if (rc == ERR_NONE)

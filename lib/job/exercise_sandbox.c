@@ -62,37 +62,24 @@ exercise_sandbox_room(const char *root, uint64_t *bytes, struct err *e)
 
 /* --- removing ------------------------------------------------------------- */
 
-static void
-close_dir(DIR **d)
-{
-	if (*d != NULL)
-		closedir(*d);
-}
-
 /* Open a directory to be emptied; *dev as it must stay all the way down. */
 static enum err_code
-open_dir(DIR **out, int dirfd, const char *name, dev_t *dev, struct err *e)
+open_dir(DIR **out, int at_fd, const char *name, dev_t *dev, struct err *e)
 {
-	OWNED(fdio_close)
-	int fd = openat(dirfd, name,
-	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	OWNED(fdio_close_dir) DIR *d = fdio_open_dir(at_fd, name);
 	struct stat st;
 
-	if (fd < 0 && errno == EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
-		fd = openat(dirfd, name,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0)
+	if (d == NULL && errno == EACCES && fchmodat(at_fd, name, 0700, 0) == 0)
+		d = fdio_open_dir(at_fd, name);
+	if (d == NULL || fstat(dirfd(d), &st) != 0)
 		return err_sys(e, "opening '%s'", name);
 	if (*dev != 0 && st.st_dev != *dev)
 		return err_set(e, ERR_BUSY,
 		    "'%s' is another file system, mounted there", name);
 	*dev = st.st_dev;
 	if ((st.st_mode & 0700) != 0700)
-		fchmod(fd, 0700); /* unlinkat says if it mattered */
-	*out = fdopendir(fd);
-	if (*out == NULL)
-		return err_sys(e, "opening '%s'", name);
-	fd = -1;
+		fchmod(dirfd(d), 0700); /* unlinkat says if it mattered */
+	*out = TAKE(d);
 	return ERR_NONE;
 }
 
@@ -219,7 +206,7 @@ empty_all(DIR **top, struct err *e)
 enum err_code
 exercise_sandbox_remove(const char *path, struct err *e)
 {
-	OWNED(close_dir) DIR *top = NULL;
+	OWNED(fdio_close_dir) DIR *top = NULL;
 	dev_t dev = 0;
 	enum err_code rc = open_dir(&top, AT_FDCWD, path, &dev, e);
 

@@ -21,14 +21,8 @@
 struct sweep {
 	char marker[128]; /* "BASCULE_RUN=..." */
 	const char *sandbox;
+	bool kills;
 };
-
-static void
-close_dir(DIR **d)
-{
-	if (*d != NULL)
-		closedir(*d);
-}
 
 /*
  * It has ended meanwhile, is of somebody else, who is no step of ours, or is
@@ -125,31 +119,54 @@ sweep_once(const struct sweep *s, DIR *proc, size_t *found, struct err *e)
 			*e = why;
 			rc = why.code;
 		} else if (ours) {
+			++*found;
+			if (!s->kills)
+				continue;
 			kill(pid, SIGKILL);
 			/* If it is a child of ours, nobody else takes it. */
 			waitpid(pid, NULL, WNOHANG);
-			++*found;
 		}
 	}
 	return errno == 0 ? rc : err_sys(e, "listing processes");
+}
+
+static enum err_code
+begin(struct sweep *s, const char *run, DIR **proc, struct err *e)
+{
+	snprintf(s->marker, sizeof(s->marker), "BASCULE_RUN=%s", run);
+	*proc = opendir("/proc");
+	return *proc != NULL ? ERR_NONE
+			     : err_sys(e, "looking for processes of the test");
+}
+
+enum err_code
+exercise_sweep_count(const char *run, const char *sandbox, size_t *count,
+    struct err *e)
+{
+	OWNED(fdio_close_dir) DIR *proc = NULL;
+	struct sweep s = {.sandbox = sandbox};
+	enum err_code rc = begin(&s, run, &proc, e);
+
+	*count = 0;
+	return rc != ERR_NONE ? rc : sweep_once(&s, proc, count, e);
 }
 
 enum err_code
 exercise_sweep(const char *run, const char *sandbox, size_t *killed,
     struct err *e)
 {
-	OWNED(close_dir) DIR *proc = opendir("/proc");
-	struct sweep s = {.sandbox = sandbox};
+	OWNED(fdio_close_dir) DIR *proc = NULL;
+	struct sweep s = {.sandbox = sandbox, .kills = true};
 	struct timespec pause = {0, 50 * NS_PER_MS};
+	enum err_code rc = begin(&s, run, &proc, e);
 
 	*killed = 0;
-	if (proc == NULL)
-		return err_sys(e, "looking for processes of the test");
-	snprintf(s.marker, sizeof(s.marker), "BASCULE_RUN=%s", run);
+	if (rc != ERR_NONE)
+		return rc;
 	for (int i = 0; i < ROUNDS_MAX; i++) {
 		size_t found;
-		enum err_code rc = sweep_once(&s, proc, &found, e);
 
+		rc = sweep_once(&s, proc, &found, e);
 		if (found == 0)
 			return rc;
 		if (i == 0)

@@ -19,4 +19,8 @@
 enum err_code exercise_sweep(const char *run, const char *sandbox,
     size_t *killed, struct err *e) MUST_CHECK;
 
+/* How many there are now: nobody is killed. */
+enum err_code exercise_sweep_count(const char *run, const char *sandbox,
+    size_t *count, struct err *e) MUST_CHECK;
+
 #endif

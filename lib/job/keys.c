@@ -87,9 +87,14 @@ find_credential(struct buf *path, struct err *e)
 	return rc;
 }
 
-enum err_code
-keys_load(struct keyring **out, const char *key_file,
-    const char *passphrase_file, struct err *e)
+/* Where whoever reads the hint names the key, and what opens it. */
+struct naming {
+	const char *key, *passphrase;
+};
+
+static enum err_code
+load(struct keyring **out, const char *key_file, const char *passphrase_file,
+    const struct naming *naming, struct err *e)
 {
 	OWNED(secret_fini) struct secret file = {0};
 	OWNED(secret_fini) struct secret passphrase = {0};
@@ -100,9 +105,9 @@ keys_load(struct keyring **out, const char *key_file,
 	rc = keyfile_read(key_file, &file, e);
 	if (rc == ERR_NOTFOUND)
 		err_hint(e,
-		    "set BASCULE_KEY_FILE to the key file; if it is lost, the "
-		    "escrow key or its shares (bascule key combine) open the "
-		    "repository");
+		    "%s; if it is lost, the escrow key or its shares (bascule "
+		    "key combine) open the repository",
+		    naming->key);
 	if (rc != ERR_NONE)
 		return not_usable(e);
 	if (keyfile_is_wrapped(&file) && passphrase_file == NULL) {
@@ -116,8 +121,9 @@ keys_load(struct keyring **out, const char *key_file,
 		err_set(e, ERR_KEY,
 		    "the key file '%s' is wrapped with a passphrase", key_file);
 		return err_hint(e,
-		    "set BASCULE_PASSPHRASE_FILE to a file that holds it, or "
-		    "give the service the credential bascule.passphrase");
+		    "%s, or give the service the credential "
+		    "bascule.passphrase",
+		    naming->passphrase);
 	}
 	if (keyfile_is_wrapped(&file))
 		rc = keys_passphrase(&passphrase, passphrase_file, e);
@@ -132,6 +138,17 @@ keys_load(struct keyring **out, const char *key_file,
 		    "opens is not harmed");
 	err_wrap(e, "opening key file '%s'", key_file);
 	return not_usable(e);
+}
+
+enum err_code
+keys_load(struct keyring **out, const char *key_file,
+    const char *passphrase_file, struct err *e)
+{
+	static const struct naming naming =
+	    {"set BASCULE_KEY_FILE to the key file",
+		"set BASCULE_PASSPHRASE_FILE to a file that holds it"};
+
+	return load(out, key_file, passphrase_file, &naming, e);
 }
 
 bool
@@ -152,5 +169,10 @@ keys_of_policy(struct keyring **out, const struct policy *p, struct err *e)
 	    ? p->key_passphrase_file
 	    : getenv("BASCULE_PASSPHRASE_FILE");
 
-	return keys_load(out, p->key_file, file, e);
+	static const struct naming naming = {"put the key file back there, or "
+					     "name its place in the policy "
+					     "(key_file)",
+	    "name a file that holds it in the policy (key_passphrase_file)"};
+
+	return load(out, p->key_file, file, &naming, e);
 }

@@ -43,6 +43,7 @@ planrun_local_run(const struct planrun_task *t, const struct planrun_words *w,
 	if (rc == ERR_NONE)
 		rc = planrun_program_judge(&said, w->argv[0], e);
 	planrun_local_note(r, &said);
+	r->is_uncertain = said.was_lost && t->effects->dies_uncertain;
 	return rc;
 }
 

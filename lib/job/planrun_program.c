@@ -190,11 +190,7 @@ start(struct child *c, const struct planrun_program *p, struct err *e)
 		rc = spawn(c, p, theirs, e);
 	fdio_close(&theirs[0]);
 	fdio_close(&theirs[1]);
-	if (rc != ERR_NONE)
-		return rc;
-	c->pid_fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
-	return c->pid_fd >= 0 ? ERR_NONE
-			      : err_sys(e, "watching '%s'", p->argv[0]);
+	return rc;
 }
 
 /* --- listening ------------------------------------------------------------ */
@@ -253,7 +249,7 @@ wait_ms(const struct child *c)
 
 /* Until it has ended (its pipes may be held open by what it started). */
 static enum err_code
-follow(struct child *c, const char *name, struct err *e)
+listen_on(struct child *c, const char *name, struct err *e)
 {
 	enum err_code rc = ERR_NONE;
 
@@ -282,6 +278,22 @@ follow(struct child *c, const char *name, struct err *e)
 			return err_set(e, ERR_TIMEOUT,
 			    "'%s' did not end in time", name);
 	}
+	return rc;
+}
+
+/* It has begun: whatever keeps us from its end, it may have done its work. */
+static enum err_code
+follow(struct child *c, const char *name, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	c->pid_fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+	if (c->pid_fd < 0)
+		rc = err_sys(e, "watching '%s'", name);
+	if (rc == ERR_NONE)
+		rc = listen_on(c, name, e);
+	c->said->was_lost =
+	    rc != ERR_NONE && rc != ERR_TIMEOUT && rc != ERR_CANCELLED;
 	return rc;
 }
 

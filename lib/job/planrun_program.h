@@ -32,6 +32,7 @@ struct planrun_said {
 	struct buf out;   /* stdout's first */
 	struct buf tail;  /* the last of both */
 	bool was_stopped; /* SIGTERM came for us meanwhile */
+	bool was_lost; /* it was begun, and could not be followed to its end */
 	bool
 	    was_unreached; /* another host, to which no connection came about */
 };

@@ -35,7 +35,8 @@ enum err_code planrun_restore_find(struct store *st,
  * The dataset's tree becomes the content of the directory `to`; the output of
  * a command (or a tree that is a single file) the file `to`.  `to` is in the
  * sandbox, or where a live move puts it: over what is there, of which, with
- * `deletes`, nothing stays beneath `to` that the dataset lacks.  ERR_CORRUPT: not all of it could be restored and verified.
+ * `deletes`, nothing stays beneath `to` that the dataset lacks.  ERR_CORRUPT: not all
+ * of it could be restored and verified.
  */
 enum err_code planrun_restore(struct store *st,
     const struct planrun_snapshot *s, const char *to, bool deletes,

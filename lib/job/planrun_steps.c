@@ -365,7 +365,10 @@ ask_about(struct planrun *p, size_t i)
 		      "say done, retry, skip (with a reason) or abort"
 		    : "step '%s' failed: %s; retry, skip (with a reason) or "
 		      "abort?",
-	    p->steps[i].name, s.reason[0] != '\0' ? s.reason : "no reason");
+	    p->steps[i].name,
+	    s.reason[0] != '\0' ? s.reason
+		: is_lost       ? "it was begun, and its end is not on record"
+				: "it gives no reason");
 	text_mend_end(text);
 	p->doing[i].puzzles = true;
 	if (l->ask(l->ctx, &q, &e) != ERR_NONE && p->lost.code == ERR_NONE)

@@ -1,12 +1,16 @@
 /*
- * A policy as the daemon loaded it, for its workers: two lines of base64 a
- * file, its path and its text, the site's own first.  The name is the content's
- * hash, so writing the same policy again changes nothing.
+ * A policy as the daemon loaded it, for its workers and for those who ask years
+ * later: two lines of base64 a file, its path and its text, the site's own
+ * first.  The name is the policy's digest, which is what records name, and the
+ * content's hash, so writing the same policy again changes nothing.
  */
 
 #include <bascule/job.h>
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +22,8 @@
 
 #define COPY_BYTES_MAX ((size_t)256 << 20)
 #define COPY_FILES_MAX 65536
+#define SUFFIX         ".copy"
+#define HASH_DIGITS    16 /* of the content's, behind the whole digest */
 
 static enum err_code
 encode(const struct policy *p, struct buf *out, struct err *e)
@@ -64,19 +70,23 @@ save(const char *dir, const char *name, const struct buf *b, struct err *e)
 
 enum err_code
 polcopy_save(const struct policy *p, const char *dir, char **path,
-    struct err *e)
+    struct id *digest, struct err *e)
 {
 	OWNED(buf_fini) struct buf b = {.max_bytes = COPY_BYTES_MAX};
-	char name[ID_HEX_BYTES + 8], hex[ID_HEX_BYTES];
+	char name[ID_HEX_BYTES + HASH_DIGITS + 8];
+	char hex[ID_HEX_BYTES], of[ID_HEX_BYTES];
 	struct id id;
 	enum err_code rc = encode(p, &b, e);
 
 	*path = NULL;
 	if (rc == ERR_NONE)
 		rc = hash_sha256(b.bytes, b.len_bytes, &id, e);
+	if (rc == ERR_NONE)
+		rc = digest_policy(p, digest, e);
 	if (rc != ERR_NONE)
 		return rc;
-	snprintf(name, sizeof(name), "%s.copy", id_hex(&id, hex));
+	snprintf(name, sizeof(name), "%s-%.*s" SUFFIX, id_hex(digest, of),
+	    HASH_DIGITS, id_hex(&id, hex));
 	rc = save(dir, name, &b, e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "keeping a copy of the policy");
@@ -157,4 +167,167 @@ polcopy_load(struct policy **out, const char *path, struct err *e)
 		rc = load(out, &all, e);
 	return rc == ERR_NONE ? rc
 			      : err_wrap(e, "the policy's copy '%s'", path);
+}
+
+/* --- which there are --------------------------------------------------------- */
+
+/* The next copy in dir; NULL: no more.  digest: "" in an older version's name,
+ * which has the content's hash alone. */
+static const char *
+next_copy(DIR *dir, char digest[ID_HEX_BYTES])
+{
+	const struct dirent *one;
+
+	while ((one = readdir(dir)) != NULL) {
+		size_t len = strlen(one->d_name);
+		const char *dash = strchr(one->d_name, '-');
+
+		if (len < strlen(SUFFIX) ||
+		    strcmp(one->d_name + len - strlen(SUFFIX), SUFFIX) != 0)
+			continue;
+		digest[0] = '\0';
+		if (dash != NULL && dash - one->d_name == ID_HEX_BYTES - 1)
+			snprintf(digest, ID_HEX_BYTES, "%s", one->d_name);
+		return one->d_name;
+	}
+	return NULL;
+}
+
+/* *out stays NULL when it cannot be read. */
+static enum err_code
+load_one(struct policy **out, struct id *digest, const char *dir,
+    const char *name, struct err *e)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(free_mem) char *path = NULL;
+	enum err_code rc;
+
+	*out = NULL;
+	if (asprintf(&path, "%s/%s", dir, name) < 0) {
+		path = NULL;
+		return err_nomem(e);
+	}
+	rc = polcopy_load(&p, path, e);
+	if (rc == ERR_NONE)
+		rc = digest_policy(p, digest, e);
+	if (rc == ERR_NONE)
+		*out = TAKE(p);
+	return rc == ERR_NOMEM ? rc : ERR_NONE;
+}
+
+/* *out stays NULL when it is another one, or cannot be read. */
+static enum err_code
+try_one(struct policy **out, const char *dir, const char *name,
+    const char *digest, struct err *e)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	char hex[ID_HEX_BYTES];
+	struct id id;
+	enum err_code rc = load_one(&p, &id, dir, name, e);
+
+	if (rc == ERR_NONE && p != NULL &&
+	    strcmp(id_hex(&id, hex), digest) == 0)
+		*out = TAKE(p);
+	return rc;
+}
+
+enum err_code
+polcopy_each(const char *dir, polcopy_fn *fn, void *ctx, struct err *e)
+{
+	OWNED(fdio_close_dir) DIR *d = opendir(dir);
+	enum err_code rc = ERR_NONE;
+	char of[ID_HEX_BYTES];
+	const char *name;
+
+	while (
+	    rc == ERR_NONE && d != NULL && (name = next_copy(d, of)) != NULL) {
+		OWNED(policy_free) struct policy *p = NULL;
+		struct id digest;
+
+		rc = load_one(&p, &digest, dir, name, e);
+		if (rc == ERR_NONE && p != NULL)
+			rc = fn(ctx, &p, &digest, e);
+	}
+	return rc;
+}
+
+enum err_code
+polcopy_find(struct policy **out, const char *dir, const char *digest,
+    struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	*out = NULL;
+	for (int older = 0; rc == ERR_NONE && older <= 1; older++) {
+		OWNED(fdio_close_dir) DIR *d = opendir(dir);
+		char of[ID_HEX_BYTES];
+		const char *name;
+
+		while (rc == ERR_NONE && d != NULL && *out == NULL &&
+		    (name = next_copy(d, of)) != NULL)
+			if (strcmp(of, older ? "" : digest) == 0)
+				rc = try_one(out, dir, name, digest, e);
+	}
+	if (rc != ERR_NONE || *out != NULL)
+		return rc;
+	return err_set(e, ERR_NOTFOUND,
+	    "no copy of the policy of digest %.16s is kept in '%s'", digest,
+	    dir);
+}
+
+/* Of one digest there may be several: with other comments, or another file of
+ * the site's own.  Is there one that was written later? */
+static bool
+has_later(int dirfd, const char *dir, const char *name, const char *digest)
+{
+	OWNED(fdio_close_dir) DIR *d = opendir(dir);
+	struct stat mine, st;
+	char of[ID_HEX_BYTES];
+	const char *other;
+
+	if (d == NULL || fstatat(dirfd, name, &mine, 0) != 0)
+		return false;
+	while ((other = next_copy(d, of)) != NULL)
+		if (strcmp(of, digest) == 0 && strcmp(other, name) != 0 &&
+		    fstatat(dirfd, other, &st, 0) == 0 &&
+		    (st.st_mtim.tv_sec > mine.st_mtim.tv_sec ||
+			(st.st_mtim.tv_sec == mine.st_mtim.tv_sec &&
+			    st.st_mtim.tv_nsec > mine.st_mtim.tv_nsec)))
+			return true;
+	return false;
+}
+
+static bool
+is_in(const char *const *list, size_t count, const char *text)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i] != NULL && strcmp(list[i], text) == 0)
+			return true;
+	return false;
+}
+
+enum err_code
+polcopy_prune(const char *dir, const struct polcopy_keep *keep, size_t *removed,
+    struct err *e)
+{
+	OWNED(fdio_close_dir) DIR *d = opendir(dir);
+	char of[ID_HEX_BYTES];
+	const char *name;
+
+	*removed = 0;
+	if (d == NULL)
+		return err_sys(e, "cannot list '%s'", dir);
+	while ((name = next_copy(d, of)) != NULL) {
+		if (of[0] == '\0' ||
+		    is_in(keep->names, keep->names_count, name))
+			continue;
+		if (is_in(keep->digests, keep->digests_count, of) &&
+		    !has_later(dirfd(d), dir, name, of))
+			continue;
+		if (unlinkat(dirfd(d), name, 0) != 0 && errno != ENOENT)
+			return err_sys(e, "cannot remove '%s' from '%s'", name,
+			    dir);
+		++*removed;
+	}
+	return ERR_NONE;
 }

@@ -405,6 +405,7 @@ count_up(const struct restore *r, struct mono begun)
 	out->changed_count = atomic_load(&s->changed_count);
 	out->cloned_count = atomic_load(&s->cloned_count);
 	out->warnings_count = atomic_load(&s->warnings_count);
+	out->kept_count = atomic_load(&s->kept_count);
 	out->failed_count = atomic_load(&s->failed_count);
 	out->differ_count = atomic_load(&s->differ_count);
 	out->damaged_count = atomic_load(&s->damage_count);
@@ -440,6 +441,7 @@ restore_run(struct store *st, const struct restore_options *opt,
 	OWNED(restore_fini)
 	struct restore r = {.shared = {.opt = opt,
 				.st = st,
+				.gives_away = arc_meta_gives_away(),
 				.uid = geteuid(),
 				.gid = getegid(),
 				.names_lock = PTHREAD_MUTEX_INITIALIZER},

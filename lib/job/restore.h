@@ -38,13 +38,17 @@ struct restore_shared {
 	struct store *st;
 	atomic_uint_fast64_t done_bytes, written_bytes, same_count,
 	    changed_count, cloned_count, warnings_count, failed_count,
-	    differ_count, damage_count;
+	    differ_count, damage_count, kept_count;
 	uid_t uid; /* whose what we make is at first */
 	gid_t gid;
+	bool gives_away;  /* it can become another's */
 	atomic_int fatal; /* an enum err_code: going on makes no sense */
 	pthread_mutex_t names_lock; /* of the directories' names, and clones */
 	struct restore_clones *clones;
 	atomic_bool cannot_clone; /* this file system has none */
+	/* restore_names.c, by the walk alone: of the last file system asked */
+	dev_t order_dev;
+	bool order_known, order_needed;
 };
 
 /*
@@ -184,6 +188,14 @@ bool restore_clone_try(struct restore_tools *t, const struct entry *entry,
 enum err_code restore_names_check(struct restore_tools *t,
     struct restore_dir *d, const char *name, struct err *e) MUST_CHECK;
 void restore_names_free(struct restore_names **n);
+/*
+ * Asked by the walk: must all before it be made first?  So of two names that are
+ * one where they are restored to, the same one stays each time: the first of the
+ * snapshot.  (What such a file system makes of a name comes before it in the
+ * order of paths, or may itself be kept otherwise.)  d NULL: no.
+ */
+bool restore_names_need_order(struct restore_tools *t,
+    const struct restore_dir *d, const struct entry *entry);
 
 /*
  * Around the making of a name: what a file system may keep otherwise than it was
@@ -282,12 +294,17 @@ void restore_file_end_task(struct restore_tools *t, struct restore_task *task);
 
 /* Make (or, over what exists, bring into line) anything but a directory. */
 void restore_file_make(struct restore_tools *t, struct restore_task *task);
+/* What has its name cannot be taken away, says errno. */
+enum err_code restore_file_stays(struct err *e) MUST_CHECK;
 /* Take away what is in the way of it: its own name, never an entry's content. */
 enum err_code restore_file_remove_old(const struct restore_task *task,
     struct err *e) MUST_CHECK;
 /* A new, empty file of task's name; what was there is removed. */
 enum err_code restore_file_create(const struct restore_tools *t,
     const struct restore_task *task, const struct entry *entry, int *fd,
+    struct err *e) MUST_CHECK;
+/* Is something of its name there? */
+enum err_code restore_file_look(const struct restore_task *task, bool *exists,
     struct err *e) MUST_CHECK;
 /* A regular file that is there, to be looked at; *fd -1: there is none. */
 struct stat;

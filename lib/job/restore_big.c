@@ -119,12 +119,9 @@ static enum err_code
 begin(struct restore_tools *t, const struct restore_task *task,
     struct restore_big *big, const struct content *c, struct err *e)
 {
-	struct stat st;
-	enum err_code rc = ERR_NONE;
+	enum err_code rc = restore_file_look(task, &big->replaces, e);
 
-	big->replaces =
-	    fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	if (big->replaces)
+	if (rc == ERR_NONE && big->replaces)
 		rc = restore_names_check(t, task->dir, task->name, e);
 	if (rc == ERR_NONE && big->replaces &&
 	    t->shared->opt->overwrite == RESTORE_NEVER) {

@@ -57,6 +57,15 @@ unlock_old(const struct restore_task *task)
 }
 
 enum err_code
+restore_file_stays(struct err *e)
+{
+	if (errno == ENOTEMPTY || errno == EEXIST)
+		return err_sys(e,
+		    "cannot replace what is there (--delete empties it)");
+	return err_sys(e, "cannot replace what is there");
+}
+
+enum err_code
 restore_file_remove_old(const struct restore_task *task, struct err *e)
 {
 	for (int tries = 0; tries < 2; tries++) {
@@ -70,7 +79,7 @@ restore_file_remove_old(const struct restore_task *task, struct err *e)
 			break;
 		unlock_old(task);
 	}
-	return err_sys(e, "cannot replace what is there");
+	return restore_file_stays(e);
 }
 
 /*
@@ -164,6 +173,18 @@ make_anew(struct restore_tools *t, struct restore_task *task, struct err *e)
 }
 
 /* --- over what exists --------------------------------------------------------- */
+
+enum err_code
+restore_file_look(const struct restore_task *task, bool *exists, struct err *e)
+{
+	struct stat st;
+
+	*exists =
+	    fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!*exists && errno != ENOENT)
+		return err_sys(e, "cannot see whether it is there");
+	return ERR_NONE;
+}
 
 /* A regular file that is there, to be looked at; *fd -1: there is none. */
 enum err_code
@@ -303,8 +324,9 @@ link_or_make(struct restore_tools *t, struct restore_task *task, bool exists,
 	enum err_code rc = restore_node_link(task, exists, e);
 	struct err why;
 
-	if (rc == ERR_NONE || task->item.entry.type != ENTRY_FILE ||
-	    task->item.content.is_list)
+	/* ERR_EXISTS: by now it is another's, which stays. */
+	if (rc == ERR_NONE || rc == ERR_EXISTS ||
+	    task->item.entry.type != ENTRY_FILE || task->item.content.is_list)
 		return rc;
 	why = *e;
 	rc = make_anew(t, task, e);
@@ -320,13 +342,11 @@ link_or_make(struct restore_tools *t, struct restore_task *task, bool exists,
 static enum err_code
 make_other(struct restore_tools *t, struct restore_task *task, struct err *e)
 {
-	struct stat st;
-	bool exists =
-	    fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	enum err_code rc = exists
-	    ? restore_names_check(t, task->dir, task->name, e)
-	    : ERR_NONE;
+	bool exists;
+	enum err_code rc = restore_file_look(task, &exists, e);
 
+	if (rc == ERR_NONE && exists)
+		rc = restore_names_check(t, task->dir, task->name, e);
 	if (rc != ERR_NONE)
 		return rc;
 	if (exists && t->shared->opt->overwrite == RESTORE_NEVER) {

@@ -2,6 +2,8 @@
 
 #include "restore.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -106,8 +108,9 @@ is_right(struct restore_tools *t, const struct restore_task *task)
 
 	if (fd == -1 || t->shared->opt->overwrite == RESTORE_ALWAYS)
 		return false;
-	if (task->link_to != NULL)
-		return restore_node_is_linked(task);
+	/* If that is not right it is made anew, and so is this. */
+	if (task->link_to != NULL && !restore_node_is_linked(task))
+		return false;
 	if (entry->type != ENTRY_FILE)
 		return restore_node_is_there(task) &&
 		    arc_meta_equals(fd, ARC_PATH, entry);
@@ -116,12 +119,31 @@ is_right(struct restore_tools *t, const struct restore_task *task)
 	    content_differs(t, task, fd) == NULL;
 }
 
+/* What can be replaced by nothing else; --delete empties it before. */
+static bool
+stays(const struct restore_tools *t, const struct restore_task *task,
+    const struct stat *st)
+{
+	OWNED(fdio_close_dir) DIR *d = NULL;
+	const struct dirent *one;
+
+	if (!S_ISDIR(st->st_mode) || t->shared->opt->delete_others)
+		return false;
+	d = fdio_open_dir(task->dir->fd, task->name);
+	while (d != NULL && (one = readdir(d)) != NULL)
+		if (strcmp(one->d_name, ".") != 0 &&
+		    strcmp(one->d_name, "..") != 0)
+			return true;
+	return false;
+}
+
 void
 restore_look_plan(struct restore_tools *t, struct restore_task *task,
     const char *beneath)
 {
 	enum restore_change change = RESTORE_REPLACE;
 	struct stat st;
+	struct err why;
 
 	if (task->dir->fd == -1 ||
 	    fstatat(task->dir->fd, task->name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -138,6 +160,11 @@ restore_look_plan(struct restore_tools *t, struct restore_task *task,
 			return;
 		}
 		change = RESTORE_ALTER;
+	} else if (stays(t, task, &st)) {
+		errno = ENOTEMPTY;
+		if (restore_file_stays(&why) != ERR_NONE)
+			restore_tell_fault(t, &task->item.entry, &why);
+		return;
 	}
 	atomic_fetch_add(&t->shared->changed_count, 1);
 	restore_tell_plan(t, change, beneath);

@@ -85,23 +85,19 @@ sort_names(struct restore_names *n, struct err *e)
 static enum err_code
 read_names(struct restore_names *n, int dirfd, struct err *e)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+	OWNED(fdio_close_dir) DIR *dir = fdio_open_dir(dirfd, ".");
 	const struct dirent *d;
 	enum err_code rc = ERR_NONE;
 
-	if (dir == NULL) {
-		rc = err_sys(e, "cannot list the directory");
-		if (fd != -1)
-			close(fd);
-		return rc;
-	}
+	if (dir == NULL)
+		return err_sys(e, "cannot list the directory");
 	n->bytes.max_bytes = NAMES_BYTES_MAX;
-	while (rc == ERR_NONE && (d = readdir(dir)) != NULL) {
+	while (rc == ERR_NONE && (errno = 0, d = readdir(dir)) != NULL) {
 		rc = buf_add(&n->bytes, d->d_name, strlen(d->d_name) + 1, e);
 		n->count++;
 	}
-	closedir(dir);
+	if (rc == ERR_NONE && errno != 0)
+		rc = err_sys(e, "cannot list the directory");
 	return rc != ERR_NONE ? rc : sort_names(n, e);
 }
 
@@ -208,7 +204,7 @@ static enum err_code
 check_odd(struct restore_dir *d, const char *name, struct err *e)
 {
 	uint8_t number[ENTRY_LINK_BYTES];
-	struct stat st;
+	struct stat st = {0};
 	enum err_code rc = ERR_NONE;
 
 	pthread_mutex_lock(&d->odd_lock);
@@ -216,10 +212,11 @@ check_odd(struct restore_dir *d, const char *name, struct err *e)
 		rc = err_set(e, ERR_IO,
 		    "whether it is another's that is there could not be "
 		    "noted: restore it again");
-	} else if (d->odd.count > 0 &&
-	    fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+	} else if (d->odd.count > 0) {
+		if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			rc = err_sys(e, "cannot see whose it is");
 		number_of(&st, number);
-		if (linkmap_find(&d->odd, number) != NULL)
+		if (rc == ERR_NONE && linkmap_find(&d->odd, number) != NULL)
 			rc = is_anothers(e);
 	}
 	pthread_mutex_unlock(&d->odd_lock);
@@ -272,63 +269,149 @@ take(struct restore_tools *t, const struct restore_names *n, const char *there,
 	return rc;
 }
 
-/* The one name in a directory, as it is kept. */
-static bool
-only_name(int fd, char out[PATH_NAME_MAX + 1])
+/* --- what a file system makes of a name ---------------------------------------- */
+
+/* A directory in a restored one, which goes away again, with one file in it. */
+struct room {
+	int in; /* the restored one; borrowed */
+	int fd; /* -1: it could not be opened */
+	char place[32];
+	const char *name;         /* the file's; NULL: it could not be made */
+	struct timespec times[2]; /* of the restored one, before */
+};
+
+static enum err_code
+room_open(struct room *m, const struct restore_dir *d, const char *name,
+    struct err *e)
 {
-	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = again == -1 ? NULL : fdopendir(again);
-	const struct dirent *d;
+	uint64_t number;
+	struct stat st;
+	int file;
+
+	*m = (struct room){.in = d->fd, .fd = -1};
+	rand_bytes(&number, sizeof(number));
+	snprintf(m->place, sizeof(m->place), ".bascule-%016" PRIx64, number);
+	if (fstat(m->in, &st) != 0)
+		return err_sys(e, "cannot look at its directory");
+	m->times[0] = st.st_atim;
+	m->times[1] = st.st_mtim;
+	if (mkdirat(m->in, m->place, 0700) != 0) {
+		m->place[0] = '\0';
+		return err_sys(e, "cannot see what its name becomes here");
+	}
+	m->fd = openat(m->in, m->place,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	file = m->fd == -1
+	    ? -1
+	    : openat(m->fd, name,
+		  O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (file == -1)
+		return err_sys(e, "cannot see what its name becomes here");
+	m->name = name;
+	fdio_close(&file);
+	return ERR_NONE;
+}
+
+/* rc and *e: how it went so far, which is what is returned if not ERR_NONE. */
+static enum err_code
+room_close(struct room *m, enum err_code rc, struct err *e)
+{
+	const bool gone = m->place[0] == '\0' ||
+	    ((m->name == NULL || unlinkat(m->fd, m->name, 0) == 0) &&
+		unlinkat(m->in, m->place, AT_REMOVEDIR) == 0);
+
+	if (!gone)
+		rc = err_sys(e,
+		    "cannot remove '%s' beside it, which was made to see what "
+		    "its name becomes here: remove that",
+		    m->place);
+	fdio_close(&m->fd);
+	if (m->place[0] != '\0' && futimens(m->in, m->times) != 0 &&
+	    rc == ERR_NONE)
+		rc = err_sys(e, "cannot set its directory's time back");
+	return rc;
+}
+
+/* The one name in a directory, as it is kept. */
+static enum err_code
+only_name(int fd, char out[PATH_NAME_MAX + 1], struct err *e)
+{
+	struct restore_names *n = calloc(1, sizeof(*n));
+	enum err_code rc = n == NULL ? err_nomem(e) : read_names(n, fd, e);
 	size_t count = 0;
 
-	if (dir == NULL) {
-		fdio_close(&again);
-		return false;
-	}
-	while ((d = readdir(dir)) != NULL)
-		if (strcmp(d->d_name, ".") != 0 &&
-		    strcmp(d->d_name, "..") != 0 &&
-		    strlen(d->d_name) <= PATH_NAME_MAX) {
-			snprintf(out, PATH_NAME_MAX + 1, "%s", d->d_name);
+	for (size_t i = 0; rc == ERR_NONE && i < n->count; i++)
+		if (strcmp(n->sorted[i], ".") != 0 &&
+		    strcmp(n->sorted[i], "..") != 0) {
+			snprintf(out, PATH_NAME_MAX + 1, "%s", n->sorted[i]);
 			count++;
 		}
-	closedir(dir);
-	return count == 1;
+	restore_names_free(&n);
+	return rc != ERR_NONE || count == 1 ? rc : is_anothers(e);
 }
 
 /*
  * What the file system makes of a name: a file of that name is made where there
- * is no other, in a directory that goes away again.
+ * is no other.
  */
-static bool
+static enum err_code
 kept_as(const struct restore_dir *d, const char *name,
-    char out[PATH_NAME_MAX + 1])
+    char out[PATH_NAME_MAX + 1], struct err *e)
 {
-	const int flags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
-	OWNED(fdio_close) int room = -1;
-	OWNED(fdio_close) int file = -1;
-	char place[32];
-	uint64_t number;
-	struct stat st;
-	bool made, known;
+	struct room m;
+	enum err_code rc = room_open(&m, d, name, e);
 
-	rand_bytes(&number, sizeof(number));
-	snprintf(place, sizeof(place), ".bascule-%016" PRIx64, number);
-	if (fstat(d->fd, &st) != 0 || mkdirat(d->fd, place, 0700) != 0)
-		return false;
-	room = openat(d->fd, place,
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (room != -1)
-		file = openat(room, name, flags, 0600);
-	made = file != -1;
-	fdio_close(&file);
-	known = made && only_name(room, out);
-	if (made)
-		(void)unlinkat(room, name, 0);
-	(void)unlinkat(d->fd, place, AT_REMOVEDIR);
-	(void)futimens(d->fd, (struct timespec[]){st.st_atim, st.st_mtim});
-	return known;
+	if (rc == ERR_NONE)
+		rc = only_name(m.fd, out, e);
+	return room_close(&m, rc, e);
 }
+
+/* Does it find one letter as its parts, or a name without its last dot? */
+static enum err_code
+finds_others(const struct restore_dir *d, bool *finds, struct err *e)
+{
+	static const char *const others[] = {"e\xcc\x81.", "\xc3\xa9",
+	    "e\xcc\x81"};
+	struct room m;
+	struct stat st;
+	enum err_code rc = room_open(&m, d, "\xc3\xa9.", e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < COUNT_OF(others); i++)
+		if (fstatat(m.fd, others[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			*finds = true;
+		else if (errno != ENOENT)
+			rc = err_sys(e, "cannot see what names become here");
+	return room_close(&m, rc, e);
+}
+
+bool
+restore_names_need_order(struct restore_tools *t, const struct restore_dir *d,
+    const struct entry *entry)
+{
+	struct restore_shared *s = t->shared;
+	struct stat st;
+	struct err why;
+
+	if (d == NULL || t->verifying || s->opt->dry_run ||
+	    !is_odd(restore_dir_name(entry)))
+		return false;
+	if (fstat(d->fd, &st) != 0)
+		return true;
+	if (s->order_known && st.st_dev == s->order_dev)
+		return s->order_needed;
+	s->order_dev = st.st_dev;
+	s->order_known = true;
+	s->order_needed = false;
+	if (finds_others(d, &s->order_needed, &why) != ERR_NONE) {
+		s->order_known = false;
+		s->order_needed = true;
+		atomic_fetch_add(&s->warnings_count, 1);
+		restore_tell(t, entry, why.text);
+	}
+	return s->order_needed;
+}
+
+/* --- one name -------------------------------------------------------------------- */
 
 enum err_code
 restore_names_check(struct restore_tools *t, struct restore_dir *d,
@@ -349,8 +432,10 @@ restore_names_check(struct restore_tools *t, struct restore_dir *d,
 	    NULL)
 		return take(t, n, name, name, e);
 	/* Of ASCII names not all come here, to say what is theirs. */
-	if (d->fresh || is_ascii(name) || !kept_as(d, name, kept) ||
-	    is_ascii(kept))
+	if (d->fresh || is_ascii(name))
 		return is_anothers(e);
-	return take(t, n, kept, name, e);
+	rc = kept_as(d, name, kept, e);
+	if (rc != ERR_NONE)
+		return rc;
+	return is_ascii(kept) ? is_anothers(e) : take(t, n, kept, name, e);
 }

@@ -189,10 +189,12 @@ restore_plan_take(struct restore_plan *p, bool more, size_t *count)
 unsigned
 restore_plan_dirs_count(const struct restore_plan *p)
 {
-	const struct restore_ticket *t = p->tickets + p->taken;
 	unsigned count = 0;
 
-	for (size_t i = 0; i < p->count; i++)
-		count += i == 0 || t[i].task.dir != t[i - 1].task.dir;
+	for (size_t i = 0; i < p->count; i++) {
+		const struct restore_ticket *t = &p->tickets[p->taken + i];
+
+		count += i == 0 || t->task.dir != t[-1].task.dir;
+	}
 	return count;
 }

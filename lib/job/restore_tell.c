@@ -68,6 +68,8 @@ restore_tell_meta(struct restore_tools *t, int fd, enum arc_handle handle,
 	struct arc_warn warn = {on_warning, &w};
 
 	arc_meta_apply(fd, handle, entry, skip, warn);
+	if (entry->uid != t->shared->uid && !t->shared->gives_away)
+		atomic_fetch_add(&t->shared->kept_count, 1);
 }
 
 void

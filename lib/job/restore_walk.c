@@ -371,22 +371,39 @@ tally(struct restore_result *out, const struct entry *entry)
 	out->bytes += entry->size_bytes;
 }
 
+/* What is not known whole is not given: it would be mode 0000 and owner 0. */
+static enum err_code
+top_metadata(struct restore *r, const struct entry *entry, struct err *e)
+{
+	struct restore_dir *top = r->levels[0].dir;
+
+	top->has_metadata = false;
+	if (entry_copy(&top->entry, entry, e) != ERR_NONE)
+		return e->code;
+	top->has_metadata =
+	    !r->own.verifying && r->shared.opt->overwrite != RESTORE_NEVER;
+	return ERR_NONE;
+}
+
 static enum err_code
 walk_item(struct restore *r, const struct item *it, struct err *e)
 {
 	const struct entry *entry = &it->entry;
 	struct level *parent;
+	enum err_code rc = ERR_NONE;
 
 	/* The subtree itself is the target; so is the root. */
 	if (entry->path.len_bytes <= r->strip_bytes &&
 	    entry->type == ENTRY_DIR) {
 		if (entry->path.len_bytes == 0 || r->levels_count == 0)
 			return ERR_NONE;
-		r->levels[0].dir->has_metadata = !r->own.verifying &&
-		    r->shared.opt->overwrite != RESTORE_NEVER;
-		return entry_copy(&r->levels[0].dir->entry, entry, e);
+		return top_metadata(r, entry, e);
 	}
 	parent = innermost(r, &entry->path);
+	if (restore_names_need_order(&r->own, parent->dir, entry))
+		rc = restore_settle(r, e);
+	if (rc != ERR_NONE)
+		return rc;
 	if (entry->type == ENTRY_DIR)
 		return enter_dir(r, parent, entry, e);
 	tally(r->result, entry);

@@ -118,20 +118,14 @@ remove_if_free(int dirfd, const char *name)
 static void
 sweep(const struct statecache *sc)
 {
-	int fd = openat(sc->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+	OWNED(fdio_close_dir) DIR *dir = fdio_open_dir(sc->dirfd, ".");
 	size_t len = strlen(sc->name);
 	const struct dirent *d;
 
-	if (dir == NULL) {
-		fdio_close(&fd);
-		return;
-	}
-	while ((d = readdir(dir)) != NULL)
+	while (dir != NULL && (d = readdir(dir)) != NULL)
 		if (d->d_name[0] == '.' &&
 		    strncmp(d->d_name + 1, sc->name, len) == 0)
 			remove_if_free(sc->dirfd, d->d_name);
-	closedir(dir);
 }
 
 static bool

@@ -54,6 +54,7 @@ struct worker {
 	char doing[96];
 	char partial[512]; /* why; "": it is not */
 	bool waits;
+	bool has_no_store; /* its repository is not there */
 	struct mono progress_at;
 };
 
@@ -269,15 +270,39 @@ wake(struct worker *w)
 }
 
 static void
-take_line(struct worker *w, const char *line, size_t len)
+pause_tenth(void)
+{
+	struct timespec tenth = {0, 100 * NS_PER_MS};
+
+	nanosleep(&tenth, NULL);
+}
+
+static enum err_code
+parse_line(struct inbound **out, const char *line, size_t len)
 {
 	struct inbound *in = calloc(1, sizeof(*in));
 	struct err e;
+	enum err_code rc =
+	    in == NULL ? ERR_NOMEM : wire_parse(&in->v, line, len, &e);
 
-	if (in == NULL || wire_parse(&in->v, line, len, &e) != ERR_NONE) {
-		free(in); /* our own daemon talks nonsense: leave it alone */
-		return;
-	}
+	if (rc != ERR_NONE)
+		free(in);
+	else
+		*out = in;
+	return rc;
+}
+
+/* An acknowledgement that is lost would be waited for without end. */
+static void
+take_line(struct worker *w, const char *line, size_t len)
+{
+	struct inbound *in;
+	enum err_code rc;
+
+	while ((rc = parse_line(&in, line, len)) == ERR_NOMEM)
+		pause_tenth();
+	if (rc != ERR_NONE)
+		return; /* our own daemon talks nonsense: leave it alone */
 	pthread_mutex_lock(&w->lock);
 	*w->inbound_tail = in;
 	w->inbound_tail = &in->next;
@@ -294,11 +319,8 @@ daemon_gone(struct worker *w)
 	w->gone = true;
 	wake(w);
 	pthread_mutex_unlock(&w->lock);
-	for (int i = 0; i < GRACE_S * 10; i++) {
-		struct timespec tenth = {0, 100 * NS_PER_MS};
-
-		nanosleep(&tenth, NULL);
-	}
+	for (int i = 0; i < GRACE_S * 10; i++)
+		pause_tenth();
 	kill(0, SIGKILL);
 }
 
@@ -475,11 +497,26 @@ worker_store_fini(struct worker_store *s)
 	keyring_free(&s->keys);
 }
 
+static enum err_code
+open_at(struct worker_store *s, struct worker *w,
+    const struct store_options *opt, struct err *e)
+{
+	const char *path = worker_site(w)->repository;
+	enum err_code rc = store_open(&s->st, path, opt, e);
+
+	w->has_no_store = rc == ERR_NOTFOUND;
+	if (rc == ERR_NOTFOUND) /* it names the place */
+		return err_hint(e,
+		    "is its disk mounted? the policy names its place "
+		    "(sites.repository)");
+	return rc == ERR_NONE ? rc
+			      : err_wrap(e, "opening repository '%s'", path);
+}
+
 enum err_code
 worker_store_open(struct worker_store *s, struct worker *w,
     enum store_access access, struct err *e)
 {
-	const char *path = worker_site(w)->repository;
 	struct store_options opt = {.access = access};
 	enum err_code rc = keys_of_policy(&s->keys, w->policy, e);
 
@@ -490,24 +527,18 @@ worker_store_open(struct worker_store *s, struct worker *w,
 		    "keys cannot be locked into memory and may be swapped "
 		    "out: raise the service's limit (LimitMEMLOCK)");
 	opt.keyring = s->keys;
-	rc = store_open(&s->st, path, &opt, e);
-	return rc == ERR_NONE ? rc
-			      : err_wrap(e, "opening repository '%s'", path);
+	return open_at(s, w, &opt, e);
 }
 
 enum err_code
 worker_store_open_any(struct worker_store *s, struct worker *w,
     enum store_access access, struct err *e)
 {
-	const char *path = worker_site(w)->repository;
 	const struct store_options opt = {.access = access};
-	enum err_code rc;
 
 	if (w->policy->key_file[0] != '\0')
 		return worker_store_open(s, w, access, e);
-	rc = store_open(&s->st, path, &opt, e);
-	return rc == ERR_NONE ? rc
-			      : err_wrap(e, "opening repository '%s'", path);
+	return open_at(s, w, &opt, e);
 }
 
 /* --- the frame ------------------------------------------------------------ */
@@ -533,6 +564,20 @@ read_spec(struct worker *w, struct err *e)
 	return wire_parse(&w->spec, line, len, e);
 }
 
+/* Be kind to production, and to whoever waits for the daemon's answer: before
+ * anything is read, for a policy may have hundreds of services. */
+static void
+be_humble(unsigned nice)
+{
+	long rc;
+
+	if (nice == 0 || setpriority(PRIO_PROCESS, 0, (int)nice) != 0)
+		return;
+	rc = syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+	    IOPRIO_BEST_EFFORT(7));
+	(void)rc;
+}
+
 static enum err_code
 understand(struct worker *w, const struct worker_kind **kind, struct err *e)
 {
@@ -545,6 +590,7 @@ understand(struct worker *w, const struct worker_kind **kind, struct err *e)
 	wire_take_uint(s, "v", 0);
 	wire_take_uint(s, "attempt", 1);
 	wire_take_text(s, "digest", NULL);
+	be_humble((unsigned)wire_take_uint(s, "nice", 0));
 	w->job = wire_need_text(s, "job");
 	name = wire_need_text(s, "kind");
 	copy = wire_need_text(s, "policy");
@@ -579,22 +625,6 @@ say_hello(struct worker *w)
 	wire_add_int(v, "pid", getpid());
 	wire_add_text(v, "version", BASCULE_VERSION);
 	send_lightly(w, &v);
-}
-
-/* Be kind to production, and bounded. */
-static void
-be_humble(const struct worker *w)
-{
-	const struct policy_limits *l = &w->policy->limits;
-	long rc;
-
-	if (l->nice > 0 && setpriority(PRIO_PROCESS, 0, (int)l->nice) != 0)
-		return;
-	if (l->nice > 0) {
-		rc = syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
-		    IOPRIO_BEST_EFFORT(7));
-		(void)rc;
-	}
 }
 
 static enum err_code
@@ -645,7 +675,9 @@ say_result(struct worker *w, struct wire_value **result, enum err_code rc,
 	    : rc != ERR_NONE                    ? "failed"
 	    : w->partial[0] != '\0'             ? "partial"
 						: "succeeded";
-	int status = rc != ERR_NONE ? (int)exitcode_of(rc)
+	int status = rc == ERR_NOTFOUND && w->has_no_store
+	    ? EXITCODE_NO_REPOSITORY
+	    : rc != ERR_NONE        ? (int)exitcode_of(rc)
 	    : w->partial[0] != '\0' ? EXITCODE_PARTIAL
 				    : EXITCODE_DONE;
 	struct err e;
@@ -673,7 +705,6 @@ work(struct worker *w, struct wire_value *result, struct err *e)
 		rc = start_threads(w, e);
 	if (rc != ERR_NONE)
 		return rc;
-	be_humble(w);
 	say_hello(w);
 	return kind->run(w, result, e);
 }

@@ -117,6 +117,10 @@ enum err_code worker_heal_judge(const struct heal_tally *t,
     struct err *e) MUST_CHECK;
 extern const struct worker_kind worker_etcd;
 extern const struct worker_kind worker_equal;
+/* Reads a snapshot's root, which takes the key.  ERR_CORRUPT also: it is not
+ * there. */
+enum err_code worker_equal_root(struct store *st, const struct snapshot *s,
+    struct err *e) MUST_CHECK;
 extern const struct worker_kind worker_ready;
 extern const struct worker_kind worker_move;
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define STEPS_MAX 500
-#define LIST_MAX  256 /* lines of one answer that is shown */
+#define LIST_MAX  16384 /* lines of one answer: some for each of 900 services */
 
 /* --- the way there ----------------------------------------------------------- */
 

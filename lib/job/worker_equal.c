@@ -44,20 +44,31 @@ on_damage(void *ctx, const char *object, const char *what)
 	worker_log(q->w, WORKER_WARNING, "damage: %s: %s", object, what);
 }
 
+enum err_code
+worker_equal_root(struct store *st, const struct snapshot *s, struct err *e)
+{
+	OWNED(cursor_close) struct cursor *c = NULL;
+	const struct item *first;
+	enum err_code rc = cursor_open(&c, st, &s->root, "", 0, e);
+
+	if (rc == ERR_NONE)
+		rc = cursor_next(c, &first, e);
+	if (rc != ERR_NOTFOUND)
+		return rc;
+	if (s->details_known &&
+	    s->files_count + s->dirs_count + s->others_count == 0)
+		return ERR_NONE; /* an empty tree has no first item */
+	e->code = ERR_CORRUPT;   /* what the snapshot needs is not there */
+	return ERR_CORRUPT;
+}
+
 /* Damage is an answer; that it could not be looked at is none. */
 static enum err_code
 read_root(struct equal *q, const struct snapshot *s, struct err *e)
 {
-	OWNED(cursor_close) struct cursor *c = NULL;
-	const struct item *first;
-	enum err_code rc = cursor_open(&c, q->at.st, &s->root, "", 0, e);
+	enum err_code rc = worker_equal_root(q->at.st, s, e);
 
-	if (rc == ERR_NONE)
-		rc = cursor_next(c, &first, e);
-	if (rc == ERR_NOTFOUND && s->details_known &&
-	    s->files_count + s->dirs_count + s->others_count == 0)
-		return ERR_NONE; /* an empty tree has no first item */
-	if (rc != ERR_CORRUPT && rc != ERR_NOTFOUND)
+	if (rc != ERR_CORRUPT)
 		return rc;
 	say(q, "the root of '%s' cannot be read: %s", s->dataset, e->text);
 	return ERR_NONE;

@@ -85,6 +85,7 @@ take_spec(struct test *t, struct exercise_options *o, struct err *e)
 	o->point = wire_take_text(spec, "point", NULL);
 	o->hold_ns = wire_take_int(spec, "hold_ns", 0);
 	o->outstanding = wire_take_text(spec, "outstanding", NULL);
+	o->live_move = wire_take_text(spec, "live_move", NULL);
 	left = wire_take_object(spec, "left");
 	if (left != NULL) {
 		rc = take_left(t, left, e);

@@ -138,6 +138,7 @@ on_hear(void *ctx, struct planrun_word *word)
 {
 	OWNED(wire_free) struct wire_value *v = NULL;
 	struct worker_planrun *t = ctx;
+	bool preempts;
 
 	if (worker_is_cancelled(t->w)) {
 		word->kind =
@@ -146,8 +147,9 @@ on_hear(void *ctx, struct planrun_word *word)
 		return;
 	}
 	v = worker_next(t->w, 0);
-	if (v != NULL && wire_take_bool(v, "abort", false)) {
-		word->kind = PLANRUN_ABORT;
+	preempts = v != NULL && wire_take_bool(v, "preempt", false);
+	if (preempts || (v != NULL && wire_take_bool(v, "abort", false))) {
+		word->kind = preempts ? PLANRUN_PREEMPT : PLANRUN_ABORT;
 		put(word->reason, sizeof(word->reason),
 		    wire_take_text(v, "reason", ""));
 		return;

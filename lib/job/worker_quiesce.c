@@ -160,16 +160,11 @@ remove_mark(struct worker_quiesce *q)
 static size_t
 stale_marks(int dir_fd, bool remove)
 {
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	OWNED(fdio_close_dir) DIR *dir = fdio_open_dir(dir_fd, ".");
 	const struct dirent *d;
 	size_t count = 0;
 
-	if (dir == NULL) {
-		fdio_close(&fd);
-		return 0;
-	}
-	while ((d = readdir(dir)) != NULL) {
+	while (dir != NULL && (d = readdir(dir)) != NULL) {
 		OWNED(fdio_close) int mark = -1;
 		struct stat st;
 
@@ -184,7 +179,6 @@ stale_marks(int dir_fd, bool remove)
 		if (remove)
 			(void)unlinkat(dir_fd, d->d_name, 0);
 	}
-	closedir(dir);
 	return count;
 }
 

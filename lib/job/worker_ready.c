@@ -6,6 +6,7 @@
 #include "worker.h"
 #include "worker_far.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -40,7 +41,10 @@ tell_machine(struct worker *w, struct err *e)
 	return worker_send(w, &v, e);
 }
 
-/* The file system that a folder will be on: of the nearest that is there. */
+/*
+ * The file system that a folder will be on: of the nearest that is there.  What
+ * is there and cannot be looked at is nobody else's room.
+ */
 static bool
 look_at_room(const char *path, struct statvfs *st)
 {
@@ -49,6 +53,8 @@ look_at_room(const char *path, struct statvfs *st)
 
 	snprintf(at, sizeof(at), "%s", path);
 	while (at[0] == '/' && statvfs(at, st) == -1) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			return false;
 		slash = strrchr(at, '/');
 		if (slash == at && at[1] == '\0')
 			return false;
@@ -178,25 +184,32 @@ tell_name(struct worker *w, const struct policy_service *s,
 
 /* --- the key ---------------------------------------------------------------- */
 
-/* Does it open the newest snapshot of the service?  ERR_NOTFOUND: there is
- * none. */
+/*
+ * Does it open the newest snapshot of the service?  ERR_NOTFOUND: there is
+ * none; ERR_KEY: it does not; else nobody can say, for it cannot be read.
+ */
 static enum err_code
 open_newest(struct store *st, const char *service, struct err *e)
 {
-	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
-	OWNED(cursor_close) struct cursor *c = NULL;
-	const struct snapshot *newest = NULL;
-	const struct item *first;
-	enum err_code rc = snapshot_list(&list, st, service, NULL, NULL, e);
+	OWNED(snapshot_fini) struct snapshot newest = {0};
+	OWNED(free_mem) char *subtree = NULL;
+	OWNED(buf_fini) struct buf name = {0};
+	enum err_code rc = buf_printf(&name, e, "latest:%s", service);
 
-	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
-		if ((list.snapshots[i].flags & SNAPSHOT_CHECKPOINT) == 0)
-			newest = &list.snapshots[i];
-	if (rc == ERR_NONE && newest == NULL)
-		return err_set(e, ERR_NOTFOUND, "nothing of it is kept here");
 	if (rc == ERR_NONE)
-		rc = cursor_open(&c, st, &newest->root, "", 0, e);
-	return rc == ERR_NONE ? cursor_next(c, &first, e) : rc;
+		rc = snapshot_find(&newest, &subtree, st, buf_text(&name), e);
+	return rc == ERR_NONE ? worker_equal_root(st, &newest, e) : rc;
+}
+
+static const char *
+key_state(enum err_code how)
+{
+	switch (how) {
+	case ERR_NONE: return "opens";
+	case ERR_NOTFOUND: return "none";
+	case ERR_KEY: return "fails";
+	default: return "unread";
+	}
 }
 
 static enum err_code
@@ -209,10 +222,7 @@ tell_key(struct worker *w, const char *service, enum err_code how,
 	if (rc != ERR_NONE)
 		return rc;
 	wire_add_text(v, "service", service);
-	wire_add_text(v, "state",
-	    how == ERR_NONE           ? "opens"
-		: how == ERR_NOTFOUND ? "none"
-				      : "fails");
+	wire_add_text(v, "state", key_state(how));
 	if (how != ERR_NONE)
 		wire_add_text(v, "text", why->text);
 	return worker_send(w, &v, e);
@@ -236,6 +246,10 @@ tell_keys(struct worker *w, struct err *e)
 		why = opened;
 		if (how == ERR_NONE)
 			how = open_newest(at.st, service, &why);
+		if (how == ERR_NOMEM || how == ERR_CANCELLED) {
+			*e = why;
+			return how;
+		}
 		rc = tell_key(w, service, how, &why, e);
 	}
 	return rc;

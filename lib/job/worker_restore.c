@@ -1,10 +1,13 @@
-/* Restore: datasets of a recovery point into a directory of this machine. */
+/* Restore: datasets of a recovery point into a directory here or on a host. */
 
 #include "worker.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "farrestore.h"
+#include "worker_far.h"
 
 struct giving {
 	struct worker *w;
@@ -13,6 +16,8 @@ struct giving {
 	struct buf to;
 	const char *paths[256];
 	struct restore_options opt;
+	struct source_host host;
+	bool is_here;
 	struct restore_result all; /* of all datasets */
 	size_t found_count;        /* datasets */
 };
@@ -50,12 +55,30 @@ is_of_one(const struct giving *g)
 	    worker_service(g->w)->dataset_count == 1;
 }
 
+/* Over SFTP all of it goes over what differs, and is listed and compared. */
+static enum err_code
+take_host(struct giving *g, const char *on, struct err *e)
+{
+	enum err_code rc = worker_far_host(&g->host, &g->is_here, g->w, on, e);
+
+	if (rc != ERR_NONE || g->is_here ||
+	    (g->opt.paths_count == 0 && !g->opt.verify && !g->opt.dry_run &&
+		g->opt.overwrite == RESTORE_DIFFERING))
+		return rc;
+	err_set(e, ERR_INPUT,
+	    "a restore on another host takes no paths, no dry run, no "
+	    "verify, and overwrites what differs");
+	return err_hint(e,
+	    "restore to an empty directory there, or here and copy from it");
+}
+
 static enum err_code
 take(struct giving *g, struct err *e)
 {
 	struct wire_value *spec = worker_spec(g->w);
 	struct wire_value *paths = wire_take_list(spec, "paths");
 	const char *overwrite = wire_take_text(spec, "overwrite", "differing");
+	const char *on = wire_take_text(spec, "on", "");
 	enum err_code rc;
 
 	g->point = wire_take_text(spec, "point", "");
@@ -83,7 +106,7 @@ take(struct giving *g, struct err *e)
 	if (g->opt.paths_count > 0 && !is_of_one(g))
 		return err_set(e, ERR_INPUT,
 		    "paths are of one dataset: name it, as SERVICE/DATASET");
-	return ERR_NONE;
+	return take_host(g, on, e);
 }
 
 /* --- which point ------------------------------------------------------------ */
@@ -144,6 +167,49 @@ place_of(struct giving *g, const struct snapshot *s, struct buf *out,
 }
 
 static enum err_code
+give_here(struct giving *g, const struct snapshot *s, const char *to,
+    struct err *e)
+{
+	struct restore_result r;
+	enum err_code rc;
+
+	g->opt.root = s->root;
+	g->opt.to = to;
+	g->opt.total_bytes = g->opt.paths_count == 0 ? s->bytes : 0;
+	rc = restore_run(g->at.st, &g->opt, &r, e);
+	if (rc == ERR_NONE)
+		add_up(g, &r);
+	return rc;
+}
+
+/* What SFTP cannot hold is a loss: partial, with words. */
+static enum err_code
+give_far(struct giving *g, const struct snapshot *s, const char *to,
+    struct err *e)
+{
+	const struct farrestore_options opt = {.host = &g->host,
+	    .root = s->root,
+	    .subtree = "",
+	    .to = to,
+	    .deletes = g->opt.delete_others};
+	struct farrestore_result r = {0};
+	char said[1024];
+	enum err_code rc = farrestore_run(g->at.st, &opt, &r, e);
+
+	farrestore_say(&r, said, sizeof(said));
+	worker_log(g->w, WORKER_INFO, "%s on '%s'%s", s->dataset, g->host.name,
+	    said);
+	g->all.files_count += r.files_count;
+	g->all.bytes += r.bytes;
+	g->all.deleted_count += r.deleted_count;
+	g->all.failed_count += r.failed_count;
+	g->all.differ_count += r.differ_count;
+	g->all.warnings_count +=
+	    r.left_out_count + r.plain_count + r.meta_failed_count;
+	return rc;
+}
+
+static enum err_code
 give_one(struct giving *g, const struct id *id, struct err *e)
 {
 	OWNED(snapshot_fini) struct snapshot s = {0};
@@ -151,7 +217,7 @@ give_one(struct giving *g, const struct id *id, struct err *e)
 	OWNED(buf_fini) struct buf to = {.max_bytes = PATH_MAX};
 	const char *dataset = worker_dataset(g->w);
 	char hex[ID_HEX_BYTES];
-	struct restore_result r;
+	uint64_t before = g->all.files_count;
 	enum err_code rc =
 	    snapshot_find(&s, &subtree, g->at.st, id_hex(id, hex), e);
 
@@ -161,18 +227,16 @@ give_one(struct giving *g, const struct id *id, struct err *e)
 	if (rc != ERR_NONE)
 		return rc;
 	g->found_count++;
-	g->opt.root = s.root;
-	g->opt.to = buf_text(&to);
-	g->opt.total_bytes = g->opt.paths_count == 0 ? s.bytes : 0;
 	worker_doing(g->w, s.dataset);
-	rc = restore_run(g->at.st, &g->opt, &r, e);
+	rc = g->is_here ? give_here(g, &s, buf_text(&to), e)
+			: give_far(g, &s, buf_text(&to), e);
 	if (rc != ERR_NONE)
 		return err_wrap(e, "restoring '%s'", s.dataset);
 	worker_log(g->w, WORKER_INFO,
-	    "%s of snapshot %.16s %s in %s: %llu files", s.dataset, hex,
-	    g->opt.dry_run ? "would be" : "is", buf_text(&to),
-	    (unsigned long long)r.files_count);
-	add_up(g, &r);
+	    "%s of snapshot %.16s %s in %s%s%s: %llu files", s.dataset, hex,
+	    g->opt.dry_run ? "would be" : "is", g->is_here ? "" : g->host.name,
+	    g->is_here ? "" : ":", buf_text(&to),
+	    (unsigned long long)(g->all.files_count - before));
 	return ERR_NONE;
 }
 

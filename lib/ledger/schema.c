@@ -41,6 +41,15 @@ static const char records_sql[] =
     "CREATE TRIGGER heads_remain BEFORE DELETE ON heads BEGIN"
     " SELECT RAISE(ABORT, 'heads are never removed'); END;";
 
+/*
+ * Of hundreds of services each one's few of a type: by either alone most rows that
+ * are looked at are others'.  No part of what is remembered, so a ledger that has
+ * it not is given it.
+ */
+static const char index_sql[] =
+    "CREATE INDEX IF NOT EXISTS records_service_type"
+    " ON records(service, type) WHERE service IS NOT NULL";
+
 /* What follows from it. */
 static const char views_sql[] =
     "CREATE TABLE tips(chain TEXT PRIMARY KEY, sequence INTEGER NOT NULL,"
@@ -189,5 +198,5 @@ schema_prepare(struct db *db, struct err *e)
 	    e);
 	if (rc == ERR_NONE && version == 0)
 		rc = create(db, e);
-	return rc;
+	return rc == ERR_NONE ? db_exec(db, index_sql, e) : rc;
 }

@@ -39,11 +39,24 @@ enum err_code
 loop_run(struct loop *l, struct err *e)
 {
 	l->stopped = false;
-	while (!l->stopped)
-		if (uv_run(&l->uv, UV_RUN_ONCE) == 0 && !l->stopped)
+	while (!l->stopped) {
+		int alive;
+
+		l->turn_count++;
+		loop_turn_begin(l);
+		alive = uv_run(&l->uv, UV_RUN_ONCE);
+		loop_turn_end(l);
+		if (alive == 0 && !l->stopped)
 			return err_set(e, ERR_INPUT,
 			    "the event loop has nothing to wait for");
+	}
 	return ERR_NONE;
+}
+
+uint64_t
+loop_turn_count(const struct loop *l)
+{
+	return l->turn_count;
 }
 
 void

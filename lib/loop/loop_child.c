@@ -1,17 +1,20 @@
 /*
  * Child processes.
  *
- * A child has up to five handles in the loop: the process, its three pipes and
- * a timer.  The struct is freed when the last of them has closed.  The process
- * handle stays open until the process has been reaped, whoever still cares.
+ * A child has up to five handles in the loop: SIGCHLD, its three pipes and a
+ * timer.  The struct is freed when the last of them has closed.  SIGCHLD is
+ * watched until the process has been reaped, whoever still cares.
  */
 
 #include "loop_impl.h"
 #include "loop_session.h"
+#include "loop_spawn.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define DRAIN_NS (2 * NS_PER_S)
 
@@ -19,7 +22,8 @@ enum { PIPE_INPUT, PIPE_ERROR, PIPE_EVENT, PIPES };
 
 struct loop_child {
 	struct loop_child_options opt;
-	uv_process_t process;
+	pid_t pid;
+	uv_signal_t ends;
 	uv_pipe_t pipes[PIPES];
 	uv_timer_t drain;
 	bool open[PIPES]; /* and not asked to close */
@@ -88,6 +92,7 @@ was_read(uv_stream_t *s, ssize_t len, const uv_buf_t *buf)
 	void (*fn)(void *, const char *, size_t) =
 	    which == PIPE_EVENT ? c->opt.on_event : c->opt.on_error;
 
+	loop_enter(s->loop);
 	if (len > 0 && fn != NULL && !c->orphaned)
 		fn(c->opt.ctx, buf->base, (size_t)len);
 	if (len >= 0)
@@ -97,16 +102,21 @@ was_read(uv_stream_t *s, ssize_t len, const uv_buf_t *buf)
 }
 
 static void
-exited(uv_process_t *p, int64_t status, int number)
+child_ended(uv_signal_t *h, int number)
 {
-	struct loop_child *c = p->data;
+	struct loop_child *c = h->data;
+	int status;
 
-	kill(-p->pid, SIGKILL); /* LP3 */
-	loop_session_kill(p->pid);
+	(void)number;
+	loop_enter(h->loop);
+	if (!c->running || waitpid(c->pid, &status, WNOHANG) != c->pid)
+		return;         /* it was another one */
+	kill(-c->pid, SIGKILL); /* LP3 */
+	loop_session_kill(c->pid);
 	c->running = false;
-	c->exit_status = (int)status;
-	c->signal = number;
-	uv_close((uv_handle_t *)p, handle_closed);
+	c->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	c->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	uv_close((uv_handle_t *)h, handle_closed);
 	if (c->orphaned)
 		return;
 	uv_timer_start(&c->drain, drain_over, loop_ms(DRAIN_NS), 0);
@@ -129,34 +139,56 @@ init_handles(struct loop_child *c, struct loop *l)
 	}
 }
 
+static void
+close_ends(int fds[LOOP_SPAWN_FDS])
+{
+	for (int i = 0; i < LOOP_SPAWN_FDS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* A pair of sockets: one end is ours to read or write, one is the child's. */
+static int
+make_pipe(struct loop_child *c, int which, int *theirs)
+{
+	uv_os_sock_t pair[2];
+	int rc = uv_socketpair(SOCK_STREAM, 0, pair, UV_NONBLOCK_PIPE, 0);
+
+	if (rc != 0)
+		return rc;
+	*theirs = pair[1];
+	rc = uv_pipe_open(&c->pipes[which], pair[0]);
+	if (rc != 0)
+		close(pair[0]);
+	return rc;
+}
+
 static int
 spawn(struct loop_child *c, struct loop *l)
 {
-	uv_stdio_container_t io[4] = {
-	    {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE,
-		.data.stream = (uv_stream_t *)&c->pipes[PIPE_INPUT]},
-	    {.flags = UV_IGNORE},
-	    {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
-		.data.stream = (uv_stream_t *)&c->pipes[PIPE_ERROR]},
-	    {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
-		.data.stream = (uv_stream_t *)&c->pipes[PIPE_EVENT]},
-	};
-	uv_process_options_t po = {
-	    .exit_cb = exited,
-	    .file = c->opt.program,
-	    .args = (char **)(uintptr_t)c->opt.argv,
-	    .flags = UV_PROCESS_DETACHED, /* a session and group of its own */
-	    .stdio = io,
-	    .stdio_count = c->opt.has_events ? 4 : 3,
-	};
-	int rc;
+	struct loop_spawn what = {.program = c->opt.program,
+	    .argv = c->opt.argv,
+	    .fds = {-1, -1, -1, -1},
+	    .fd_count = c->opt.has_events ? 4 : 3};
+	int rc = uv_signal_init(&l->uv, &c->ends);
 
-	c->process.data = c;
-	c->handles_count++; /* uv_spawn makes the handle even when it fails */
-	rc = uv_spawn(&l->uv, &c->process, &po);
-	c->running = rc == 0;
 	if (rc != 0)
-		uv_close((uv_handle_t *)&c->process, handle_closed);
+		return rc;
+	c->ends.data = c;
+	c->handles_count++;
+	rc = uv_signal_start(&c->ends, child_ended, SIGCHLD);
+	if (rc == 0)
+		rc = make_pipe(c, PIPE_INPUT, &what.fds[STDIN_FILENO]);
+	if (rc == 0)
+		rc = make_pipe(c, PIPE_ERROR, &what.fds[STDERR_FILENO]);
+	if (rc == 0 && c->opt.has_events)
+		rc = make_pipe(c, PIPE_EVENT, &what.fds[3]);
+	if (rc == 0)
+		rc = loop_spawn(&c->pid, &what);
+	close_ends(what.fds);
+	c->running = c->pid > 0;
+	if (!c->running)
+		uv_close((uv_handle_t *)&c->ends, handle_closed);
 	return rc;
 }
 
@@ -232,8 +264,7 @@ loop_child_write(struct loop_child *c, const void *bytes, size_t len_bytes,
 	if (rc == 0)
 		return ERR_NONE;
 	free(in);
-	return LOOP_FAIL(e, rc, "cannot write to process %d",
-	    (int)c->process.pid);
+	return LOOP_FAIL(e, rc, "cannot write to process %d", (int)c->pid);
 }
 
 static void
@@ -268,12 +299,13 @@ loop_child_close_input(struct loop_child *c)
 void
 loop_child_signal(struct loop_child *c, int number)
 {
-	if (c->running)
-		kill(-c->process.pid, number);
+	/* without a group of its own: it has not come to that yet */
+	if (c->running && kill(-c->pid, number) != 0)
+		kill(c->pid, number);
 }
 
 pid_t
 loop_child_pid(const struct loop_child *c)
 {
-	return c->process.pid;
+	return c->pid;
 }

@@ -70,6 +70,7 @@ was_read(uv_stream_t *s, ssize_t len, const uv_buf_t *buf)
 {
 	struct loop_conn *c = s->data;
 
+	loop_enter(s->loop);
 	if (len > 0 && c->h.on_bytes != NULL)
 		c->h.on_bytes(c->h.ctx, buf->base, (size_t)len);
 	if (len >= 0)

@@ -16,6 +16,7 @@ caught(uv_signal_t *uv, int number)
 	struct loop_signal *s = uv->data;
 
 	(void)number;
+	loop_enter(uv->loop);
 	s->fn(s->ctx);
 }
 

@@ -15,6 +15,7 @@ fired(uv_timer_t *uv)
 {
 	struct loop_timer *t = uv->data;
 
+	loop_enter(uv->loop);
 	t->fn(t->ctx);
 }
 
@@ -49,11 +50,22 @@ loop_timer_free(struct loop_timer **t)
 	*t = NULL;
 }
 
+/*
+ * Counted from now, for the callback may have taken a while; but the loop's own
+ * time stands still until its turn is over.  Were it moved on here, a timer that
+ * another callback of this turn had set would be due in this turn again: two who
+ * work in slices would hand each other the loop, and nobody else be heard.
+ */
 void
 loop_timer_set(struct loop_timer *t, int64_t in_ns)
 {
-	uv_update_time(t->uv.loop); /* the callback may have taken a while */
-	ASSERT(uv_timer_start(&t->uv, fired, loop_ms(in_ns), 0) == 0);
+	uint64_t began_ms = uv_now(t->uv.loop),
+		 now_ms = uv_hrtime() / NS_PER_MS;
+	uint64_t in_ms = loop_ms(in_ns);
+
+	if (now_ms > began_ms)
+		in_ms += now_ms - began_ms;
+	ASSERT(uv_timer_start(&t->uv, fired, in_ms > 0 ? in_ms : 1, 0) == 0);
 }
 
 void

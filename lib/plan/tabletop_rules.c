@@ -189,6 +189,8 @@ const struct tabletop_rule tabletop_rules[TABLETOP_VERBS] = {
 	"text", true},
     [TABLETOP_DO_CANCEL] = {"cancel", BEFORE, TABLETOP_CANCELLED, "reason", "",
 	true},
+    [TABLETOP_DO_SIGN] = {"sign",
+	IN(AAR_REVIEW) | IN(ISSUED) | IN(ACTIONS_OPEN), STAY, "", "text", true},
 };
 
 /* --- an event's fields ------------------------------------------------------ */

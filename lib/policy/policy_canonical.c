@@ -1,7 +1,10 @@
 #include "policy_setting.h"
 #include "policy_write.h"
 
-/* The version in the first line changes whenever the bytes would. */
+/*
+ * The version in the first line changes whenever the bytes of a policy would that
+ * says nothing new.  A setting that is added does not: it is SETTING_LATER.
+ */
 
 enum err_code
 policy_canonical(const struct policy *p, struct buf *out, struct err *e)

@@ -189,6 +189,54 @@ check_fences(struct policy_check_run *run, const struct policy_service *s)
 	}
 }
 
+static bool
+has_keys_of_two_councils(const struct policy *p)
+{
+	const char *first = "";
+
+	for (size_t i = 0; i < p->person_count; i++) {
+		const struct policy_person *o = &p->people[i];
+
+		if (o->key[0] == '\0' || o->council[0] == '\0')
+			continue;
+		if (*first != '\0' && strcmp(first, o->council) != 0)
+			return true;
+		first = o->council;
+	}
+	return false;
+}
+
+/* What nobody could approve, or let go, is found out before it is needed. */
+static void
+check_signed(struct policy_check_run *run, const struct policy_service *s)
+{
+	const struct policy_approvals *a = &s->approvals;
+	unsigned keys = 0, needed = 2;
+
+	if (!a->is_signed || run->is_partial)
+		return;
+	if (a->planned_count + 1 > needed)
+		needed = a->planned_count + 1;
+	if (a->unplanned_count + 1 > needed)
+		needed = a->unplanned_count + 1;
+	for (size_t i = 0; i < run->p->person_count; i++)
+		keys += run->p->people[i].key[0] != '\0';
+	if (keys < needed)
+		POLICY_CHECK_SAY(run, P_SIGNED, &a->at,
+		    "service.approvals.signed",
+		    "only signed words count, `people` names the keys of %u, "
+		    "and %u are needed (who asks for a move of '%s' and who "
+		    "approves it; two release a hold); name more ('bascule key "
+		    "person FILE' makes one)",
+		    keys, needed, s->name);
+	else if (a->from_other_council && !has_keys_of_two_councils(run->p))
+		POLICY_CHECK_SAY(run, P_SIGNED, &a->at,
+		    "service.approvals.signed",
+		    "another council's signed word is asked for, and `people` "
+		    "names no two councils whose people have a key; write "
+		    "`council` beside each key");
+}
+
 void
 policy_check_service(struct policy_check_run *run,
     const struct policy_service *s, const struct policy_check_names *sites)
@@ -220,6 +268,7 @@ policy_check_service(struct policy_check_run *run,
 	policy_check_plan(run, s);
 	policy_check_sites(run, s);
 	check_fences(run, s);
+	check_signed(run, s);
 	check_exercises(run, s);
 	policy_check_time(run, s);
 }

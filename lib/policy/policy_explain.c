@@ -78,17 +78,23 @@ explain_one(struct explain *x, const char *path, const struct policy_setting *s,
 	return rc;
 }
 
+#define SUFFIXES_MAX 8 /* of a path: what people write of it */
+
 static enum err_code
 visit(void *ctx, const char *path, const struct policy_setting *s,
     struct err *e)
 {
 	struct explain *x = ctx;
-	const char *names[] = {s->name, path};
+	const char *names[SUFFIXES_MAX] = {path};
+	size_t count = 1;
 
+	for (const char *dot = strchr(path, '.');
+	     dot != NULL && count < SUFFIXES_MAX; dot = strchr(dot + 1, '.'))
+		names[count++] = dot + 1;
 	if (matches(path, x->wanted))
 		return explain_one(x, path, s, e);
 	if (x->near[0] == '\0' &&
-	    policy_setting_nearest_of(names, 2, x->wanted) != NULL)
+	    policy_setting_nearest_of(names, count, x->wanted) != NULL)
 		snprintf(x->near, sizeof(x->near), "%s", path);
 	return ERR_NONE;
 }

@@ -143,18 +143,10 @@ listing_add(struct listing *l, const char *folder, const char *name,
 	return ERR_NONE;
 }
 
-static void
-end_dir(DIR **d)
-{
-	if (*d != NULL)
-		closedir(*d);
-	*d = NULL;
-}
-
 static enum err_code
 list_disk(struct listing *l, const char *folder, struct err *e)
 {
-	OWNED(end_dir) DIR *d = opendir(folder);
+	OWNED(fdio_close_dir) DIR *d = opendir(folder);
 	enum err_code rc = ERR_NONE;
 
 	if (d == NULL)

@@ -4,6 +4,7 @@
 
 #include "policy_check.h"
 #include "policy_file.h"
+#include "policy_paths.h"
 #include "policy_record.h"
 #include "policy_setting.h"
 #include "policy_settle.h"
@@ -27,12 +28,14 @@ struct loader {
 	struct err *e;
 	struct parsed *files, **tail;
 	size_t file_count;
+	struct policy_paths paths; /* theirs */
 	bool is_partial; /* something did not load: names may be missing */
 };
 
 static void
 loader_fini(struct loader *ld)
 {
+	policy_paths_fini(&ld->paths);
 	for (struct parsed *f = ld->files, *next; f != NULL; f = next) {
 		next = f->next;
 		policy_scan_fini(&f->scan);
@@ -163,9 +166,7 @@ add_file(struct loader *ld, const struct policy_mark *named_at,
 	struct parsed *f;
 	enum err_code rc;
 
-	for (f = ld->files; f != NULL; f = f->next) {
-		if (strcmp(f->path, path) != 0)
-			continue;
+	if (policy_paths_has(&ld->paths, path)) {
 		policy_problem_add(ld->ps, P_DUPLICATE, named_at, "policy",
 		    "'%s' is named twice; keep one", path);
 		return ERR_NONE;
@@ -181,6 +182,9 @@ add_file(struct loader *ld, const struct policy_mark *named_at,
 	*ld->tail = f;
 	ld->tail = &f->next;
 	f->path = path;
+	rc = policy_paths_add(&ld->paths, path, ld->e);
+	if (rc != ERR_NONE)
+		return rc;
 	f->scan.src = &ld->src;
 	f->scan.m = ld->p->memory;
 	f->scan.ps = ld->ps;

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "policy_paths.h"
+
 #define BLOCK_BYTES ((size_t)64 << 10)
 #define ZONES_MAX   64
 
@@ -19,6 +21,7 @@ struct policy_memory {
 	size_t zone_count;
 	struct policy_text_file *kept;
 	size_t kept_count, kept_size;
+	struct policy_paths paths; /* theirs */
 };
 
 enum err_code
@@ -41,6 +44,7 @@ policy_memory_free(struct policy_memory **mp)
 	}
 	for (size_t i = 0; i < m->zone_count; i++)
 		zone_free(&m->zones[i]);
+	policy_paths_fini(&m->paths);
 	free(m->kept);
 	free(m);
 }
@@ -128,9 +132,8 @@ policy_memory_keep(struct policy_memory *m, const char *path, const char *text,
 	struct policy_text_file f = {.len_bytes = len_bytes};
 	enum err_code rc;
 
-	for (size_t i = 0; i < m->kept_count; i++)
-		if (strcmp(m->kept[i].path, path) == 0)
-			return ERR_NONE;
+	if (policy_paths_has(&m->paths, path))
+		return ERR_NONE;
 	rc = more_kept(m, e);
 	if (rc != ERR_NONE)
 		return rc;
@@ -138,8 +141,10 @@ policy_memory_keep(struct policy_memory *m, const char *path, const char *text,
 	f.text = policy_memory_text(m, text, len_bytes, e);
 	if (f.path == NULL || f.text == NULL)
 		return e->code;
-	m->kept[m->kept_count++] = f;
-	return ERR_NONE;
+	rc = policy_paths_add(&m->paths, f.path, e);
+	if (rc == ERR_NONE)
+		m->kept[m->kept_count++] = f;
+	return rc;
 }
 
 const struct policy_text_file *

@@ -37,6 +37,7 @@ static const char *const titles[] = {
     [P_TARGETS] = "targets that contradict one another",
     [P_SITE_HOST] = "a host that stands under another site",
     [P_CALL_CYCLE] = "contacts call one another in a circle",
+    [P_SIGNED] = "signed words are asked for, and too few have a key",
 };
 
 const char *

@@ -39,7 +39,8 @@ enum policy_problem_id {
 	P_SHARES = 28,
 	P_TARGETS = 29,
 	P_SITE_HOST = 30,
-	P_CALL_CYCLE = 31
+	P_CALL_CYCLE = 31,
+	P_SIGNED = 32
 };
 
 /* Add one; file and setting are copied.  Out of memory counts in more_count. */

@@ -354,6 +354,13 @@ include(struct scanner *s, struct cursor *c, bool at_line_start)
 
 /* --- a file --------------------------------------------------------------- */
 
+static bool
+is_bracket(char c)
+{
+	return c == '{' || c == '(' || c == '[' || c == ']' || c == ')' ||
+	    c == '}';
+}
+
 static void
 scan_text(struct scanner *s, struct cursor *c)
 {
@@ -382,7 +389,7 @@ scan_text(struct scanner *s, struct cursor *c)
 			copy_name(s, c);
 		else if (number)
 			copy_number(s, c);
-		else if (strchr("{([])}", *c->at) != NULL)
+		else if (is_bracket(*c->at))
 			copy_bracket(s, c);
 		else {
 			emit(s, *c->at == '\r' ? " " : c->at, 1);

@@ -85,7 +85,7 @@ static const struct policy_setting site_settings[] = {
 		"written: any key is taken, and recorded",
 	.example =
 	    "[ \"SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s\" ]"},
-    {"transport", TYPE_CHOICE, AT(policy_site, transport),
+    {"transport", TYPE_CHOICE, AT(policy_site, transport), LATER,
 	.choices = transports, .fallback = "bascule",
 	.help = "what answers at its first host: Bascule, or an SFTP server "
 		"with nothing of Bascule's, which checks nothing that comes, "
@@ -463,6 +463,10 @@ static const struct policy_setting watch_settings[] = {
 	.help = "... or one that is full in less than this, going on as it "
 		"did; 0s: not looked at",
 	.example = "\"7d\""},
+    {"readiness", TYPE_DURATION, AT(policy_watch, readiness_every_ns),
+	.fallback = "30m", .min = S, .max = DAY,
+	.help = "how often it is measured whether services could come up here",
+	.example = "\"30m\""},
 };
 GROUP(watch_group, "watch", policy_watch, watch_settings,
     "What raises an alarm here besides services, jobs and links.");

@@ -50,6 +50,12 @@ enum policy_type {
 #define SETTING_SINGLE    8u  /* of the root: usually one record a file */
 #define SETTING_NOT_EMPTY 16u /* an array or list of at least one */
 #define SETTING_ABSENT    32u /* a group that is nothing when not written */
+/*
+ * Came after the version in the digest's first line: left out of the digest while
+ * it says what its default says, which is then its default for ever.  A group that
+ * came later is SETTING_ABSENT.  Its default is spelled as policy_value_write does.
+ */
+#define SETTING_LATER 64u
 
 struct policy_setting {
 	const char *name;

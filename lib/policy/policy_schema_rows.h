@@ -21,6 +21,7 @@
 #define VARS      .flags = SETTING_VARIABLES
 #define WORDS     .flags = SETTING_VARIABLES | SETTING_NOT_EMPTY
 #define SHARED    .flags = SETTING_SHARED
+#define LATER     .flags = SETTING_LATER
 #define S         NS_PER_S
 #define MINUTE    (60 * S)
 #define HOUR      (60 * MINUTE)

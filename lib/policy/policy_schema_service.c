@@ -243,7 +243,7 @@ static const struct policy_setting replicate_settings[] = {
     {"to", TYPE_TEXTS, .element = TYPE_NAME, AT(policy_replicate, to), NEED,
 	.help = "the sites that get a copy of every point",
 	.example = "[ \"southwark\" ]"},
-    {"pull", TYPE_BOOL, AT(policy_replicate, pull), .fallback = "false",
+    {"pull", TYPE_BOOL, AT(policy_replicate, pull), LATER, .fallback = "false",
 	.help = "the copies' sites fetch what they lack (from `store serve "
 		"--allow get`); nothing is sent to them",
 	.example = "true"},
@@ -449,7 +449,14 @@ static const struct policy_setting approvals_settings[] = {
 	.example = "true"},
     {"from_other_council", TYPE_BOOL, AT(policy_approvals, from_other_council),
 	.fallback = "false",
-	.help = "one approval must come from another council than the owner",
+	.help = "one approval must come from another council than the "
+		"requester's",
+	.example = "true"},
+    {"signed", TYPE_BOOL, AT(policy_approvals, is_signed), LATER,
+	.fallback = "false",
+	.help = "only people whose key `people` names request, approve, "
+		"second, attest and release a hold; then root of a site is "
+		"nobody else",
 	.example = "true"},
     {"expire", TYPE_DURATION, AT(policy_approvals, expire_ns),
 	.fallback = "24h", .min = NS_PER_S, .max = 30 * DAY,

@@ -445,21 +445,35 @@ write_number(enum policy_type type, int64_t v, struct buf *out, struct err *e)
 	return rc == ERR_NONE ? buf_add_text(out, "\"", e) : rc;
 }
 
+/* How many bytes at its beginning stand for themselves. */
+static size_t
+plain_bytes(const char *text)
+{
+	size_t n = 0;
+
+	while ((unsigned char)text[n] >= ' ' && text[n] != '"' &&
+	    text[n] != '\\' && text[n] != 127)
+		n++;
+	return n;
+}
+
 enum err_code
 policy_value_quote(struct buf *out, const char *text, struct err *e)
 {
 	enum err_code rc = buf_add_byte(out, '"', e);
 
-	for (; rc == ERR_NONE && *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
+	for (size_t plain; rc == ERR_NONE && *text != '\0'; text++) {
+		plain = plain_bytes(text);
+		if (plain > 0) {
+			rc = buf_add(out, text, plain, e);
+			text += plain - 1;
+		} else if (*text == '"' || *text == '\\')
 			rc = buf_printf(out, e, "\\%c", *text);
 		else if (*text == '\n')
 			rc = buf_add_text(out, "\\n", e);
-		else if ((unsigned char)*text < ' ' || *text == 127)
+		else
 			rc = buf_printf(out, e, "\\x%02x",
 			    (unsigned)(unsigned char)*text);
-		else
-			rc = buf_add_byte(out, (uint8_t)*text, e);
 	}
 	return rc == ERR_NONE ? buf_add_byte(out, '"', e) : rc;
 }
@@ -516,7 +530,7 @@ policy_value_write(const struct policy_setting *s, const void *record,
 		return write_number(s->type, n, out, e);
 	case TYPE_CHOICE:
 		memcpy(&choice, at, sizeof(choice));
-		return buf_printf(out, e, "\"%s\"", s->choices[choice]);
+		return policy_value_quote(out, s->choices[choice], e);
 	case TYPE_BOOL:
 		memcpy(&truth, at, sizeof(truth));
 		return buf_add_text(out, truth ? "true" : "false", e);

@@ -25,7 +25,24 @@ line(struct policy_write *w, int depth, const char *text)
 {
 	enum err_code rc = indent(w, depth);
 
-	return rc == ERR_NONE ? buf_printf(w->out, w->e, "%s\n", text) : rc;
+	if (rc == ERR_NONE)
+		rc = buf_add_text(w->out, text, w->e);
+	return rc == ERR_NONE ? buf_add_byte(w->out, '\n', w->e) : rc;
+}
+
+/* "NAME = " and what begins its value.  Not by printf: of hundreds of services
+ * there are some hundred thousand, whenever somebody wants a digest. */
+static enum err_code
+name(struct policy_write *w, const struct policy_setting *s, int depth,
+    const char *begins)
+{
+	enum err_code rc = indent(w, depth);
+
+	if (rc == ERR_NONE)
+		rc = buf_add_text(w->out, s->name, w->e);
+	if (rc == ERR_NONE)
+		rc = buf_add_text(w->out, " = ", w->e);
+	return rc == ERR_NONE ? buf_add_text(w->out, begins, w->e) : rc;
 }
 
 static enum err_code
@@ -38,9 +55,7 @@ write_pairs(struct policy_write *w, const struct policy_setting *s,
 
 	memcpy(&pairs, (const char *)record + s->offset, sizeof(pairs));
 	memcpy(&count, (const char *)record + s->second, sizeof(count));
-	rc = indent(w, depth);
-	if (rc == ERR_NONE)
-		rc = buf_printf(w->out, w->e, "%s = {", s->name);
+	rc = name(w, s, depth, "{");
 	for (size_t i = 0; rc == ERR_NONE && i < count; i++) {
 		rc = buf_printf(w->out, w->e, " %s = ", pairs[i].name);
 		if (rc == ERR_NONE)
@@ -57,13 +72,11 @@ write_list(struct policy_write *w, const struct policy_setting *s,
 {
 	const char *items;
 	size_t count;
-	enum err_code rc = indent(w, depth);
+	enum err_code rc;
 
 	memcpy(&items, (const char *)record + s->offset, sizeof(items));
 	memcpy(&count, (const char *)record + s->second, sizeof(count));
-	if (rc == ERR_NONE)
-		rc = buf_printf(w->out, w->e, "%s = (%s", s->name,
-		    count == 0 ? ");\n" : "\n");
+	rc = name(w, s, depth, count == 0 ? "();\n" : "(\n");
 	if (count == 0)
 		return rc;
 	for (size_t i = 0; rc == ERR_NONE && i < count; i++) {
@@ -95,10 +108,8 @@ write_group(struct policy_write *w, const struct policy_setting *s,
 
 	if (!is_written(inner) && (s->flags & SETTING_ABSENT) != 0)
 		return ERR_NONE;
-	rc = indent(w, depth);
-	if (rc == ERR_NONE)
-		rc = buf_printf(w->out, w->e, "%s = {%s\n", s->name,
-		    w->canonical || is_written(inner) ? "" : " # default");
+	rc = name(w, s, depth,
+	    w->canonical || is_written(inner) ? "{\n" : "{ # default\n");
 	if (rc == ERR_NONE)
 		rc = write_record(w, s->group, inner, depth + 1);
 	return rc == ERR_NONE ? line(w, depth, "};") : rc;
@@ -122,12 +133,42 @@ is_absent(const struct policy_setting *s, const struct policy_mark *mark,
 	return text[0] == '\0'; /* a title that was settled is there */
 }
 
+/* Does it say what is so without it?  However that is written. */
+static enum err_code
+says_default(bool *out, const struct policy_setting *s, const void *record,
+    struct err *e)
+{
+	OWNED(buf_fini) struct buf value = {0}, usual = {0};
+	size_t count;
+	enum err_code rc = ERR_NONE;
+
+	*out = false;
+	if (s->type == TYPE_LIST) {
+		memcpy(&count, (const char *)record + s->second, sizeof(count));
+		*out = count == 0;
+	} else if (s->fallback != NULL) {
+		rc = policy_value_write(s, record, NULL, &value, e);
+		if (rc == ERR_NONE)
+			rc = buf_text(&value)[0] == '"'
+			    ? policy_value_quote(&usual, s->fallback, e)
+			    : buf_add_text(&usual, s->fallback, e);
+		*out = rc == ERR_NONE &&
+		    strcmp(buf_text(&value), buf_text(&usual)) == 0;
+	}
+	return rc;
+}
+
 enum err_code
 policy_write_setting(struct policy_write *w, const struct policy_setting *s,
     const void *record, const struct policy_mark *mark, int depth)
 {
-	enum err_code rc;
+	bool is_left_out = false;
+	enum err_code rc = ERR_NONE;
 
+	if (w->canonical && (s->flags & SETTING_LATER) != 0)
+		rc = says_default(&is_left_out, s, record, w->e);
+	if (rc != ERR_NONE || is_left_out)
+		return rc;
 	if (s->type == TYPE_GROUP)
 		return write_group(w, s, record, depth);
 	if (s->type == TYPE_LIST)
@@ -136,15 +177,15 @@ policy_write_setting(struct policy_write *w, const struct policy_setting *s,
 		return ERR_NONE;
 	if (s->type == TYPE_PAIRS)
 		return write_pairs(w, s, record, depth);
-	rc = indent(w, depth);
-	if (rc == ERR_NONE)
-		rc = buf_printf(w->out, w->e, "%s = ", s->name);
+	rc = name(w, s, depth, "");
 	if (rc == ERR_NONE)
 		rc = policy_value_write(s, record, w->canonical ? mark : NULL,
 		    w->out, w->e);
 	if (rc == ERR_NONE)
-		rc = buf_printf(w->out, w->e, ";%s\n",
-		    mark->file == NULL && !w->canonical ? " # default" : "");
+		rc = buf_add_text(w->out,
+		    mark->file == NULL && !w->canonical ? "; # default\n"
+							: ";\n",
+		    w->e);
 	return rc;
 }
 

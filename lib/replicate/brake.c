@@ -19,18 +19,6 @@
 
 /* --- room ------------------------------------------------------------------ */
 
-static DIR *
-open_dir(int at_fd, const char *name)
-{
-	int fd = openat(at_fd, name,
-	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
-
-	if (d == NULL)
-		fdio_close(&fd);
-	return d;
-}
-
 /*
  * Of its files; of what lies in its directories, too, where deep.  What cannot
  * be read is not counted: whoever writes there says why.
@@ -38,7 +26,7 @@ open_dir(int at_fd, const char *name)
 static uint64_t
 size_of(int at_fd, const char *name, bool deep)
 {
-	DIR *d = open_dir(at_fd, name);
+	OWNED(fdio_close_dir) DIR *d = fdio_open_dir(at_fd, name);
 	const struct dirent *entry;
 	uint64_t sum = 0;
 	struct stat sb;
@@ -53,8 +41,6 @@ size_of(int at_fd, const char *name, bool deep)
 		else if (deep && S_ISDIR(sb.st_mode))
 			sum += size_of(dirfd(d), entry->d_name, false);
 	}
-	if (d != NULL)
-		closedir(d);
 	return sum;
 }
 

@@ -34,17 +34,21 @@ flight_sent(struct flight *f, uint64_t bytes, struct mono now)
 
 /*
  * When a byte takes much longer than the quickest took, it waits in a queue, and
- * a longer queue makes nothing quicker.
+ * a longer queue makes nothing quicker.  Until the first waits at all, the window
+ * doubles, as TCP's does (RFC 5681, slow start): a long path is full after a few
+ * round trips.
  */
 static void
 adapt(struct flight *f, int64_t took_ns)
 {
 	if (f->least_ns == 0 || took_ns < f->least_ns)
 		f->least_ns = took_ns > 0 ? took_ns : 1;
+	if (took_ns > f->least_ns + f->least_ns / 2 + PATIENCE_NS)
+		f->queued = true;
 	if (took_ns > 2 * f->least_ns + PATIENCE_NS)
 		f->window_bytes -= f->window_bytes / 8;
 	else
-		f->window_bytes += STEP_BYTES;
+		f->window_bytes += f->queued ? STEP_BYTES : f->window_bytes;
 	if (f->window_bytes < LEAST_BYTES)
 		f->window_bytes = LEAST_BYTES;
 	if (f->window_bytes > MOST_BYTES)

@@ -10,7 +10,6 @@
  * Packs are taken from one list, a few at a time.
  */
 
-#define LANES_MAX       8
 #define LANE_BYTES      ((uint64_t)32 << 20) /* less is not worth another */
 #define LAN_NS          (5 * NS_PER_MS)
 #define FAR_NS          (50 * NS_PER_MS)
@@ -53,6 +52,7 @@ struct hand {
 	struct crew *crew;
 	pthread_t thread;
 	bool started;
+	enum err_code rc;
 	struct err e;
 };
 
@@ -93,9 +93,7 @@ converse(struct crew *c, struct lane *l, struct err *e)
 	struct rmsg m;
 
 	if (offering_hello(l, e) != ERR_NONE ||
-	    talk_expect(l, RMSG_WELCOME, &m, e) != ERR_NONE ||
-	    rmsg_take_welcome(&l->welcome, &m, e) != ERR_NONE ||
-	    work(c, l, e) != ERR_NONE)
+	    offering_welcome(l, e) != ERR_NONE || work(c, l, e) != ERR_NONE)
 		return e->code;
 	/* All is settled: how it takes leave does not matter. */
 	if (talk_tell(l, RMSG_BYE, NULL, NULL, 0, &ignored) == ERR_NONE)
@@ -126,7 +124,8 @@ run_hand(void *ctx)
 	if (p->way->open(p->way->ctx, &t, &c->stop, &refused) != ERR_NONE)
 		return NULL; /* then without it */
 	lanes_init(&l, p, &t);
-	if (converse(c, &l, &h->e) != ERR_NONE) {
+	h->rc = converse(c, &l, &h->e);
+	if (h->rc != ERR_NONE) {
 		stop_all(c);
 	} else {
 		pthread_mutex_lock(&p->lock);
@@ -148,21 +147,20 @@ start_hands(struct crew *c, struct hand *hands)
 	}
 }
 
-/* Our caller may have had enough while this one waits. */
-static void
-join_hand(struct crew *c, struct hand *h)
+void
+lanes_join(pthread_t thread, const volatile sig_atomic_t *cancel,
+    volatile sig_atomic_t *stop)
 {
-	const volatile sig_atomic_t *cancel = c->push->opt->cancel;
 	struct timespec until;
 
 	do {
 		if (cancel != NULL && *cancel != 0)
-			c->stop = 1;
+			*stop = 1;
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_nsec += 100 * NS_PER_MS;
 		until.tv_sec += until.tv_nsec / NS_PER_S;
 		until.tv_nsec %= NS_PER_S;
-	} while (pthread_timedjoin_np(h->thread, NULL, &until) == ETIMEDOUT);
+	} while (pthread_timedjoin_np(thread, NULL, &until) == ETIMEDOUT);
 }
 
 /* Whose failure it was that stopped the others. */
@@ -174,12 +172,11 @@ join_hands(struct crew *c, struct hand *hands, enum err_code rc, struct err *e)
 	for (size_t i = 1; i < c->lanes_count; i++) {
 		if (!hands[i].started)
 			continue;
-		join_hand(c, &hands[i]);
-		if (hands[i].e.code != ERR_NONE &&
-		    hands[i].e.code != ERR_CANCELLED &&
+		lanes_join(hands[i].thread, c->push->opt->cancel, &c->stop);
+		if (hands[i].rc != ERR_NONE && hands[i].rc != ERR_CANCELLED &&
 		    (rc == ERR_NONE || rc == ERR_CANCELLED)) {
 			*e = hands[i].e;
-			rc = e->code;
+			rc = hands[i].rc;
 		}
 	}
 	return rc;
@@ -187,22 +184,21 @@ join_hands(struct crew *c, struct hand *hands, enum err_code rc, struct err *e)
 
 /* --- how many ------------------------------------------------------------------------ */
 
-static size_t
-lanes_wanted(const struct push *p, uint64_t bytes, size_t packs_count)
+size_t
+lanes_wanted(int64_t round_trip_ns, uint64_t bytes, size_t packs_count,
+    unsigned lanes_max)
 {
-	int64_t ns = p->tally->round_trip_ns;
-	size_t n = ns < LAN_NS ? LANES_LAN
-	    : ns < FAR_NS      ? LANES_MIDDLE
-			       : LANES_MAX;
+	size_t n = round_trip_ns < LAN_NS ? LANES_LAN
+	    : round_trip_ns < FAR_NS      ? LANES_MIDDLE
+					  : LANES_MAX;
 
 	if (n > bytes / LANE_BYTES)
 		n = (size_t)(bytes / LANE_BYTES);
-	if (p->opt->lanes_max != 0) /* who names a number means it */
-		n = p->opt->lanes_max < LANES_MAX ? p->opt->lanes_max
-						  : LANES_MAX;
+	if (lanes_max != 0) /* who names a number means it */
+		n = lanes_max < LANES_MAX ? lanes_max : LANES_MAX;
 	if (n > packs_count)
 		n = packs_count;
-	return p->way == NULL || n == 0 ? 1 : n;
+	return n == 0 ? 1 : n;
 }
 
 static enum err_code
@@ -236,7 +232,9 @@ lanes_send(struct push *p, const uint32_t *packs, size_t count, struct err *e)
 		    fate->blocks_count * RMSG_BLOCK_BYTES;
 	}
 	c.packs = wanted;
-	c.lanes_count = lanes_wanted(p, bytes, c.count);
+	c.lanes_count = p->way == NULL ? 1
+				       : lanes_wanted(p->tally->round_trip_ns,
+					     bytes, c.count, p->opt->lanes_max);
 	if (c.count > 0 && p->tally->lanes_count == 0)
 		p->tally->lanes_count = 1;
 	return c.lanes_count > 1 ? send_with(&c, e)

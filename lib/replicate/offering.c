@@ -77,13 +77,19 @@ offering_gather(struct push *p, struct err *e)
 
 /* --- hello and offers --- */
 
+static uint64_t
+features_of(const struct push *p)
+{
+	return p->opt->fetched ? RMSG_FEATURES : RMSG_FEATURES & ~RMSG_PARTS;
+}
+
 enum err_code
 offering_hello(struct lane *l, struct err *e)
 {
 	OWNED(buf_fini) struct buf payload = {0};
 	struct rmsg_hello h = {
 	    .version = RMSG_VERSION,
-	    .features = RMSG_FEATURES,
+	    .features = features_of(l->push),
 	    .geometry = *store_geometry(l->push->store),
 	};
 
@@ -91,6 +97,22 @@ offering_hello(struct lane *l, struct err *e)
 	if (rmsg_put_hello(&payload, &h, e) != ERR_NONE)
 		return e->code;
 	return talk_tell(l, RMSG_HELLO, &payload, NULL, 0, e);
+}
+
+enum err_code
+offering_welcome(struct lane *l, struct err *e)
+{
+	struct rmsg m;
+
+	if (talk_expect(l, RMSG_WELCOME, &m, e) != ERR_NONE ||
+	    rmsg_take_welcome(&l->welcome, &m, e) != ERR_NONE)
+		return e->code;
+	l->welcome.features &= features_of(l->push);
+	if (l->welcome.packs_only && (l->welcome.features & RMSG_PARTS) == 0)
+		return err_set(e, ERR_INPUT,
+		    "the far side asks for packs only, which it was not "
+		    "offered in HELLO");
+	return ERR_NONE;
 }
 
 static size_t
@@ -205,13 +227,11 @@ enum err_code
 offering_greet(struct push *p, struct err *e)
 {
 	struct mono begun = now_mono();
-	struct rmsg m;
 
 	if (offering_hello(&p->first, e) != ERR_NONE ||
 	    offer(p, RMSG_KIND_SNAPSHOT, &p->snapshots, 0, e) != ERR_NONE ||
 	    offer(p, RMSG_KIND_POINT, &p->points, 0, e) != ERR_NONE ||
-	    talk_expect(&p->first, RMSG_WELCOME, &m, e) != ERR_NONE ||
-	    rmsg_take_welcome(&p->first.welcome, &m, e) != ERR_NONE ||
+	    offering_welcome(&p->first, e) != ERR_NONE ||
 	    hear_want(p, &p->snapshots, 0, e) != ERR_NONE ||
 	    hear_want(p, &p->points, 0, e) != ERR_NONE)
 		return e->code;

@@ -52,6 +52,7 @@ struct flight {
 	uint64_t timed_bytes;           /* 0: no clock runs */
 	struct mono timed;
 	int64_t least_ns; /* that a byte took until word of it was back */
+	bool queued;      /* one has waited: the window has met the path */
 };
 
 /* One conversation with the far side; a push has one, or several at once. */
@@ -62,9 +63,11 @@ struct lane {
 	struct push_sent *sent;
 	size_t sent_room;
 	uint64_t sent_count, settled_count, unsettled_bytes;
+	uint64_t judged_count; /* a RESULT of an earlier one is out of turn */
 	uint64_t told_sent_bytes, told_received_bytes; /* in the tally */
 	struct mono heard;
-	struct buf body; /* a message's head and its bytes */
+	unsigned idle_words_count; /* since then: they said nothing new */
+	struct buf body;           /* a message's head and its bytes */
 	struct push_asked asked[PUSH_AHEAD_COUNT];
 	struct flight flight;
 };
@@ -100,6 +103,17 @@ struct lanes_way {
 	void (*close)(void *ctx, struct transport *t);
 	void *ctx;
 };
+
+#define LANES_MAX 8
+
+/* How many connections are worth it.  lanes_max: so many; 0: nobody said. */
+size_t lanes_wanted(int64_t round_trip_ns, uint64_t bytes, size_t packs_count,
+    unsigned lanes_max);
+
+/* Wait for the end of a thread that ends when *stop is not 0; set so when *cancel
+ * (may be NULL) is. */
+void lanes_join(pthread_t thread, const volatile sig_atomic_t *cancel,
+    volatile sig_atomic_t *stop);
 
 void lanes_init(struct lane *l, struct push *p, const struct transport *t);
 void lanes_fini(struct lane *l);
@@ -151,6 +165,8 @@ void offering_fini(struct push *p);
 
 /* HELLO, and what else goes out before an answer is waited for. */
 enum err_code offering_hello(struct lane *l, struct err *e) MUST_CHECK;
+/* Its answer: of the features that were offered, those both have. */
+enum err_code offering_welcome(struct lane *l, struct err *e) MUST_CHECK;
 
 /* --- packsend: the packs that the wanted snapshots need ------------------------- */
 

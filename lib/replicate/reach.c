@@ -5,7 +5,7 @@
 
 #include <bascule/ssh.h>
 
-#include "push.h"
+#include "pulling.h"
 #include "reach.h"
 
 #define PROGRAM      "bascule"
@@ -15,6 +15,7 @@
 struct reach {
 	struct sshconn *conn;
 	struct sshexec *command;
+	int64_t round_trip_ns;
 	bool ended; /* its output has come to an end */
 };
 
@@ -124,19 +125,26 @@ reach_dial(struct sshconn **out, struct sshurl *u,
 
 /* allow: what the far end is to do.  service: of which, of a pull; or NULL. */
 static enum err_code
-reach_open(struct reach *r, const struct replicate_target *to,
-    const char *allow, const char *service, const volatile sig_atomic_t *cancel,
-    struct err *e)
+reach_open(struct reach *r, struct transport *t,
+    const struct replicate_target *to, const char *allow, const char *service,
+    const volatile sig_atomic_t *cancel, struct err *e)
 {
+	struct mono begun;
+	enum err_code rc;
 	struct sshurl u;
 	const char *argv[] = {to->remote_bascule != NULL ? to->remote_bascule
 							 : PROGRAM,
 	    "-r", u.path, "store", "serve", "--allow", allow,
 	    service != NULL ? "--service" : NULL, service, NULL};
 
+	*t = (struct transport){read_far, write_far, r};
 	if (reach_dial(&r->conn, &u, to, cancel, e) != ERR_NONE)
 		return e->code;
-	return sshexec_open(&r->command, r->conn, argv, e);
+	begun = now_mono();
+	rc = sshexec_open(&r->command, r->conn, argv, e);
+	/* There and back twice: a channel, and the command in it. */
+	r->round_trip_ns = (now_mono().ns - begun.ns) / 2;
+	return rc;
 }
 
 /*
@@ -167,16 +175,22 @@ explain(struct reach *r, struct err *e)
 
 /* --- further connections ------------------------------------------------------------------ */
 
+struct lane_far {
+	const struct replicate_target *target;
+	const char *allow, *service;
+};
+
 static enum err_code
 open_lane(void *ctx, struct transport *out, const volatile sig_atomic_t *cancel,
     struct err *e)
 {
+	const struct lane_far *far = ctx;
 	struct reach *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		return err_nomem(e);
-	*out = (struct transport){read_far, write_far, r};
-	if (reach_open(r, ctx, "put", NULL, cancel, e) == ERR_NONE)
+	if (reach_open(r, out, far->target, far->allow, far->service, cancel,
+		e) == ERR_NONE)
 		return ERR_NONE;
 	reach_fini(r);
 	free(r);
@@ -197,13 +211,13 @@ reach_push(struct store *st, const struct replicate_target *to,
     struct err *e)
 {
 	OWNED(reach_fini) struct reach r = {0};
-	struct transport t = {read_far, write_far, &r};
-	struct replicate_target target = *to;
-	const struct lanes_way way = {open_lane, close_lane, &target};
+	struct transport t;
+	struct lane_far far = {to, "put", NULL};
+	const struct lanes_way way = {open_lane, close_lane, &far};
 	enum err_code rc;
 
 	*out = (struct replicate_tally){.link = opt->link};
-	rc = reach_open(&r, to, "put", NULL, opt->cancel, e);
+	rc = reach_open(&r, &t, to, "put", NULL, opt->cancel, e);
 	if (rc == ERR_NONE) {
 		rc = replicate_over(st, &t, &way, opt, out, e);
 		if (rc == ERR_IO && r.ended)
@@ -221,16 +235,15 @@ reach_pull(const char *path, const struct replicate_target *from,
     struct serve_tally *out, struct err *e)
 {
 	OWNED(reach_fini) struct reach r = {0};
-	struct transport t = {read_far, write_far, &r};
-	struct serve_options put = *opt;
+	struct lane_far far = {from, "get", service != NULL ? service : "*"};
+	const struct lanes_way way = {open_lane, close_lane, &far};
+	struct transport t;
 	enum err_code rc;
 
 	*out = (struct serve_tally){0};
-	put.allow = SERVE_PUT;
-	rc = reach_open(&r, from, "get", service != NULL ? service : "*",
-	    opt->cancel, e);
+	rc = reach_open(&r, &t, from, far.allow, far.service, opt->cancel, e);
 	if (rc == ERR_NONE) {
-		rc = serve_run(path, &t, &put, out, e);
+		rc = pulling_over(path, &t, &way, r.round_trip_ns, opt, out, e);
 		if (rc != ERR_NONE && r.ended && rc != ERR_CANCELLED)
 			rc = explain(&r, e);
 		else if (rc == ERR_TIMEOUT && out->wanted_bytes == 0)
@@ -247,8 +260,8 @@ reach_heal(struct store *st, const struct replicate_target *from,
     struct heal_tally *out, struct err *e)
 {
 	OWNED(reach_fini) struct reach r = {0};
-	struct transport t = {read_far, write_far, &r};
-	enum err_code rc = reach_open(&r, from, "heal", NULL, cancel, e);
+	struct transport t;
+	enum err_code rc = reach_open(&r, &t, from, "heal", NULL, cancel, e);
 
 	memset(out, 0, sizeof(*out));
 	if (rc != ERR_NONE)

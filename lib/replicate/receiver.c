@@ -153,6 +153,13 @@ say_want(struct receiver *r, const uint8_t *bits, size_t count, struct err *e)
 
 /* --- READY ----------------------------------------------------------------------- */
 
+/* Is it one of several, and what is not packs comes over another? */
+static bool
+packs_only(const struct receiver *r)
+{
+	return r->sink.share != NULL && r->sink.share->packs_only;
+}
+
 static enum err_code
 take_hello(struct receiver *r, const struct rmsg *m, struct err *e)
 {
@@ -176,6 +183,12 @@ take_hello(struct receiver *r, const struct rmsg *m, struct err *e)
 	w.features = r->features = h.features & RMSG_FEATURES;
 	if (r->sink.acknowledge == NULL)
 		w.features = r->features &= ~RMSG_ACKS;
+	if (r->sink.share == NULL)
+		w.features = r->features &= ~RMSG_PARTS;
+	w.packs_only = packs_only(r);
+	if (w.packs_only && (r->features & RMSG_PARTS) == 0)
+		return err_set(e, ERR_TOONEW,
+		    "the far side cannot send packs only");
 	buf_clear(&r->reply);
 	if (rmsg_put_welcome(&r->reply, &w, e) != ERR_NONE)
 		return e->code;
@@ -237,8 +250,29 @@ adopt(struct receiver *r, const struct id *name, uint64_t size_bytes,
 	return rc;
 }
 
+/* Of the packs offered, those that lack here and are to come this way. */
+static enum err_code
+look_for_lacking(struct receiver *r, struct err *e)
+{
+	const struct receiver_share *share = r->sink.share;
+
+	memset(r->wanted, 0, sizeof(r->wanted));
+	for (size_t i = 0; i < r->entries_count; i++) {
+		uint64_t size;
+		struct id name;
+
+		entry_at(r, i, &name, &size);
+		if (!r->sink.has(r->sink.ctx, RMSG_KIND_PACK, &name))
+			set_bit(r->wanted, i);
+	}
+	return (r->features & RMSG_PARTS) == 0
+	    ? ERR_NONE
+	    : share->assign(share->ctx, r->entries, r->entries_count, r->wanted,
+		  e);
+}
+
 /*
- * Which of the packs are wanted, and how much of those is here.  What is here
+ * Which of these are wanted, and how much of those is here.  What is here
  * whole is settled first, so that nobody has to know of it.
  */
 static enum err_code
@@ -247,16 +281,16 @@ look_at_packs(struct receiver *r, struct rmsg_staged *staged,
 {
 	bool any = false;
 
-	memset(r->wanted, 0, sizeof(r->wanted));
 	*staged_count = 0;
 	for (size_t i = 0; i < r->entries_count; i++) {
 		uint64_t size, have;
 		bool adopted = false;
 		struct id name;
 
-		entry_at(r, i, &name, &size);
-		if (r->sink.has(r->sink.ctx, RMSG_KIND_PACK, &name))
+		if (!rmsg_bit(r->wanted, i))
 			continue;
+		r->wanted[i / 8] &= (uint8_t) ~(1 << i % 8);
+		entry_at(r, i, &name, &size);
 		have = r->sink.staged(r->sink.ctx, &name, size);
 		if (have == size &&
 		    adopt(r, &name, size, &adopted, e) != ERR_NONE)
@@ -272,6 +306,23 @@ look_at_packs(struct receiver *r, struct rmsg_staged *staged,
 				(uint32_t)(have / RMSG_BLOCK_BYTES)};
 	}
 	return any ? r->sink.flush(r->sink.ctx, e) : ERR_NONE;
+}
+
+static enum err_code
+flush(struct receiver *r, struct err *e)
+{
+	uint8_t *at;
+
+	if (r->settled_count < r->packs_count &&
+	    r->sink.flush(r->sink.ctx, e) != ERR_NONE)
+		return e->code;
+	r->settled_count = r->packs_count;
+	r->unsettled_bytes = 0;
+	buf_clear(&r->reply);
+	if (buf_extend(&r->reply, 8, &at, e) != ERR_NONE)
+		return e->code;
+	le_put64(at, r->settled_count);
+	return say(r, RMSG_SETTLED, e);
 }
 
 static enum err_code
@@ -299,7 +350,12 @@ take_packs(struct receiver *r, const struct rmsg *m, struct err *e)
 	staged = calloc(count + 1, sizeof(*staged));
 	if (staged == NULL)
 		return err_nomem(e);
-	if (look_at_packs(r, staged, &staged_count, e) != ERR_NONE ||
+	/* What came before is there for all connections to see. */
+	if ((r->features & RMSG_PARTS) != 0 &&
+	    r->settled_count < r->packs_count && flush(r, e) != ERR_NONE)
+		return e->code;
+	if (look_for_lacking(r, e) != ERR_NONE ||
+	    look_at_packs(r, staged, &staged_count, e) != ERR_NONE ||
 	    say_want(r, r->wanted, count, e) != ERR_NONE)
 		return e->code;
 	if ((r->features & RMSG_RESUME) == 0)
@@ -310,21 +366,15 @@ take_packs(struct receiver *r, const struct rmsg *m, struct err *e)
 	return say(r, RMSG_STAGED, e);
 }
 
+/* All packs of the session, whichever way they come. */
 static enum err_code
-flush(struct receiver *r, struct err *e)
+settle_all(struct receiver *r, struct err *e)
 {
-	uint8_t *at;
+	const struct receiver_share *share = r->sink.share;
 
-	if (r->settled_count < r->packs_count &&
-	    r->sink.flush(r->sink.ctx, e) != ERR_NONE)
+	if (r->settled_count < r->packs_count && flush(r, e) != ERR_NONE)
 		return e->code;
-	r->settled_count = r->packs_count;
-	r->unsettled_bytes = 0;
-	buf_clear(&r->reply);
-	if (buf_extend(&r->reply, 8, &at, e) != ERR_NONE)
-		return e->code;
-	le_put64(at, r->settled_count);
-	return say(r, RMSG_SETTLED, e);
+	return share == NULL ? ERR_NONE : share->settle(share->ctx, e);
 }
 
 /* A snapshot or a point: what it needs must be settled before. */
@@ -335,7 +385,7 @@ take_file(struct receiver *r, const struct rmsg *m, enum rmsg_kind kind,
 	struct err why = {0};
 	enum err_code rc;
 
-	if (r->settled_count < r->packs_count && flush(r, e) != ERR_NONE)
+	if (settle_all(r, e) != ERR_NONE)
 		return e->code;
 	if (r->files_count[kind] == RMSG_OFFERED_MAX)
 		return err_set(e, ERR_INPUT, "too many snapshots or points");
@@ -358,7 +408,7 @@ take_bye(struct receiver *r, struct err *e)
 	struct err ignored = {0};
 	uint8_t *at;
 
-	if (r->settled_count < r->packs_count && flush(r, e) != ERR_NONE)
+	if (settle_all(r, e) != ERR_NONE)
 		return e->code;
 	buf_clear(&r->reply);
 	if (buf_extend(&r->reply, 24, &at, e) != ERR_NONE)
@@ -676,6 +726,18 @@ out_of_turn(const struct rmsg *m, struct err *e)
 }
 
 static enum err_code
+take_other(struct receiver *r, const struct rmsg *m, struct err *e)
+{
+	switch (m->type) {
+	case RMSG_SNAPSHOT: return take_file(r, m, RMSG_KIND_SNAPSHOT, e);
+	case RMSG_POINT: return take_file(r, m, RMSG_KIND_POINT, e);
+	case RMSG_GRANT: return take_file(r, m, RMSG_KIND_GRANT, e);
+	case RMSG_ACKNOWLEDGE: return take_wish(r, m, e);
+	default: return out_of_turn(m, e);
+	}
+}
+
+static enum err_code
 take_ready(struct receiver *r, const struct rmsg *m, struct err *e)
 {
 	if ((m->type == RMSG_FLUSH || m->type == RMSG_BYE) && m->len_bytes != 0)
@@ -688,13 +750,9 @@ take_ready(struct receiver *r, const struct rmsg *m, struct err *e)
 	case RMSG_FRAMES: return take_frames(r, m, e);
 	case RMSG_COMPOSE: return take_compose(r, m, e);
 	case RMSG_FLUSH: return flush(r, e);
-	case RMSG_SNAPSHOT: return take_file(r, m, RMSG_KIND_SNAPSHOT, e);
-	case RMSG_POINT: return take_file(r, m, RMSG_KIND_POINT, e);
-	case RMSG_GRANT: return take_file(r, m, RMSG_KIND_GRANT, e);
 	case RMSG_EPOCH: return take_epoch(r, m, e);
-	case RMSG_ACKNOWLEDGE: return take_wish(r, m, e);
 	case RMSG_BYE: return take_bye(r, e);
-	default: return out_of_turn(m, e);
+	default: return packs_only(r) ? out_of_turn(m, e) : take_other(r, m, e);
 	}
 }
 

@@ -9,6 +9,21 @@
 
 #include "rmsg.h"
 
+/* What comes over several connections, a receiver for each (feature PARTS). */
+struct receiver_share {
+	/* Snapshots, points and grants come over another one. */
+	bool packs_only;
+	/*
+	 * Of packs offered here (as in PACKS), those whose bits are set are not
+	 * here: the bits stay that are for this connection.
+	 */
+	enum err_code (*assign)(void *ctx, const uint8_t *entries, size_t count,
+	    uint8_t *bits, struct err *e);
+	/* Wait until all that the others were to bring is here. */
+	enum err_code (*settle)(void *ctx, struct err *e);
+	void *ctx;
+};
+
 /* What stands behind it: a repository. */
 struct receiver_sink {
 	enum err_code (*open)(void *ctx, const struct rmsg_hello *h,
@@ -37,6 +52,7 @@ struct receiver_sink {
 	enum err_code (*file)(void *ctx, enum rmsg_kind kind, const void *bytes,
 	    size_t len_bytes, struct err *e);
 	void *ctx;
+	const struct receiver_share *share; /* borrowed.  NULL: it is alone */
 };
 
 /* What it answers with. */

@@ -29,10 +29,12 @@ run(struct push *p, struct err *e)
 	    offering_greet(p, e) != ERR_NONE)
 		return e->code;
 	/* First: what comes must be open to those who were let in. */
-	if (filesend_grants(p, e) != ERR_NONE)
+	if (!p->first.welcome.packs_only && filesend_grants(p, e) != ERR_NONE)
 		return e->code;
 	if (p->snapshots.wanted_count > 0 && packsend_all(p, e) != ERR_NONE)
 		return e->code;
+	if (p->first.welcome.packs_only)
+		return take_leave(p, e);
 	if (filesend_snapshots(p, e) != ERR_NONE ||
 	    filesend_points(p, e) != ERR_NONE || wishing_all(p, e) != ERR_NONE)
 		return e->code;

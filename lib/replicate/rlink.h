@@ -39,7 +39,8 @@ enum err_code rlink_send_framed(struct rlink *l, enum rmsg_type type,
 
 /*
  * The next message, a long DATA in pieces as it comes, each a DATA of its own:
- * what has come counts though the link ends before the message does; m->bytes are borrowed until the next call.
+ * what has come counts though the link ends before the message does; m->bytes are
+ * borrowed until the next call.
  * *ended: the other side closed between two messages.  ERR_INPUT: not a
  * message; ERR_TIMEOUT: it ended in the middle of one, or the transport says.
  */

@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include <bascule/base/le.h>
+#include <bascule/base/text.h>
 
 #define HELLO_BYTES    72
 #define WELCOME_BYTES  32
 #define CREATED_FLAG   1
+#define PACKS_FLAG     2
 #define STAGED_ENTRY   8
 #define LIST_HEAD      8
 #define RESULT_HEAD    8
@@ -122,7 +124,7 @@ rmsg_put_hello(struct buf *out, const struct rmsg_hello *h, struct err *e)
 	memcpy(at, RMSG_MAGIC, RMSG_MAGIC_BYTES);
 	le_put16(at + 8, h->version);
 	le_put64(at + 16, h->features);
-	le_put64(at + 24, h->required);
+	le_put64(at + 24, h->required | (h->geometry.sliced ? RMSG_SLICED : 0));
 	memcpy(at + 32, h->family, STORE_FAMILY_BYTES);
 	le_put32(at + 48, h->geometry.chunk_min_bytes);
 	le_put32(at + 52, h->geometry.chunk_mean_bytes);
@@ -178,6 +180,7 @@ rmsg_take_hello(struct rmsg_hello *out, const struct rmsg *m, struct err *e)
 	if (!le_done(&r) || family == NULL || zeros != 0 || padded > 1)
 		return malformed("HELLO", e);
 	out->geometry.padded = padded == 1;
+	out->geometry.sliced = (out->required & RMSG_SLICED) != 0;
 	memcpy(out->family, family, STORE_FAMILY_BYTES);
 	if ((out->required & ~RMSG_FEATURES) != 0)
 		return err_set(e, ERR_TOONEW,
@@ -194,7 +197,9 @@ rmsg_put_welcome(struct buf *out, const struct rmsg_welcome *w, struct err *e)
 		return e->code;
 	memcpy(at, RMSG_MAGIC, RMSG_MAGIC_BYTES);
 	le_put16(at + 8, RMSG_VERSION);
-	le_put16(at + 10, w->created ? CREATED_FLAG : 0);
+	le_put16(at + 10,
+	    (uint16_t)((w->created ? CREATED_FLAG : 0) |
+		(w->packs_only ? PACKS_FLAG : 0)));
 	le_put32(at + 12, w->credit_count);
 	le_put64(at + 16, w->features);
 	le_put64(at + 24, w->credit_bytes);
@@ -215,10 +220,11 @@ rmsg_take_welcome(struct rmsg_welcome *out, const struct rmsg *m, struct err *e)
 	out->credit_count = le_take32(&r);
 	out->features = le_take64(&r);
 	out->credit_bytes = le_take64(&r);
-	if (!le_done(&r) || (flags & ~CREATED_FLAG) != 0 ||
+	if (!le_done(&r) || (flags & ~(CREATED_FLAG | PACKS_FLAG)) != 0 ||
 	    out->credit_count == 0)
 		return malformed("WELCOME", e);
 	out->created = (flags & CREATED_FLAG) != 0;
+	out->packs_only = (flags & PACKS_FLAG) != 0;
 	return ERR_NONE;
 }
 
@@ -530,20 +536,31 @@ code_of(uint8_t number)
 	return number < COUNT_OF(codes) ? codes[number] : ERR_IO;
 }
 
-/* Copy text that the peer made: printable, without control bytes. */
-static void
-take_text(char *out, size_t size, const uint8_t *text, size_t len)
+/*
+ * Copy text that the peer made: lines (a hint follows its own) of UTF-8, without
+ * what a terminal obeys.
+ */
+static enum err_code
+take_text(char *out, size_t size, const uint8_t *text, size_t len,
+    struct err *e)
 {
-	size_t n = 0;
+	OWNED(buf_fini) struct buf b = {0};
+	const char *at = (const char *)text;
+	enum err_code rc = ERR_NONE;
 
-	for (size_t i = 0; i < len && n + 1 < size; i++)
-		if (text[i] >= 0x20 && text[i] != 0x7f)
-			out[n++] = (char)text[i];
-		else if (text[i] == '\n') /* before a hint */
-			out[n++] = '\n';
-		else
-			out[n++] = '?';
-	out[n] = '\0';
+	out[0] = '\0';
+	for (size_t n; rc == ERR_NONE && len > 0; at += n, len -= n) {
+		const char *end = memchr(at, '\n', len);
+
+		n = end == NULL ? len : end == at ? 1 : (size_t)(end - at);
+		rc = end == at ? buf_add_text(&b, "\n", e)
+			       : text_line(&b, at, n, e);
+	}
+	if (rc == ERR_NONE && b.len_bytes > 0) {
+		snprintf(out, size, "%s", buf_text(&b));
+		text_mend_end(out);
+	}
+	return rc;
 }
 
 static size_t
@@ -594,8 +611,8 @@ rmsg_take_result(struct rmsg_result *out, const struct rmsg *m, struct err *e)
 		return malformed("RESULT", e);
 	out->kind = (enum rmsg_kind)kind;
 	out->why.code = code_of(code);
-	take_text(out->why.text, sizeof(out->why.text), r.at, r.left_bytes);
-	return ERR_NONE;
+	return take_text(out->why.text, sizeof(out->why.text), r.at,
+	    r.left_bytes, e);
 }
 
 enum err_code
@@ -621,7 +638,6 @@ rmsg_take_fail(struct err *out, const struct rmsg *m, struct err *e)
 	out->code = code_of(m->bytes[0]);
 	if (out->code == ERR_NONE)
 		out->code = ERR_IO;
-	take_text(out->text, sizeof(out->text), m->bytes + FAIL_HEAD,
-	    m->len_bytes - FAIL_HEAD);
-	return ERR_NONE;
+	return take_text(out->text, sizeof(out->text), m->bytes + FAIL_HEAD,
+	    m->len_bytes - FAIL_HEAD, e);
 }

@@ -15,15 +15,17 @@
 #define RMSG_MAGIC       "BscServe"
 #define RMSG_MAGIC_BYTES 8
 #define RMSG_VERSION     1
-#define RMSG_GRANTS      UINT64_C(1)  /* GRANT, and OFFER of kind 4 */
-#define RMSG_RESUME      UINT64_C(2)  /* STAGED, and REST */
-#define RMSG_COMPOSING   UINT64_C(4)  /* FRAMES, LACK and COMPOSE */
-#define RMSG_GOTS        UINT64_C(8)  /* GOT */
-#define RMSG_EPOCHS      UINT64_C(16) /* EPOCH */
-#define RMSG_ACKS        UINT64_C(32) /* ACKNOWLEDGE */
+#define RMSG_GRANTS      UINT64_C(1)   /* GRANT, and OFFER of kind 4 */
+#define RMSG_RESUME      UINT64_C(2)   /* STAGED, and REST */
+#define RMSG_COMPOSING   UINT64_C(4)   /* FRAMES, LACK and COMPOSE */
+#define RMSG_GOTS        UINT64_C(8)   /* GOT */
+#define RMSG_EPOCHS      UINT64_C(16)  /* EPOCH */
+#define RMSG_ACKS        UINT64_C(32)  /* ACKNOWLEDGE */
+#define RMSG_PARTS       UINT64_C(64)  /* WELCOME may ask for packs only */
+#define RMSG_SLICED      UINT64_C(128) /* sliced frames */
 #define RMSG_FEATURES                                             \
 	(RMSG_GRANTS | RMSG_RESUME | RMSG_COMPOSING | RMSG_GOTS | \
-	    RMSG_EPOCHS | RMSG_ACKS)
+	    RMSG_EPOCHS | RMSG_ACKS | RMSG_PARTS | RMSG_SLICED)
 #define RMSG_OFFER_MAX       16384
 #define RMSG_PACKS_MAX       4096
 #define RMSG_PACK_ENTRY      40
@@ -117,7 +119,7 @@ enum err_code rmsg_take_hello(struct rmsg_hello *out, const struct rmsg *m,
     struct err *e) MUST_CHECK;
 
 struct rmsg_welcome {
-	bool created;
+	bool created, packs_only;
 	uint64_t features;
 	uint32_t credit_count;
 	uint64_t credit_bytes;

@@ -5,6 +5,7 @@
 #include "fetching.h"
 #include "receiver.h"
 #include "rlink.h"
+#include "serve.h"
 #include "shelf.h"
 
 /*
@@ -161,6 +162,14 @@ enum err_code
 serve_run(const char *path, const struct transport *t,
     const struct serve_options *opt, struct serve_tally *out, struct err *e)
 {
+	return serve_share(path, t, opt, NULL, out, e);
+}
+
+enum err_code
+serve_share(const char *path, const struct transport *t,
+    const struct serve_options *opt, const struct receiver_share *share,
+    struct serve_tally *out, struct err *e)
+{
 	OWNED(shelf_free) struct shelf *shelf = NULL;
 	OWNED(receiver_free) struct receiver *r = NULL;
 	struct serving s = {0};
@@ -176,6 +185,7 @@ serve_run(const char *path, const struct transport *t,
 	if (shelf_new(&shelf, path, opt, e) != ERR_NONE)
 		return e->code;
 	shelf_sink(shelf, &sink);
+	sink.share = share;
 	if (receiver_new(&r, &sink, &(struct receiver_voice){say, &s},
 		opt->allow, e) != ERR_NONE)
 		return e->code;

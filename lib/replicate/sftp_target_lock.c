@@ -1,12 +1,15 @@
 #include "sftp_target.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
 #include <bascule/base/now.h>
+#include <bascule/base/proc.h>
 #include <bascule/base/text.h>
 
 /*
@@ -45,31 +48,12 @@ read_word(char out[FIELD_BYTES], const char *path)
 		(void)sscanf(buf_text(&b), "%64s", out);
 }
 
-/* When a process began: the 22nd field of its stat, behind its name's ')'. */
-static void
-read_began(char out[FIELD_BYTES], const char *pid)
-{
-	OWNED(buf_fini) struct buf b = {0};
-	struct err ignored;
-	char path[FIELD_BYTES + 16];
-	const char *at;
-
-	out[0] = '\0';
-	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-	if (fdio_slurp(AT_FDCWD, path, 4096, &b, &ignored) != ERR_NONE)
-		return;
-	at = strrchr(buf_text(&b), ')');
-	if (at != NULL)
-		(void)sscanf(at + 1,
-		    " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-		    "%*s %*s %*s %*s %*s %*s %64s",
-		    out);
-}
-
 static void
 be_owner(struct owner *o)
 {
 	char boot[NOW_BOOT_ID_BYTES], since[NOW_TEXT_BYTES], link[FIELD_BYTES];
+	struct proc_look look;
+	struct err ignored;
 	ssize_t n;
 
 	memset(o, 0, sizeof(*o));
@@ -80,7 +64,9 @@ be_owner(struct owner *o)
 	if (n > 0)
 		snprintf(o->pids, sizeof(o->pids), "%.*s", (int)n, link);
 	snprintf(o->pid, sizeof(o->pid), "%ld", (long)getpid());
-	read_began(o->began, o->pid);
+	if (proc_look(&look, getpid(), &ignored) == ERR_NONE)
+		snprintf(o->began, sizeof(o->began), "%" PRIu64,
+		    look.began_ticks);
 	if (gethostname(o->host, sizeof(o->host) - 1) != 0)
 		snprintf(o->host, sizeof(o->host), "unknown");
 	snprintf(o->since, sizeof(o->since), "%s", now_text(now_utc(), since));
@@ -128,22 +114,27 @@ same(const char *a, const char *b)
 	return a[0] != '\0' && strcmp(a, b) == 0;
 }
 
-/* Was it on this machine, and is surely no more? */
+/*
+ * Was it on this machine, and is surely no more?  A boot has a name of its own, also
+ * where the machine has none (a fresh container); who has ended is dead, whether or
+ * not somebody has asked how.
+ */
 static bool
 is_dead(const struct owner *o, const struct owner *us)
 {
-	char began[FIELD_BYTES];
+	uint64_t pid, began;
+	struct proc_look look;
+	struct err ignored;
 
-	if (!same(o->machine, us->machine) || o->boot[0] == '\0')
-		return false;
 	if (!same(o->boot, us->boot))
-		return true;
+		return o->boot[0] != '\0' && same(o->machine, us->machine);
 	if (!same(o->pids, us->pids) ||
-	    strspn(o->pid, "0123456789") != strlen(o->pid) ||
-	    o->pid[0] == '\0' || o->began[0] == '\0')
+	    !text_parse_u64(o->pid, INT_MAX, &pid) || pid == 0 ||
+	    !text_parse_u64(o->began, UINT64_MAX, &began) ||
+	    proc_look(&look, (pid_t)pid, &ignored) != ERR_NONE)
 		return false;
-	read_began(began, o->pid);
-	return !same(o->began, began);
+	return look.state == '\0' || look.state == 'Z' ||
+	    look.began_ticks != began;
 }
 
 /* "process 12 on 'brent', since ...", of hostile words. */

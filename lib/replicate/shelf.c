@@ -136,6 +136,22 @@ open_or_create(struct shelf *s, const struct rmsg_hello *h, bool *created,
 	return store_open(&s->store, s->path, &opt, e);
 }
 
+/*
+ * A copy made before its repository had sliced frames (both by init, of one key)
+ * does not say that it may hold them: an older version would take them for damage.
+ */
+static enum err_code
+check_slices(const struct shelf *s, const struct rmsg_hello *h, struct err *e)
+{
+	if (!h->geometry.sliced || store_geometry(s->store)->sliced)
+		return ERR_NONE;
+	err_set(e, ERR_REFUSED,
+	    "'%s' was made without slices, and the repository has them",
+	    s->path);
+	return err_hint(e,
+	    "replicate to an empty path: the copy is made with them then");
+}
+
 static enum err_code
 sink_open(void *ctx, const struct rmsg_hello *h, bool *created, struct err *e)
 {
@@ -152,7 +168,8 @@ sink_open(void *ctx, const struct rmsg_hello *h, bool *created, struct err *e)
 		    "give each repository a path of its own; "
 		    "an empty one will do");
 	}
-	if (intake_new(&s->intake, s->store, e) != ERR_NONE ||
+	if (check_slices(s, h, e) != ERR_NONE ||
+	    intake_new(&s->intake, s->store, e) != ERR_NONE ||
 	    list_snapshots(s, e) != ERR_NONE || list_points(s, e) != ERR_NONE ||
 	    grant_list(&s->grants, s->store, e) != ERR_NONE ||
 	    receipts_read(&s->receipts, s->store, e) != ERR_NONE)
@@ -314,5 +331,6 @@ shelf_sink(struct shelf *s, struct receiver_sink *sink)
 	sink->flush = sink_flush;
 	sink->file = sink_file;
 	sink->acknowledge = s->opt->sign == NULL ? NULL : sink_acknowledge;
+	sink->share = NULL;
 	sink->ctx = s;
 }

@@ -5,6 +5,7 @@
 
 #define PROGRESS_NS    (250 * NS_PER_MS)
 #define WORKING_MAX_NS (INT64_C(3600) * NS_PER_S)
+#define IDLE_WORDS_MAX 1024 /* WORKING comes every 5 s: 720 in an hour */
 #define QUOTED_BYTES   160
 
 void
@@ -112,8 +113,11 @@ hear_result(struct lane *l, const struct rmsg *m, struct err *e)
 
 	if (rmsg_take_result(&r, m, e) != ERR_NONE)
 		return e->code;
-	if (r.kind != RMSG_KIND_PACK || r.ordinal >= l->sent_count)
+	/* Of each once, in order: nobody is told of one without end. */
+	if (r.kind != RMSG_KIND_PACK || r.ordinal >= l->sent_count ||
+	    r.ordinal < l->judged_count)
 		return err_set(e, ERR_INPUT, "a RESULT out of turn");
+	l->judged_count = (uint64_t)r.ordinal + 1;
 	if (r.why.code == ERR_NONE || r.why.code == ERR_EXISTS)
 		return ERR_NONE;
 	sent = &l->sent[r.ordinal];
@@ -150,6 +154,42 @@ not_serving(struct lane *l, struct err *e)
 	    "print nothing of its own?");
 }
 
+/* A word that says no more than the one before is a sign of life at most. */
+static bool
+is_progress(const struct lane *l, const struct rmsg *m)
+{
+	bool is_count = m->len_bytes == 8;
+
+	switch (m->type) {
+	/* Who fetches waits for its other connections, however long. */
+	case RMSG_WORKING: return (l->welcome.features & RMSG_PARTS) != 0;
+	case RMSG_SETTLED:
+		return is_count && le_get64(m->bytes) > l->settled_count;
+	case RMSG_GOT:
+		return is_count && le_get64(m->bytes) > l->flight.got_bytes;
+	default: return true;
+	}
+}
+
+/* How long may somebody only say that he is there, and how often? */
+static enum err_code
+bear(struct lane *l, const struct rmsg *m, struct err *e)
+{
+	struct mono now = now_mono();
+
+	if (is_progress(l, m)) {
+		l->heard = now;
+		l->idle_words_count = 0;
+		return ERR_NONE;
+	}
+	if (now.ns - l->heard.ns > WORKING_MAX_NS)
+		return err_set(e, ERR_TIMEOUT,
+		    "the far side has been busy for an hour");
+	return ++l->idle_words_count <= IDLE_WORDS_MAX
+	    ? ERR_NONE
+	    : err_set(e, ERR_INPUT, "the far side says the same without end");
+}
+
 /* The next message that is not only news; those are dealt with here. */
 enum err_code
 talk_hear(struct lane *l, struct rmsg *m, struct err *e)
@@ -166,12 +206,8 @@ talk_hear(struct lane *l, struct rmsg *m, struct err *e)
 		if (ended)
 			return err_set(e, ERR_IO, "the far side ended%s",
 			    first ? " without a word" : " too early");
-		if (m->type != RMSG_WORKING) {
-			l->heard = now_mono();
-		} else if (now_mono().ns - l->heard.ns > WORKING_MAX_NS) {
-			return err_set(e, ERR_TIMEOUT,
-			    "the far side has been busy for an hour");
-		}
+		if (bear(l, m, e) != ERR_NONE)
+			return e->code;
 		if (m->type == RMSG_FAIL)
 			return hear_fail(m, e);
 		if (show(l, e) != ERR_NONE)

@@ -117,5 +117,6 @@ transport_over_fds(struct transport *out, struct transport_fds *fds,
 	}
 	/* It may be no pipe, or the account may have no more. */
 	(void)fcntl(fds->in, F_SETPIPE_SZ, PIPE_BYTES);
+	(void)fcntl(fds->out, F_SETPIPE_SZ, PIPE_BYTES);
 	return ERR_NONE;
 }

@@ -43,6 +43,19 @@ list_texts(struct wire_value *v, const char *name, const char *const *texts,
 	return ERR_NONE;
 }
 
+enum err_code
+evidence_manifest_sums(const struct evidence_member *members, size_t count,
+    struct buf *out, struct err *e)
+{
+	char hex[ID_HEX_BYTES];
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < count; i++)
+		rc = buf_printf(out, e, "%s  %s\n",
+		    id_hex(&members[i].hash, hex), members[i].name);
+	return rc;
+}
+
 static void
 add_limits(const struct evidence_draft *x, struct wire_value *v)
 {
@@ -72,6 +85,12 @@ evidence_manifest(const struct evidence_draft *x, struct buf *out,
 	wire_add_uint(v, "heads", x->tally.heads_count);
 	wire_add_uint(v, "records", x->tally.records_count);
 	wire_add_uint(v, "closed_records", x->tally.closed_count);
+	wire_add_uint(v, "reports", x->tally.reports_count);
+	wire_add_uint(v, "reports_left_out", x->tally.reports_left_count);
+	wire_add_uint(v, "policies", x->tally.policies_count);
+	wire_add_uint(v, "policies_left_out", x->tally.policies_left_count);
+	if (!x->is_other)
+		wire_add_uint(v, "other_sites", x->tally.others_count);
 	if (x->found.bad) {
 		wire_add_text(v, "damage", x->found.what);
 		wire_add_text(v, "damage_chain", x->found.chain);

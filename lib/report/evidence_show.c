@@ -147,6 +147,47 @@ add_words(const struct evidence_verdict *v, struct buf *out, struct err *e)
 	    "note", (unsigned long long)v->uncosigned_count);
 }
 
+/* What other sites recorded: by keys that this judge was not asked about. */
+static enum err_code
+add_others(const struct evidence_verdict *v, struct buf *out, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && !v->bad && i < v->others_count;
+	     i++) {
+		const struct evidence_other *o = &v->others[i];
+
+		rc = buf_printf(out, e,
+		    "%-10s %.40s's own records: %llu; heads: %llu, the newest "
+		    "is %llu, signed by %s\n%-10s %s\n",
+		    "and", o->site, (unsigned long long)o->records_count,
+		    (unsigned long long)o->heads_count,
+		    (unsigned long long)o->newest_head,
+		    o->signer[0] != '\0' ? o->signer : "nobody", "",
+		    o->has_cosigned
+			? "the same key has cosigned the records above"
+			: "compare it with a fingerprint from somewhere else");
+	}
+	return rc;
+}
+
+/* The policies that were in force, as far as the pack has them. */
+static enum err_code
+add_policies(const struct evidence_verdict *v, struct buf *out, struct err *e)
+{
+	bool has_plans = v->plans_count > 0;
+	uint64_t here = has_plans ? v->plans_count : v->policies_count;
+	uint64_t named = has_plans ? v->plans_named : v->policies_named;
+
+	if (v->bad || named == 0)
+		return ERR_NONE;
+	return buf_printf(out, e,
+	    "%-10s %llu of the %llu %s that its records name, each proved by "
+	    "its digest\n",
+	    "policies", (unsigned long long)here, (unsigned long long)named,
+	    has_plans ? "plans" : "policies");
+}
+
 /* Of a bad pack it is not said: it may not have come to that. */
 static enum err_code
 add_manifest(const struct evidence_verdict *v, struct buf *out, struct err *e)
@@ -185,6 +226,10 @@ evidence_show_text(const struct evidence_verdict *v, struct buf *out,
 	if (rc == ERR_NONE)
 		rc = add_words(v, out, e);
 	if (rc == ERR_NONE)
+		rc = add_others(v, out, e);
+	if (rc == ERR_NONE)
+		rc = add_policies(v, out, e);
+	if (rc == ERR_NONE)
 		rc = add_manifest(v, out, e);
 	if (rc == ERR_NONE)
 		rc = add_escaped(out, "site", v->site, e);
@@ -212,6 +257,35 @@ add_signers(struct wire_value *w, const struct evidence_verdict *v)
 	for (size_t i = 0; i < v->acknowledgers_count; i++)
 		wire_add_text(list, NULL, v->acknowledgers[i]);
 	wire_add(w, "acknowledged_by", &list);
+}
+
+static enum err_code
+list_others(struct wire_value *w, const struct evidence_verdict *v,
+    struct err *e)
+{
+	OWNED(wire_free) struct wire_value *list = NULL;
+	enum err_code rc = wire_new_list(&list, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < v->others_count; i++) {
+		const struct evidence_other *o = &v->others[i];
+		OWNED(wire_free) struct wire_value *one = NULL;
+
+		rc = wire_new(&one, NULL, e);
+		if (rc != ERR_NONE)
+			return rc;
+		wire_add_text(one, "site", o->site);
+		wire_add_text(one, "signer", o->signer);
+		wire_add_bool(one, "has_cosigned", o->has_cosigned);
+		wire_add_uint(one, "records", o->records_count);
+		wire_add_uint(one, "redacted_records", o->closed_count);
+		wire_add_uint(one, "heads", o->heads_count);
+		wire_add_uint(one, "newest_head", o->newest_head);
+		wire_add_uint(one, "unsigned_records", o->unsigned_count);
+		wire_add(list, NULL, &one);
+	}
+	if (rc == ERR_NONE)
+		wire_add(w, "site_packs", &list);
+	return rc;
 }
 
 enum err_code
@@ -245,6 +319,11 @@ evidence_show_wire(const struct evidence_verdict *v, struct wire_value **out,
 	wire_add_uint(w, "uncosigned_records", v->uncosigned_count);
 	wire_add_text(w, "cosigner", v->cosigner);
 	wire_add_text(w, "cosigner_site", v->cosigner_site);
+	wire_add_uint(w, "policies", v->policies_count);
+	wire_add_uint(w, "policies_named", v->policies_named);
+	wire_add_uint(w, "plans", v->plans_count);
+	wire_add_uint(w, "plans_named", v->plans_named);
+	wire_add_bool(w, "keys_listed", v->keys_listed);
 	wire_add_bool(w, "manifest_signed", v->manifest_signed);
 	if (v->manifest_signed)
 		wire_add_text(w, "manifest_signer", v->manifest_signer);
@@ -255,5 +334,5 @@ evidence_show_wire(const struct evidence_verdict *v, struct wire_value **out,
 	wire_add_text(w, "site", v->site);
 	wire_add_text(w, "service", v->service);
 	wire_add_text(w, "council", v->council);
-	return ERR_NONE;
+	return list_others(w, v, e);
 }

@@ -30,6 +30,10 @@ struct pack {
 	struct wire_value *fields; /* of the manifest */
 	struct proof *proof;
 	struct evidence_words words;
+	struct evidence_keys keys; /* as heads and records name them */
+	struct evidence_digests digests;
+	bool is_other;                        /* within another pack */
+	char site[LEDGER_NAME_BYTES_MAX + 1]; /* by its newest head */
 	char chains[LEDGER_CHAINS_MAX][LEDGER_NAME_BYTES_MAX + 1];
 	const char *chain_list[LEDGER_CHAINS_MAX];
 	unsigned parts_count;
@@ -44,6 +48,8 @@ pack_fini(struct pack *p)
 	wire_free(&p->fields);
 	proof_free(&p->proof);
 	evidence_words_fini(&p->words);
+	evidence_keys_fini(&p->keys);
+	evidence_digests_fini(&p->digests);
 }
 
 static enum err_code
@@ -273,6 +279,7 @@ note_head(struct pack *p, const struct head *h)
 		v->after_head = h->number;
 	v->newest_head = h->number;
 	v->signed_at = h->at;
+	copy_name(p->site, h->site);
 }
 
 static enum err_code
@@ -294,6 +301,8 @@ judge_heads(struct pack *p, const struct buf *b, struct err *e)
 			return err_set(e, ERR_CORRUPT,
 			    "the heads are cut short");
 		rc = proof_head(p->proof, &h, e);
+		if (rc == ERR_NONE)
+			rc = evidence_keys_head(&p->keys, h.signer, e);
 		if (rc == ERR_NONE)
 			rc = head_decode(&head, h.bytes, h.len_bytes, e);
 		if (rc == ERR_NONE)
@@ -339,8 +348,52 @@ judge_records(struct pack *p, const struct buf *b, struct err *e)
 			p->v->closed_count++;
 		if (rc == ERR_NONE)
 			rc = evidence_words_record(&p->words, &r, e);
+		if (rc == ERR_NONE)
+			rc = evidence_keys_record(&p->keys, &r, e);
+		if (rc == ERR_NONE)
+			rc = evidence_digests_record(&p->digests, &r, e);
 	}
 	return rc;
+}
+
+/* --- what other sites recorded: packs within it --- */
+
+static enum err_code judge_other(struct pack *p, const struct buf *b,
+    struct evidence_other *out, struct err *e);
+
+static bool
+is_other_site(const char *name)
+{
+	return strncmp(name, EVIDENCE_SITES, strlen(EVIDENCE_SITES)) == 0;
+}
+
+static enum err_code
+judge_site(struct pack *p, struct arc_tar_reader *r, const char *name,
+    struct err *e)
+{
+	OWNED(buf_fini) struct buf b = {.max_bytes = EVIDENCE_OTHER_BYTES_MAX};
+	struct evidence_other *o = &p->v->others[p->v->others_count];
+	char expected[EVIDENCE_NAME_BYTES];
+	enum err_code rc;
+
+	snprintf(p->v->where, sizeof(p->v->where), "%s", name);
+	if (p->is_other || p->v->others_count == EVIDENCE_OTHERS_MAX)
+		return err_set(e, ERR_CORRUPT,
+		    "it holds packs that no pack has");
+	rc = arc_tar_reader_slurp(r, &b, e);
+	if (rc == ERR_NONE)
+		rc = judge_other(p, &b, o, e);
+	if (rc != ERR_NONE)
+		return rc;
+	snprintf(expected, sizeof(expected),
+	    EVIDENCE_SITES "%.40s" EVIDENCE_SUFFIX, o->site);
+	if (strcmp(name, expected) != 0)
+		return err_set(e, ERR_CORRUPT,
+		    "its heads are of site '%s', which its name is not",
+		    o->site);
+	p->v->others_count++;
+	p->v->where[0] = '\0';
+	return ERR_NONE;
 }
 
 static enum err_code
@@ -352,6 +405,8 @@ judge_member(struct pack *p, struct arc_tar_reader *r, const char *name,
 	bool heads = strcmp(name, EVIDENCE_HEADS) == 0;
 	enum err_code rc;
 
+	if (is_other_site(name))
+		return judge_site(p, r, name, e);
 	if (!heads &&
 	    strncmp(name, EVIDENCE_RECORDS, strlen(EVIDENCE_RECORDS)) != 0)
 		return ERR_NONE;
@@ -383,6 +438,9 @@ take_verdict(struct pack *p)
 	v->heads_count = lv->heads_count;
 	v->unsigned_count = lv->unsigned_count;
 	evidence_words_end(&p->words);
+	for (size_t i = 0; i < v->others_count; i++)
+		v->others[i].has_cosigned = v->cosigner[0] != '\0' &&
+		    strcmp(v->others[i].signer, v->cosigner) == 0;
 	if (lv->bad && lv->chain[0] != '\0')
 		snprintf(v->where, sizeof(v->where), "%s#%llu", lv->chain,
 		    (unsigned long long)lv->sequence);
@@ -406,6 +464,65 @@ judge_ledger(struct pack *p, struct err *e)
 			rc = judge_member(p, r, m.name, e);
 	}
 	take_verdict(p);
+	return rc;
+}
+
+/* --- what follows from them: keys, policies, sums --- */
+
+static enum err_code
+judge_text(const struct evidence_member *m, const struct buf *expected,
+    const char *of, struct err *e)
+{
+	struct id hash;
+	enum err_code rc =
+	    hash_sha256(expected->bytes, expected->len_bytes, &hash, e);
+
+	if (rc != ERR_NONE || id_equal(&hash, &m->hash))
+		return rc;
+	return err_set(e, ERR_CORRUPT, "'%s' is not what %s", m->name, of);
+}
+
+static enum err_code
+judge_derived(struct pack *p, size_t i, struct err *e)
+{
+	const struct evidence_member *m = &p->members[i];
+	OWNED(buf_fini) struct buf text = {0};
+	enum err_code rc;
+
+	if (evidence_digests_is(m->name))
+		return evidence_digests_judge(&p->digests, m->name, &m->hash,
+		    e);
+	if (strcmp(m->name, EVIDENCE_KEYS) == 0) {
+		rc = evidence_keys_text(&p->keys, &text, e);
+		p->v->keys_listed = true;
+		return rc != ERR_NONE
+		    ? rc
+		    : judge_text(m, &text, "its heads and records say", e);
+	}
+	if (strcmp(m->name, EVIDENCE_SUMS) != 0)
+		return ERR_NONE;
+	rc = evidence_manifest_sums(p->members, i, &text, e);
+	return rc != ERR_NONE
+	    ? rc
+	    : judge_text(m, &text, "the members before it come to", e);
+}
+
+/* A pack of an earlier version has none of them. */
+static enum err_code
+judge_all_derived(struct pack *p, struct err *e)
+{
+	enum err_code rc = ERR_NONE;
+
+	for (size_t i = 0; rc == ERR_NONE && i < p->members_count; i++) {
+		rc = judge_derived(p, i, e);
+		if (rc != ERR_NONE)
+			snprintf(p->v->where, sizeof(p->v->where), "%s",
+			    p->members[i].name);
+	}
+	p->v->policies_count = evidence_digests_there(&p->digests, false);
+	p->v->policies_named = evidence_digests_count(&p->digests, false);
+	p->v->plans_count = evidence_digests_there(&p->digests, true);
+	p->v->plans_named = evidence_digests_count(&p->digests, true);
 	return rc;
 }
 
@@ -468,6 +585,8 @@ judge(struct pack *p, struct err *e)
 		rc = check_signer(p, e);
 	if (rc == ERR_NONE)
 		rc = check_manifest_signature(p, e);
+	if (rc == ERR_NONE)
+		rc = judge_all_derived(p, e);
 	return rc != ERR_NONE ? rc : check_counts(p, e);
 }
 
@@ -480,6 +599,38 @@ conclude(struct evidence_verdict *v, enum err_code rc, struct err *e)
 	v->bad = true;
 	snprintf(v->what, sizeof(v->what), "%s", e->text);
 	return ERR_NONE;
+}
+
+static enum err_code
+judge_other(struct pack *p, const struct buf *b, struct evidence_other *out,
+    struct err *e)
+{
+	OWNED(free_mem) struct pack *in = calloc(1, sizeof(*in));
+	OWNED(free_mem) struct evidence_verdict *v = calloc(1, sizeof(*v));
+	enum err_code rc;
+
+	if (in == NULL || v == NULL)
+		return err_nomem(e);
+	in->fd = -1;
+	in->bytes = b->bytes;
+	in->len_bytes = b->len_bytes;
+	in->v = in->words.v = v;
+	in->is_other = true;
+	rc = judge(in, e);
+	if (rc == ERR_CORRUPT && v->where[0] != '\0')
+		snprintf(p->v->where + strlen(p->v->where),
+		    sizeof(p->v->where) - strlen(p->v->where), ": %s",
+		    v->where);
+	memcpy(out->site, in->site, sizeof(out->site));
+	memcpy(out->signer, v->signer, sizeof(out->signer));
+	out->records_count = v->records_count;
+	out->closed_count = v->closed_count;
+	out->heads_count = v->heads_count;
+	out->newest_head = v->newest_head;
+	out->unsigned_count = v->unsigned_count;
+	out->signed_at = v->signed_at;
+	pack_fini(in);
+	return rc;
 }
 
 enum err_code

@@ -7,6 +7,7 @@
 
 #define MOVES     (PLAN_IN_PLANNED | PLAN_IN_UNPLANNED)
 #define NOT_TABLE (MOVES | PLAN_IN_TEST)
+#define TRIALS    (PLAN_IN_TEST | REPORT_DRILL)
 
 struct teller {
 	report_exercise_fn *fn;
@@ -28,6 +29,7 @@ tell(struct teller *t, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	text_mend_end(text);
 	t->rc = t->fn(t->ctx, text, t->e);
 }
 
@@ -37,10 +39,21 @@ doubt_result(const struct report_exercise *x, struct teller *t)
 	if (x->result[0] == '\0')
 		tell(t, "it has no result: it is not over, or was interrupted");
 	else if (strcmp(x->result, "PASS") != 0 &&
+	    strcmp(x->result, "succeeded") != 0 &&
 	    strcmp(x->result, "COMMITTED") != 0 &&
 	    strcmp(x->result, "REPROTECTED") != 0)
 		tell(t, "the result is %s%s%s", x->result,
 		    x->reason[0] != '\0' ? ": " : "", x->reason);
+}
+
+/* A fence is no step of the plan. */
+static const char *
+part_of(const struct report_step *s)
+{
+	return strcmp(s->kind, "fence") == 0 ? "to shut off the old site, "
+	    : strcmp(s->kind, "prove") == 0
+	    ? "to read back that the old site is off, "
+	    : "";
 }
 
 static void
@@ -49,7 +62,8 @@ doubt_step(const struct report_step *s, struct teller *t)
 	const char *why = s->reason[0] != '\0' ? ": " : "";
 
 	if (strcmp(s->state, "failed") == 0)
-		tell(t, "step '%s' failed%s%s", s->step, why, s->reason);
+		tell(t, "%sstep '%s' failed%s%s", part_of(s), s->step, why,
+		    s->reason);
 	else if (strcmp(s->state, "skipped") == 0)
 		tell(t, "step '%s' was not executed%s%s", s->step, why,
 		    s->reason);
@@ -57,6 +71,31 @@ doubt_step(const struct report_step *s, struct teller *t)
 	    strcmp(s->state, "unknown") == 0)
 		tell(t, "what became of step '%s' is unknown%s%s", s->step, why,
 		    s->reason);
+}
+
+/* People's word is no proof; and what does it mean that it ran on? */
+static void
+doubt_fence(const struct report_exercise *x, struct teller *t)
+{
+	const struct report_event *off = report_move_ran_on(x);
+	const struct report_event *taken = report_exercise_event(x, "TAKEN");
+	const struct report_event *fenced = report_exercise_event(x, "FENCED");
+	const char *from = report_exercise_find(x, "from_site");
+	char span[TEXT_UNIT_BYTES];
+
+	if (fenced != NULL && from != NULL &&
+	    strstr(fenced->reason, "attest") != NULL)
+		tell(t,
+		    "that %s was off when it was taken is people's word "
+		    "(attested); it was not read back then",
+		    from);
+	if (off != NULL && taken != NULL && off->when.ns > taken->when.ns)
+		tell(t,
+		    "%s was read back as stopped only %s after %s had taken "
+		    "the service: it may have taken writes until then, too",
+		    off->site,
+		    text_duration(off->when.ns - taken->when.ns, span),
+		    taken->site);
 }
 
 static void
@@ -125,14 +164,12 @@ doubt_silence(const struct report_exercise *x, struct teller *t)
 		const char *field;
 		const char *text;
 	} wanted[] = {
-	    {PLAN_IN_TEST, "purpose", "no purpose was set beforehand"},
+	    {TRIALS, "purpose", "no purpose was set beforehand"},
 	    {PLAN_IN_TEST, "isolation",
 		"that production could not be reached is not proven"},
-	    {PLAN_IN_TEST, "production_impact",
-		"no statement on production impact"},
-	    {PLAN_IN_TEST, "cleanup",
-		"no result of the cleaning up is recorded"},
-	    {PLAN_IN_TEST, "point_proof",
+	    {TRIALS, "production_impact", "no statement on production impact"},
+	    {TRIALS, "cleanup", "no result of the cleaning up is recorded"},
+	    {TRIALS, "point_proof",
 		"how well the recovery point was proven before is not "
 		"recorded"},
 	    {NOT_TABLE, "#accepted",
@@ -162,7 +199,7 @@ doubt_silence(const struct report_exercise *x, struct teller *t)
 		    text_duration(x->step_ns < 0 ? -x->step_ns : x->step_ns,
 			span),
 		    x->step_ns < 0 ? "back" : "forward");
-	if (x->head_number == 0)
+	if (!report_heads_cover(x))
 		tell(t,
 		    "its last records are under no signed head: one "
 		    "site's word");
@@ -176,6 +213,7 @@ report_doubts(const struct report_exercise *x, report_exercise_fn *fn,
     void *ctx, struct err *e)
 {
 	struct teller t = {.fn = fn, .ctx = ctx, .e = e};
+	const char *left_out = report_exercise_find(x, "not_run");
 	const char *name;
 	size_t at = 0;
 
@@ -186,12 +224,20 @@ report_doubts(const struct report_exercise *x, report_exercise_fn *fn,
 	for (size_t i = 0; i < x->steps_count; i++)
 		doubt_step(&x->steps[i], &t);
 	while ((name = report_exercise_unbegun(x, &at)) != NULL)
-		tell(&t, "step '%s' was not executed: the run ended before it",
-		    name);
-	if (x->tabletop == NULL) {
+		tell(&t, "step '%s' was not executed: %s", name,
+		    report_exercise_why_unbegun(x));
+	if (left_out != NULL)
+		tell(&t, "steps of the plan were not executed: %s", left_out);
+	if (x->tabletop == NULL && x->mode_bit != REPORT_JOB) {
 		doubt_measure("RTA", x->rta_ns, x->rto_ns, &t);
 		doubt_measure("RPA", x->rpa_ns, x->rpo_ns, &t);
 	}
+	if (x->rpa_is_estimate && x->rpa_ns >= 0)
+		tell(&t,
+		    "the RPA is an estimate of when the move was asked for: "
+		    "what the old site wrote since is not known");
+	if ((x->mode_bit & MOVES) != 0)
+		doubt_fence(x, &t);
 	doubt_silence(x, &t);
 	return t.rc;
 }

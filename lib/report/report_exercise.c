@@ -161,36 +161,11 @@ add_note(struct report_exercise *x, const struct record *r,
 	    : ERR_NONE;
 }
 
-static void
-note_place(struct report_exercise *x, const struct record *r)
-{
-	struct report_range *at = NULL;
-
-	for (size_t i = 0; i < x->ranges_count; i++)
-		if (record_text_is(r->chain, x->ranges[i].chain))
-			at = &x->ranges[i];
-	if (at == NULL && x->ranges_count < LEDGER_CHAINS_MAX) {
-		at = &x->ranges[x->ranges_count++];
-		*at = (struct report_range){.first = r->sequence};
-		memcpy(at->chain, r->chain.at, r->chain.len_bytes);
-	}
-	if (at == NULL)
-		return;
-	at->last = r->sequence;
-	/* the first council's of them, and what it says of the whole */
-	if (x->chain[0] == '\0' ||
-	    (strcmp(x->chain, LEDGER_CHAIN_SHARED) == 0 &&
-		strcmp(at->chain, LEDGER_CHAIN_SHARED) != 0)) {
-		memcpy(x->chain, at->chain, sizeof(x->chain));
-		x->first_sequence = r->sequence;
-	}
-	if (record_text_is(r->chain, x->chain)) {
-		x->last_sequence = r->sequence;
-		x->last_hash = r->hash;
-	}
-}
-
 /* --- the records of the run ------------------------------------------------- */
+
+/* A step of the plan: to be done; not to be done, and why. */
+#define STEP_LEAD    "step."
+#define NOT_RUN_LEAD "not_run."
 
 /* What an event's columns do not show already. */
 static bool
@@ -198,12 +173,18 @@ is_shown(struct record_text name)
 {
 	static const char *const names[] = {"event", "state", "reason", "mode",
 	    "verb", "from_site", "to_site", "verdict", "seen", "shown",
-	    "signature", "rto_ns", "rpo_ns", "mtpd_ns", "point_at_ns"};
+	    "signature", "rto_ns", "rpo_ns", "mtpd_ns", "point_at_ns", "kind",
+	    "how", "direction", "not_run", "result", "restore_ns"};
+	static const char *const leads[] = {STEP_LEAD, NOT_RUN_LEAD};
 
 	if (name.len_bytes > 0 && name.at[0] == '@')
 		return true;
 	for (size_t i = 0; i < COUNT_OF(names); i++)
 		if (record_text_is(name, names[i]))
+			return true;
+	for (size_t i = 0; i < COUNT_OF(leads); i++)
+		if (name.len_bytes > strlen(leads[i]) &&
+		    memcmp(name.at, leads[i], strlen(leads[i])) == 0)
 			return true;
 	return report_fields_has(name);
 }
@@ -259,6 +240,10 @@ add_event(struct report_exercise *x, const struct record *r, struct err *e)
 		ev->event = field_of(r,
 		    record_text_is(r->type, "approval") ? "verb" : "state");
 	}
+	if (x->is_job && ev->event != NULL && ev->event[0] == '\0') {
+		free(ev->event);
+		ev->event = strndup(r->type.at, r->type.len_bytes);
+	}
 	ev->service = field_of(r, "@service");
 	ev->site = field_of(r, "@site");
 	ev->actor = field_of(r, "@actor.name");
@@ -278,11 +263,16 @@ add_event(struct report_exercise *x, const struct record *r, struct err *e)
 }
 
 static bool
-is_told(const struct record *r)
+is_told(const struct report_exercise *x, const struct record *r)
 {
 	static const char *const types[] = {LEDGER_EXERCISE, "failover",
 	    "approval", LEDGER_AUTHORITY};
+	static const char *const of_jobs[] = {LEDGER_JOB, LEDGER_POINT,
+	    LEDGER_LINK, LEDGER_HEALED};
 
+	for (size_t i = 0; x->is_job && i < COUNT_OF(of_jobs); i++)
+		if (record_text_is(r->type, of_jobs[i]))
+			return true;
 	for (size_t i = 0; i < COUNT_OF(types); i++)
 		if (record_text_is(r->type, types[i]))
 			return true;
@@ -362,13 +352,13 @@ take_record(void *ctx, const struct record *r, struct err *e)
 	struct record_field f;
 	enum err_code rc;
 
-	if (x->ledgers_count == 0)
-		note_place(x, r);
+	report_heads_note(x, r);
 	if (record_text_is(r->type, LEDGER_ALARM))
 		return take_alarm(x, r, e);
 	if (record_text_is(r->type, LEDGER_ACTION))
 		return take_action(x, r, e);
-	if (!is_told(r))
+	x->is_job = x->is_job || (x->run == NULL && report_job_is(r));
+	if (!is_told(x, r))
 		return ERR_NONE;
 	rc = add_event(x, r, e);
 	while (rc == ERR_NONE && record_next(r, &c, &f)) {
@@ -378,31 +368,6 @@ take_record(void *ctx, const struct record *r, struct err *e)
 			rc = add_note(x, r, &f, e);
 	}
 	return rc;
-}
-
-static enum err_code
-take_head(void *ctx, const struct ledger_head *lh, struct err *e)
-{
-	struct report_exercise *x = ctx;
-	struct head h;
-
-	if (x->head_number != 0)
-		return ERR_NONE;
-	if (head_decode(&h, lh->bytes, lh->len_bytes, e) != ERR_NONE)
-		return e->code == ERR_CORRUPT ? ERR_NONE : e->code;
-	for (size_t i = 0; i < x->ranges_count; i++) {
-		bool is_in = false;
-
-		for (size_t k = 0; k < h.tips_count; k++)
-			is_in = is_in ||
-			    (strcmp(h.tips[k].chain, x->ranges[i].chain) == 0 &&
-				h.tips[k].sequence >= x->ranges[i].last);
-		if (!is_in)
-			return ERR_NONE;
-	}
-	if (x->ranges_count > 0)
-		x->head_number = h.number;
-	return ERR_NONE;
 }
 
 /* --- targets ------------------------------------------------------------ */
@@ -423,6 +388,8 @@ set_targets(struct report_exercise *x, const struct policy *policy)
 	const struct policy_service *s =
 	    policy == NULL ? NULL : policy_find_service(policy, x->service);
 
+	if (x->mode_bit == REPORT_JOB)
+		return; /* it is held against none */
 	if (x->mode_bit != PLAN_IN_TEST) {
 		x->rto_ns = report_move_number(x, "rto_ns");
 		x->rpo_ns = report_move_number(x, "rpo_ns");
@@ -452,9 +419,22 @@ gather_from(struct report_exercise *x, struct ledger *l, const char *run,
 		rc = ledger_steps(l, run, take_step, x, e);
 	if (rc == ERR_NONE)
 		rc = ledger_iterate(l, &f, take_record, x, e);
-	if (rc == ERR_NONE && x->ledgers_count == 0)
-		rc = ledger_heads(l, 1, take_head, x, e);
+	if (rc == ERR_NONE)
+		rc = report_heads_find(x, l, e);
 	x->ledgers_count++;
+	return rc;
+}
+
+/* One that was played at the other site is in its ledger alone. */
+static enum err_code
+load_tabletop(struct report_exercise *x, const struct report_sources *from,
+    const char *run, struct err *e)
+{
+	enum err_code rc = ERR_NOTFOUND;
+
+	for (size_t i = 0; rc == ERR_NOTFOUND && i < from->ledgers_count; i++)
+		rc = report_tabletop_load(&x->tabletop, from->ledgers[i], run,
+		    e);
 	return rc;
 }
 
@@ -470,23 +450,25 @@ report_exercise_gather(struct report_exercise **out,
 	x = calloc(1, sizeof(*x));
 	if (x == NULL)
 		return err_nomem(e);
+	x->rta_ns = x->rpa_ns = -1;
 	x->rto_ns = x->rpo_ns = x->back_ns = x->previous_rta_ns = -1;
 	for (size_t i = 0; rc == ERR_NONE && i < from->ledgers_count; i++)
 		rc = gather_from(x, from->ledgers[i], run, e);
 	if (rc == ERR_NONE)
 		report_move_order(x);
-	is_move = rc == ERR_NONE && x->run == NULL;
+	is_move = rc == ERR_NONE && x->run == NULL && !x->is_job;
 	if (is_move)
 		rc = report_move_make(x, run, e);
+	else if (rc == ERR_NONE && x->is_job)
+		rc = report_job_make(x, run, e);
 	if (rc != ERR_NONE)
 		return rc;
-	x->mode_bit = mode_bit(x->mode);
+	x->mode_bit = x->is_job ? report_job_bit(x) : mode_bit(x->mode);
 	if (is_move)
 		report_move_measure(x);
 	set_targets(x, from->policy);
 	if (x->mode_bit == PLAN_IN_TABLETOP)
-		rc = report_tabletop_load(&x->tabletop, from->ledgers[0], run,
-		    e);
+		rc = load_tabletop(x, from, run, e);
 	if (rc == ERR_NONE)
 		rc = report_related_find(x, from, e);
 	if (rc != ERR_NONE)
@@ -523,6 +505,17 @@ report_exercise_find(const struct report_exercise *x, const char *name)
 	return NULL;
 }
 
+bool
+report_exercise_was_retried(const struct report_step *s)
+{
+	static const char *const others[] = {"fence", "prove", "isolation"};
+
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		if (strcmp(others[i], s->kind) == 0)
+			return false;
+	return s->attempt > 1;
+}
+
 static bool
 has_step(const struct report_exercise *x, const char *name)
 {
@@ -532,19 +525,68 @@ has_step(const struct report_exercise *x, const char *name)
 	return false;
 }
 
+/* The step of a note that is named so; NULL: it is another note. */
+static const char *
+step_behind(const char *lead, const struct report_note *n)
+{
+	return strncmp(n->name, lead, strlen(lead)) == 0
+	    ? n->name + strlen(lead)
+	    : NULL;
+}
+
 const char *
 report_exercise_unbegun(const struct report_exercise *x, size_t *at)
 {
-	static const char lead[] = "step.";
-
 	while (*at < x->notes_count) {
-		const char *name = x->notes[(*at)++].name;
+		const char *step = step_behind(STEP_LEAD, &x->notes[(*at)++]);
 
-		if (strncmp(name, lead, strlen(lead)) == 0 &&
-		    !has_step(x, name + strlen(lead)))
-			return name + strlen(lead);
+		if (step != NULL && !has_step(x, step))
+			return step;
 	}
 	return NULL;
+}
+
+const char *
+report_exercise_why_unbegun(const struct report_exercise *x)
+{
+	return x->ended.ns != 0
+	    ? "the run ended before it"
+	    : "the run had not come to it, and has not ended";
+}
+
+/* A list after the other: the place in each, one behind the last of before. */
+bool
+report_exercise_skipped(const struct report_exercise *x, size_t *at,
+    struct report_skip *out)
+{
+	for (; *at < x->steps_count; (*at)++) {
+		const struct report_step *s = &x->steps[*at];
+
+		if (strcmp(s->state, "skipped") != 0)
+			continue;
+		*out = (struct report_skip){s->step, s->reason};
+		(*at)++;
+		return true;
+	}
+	for (size_t i = *at - x->steps_count; i < x->notes_count;
+	     i++, (*at)++) {
+		const struct report_note *n = &x->notes[i];
+		const char *step = step_behind(NOT_RUN_LEAD, n);
+
+		if ((step == NULL && strcmp(n->name, "not_run") != 0) ||
+		    report_exercise_find(x, n->name) != n->value)
+			continue;
+		*out = (struct report_skip){step != NULL ? step
+							 : "steps of the plan",
+		    n->value};
+		(*at)++;
+		return true;
+	}
+	*at -= x->steps_count + x->notes_count;
+	out->step = report_exercise_unbegun(x, at);
+	out->why = report_exercise_why_unbegun(x);
+	*at += x->steps_count + x->notes_count;
+	return out->step != NULL;
 }
 
 const char *

@@ -6,7 +6,8 @@
 #include "report_exercise.h"
 
 #define MOVES (PLAN_IN_PLANNED | PLAN_IN_UNPLANNED)
-#define REAL  (MOVES | PLAN_IN_TEST)
+#define REAL  (MOVES | PLAN_IN_TEST | REPORT_DRILL)
+#define TOLD  (MOVES | REPORT_DRILL | REPORT_JOB) /* by their events */
 
 /* --- lines of the table ------------------------------------------------------------ */
 
@@ -39,6 +40,20 @@ put_note(struct report_page *p, const struct report_exercise *x,
 		report_page_line(p, key_of(l), l->label, n->value);
 }
 
+/* What another attempt at it said once more. */
+static bool
+is_said(const struct report_exercise *x, size_t i)
+{
+	const struct report_note *n = &x->notes[i];
+
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(x->notes[k].name, n->name) == 0 &&
+		    strcmp(x->notes[k].value, n->value) == 0 &&
+		    strcmp(x->notes[k].service, n->service) == 0)
+			return true;
+	return false;
+}
+
 /* Every value of a field that may come again. */
 static void
 put_all(struct report_page *p, const struct report_exercise *x,
@@ -47,7 +62,7 @@ put_all(struct report_page *p, const struct report_exercise *x,
 	size_t count = 0;
 
 	for (size_t i = 0; i < x->notes_count; i++) {
-		if (strcmp(x->notes[i].name, l->field) != 0)
+		if (strcmp(x->notes[i].name, l->field) != 0 || is_said(x, i))
 			continue;
 		put_note(p, x, l, &x->notes[i]);
 		count++;
@@ -197,7 +212,7 @@ put_step(struct report_page *p, const struct report_step *s)
 	(void)ended;
 	snprintf(where, sizeof(where), "%s%s%s", s->site,
 	    s->host[0] != '\0' ? "/" : "", s->host);
-	if (s->attempt > 1)
+	if (report_exercise_was_retried(s))
 		snprintf(what, sizeof(what), "%s %s (attempt %lld)%s%s",
 		    s->kind, s->step, (long long)s->attempt,
 		    s->reason[0] != '\0' ? ": " : "", s->reason);
@@ -224,7 +239,16 @@ put_timeline(struct report_page *p, const struct report_exercise *x)
 		put_step(p, &x->steps[i]);
 }
 
-/* An intent whose outcome is shown says nothing more. */
+/* A job has ended, whatever its state is called. */
+static bool
+is_outcome(const struct report_event *ev, const struct report_event *of)
+{
+	return ev->phase == RECORD_OUTCOME && strcmp(ev->type, of->type) == 0 &&
+	    strcmp(ev->service, of->service) == 0 &&
+	    (strcmp(ev->event, of->event) == 0 ||
+		strcmp(ev->type, LEDGER_JOB) == 0);
+}
+
 static bool
 has_outcome(const struct report_exercise *x, size_t i)
 {
@@ -232,10 +256,7 @@ has_outcome(const struct report_exercise *x, size_t i)
 
 	for (size_t k = i + 1;
 	     ev->phase == RECORD_INTENT && k < x->events_count; k++)
-		if (x->events[k].phase == RECORD_OUTCOME &&
-		    strcmp(x->events[k].event, ev->event) == 0 &&
-		    strcmp(x->events[k].service, ev->service) == 0 &&
-		    strcmp(x->events[k].type, ev->type) == 0)
+		if (is_outcome(&x->events[k], ev))
 			return true;
 	return false;
 }
@@ -262,10 +283,13 @@ put_events(struct report_page *p, const struct report_exercise *x)
 		    ev->site, event, ev->service, ev->actor, ev->verdict,
 		    ev->reason, ev->rest};
 
-		if (has_outcome(x, i))
+		bool has_ended = has_outcome(x, i);
+
+		/* An intent whose outcome is shown says nothing more. */
+		if (has_ended && strcmp(ev->type, LEDGER_JOB) != 0)
 			continue;
 		snprintf(event, sizeof(event), "%.100s%s", ev->event,
-		    phases[ev->phase]);
+		    has_ended ? "" : phases[ev->phase]);
 		report_page_row(p, cells);
 	}
 }
@@ -273,24 +297,17 @@ put_events(struct report_page *p, const struct report_exercise *x)
 static void
 put_not_executed(struct report_page *p, const struct report_exercise *x)
 {
-	const char *name;
+	struct report_skip skip;
 	size_t at = 0, count = 0;
 
 	report_page_section(p, "not_executed", "Steps not executed, and why");
-	for (size_t i = 0; i < x->steps_count; i++) {
-		if (strcmp(x->steps[i].state, "skipped") != 0)
-			continue;
-		report_page_line(p, "skipped", x->steps[i].step,
-		    x->steps[i].reason);
-		count++;
-	}
-	while ((name = report_exercise_unbegun(x, &at)) != NULL) {
-		report_page_line(p, "skipped", name, "the run ended before it");
-		count++;
-	}
+	for (; report_exercise_skipped(x, &at, &skip); count++)
+		report_page_line(p, "skipped", skip.step, skip.why);
 	if (count > 0)
 		return;
-	if (x->steps_count == 0)
+	if (x->mode_bit == REPORT_JOB)
+		report_page_note(p, "none: such a job has no plan");
+	else if (x->steps_count == 0)
 		report_page_note(p,
 		    "unknown: the records tell of no step at all");
 	else if (x->result[0] == '\0')
@@ -300,14 +317,15 @@ put_not_executed(struct report_page *p, const struct report_exercise *x)
 		    "none: every step that the records name began");
 }
 
+/* how: of what kind the figure is; "". */
 static void
 measure(struct report_page *p, const char *target_name, const char *name,
-    int64_t measured_ns, int64_t target_ns)
+    const char *how, int64_t measured_ns, int64_t target_ns)
 {
 	char measured[TEXT_UNIT_BYTES], target[TEXT_UNIT_BYTES];
 
-	report_page_printf(p, target_name, name, "%s (%s), target %s %s",
-	    report_exercise_grade(measured_ns, target_ns),
+	report_page_printf(p, target_name, name, "%s (%s%s), target %s %s",
+	    report_exercise_grade(measured_ns, target_ns), how,
 	    measured_ns < 0 ? "-" : text_duration(measured_ns, measured),
 	    target_name,
 	    target_ns < 0 ? "none" : text_duration(target_ns, target));
@@ -349,23 +367,44 @@ put_clocks(struct report_page *p, const struct report_exercise *x)
 }
 
 static void
-put_results(struct report_page *p, const struct report_exercise *x)
+put_span(struct report_page *p, const struct report_exercise *x)
 {
 	char at[NOW_TEXT_BYTES];
-	int64_t outage;
 
-	report_page_section(p, "results", "Results");
-	if (!clocks_span_ns(&x->clocks, CLOCKS_OUTAGE, &outage))
-		outage = x->back_ns >= 0 ? x->back_ns : x->rta_ns;
-	measure(p, "MTPD", "RTA", outage, x->mtpd_ns > 0 ? x->mtpd_ns : -1);
-	measure(p, "RTO", "RTA", x->rta_ns, x->rto_ns);
-	measure(p, "RPO", "RPA", x->rpa_ns, x->rpo_ns);
-	if ((x->mode_bit & MOVES) != 0)
-		put_clocks(p, x);
 	report_page_line(p, "requested", "requested",
 	    report_page_time(x->requested, at));
 	report_page_line(p, "ended", "ended", report_page_time(x->ended, at));
 	put_section(p, x, "Results");
+}
+
+static void
+put_results(struct report_page *p, const struct report_exercise *x)
+{
+	bool is_move = (x->mode_bit & MOVES) != 0;
+	int64_t outage;
+
+	report_page_section(p, "results", "Results");
+	if (x->mode_bit == REPORT_JOB) {
+		put_span(p, x);
+		return;
+	}
+	if (!clocks_span_ns(&x->clocks, CLOCKS_OUTAGE, &outage))
+		outage = x->back_ns >= 0 ? x->back_ns : x->rta_ns;
+	measure(p, "MTPD", "RTA", is_move ? "outage " : "", outage,
+	    x->mtpd_ns > 0 ? x->mtpd_ns : -1);
+	measure(p, "RTO", "RTA",
+	    !is_move                             ? ""
+		: x->mode_bit == PLAN_IN_PLANNED ? "outage "
+						 : "declared ",
+	    x->rta_ns, x->rto_ns);
+	measure(p, "RPO", "RPA",
+	    x->rpa_is_bound          ? "at most "
+		: x->rpa_is_estimate ? "estimated "
+				     : "",
+	    x->rpa_ns, x->rpo_ns);
+	if (is_move)
+		put_clocks(p, x);
+	put_span(p, x);
 }
 
 static void
@@ -392,11 +431,50 @@ put_real(struct report_page *p, const struct report_exercise *x)
 	section(p, x, "data", "Data");
 	put_timeline(p, x);
 	put_not_executed(p, x);
-	if ((x->mode_bit & MOVES) != 0)
+	if ((x->mode_bit & TOLD) != 0)
 		put_events(p, x);
 	put_results(p, x);
 	section(p, x, "safety", "Safety");
 	section(p, x, "cleanup", "Cleanup");
+}
+
+/* Any other job is no exercise: it has no purpose and no approvals. */
+static void
+put_job(struct report_page *p, const struct report_exercise *x)
+{
+	section(p, x, "data", "Data");
+	if (x->steps_count > 0)
+		put_timeline(p, x);
+	put_not_executed(p, x);
+	put_events(p, x);
+	put_results(p, x);
+}
+
+/* Between whose it is and what it is worth: what was done. */
+static void
+put_doing(struct report_page *p, const struct report_exercise *x)
+{
+	section(p, x, "authority", "Authority");
+	if ((x->mode_bit & MOVES) != 0)
+		put_approvals(p, x);
+	section(p, x, "people", "People");
+	if (x->mode_bit == REPORT_JOB)
+		put_job(p, x);
+	if ((x->mode_bit & REAL) != 0) {
+		put_answers(p, x);
+		put_real(p, x);
+	}
+	if (x->tabletop != NULL)
+		report_tabletop_page(x->tabletop, p);
+}
+
+static const char *
+title_of(const struct report_exercise *x)
+{
+	return (x->mode_bit & MOVES) != 0 ? "MOVE"
+	    : x->mode_bit == REPORT_DRILL ? "RESTORE DRILL"
+	    : x->mode_bit == REPORT_JOB   ? "JOB"
+					  : "EXERCISE";
 }
 
 enum err_code
@@ -404,12 +482,13 @@ report_exercise_page(const struct report_exercise *x, struct report_page **out,
     struct err *e)
 {
 	OWNED(report_page_free) struct report_page *p = NULL;
+	bool is_job = x->mode_bit == REPORT_JOB;
 	char title[512];
 	enum err_code rc;
 
 	*out = NULL;
-	snprintf(title, sizeof(title), "%s REPORT %s: %s",
-	    (x->mode_bit & MOVES) != 0 ? "MOVE" : "EXERCISE", x->run,
+	snprintf(title, sizeof(title), "%s REPORT %s: %s%s%s", title_of(x),
+	    x->run, is_job ? x->mode : "", is_job ? " " : "",
 	    x->result[0] != '\0'      ? x->result
 		: x->tabletop != NULL ? x->state
 				      : "NO RESULT");
@@ -419,18 +498,11 @@ report_exercise_page(const struct report_exercise *x, struct report_page **out,
 	if (rc != ERR_NONE)
 		return rc;
 	section(p, x, "identity", "Identity");
-	section(p, x, "purpose", "Purpose");
-	section(p, x, "authority", "Authority");
-	if ((x->mode_bit & MOVES) != 0)
-		put_approvals(p, x);
-	section(p, x, "people", "People");
-	if ((x->mode_bit & REAL) != 0) {
-		put_answers(p, x);
-		put_real(p, x);
-	}
-	if (x->tabletop != NULL)
-		report_tabletop_page(x->tabletop, p);
-	section(p, x, "findings", "Findings");
+	if (!is_job)
+		section(p, x, "purpose", "Purpose");
+	put_doing(p, x);
+	if (!is_job)
+		section(p, x, "findings", "Findings");
 	put_limits(p, x);
 	section(p, x, "sign_off", "Sign-off");
 	*out = TAKE(p);

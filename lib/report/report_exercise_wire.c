@@ -130,16 +130,11 @@ add_skipped(const struct report_exercise *x, struct wire_value *v,
 {
 	OWNED(wire_free) struct wire_value *list = NULL;
 	enum err_code rc = wire_new_list(&list, e);
-	const char *name;
+	struct report_skip skip;
 	size_t at = 0;
 
-	for (size_t i = 0; rc == ERR_NONE && i < x->steps_count; i++)
-		if (strcmp(x->steps[i].state, "skipped") == 0)
-			rc = add_skip(list, x->steps[i].step,
-			    x->steps[i].reason, e);
-	while (
-	    rc == ERR_NONE && (name = report_exercise_unbegun(x, &at)) != NULL)
-		rc = add_skip(list, name, "the run ended before it", e);
+	while (rc == ERR_NONE && report_exercise_skipped(x, &at, &skip))
+		rc = add_skip(list, skip.step, skip.why, e);
 	if (rc == ERR_NONE)
 		wire_add(v, "not_executed", &list);
 	return rc;
@@ -190,8 +185,8 @@ add_identity(const struct report_exercise *x, struct wire_value *v)
 	wire_add_uint(v, "first_sequence", x->first_sequence);
 	wire_add_uint(v, "last_sequence", x->last_sequence);
 	wire_add_hex(v, "last_hash", x->last_hash.bytes, ID_BYTES);
-	if (x->head_number != 0)
-		wire_add_uint(v, "head", x->head_number);
+	if (x->ledgers[0].head_number != 0)
+		wire_add_uint(v, "head", x->ledgers[0].head_number);
 	else
 		wire_add_null(v, "head");
 }
@@ -204,6 +199,9 @@ add_results(const struct report_exercise *x, struct wire_value *v)
 	wire_add_text(v, "rta_verdict",
 	    report_exercise_grade(x->rta_ns, x->rto_ns));
 	add_measure(v, "rpa_seconds", x->rpa_ns);
+	if (x->rpa_ns >= 0 && (x->rpa_is_bound || x->rpa_is_estimate))
+		wire_add_text(v, "rpa_is",
+		    x->rpa_is_bound ? "at most" : "estimated");
 	add_measure(v, "rpo_seconds", x->rpo_ns);
 	wire_add_text(v, "rpa_verdict",
 	    report_exercise_grade(x->rpa_ns, x->rpo_ns));

@@ -6,35 +6,37 @@
 
 #include "report_exercise.h"
 
-#define ALL   PLAN_IN_ALL
 #define TEST  PLAN_IN_TEST
 #define TABLE PLAN_IN_TABLETOP
 #define MOVE  (PLAN_IN_PLANNED | PLAN_IN_UNPLANNED)
-#define REAL  (TEST | MOVE)
+#define DRILL REPORT_DRILL
+#define REAL  (TEST | MOVE | DRILL)
+#define ALL   (PLAN_IN_ALL | DRILL)
+#define JOB   REPORT_JOB
 
 const struct report_line report_fields[] = {
-    {"Identity", "report", "#report", ALL, false},
-    {"Identity", "status", "#status", ALL, false},
+    {"Identity", "report", "#report", ALL | JOB, false},
+    {"Identity", "status", "#status", ALL | JOB, false},
     {"Identity", "classification", "classification", ALL, false},
-    {"Identity", "run", "#run", ALL, false},
-    {"Identity", "service", "#service", ALL, false},
-    {"Identity", "mode", "#mode", ALL, false},
-    {"Identity", "state", "#state", ALL, false},
+    {"Identity", "run", "#run", ALL | JOB, false},
+    {"Identity", "service", "#service", ALL | JOB, false},
+    {"Identity", "mode", "#mode", ALL | JOB, false},
+    {"Identity", "state", "#state", ALL | JOB, false},
     {"Identity", "direction", "#direction", REAL, false},
-    {"Identity", "councils", "#councils", ALL, false},
+    {"Identity", "councils", "#councils", ALL | JOB, false},
     {"Identity", "sponsor", "sponsor", ALL, false},
     {"Identity", "change", "change", ALL, false},
     {"Identity", "incident", "incident", ALL, false},
     {"Identity", "run before", "#previous", ALL, false},
-    {"Identity", "policy digest", "@policy", ALL, false},
-    {"Identity", "plan digest", "@plan", ALL, false},
-    {"Identity", "site", "@site", ALL, false},
-    {"Identity", "builds", "#builds", ALL, false},
-    {"Identity", "owner's chain", "#chain", ALL, false},
-    {"Identity", "ledger", "#range", ALL, false},
-    {"Identity", "last record", "#last", ALL, false},
-    {"Identity", "signed by head", "#head", ALL, false},
-    {"Identity", "co-signed by", "cosigned_by", ALL, true},
+    {"Identity", "policy digest", "@policy", ALL | JOB, false},
+    {"Identity", "plan digest", "@plan", ALL | JOB, false},
+    {"Identity", "site", "#site", ALL | JOB, false},
+    {"Identity", "builds", "#builds", ALL | JOB, false},
+    {"Identity", "owner's chain", "#chain", ALL | JOB, false},
+    {"Identity", "ledger", "#range", ALL | JOB, false},
+    {"Identity", "last record", "#last", ALL | JOB, false},
+    {"Identity", "signed by head", "#head", ALL | JOB, false},
+    {"Identity", "co-signed by", "#cosigned_by", ALL | JOB, false},
     {"Purpose", "objectives", "purpose", REAL, false},
     {"Purpose", "criteria", "criteria", REAL, false},
     {"Purpose", "scope", "scope", ALL, false},
@@ -43,19 +45,19 @@ const struct report_line report_fields[] = {
     {"Purpose", "assumptions", "assumption", REAL, true},
     {"Purpose", "constraints", "constraint", REAL, true},
     {"Purpose", "simulated", "simulated", REAL, false},
-    {"Authority", "asked how", "trigger", ALL, false},
+    {"Authority", "asked how", "trigger", ALL | JOB, false},
     {"Authority", "why", "#why", ALL, false},
-    {"Authority", "requested by", "#requester", ALL, false},
-    {"Authority", "role", "#role", ALL, false},
-    {"Authority", "council", "#council", ALL, false},
+    {"Authority", "requested by", "#requester", ALL | JOB, false},
+    {"Authority", "role", "#role", ALL | JOB, false},
+    {"Authority", "council", "#council", ALL | JOB, false},
     {"Authority", "approvals", "#approvals", ALL, false},
     {"Authority", "separation of duties", "#separation", MOVE, false},
     {"Authority", "break-glass", "break_glass", REAL, false},
     {"Authority", "freeze override", "freeze_override", MOVE, false},
-    {"Authority", "notified", "notified", ALL, true},
+    {"Authority", "notified", "notified", ALL | JOB, true},
     {"Authority", "accepted by", "#accepted", ALL, false},
     {"People", "director", "director", REAL, false},
-    {"People", "operators", "#operators", REAL, false},
+    {"People", "operators", "#operators", REAL | JOB, false},
     {"People", "scribe", "scribe", ALL, false},
     {"People", "observers", "observer", REAL, true},
     {"People", "service owner", "owner_person", REAL, true},
@@ -69,14 +71,14 @@ const struct report_line report_fields[] = {
     {"Preconditions", "escrow drill", "escrow_drill", REAL, false},
     {"Preconditions", "open exceptions", "exception", ALL, true},
     {"Preconditions", "known issues", "known_issue", ALL, true},
-    {"Data", "recovery point", "#point", REAL, false},
-    {"Data", "of", "#point_at", REAL, false},
+    {"Data", "recovery point", "#point", REAL | JOB, false},
+    {"Data", "of", "#point_at", REAL | JOB, false},
     {"Data", "age when asked", "#point_age", REAL, false},
     {"Data", "why this one", "point_why", REAL, false},
     {"Data", "consistency", "consistency", REAL, false},
     {"Data", "tags", "point_tags", REAL, false},
     {"Data", "proof before", "point_proof", REAL, false},
-    {"Data", "copies", "point_sites", REAL, false},
+    {"Data", "copies", "point_sites", REAL | JOB, false},
     {"Data", "integrity", "integrity", REAL, false},
     {"Data", "last write seen", "#last_write", REAL, false},
     {"Data", "loss", "#loss", REAL, false},
@@ -84,12 +86,17 @@ const struct report_line report_fields[] = {
     {"Data", "transactions lost", "loss_transactions", MOVE, false},
     {"Data", "loss accepted", "accepted_loss", MOVE, false},
     {"Data", "divergence", "#divergence", MOVE, false},
+    {"Results", "data restored in", "#restored", DRILL, false},
+    {"Results", "proof reached", "verified_level", DRILL | JOB, false},
+    {"Results", "files", "files", DRILL | JOB, false},
+    {"Results", "bytes", "bytes", DRILL | JOB, false},
+    {"Results", "of these new", "new_bytes", JOB, false},
     {"Results", "performance under load", "performance", REAL, false},
     {"Results", "users reached", "users_reached", REAL, false},
     {"Safety", "authority before", "#authority_before", REAL, false},
     {"Safety", "authority after", "#authority_after", REAL, false},
     {"Safety", "epoch", "epoch", REAL, false},
-    {"Safety", "isolation", "isolation", TEST, true},
+    {"Safety", "isolation", "isolation", TEST | DRILL, true},
     {"Safety", "fence", "#fence", REAL, false},
     {"Safety", "witness", "witness", MOVE, false},
     {"Safety", "overrides", "#overrides", REAL, false},
@@ -97,7 +104,7 @@ const struct report_line report_fields[] = {
     {"Safety", "point before the move", "#pinned", MOVE, false},
     {"Safety", "commit or rollback", "#decision", MOVE, false},
     {"Safety", "production impact", "production_impact", REAL, false},
-    {"Cleanup", "cleanup", "cleanup", TEST, true},
+    {"Cleanup", "cleanup", "cleanup", TEST | DRILL, true},
     {"Cleanup", "reprotected", "#reprotected", MOVE, false},
     {"Cleanup", "unprotected time", "#unprotected", REAL, false},
     {"Cleanup", "failback", "failback", REAL, false},
@@ -107,8 +114,8 @@ const struct report_line report_fields[] = {
     {"Findings", "lesson", "lesson", ALL, true},
     {"Findings", "compared with the last", "comparison", ALL, false},
     {"Findings", "action", "action", REAL, true},
-    {"Limitations", "limitation", "limitation", ALL, true},
-    {"Sign-off", "controls", "control", ALL, true},
+    {"Limitations", "limitation", "limitation", ALL | JOB, true},
+    {"Sign-off", "controls", "control", ALL | JOB, true},
     {"Sign-off", "distribution", "distribution", ALL, true},
     {"Sign-off", "signed off by", "signed_off_by", ALL, true},
     {"Sign-off", "next due", "next_due", ALL, false},
@@ -149,7 +156,7 @@ of_report(const struct report_exercise *x, char *out)
 static void
 of_status(const struct report_exercise *x, char *out)
 {
-	bool ends = x->result[0] != '\0' && x->head_number != 0;
+	bool ends = x->result[0] != '\0' && report_heads_cover(x);
 
 	if (x->tabletop != NULL)
 		ends = tabletop_state_of(x->tabletop) >= TABLETOP_ISSUED;
@@ -171,9 +178,10 @@ of_direction(const struct report_exercise *x, char *out)
 static void
 of_councils(const struct report_exercise *x, char *out)
 {
-	for (size_t i = 0; i < x->ranges_count; i++)
-		if (strcmp(x->ranges[i].chain, LEDGER_CHAIN_SHARED) != 0)
-			add_unique(out, x->ranges[i].chain);
+	for (size_t i = 0; i < x->ledgers[0].ranges_count; i++)
+		if (strcmp(x->ledgers[0].ranges[i].chain,
+			LEDGER_CHAIN_SHARED) != 0)
+			add_unique(out, x->ledgers[0].ranges[i].chain);
 	for (size_t i = 0; i < x->events_count; i++)
 		add_unique(out, x->events[i].council);
 }
@@ -195,38 +203,15 @@ of_builds(const struct report_exercise *x, char *out)
 	}
 }
 
-static void
-of_range(const struct report_exercise *x, char *out)
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < x->ranges_count; i++) {
-		const struct report_range *r = &x->ranges[i];
-
-		used += (size_t)snprintf(out + used, REPORT_VALUE_BYTES - used,
-		    "%s%s#%" PRIu64 " to #%" PRIu64, i > 0 ? ", " : "",
-		    r->chain, r->first, r->last);
-		if (used >= REPORT_VALUE_BYTES)
-			return;
+#define PLACE(name, what)                                                 \
+	static void of_##name(const struct report_exercise *x, char *out) \
+	{                                                                 \
+		report_heads_say(x, what, out);                           \
 	}
-}
-
-static void
-of_last(const struct report_exercise *x, char *out)
-{
-	char hash[ID_HEX_BYTES];
-
-	say(out, id_hex(&x->last_hash, hash));
-}
-
-static void
-of_head(const struct report_exercise *x, char *out)
-{
-	if (x->head_number == 0)
-		say(out, "none");
-	else
-		snprintf(out, REPORT_VALUE_BYTES, "%" PRIu64, x->head_number);
-}
+PLACE(range, REPORT_HEADS_RANGE)
+PLACE(last, REPORT_HEADS_LAST)
+PLACE(head, REPORT_HEADS_HEAD)
+PLACE(cosigned, REPORT_HEADS_COSIGNED)
 
 static void
 of_role(const struct report_exercise *x, char *out)
@@ -330,9 +315,12 @@ time_of(const struct report_exercise *x, const char *name)
 static void
 of_point_at(const struct report_exercise *x, char *out)
 {
+	struct utc t = time_of(x, "point_at_ns");
 	char at[NOW_TEXT_BYTES];
 
-	say(out, report_page_time(time_of(x, "point_at_ns"), at));
+	if (t.ns == 0 && x->is_job) /* the run that made it */
+		t = time_of(x, "at_ns");
+	say(out, report_page_time(t, at));
 }
 
 static void
@@ -354,7 +342,13 @@ of_last_write(const struct report_exercise *x, char *out)
 	const struct report_event *ev = report_exercise_event(x, "QUIESCED");
 	char at[NOW_TEXT_BYTES];
 
-	if (report_exercise_find(x, "last_write_ns") == NULL && ev != NULL)
+	const struct report_event *off = report_move_ran_on(x);
+
+	if (off != NULL)
+		snprintf(out, REPORT_VALUE_BYTES,
+		    "not later than %s, when %s was read back as stopped",
+		    report_page_time(off->at, at), off->site);
+	else if (report_exercise_find(x, "last_write_ns") == NULL && ev != NULL)
 		snprintf(out, REPORT_VALUE_BYTES,
 		    "before %s, when the writes had stopped",
 		    report_page_time(ev->at, at));
@@ -372,6 +366,15 @@ of_loss(const struct report_exercise *x, char *out)
 		say(out,
 		    "what was written at the new site is not in what runs: it "
 		    "is kept as the point of CAPTURED");
+	else if (x->rpa_is_bound)
+		snprintf(out, REPORT_VALUE_BYTES,
+		    "at most %s: what was written from the point on until %s "
+		    "was read back as stopped, and is kept (divergence); when "
+		    "the move was asked for: %.400s",
+		    text_duration(x->rpa_ns, text), report_move_ran_on(x)->site,
+		    report_exercise_find(x, "loss") == NULL
+			? "not known"
+			: report_exercise_find(x, "loss"));
 	else if (report_exercise_event(x, "EQUAL") == NULL &&
 	    report_exercise_find(x, "loss") != NULL)
 		say(out, report_exercise_find(x, "loss"));
@@ -445,9 +448,18 @@ of_pinned(const struct report_exercise *x, char *out)
 static void
 of_overrides(const struct report_exercise *x, char *out)
 {
-	for (size_t i = 0; i < x->events_count; i++)
-		if (strcmp(x->events[i].event, "override") == 0)
-			add_unique(out, x->events[i].rest);
+	for (size_t i = 0; i < x->events_count; i++) {
+		const struct report_event *ev = &x->events[i];
+		char one[400];
+
+		if (strcmp(ev->event, "override") != 0)
+			continue;
+		snprintf(one, sizeof(one), "%.40s by %.80s: %.200s",
+		    strncmp(ev->rest, "guard=", 6) == 0 ? ev->rest + 6
+							: ev->rest,
+		    ev->actor, ev->reason);
+		add_unique(out, one);
+	}
 	if (out[0] == '\0')
 		say(out, report_exercise_find(x, "overrides"));
 	if (out[0] == '\0' && report_exercise_event(x, "STARTED") != NULL)
@@ -482,13 +494,18 @@ of_unprotected(const struct report_exercise *x, char *out)
 		say(out, report_exercise_find(x, "unprotected"));
 }
 
-/* The register's records of the run: the first and the last. */
+/* The register before the run: what was recorded last before it was asked for
+ * (report_related.c); and after it: the run's last record. */
 static void
 of_authority(const struct report_exercise *x, bool first, char *out)
 {
-	for (size_t i = 0; i < x->events_count; i++) {
+	if (first && x->before[0] != '\0') {
+		say(out, x->before);
+		return;
+	}
+	for (size_t i = first ? x->events_count : 0; i < x->events_count; i++) {
 		const struct report_event *ev =
-		    &x->events[first ? i : x->events_count - 1 - i];
+		    &x->events[x->events_count - 1 - i];
 
 		if (strcmp(ev->type, LEDGER_AUTHORITY) != 0)
 			continue;
@@ -497,8 +514,11 @@ of_authority(const struct report_exercise *x, bool first, char *out)
 		text_mend_end(out);
 		return;
 	}
-	if ((x->mode_bit & TEST) != 0)
-		say(out, "unchanged: a test has no part in it");
+	if ((x->mode_bit & (TEST | DRILL)) != 0)
+		say(out,
+		    x->mode_bit == DRILL
+			? "unchanged: a drill has no part in it"
+			: "unchanged: a test has no part in it");
 }
 
 static void
@@ -534,17 +554,39 @@ PLAIN(previous)
 PLAIN(chain)
 PLAIN(point)
 
+/* What a policy asks for has no name. */
 static void
 of_requester(const struct report_exercise *x, char *out)
 {
-	say(out, x->actor);
+	bool is_person =
+	    x->actor[0] != '\0' && strcmp(x->actor, "basculed") != 0;
+
+	say(out,
+	    x->is_job && !is_person ? "nobody: the daemon, by its policy"
+				    : x->actor);
+}
+
+/* A lower bound of what a recovery takes: what starts a service comes after. */
+static void
+of_restored(const struct report_exercise *x, char *out)
+{
+	int64_t ns = report_job_restored_ns(x);
+	char took[TEXT_UNIT_BYTES], rto[TEXT_UNIT_BYTES];
+
+	if (ns < 0)
+		return;
+	snprintf(out, REPORT_VALUE_BYTES,
+	    "%s, the comparison included%s%s: starting the service comes after",
+	    text_duration(ns, took), x->rto_ns < 0 ? "" : ", of an RTO of ",
+	    x->rto_ns < 0 ? "" : text_duration(x->rto_ns, rto));
 }
 
 bool
 report_fields_has(struct record_text name)
 {
 	/* these say what the event did */
-	static const char *const own[] = {"epoch", "point", "change"};
+	static const char *const own[] = {"epoch", "point", "change",
+	    "verified_level"};
 
 	for (size_t i = 0; i < COUNT_OF(own); i++)
 		if (record_text_is(name, own[i]))
@@ -595,8 +637,11 @@ report_fields_value(const struct report_exercise *x, const char *field,
 	    {"#range", of_range},
 	    {"#last", of_last},
 	    {"#head", of_head},
+	    {"#cosigned_by", of_cosigned},
+	    {"#site", report_heads_sites},
 	    {"#why", of_why},
 	    {"#requester", of_requester},
+	    {"#restored", of_restored},
 	    {"#role", of_role},
 	    {"#council", of_council},
 	    {"#approvals", of_approvals},

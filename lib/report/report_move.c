@@ -177,7 +177,7 @@ report_move_make(struct report_exercise *x, const char *run, struct err *e)
 	bool ends;
 
 	if (last == NULL)
-		return err_set(e, ERR_NOTFOUND, "no exercise or move '%s'",
+		return err_set(e, ERR_NOTFOUND, "no exercise, move or job '%s'",
 		    run);
 	copy(&x->run, run, &rc, e);
 	copy(&x->service, services != NULL ? services : last->service, &rc, e);
@@ -370,8 +370,34 @@ rolled_back_ns(const struct report_exercise *x)
 	    : until->when.ns - from->when.ns;
 }
 
+const struct report_event *
+report_move_ran_on(const struct report_exercise *x)
+{
+	const char *from = report_exercise_find(x, "from_site");
+
+	if (from == NULL || report_exercise_event(x, "DIVERGENCE") == NULL)
+		return NULL;
+	for (size_t i = 0; i < x->events_count; i++)
+		if (strcmp(x->events[i].event, "STOPPED") == 0 &&
+		    strcmp(x->events[i].site, from) == 0)
+			return &x->events[i];
+	return NULL;
+}
+
+/* From the point until the old site was off: what it wrote at most since. */
 static int64_t
-measure_loss(const struct report_exercise *x)
+ran_on_ns(const struct report_exercise *x)
+{
+	const struct report_event *off = report_move_ran_on(x);
+	int64_t point_ns = report_move_number(x, "point_at_ns");
+
+	return off == NULL || point_ns <= 0 || off->when.ns < point_ns
+	    ? -1
+	    : off->when.ns - point_ns;
+}
+
+static int64_t
+measure_loss(struct report_exercise *x)
 {
 	struct utc when;
 
@@ -387,9 +413,12 @@ measure_loss(const struct report_exercise *x)
 					 "last_write_ns")},
 		    (struct utc){report_move_number(x, "point_at_ns")});
 	/* what a planned move loses is known when both sides are equal */
-	return x->mode_bit == PLAN_IN_PLANNED
-	    ? -1
-	    : report_move_number(x, "loss_ns");
+	if (x->mode_bit == PLAN_IN_PLANNED)
+		return -1;
+	x->rpa_is_bound = ran_on_ns(x) >= 0;
+	x->rpa_is_estimate = !x->rpa_is_bound;
+	return x->rpa_is_bound ? ran_on_ns(x)
+			       : report_move_number(x, "loss_ns");
 }
 
 void

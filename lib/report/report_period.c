@@ -39,13 +39,14 @@ static enum err_code
 take_posture(void *ctx, const struct record *r, struct err *e)
 {
 	struct walk *w = ctx;
-	char at[NOW_TEXT_BYTES], service[128], now[32], was[32];
+	char at[NOW_TEXT_BYTES], service[128], copy[128], now[32], was[32];
 	char point[NOW_TEXT_BYTES], target[TEXT_UNIT_BYTES];
 
 	(void)e;
 	report_page_row(w->p,
 	    (const char *const[]){report_page_time(r->at, at),
 		record_text(r, "@service", service, sizeof(service)),
+		record_text(r, "at_site", copy, sizeof(copy)),
 		record_text(r, "was", was, sizeof(was)),
 		record_text(r, "rpo", now, sizeof(now)),
 		report_page_time((struct utc){record_int(r, "point_at_ns", 0)},
@@ -59,12 +60,14 @@ put_rpo(struct walk *w, struct err *e)
 {
 	static const struct report_page_column columns[] = {{"at", "when (UTC)",
 								0},
-	    {"service", "service", 0}, {"was", "was", 0}, {"rpo", "became", 0},
+	    {"service", "service", 0}, {"copy", "copy at", 0},
+	    {"was", "was", 0}, {"rpo", "became", 0},
 	    {"point", "newest point", 0}, {"target", "RPO", 0}};
 
 	report_page_section(w->p, "rpo", "How the RPO of each service changed");
 	report_page_note(w->p,
-	    "As this site saw it; UNKNOWN counts as a breach.");
+	    "As this site saw it, each copy elsewhere by itself; UNKNOWN "
+	    "counts as a breach.");
 	report_page_table(w->p, "changes", columns, COUNT_OF(columns),
 	    "no change is recorded");
 	return each(w, "posture", take_posture, w, e);
@@ -101,7 +104,8 @@ put_points(struct walk *w, struct err *e)
 	    {"complete", "complete", 0}, {"sites", "copies at", 0},
 	    {"level", "proof", 0}, {"verified", "proved", 0},
 	    {"run", "tested by", 0}};
-	struct ledger_point_filter f = {.service = w->of->service};
+	struct ledger_point_filter f = {.service = w->of->service,
+	    .as_of = w->of->as_of};
 
 	report_page_section(w->p, "points", "Recovery points, newest first");
 	report_page_table(w->p, "points", columns, COUNT_OF(columns),
@@ -266,6 +270,7 @@ static const struct evidence_of {
     {"replicate", LEDGER_JOB, "kind", "replicate", "state", "succeeded"},
     {"verify", LEDGER_JOB, "kind", "verify", "state", "succeeded"},
     {"restore", LEDGER_JOB, "kind", "restore", "state", "succeeded"},
+    {"restore", LEDGER_JOB, "how", "restore", "result", "PASS"},
     {"exercise", LEDGER_EXERCISE, "result", "PASS", NULL, NULL},
     {"tabletop", LEDGER_EXERCISE, "mode", "tabletop", "event", "issue"},
     {"failover", "failover", "event", "COMMITTED", NULL, NULL},
@@ -320,7 +325,9 @@ put_control(struct walk *w, const struct policy_control *c,
 		struct utc newest = {0};
 
 		for (size_t k = 0; k < KINDS; k++)
-			if (strcmp(evidence[k].kind, c->evidence.items[i]) == 0)
+			if (strcmp(evidence[k].kind, c->evidence.items[i]) ==
+				0 &&
+			    n->at[k].ns > newest.ns)
 				newest = n->at[k];
 		is_unknown = is_unknown || newest.ns == 0;
 		is_old = is_old ||
@@ -368,6 +375,18 @@ put_controls(struct walk *w, struct err *e)
 	return rc;
 }
 
+/* A page of then that is read later must not pass for one of today. */
+static void
+put_as_of(struct walk *w)
+{
+	char at[NOW_TEXT_BYTES], text[160];
+
+	snprintf(text, sizeof(text),
+	    "As recorded at %s: what was recorded later is left out.",
+	    now_text(w->of->as_of, at));
+	report_page_note(w->p, text);
+}
+
 /* --- the report ------------------------------------------------------------------------------- */
 
 enum err_code
@@ -383,9 +402,13 @@ report_period(const struct report_period *of, const char *kind,
 	    {"changes", "Change log", put_changes},
 	    {"controls", "Controls", put_controls}};
 	OWNED(report_page_free) struct report_page *p = NULL;
-	struct walk w = {.of = of};
+	struct report_period then = *of;
+	struct walk w = {.of = &then};
 	enum err_code rc = ERR_INPUT;
 
+	if (of->as_of.ns != 0 &&
+	    (of->until.ns == 0 || of->until.ns > of->as_of.ns))
+		then.until.ns = of->as_of.ns + 1;
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
 		if (strcmp(kinds[i].kind, kind) != 0)
 			continue;
@@ -393,6 +416,8 @@ report_period(const struct report_period *of, const char *kind,
 		w.p = p;
 		if (rc == ERR_NONE)
 			rc = kinds[i].put(&w, e);
+		if (rc == ERR_NONE && of->as_of.ns != 0)
+			put_as_of(&w);
 	}
 	if (p == NULL && rc == ERR_INPUT)
 		return err_set(e, ERR_INPUT,

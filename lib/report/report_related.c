@@ -55,6 +55,97 @@ take_move(void *ctx, const struct record *r, struct err *e)
 	return ERR_NONE;
 }
 
+/* The newest drill of the service that ended before this one was asked for. */
+static enum err_code
+take_drill(void *ctx, const struct record *r, struct err *e)
+{
+	struct moves *m = ctx;
+	char run[80], result[40];
+
+	(void)e;
+	record_text(r, "@run", run, sizeof(run));
+	record_text(r, "result", result, sizeof(result));
+	if (result[0] == '\0' || strcmp(run, m->x->run) == 0 ||
+	    r->at.ns > m->x->requested.ns || r->at.ns < m->newest.ns)
+		return ERR_NONE;
+	snprintf(m->x->previous, sizeof(m->x->previous), "%s: %s", run, result);
+	m->x->previous_rta_ns = record_int(r, "restore_ns", -1);
+	m->newest = r->at;
+	return ERR_NONE;
+}
+
+#define DRILLS_WITHIN 4000 /* records of jobs, the newest */
+
+static enum err_code
+find_drills(struct report_exercise *x, struct ledger *l, struct err *e)
+{
+	struct ledger_filter f = {.type = LEDGER_JOB,
+	    .service = x->service,
+	    .limit = DRILLS_WITHIN,
+	    .newest = true};
+	struct moves m = {.x = x};
+
+	return ledger_iterate(l, &f, take_drill, &m, e);
+}
+
+/* --- where its services were before ------------------------------------------ */
+
+struct register_before {
+	struct utc at;
+	char text[400];
+};
+
+static enum err_code
+take_register(void *ctx, const struct record *r, struct err *e)
+{
+	struct register_before *b = ctx;
+	char state[32], site[LEDGER_NAME_BYTES_MAX + 1];
+
+	(void)e;
+	if (r->at.ns < b->at.ns)
+		return ERR_NONE;
+	b->at = r->at;
+	record_text(r, "state", state, sizeof(state));
+	record_text(r, "active_site", site, sizeof(site));
+	snprintf(b->text, sizeof(b->text), "%s at %s, epoch %lld", state, site,
+	    (long long)record_int(r, "epoch", 0));
+	return ERR_NONE;
+}
+
+/* By the newest word of any site that is from before the request. */
+static enum err_code
+find_before(struct report_exercise *x, const struct report_sources *from,
+    struct err *e)
+{
+	char name[LEDGER_NAME_BYTES_MAX + 1];
+	bool is_many = report_move_is_many(x);
+	size_t at = 0, used = 0;
+
+	while (report_move_service(x, &at, name, sizeof(name)) &&
+	    used < sizeof(x->before)) {
+		struct ledger_filter f = {.type = LEDGER_AUTHORITY,
+		    .service = name,
+		    .until = x->requested,
+		    .limit = 1,
+		    .newest = true};
+		struct register_before b = {.text = ""};
+		enum err_code rc = ERR_NONE;
+
+		for (size_t i = 0; rc == ERR_NONE && i < from->ledgers_count;
+		     i++)
+			rc = ledger_iterate(from->ledgers[i], &f, take_register,
+			    &b, e);
+		if (rc != ERR_NONE)
+			return rc;
+		used += (size_t)snprintf(x->before + used,
+		    sizeof(x->before) - used, "%s%s%s%s", used > 0 ? "; " : "",
+		    is_many ? name : "", is_many ? ": " : "",
+		    b.text[0] != '\0' ? b.text : "not known");
+	}
+	text_mend_end(x->before);
+	return ERR_NONE;
+}
+
 static enum err_code
 find_runs(struct report_exercise *x, const struct report_sources *from,
     struct err *e)
@@ -66,18 +157,31 @@ find_runs(struct report_exercise *x, const struct report_sources *from,
 	struct moves m = {.x = x};
 	enum err_code rc = ERR_NONE;
 
+	if (x->mode_bit == REPORT_DRILL)
+		return find_drills(x, from->ledgers[0], e);
+	if (x->mode_bit == REPORT_JOB)
+		return ERR_NONE;
 	if ((x->mode_bit & MOVES) == 0)
 		return ledger_exercises(from->ledgers[0], &tests, take_test, x,
 		    e);
 	for (size_t i = 0; rc == ERR_NONE && i < from->ledgers_count; i++)
 		rc = ledger_iterate(from->ledgers[i], &moves, take_move, &m, e);
-	return rc;
+	return rc == ERR_NONE ? find_before(x, from, e) : rc;
 }
 
 /* What of the policy's controls the run is evidence for, if it came to that. */
 static bool
 supports(const struct report_exercise *x, const char *kind)
 {
+	if (x->mode_bit == REPORT_DRILL)
+		return (strcmp(kind, "verify") == 0 ||
+			   strcmp(kind, "restore") == 0) &&
+		    strncmp(x->result, "PASS", 4) == 0;
+	if (x->mode_bit == REPORT_JOB)
+		return strcmp(x->result, "succeeded") == 0 &&
+		    (strcmp(kind, x->mode) == 0 ||
+			(strcmp(kind, "verify") == 0 &&
+			    strcmp(x->mode, "reread") == 0));
 	if (strcmp(kind, "exercise") == 0)
 		return x->mode_bit == PLAN_IN_TEST &&
 		    strcmp(x->result, "PASS") == 0;
@@ -113,35 +217,48 @@ find_controls(struct report_exercise *x, const struct policy *p)
 	text_mend_end(x->controls);
 }
 
-/* An exercise of the service by the policy: when the next one is due. */
+static void
+say_next(struct report_exercise *x, const struct policy_when *when)
+{
+	char at[NOW_TEXT_BYTES], span[TEXT_UNIT_BYTES];
+
+	if (when->every_ns > 0)
+		snprintf(x->next_due, sizeof(x->next_due),
+		    "%s, every %s by the policy",
+		    now_text((struct utc){x->requested.ns + when->every_ns},
+			at),
+		    text_duration(when->every_ns, span));
+	else
+		snprintf(x->next_due, sizeof(x->next_due),
+		    "by the policy's schedule: %.60s %.60s", when->schedule,
+		    when->timezone);
+	text_mend_end(x->next_due);
+}
+
+/* One of its kind by the policy of the service: when the next one is due. */
 static void
 find_next(struct report_exercise *x, const struct policy_service *s)
 {
-	const struct policy_exercise *next = NULL;
-	char at[NOW_TEXT_BYTES], span[TEXT_UNIT_BYTES];
 	bool is_table = x->mode_bit == PLAN_IN_TABLETOP;
+	bool is_drill = x->mode_bit == REPORT_DRILL;
 
-	for (size_t i = 0; i < s->exercise_count; i++)
+	for (size_t i = 0; is_drill && i < s->verify_count; i++)
+		if (s->verify[i].kind == POLICY_VERIFY_RESTORE) {
+			say_next(x, &s->verify[i].when);
+			return;
+		}
+	for (size_t i = 0; !is_drill && i < s->exercise_count; i++)
 		if ((s->exercises[i].kind == POLICY_EXERCISE_TABLETOP) ==
-			is_table &&
-		    next == NULL)
-			next = &s->exercises[i];
-	if (next == NULL)
-		snprintf(x->next_due, sizeof(x->next_due),
-		    "the policy has no %s of '%.60s' on a schedule",
-		    is_table ? "tabletop" : "test", s->name);
-	else if (next->when.every_ns > 0)
-		snprintf(x->next_due, sizeof(x->next_due),
-		    "%s, every %s by the policy",
-		    now_text((struct utc){x->requested.ns +
-				 next->when.every_ns},
-			at),
-		    text_duration(next->when.every_ns, span));
-	else
-		snprintf(x->next_due, sizeof(x->next_due),
-		    "by the policy's schedule: %.60s %.60s",
-		    next->when.schedule, next->when.timezone);
-	text_mend_end(x->next_due);
+		    is_table) {
+			say_next(x, &s->exercises[i].when);
+			return;
+		}
+	snprintf(x->next_due, sizeof(x->next_due),
+	    "the policy has no %s of '%.60s' on a schedule",
+	    is_drill       ? "restore drill"
+		: is_table ? "tabletop"
+			   : "test",
+	    s->name);
 }
 
 enum err_code
@@ -155,7 +272,7 @@ report_related_find(struct report_exercise *x,
 		return rc;
 	find_controls(x, from->policy);
 	s = policy_find_service(from->policy, x->service);
-	if (s != NULL && x->tabletop == NULL)
+	if (s != NULL && x->tabletop == NULL && x->mode_bit != REPORT_JOB)
 		find_next(x, s);
 	return ERR_NONE;
 }

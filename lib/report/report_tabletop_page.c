@@ -53,6 +53,29 @@ put_when(struct report_page *p, const char *key, const char *label,
 	report_page_line(p, key, label, report_page_time(at, text));
 }
 
+static bool is_first(const struct tabletop *t, size_t i);
+
+/* Who watched and judged; that nobody did is said. */
+static void
+put_evaluators(struct report_page *p, const struct tabletop *t)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < tabletop_events_count(t); i++) {
+		const struct tabletop_event *ev = tabletop_event_at(t, i);
+		const char *who = tabletop_value(ev, "player", 0);
+
+		if (ev->verb != TABLETOP_DO_ATTEND || !is_first(t, i) ||
+		    strcmp(tabletop_player_value(t, who, "as"), "evaluator") !=
+			0)
+			continue;
+		report_page_line(p, "evaluator", "evaluator", who);
+		count++;
+	}
+	if (count == 0)
+		report_page_line(p, "evaluator", "evaluator", NULL);
+}
+
 static void
 put_drafted(struct report_page *p, const struct tabletop *t, const char *field,
     const char *label)
@@ -109,6 +132,7 @@ put_exercise(struct report_page *p, const struct tabletop *t)
 	    tabletop_drafted(t, "facilitator", 0));
 	report_page_line(p, "scribe", "scribe",
 	    tabletop_drafted(t, "scribe", 0));
+	put_evaluators(p, t);
 	put_drafted(p, t, "objective", "objective");
 	put_drafted(p, t, "criterion", "success criterion");
 	put_drafted(p, t, "condition", "initial condition");
@@ -185,14 +209,14 @@ put_players(struct report_page *p, const struct tabletop *t)
 	for (size_t i = 0; i < tabletop_events_count(t); i++) {
 		const struct tabletop_event *ev = tabletop_event_at(t, i);
 		const char *who = tabletop_value(ev, "player", 0);
+		const char *as = tabletop_player_value(t, who, "as");
 		struct utc in, out;
 
 		if (ev->verb != TABLETOP_DO_ATTEND || !is_first(t, i))
 			continue;
 		find_times(t, who, &in, &out);
 		report_page_row(p,
-		    (const char *const[]){who,
-			tabletop_player_value(t, who, "as"),
+		    (const char *const[]){who, as[0] == '\0' ? "player" : as,
 			tabletop_player_value(t, who, "role"),
 			tabletop_player_value(t, who, "council"),
 			tabletop_player_value(t, who, "deputy"),

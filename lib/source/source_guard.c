@@ -1,8 +1,10 @@
 #include <bascule/source.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <bascule/base/exitcode.h>
 #include <bascule/base/now.h>
 
 #include "source_child.h"
@@ -17,7 +19,9 @@
  * $1: seconds for the hook, 0 for any number; the rest is the hook.  While it
  * waits it ignores what would end it; the hook itself may be ended.  When
  * nobody listens any more the hook must not die of writing to a closed pipe.
- * The one that watches the time is ended together with its sleep.
+ * The one that watches the time is ended together with its sleep, however early:
+ * $! is its own, not the hook's, as soon as there is one, and KILL reaches it even
+ * before it has put aside the shell's handlers.
  */
 static const char guard_script[] =
     "trap '' HUP INT TERM\n"
@@ -29,8 +33,9 @@ static const char guard_script[] =
     "[ \"$limit\" -gt 0 ] || exec \"$@\" </dev/null\n"
     "\"$@\" </dev/null &\n"
     "hook=$!\n"
-    "(trap 'kill $nap' TERM; sleep \"$limit\" & nap=$!; wait $nap && {\n"
-    "  kill -TERM $hook; sleep 2 & nap=$!; wait $nap; kill -KILL $hook; }\n"
+    "(trap '[ $! = $hook ] || kill -KILL $!; exit' TERM\n"
+    "  sleep \"$limit\" & wait $! && {\n"
+    "  kill -TERM $hook; sleep 2 & wait $!; kill -KILL $hook; }\n"
     ") >/dev/null 2>&1 &\n"
     "watch=$!\n"
     "wait $hook\n"
@@ -158,13 +163,24 @@ read_output(struct source_child *c, size_t keep_bytes,
 	}
 }
 
-/* Ended by the guard: that one says it as a shell does, 128 + signal. */
+/* The guard waits for its hook and says of a signal what a shell does. */
+static void
+take_signal(struct source_outcome *out)
+{
+	int signal_number = exitcode_signal(out->exit_status);
+
+	if (signal_number == 0)
+		return;
+	out->signal = signal_number;
+	out->exit_status = -1;
+}
+
+/* Ended by the guard. */
 static bool
 is_out_of_time(const struct source_guard *g, const struct source_outcome *out)
 {
 	return g->timeout_ns > 0 && out->took_ns >= g->timeout_ns &&
-	    (out->exit_status == 128 + SIGTERM ||
-		out->exit_status == 128 + SIGKILL);
+	    (out->signal == SIGTERM || out->signal == SIGKILL);
 }
 
 enum err_code
@@ -185,6 +201,7 @@ source_guard_run(struct source_guard **gp, size_t output_bytes_max,
 	if (rc == ERR_NONE)
 		rc = source_child_wait(g->child, out, e);
 	out->took_ns = now_mono().ns - told.ns;
+	take_signal(out);
 	return rc == ERR_NONE && is_out_of_time(g, out)
 	    ? err_set(e, ERR_TIMEOUT, "'%s' did not end in time", g->name)
 	    : rc;

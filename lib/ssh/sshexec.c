@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bascule/base/exitcode.h>
 #include <bascule/base/text.h>
 
 #include "sshconn.h"
@@ -302,6 +303,7 @@ close_channel(struct sshexec *x, struct err *e)
 static enum err_code
 take_exit(struct sshexec *x, struct sshexit *out, struct err *e)
 {
+	int by_shell;
 	char *name = NULL;
 	size_t len = 0;
 
@@ -314,6 +316,10 @@ take_exit(struct sshexec *x, struct sshexit *out, struct err *e)
 		snprintf(out->signal, sizeof(out->signal), "%.*s", (int)len,
 		    name);
 		libssh2_free(x->conn->session, name);
+	} else if ((by_shell = exitcode_signal(out->status)) != 0) {
+		out->status = -1;
+		snprintf(out->signal, sizeof(out->signal), "%s",
+		    sigabbrev_np(by_shell));
 	}
 	if (out->status != 127)
 		return ERR_NONE;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bascule/base/fdio.h>
 #include <bascule/base/le.h>
 
 #include "jump.h"
@@ -100,28 +101,138 @@ decode(void *out, const uint8_t *family, const void *bytes, size_t len_bytes,
 	return epochs_decode(out, family, bytes, len_bytes, e);
 }
 
-static const struct sidefile file = {.name = "epochs",
+#define HINT "bascule heal begins it anew, from the snapshots that are here"
+
+static const struct sidefile together = {.name = "epochs",
     .tmp = "epochs.new",
     .max_bytes = EPOCHS_BYTES_MAX,
     .decode = decode,
-    .hint = "bascule heal begins it anew, from the snapshots that are here"};
+    .hint = HINT};
 
-/* Where neither was ever written no epoch is known. */
-static enum err_code
-load(struct epochs *out, struct store *st, struct err *e)
+/* A service's own: the same with one entry, its. */
+static struct sidefile
+own_file(char name[EPOCHS_NAME_BYTES], const struct id *service)
 {
-	enum err_code rc = sidefile_read_either(out, st, &file, e);
+	memcpy(name, "epochs-", 7);
+	id_hex(service, name + 7);
+	return (struct sidefile){.name = name,
+	    .tmp = together.tmp,
+	    .max_bytes = EPOCHS_ONE_BYTES,
+	    .decode = decode,
+	    .hint = HINT};
+}
 
-	return rc == ERR_NOTFOUND ? ERR_NONE : rc;
+bool
+epochs_is_file(const char *name, struct id *service)
+{
+	const size_t own = 7 + 2 * (size_t)ID_BYTES;
+	char hex[ID_HEX_BYTES];
+
+	memset(service, 0, sizeof(*service));
+	if (strcmp(name, "epochs") == 0 || strcmp(name, "epochs.bak") == 0)
+		return true;
+	if (strncmp(name, "epochs-", 7) != 0 || strlen(name) < own ||
+	    (name[own] != '\0' && strcmp(name + own, ".bak") != 0))
+		return false;
+	memcpy(hex, name + 7, sizeof(hex) - 1);
+	hex[sizeof(hex) - 1] = '\0';
+	return id_parse(hex, service);
+}
+
+enum err_code
+epochs_judge(const char *name, const uint8_t *family, const void *bytes,
+    size_t len_bytes, struct err *e)
+{
+	OWNED(epochs_fini) struct epochs s = {0};
+	struct id service;
+	enum err_code rc = epochs_decode(&s, family, bytes, len_bytes, e);
+
+	if (rc != ERR_NONE || !epochs_is_file(name, &service) ||
+	    id_is_none(&service))
+		return rc;
+	return s.count == 1 && id_equal(&s.all[0].name, &service)
+	    ? ERR_NONE
+	    : err_set(e, ERR_CORRUPT, "is about another service");
+}
+
+/* The one of that name; NULL. */
+static struct epochs_entry *
+find(const struct epochs *s, const struct id *name)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (id_equal(&s->all[i].name, name))
+			return &s->all[i];
+	return NULL;
+}
+
+static bool
+raise(struct epoch_mark *is, const struct epoch_mark *to)
+{
+	const struct epoch_mark was = *is;
+
+	if (is->owned < to->owned)
+		is->owned = to->owned;
+	if (is->seen < to->seen)
+		is->seen = to->seen;
+	if (is->seen < is->owned)
+		is->seen = is->owned;
+	return is->seen != was.seen || is->owned != was.owned;
+}
+
+/* What one file says of it; where there is none it says nothing. */
+static enum err_code
+hear_of(struct epoch_mark *is, struct store *st, const struct sidefile *f,
+    const struct id *name, struct err *e)
+{
+	OWNED(epochs_fini) struct epochs s = {0};
+	const struct epochs_entry *one;
+	enum err_code rc = sidefile_read_either(&s, st, f, e);
+
+	if (rc != ERR_NONE)
+		return rc == ERR_NOTFOUND ? ERR_NONE : rc;
+	one = find(&s, name);
+	if (one != NULL)
+		(void)raise(is, &one->mark);
+	else if (f != &together)
+		return err_set(e, ERR_CORRUPT,
+		    "'%s/condemned/%s' is about another service", st->path,
+		    f->name);
+	return ERR_NONE;
 }
 
 static enum err_code
-save(struct store *st, const struct epochs *s, struct err *e)
+load(struct epoch_mark *out, struct store *st, const struct id *name,
+    struct err *e)
 {
-	OWNED(buf_fini) struct buf b = {.max_bytes = EPOCHS_BYTES_MAX};
+	char own_name[EPOCHS_NAME_BYTES];
+	const struct sidefile own = own_file(own_name, name);
+	enum err_code rc;
+
+	*out = (struct epoch_mark){0};
+	rc = hear_of(out, st, &together, name, e);
+	return rc == ERR_NONE ? hear_of(out, st, &own, name, e) : rc;
+}
+
+static enum err_code
+write_both(struct store *st, const struct sidefile *f, const struct epochs *s,
+    struct err *e)
+{
+	OWNED(buf_fini) struct buf b = {.max_bytes = f->max_bytes};
 	enum err_code rc = epochs_encode(&b, s, st->family, e);
 
-	return rc == ERR_NONE ? sidefile_write_both(st, &file, &b, e) : rc;
+	return rc == ERR_NONE ? sidefile_write_both(st, f, &b, e) : rc;
+}
+
+static enum err_code
+save(struct store *st, const struct id *name, const struct epoch_mark *mark,
+    struct err *e)
+{
+	struct epochs_entry one = {*name, *mark};
+	const struct epochs s = {&one, 1};
+	char own_name[EPOCHS_NAME_BYTES];
+	const struct sidefile own = own_file(own_name, name);
+
+	return write_both(st, &own, &s, e);
 }
 
 /* --- looking ------------------------------------------------------------------ */
@@ -135,34 +246,15 @@ name_service(struct id *out, const char *service, struct err *e)
 	return hash_sha256(service, strlen(service) + 1, out, e);
 }
 
-/* The one of that name; NULL. */
-static struct epochs_entry *
-find(const struct epochs *s, const struct id *name)
-{
-	for (size_t i = 0; i < s->count; i++)
-		if (id_equal(&s->all[i].name, name))
-			return &s->all[i];
-	return NULL;
-}
-
 enum err_code
 epochs_find(struct epoch_mark *out, struct store *st, const char *service,
     struct err *e)
 {
-	OWNED(epochs_fini) struct epochs s = {0};
-	const struct epochs_entry *one;
 	struct id name;
 	enum err_code rc = name_service(&name, service, e);
 
 	*out = (struct epoch_mark){0};
-	if (rc == ERR_NONE)
-		rc = load(&s, st, e);
-	if (rc != ERR_NONE)
-		return rc;
-	one = find(&s, &name);
-	if (one != NULL)
-		*out = one->mark;
-	return ERR_NONE;
+	return rc == ERR_NONE ? load(out, st, &name, e) : rc;
 }
 
 static enum err_code
@@ -200,76 +292,28 @@ epochs_admit(const struct epochs *carried, struct store *st,
 
 /* --- changing ----------------------------------------------------------------- */
 
+/* Inside repo_lock. */
 static enum err_code
-full(size_t most, struct err *e)
+change(struct store *st, const struct id *name, const char *service,
+    const struct epoch_mark *to, struct epoch_mark *is, struct err *e)
 {
-	err_set(e, ERR_REFUSED,
-	    "the epochs of %zu services are kept here already", most);
-	return err_hint(e,
-	    "bascule snapshots shows which services there are; one that "
-	    "nobody knows was sent by who should not");
+	enum err_code rc = load(is, st, name, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	if (to->owned != 0 && to->owned < is->seen)
+		return fenced(service, to->owned, is->seen, e);
+	return raise(is, to) ? save(st, name, is, e) : ERR_NONE;
 }
 
-/* The one of that name, made if there is none and fewer than most. */
 static enum err_code
-make(struct epochs *s, const struct id *name, size_t most,
-    struct epochs_entry **out, struct err *e)
+change_of(struct store *st, const char *service, const struct epoch_mark *to,
+    struct epoch_mark *is, struct err *e)
 {
-	struct epochs_entry *more;
-	size_t at = 0;
-
-	*out = find(s, name);
-	if (*out != NULL)
-		return ERR_NONE;
-	if (s->count >= most)
-		return full(most, e);
-	more = reallocarray(s->all, s->count + 1, sizeof(*more));
-	if (more == NULL)
-		return err_nomem(e);
-	s->all = more;
-	while (at < s->count && id_compare(&more[at].name, name) < 0)
-		at++;
-	memmove(&more[at + 1], &more[at], (s->count++ - at) * sizeof(*more));
-	more[at] = (struct epochs_entry){.name = *name};
-	*out = &more[at];
-	return ERR_NONE;
-}
-
-static bool
-raise(struct epoch_mark *is, const struct epoch_mark *to)
-{
-	const struct epoch_mark was = *is;
-
-	if (is->owned < to->owned)
-		is->owned = to->owned;
-	if (is->seen < to->seen)
-		is->seen = to->seen;
-	if (is->seen < is->owned)
-		is->seen = is->owned;
-	return is->seen != was.seen || is->owned != was.owned;
-}
-
-/* Inside repo_lock; most: when an entry is made for it. */
-static enum err_code
-change(struct store *st, const char *service, const struct epoch_mark *to,
-    size_t most, struct epoch_mark *is, struct err *e)
-{
-	OWNED(epochs_fini) struct epochs s = {0};
-	struct epochs_entry *one;
 	struct id name;
 	enum err_code rc = name_service(&name, service, e);
 
-	if (rc != ERR_NONE || (to->seen == 0 && to->owned == 0) ||
-	    (rc = load(&s, st, e)) != ERR_NONE ||
-	    (rc = make(&s, &name, most, &one, e)) != ERR_NONE)
-		return rc;
-	*is = one->mark;
-	if (to->owned != 0 && to->owned < one->mark.seen)
-		return fenced(service, to->owned, one->mark.seen, e);
-	if (!raise(&one->mark, to))
-		return ERR_NONE;
-	*is = one->mark;
-	return save(st, &s, e);
+	return rc == ERR_NONE ? change(st, &name, service, to, is, e) : rc;
 }
 
 /* Is it more than a name that somebody said?  *is: what its entry says. */
@@ -280,15 +324,14 @@ is_known(struct store *st, const char *service, const struct epoch_mark *is)
 	    faccessat(st->snapshots_fd, service, F_OK, 0) == 0;
 }
 
+/* F3: that it was never moved is so without a file, too. */
 static enum err_code
 raise_far(struct store *st, const char *service, uint64_t epoch, struct err *e)
 {
 	const struct epoch_mark to = {epoch, 0};
 	struct epoch_mark is;
-	enum err_code rc = change(st, service, &to, EPOCHS_FAR_MAX, &is, e);
 
-	/* F3: that it was never moved is so without an entry, too. */
-	return rc == ERR_REFUSED && epoch == 1 ? ERR_NONE : rc;
+	return epoch > 1 ? change_of(st, service, &to, &is, e) : ERR_NONE;
 }
 
 /* Inside repo_lock: of whom we know no more than that it may send. */
@@ -310,6 +353,29 @@ hear(struct store *st, const char *service, uint64_t epoch, struct err *e)
 	    : rc;
 }
 
+/* The one of that name in what a session carries, made if there is none. */
+static enum err_code
+note(struct epochs *s, const struct id *name, struct epochs_entry **out,
+    struct err *e)
+{
+	struct epochs_entry *more;
+
+	*out = find(s, name);
+	if (*out != NULL)
+		return ERR_NONE;
+	if (s->count >= EPOCHS_COUNT_MAX)
+		return err_set(e, ERR_REFUSED,
+		    "a session carries the epochs of %d services at most",
+		    EPOCHS_COUNT_MAX);
+	more = reallocarray(s->all, s->count + 1, sizeof(*more));
+	if (more == NULL)
+		return err_nomem(e);
+	s->all = more;
+	more[s->count] = (struct epochs_entry){.name = *name};
+	*out = &more[s->count++];
+	return ERR_NONE;
+}
+
 enum err_code
 epochs_carry(struct epochs *carried, struct store *st, const char *service,
     uint64_t epoch, struct err *e)
@@ -320,8 +386,7 @@ epochs_carry(struct epochs *carried, struct store *st, const char *service,
 	enum err_code rc = name_service(&name, service, e);
 
 	if (rc != ERR_NONE ||
-	    (rc = make(carried, &name, EPOCHS_COUNT_MAX, &one, e)) !=
-		ERR_NONE ||
+	    (rc = note(carried, &name, &one, e)) != ERR_NONE ||
 	    (rc = repo_lock(st, e)) != ERR_NONE)
 		return rc;
 	held = st;
@@ -356,7 +421,7 @@ epochs_raise(struct store *st, const char *service, const struct epoch_mark *to,
 	if (rc != ERR_NONE)
 		return rc;
 	held = st;
-	return change(st, service, to, EPOCHS_COUNT_MAX, &is, e);
+	return change_of(st, service, to, &is, e);
 }
 
 static enum err_code
@@ -369,7 +434,7 @@ tell(struct store *st, const char *service, const struct epoch_mark *to,
 	if (rc != ERR_NONE)
 		return rc;
 	held = st;
-	return change(st, service, to, EPOCHS_COUNT_MAX, is, e);
+	return change_of(st, service, to, is, e);
 }
 
 enum err_code
@@ -386,35 +451,63 @@ epochs_tell(const char *path, const char *service, const struct epoch_mark *to,
 
 /* --- healing ------------------------------------------------------------------- */
 
-/* What the snapshots say is the least that was known. */
+/*
+ * What its snapshots say is the least that was known of a service, if no file
+ * knows more: its own, or where that is what was lost, the one of all.
+ */
 static enum err_code
-recall(struct epochs *out, struct store *st, struct err *e)
+recall(struct store *st, const char *service, const struct id *name,
+    bool own_is_lost, struct err *e)
 {
 	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
-	enum err_code rc = snapshot_list_clear(&list, st, NULL, NULL, NULL, e);
+	char own_name[EPOCHS_NAME_BYTES];
+	const struct sidefile own = own_file(own_name, name);
+	struct epoch_mark mark = {0};
+	enum err_code rc =
+	    hear_of(&mark, st, own_is_lost ? &together : &own, name, e);
 
-	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++) {
-		const struct snapshot *s = &list.snapshots[i];
-		struct epochs_entry *one;
+	if (rc == ERR_NONE || rc == ERR_CORRUPT) /* that one is healed, too */
+		rc = snapshot_list_clear(&list, st, service, NULL, NULL, e);
+	for (size_t i = 0; rc == ERR_NONE && i < list.count; i++)
+		(void)raise(&mark,
+		    &(struct epoch_mark){list.snapshots[i].epoch, 0});
+	return rc == ERR_NONE && mark.seen != 0 ? save(st, name, &mark, e) : rc;
+}
+
+/* Of that service; of all where it is none. */
+static enum err_code
+recall_all(struct store *st, const struct id *only, struct err *e)
+{
+	OWNED(repo_names_fini) struct repo_names services = {0};
+	bool all = id_is_none(only);
+	enum err_code rc = repo_list(&services, st->snapshots_fd, e);
+
+	for (size_t i = 0; rc == ERR_NONE && i < services.count; i++) {
 		struct id name;
 
-		if (s->epoch == 0)
+		if (!repo_name_is_valid(services.names[i]))
 			continue;
-		rc = name_service(&name, s->service, e);
-		if (rc == ERR_NONE)
-			rc = make(out, &name, EPOCHS_COUNT_MAX, &one, e);
-		if (rc == ERR_NONE)
-			raise(&one->mark, &(struct epoch_mark){s->epoch, 0});
+		rc = name_service(&name, services.names[i], e);
+		if (rc == ERR_NONE && (all || id_equal(only, &name)))
+			rc = recall(st, services.names[i], &name, !all, e);
 	}
 	return rc;
 }
 
 enum err_code
-epochs_renew(struct store *st, bool lost, struct err *e)
+epochs_renew(struct store *st, const char *name, bool lost, struct err *e)
 {
 	OWNED(epochs_fini) struct epochs s = {0};
-	enum err_code rc = lost ? recall(&s, st, e) : load(&s, st, e);
+	char own_name[EPOCHS_NAME_BYTES];
+	struct sidefile f = together;
+	struct id service;
+	enum err_code rc;
 
-	ASSERT(st->locked);
-	return rc == ERR_NONE ? save(st, &s, e) : rc;
+	ASSERT(st->locked && epochs_is_file(name, &service));
+	if (lost)
+		return recall_all(st, &service, e);
+	if (!id_is_none(&service))
+		f = own_file(own_name, &service);
+	rc = sidefile_read_either(&s, st, &f, e);
+	return rc == ERR_NONE ? write_both(st, &f, &s, e) : rc;
 }

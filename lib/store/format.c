@@ -16,7 +16,8 @@
 #define CHUNK_MIN_BYTES    256u
 #define CHUNK_MAX_BYTES    (4u * MIB)
 #define READ_ONLY_FEATURES UINT64_C(0) /* that we know */
-#define INCOMPAT_FEATURES  UINT64_C(0)
+#define INCOMPAT_SLICED    UINT64_C(1)
+#define INCOMPAT_FEATURES  INCOMPAT_SLICED
 
 void
 format_default_geometry(struct store_geometry *g)
@@ -66,7 +67,8 @@ format_encode(const struct format *f, uint8_t out[FORMAT_BYTES], struct err *e)
 	memset(out, 0, FORMAT_BYTES);
 	head_put(out, HEAD_FORMAT, f->family);
 	memcpy(out + 32, f->site, STORE_FAMILY_BYTES);
-	/* 48, 56, 64: no features yet */
+	/* 48 and 56: no other features yet */
+	le_put64(out + 64, g->sliced ? INCOMPAT_SLICED : 0);
 	le_put32(out + 72, g->chunk_min_bytes);
 	le_put32(out + 76, g->chunk_mean_bytes);
 	le_put32(out + 80, g->chunk_max_bytes);
@@ -101,6 +103,7 @@ decode_fields(struct format *f, const uint8_t *at, struct err *e)
 	g->pack_target_bytes = le_get32(at + 84);
 	g->frame_target_bytes = le_get32(at + 88);
 	g->padded = at[92] == 1;
+	g->sliced = (le_get64(at + 64) & INCOMPAT_SLICED) != 0;
 	f->created.ns = (int64_t)le_get64(at + 100);
 	if (at[92] > 1 || memcmp(at + 93, zeros, sizeof(zeros)) != 0)
 		return err_set(e, ERR_CORRUPT, "has bits set in its reserve");

@@ -1,9 +1,10 @@
 #include "frame.h"
 
 #include <string.h>
-#include <zstd.h>
 
 #include <bascule/base/le.h>
+
+#include "slices.h"
 
 #define BOUND_BITS_MIN 9
 #define BOUND_BITS_MAX 23
@@ -22,6 +23,18 @@
 #define SAMPLE_PIECE_BYTES ((size_t)4 << 10)
 #define SAMPLE_PIECES      8
 
+/*
+ * Sliced are frames of so many chunks, so small in the mean, as long as that costs
+ * at most a SLICED_LOSS-th.  Both ways are tried on one such frame in
+ * SLICED_TRIALS: data comes in runs.  Of a frame below SLICED_BYTES_MIN the first
+ * slice alone would be more than glimpse reads (G1 there).
+ */
+#define SLICED_BYTES_MIN  ((size_t)768 << 10)
+#define SLICED_CHUNKS_MIN 64
+#define SLICED_MEAN_MAX   ((size_t)16 << 10)
+#define SLICED_LOSS       16
+#define SLICED_TRIALS     16
+
 static const uint8_t magic[4] = {'B', 'F', 'r', '1'};
 
 _Static_assert(FRAME_RAW_MAX == (size_t)1 << BOUND_BITS_MAX, "as documented");
@@ -34,6 +47,8 @@ struct frame_coder {
 	struct buf raw;   /* a body, decompressed */
 	/* What the last frame of data came to, in thousandths of it. */
 	unsigned last_permille;
+	bool slices_pay;      /* the last trial said so */
+	unsigned until_trial; /* so many frames go by it */
 };
 
 /*
@@ -84,7 +99,7 @@ parse_fixed(struct frame_view *v, const uint8_t *at, struct err *e)
 	v->bound_bits = at[16];
 	v->nonce = at + 24;
 	memcpy(v->key_id.bytes, at + 48, ID_BYTES);
-	if (at[4] < STORE_DATA || at[4] > STORE_RECORDS || at[5] > FRAME_ZSTD)
+	if (at[4] < STORE_DATA || at[4] > STORE_RECORDS || at[5] > FRAME_SLICED)
 		return err_set(e, ERR_CORRUPT,
 		    "a frame of unknown kind %u or codec %u", at[4], at[5]);
 	if (v->depth > FRAME_DEPTH_MAX || v->bases_count > FRAME_BASES_MAX ||
@@ -94,6 +109,9 @@ parse_fixed(struct frame_view *v, const uint8_t *at, struct err *e)
 		return err_set(e, ERR_CORRUPT,
 		    "a frame of depth %u with %u bases", v->depth,
 		    v->bases_count);
+	if (v->codec == FRAME_SLICED && v->kind != STORE_DATA)
+		return err_set(e, ERR_CORRUPT, "a sliced frame of kind %u",
+		    at[4]);
 	if (v->refs_count > FRAME_REFS_MAX ||
 	    (v->kind == STORE_DATA && v->refs_count != 0))
 		return err_set(e, ERR_CORRUPT,
@@ -356,6 +374,64 @@ compress_delta(struct frame_coder *c, const struct frame_plain *p, uint8_t *to)
 	return ZSTD_isError(n) ? 0 : n;
 }
 
+/* Slices; 0: they do not pay. */
+static size_t
+compress_sliced(struct frame_coder *c, const struct frame_plain *p, uint8_t *to,
+    size_t room_bytes)
+{
+	struct err ignored; /* it is compressed whole, then */
+	size_t n;
+
+	begin_compress(c, p);
+	if (is_auto(p)) {
+		set(c, ZSTD_c_strategy, ZSTD_fast);
+		set(c, ZSTD_c_hashLog, AUTO_TABLE_LOG);
+		set(c, ZSTD_c_minMatch, 5);
+	}
+	return slices_pack(c->cctx, p->raw, p->raw_bytes, to, room_bytes, &n,
+		   &ignored) == ERR_NONE
+	    ? n
+	    : 0;
+}
+
+static bool
+may_be_sliced(const struct frame_plain *p)
+{
+	uint32_t count = p->sliceable ? le_get32(p->raw) : 0;
+
+	return p->raw_bytes >= SLICED_BYTES_MIN && count >= SLICED_CHUNKS_MIN &&
+	    p->bases_count == 0 && p->raw_bytes / count <= SLICED_MEAN_MAX;
+}
+
+/* Would slices cost little more than the whole?  `to` is only room to try in. */
+static bool
+slices_pay(struct frame_coder *c, const struct frame_plain *p, uint8_t *to,
+    size_t room_bytes)
+{
+	size_t whole = compress(c, p, p->raw, p->raw_bytes, to, room_bytes);
+	size_t sliced = compress_sliced(c, p, to, room_bytes);
+
+	return sliced > 0 && sliced <= whole + whole / SLICED_LOSS;
+}
+
+/* 0: it does not pay. */
+static size_t
+compress_as_fits(struct frame_coder *c, const struct frame_plain *p,
+    uint8_t *to, size_t room_bytes, enum frame_codec *codec)
+{
+	bool sliced = may_be_sliced(p);
+	size_t n = 0;
+
+	if (sliced && c->until_trial-- == 0) {
+		c->until_trial = SLICED_TRIALS - 1;
+		c->slices_pay = slices_pay(c, p, to, room_bytes);
+	}
+	if (sliced && c->slices_pay)
+		n = compress_sliced(c, p, to, room_bytes);
+	*codec = n > 0 ? FRAME_SLICED : FRAME_ZSTD;
+	return n > 0 ? n : compress(c, p, p->raw, p->raw_bytes, to, room_bytes);
+}
+
 /* The text to seal: at `to`, which has room for raw_bytes, or where it is. */
 static size_t
 put_plain(struct frame_coder *c, const struct frame_plain *p, uint8_t *to,
@@ -364,12 +440,13 @@ put_plain(struct frame_coder *c, const struct frame_plain *p, uint8_t *to,
 	size_t n = 0;
 
 	if (worth_trying(c, p))
-		n = compress(c, p, p->raw, p->raw_bytes, to,
-		    worth_bytes(p->raw_bytes));
+		n = compress_as_fits(c, p, to, worth_bytes(p->raw_bytes),
+		    codec);
 	if (p->kind == STORE_DATA && p->raw_bytes >= SAMPLE_MIN_BYTES)
 		c->last_permille =
 		    n > 0 ? (unsigned)(n * 1000 / p->raw_bytes) : 1000;
-	*codec = n > 0 ? FRAME_ZSTD : FRAME_RAW;
+	if (n == 0)
+		*codec = FRAME_RAW;
 	*text = n > 0 ? to : p->raw;
 	return n > 0 ? n : p->raw_bytes;
 }
@@ -567,6 +644,11 @@ decompress(struct frame_coder *c, const struct frame_view *v,
 	size_t bound = (size_t)1 << v->bound_bits, end, n;
 	enum err_code rc;
 
+	if (v->codec == FRAME_SLICED) {
+		*end_bytes = text->len_bytes;
+		return slices_unpack(c->dctx, text->bytes, text->len_bytes,
+		    bound, &c->raw, e);
+	}
 	end = ZSTD_findFrameCompressedSize(text->bytes, text->len_bytes);
 	if (ZSTD_isError(end))
 		return err_set(e, ERR_CORRUPT,
@@ -574,6 +656,7 @@ decompress(struct frame_coder *c, const struct frame_view *v,
 	rc = make_room(&c->raw, bound, e);
 	if (rc != ERR_NONE)
 		return rc;
+	ZSTD_DCtx_reset(c->dctx, ZSTD_reset_session_and_parameters);
 	n = v->depth == 0
 	    ? 0
 	    : ZSTD_DCtx_refPrefix(c->dctx, prefix->bytes, prefix->len_bytes);

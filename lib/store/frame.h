@@ -24,7 +24,7 @@
 	    ID_BYTES * (FRAME_BASES_MAX + (size_t)FRAME_REFS_MAX) + \
 	    FRAME_BODY_MAX)
 
-enum frame_codec { FRAME_RAW, FRAME_ZSTD };
+enum frame_codec { FRAME_RAW, FRAME_ZSTD, FRAME_SLICED };
 
 /* How many bytes of changed chunks are put into one difference. */
 static inline uint32_t
@@ -85,7 +85,8 @@ struct frame_plain {
 	uint32_t refs_count;
 	const uint8_t *raw; /* the raw body */
 	size_t raw_bytes;
-	bool padded; /* Padme */
+	bool padded;    /* Padme */
+	bool sliceable; /* data, in a repository that may have such frames */
 	enum writer_codec codec;
 	int level;             /* 0: what codec says */
 	const uint8_t *family; /* bound to it */

@@ -86,6 +86,7 @@ frame_maker_run(struct frame_maker *fm, struct batch *b, struct err *e)
 	    .level = fm->opt->level,
 	    .padded = st->geometry.padded && b->kind == STORE_DATA &&
 		b->chunks_count == 1,
+	    .sliceable = st->geometry.sliced && b->kind == STORE_DATA,
 	    .family = st->family};
 	enum err_code rc;
 

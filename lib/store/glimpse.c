@@ -7,12 +7,15 @@
 
 #include "frame.h"
 #include "pack.h"
+#include "slices.h"
 
 /*
  * G1. What is read of a frame in parts is at most a SHARE of it: then it is
  *     refused, for good, and read whole.
  * G2. Nothing read here has a tag; offsets are bounded by the frame's length,
  *     whatever its lengths say, and the caller derives the chunk's id.
+ * G3. Of a sliced frame the directory and the first slice are read once, and of
+ *     each chunk its slice.
  */
 #define PLACES_COUNT  8
 #define CHUNKS_LEAST  16 /* fewer are not worth two reads */
@@ -22,13 +25,16 @@ struct place_seen {
 	uint64_t used; /* the clock; 0: empty */
 	struct id pack;
 	uint32_t frame;
-	bool refused;
+	bool refused, sliced;
 	struct openpacks_handle key;
 	uint8_t nonce[SEAL_NONCE_BYTES];
 	uint64_t body_at; /* in the pack */
 	uint32_t len_bytes, spent_bytes;
 	uint32_t *offsets; /* chunks_count + 1, in the body */
 	uint32_t chunks_count;
+	/* Of a sliced one, instead: */
+	struct slices slices;
+	struct buf first; /* its first slice, opened */
 };
 
 struct glimpse {
@@ -36,14 +42,21 @@ struct glimpse {
 	struct place_seen places[PLACES_COUNT];
 	struct buf bytes; /* what was read last, of ... */
 	const struct place_seen *last;
-	uint32_t last_slot;
+	uint32_t last_part; /* its slot, or its slice */
+	struct buf opened;  /* that slice */
+	ZSTD_DCtx *dctx;
 };
 
 enum err_code
 glimpse_new(struct glimpse **out, struct err *e)
 {
-	*out = calloc(1, sizeof(**out));
-	return *out == NULL ? err_nomem(e) : ERR_NONE;
+	OWNED(glimpse_free) struct glimpse *g = calloc(1, sizeof(*g));
+
+	*out = NULL;
+	if (g == NULL || (g->dctx = ZSTD_createDCtx()) == NULL)
+		return err_nomem(e);
+	*out = TAKE(g);
+	return ERR_NONE;
 }
 
 static void
@@ -52,6 +65,8 @@ forget(struct glimpse *g, struct place_seen *p)
 	if (g->last == p)
 		g->last = NULL;
 	free(p->offsets);
+	slices_fini(&p->slices);
+	buf_fini(&p->first);
 	memset(p, 0, sizeof(*p));
 }
 
@@ -65,6 +80,8 @@ glimpse_free(struct glimpse **gp)
 	for (size_t i = 0; i < PLACES_COUNT; i++)
 		forget(g, &g->places[i]);
 	buf_fini(&g->bytes);
+	buf_fini(&g->opened);
+	ZSTD_freeDCtx(g->dctx);
 	free(g);
 }
 
@@ -85,6 +102,14 @@ place_of(struct glimpse *g, const struct index_pack *ip, uint32_t frame)
 	}
 	forget(g, oldest);
 	return oldest;
+}
+
+/* May so much more be read of it? (G1) */
+static bool
+is_affordable(const struct place_seen *p, uint32_t len_bytes)
+{
+	return p->spent_bytes <= SHARE(p->len_bytes) &&
+	    len_bytes <= SHARE(p->len_bytes) - p->spent_bytes;
 }
 
 /* Bytes of the body, opened; they count as spent. */
@@ -128,11 +153,53 @@ keep_offsets(struct place_seen *p, const struct buf *lengths, uint32_t count,
 	return ERR_NONE;
 }
 
-/* A plain frame of data, stored as it is, of many chunks. */
+/* Room for what a slice comes to, in a buffer that then has just that. */
+static enum err_code
+slice_room(struct buf *out, const struct slices *s, uint32_t i, uint8_t **at,
+    struct err *e)
+{
+	buf_clear(out);
+	return buf_extend(out, slice_bytes(s, i), at, e);
+}
+
+/* The directory and the first slice of a sliced frame. */
+static enum err_code
+keep_slices(struct glimpse *g, struct place_seen *p, const struct pack *pk,
+    struct seal_key *key, size_t text_bytes, struct err *e)
+{
+	uint32_t directory_bytes;
+	uint8_t *at;
+	enum err_code rc =
+	    read_part(p, pk, key, 0, SLICES_HEAD_BYTES, &g->bytes, e);
+
+	if (rc == ERR_NONE)
+		rc = slices_directory_bytes(g->bytes.bytes, text_bytes,
+		    &directory_bytes, e);
+	if (rc == ERR_NONE && !is_affordable(p, directory_bytes))
+		rc = err_set(e, ERR_INPUT, "too much of it");
+	if (rc == ERR_NONE)
+		rc = read_part(p, pk, key, SLICES_HEAD_BYTES, directory_bytes,
+		    &g->bytes, e);
+	if (rc == ERR_NONE)
+		rc = slices_parse(&p->slices, g->dctx, g->bytes.bytes,
+		    g->bytes.len_bytes, text_bytes, e);
+	if (rc == ERR_NONE && !is_affordable(p, p->slices.at[0].len_bytes))
+		rc = err_set(e, ERR_INPUT, "too much of it");
+	if (rc == ERR_NONE)
+		rc = read_part(p, pk, key, p->slices.at[0].at,
+		    p->slices.at[0].len_bytes, &g->bytes, e);
+	if (rc == ERR_NONE)
+		rc = slice_room(&p->first, &p->slices, 0, &at, e);
+	return rc == ERR_NONE
+	    ? slices_open(g->dctx, &p->slices, 0, g->bytes.bytes, at, e)
+	    : rc;
+}
+
+/* A frame of many chunks of data that can be had one by one. */
 static bool
 is_fit(const struct frame_view *v, const struct pack_frame *row)
 {
-	return v->kind == STORE_DATA && v->codec == FRAME_RAW &&
+	return v->kind == STORE_DATA && v->codec != FRAME_ZSTD &&
 	    v->depth == 0 && v->refs_count == 0 &&
 	    row->chunks_count >= CHUNKS_LEAST &&
 	    row->chunks_count <= FRAME_CHUNKS_MAX &&
@@ -147,6 +214,8 @@ look(struct glimpse *g, struct place_seen *p, struct openpacks *packs,
 	uint8_t head[FRAME_FIXED_BYTES];
 	struct frame_view v;
 	struct pack_frame row;
+	struct seal_key *key;
+	size_t text_bytes;
 	enum err_code rc = pack_frame_at(pk, p->frame, &row, e);
 
 	if (rc == ERR_NONE && row.len_bytes < sizeof(head))
@@ -165,36 +234,85 @@ look(struct glimpse *g, struct place_seen *p, struct openpacks *packs,
 	memcpy(p->nonce, v.nonce, sizeof(p->nonce));
 	p->body_at = row.offset_bytes + v.head_bytes;
 	p->len_bytes = row.len_bytes;
-	rc = read_part(p, pk, openpacks_key(packs, p->key)->seal, 0,
-	    4 + (size_t)row.chunks_count * 4, &g->bytes, e);
-	return rc != ERR_NONE ? rc
-			      : keep_offsets(p, &g->bytes, row.chunks_count,
-				    v.body_bytes - SEAL_TAG_BYTES, e);
+	key = openpacks_key(packs, p->key)->seal;
+	text_bytes = v.body_bytes - SEAL_TAG_BYTES;
+	p->sliced = v.codec == FRAME_SLICED;
+	if (p->sliced)
+		return keep_slices(g, p, pk, key, text_bytes, e);
+	rc = read_part(p, pk, key, 0, 4 + (size_t)row.chunks_count * 4,
+	    &g->bytes, e);
+	return rc != ERR_NONE
+	    ? rc
+	    : keep_offsets(p, &g->bytes, row.chunks_count, text_bytes, e);
 }
 
-/* Its chunk, unless that is too much of it. */
+/* Its chunk, stored as it is; unless that is too much of the frame. */
 static bool
-take(struct glimpse *g, struct place_seen *p, struct openpacks *packs,
-    const struct pack *pk, uint32_t slot)
+take_plain(struct glimpse *g, struct place_seen *p, const struct pack *pk,
+    struct seal_key *key, uint32_t slot, struct glimpse_chunk *out)
 {
-	const struct openpacks_key *key = openpacks_key(packs, p->key);
-	uint32_t len;
 	struct err ignored; /* all of it is read, then */
 
-	if (key == NULL || slot >= p->chunks_count)
+	if (slot >= p->chunks_count)
 		return false;
-	if (g->last == p && g->last_slot == slot)
+	out->len_bytes = p->offsets[slot + 1] - p->offsets[slot];
+	if (g->last != p || g->last_part != slot) {
+		g->last = NULL;
+		if (!is_affordable(p, (uint32_t)out->len_bytes) ||
+		    read_part(p, pk, key, p->offsets[slot], out->len_bytes,
+			&g->bytes, &ignored) != ERR_NONE)
+			return false;
+		g->last = p;
+		g->last_part = slot;
+	}
+	out->bytes = g->bytes.bytes;
+	return true;
+}
+
+/* A slice behind the first, opened. */
+static bool
+open_slice(struct glimpse *g, struct place_seen *p, const struct pack *pk,
+    struct seal_key *key, uint32_t i)
+{
+	const struct slice *row = &p->slices.at[i];
+	struct err ignored; /* all of it is read, then */
+	uint8_t *at;
+
+	if (g->last == p && g->last_part == i)
 		return true;
-	len = p->offsets[slot + 1] - p->offsets[slot];
-	if (len > SHARE(p->len_bytes) ||
-	    p->spent_bytes + len > SHARE(p->len_bytes))
-		return false;
 	g->last = NULL;
-	if (read_part(p, pk, key->seal, p->offsets[slot], len, &g->bytes,
-		&ignored) != ERR_NONE)
+	if (!is_affordable(p, row->len_bytes) ||
+	    read_part(p, pk, key, row->at, row->len_bytes, &g->bytes,
+		&ignored) != ERR_NONE ||
+	    slices_prefix(g->dctx, p->first.bytes, p->first.len_bytes,
+		&ignored) != ERR_NONE ||
+	    slice_room(&g->opened, &p->slices, i, &at, &ignored) != ERR_NONE ||
+	    slices_open(g->dctx, &p->slices, i, g->bytes.bytes, at, &ignored) !=
+		ERR_NONE)
 		return false;
 	g->last = p;
-	g->last_slot = slot;
+	g->last_part = i;
+	return true;
+}
+
+static bool
+take_sliced(struct glimpse *g, struct place_seen *p, const struct pack *pk,
+    struct seal_key *key, uint32_t slot, struct glimpse_chunk *out)
+{
+	const struct slices *s = &p->slices;
+	const struct buf *opened = &p->first;
+	uint32_t i;
+
+	if (slot >= s->chunks_count)
+		return false;
+	i = slices_find(s, slot);
+	if (i > 0) {
+		if (!open_slice(g, p, pk, key, i))
+			return false;
+		opened = &g->opened;
+	}
+	out->len_bytes = s->offsets[slot + 1] - s->offsets[slot];
+	out->bytes = opened->bytes + (s->offsets[slot] - slice_from(s, i));
 	return true;
 }
 
@@ -204,6 +322,7 @@ glimpse_get(struct glimpse *g, struct openpacks *packs,
     struct glimpse_chunk *out)
 {
 	struct place_seen *p = place_of(g, ip, c->frame);
+	const struct openpacks_key *key;
 	struct pack *pk;
 	struct err ignored; /* all of it is read, then */
 
@@ -216,13 +335,14 @@ glimpse_get(struct glimpse *g, struct openpacks *packs,
 		p->refused = look(g, p, packs, pk, &ignored) != ERR_NONE;
 	}
 	p->used = ++g->clock;
-	if (p->refused || !take(g, p, packs, pk, c->slot)) {
-		p->refused = true;
+	key = openpacks_key(packs, p->key);
+	p->refused = p->refused || key == NULL ||
+	    !(p->sliced ? take_sliced : take_plain)(g, p, pk, key->seal,
+		c->slot, out);
+	if (p->refused)
 		return false;
-	}
-	out->bytes =
-	    g->bytes.len_bytes == 0 ? (const uint8_t *)"" : g->bytes.bytes;
-	out->len_bytes = g->bytes.len_bytes;
+	if (out->len_bytes == 0)
+		out->bytes = (const uint8_t *)"";
 	out->key = p->key;
 	return true;
 }

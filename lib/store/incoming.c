@@ -253,6 +253,24 @@ not_there(struct err *e)
 	    "what was here of it is not here any more");
 }
 
+/*
+ * One that came in whole has a pack's mode before it has a pack's name: who was
+ * cut off between the two left what nobody but root could open again.
+ */
+static int
+open_part(struct incoming *in, const char *hex)
+{
+	OWNED(fdio_close) int whole = -1;
+	int fd = fdio_open_beneath(in->dir_fd, hex, O_RDWR | O_NONBLOCK, 0);
+
+	if (fd != -1 || errno != EACCES)
+		return fd;
+	whole = fdio_open_beneath(in->dir_fd, hex, O_RDONLY | O_NONBLOCK, 0);
+	return whole == -1 || fchmod(whole, 0600) != 0
+	    ? -1
+	    : fdio_open_beneath(in->dir_fd, hex, O_RDWR | O_NONBLOCK, 0);
+}
+
 /* With the names held. */
 static enum err_code
 go_on(struct incoming *in, struct pack_done *got, uint64_t from_bytes,
@@ -262,8 +280,7 @@ go_on(struct incoming *in, struct pack_done *got, uint64_t from_bytes,
 	char hex[ID_HEX_BYTES];
 	struct stat sb;
 
-	fd = fdio_open_beneath(in->dir_fd, id_hex(&got->name, hex),
-	    O_RDWR | O_NONBLOCK, 0);
+	fd = open_part(in, id_hex(&got->name, hex));
 	if (fd == -1 || fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode) ||
 	    (uint64_t)sb.st_size < from_bytes)
 		return not_there(e);

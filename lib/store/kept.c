@@ -29,7 +29,9 @@ is_receipts(const char *name)
 static bool
 is_epochs(const char *name)
 {
-	return strcmp(name, "epochs") == 0 || strcmp(name, "epochs.bak") == 0;
+	struct id service;
+
+	return epochs_is_file(name, &service);
 }
 
 static size_t
@@ -49,7 +51,6 @@ judge(struct store *st, int dir_fd, const char *name, struct err *why)
 	struct condemn_view sentence;
 	struct ageing clock;
 	OWNED(receipts_fini) struct receipts receipts = {0};
-	OWNED(epochs_fini) struct epochs epochs = {0};
 	struct id id;
 	enum err_code rc = repo_slurp(&b, dir_fd, name, most_bytes(name), why);
 
@@ -59,7 +60,7 @@ judge(struct store *st, int dir_fd, const char *name, struct err *why)
 		return receipts_decode(&receipts, st->family, b.bytes,
 		    b.len_bytes, why);
 	if (is_epochs(name))
-		return epochs_decode(&epochs, st->family, b.bytes, b.len_bytes,
+		return epochs_judge(name, st->family, b.bytes, b.len_bytes,
 		    why);
 	if (strcmp(name, "ages") == 0)
 		return ages_decode(&ages, st->family, b.bytes, b.len_bytes,
@@ -121,43 +122,55 @@ kept_check(struct checking *ck, struct err *e)
 
 /* One of two that say the same; what is begun anew when both are lost. */
 struct twins {
-	const char *name, *twin, *lost;
-	enum err_code (*renew)(struct store *st, bool lost, struct err *e);
+	bool (*is)(const char *name);
+	const char *lost;
+	enum err_code (*renew)(struct store *st, const char *name, bool lost,
+	    struct err *e);
 };
 
 static const struct twins *
-twins_of(const char *name, const char **other)
+twins_of(const char *name)
 {
 	static const struct twins twins[] = {
-	    {"receipts", "receipts.bak",
-		"what is here is promised another 30 days", receipts_renew},
-	    {"epochs", "epochs.bak",
-		"the epochs are those of the snapshots that are here",
+	    {is_receipts, "what is here is promised another 30 days",
+		receipts_renew},
+	    {is_epochs, "the epochs are those of the snapshots that are here",
 		epochs_renew},
 	};
 
-	for (size_t i = 0; i < sizeof(twins) / sizeof(twins[0]); i++) {
-		const struct twins *t = &twins[i];
-
-		*other = strcmp(name, t->name) == 0 ? t->twin : t->name;
-		if (strcmp(name, t->name) == 0 || strcmp(name, t->twin) == 0)
-			return t;
-	}
+	for (size_t i = 0; i < sizeof(twins) / sizeof(twins[0]); i++)
+		if (twins[i].is(name))
+			return &twins[i];
 	return NULL;
+}
+
+/* NAME.bak of NAME, and the other way. */
+static void
+name_other(char out[OBJECT_BYTES], const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len > 4 && strcmp(name + len - 4, ".bak") == 0)
+		snprintf(out, OBJECT_BYTES, "%.*s", (int)(len - 4), name);
+	else
+		snprintf(out, OBJECT_BYTES, "%s.bak", name);
 }
 
 /* From its twin, if that is good; else it begins anew. */
 static enum err_code
-renew(struct heal *h, int dir_fd, const struct twins *t, const char *other,
+renew(struct heal *h, int dir_fd, const struct twins *t, const char *name,
     const char *object, struct err *e)
 {
+	char other[OBJECT_BYTES];
 	struct err why = {0};
-	bool lost = judge(h->store, dir_fd, other, &why) != ERR_NONE;
 	enum err_code rc;
+	bool lost;
 
+	name_other(other, name);
+	lost = judge(h->store, dir_fd, other, &why) != ERR_NONE;
 	if (is_failure(why.code))
 		return err_set(e, why.code, "%s", why.text);
-	rc = t->renew(h->store, lost, e);
+	rc = t->renew(h->store, name, lost, e);
 	if (rc == ERR_NONE)
 		heal_done(h, object, "%s",
 		    lost ? t->lost : "written again from its twin");
@@ -170,8 +183,7 @@ put_away(void *ctx, int dir_fd, const char *name, const char *object,
 {
 	OWNED(repo_unlock_owned) struct store *held = NULL;
 	struct heal *h = ctx;
-	const char *other;
-	const struct twins *t = twins_of(name, &other);
+	const struct twins *t = twins_of(name);
 	enum err_code rc;
 
 	heal_found(h, object, "%s", what);
@@ -180,7 +192,7 @@ put_away(void *ctx, int dir_fd, const char *name, const char *object,
 	held = h->store;
 	rc = heal_put_away(h, dir_fd, name, name, e);
 	if (rc == ERR_NONE && t != NULL)
-		return renew(h, dir_fd, t, other, object, e);
+		return renew(h, dir_fd, t, name, object, e);
 	if (rc == ERR_NONE)
 		heal_done(h, object, "in bad/: what it measured begins again");
 	return rc;

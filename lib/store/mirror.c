@@ -88,6 +88,14 @@ mirror_check_format(const struct mirror *m, const void *bytes, size_t len_bytes,
 	if (memcmp(f.family, m->store->family, sizeof(f.family)) != 0)
 		return err_set(e, ERR_REFUSED,
 		    "it is a copy of another repository");
+	if (m->store->geometry.sliced && !f.geometry.sliced) {
+		err_set(e, ERR_REFUSED,
+		    "the copy was made without slices, and the repository has "
+		    "them");
+		return err_hint(e,
+		    "replicate to an empty path: the copy is made with them "
+		    "then");
+	}
 	if (f.read_only)
 		return err_set(e, ERR_TOONEW,
 		    "the copy has features this version does not know");

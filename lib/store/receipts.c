@@ -454,7 +454,7 @@ receipts_accept(struct store *st, const struct id *snapshot, struct err *e)
 }
 
 enum err_code
-receipts_renew(struct store *st, bool lost, struct err *e)
+receipts_renew(struct store *st, const char *name, bool lost, struct err *e)
 {
 	OWNED(receipts_fini) struct receipts r = {0};
 	struct promising p = {.receipts = &r,
@@ -462,6 +462,7 @@ receipts_renew(struct store *st, bool lost, struct err *e)
 	    .all = true};
 	enum err_code rc = lost ? ERR_NONE : receipts_read(&r, st, e);
 
+	(void)name; /* there is one pair of them */
 	ASSERT(st->locked);
 	if (rc == ERR_NONE && lost)
 		rc = promise_all(st, NULL, &p, e);

@@ -51,7 +51,7 @@ enum err_code receipts_gone(struct store *st, const struct receipts_going *g,
     struct err *e) MUST_CHECK;
 /* Inside repo_lock: write both, after a healing took a damaged one away.
  * lost: neither could be read. */
-enum err_code receipts_renew(struct store *st, bool lost,
+enum err_code receipts_renew(struct store *st, const char *name, bool lost,
     struct err *e) MUST_CHECK;
 
 #endif

@@ -363,14 +363,6 @@ add_name(struct repo_names *n, size_t *room, const char *name, struct err *e)
 	return ERR_NONE;
 }
 
-static void
-close_dir(DIR **d)
-{
-	if (*d != NULL)
-		closedir(*d);
-	*d = NULL;
-}
-
 /* Only the descriptor is at hand: let the kernel say what it is of. */
 static enum err_code
 list_failed(int dirfd, struct err *e)
@@ -390,16 +382,13 @@ enum err_code
 repo_list(struct repo_names *out, int dirfd, struct err *e)
 {
 	OWNED(repo_names_fini) struct repo_names n = {0};
-	OWNED(close_dir) DIR *d = NULL;
-	OWNED(fdio_close)
-	int fd = fdio_open_beneath(dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
+	OWNED(fdio_close_dir) DIR *d = fdio_open_dir(dirfd, ".");
 	struct dirent *de;
 	size_t room = 0;
 
 	*out = n;
-	if (fd == -1 || (d = fdopendir(fd)) == NULL)
+	if (d == NULL)
 		return list_failed(dirfd, e);
-	fd = -1; /* d has it now */
 	while (errno = 0, (de = readdir(d)) != NULL) {
 		if (strcmp(de->d_name, ".") == 0 ||
 		    strcmp(de->d_name, "..") == 0)

@@ -6,7 +6,7 @@
 
 #include "ageing.h"
 
-#define NAME_BYTES 32
+#define NAME_BYTES 96
 
 static enum err_code
 load(void *out, struct store *st, const struct sidefile *s, const char *name,

@@ -192,6 +192,12 @@ blank(struct store *st)
 	    st->points_fd = st->sessions_fd = st->tmp_fd = st->lock_fd = -1;
 }
 
+void
+store_default_geometry(struct store_geometry *out)
+{
+	format_default_geometry(out);
+}
+
 enum err_code
 store_create(const char *path, const uint8_t family[STORE_FAMILY_BYTES],
     const struct store_geometry *geometry, struct err *e)

@@ -139,9 +139,9 @@ collect(struct pack_list *out, struct needed *n, struct err *e)
 	return ERR_NONE;
 }
 
-enum err_code
-store_needed_packs(struct pack_list *out, struct store *st,
-    const struct id *snapshots, size_t snapshots_count, struct err *e)
+static enum err_code
+gather(struct pack_list *out, struct store *st, const struct id *snapshots,
+    size_t snapshots_count, struct err *e)
 {
 	OWNED(needed_fini) struct needed n = {.store = st};
 	OWNED(closure_fini)
@@ -170,4 +170,17 @@ store_needed_packs(struct pack_list *out, struct store *st,
 	}
 	rank(&n);
 	return collect(out, &n, e);
+}
+
+enum err_code
+store_needed_packs(struct pack_list *out, struct store *st,
+    const struct id *snapshots, size_t snapshots_count, struct err *e)
+{
+	enum err_code rc = gather(out, st, snapshots, snapshots_count, e);
+
+	if (rc != ERR_CORRUPT)
+		return rc;
+	rc = store_refresh(st, e);
+	return rc == ERR_NONE ? gather(out, st, snapshots, snapshots_count, e)
+			      : rc;
 }

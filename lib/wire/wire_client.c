@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
+#include <bascule/base/proc.h>
 
 #define SEND_TIMEOUT_S 30 /* a daemon that reads nothing for so long is hung */
 
@@ -92,6 +93,29 @@ wire_client_ask(struct wire_client *c, struct wire_value *request,
 	return rc == ERR_NONE ? rc : err_wrap(e, "asking the daemon");
 }
 
+/* Who listens there, as far as this host sees it, and what to do about it. */
+static enum err_code
+no_answer(int fd, int timeout_ms, struct err *e)
+{
+	struct ucred who = {.pid = 0};
+	socklen_t size = sizeof(who);
+	bool is_known =
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
+	    who.pid > 0;
+	char state = is_known ? proc_state(who.pid) : '?';
+
+	err_set(e, ERR_TIMEOUT, "no answer from the daemon%s within %d s",
+	    state == 'T' ? ", which is stopped," : "", timeout_ms / 1000);
+	if (state == 'T')
+		return err_hint(e,
+		    "'kill -CONT %d' wakes it; killed and started again it "
+		    "goes on from what is on record",
+		    (int)who.pid);
+	return err_hint(e,
+	    "is its disk or this machine overloaded? killed and started again "
+	    "it goes on from what is on record");
+}
+
 /* Wait until there is something to read, or the time is up. */
 static enum err_code
 wait_readable(int fd, struct mono deadline, int timeout_ms, struct err *e)
@@ -108,9 +132,7 @@ wait_readable(int fd, struct mono deadline, int timeout_ms, struct err *e)
 		if (n > 0)
 			return ERR_NONE;
 		if (n == 0)
-			return err_set(e, ERR_TIMEOUT,
-			    "no answer from the daemon within %d ms",
-			    timeout_ms);
+			return no_answer(fd, timeout_ms, e);
 		if (errno != EINTR)
 			return err_sys(e, "cannot wait for the daemon");
 	}

@@ -9,8 +9,9 @@
 # brought to a copy over an sshd of its own on this machine, then after D3b, then
 # with nothing to do; beside it rsync of the same directory, and restic copy; and over
 # the laboratory's relay at 20 ms, as fast as it goes (copy-20ms) and where the path
-# carries 400 Mbit/s (copy-400M).  PEERS='restic tar' leaves out borg.  GROWTH=1
-# adds how time grows: D3 and D5 at several scales.
+# carries 400 Mbit/s (copy-400M); and fetched by a copy (pull-first, pull-20ms).
+# PEERS='restic tar' leaves out borg.  GROWTH=1 adds how time grows: D3 and D5 at
+# several scales.
 #
 # For each set: first backup, unchanged, changed, restore, one file, list,
 # check, prune; the median of RUNS, the page cache warm for all; peak memory as
@@ -67,9 +68,11 @@ at_src() {
 	    at_src "$seen" "$work/src" "$@"
 }
 
-# measure TOOL WHAT command...: "set tool what seconds cpu KiB".
+# measure TOOL WHAT command...: "set tool what seconds cpu KiB".  Nobody pays for
+# what the one before has left to be written.
 measure() {
 	tool=$1 what=$2; shift 2
+	sync
 	if ! at_src /usr/bin/time -o "$work/time" -f '%e %U %S %M' "$@" >"$work/log" 2>&1; then
 		echo "bench: $tool $what of $set failed:" >&2
 		tail -n 5 "$work/log" >&2
@@ -242,6 +245,17 @@ copy_bascule() { # ROW [PORT]
 	    sed "s/^/R bascule sent-$1 /" | noted
 	sort -n "$work/far" | tail -n 1 | sed "s/^/R bascule far-$1 /" | noted
 }
+# The same, fetched by a copy that is new.
+pull_bascule() { # ROW [PORT]
+	rm -rf "$work/far" "$work/pulled"
+	measure bascule "$1" "$B" -r "$work/pulled" --json replicate \
+	    --from "ssh://$(id -un)@127.0.0.1:${2:-$port}$work/b" \
+	    --known-hosts "$work/ssh/known_hosts" \
+	    --identity "$work/ssh/id_ed25519" --remote-bascule "$work/give"
+	sed -n 's/.*"summary".*"pack_bytes": *\([0-9]*\).*/\1/p' "$work/log" |
+	    sed "s/^/R bascule sent-$1 /" | noted
+	sort -n "$work/far" | tail -n 1 | sed "s/^/R bascule far-$1 /" | noted
+}
 # Both ends as they were at first, and a path between them.
 copy_far() {
 	${CC:-cc} -std=gnu11 -D_GNU_SOURCE -O2 -o "$work/relay" tests/tools/relay.c
@@ -255,6 +269,8 @@ copy_far() {
 		rm -rf "$work/copy"
 		copy_bascule "${row%:*}" $((port + 1))
 	done
+	"$work/relay" -t "$work/way" rate 0
+	pull_bascule pull-20ms $((port + 1))
 	kill $relay
 }
 copy_rsync() { # ROW
@@ -281,7 +297,9 @@ run_copies() {
 	port=$(cat "$work/ssh/port")
 	printf '#!/bin/sh\nexec /usr/bin/time -a -o %s -f %%M %s "$@"\n' \
 	    "$work/far" "$B" >"$work/serve"
-	chmod +x "$work/serve"
+	printf '#!/bin/sh\nexec /usr/bin/time -a -o %s -f %%M %s -r %s store serve --allow get --service "*"\n' \
+	    "$work/far" "$B" "$work/b" >"$work/give"
+	chmod +x "$work/serve" "$work/give"
 	bascule_new
 	for seen in "$DIR/data/D1" "$DIR/data/D3"; do
 		at_src "$B" -r "$work/b" --quiet backup "$work/src" >/dev/null
@@ -289,7 +307,10 @@ run_copies() {
 	warm "$work/b"
 	copy_rsync copy-first
 	copy_bascule copy-first
+	pull_bascule pull-first
 	copy_far
+	"$B" -r "$work/pulled" --quiet check --read
+	rm -rf "$work/pulled"
 	before=$(size "$work/b")
 	seen=$DIR/data/D3b
 	at_src "$B" -r "$work/b" --quiet backup "$work/src" >/dev/null

@@ -34,7 +34,7 @@ BARS = {
 ROWS = ("first", "first-fast", "first-cache", "unchanged", "changed",
         "changed-cache", "restore", "one-file",
         "list", "check-read", "check-open", "prune", "copy-first", "copy-next",
-        "copy-none", "copy-20ms", "copy-400M")
+        "copy-none", "copy-20ms", "copy-400M", "pull-first", "pull-20ms")
 MEMORY_MAX_KIB = 128 * 1024
 COPY_MEMORY_MAX_KIB = 64 * 1024
 COPY_LEAST_MB_S = {"copy-20ms": 150, "copy-400M": 45}
@@ -110,7 +110,8 @@ def bytes_row(of, name, row, bar, peers_row=None):
 
 
 def copies(of):
-    for row in ("copy-first", "copy-20ms", "copy-400M", "copy-next", "copy-none"):
+    for row in ("copy-first", "copy-20ms", "copy-400M", "copy-next", "copy-none", "pull-first",
+                "pull-20ms"):
         if ("R", "bascule", row) not in of:
             continue
         peak = max(of["R", "bascule", row][3], of["R", "bascule", "far-" + row][0])
@@ -118,10 +119,11 @@ def copies(of):
         if row == "copy-next":
             share = of["R", "bascule", "sent-" + row][0] / of["R", "bascule", "new"][0]
             said += f", sent {share:.3f} of the new bytes {verdict(share <= COPY_SENT_MAX)}"
-        if row in COPY_LEAST_MB_S:
+        if row in COPY_LEAST_MB_S or row.startswith("pull"):
             speed = of["R", "bascule", "sent-" + row][0] / of["R", "bascule", row][0] / 1e6
             said += f", {speed:.0f} MB/s"
-            if speed * of["R", "bascule", row][0] > 1000:  # less is the way there and back
+            # less is the way there and back
+            if row in COPY_LEAST_MB_S and speed * of["R", "bascule", row][0] > 1000:
                 said += f" {verdict(speed >= COPY_LEAST_MB_S[row])}"
         print(f"R   {row:10} {said}")
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """moves.py RESULTS [--modes M,N] [--faults X,Y] [--points WORD] [--most N]
-         [--only CELLS] [--cells N] [--again] [--table]
+         [--only CELLS] [--home SITE] [--cells N] [--again] [--table] [--left]
 
 Faults in moves between two real daemons, at every record that either of them
 makes.  Run by tests/scenario/90-move-faults.sh, which makes the laboratory; one
@@ -8,9 +8,12 @@ cell is one move (or one isolated test) with one fault at one point of it:
 
   mode    planned (with commit and reprotect; every other one is the failback,
           as the service stays where it came to), rollback, unplanned, test
-  point   A.failover.fence.i: of site A (which is left; B takes), the record of
-          that type and name, i an intent, o an outcome, e an event; what comes
-          more than once has #2
+  point   A.failover.fence.i: of site A (which is left; B takes), the first record
+          of that meaning, i an intent, o an outcome, e an event.  A step has the
+          act that it belongs to (@resume), what is adopted its state and owner.
+          How often one comes again (a replication that is tried until the other
+          answers) is not the move's but the moment's, and so is news of the move
+          before: those are no points
   fault   at that record, the daemon standing still in its gate (gate.c)
 
 An unfaulted move of each mode says which points there are.  After the fault is
@@ -19,215 +22,45 @@ show` tell to type next.  Judged: never two sites that accept writes, at the end
 one site does, which both registers name; nothing acknowledged is lost.
 
 A cell's result is a file in RESULTS, so what has ended well is not done again;
-several of these may work on one RESULTS.
+several of these may work on one RESULTS.  Next is what was struck least (matrix.py).
 """
 import argparse
 import fcntl
-import json
 import os
 import re
 import shutil
 import signal
 import socket
-import sqlite3
-import struct
 import subprocess
 import sys
 import threading
 import time
 
-WORK, TOP = os.environ.get("WORK", ""), os.environ.get("TOP", "")
-B, DAEMON = os.environ.get("B", ""), os.environ.get("DAEMON", "")
-SITES = ("brent", "southwark")
-PATIENCE_S = 8          # what the policy says; see 90-move-faults.sh
+from matrix import FAULTS, MODES, ETCD, Matrix
+from movelab import B, HOSTS, SITES, WORK, Daemons, Etcd, Names, Watch, accepts, acks, \
+    agree, at, boot_service, children, fields, is_over, judge_data, lab, lines, on, \
+    is_stopped, other, read_rows, runs, said_of, send, sh, sshd_of
+
 LONG_S = float(os.environ.get("LONG", "12"))  # longer than patience and silence
-END_S = 60 + LONG_S     # a move that has not ended by then is stuck
-FAULTS = {
-    "kill.self": "SIGKILL of the daemon that has just recorded it",
-    "late.self": "... just before it records the next",
-    "kill.other": "SIGKILL of the other daemon",
-    "work.self": "SIGKILL of its workers, and of the one begun next",
-    "ssh.self": "SIGKILL of sshd there, bridge and sessions",
-    "ssh.other": "... at the other site",
-    "cut.one": "the preferred link is cut",
-    "cut.all": "both links are cut, longer than every patience",
-    "stop.self": "SIGSTOP of the daemon, as long",
-    "stop.other": "SIGSTOP of the other daemon",
-    "stopw.self": "SIGSTOP of its workers, and of the one begun next",
-    "state.self": "no room left where the daemon's state lies",
-    "state.other": "... at the other site",
-    "repo.self": "no room left where the repository lies",
-    "repo.other": "... at the other site",
-}
-MODES = ("planned", "rollback", "unplanned", "test")
-PHASES = "eio"
-
-
-def other(site):
-    return SITES[site == SITES[0]]
-
-
-# --- the laboratory -------------------------------------------------------------
-def sh(*words, env=None, timeout=60):
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=timeout, env=env)
-
-
-def lab(command):
-    """A function of lab.sh."""
-    sh("sh", "-c", f'. "$TOP/tests/lab/lab.sh"; {command}',
-       env={**os.environ, "LAB_DISK": "1"})
-
-
-def at(site, *words, person=None, timeout=60):
-    cmd = [B, "--socket", f"{WORK}/{site}/socket", *words]
-    if person is not None:
-        cmd = ["setpriv", "--reuid", str(person), "--regid", str(person),
-               "--clear-groups", *cmd]
-    try:
-        return sh(*cmd, env={**os.environ, "HOME": "/"} if person else None,
-                  timeout=timeout)
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(cmd, 99, "", "no answer in time")
-
-
-def lines(done):
-    out = []
-    for line in done.stdout.splitlines():
-        try:
-            out.append(json.loads(line))
-        except ValueError:
-            pass
-    return out
-
-
-def on(site, *words, env=None):
-    with open(f"{WORK}/lab/{site}.pid") as f:
-        pid = f.read().strip()
-    return ["nsenter", "-t", pid, "-n", "-m", "-u", "sh", "-c",
-            'cd "$0" && exec "$@"', WORK, *words]
-
-
-def children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as f:
-            return [int(p) for p in f.read().split()]
-    except OSError:
-        return []
-
-
-def send(pid, sig):
-    try:
-        os.kill(pid, sig)
-    except (ProcessLookupError, TypeError):
-        pass
-
-
-def accepts(site):
-    """Does the service there take writes?"""
-    try:
-        with open(f"{WORK}/{site}/here/pid") as f:
-            pid = int(f.read())
-        with open(f"/proc/{pid}/cmdline") as f:
-            runs = "app.py" in f.read()
-        return runs and not os.path.exists(f"{WORK}/{site}/here/paused")
-    except (OSError, ValueError):
-        return False
-
-
-class Daemons:
-    def __init__(self):
-        self.proc = {}
-
-    def start(self, site):
-        env = {**os.environ, "LD_PRELOAD": f"{os.environ['BUILD']}/tests/crash/gate.so",
-               "GATE": f"{WORK}/gate"}
-        with open(f"{WORK}/{site}/log", "a") as log:
-            self.proc[site] = subprocess.Popen(
-                on(site, DAEMON, "-c", f"{WORK}/{site}/bascule.conf", "--foreground"),
-                stdin=subprocess.DEVNULL, stderr=log, stdout=log, env=env)
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            if at(site, "status").returncode in (0, 6):
-                return True
-            if self.proc[site].poll() is not None:
-                return False
-            time.sleep(0.05)
-        return False
-
-    def pid(self, site):
-        return self.proc[site].pid if site in self.proc else None
-
-    def site_of(self, pid):
-        return next((s for s, p in self.proc.items() if p.pid == pid), None)
-
-    def kill(self, site):
-        if site in self.proc:
-            send(self.proc[site].pid, signal.SIGKILL)
-            self.proc[site].wait()
-
-    def is_dead(self, site):
-        return self.proc[site].poll() is not None
-
-
-# --- records --------------------------------------------------------------------
-def fields(raw):
-    """Of docs/format/ledger.md, the open fields of a record."""
-    at_byte, out = 5, {}
-
-    def take(n):
-        nonlocal at_byte
-        at_byte += n
-        return raw[at_byte - n:at_byte]
-
-    def lp():
-        return take(struct.unpack("<I", take(4))[0])
-    lp()
-    for _ in range(struct.unpack("<I", take(4))[0]):
-        if take(1) == b"\0":
-            take(32)
-            continue
-        take(16)
-        name = lp().decode()
-        out[name] = lp().decode(errors="replace")
-    return out
-
-
-def read_rows(site, after):
-    db = sqlite3.connect(f"file:{WORK}/{site}/state/ledger.db?mode=ro", uri=True,
-                         timeout=5)
-    try:
-        return db.execute("SELECT row, type, phase, bytes FROM records WHERE row > ?"
-                          " ORDER BY row", (after,)).fetchall()
-    finally:
-        db.close()
-
-
-def name_of(kind, phase, f):
-    if kind in ("failover", "authority"):
-        name = f.get("event", "")
-    elif kind == "step":
-        name = f.get("kind", "") + ":" + f.get("step", "")
-    elif kind == "exercise":
-        name = f.get("event", "") or f.get("state", "")
-    elif kind == "job" and phase != 0 and f.get("kind") not in ("probe", None):
-        name = f["kind"]
-    elif kind == "point":
-        name = "made" if "complete" in f or "sequence" in f else "said"
-    else:
-        return None
-    return f"{kind}.{name.replace(' ', '-')}.{PHASES[phase]}"
+# A move that has not ended by then is stuck; END: more where others compute.
+END_S = float(os.environ.get("END", "60")) + LONG_S
+# Somebody looks at the screen; LOOK: who is slow.
+LOOK_S = float(os.environ.get("LOOK", max(0.3, LONG_S / 200)))
 
 
 # --- one cell -------------------------------------------------------------------
 class Cell:
     """What the gate sees of one move, and the fault."""
 
-    def __init__(self, daemons, a, point, fault):
-        self.daemons, self.a, self.point, self.fault = daemons, a, point, fault
-        self.trace, self.seen, self.begun = [], {}, time.monotonic()
+    def __init__(self, daemons, etcd, a, point, fault):
+        self.daemons, self.etcd, self.a = daemons, etcd, a
+        self.point, self.fault = point, fault
+        self.trace, self.begun = [], time.monotonic()
+        epoch = str(said_of(a).get("epoch"))
+        self.names = {s: Names(a, epoch) for s in SITES}
         self.row = {s: max([0] + [r[0] for r in read_rows(s, 0)]) for s in SITES}
         self.hit, self.late, self.undo, self.over = None, None, [], False
+        self.froze = set()  # sites where something stood still for minutes
         self.lock = threading.Lock()
 
     def side(self, site):
@@ -237,19 +70,26 @@ class Cell:
         """The daemon of that site stands after a COMMIT."""
         for row, kind, phase, raw in read_rows(site, self.row[site]):
             self.row[site] = row
-            name = name_of(kind, phase, fields(raw))
-            if name is None:
-                continue
-            key = f"{self.side(site)}.{name}"
-            self.seen[key] = self.seen.get(key, 0) + 1
-            if self.seen[key] > 1:
-                key += f"#{self.seen[key]}"
-            self.trace.append(key)
-            if os.environ.get("TIMES"):
-                print(f"# {time.monotonic() - self.begun:6.2f} {key}", flush=True)
-            if key == self.point and self.hit is None and not self.over:
-                self.hit = time.monotonic()
-                self.strike(site)
+            name = self.names[site].name(kind, phase, fields(raw))
+            if name is not None:
+                self.came(site, name)
+
+    def came(self, site, name):
+        key = f"{self.side(site)}.{name}"
+        if key in self.trace:
+            return
+        self.trace.append(key)
+        if os.environ.get("TIMES"):
+            print(f"# {time.monotonic() - self.begun:6.2f} {key}", flush=True)
+        if key == self.point and self.hit is None and not self.over:
+            self.hit = time.monotonic()
+            self.strike(site)
+
+    def written(self, register):
+        """In etcd; who asked for it has not heard that it is."""
+        with self.lock:
+            if not self.names[register["site"]].is_old(register):
+                self.came(register["site"], f"etcd.{register['state']}.e")
 
     def stood(self, what, pid):
         site = self.daemons.site_of(pid)
@@ -276,6 +116,8 @@ class Cell:
         pass
 
     def do_kill(self, site):
+        if self.daemons.is_dead(site):  # its machine is off; it returns by itself
+            return
         send(self.daemons.pid(site), signal.SIGKILL)
         self.later(0.3, self.again, site)
 
@@ -290,8 +132,14 @@ class Cell:
             self.daemons.start(site)
             boot_service(site)
 
+    def boot(self, site):
+        """A machine: its unit tries again, as Restart= has it, until the daemon knows."""
+        if not boot_service(site):
+            self.later(1, self.boot, site)
+
     def workers(self, site, sig):
         pid = self.daemons.pid(site)
+
         old = children(pid)
         for child in old:
             send(child, sig)
@@ -309,25 +157,55 @@ class Cell:
         threading.Thread(target=next_one, daemon=True).start()
         return stopped
 
+    def do_both(self, _):
+        alive = [s for s in SITES if not self.daemons.is_dead(s)]
+        for site in alive:
+            send(self.daemons.pid(site), signal.SIGKILL)
+        for site in alive:
+            self.later(0.3, self.again, site)
+
+    def do_crew(self, site):
+        pid = self.daemons.pid(site)
+        for one in [pid] + children(pid):
+            send(one, signal.SIGKILL)
+        self.later(0.3, self.again, site)
+
+    def lose(self, hosts):
+        self.etcd.signal(hosts, signal.SIGKILL)
+        self.later(LONG_S, self.etcd.begin, hosts)
+
+    def do_member(self, site):
+        self.lose([self.etcd.leader() if self.fault == "member.leader" else site])
+
+    def do_quorum(self, site):
+        self.lose([site, HOSTS[2]])
+
+    def do_pause(self, _):
+        hosts = HOSTS if self.fault == "pause.all" else [self.etcd.leader()]
+        self.etcd.signal(hosts, signal.SIGSTOP)
+        self.wakes([self.etcd.pid(host) for host in hosts])
+
+    def do_pair(self, site):
+        self.etcd.signal([site], signal.SIGKILL)
+        self.do_kill(site)
+        self.later(LONG_S, self.etcd.begin, [site])
+
     def do_work(self, site):
         self.workers(site, signal.SIGKILL)
 
     def do_stopw(self, site):
-        stopped = self.workers(site, signal.SIGSTOP)
-        self.wakes(lambda: [send(p, signal.SIGCONT) for p in stopped])
+        self.wakes(self.workers(site, signal.SIGSTOP), site)
 
     def do_ssh(self, site):
-        with open(f"{WORK}/{site}/ssh/sshd.pid") as f:
-            top = int(f.read())
-        todo = [top]
-        for pid in todo:
-            todo += children(pid)
-        for pid in reversed(todo):
-            send(pid, signal.SIGKILL)
-        for pid in pids_of(f"--socket {WORK}/{site}/socket bridge") + \
-                pids_of(f"-r {WORK}/{site}/repository store serve"):
+        for pid in sshd_of(site):
             send(pid, signal.SIGKILL)
         self.later(4, lab, f"lab_sshd {site}")
+
+    def do_hang(self, site):
+        stopped = sshd_of(site)
+        for pid in stopped:
+            send(pid, signal.SIGSTOP)
+        self.wakes(stopped)
 
     def do_cut(self, _):
         links = ("virgin", "bt") if self.fault == "cut.all" else ("virgin",)
@@ -337,12 +215,17 @@ class Cell:
     def do_stop(self, site):
         pid = self.daemons.pid(site)
         send(pid, signal.SIGSTOP)
-        self.wakes(lambda: send(pid, signal.SIGCONT))
+        self.wakes([pid], site)
 
-    def wakes(self, what):
+    def wakes(self, pids, site=None):
         """By itself: whoever asks one that is stopped waits for its answer."""
-        threading.Timer(LONG_S, what).start()
-        self.later(LONG_S, what)
+        def wake():
+            if LONG_S >= 90 and site and any(is_stopped(p) for p in pids):
+                self.froze.add(site)
+            for pid in pids:
+                send(pid, signal.SIGCONT)
+        threading.Timer(LONG_S, wake).start()
+        self.later(LONG_S, wake)
 
     def fill(self, path):
         with open(f"{path}/.filler", "wb", buffering=0) as f:
@@ -374,24 +257,6 @@ class Cell:
             item[1](*item[2])
 
 
-def pids_of(words):
-    out = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline") as f:
-                if words in f.read().replace("\0", " "):
-                    out.append(int(pid))
-        except OSError:
-            pass
-    return out
-
-
-def boot_service(site):
-    """As a machine's own units do, which ask for permission."""
-    if not accepts(site) and not os.path.exists(f"{WORK}/{site}/here/paused"):
-        sh(*on(site, f"{WORK}/ctl", "start"))
-
-
 class Gate(threading.Thread):
     def __init__(self):
         super().__init__(daemon=True)
@@ -399,6 +264,10 @@ class Gate(threading.Thread):
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(f"{WORK}/gate")
         self.listener.listen(16)
+
+    def written(self, register):
+        if self.cell is not None:
+            self.cell.written(register)
 
     def run(self):
         while True:
@@ -418,20 +287,6 @@ class Gate(threading.Thread):
                 print("gate:", repr(wrong), flush=True)
 
 
-class Watch(threading.Thread):
-    """Never two: at any moment."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.two = 0
-
-    def run(self):
-        while True:
-            if accepts("brent") and accepts("southwark") and accepts("brent"):
-                self.two += 1
-            time.sleep(0.004)
-
-
 # --- the operator ---------------------------------------------------------------
 class Stuck(Exception):
     pass
@@ -443,6 +298,7 @@ class Operator:
     def __init__(self, mode, a):
         self.mode, self.a, self.b = mode, a, other(a)
         self.run, self.typed, self.said = None, [], {}
+        self.story, self.begun = [], time.monotonic()
         self.attested = 0
         self.day = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         self.last, self.since = None, time.monotonic()
@@ -477,22 +333,34 @@ class Operator:
         self.start(where)
 
     def start(self, where):
-        over = ["G08"] + (["G02", "G06", "G07", "G09", "G12"]
-                          if self.mode == "unplanned" else [])
-        words = ["failover", "start", self.run, "--confirm", self.b]
-        for guard in over:
-            words += ["--override", f"{guard}=a laboratory"]
-        done = at(where, *words)
-        if done.returncode not in (0, 99):
-            self.typed.append(f"start: {done.returncode} {done.stderr.strip()}")
+        over = ["G02", "G06", "G07", "G09", "G12"] if self.mode == "unplanned" else []
+        for more in ([], ["G08"]):  # only where it stops: no gate after it is passed so
+            words = ["failover", "start", self.run, "--confirm", self.b]
+            for guard in over + more:
+                words += ["--override", f"{guard}=a laboratory"]
+            done = at(where, *words)
+            if done.returncode in (0, 99):
+                return
+            self.typed.append(f"{where}: start: {done.returncode} {done.stderr.strip()}")
+            if "guard G08" not in done.stderr:
+                return
 
     def screen(self, site):
-        status = at(site, "status").stdout
-        show = at(site, "failover", "show", self.run).stdout
+        done = at(site, "status")
+        status, show = done.stdout, at(site, "failover", "show", self.run).stdout
         self.said[site] = status + "\n---\n" + "\n".join(show.splitlines()[-6:])
+        self.read(site, re.findall("^  counter: .*(?:\n      type: .*)?", status, re.M) +
+                  [x for x in show.splitlines() if x.startswith("next: ")] +
+                  (done.stderr.splitlines() if done.returncode not in (0, 6) else []))
         found = re.findall(r"type: (bascule [^;(\n]*)", status)
         found += re.findall(r"^next: (bascule [^;(\n]*)", show, re.M)
-        return [" ".join(f.split()) for f in found]
+        return [" ".join(f.split()) for f in found if not f.startswith("bascule alarms ")]
+
+    def read(self, site, said):
+        """What a tired person reads, as it changes."""
+        told = next((x for s, _, x in reversed(self.story) if s == site), None)
+        if said != told:
+            self.story.append((site, time.monotonic() - self.begun, said))
 
     def type(self, site, command):
         """What the screen says, literally; people where it takes people."""
@@ -505,7 +373,9 @@ class Operator:
             words = ["failover", "rollback", self.run, "--confirm", self.a,
                      "--override", "G17=a campaign"]
         people = [None]
-        if words[0] == "approve":
+        if words[0] == "approve" and "--attest" not in words:
+            people, words = [6], words + ["--yes"]
+        elif words[0] == "approve":
             if self.attested >= 2:
                 return
             people = [6, 8]
@@ -528,6 +398,10 @@ class Operator:
             for more in re.findall(r"^next: (bascule [^;,(\n]*)", done.stdout, re.M):
                 if words[:2] == ["hold", "inspect"] and "hold inspect" not in more:
                     self.type(site, more)
+            known = self.mode == "unplanned" and site == self.b  # A's machine is off
+            for more in re.findall(r"by two people, (bascule hold resolve [^;,(\n]*)",
+                                   done.stdout) if known else []:
+                self.type(site, more)
 
     def look(self, sites):
         for site in sites:
@@ -540,69 +414,11 @@ class Operator:
                 self.type(site, command)
 
 
-def said_of(site):
-    for line in lines(at(site, "--json", "status")):
-        if line.get("type") == "service":
-            return line
-    return {}
-
-
-def is_over(run, site):
-    """0: not, 1: it is, with its phase."""
-    for line in lines(at(site, "--json", "failover", "show", run)):
-        if line.get("type") == "failover":
-            phase = line.get("phase")
-            return phase if phase in ("REPROTECTED", "ABORTED", "ROLLED_BACK", "EXPIRED",
-                                      "WITHDRAWN") else None
-    return None
-
-
-def agree():
-    """Where both registers say it is, or None."""
-    said = [said_of(s) for s in SITES]
-    if not all(said) or said[0].get("active_site") != said[1].get("active_site") or \
-            said[0].get("epoch") != said[1].get("epoch"):
-        return None
-    # what is MOVING at the site that has let go ends when the owner is heard
-    owner = said[0]["active_site"]
-    mine = said[SITES.index(owner)]
-    if mine.get("authority") not in ("PROTECTED", "UNPROTECTED"):
-        return None
-    return owner
-
-
-def acks():
-    with open(f"{WORK}/acks") as f:
-        return [(int(w[0]), w[1]) for w in (x.split() for x in f) if len(w) == 2]
-
-
-def log_of(site):
-    try:
-        with open(f"{WORK}/{site}/here/data/log") as f:
-            return [int(x) for x in f.read().split()]
-    except OSError:
-        return []
-
-
-def judge_data(mode, a, owner, phase):
-    said = acks()  # first: it goes on
-    log = log_of(owner)
-    if log != list(range(1, len(log) + 1)):
-        return "the live data has a hole or a number twice"
-    kept = said
-    if phase == "ROLLED_BACK" or mode == "rollback":
-        kept = [x for x in said if x[1] == owner]
-    if mode == "unplanned":
-        kept = [x for x in said if x[1] == owner]
-    last = max([0] + [n for n, _ in kept])
-    if last > len(log):
-        return f"{last} was acknowledged, {owner} has {len(log)}"
-    return None
-
-
 class Campaign:
     def __init__(self, args):
-        self.args, self.daemons, self.gate, self.watch = args, Daemons(), Gate(), Watch()
+        self.args, self.daemons, self.gate, self.watch = args, Daemons(), Gate(), \
+            Watch(max(0.004, LOOK_S / 100))
+        self.etcd = Etcd()
         self.begun = self.done = self.failed = 0
 
     # --- the ground
@@ -621,6 +437,9 @@ class Campaign:
             os.chmod(f"{WORK}/{site}/socket", 0o666)
         os.chmod(WORK, 0o711)
         self.watch.start()
+        if self.etcd.on:
+            threading.Thread(target=self.etcd.watch, args=(self.gate.written,),
+                             daemon=True).start()
 
     def until(self, seconds, what):
         end = time.monotonic() + seconds
@@ -645,7 +464,7 @@ class Campaign:
             raise Stuck(f"not fit to begin: {a}")
         open(f"{WORK}/acks", "w").close()
         self.watch.two = 0
-        cell = self.gate.cell = Cell(self.daemons, a, point, fault)
+        cell = self.gate.cell = Cell(self.daemons, self.etcd, a, point, fault)
         cell.mode = mode
         op = cell.op = Operator(mode, a)
         return getattr(self, "run_" + mode, self.run_move)(cell, op)
@@ -660,21 +479,21 @@ class Campaign:
         with open(f"{WORK}/{op.a}/here/pid") as f:
             send(int(f.read()), signal.SIGKILL)
         lab("lab_reset virgin; lab_reset bt")
+        if self.etcd.on:
+            self.etcd.signal([op.a], signal.SIGKILL)
         op.ask(op.b, lambda: self.tend(cell))
-        back = False
         end = time.monotonic() + END_S
         while time.monotonic() < end:
             self.tend(cell)
             op.look([op.b])
-            phase = self.phase(op)
-            if phase == "COMMITTED" and not back:
+            if self.phase(op) in ("COMMITTED", "ABORTED", "EXPIRED", "WITHDRAWN"):
                 break
-            if phase in ("ABORTED", "EXPIRED", "WITHDRAWN"):
-                break
-            time.sleep(0.3)
+            time.sleep(LOOK_S)
         lab("lab_mend virgin; lab_mend bt")
+        if self.etcd.on:
+            self.etcd.begin([op.a])
         self.daemons.start(op.a)
-        boot_service(op.a)
+        cell.boot(op.a)
         return self.to_the_end(cell, op, SITES)
 
     def phase(self, op):
@@ -692,7 +511,9 @@ class Campaign:
         end = time.monotonic() + END_S
         while time.monotonic() < end:
             self.tend(cell)
-            if not accepts(op.a):
+            # a backup that is due stops the writes for a moment
+            if not accepts(op.a) and not (runs(op.a) and
+                                          self.until(5, lambda: accepts(op.a))):
                 cell.untouched = False
             over = [x for x in lines(at(op.b, "--json", "exercise", "list"))
                     if x.get("type") == "exercise"]
@@ -720,14 +541,21 @@ class Campaign:
             if len(phase) == 2 and all(phase.values()) and not cell.undo:
                 return self.verdict(cell, op, phase[op.a])
             op.look(alive)
-            time.sleep(0.3)
+            time.sleep(LOOK_S)
         raise Stuck("it does not end")
 
     def verdict(self, cell, op, phase):
-        if not self.until(30, lambda: self.tend(cell) or (
-                not cell.undo and agree() is not None and accepts(agree()))):
+        owner = None
+
+        def has_ended():
+            nonlocal owner
+            self.tend(cell)
+            owner = None if cell.undo else agree()
+            return owner is not None and accepts(owner)
+        if not self.until(30, has_ended):
             raise Stuck(f"no agreement: {[(s, said_of(s).get('active_site'), said_of(s).get('authority'), said_of(s).get('epoch'), accepts(s)) for s in SITES]}")
-        owner = agree()
+        if self.etcd.on and not self.until(30, lambda: self.tend(cell) or self.etcd.says(owner)):
+            raise Stuck(f"etcd says {self.etcd.register()}")
         if self.watch.two:
             raise Stuck(f"TWO SITES accepted writes, seen {self.watch.two} times")
         before = len(acks())
@@ -736,11 +564,23 @@ class Campaign:
         wrong = judge_data(cell.mode, cell.a, owner, phase)
         if wrong:
             raise Stuck(wrong)
+        for site in cell.froze:  # somebody looked, and was told
+            if op.story and not any("kill -CONT" in line for s, _, said in op.story
+                                    if s == site for line in said):
+                raise Stuck(f"nobody at {site} was told what wakes what is stopped")
         if cell.point and cell.hit is None:
             return "missed"
-        return f"ok {phase or ''}"
+        return f"ok {phase or ''} from {cell.a}"
 
     # --- all of them
+    def tell(self, key, op):
+        """The screens of what has ended well, to be read by people."""
+        os.makedirs(f"{self.args.results}/screens", exist_ok=True)
+        with open(f"{self.args.results}/screens/{key}", "w") as f:
+            for site, when, said in op.story:
+                print(f"{when:6.1f} {site}", *said, sep="\n    ", file=f)
+            print(*op.typed, sep="\n", file=f)
+
     def keep(self, key, cell, wrong):
         folder = f"{self.args.results}/failed/{key}"
         shutil.rmtree(folder, ignore_errors=True)
@@ -772,50 +612,49 @@ class Campaign:
                 self.keep(key, cell, wrong)
         else:
             self.gate.cell.end()
+            self.tell(key, self.gate.cell.op)
         print(f"{'not ok' if result[0] == 'F' else 'ok'} {key}: {result}"
               f" {time.monotonic() - begun:.1f} s", flush=True)
         self.done += 1
         return result
 
     def trace(self, mode):
+        """Which records there are: one move of that mode, by nothing hurt."""
         path = f"{self.args.results}/trace.{mode}"
         with open(f"{self.args.results}/tracing", "w") as one:
             fcntl.flock(one, fcntl.LOCK_EX)
-            return self.trace_once(mode, path)
-
-    def trace_once(self, mode, path):
-        if not os.path.exists(path):
+            if os.path.exists(path):
+                return
             result = self.one(f"{mode}.none", mode, None, None)
             if not result.startswith("ok"):
                 raise SystemExit(f"{mode} without a fault: {result}")
-            with open(path + f".{os.getpid()}", "w") as f:
+            with open(path + ".new", "w") as f:
                 f.write("\n".join(self.gate.cell.trace) + "\n")
-            os.rename(path + f".{os.getpid()}", path)
-        with open(path) as f:
-            return f.read().split()
+            os.rename(path + ".new", path)
 
     def cells(self):
         if self.args.only:
             for key in self.args.only.split(","):
-                yield key.split("+")
+                yield tuple(key.split("+"))
             return
-        left = []  # of each mode and fault, points far from each other first
-        for n, fault in enumerate(self.args.faults.split(",")):
-            for mode in self.args.modes.split(","):
-                points = [p for p in self.trace(mode) if re.search(self.args.points, p)
-                          and applies(mode, p, fault)]
-                points = spread(points, n)
-                left.append([(mode, p, fault)
-                             for p in points[:self.args.most or len(points)]])
-        while any(left):
-            for one in filter(None, left):
-                yield one.pop(0)
+        tried = set()
+        for mode in self.args.matrix.modes:
+            self.trace(mode)
+        while True:
+            cell = self.args.matrix.next(tried, self.args.again, self.args.most)
+            if cell is None:
+                return
+            tried.add(cell)
+            yield cell
 
     def all(self):
-        for mode, point, fault in self.cells():
-            key = f"{mode}+{point}+{fault}"
-            path = f"{self.args.results}/cells/{key}"
-            with open(path, "a+") as f:
+        while self.args.home and agree() != self.args.home:
+            if not self.one("home", "planned", None, None).startswith("ok"):
+                return 3
+        for cell in self.cells():
+            while os.path.exists(os.environ.get("PAUSE", "")):
+                time.sleep(1)
+            with open(self.args.matrix.path(cell), "a+") as f:
                 try:
                     fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
@@ -824,7 +663,7 @@ class Campaign:
                 if f.read(2) in ("ok", "mi") or (os.fstat(f.fileno()).st_size and
                                                  not self.args.again):
                     continue
-                result = self.one(key, mode, point, fault)
+                result = self.one("+".join(cell), *cell)
                 f.truncate(0)
                 f.write(result + "\n")
             if result[0] == "F":
@@ -834,60 +673,26 @@ class Campaign:
         return 0
 
 
-def spread(points, turn):
-    """In the order of the golden section: whatever part of it is done, it is even."""
-    at = {}
-    for n in range(40 * len(points)):
-        at.setdefault(int((turn * 0.38 + n * 0.6180339887) % 1 * len(points)), None)
-    return [points[i] for i in at]
-
-
-def applies(mode, point, fault):
-    what, _, whose = fault.partition(".")
-    if mode == "unplanned" and point[0] == "B" and \
-            not re.search("COMMITTED|REPROTECTED|authority.(commit|reprot)", point):
-        return whose == "self" and what not in ("cut", "ssh")  # A is off, so are the links
-    return True
-
-
-def table(results):
-    cells = {}
-    for name in sorted(os.listdir(f"{results}/cells")):
-        with open(f"{results}/cells/{name}") as f:
-            text = f.read()
-        mode, point, fault = name.split("+")
-        cells[mode, point, fault] = {"ok": ".", "mi": "m", "FA": "F"}.get(text[:2], " ")
-    for mode in MODES:
-        if not os.path.exists(f"{results}/trace.{mode}"):
-            continue
-        with open(f"{results}/trace.{mode}") as f:
-            points = f.read().split()
-        print(f"{mode:42}", *(f"{x.replace('.', '')[:2]}{x.split('.')[1][0]}" for x in FAULTS))
-        for p in points:
-            row = [cells.get((mode, p, x), " " if applies(mode, p, x) else "-")
-                   for x in FAULTS]
-            if any(c not in " -" for c in row):
-                print(f"{p:42}", *(f" {c} " for c in row))
-    count = {c: sum(v == c for v in cells.values()) for c in ".mF"}
-    print(f"# {count['.']} held, {count['F']} failed, {count['m']} were not met "
-          "(the move took another way); -: there is none")
-
-
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("results")
     p.add_argument("--modes", default=",".join(MODES))
-    p.add_argument("--faults", default=",".join(FAULTS))
+    p.add_argument("--faults", help="all of them, with etcd its own")
     p.add_argument("--points", default=".")
-    p.add_argument("--most", type=int, default=0)
+    p.add_argument("--most", type=int, default=0, help="so often each record of a mode")
     p.add_argument("--only", help="these cells: MODE+POINT+FAULT,...")
+    p.add_argument("--home", help="the service is at SITE when they begin")
     p.add_argument("--cells", type=int, default=40)
     p.add_argument("--again", action="store_true", help="also what has failed")
     p.add_argument("--table", action="store_true")
+    p.add_argument("--left", action="store_true", help="what nothing has struck yet")
     args = p.parse_args()
     os.makedirs(f"{args.results}/cells", exist_ok=True)
-    if args.table:
-        return table(args.results)
+    faults = args.faults.split(",") if args.faults else \
+        [f for f in FAULTS if Etcd().on or f.split(".")[0] not in ETCD]
+    args.matrix = Matrix(args.results, args.modes.split(","), faults, args.points)
+    if args.table or args.left:
+        return args.matrix.left() if args.left else args.matrix.table()
     campaign = Campaign(args)
     campaign.up()
     code = campaign.all()

@@ -34,6 +34,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/vfs.h>
@@ -47,7 +48,7 @@ static const char *const mode_names[] = {"off", "kill", "torn", "fail", "full",
     "short", "lost", "nomem", "record"};
 
 static enum mode mode;
-static _Atomic long calls;
+static _Atomic long *calls; /* shared with what it forks */
 static long at;
 static int error_number = EIO;
 static char root[PATH_MAX];
@@ -92,6 +93,30 @@ end(void)
 		tell("end", "");
 }
 
+/* A worker, and what it has forked, end so. */
+void
+_exit(int status)
+{
+	end();
+	for (;;)
+		raw(SYS_exit_group, status);
+}
+
+/* A step's process closes all that is not its own: but the log. */
+int
+close_range(unsigned first, unsigned last, int flags)
+{
+	unsigned kept = (unsigned)log_fd;
+	long n;
+
+	if (log_fd < 0 || kept < first || kept > last)
+		return (int)raw(SYS_close_range, first, last, flags);
+	n = kept > first ? raw(SYS_close_range, first, kept - 1, flags) : 0;
+	return n == 0 && kept < last
+	    ? (int)raw(SYS_close_range, kept + 1, last, flags)
+	    : (int)n;
+}
+
 __attribute__((constructor)) static void
 begin(void)
 {
@@ -108,6 +133,8 @@ begin(void)
 		error_number = (int)strtol(number, NULL, 10);
 	snprintf(root, sizeof(root), "%s", below == NULL ? "" : below);
 	root_len = strlen(root);
+	calls = (void *)raw(SYS_mmap, NULL, sizeof(*calls),
+	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0L);
 	log_fd = (int)raw(SYS_openat, AT_FDCWD, log,
 	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	log_fd = fcntl(log_fd, F_DUPFD_CLOEXEC, 900);
@@ -161,7 +188,7 @@ tell(const char *op, const char *path)
 {
 	char line[PATH_MAX + 64];
 	int n =
-	    snprintf(line, sizeof(line), "%ld %s %s\n", (long)calls, op, path);
+	    snprintf(line, sizeof(line), "%ld %s %s\n", (long)*calls, op, path);
 
 	raw(SYS_write, log_fd, line, n);
 }
@@ -196,7 +223,7 @@ is_it(enum kind kind, const char *op, int dirfd, const char *name,
 	full_path(dirfd, name, path);
 	if (!is_below(path))
 		return false;
-	n = ++calls;
+	n = ++*calls;
 	if (n != at)
 		return mode == FULL && at != 0 && n > at;
 	tell(op, path);
@@ -725,8 +752,17 @@ LOOKING(ssize_t, flistxattr, -1, fd, NULL, (int fd, char *out, size_t len), fd,
     out, len)
 LOOKING(ssize_t, fgetxattr, -1, fd, NULL,
     (int fd, const char *name, void *out, size_t len), fd, name, out, len)
-LOOKING(int, close, -1, fd, NULL, (int fd), fd)
 LOOKING(int, dup, -1, fd, NULL, (int fd), fd)
+LOOKING(int, dup2, -1, fd, NULL, (int fd, int to), fd, to)
+LOOKING(int, dup3, -1, fd, NULL, (int fd, int to, int flags), fd, to, flags)
+LOOKING(pid_t, fork, -1, AT_FDCWD, NULL, (void), )
+LOOKING(int, execvpe, -1, AT_FDCWD, name,
+    (const char *name, char *const *argv, char *const *env), name, argv, env)
+LOOKING(int, eventfd, -1, AT_FDCWD, NULL, (unsigned n, int flags), n, flags)
+LOOKING(int, signalfd, -1, fd, NULL, (int fd, const sigset_t *set, int flags),
+    fd, set, flags)
+LOOKING(int, statvfs, -1, AT_FDCWD, name,
+    (const char *name, struct statvfs *st), name, st)
 LOOKING(int, pipe2, -1, AT_FDCWD, NULL, (int fds[2], int flags), fds, flags)
 LOOKING(int, poll, -1, AT_FDCWD, NULL, (struct pollfd * p, nfds_t n, int ms), p,
     n, ms)
@@ -743,6 +779,18 @@ LOOKING(int, fchownat, -1, fd, name,
 LOOKING(int, utimensat, -1, fd, name,
     (int fd, const char *name, const struct timespec t[2], int flags), fd, name,
     t, flags)
+
+/* Whatever close(2) says, it has closed. */
+int
+close(int fd)
+{
+	bool failing = fails(LOOK, "close", fd, NULL, CALLER);
+	long n = raw(SYS_close, fd);
+
+	if (failing)
+		errno = error_number;
+	return failing ? -1 : (int)n;
+}
 
 /* Locking: OFD locks have the third argument always. */
 int
@@ -771,7 +819,7 @@ static bool
 refused(const char *op, uintptr_t caller)
 {
 	if (mode != NOMEM || caller < program_begin || caller >= program_end ||
-	    ++calls != at)
+	    ++*calls != at)
 		return false;
 	{
 		char where[32];

@@ -1,7 +1,7 @@
 /*
  * What a holder of the keys may have sealed: u8 how much is the bases' bytes (in
- * 256ths), u8 codec and bound, then these bytes, then the opened body.  And the
- * clear part of a frame that says it is a difference.
+ * 256ths), u8 codec (sliced from 0xc0 on) and bound, then these bytes, then the
+ * opened body.  And the clear part of a frame that says it is a difference.
  */
 #include <string.h>
 
@@ -24,6 +24,10 @@ unpack(const uint8_t *bytes, size_t len_bytes)
 
 	v.codec = bytes[1] & 1 ? FRAME_ZSTD : FRAME_RAW;
 	v.depth = v.codec == FRAME_ZSTD ? 1 : 0;
+	if (bytes[1] >= 0xc0) {
+		v.codec = FRAME_SLICED;
+		v.depth = 0;
+	}
 	v.bound_bits = (uint8_t)(9 + (bytes[1] >> 1) % 12);
 	bytes += 2;
 	len_bytes -= 2;

@@ -1,4 +1,4 @@
-/* condemned/epochs; as it is, and with its hash made right. */
+/* condemned/epochs and epochs-HASH; as it is, and with its hash made right. */
 #include "../../lib/store/epochs.h"
 #include "rehashed.h"
 

@@ -105,7 +105,7 @@ make_copy(void)
 	struct store_options opt = {.access = STORE_WRITE,
 	    .network_fs_allowed = true};
 	const struct store_geometry small = {256, 1024, 4096, 64 << 10, 8 << 10,
-	    false};
+	    false, false};
 	struct err e;
 
 	snprintf(dir, sizeof(dir), "/tmp/bascule-fuzz.XXXXXX");

@@ -28,7 +28,8 @@
 #	lab_bridged [LINE]		both datacentres as lab_site makes them: they
 #					talk, copy to each other, and see at
 #					$WORK/here what is their own here/
-#	lab_policy			sites, links, councils: to stdout
+#	lab_policy			sites, links, councils: to stdout; LIMITS:
+#					windows of both links
 #	lab_daemon HOST			basculed there, until it answers
 #
 # What is a host's lies in $WORK/HOST, its sshd in ssh/ therein (its port:
@@ -270,7 +271,7 @@ lab_slow() {
 	lab_relay "$1" rate "$lab_rate"
 }
 lab_delay() { lab_relay "$1" delay $(($2 * 500)); }
-lab_carried() { lab_relay "$1" show | awk '{ print $7 + $9 }'; }
+lab_carried() { lab_relay "$1" show | awk '{ printf "%.0f", $7 + $9 }'; }
 lab_wait() { lab_relay "$1" wait "$2" >/dev/null; }
 lab_at() {
 	lab_link_name=$1 lab_after=$2; shift 2
@@ -332,7 +333,7 @@ END
 lab_policy_link() { # NAME PREFERENCE BANDWIDTH
 	cat <<END
   { name = "$1"; between = [ "brent", "southwark" ]; preference = $2;
-    bandwidth = "$3"; addresses = { brent = "$(lab_address brent "$1")";
+    bandwidth = "$3"; ${LIMITS:+limits = ( $LIMITS );} addresses = { brent = "$(lab_address brent "$1")";
       southwark = "$(lab_address southwark "$1")"; };
     probe = { every = "${PROBE:-1s}"; timeout = "900ms"; down_after = 2; up_after = 2; }; }
 END

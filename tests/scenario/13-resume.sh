@@ -19,11 +19,12 @@ watched() {
 	    -e inject=openat:delay_enter=4000 "$@"
 }
 # Paths of regular files opened to be read; "before": those before the state
-# cache was last flushed, but for as many as may have been read ahead.
+# cache was last flushed, but for as many as may have been read ahead by then
+# (lib/job/ahead.h), and as many again: threads pass each other by so far.
 opened() {
 	python3 - "$1" "$2" <<'END'
 import glob, re, sys
-AHEAD = 8 * 64
+AHEAD = 2 * 8 * 64
 pattern = re.compile(r'(\d+\.\d+) openat\(\d+<([^>]*)>, "((?:[^"\\]|\\.)*)", O_RDONLY\|[^)]*O_NONBLOCK[^)]*\) = \d')
 files, last = [], 0.0
 lines = [l for name in glob.glob(sys.argv[1] + ".*")
@@ -59,7 +60,7 @@ checkpoints() { "$B" -r repo --json snapshots --all | grep -c '"checkpoint":true
 (watched log1 "$B" -r repo --quiet backup --checkpoint 1 $data) >/dev/null 2>&1 &
 pid=$!
 remember $pid
-until_opened 1200 log1
+until_opened 1800 log1
 flushed() { cat log1.* | grep -c 'fdatasync('; }
 enough=$(($(flushed) + 2)) # a checkpoint that holds them
 for i in $(seq 100); do
@@ -85,7 +86,7 @@ holds 'the first run came somewhere' test "$(wc -l <done1)" -gt 200
 (watched log2 "$B" -r repo --quiet backup --checkpoint 60 $data) >out2 2>err2 &
 pid=$!
 remember $pid
-until_opened 1500 log2
+until_opened 1800 log2
 stop_traced INT $pid
 wait $pid
 is 'stopped: 130' $? 130
@@ -100,7 +101,7 @@ holds 'the second run went further' test "$(wc -l <done2)" -gt 20
 (watched log4 "$B" -r repo --quiet backup --checkpoint 60 $data) >out4 2>err4 &
 pid=$!
 remember $pid
-until_opened 1500 log4
+until_opened 1800 log4
 stop_traced TERM $pid
 wait $pid
 is 'ended: 143' $? 143

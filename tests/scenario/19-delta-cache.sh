@@ -81,7 +81,7 @@ site_new brent
 BASCULE_KEY_FILE=$WORK/brent/key "$B" -r brent/repository key new --role write \
     brent/w.key >/dev/null 2>&1
 sed -i 's/key_file = "key"/key_file = "w.key"/' brent/bascule.conf
-(umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+(umask 077; { shared_policy; service_policy files "$RARELY"; } >shared.conf)
 rm -rf data/*
 version 0
 holds 'a daemon starts' daemon_start brent || finish

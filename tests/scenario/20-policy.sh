@@ -74,4 +74,6 @@ status=0
     fail "explain"
 if "$bascule" policy explain schedul >out 2>&1; then fail "explain schedul"; fi
 grep -q 'did you mean' out || fail "explain: $(cat out)"
+if "$bascule" policy explain backup.schedul >out 2>&1; then fail "explain backup.schedul"; fi
+grep -q "did you mean 'service.backup.schedule'" out || fail "explain: $(cat out)"
 echo "policy: $count bad policies refused"

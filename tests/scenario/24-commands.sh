@@ -31,7 +31,7 @@ expect 0 'all of them' at brent run out --wait; log; says 'progress of plain'
 "$B" -r brent/repository cat latest:out/plain plain >got 2>/dev/null
 is 'what was printed is what is kept' "$(cmp got plain && echo same)" same
 before=$(du -sb brent/repository/packs | cut -f1)
-printf 'X' | dd of=fixed bs=1 seek=500000 conv=notrunc 2>/dev/null
+bend fixed 500000
 expect 0 'one byte of a file of fixed chunks' at brent run out/fixed --wait
 holds '... costs a chunk' test "$(($(du -sb brent/repository/packs | cut -f1) - before))" -lt 40000
 

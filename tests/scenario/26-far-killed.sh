@@ -14,12 +14,31 @@ for server in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server \
     /usr/lib/ssh/sftp-server; do
 	[ ! -x "$server" ] || break
 done
-# Which files it is asked for is written down.
+# Which files it is asked for is written down, in `asked`; when that has so many as
+# `gate` says (0: any number) the server stands still, until it says otherwise.
 cat >serve <<END
 #!/bin/sh
-exec $server -e -l INFO 2>>$WORK/asked
+exec $server -e -l INFO 2>>$WORK/calls
 END
 chmod +x serve
+mkfifo calls
+echo 0 >gate
+: >asked
+python3 - <<'END' &
+import fcntl, os, time
+calls = os.open("calls", os.O_RDWR)  # it never ends
+fcntl.fcntl(calls, fcntl.F_SETPIPE_SZ, 4096)
+count = 0
+for line in open(calls):
+    if os.path.getsize("asked") == 0:
+        count = 0
+    with open("asked", "a") as f:
+        f.write(line)
+    count += line.startswith('open "')
+    while 0 < int(open("gate").read() or 0) <= count:
+        time.sleep(0.01)
+END
+remember $!
 SSHD_OPTIONS="ForceCommand $WORK/serve"
 if [ ! -x "$server" ] || ! sshd_start "$WORK/ssh"; then
 	skip 'a far tree' 'no sshd with an SFTP server can be started here'
@@ -50,13 +69,15 @@ export BASCULE_KEY_FILE=$PWD/brent/key
 holds 'a daemon' daemon_start brent || finish
 
 asked() { grep -c '^open "' asked 2>/dev/null; }
-until_asked() { # COUNT: so many files were asked for since the log was begun
+stand_still_after() { echo "$1" >gate; : >asked; } # COUNT
+until_asked() {
 	left=$((3000 + FILES / 10))
-	while [ "$(asked)" -lt "$1" ] && [ $left -gt 0 ]; do
+	while [ "$(asked)" -lt "$(cat gate)" ] && [ $left -gt 0 ]; do
 		sleep 0.02
 		left=$((left - 1))
 	done
 }
+go_on() { echo 0 >gate; }
 worker() { # its process, of the daemon's
 	for p in $(cat "/proc/$(cat brent/pid)/task/"*/children); do
 		grep -qz -- --worker "/proc/$p/cmdline" && echo "$p"
@@ -68,22 +89,24 @@ ended_as() { # PATTERN
 }
 
 # --- the worker is killed
-: >asked
+stand_still_after $((FILES / 5))
 expect 0 'a backup begins' at brent run far
-until_asked $((FILES / 3))
+until_asked
 kill -9 "$(worker)"
+go_on
 wait_for 20 ended_as failed
 is 'its worker is killed, and the job has failed' "$(state_of_last)" failed
 first=$(asked)
 holds 'in the middle' test "$first" -lt "$FILES"
 
 # --- it is cancelled
-: >asked
+stand_still_after $((FILES / 4))
 expect 0 'it begins again' at brent run far
 at brent --json jobs -n 1 >.out
 job=$(field job)
-until_asked $((FILES / 2))
+until_asked
 expect 0 'and is cancelled' at brent cancel "$job"
+go_on
 wait_for 30 ended_as cancelled
 is 'it is' "$(state_of_last)" cancelled
 second=$(asked)
@@ -92,10 +115,11 @@ is 'what it has is a checkpoint' "$("$B" -r brent/repository --json snapshots --
     grep -c '"checkpoint":true')" 1
 
 # --- the daemon is killed
-: >asked
+stand_still_after $((FILES / 5))
 expect 0 'it goes on' at brent run far
-until_asked $((FILES / 5))
+until_asked
 daemon_stop brent KILL
+go_on
 holds 'the daemon starts again' daemon_start brent
 third=$(asked)
 

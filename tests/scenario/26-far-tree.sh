@@ -55,7 +55,7 @@ expect 0 'once in 30 days' at brent run far --wait
 is 'everything is read' "$(kept)" 'FILE 7'
 
 # Connections lost twice are no matter: each file and listing has three tries.
-(for i in 1 2; do sleep 0.3; kill -9 $(cat /proc/$(cat ssh/sshd.pid)/task/*/children); done) 2>/dev/null &
+(for i in 1 2; do sleep 0.3; sshd_cut ssh; done) 2>/dev/null &
 cutter=$!
 touch data/sub/large data/big; find many -exec touch -d '2021-01-01 00:00:00' {} +
 expect 0 'with all lines cut, twice' at brent run far --wait
@@ -63,6 +63,24 @@ wait $cutter
 rm -rf out expected; mkdir out
 "$B" -r brent/repository restore "latest:far/many:$WORK/many" --to out >/dev/null 2>&1
 is '... it is what is there' "$(python3 "$TOOLS/same_tree.py" many out 2>&1 | head -n 5)" ''
+
+# And back to such a host, as a recorded job.
+rm -rf there; mkdir there; touch there/mine
+expect 0 'restored on a host' at brent restore far/many --on app1.brent --to "$WORK/there"
+is '... it is what was saved' "$(python3 "$TOOLS/same_tree.py" many "there$WORK/many" 2>&1 | head -n 5)" ''
+holds '... and what was there stays' test -e there/mine
+log; says "is in app1.brent:$WORK/there: 39[0-9] files" 'unchanged by size\|times to the second'
+at brent --json events --limit 5 --type job >.out; says '"on","value":"app1.brent"'
+echo other >"there$WORK/many/7"
+expect 0 'again, over what differs' at brent restore far/many --on app1.brent --to "$WORK/there" --delete
+is '... it is as it was saved' "$(cat "there$WORK/many/7")" 'FILE 7'
+expect 1 'on a host that no site has' at brent restore far/many --on app9.brent --to "$WORK/there"
+says "no site declares a host 'app9.brent'"
+expect 2 'into a folder of ours' at brent restore far/many --on app1.brent --to there
+expect 2 'tried first' at brent restore far/many --on app1.brent --to "$WORK/there" --dry-run
+says 'takes no paths, no dry run'
+expect 2 'without a daemon' "$B" -r brent/repository restore latest --on app1.brent --to "$WORK/there"
+says '--on goes through the daemon'
 daemon_stop brent
 sshd_stop "$WORK/ssh"
 finish

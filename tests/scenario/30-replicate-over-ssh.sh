@@ -106,6 +106,8 @@ forced "echo Welcome"
 expect 1 "does not speak store serve: 'Welcome" push
 forced "echo no such thing >&2; exit 3"
 expect 1 'ended with status 3: no such thing' push
+forced "sh -c 'kill -TERM \$\$'; exit \$?" # a shell that stays the command's parent
+expect 1 'the far side was ended by signal TERM' push
 forced "$bascule -r $work/missing/copy store serve --allow put"
 expect 1 "$work/missing/copy" push
 cp "$work/ssh/id_ed25519.pub" "$work/ssh/authorized_keys"
@@ -117,6 +119,10 @@ pull() {
 	    --known-hosts "$work/ssh/known_hosts" \
 	    --identity "$work/ssh/id_ed25519" --remote-bascule "$bascule" "$@"
 }
+expect 0 '"connections":2,.*"refused":0,"copy_created":true' \
+    pull --json --connections 2
+expect 0 '' "$bascule" -r "$work/fetched" check --read
+rm -rf "$work/fetched"
 expect 0 'made the copy' pull
 expect 0 '' "$bascule" -r "$work/fetched" check --read
 expect 0 '' "$bascule" -r "$work/fetched" restore latest --to "$work/back2"

@@ -75,10 +75,7 @@ while [ $round -lt "$ROUNDS" ]; do
 	case $((round % 3)) in
 	0) kill -9 "$(cat "$work/serve.pid")" 2>/dev/null || : ;;
 	1) kill -9 $sender 2>/dev/null || : ;;
-	2)	parent=$(cat "$work/ssh/sshd.pid")
-		for p in $(cat /proc/$parent/task/$parent/children); do
-			kill -9 "$p" 2>/dev/null || :
-		done ;;
+	2) sshd_cut "$work/ssh" 2>/dev/null || : ;;
 	esac
 	wait $sender && cut=no || cut=yes
 	whole "$c"

@@ -27,7 +27,7 @@ server() { # LINE: another forced command; the sshd is started anew
 }
 push() { # COPY ARGUMENTS...
 	copy=$1; shift
-	timeout 60 "$B" -r "${from:-repo}" replicate \
+	${by:-timeout 60} "$B" -r "${from:-repo}" replicate \
 	    --to "sftp://$(id -un)@127.0.0.1:$port$WORK/$copy" \
 	    --known-hosts "$WORK/ssh/known_hosts" \
 	    --identity "$WORK/ssh/id_ed25519" "$@"
@@ -108,7 +108,7 @@ cut_when() { # BYTES: kill the server's processes when so much has come
 		kill -0 "$2" 2>/dev/null || return
 		sleep 0.02
 	done
-	kill -9 $(cat "/proc/$(cat ssh/sshd.pid)/task/$(cat ssh/sshd.pid)/children")
+	sshd_cut ssh
 }
 for n in 1 2; do
 	push third >.cut 2>&1 & p=$!
@@ -118,8 +118,25 @@ for n in 1 2; do
 	is "cut $n is said: $(grep ^bascule .cut)" $got 75
 	is "no snapshot is seen" "$(ls third/snapshots/local 2>/dev/null)" ''
 done
+# Killed, and reaped by nobody (as under a container's first process): dead.
+printf '#!/bin/sh\n"$@" & echo $! >unreaped.pid; echo $$ >keeper.pid; exec sleep 60\n' >unreaped
+# No machine-id (a fresh chroot, a container): the boot and its processes tell.
+printf '#!/bin/sh\nmount --bind /dev/null /etc/machine-id && exec "$@"\n' >unnamed
+chmod +x unreaped unnamed
+by=./unreaped push third >.cut 2>&1 & keeper=$!
+has_lock() { grep -qsx "pid $(cat unreaped.pid)" third/tmp/sender.lock; }
+has_ended() { grep -q ') Z ' "/proc/$(cat unreaped.pid)/stat"; }
+until [ -s unreaped.pid ] && has_lock; do sleep 0.02; done
+kill -9 "$(cat unreaped.pid)"
+until has_ended; do sleep 0.02; done
+by=
+[ ! -e /etc/machine-id ] || ! unshare -m ./unnamed true 2>/dev/null ||
+    by='unshare -m ./unnamed'
 expect 0 'a third time it ends' push third --json
 says '"lock_taken_over":"process'
+is 'of the one that was killed' "$(grep -c "process $(cat unreaped.pid) on" .out)" 1
+by=
+kill "$(cat keeper.pid)"; wait $keeper
 sent=$(sed -n 's/.*"pack_bytes":\([0-9]*\).*/\1/p' .out)
 is 'and goes on' "$([ "$sent" -lt 28000000 ] && echo yes)" yes
 expect 0 'it is whole' "$B" -r third check --read
@@ -132,6 +149,12 @@ since long' >third/tmp/sender.lock
 expect 11 'another sender has it' push third
 says "process 7 on 'elsewhere' since long"
 says 'break-lock'
+cp third/tmp/sender.lock lock
+printf 'bascule sender\nboot %s\npids %s\npid 4194304x\nbegan 1\n' \
+    "$(cat /proc/sys/kernel/random/boot_id)" "$(readlink /proc/self/ns/pid)" \
+    >third/tmp/sender.lock
+expect 11 'of a process that is no number nobody knows that it is gone' push third
+cp lock third/tmp/sender.lock
 expect 0 'broken aloud' push third --break-lock
 says 'took over the lock of process 7'
 

@@ -5,7 +5,7 @@
 
 mkdir data && echo one >data/a
 site_new brent
-(umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+(umask 077; { shared_policy; service_policy files "$RARELY"; } >shared.conf)
 # A daemon that has nothing to say but that it is there.
 python3 - quiet <<'END' &
 import socket, sys

@@ -6,7 +6,7 @@
 
 mkdir data && echo one >data/a && echo two >"$(printf 'data/raw-\377')"
 site_new brent
-(umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+(umask 077; { shared_policy; service_policy files "$RARELY"; } >shared.conf)
 holds 'a daemon' daemon_start brent || finish
 
 # said CODE COMMAND WORDS...: its lines go to .lines, and it is ticked off.
@@ -48,7 +48,7 @@ said 0 import data.tar --dry-run
 said 1 mount latest nowhere
 said 2 replicate --to nowhere
 cp -a repo bent && chmod -R u+w bent
-for f in bent/packs/*/*; do printf x | dd of="$f" bs=1 seek=99 conv=notrunc 2>/dev/null; done
+for f in bent/packs/*/*; do bend "$f" 99; done
 expect 4 'damage in JSON' "$B" -r bent --json check --read
 grep -q '"type":"damage"' .out || not_ok 'it says what is damaged'
 cp repo.key bent.key
@@ -92,6 +92,9 @@ said 0 jobs
 said 0 job "$job" --log
 said 1 cancel "$job"
 said 0 points files
+said 0 points files --as-of 0s
+said 0 'report ladder' files --as-of 0s
+said 0 'report points' --as-of 0s
 said 0 schedule files
 said 0 events
 said 13 'exercise start' files --mode test
@@ -113,6 +116,7 @@ said 2 'failover abort'
 said 2 'failover retry'
 said 2 'failover hold'
 said 2 'failover answer' none
+said 2 'failover sign' none
 said 2 approve
 said 2 refuse
 said 2 'hold inspect'

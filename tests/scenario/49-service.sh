@@ -24,7 +24,7 @@ told() { # WORD TIMES
 
 mkdir data && echo one >data/a
 site_new brent
-(umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+(umask 077; { shared_policy; service_policy files "$RARELY"; } >shared.conf)
 export NOTIFY_SOCKET="$WORK/notify"
 holds 'it starts' daemon_start brent || finish
 unset NOTIFY_SOCKET
@@ -34,6 +34,7 @@ kill -HUP "$(cat brent/pid)"
 holds 'a reload has a beginning' wait_for 10 told RELOADING=1 1
 holds '... and an end' wait_for 10 told READY=1 2
 kill -STOP "$(cat brent/pid)"
+sleep 1 # what it said before is told
 before=$(grep -c WATCHDOG told)
 sleep 3 # a tick and a half
 is 'one that hangs shows nothing' "$(grep -c WATCHDOG told)" "$before"

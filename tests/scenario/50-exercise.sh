@@ -70,6 +70,10 @@ policy "$(shell look '"tree", "dump"' "grep -q forty tree/page; grep -q dump it.
 daemon_start southwark
 expect 2 'no such mode' at southwark exercise start pages --mode dance
 says 'is no mode'
+expect 2 'a test plays no scenario' at southwark exercise start pages --mode test --scenario S
+says "a scenario is a tabletop's"
+expect 2 '... nor has it players' test_it --player Ann:lead --dry-run
+says "a player is a tabletop's"
 expect 1 'an unknown service' at southwark exercise start nothing --mode test
 
 if unshare -n true 2>/dev/null || unshare -rn true 2>/dev/null; then
@@ -177,6 +181,49 @@ show >.out
 says 'INTERRUPTED' 'enough'
 clean 'an aborted one'
 
+# What could not be undone keeps the next test back, until somebody saw to it.
+policy "{ step = \"stays\"; after = [ \"tree\" ]; run = [ \"true\" ]; undo = [ \"test\", \"-e\", \"$WORK/mended\" ]; },
+    { step = \"fine\"; after = [ \"stays\" ]; check = { command = [ \"true\" ]; }; }"
+expect 8 'what cannot be undone' test_it --wait
+holds '... is not cleaned up' have_state CLEANUP_INCOMPLETE
+unclean=$(run_id)
+expect 13 '... and keeps the next test back' test_it
+says "exercise $unclean is not cleaned up" "bascule exercise cleanup $unclean"
+touch mended
+# It ends as the test did, which is measured only where it can be cut off.
+expect "$([ -n "$isolated" ] && echo 0 || echo 8)" '... until it can be' at southwark exercise cleanup "$unclean" --wait
+holds '... and was' have_state CLEAN
+clean 'what could be undone later'
+# An undo that fails leaves something: what a clean-up would do is told first.
+policy "{ step = \"stuck\"; after = [ \"tree\" ]; run = [ \"sh\", \"-ec\", \"echo stuck >>$WORK/steps; sleep 100\" ];
+    undo = [ \"sh\", \"-c\", \"test ! -e $WORK/stuck\" ]; },
+    { step = \"fine\"; after = [ \"stuck\" ]; check = { command = [ \"true\" ]; }; }"
+touch stuck
+expect 0 'one begins' test_it
+wait_for 20 grep -q stuck steps
+expect 0 'it is aborted, and cannot be undone' at southwark exercise abort "$(run_id)"
+holds 'it is not clean' wait_for 30 have_state CLEANUP_INCOMPLETE
+run=$(run_id)
+mkdir "southwark/sandbox/$run"
+BASCULE_RUN=$run sleep 1000 &
+left=$!
+records=$(at southwark --json events --run "$run" | grep -c '"type":"record"')
+expect 0 'what a clean-up would do' at southwark exercise cleanup "$run" --dry-run
+says "step stuck would be undone: sh -c test ! -e $WORK/stuck" 'that would be killed: 1$' \
+    "the sandbox would be removed: $WORK/southwark/sandbox/$run" 'CLEANUP_INCOMPLETE.*nothing was done'
+expect 0 '... for programs' at southwark --json exercise cleanup "$run" --dry-run
+says '"what":"undo","step":"stuck"' '"dry_run":true'
+is '... and nothing is' "$(at southwark --json events --run "$run" | grep -c '"type":"record"') $(ls southwark/sandbox)" "$records $run"
+holds '... nobody is killed' kill -0 "$left"
+expect 13 'no test begins meanwhile' test_it
+rm stuck
+expect 8 'it is cleaned up' at southwark exercise cleanup "$run" --wait
+holds '... and clean' have_state CLEAN
+fails '... the process is gone' kill -0 "$left"
+clean 'what was left'
+expect 1 'a second time' at southwark exercise cleanup "$run" --dry-run
+says 'is clean already'
+
 # A person is asked.
 policy "{ step = \"ask\"; after = [ \"tree\" ]; confirm = \"does it look right?\"; },
     { step = \"fine\"; check = { command = [ \"true\" ]; }; }"
@@ -196,6 +243,31 @@ more() { [ "$(at southwark --json exercise list | grep -c '"type":"exercise"')" 
 wait_for 20 more
 holds 'the schedule tests as well' more
 
+# What is done on another machine stands aside, which is said before it begins.
+shared_policy_of_one=$(shared_policy)
+shared_policy() {
+	echo "$shared_policy_of_one" | sed "s|hosts = ( { name = \"s1.southwark\"|hosts = ( { name = \"s1.southwark\"; address = \"127.0.2.1\"; user = \"nobody\"; host_keys = [ \"SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\" ]; }, { name = \"app.southwark\"|"
+}
+policy "{ step = \"far\"; after = [ \"tree\" ]; on = \"app.southwark\"; run = [ \"true\" ]; undo = \"none\"; },
+    { step = \"switch\"; after = [ \"far\" ]; run = [ \"true\" ]; undo = \"none\"; modes = [ \"planned\" ]; },
+    { step = \"seen\"; after = [ \"switch\" ]; check = { command = [ \"false\" ]; }; },
+    { step = \"fine\"; check = { command = [ \"true\" ]; }; }"
+before=$(at southwark --json exercise list | grep -c '"type":"exercise"')
+expect 0 'a dry run says what a test would leave out' test_it --dry-run
+says 'tree  *is tested' "far  *NOT TESTED: it is done on 'app.southwark', which a test cannot cut off" \
+    "seen  *NOT TESTED: it follows 'far', which stood aside" 'fine  *is tested' \
+    'it can prove L4 (restored and compared) at most, not L5 or L6: 2 of its 5 steps stand aside' 'nothing was started'
+is '... and starts none' "$(at southwark --json exercise list | grep -c '"type":"exercise"')" "$before"
+expect 0 '... for programs' at southwark --json exercise start pages --mode test --dry-run
+says '"at_most":"L4"' '"stand_aside":2'
+expect 2 'a tabletop has none' at southwark exercise start pages --mode tabletop --dry-run
+test_it --wait >.out 2>.err
+says "warning: step 'far' will not be tested" "step 'seen' will not be tested" 'it can prove L4'
+show >.out
+says "step 'far' was not tested" 'it can prove L4 (restored and compared) at most'
+[ -z "$isolated" ] || at southwark report ladder pages >.out
+[ -z "$isolated" ] || says 'southwark.*L4'
+
 # What a tabletop says of a step rests on what its real runs took.
 run=$(at southwark --json exercise start pages --mode tabletop | grep -o '"run":"[^"]*"' | cut -d'"' -f4)
 for go in 'stage approve' 'stage schedule --at 1d' 'attend Ann' brief begin 'step tree'; do
@@ -204,6 +276,8 @@ for go in 'stage approve' 'stage schedule --at 1d' 'attend Ann' brief begin 'ste
 	verb=$1; shift
 	at southwark exercise "$verb" "$run" "$@" >/dev/null 2>.err || not_ok "tabletop: $go" "$(cat .err)"
 done
+expect 13 'a tabletop left nothing to remove' at southwark exercise cleanup "$run" --dry-run
+says 'is no isolated test but a tabletop'
 at southwark exercise play "$run" </dev/null >.out
 says 'step tree the median of [0-9]* real runs'
 

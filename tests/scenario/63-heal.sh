@@ -81,8 +81,8 @@ for what in MANIFEST "$(basename "$(segment)")"; do
 	says "damage: index/MANIFEST\|damage: index/$what"
 	fails '... and nothing that cannot be restored' \
 	    grep -q 'restored whole' .err
-	expect 4 '... nothing is written to it' "$B" -r repo backup src
 	chmod -R u+w repo
+	expect 4 '... nothing is written to it' "$B" -r repo backup src
 done
 fresh; flip "$(segment)"; healed 'a bent segment'
 fresh; rm "$(segment)"; healed 'a deleted segment'

@@ -99,8 +99,7 @@ whole 'unnamed'
 fresh
 old=$(snapshots)
 p=$(base_pack)
-chmod u+w "$p"
-printf 'Z' | dd of="$p" bs=1 seek=1300000 conv=notrunc 2>/dev/null
+bend "$p" 1300000
 expect 4 'bent: heal' "$B" -r repo heal
 expect 0 'bent: the next backup' back_up
 # shellcheck disable=SC2086

@@ -42,6 +42,33 @@ for which in repository-v2; do
 	expect 0 "$which: and all opens" "$B" -r $which check --open
 done
 
+# Small files in slices.
+which=repository-v2-sliced
+mkdir many
+awk 'BEGIN {
+	x = 7
+	for (i = 100; i < 220; i++)
+		for (k = 0; k < 900 + i; k++) {
+			x = (x * 16807) % 2147483647
+			printf "%x", int(x / 65536) % 16 >("many/" i)
+		}
+}' </dev/null
+zstd -dqc "$TOP/tests/golden/$which.tar.zst" | tar -xf -
+holds "$which: has a sliced frame" python3 -c '
+import glob, sys
+sys.exit(not any(open(p, "rb").read(38)[32:] == b"BFr1\1\2"
+                 for p in glob.glob("repository-v2-sliced/packs/*/*")))'
+expect 0 "$which: opens, and all in it" "$B" -r $which check --open
+expect 0 "$which: a second reader agrees" python3 "$TOOLS/reread.py" $which
+rm -rf out
+expect 0 "$which: restores" "$B" -r $which restore latest:/srv/golden/many --to out
+holds "$which: as it was" diff -r many out
+printf x >>out/150; printf x | dd of=out/190 bs=1 seek=7 conv=notrunc 2>/dev/null
+expect 0 "$which: over what differs" \
+    "$B" -r $which restore latest:/srv/golden/many --to out
+holds "$which: as it was" diff -r many out
+
+which=repository-v2
 for kind in format pack segment; do
 	rm -rf older
 	cp -a $which older

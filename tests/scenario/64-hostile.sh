@@ -155,16 +155,17 @@ whole
 cat >future.py <<'END'
 import hashlib, os, sys
 kind, repo = sys.argv[1:]
-def bump(path, at=10):
+def bump(path, at=10, by=1):
     data = bytearray(open(path, "rb").read())
-    data[at] += 1
+    data[at] += by
     data[-32:] = hashlib.sha256(data[:-32]).digest()
     os.chmod(path, 0o600)
     open(path, "wb").write(data)
 if kind == "format":
     bump(f"{repo}/format"), bump(f"{repo}/format.bak")
 elif kind == "incompat":
-    bump(f"{repo}/format", 64), bump(f"{repo}/format.bak", 64)
+    # bit 0 is the slices'
+    bump(f"{repo}/format", 64, 2), bump(f"{repo}/format.bak", 64, 2)
 elif kind == "manifest":
     bump(f"{repo}/index/MANIFEST")
 END

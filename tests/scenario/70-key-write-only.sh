@@ -14,6 +14,7 @@ says '^roles *write$' 'bascule-writer-' 'not protected'
 is '... is private' "$(stat -c %a host.key)" 600
 expect 1 '... never written over' "$B" -r repo key new --role write host.key
 expect 0 '... shown' "$B" key show host.key
+is 'a key is shown in its own line and the next' "$(grep -A 1 '^writer key' .out | tail -n 1 | grep -c '^  *bascule-writer-')" 1
 says '^roles *write$'
 fails '... opens for nobody itself' grep -q 'this key' .out
 is '... nothing secret is in it' "$(python3 - <<'EOF'

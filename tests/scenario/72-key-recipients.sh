@@ -94,7 +94,7 @@ with safe.key 12 'a key that writes nothing turns nothing' "$B" -r repo key rota
 
 # --- grants that are damaged
 g=$(ls -d repo/grants/* | head -n 1)
-chmod u+w "$g"; printf x | dd of="$g" bs=1 seek=80 conv=notrunc 2>/dev/null
+bend "$g" 80
 expect 4 'a damaged grant is damage' "$B" -r repo check; says "grants/"
 expect 5 'heal takes it away' "$B" -r repo heal; says 'add-recipient'
 expect 0 '... and it is granted again' "$B" -r repo key add-recipient "$third"
@@ -112,7 +112,7 @@ lines = [json.loads(l) for l in open(".out")]
 all = [l for l in lines if l["type"] == "summary"][0]["sessions"]
 print(*[l["sessions"] == all for l in lines if l["type"] == "recipient" and l["id"] == "'"$escrow"'"])')" True
 pin=$(ls repo/keys/writer-* | head -n 1)
-chmod u+w "$pin" && printf x | dd of="$pin" bs=1 seek=80 conv=notrunc 2>/dev/null
+bend "$pin" 80
 expect 0 'a damaged pin is shown' "$B" -r repo key show; says DAMAGED heal
 expect 4 '... is not used' "$B" -r repo key pin "$("$B" -r repo key show |
     grep -B 1 DAMAGED | sed -n 's/^ *\(bascule-writer\)/\1/p')"

@@ -86,7 +86,7 @@ rm -rf brent/repository && "$B" -r brent/repository init --existing-key --key-fi
 sed -i 's/key_file = "key"/key_file = "key.wrapped"/' brent/bascule.conf
 mkdir data && seq 1000 >data/numbers
 mkfifo hold # the command of the second dataset waits for it
-(umask 077; { shared_policy; service_policy housing 30m; } >shared.conf)
+(umask 077; { shared_policy; service_policy housing "$RARELY"; } >shared.conf)
 export BASCULE_PASSPHRASE_FILE=$WORK/pass JOURNAL_STREAM=8:1
 holds 'a daemon' daemon_start brent
 daemon=$(cat brent/pid)

@@ -10,7 +10,7 @@ IN_MEMORY=1
 mkdir data && seq 100000 >data/numbers && head -c 300000 /dev/urandom >data/noise
 ln data/numbers data/again; ln -s nowhere data/link
 site_new brent
-(umask 077; { shared_policy; service_policy housing 30m; } >shared.conf)
+(umask 077; { shared_policy; service_policy housing "$RARELY"; } >shared.conf)
 holds 'a daemon' daemon_start brent || finish
 expect 0 'a backup' at brent run housing --wait
 repo=$WORK/brent/repository

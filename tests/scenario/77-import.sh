@@ -33,7 +33,8 @@ find plain -exec touch -h -d '2020-02-02 02:02:02' {} +; touch -d 1999-12-31 pla
 # format holds.
 there_and_back() { # name, what it holds, command that makes the archive "$1"
 	kind=$1 facts=$2; shift 2
-	if ! (cd plain && "$@" >"$WORK/in.$kind" 2>"$WORK/.err"); then
+	# Under C bsdtar writes other names into a 7z than it is given.
+	if ! (cd plain && LC_ALL=C.UTF-8 && "$@" >"$WORK/in.$kind" 2>"$WORK/.err"); then
 		skip "$kind" "$(head -n 1 .err)"
 		return
 	fi
@@ -62,6 +63,8 @@ there_and_back 7z '' bsdtar --format 7zip --options 7zip:compression-level=1 -cf
 expect 0 'cpio, from a pipe' sh -c '"$B" -r repo import - --service pipe <in.newc'
 expect 0 'below a path, compressed, dry' sh -c 'gzip -c bsd.tar >bsd.tgz &&
     "$B" -r repo import --dry-run --under /srv/x bsd.tgz'
+says 'would import bsd.tgz: '
+is '... not what would be new: that is not read' "$(grep -c 'new\|stored' .out)" 0
 
 # Too much (names and links: 79-hostile-archives).
 python3 - <<'END'

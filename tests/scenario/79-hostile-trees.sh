@@ -3,6 +3,7 @@
 # of 1e9 entries, kinds, sizes and groups that cannot be.  No command that reads
 # a tree ends by a signal, hangs, or takes more memory than it may; mounted they
 # give EIO for what is damaged and no privilege.  EVERY=1: every command.
+. "$(dirname "$0")/../support/mounts.sh"
 IN_MEMORY=1
 . "$(dirname "$0")/../support/scenario.sh"
 

@@ -92,7 +92,7 @@ lab_site southwark
 : >southwark/ssh/authorized_keys
 lab_permit southwark brent "$B -r $WORK/southwark/repository store serve --allow put"
 REPLICATE='replicate = { to = [ "southwark" ]; within = "1m"; };'
-(umask 077; { lab_policy; service_policy files 30m; } >shared.conf)
+(umask 077; { lab_policy; service_policy files "$RARELY"; } >shared.conf)
 holds 'brent begins' lab_daemon brent || finish
 holds 'southwark begins' lab_daemon southwark || finish
 wait_for 15 sh -c "[ \$('$B' --socket brent/socket links | grep -c ' up ') = 2 ]"

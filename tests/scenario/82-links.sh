@@ -16,7 +16,7 @@ lab_site southwark
 lab_permit southwark brent "$B -r $WORK/southwark/repository store serve --allow put"
 REPLICATE='replicate = { to = [ "southwark" ]; within = "1m"; };'
 VIRGIN=32Mbit/s BT=80Mbit/s # 4 and 10 MB/s
-(umask 077; { lab_policy; service_policy files 30m; } >shared.conf)
+(umask 077; { lab_policy; service_policy files "$RARELY"; } >shared.conf)
 holds 'brent begins' lab_daemon brent || finish
 both_up() { [ "$(at brent links | grep -c ' up ')" = 2 ]; }
 wait_for 15 both_up

@@ -18,7 +18,7 @@ lab_site southwark
 lab_permit southwark brent "$B -r $WORK/southwark/repository store serve --allow put"
 REPLICATE='replicate = { to = [ "southwark" ]; within = "1m"; };'
 VIRGIN=48Mbit/s # so that it is in the middle of something
-(umask 077; { lab_policy; service_policy files 30m; } >shared.conf)
+(umask 077; { lab_policy; service_policy files "$RARELY"; } >shared.conf)
 holds 'brent begins' lab_daemon brent || finish
 holds 'southwark begins' lab_daemon southwark || finish
 both_up() { [ "$(at brent links | grep -c ' up ')" = 2 ]; }

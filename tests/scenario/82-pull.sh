@@ -24,7 +24,7 @@ done
 lab_permit brent southwark "$B -r $WORK/brent/repository store serve --allow get --service files"
 REPLICATE='replicate = { to = [ "southwark" ]; pull = true; within = "1m"; };'
 VIRGIN=32Mbit/s BT=80Mbit/s # 4 and 10 MB/s
-(umask 077; { lab_policy; service_policy files 30m; } >shared.conf)
+(umask 077; { lab_policy; service_policy files "$RARELY"; } >shared.conf)
 holds 'brent begins' lab_daemon brent || finish
 holds 'southwark begins' lab_daemon southwark || finish
 both_up() { [ "$(at southwark links | grep -c ' up ')" = 2 ]; }
@@ -79,7 +79,7 @@ holds 'is fetched as well' two
 # --- another rate while it fetches: at the first it would take two minutes
 budgets() { # VIRGIN'S BT'S
 	VIRGIN=$1 BT=$2
-	(umask 077; { lab_policy; service_policy files 30m; } >shared.conf)
+	(umask 077; { lab_policy; service_policy files "$RARELY"; } >shared.conf)
 	kill -HUP "$(cat southwark/pid)"
 }
 lab_mend virgin

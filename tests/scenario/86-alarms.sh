@@ -16,7 +16,7 @@ chmod +x page
 mkdir data && echo one >data/a
 EXTRA="alerts = ( { on = [ \"rpo\", \"backup\" ]; run = [ \"$WORK/page\" ]; retries = 0; repeat = \"2s\"; } ); watch = { space_free = \"0%\"; space_for = \"0s\"; };"
 site_new brent
-{ shared_policy | sed '/^links/,$d'; service_policy files 30m; } >shared.conf
+{ shared_policy | sed '/^links/,$d'; service_policy files "$RARELY"; } >shared.conf
 id_of() { at brent --json alarms | sed -n "s/.*\"alarm\":\"\(A[0-9]*\)\",\"on\":\"$1\".*/\1/p"; }
 
 rm -r data # its backup fails

@@ -29,7 +29,7 @@ seq 1 400000 | split -b 60000 - data/text-
 	umask 077
 	sed 's|brent|southwark|g; s|key_file = "key"; ||' brent/bascule.conf \
 	    >southwark/bascule.conf
-	{ shared_policy; service_policy files 30m; } >shared.conf
+	{ shared_policy; service_policy files "$RARELY"; } >shared.conf
 )
 expect 0 'a backup' save "$A"
 expect 0 'its copy' push "$A"

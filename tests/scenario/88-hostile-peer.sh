@@ -19,6 +19,9 @@ def say(**what):
 def b64(n):
     return base64.b64encode(os.urandom(n)).decode()
 
+if mode == "complains":
+    sys.stderr.write("bascule: the dog ate it\nhint: get a cat\n")
+    sys.exit(1)
 if mode == "babble":
     while True:
         out.write(b"x" * 65536)
@@ -34,7 +37,8 @@ for line in sys.stdin:
     elif cmd == "status" and mode == "deep":
         out.write(b'{"a":' * 5000 + b"\n")
     elif cmd == "status":
-        for i in range(200):
+        # As of a site of many services: what follows it is heard all the same.
+        for i in range(5000 if mode == "junk" else 200):
             say(type="service", service="s" * 300 + str(i), rpo_state="OK", rpo_now_seconds="x")
         say(type="summary", behind=-1, alarms=2**63 if mode == "big" else 5, last=True)
     elif cmd == "ledger steps" and mode == "records":
@@ -51,7 +55,7 @@ for line in sys.stdin:
         say(type="summary", last=True)
 END
 echo other >mode
-printf 'command="python3 %s %s",restrict %s\n' "$WORK/peer.py" "$WORK/mode" \
+printf 'command="exec python3 %s %s",restrict %s\n' "$WORK/peer.py" "$WORK/mode" \
     "$(cat sshd/id_ed25519.pub)" >sshd/authorized_keys
 if ! sshd_start "$WORK/sshd" 127.0.2.1; then
 	skip 'a hostile peer' 'no sshd can be started here'
@@ -62,7 +66,7 @@ HOST_KEY=$(ssh-keygen -lf sshd/host_ed25519.pub | awk '{ print $2 }')
 IDENTITY=$WORK/sshd/id_ed25519
 EXTRA="bridge = { every = \"1s\"; silent_after = \"1h\"; };"
 site_new brent
-(umask 077; { shared_policy; service_policy files 30m; } >shared.conf)
+(umask 077; { shared_policy; service_policy files "$RARELY"; } >shared.conf)
 
 # tries MODE WHAT: it says so, and is still itself.
 said_of_it() {
@@ -93,6 +97,7 @@ is 'nothing' "$(wc -c <.out)" 0
 is 'the daemon is not big' "$(awk '/VmHWM/ { print ($2 < 400000) ? 1 : $2 }' "/proc/$(cat brent/pid)/status")" 1
 echo other >mode
 expect 0 'and works' at brent run files --wait
+tries complains "no bridge answers at site 'southwark': the dog ate it\""
 tries babble 'no bridge answers at site'
 daemon_stop brent
 is 'it ends cleanly' "$ended" 0

@@ -21,7 +21,7 @@ site_new brent
 mkdir southwark
 (
 	umask 077
-	{ shared_policy; service_policy files 30m; } |
+	{ shared_policy; service_policy files "$RARELY"; } |
 	    sed 's/name = "southwark";/& transport = "sftp";/' >shared.conf
 )
 holds 'it starts' daemon_start brent || finish

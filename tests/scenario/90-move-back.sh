@@ -12,21 +12,28 @@ if [ "$LAB" != namespaces ] || ! lab_up; then
 fi
 NO_UNDO=1 # a site that was fenced starts by the plan, without its restores
 move_sites
-holds 'brent begins' lab_daemon brent || finish
-holds 'southwark begins' lab_daemon southwark || finish
-holds 'brent is heard to be where it was' wait_for 20 at brent permit counter
-lab_on brent "$WORK/ctl" start
-expect 0 'a point is made' at brent run counter --wait
+moves_begin
 wait_for 20 copied southwark
 
 # --- rolled back
 run=$(move_request brent southwark planned)
 move_start brent "$run" southwark
 holds 'the plan has run at southwark' phase_is southwark "$run" RAN 60
+expect 0 'what going back would be is told' at southwark failover rollback "$run" --confirm brent --dry-run
+says 'counter at southwark would go on with quiesce: rollback: the writes here stop' \
+    'counter at southwark would go on with CAPTURED' 'counter at southwark would go on with GRANTED' \
+    'counter at brent would go on with TAKEN' 'counter at brent would go on with ROLLED_BACK' \
+    'rollback: nothing was recorded'
+cp .out told
+holds '... and nothing is done' runs_at southwark
 expect 0 'somebody wants it back' at southwark failover rollback "$run" --confirm brent
 holds 'what was written at southwark is kept' phase_is southwark "$run" CAPTURED 30
 holds 'it is rolled back' phase_is brent "$run" ROLLED_BACK 30
 holds 'it runs at brent again' runs_at brent
+at brent failover show "$run" >did
+for phase in CAPTURED UNDONE GRANTED TAKEN PROVISIONAL ROLLED_BACK; do
+	holds "... as was told: $phase" sh -c "grep -q 'would go on with $phase' told && grep -q '$phase' did"
+done
 is 'southwark restored once' \
     "$(at southwark events --type step --run "$run" | grep -c 'kind=restore')" 2
 is 'its own data stayed: nothing was restored over it' \
@@ -40,6 +47,9 @@ run=$(move_request brent southwark planned)
 move_start brent "$run" southwark
 holds 'the next one has run' phase_is southwark "$run" RAN 60
 expect 0 'somebody holds it' at southwark failover hold "$run"
+is 'of which epoch that is said is on record' \
+    "$(at southwark events --type failover --run "$run" |
+	grep 'event=hold' | grep -c 'epoch=4')" 1
 holds 'held, it is fenced where it ran' phase_is southwark "$run" STOPPED 30
 fails 'it runs nowhere' runs_at southwark
 fails '... at all' runs_at brent
@@ -48,9 +58,11 @@ says HELD
 expect 0 'one says where' as_person 6 southwark hold resolve counter --owner southwark \
     --confirm southwark --reason "it was well there"
 says 'one person'
+says 'next: another person: bascule hold resolve counter --owner southwark'
 fails 'one person is not enough' has_phase southwark "$run" RESOLVED
 expect 0 'another one, too' as_person 8 southwark hold resolve counter --owner southwark \
     --confirm southwark --reason "it was well there"
+says 'next: bascule status counter'
 holds 'it runs there again' phase_is southwark "$run" RESUMED 30
 holds 'really' runs_at southwark
 fails '... and nowhere else' runs_at brent

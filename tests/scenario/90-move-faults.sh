@@ -2,7 +2,8 @@
 # Faults in live moves, at their records: daemons killed, links cut, processes
 # stopped, disks full; it ends at one site, never at two, and the screen says what
 # to type.  tests/crash/moves.py is the campaign, `make move-faults` all of it; here
-# three cells.  With RESULTS: CELLS, MODES, FAULTS, POINTS, MOST say what of it.
+# four cells.  With RESULTS: CELLS, MODES, FAULTS, POINTS, MOST say what of it; ETCD=1:
+# the registers are in etcd, three members, which have faults of their own.
 . "$(dirname "$0")/../lab/lab.sh"
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
@@ -17,6 +18,9 @@ for site in brent southwark; do
 	done
 done
 rooms_end() {
+	for member in "$WORK"/*/etcd.pid; do
+		[ ! -e "$member" ] || kill -KILL "$(cat "$member")" 2>/dev/null
+	done
 	umount -l "$WORK"/*/state "$WORK"/*/repository 2>/dev/null
 	scenario_end
 }
@@ -25,17 +29,23 @@ if [ "$LAB" != namespaces ] || ! lab_up; then
 	skip 'faults in moves' 'hosts of their own need root'
 	finish
 fi
-EVERY_TALK=2s SILENT=3s PATIENCE=8s
+# A fence there is tried as long as its timeout says, and in unplanned moves in vain.
+EVERY_TALK=2s SILENT=3s PATIENCE=8s FENCE_TIMEOUT=5s
 move_sites
+if [ -n "${ETCD:-}" ]; then
+	. "$TOP/tests/support/etcdlab.sh"
+	holds 'three members answer' etcd_up || finish
+	etcd_policies
+fi
 ${MAKE:-make} -s -C "$TOP" gate BUILD="$BUILD" || not_ok 'the gate is built'
-# A test whose worker and the clean-up's die, a step that may have been done, and a
-# demotion that nobody saw end.
+# A test whose worker and the clean-up's die, a test whose end there is no room to
+# record, a step that may have been done, and a demotion that nobody saw end.
 [ -n "${RESULTS:-}" ] ||
-    set -- --only 'test+B.step.restore:data.i+work.self,planned+B.step.run:start.i+late.self,planned+A.job.move.i#2+late.self'
+    set -- --only 'test+B.step.restore:data@CLONING.i+work.self,test+B.exercise.precondition:no:freeze:of.e+state.self,planned+B.step.run:start@plan.i+late.self,planned+A.job.move:fence.i+late.self'
 RESULTS=${RESULTS:-$WORK/results}
 export WORK TOP DAEMON BUILD LAB LAB_PORT LAB_RELAY
-{ python3 "$TOP/tests/crash/moves.py" "$RESULTS" --modes "${MODES:-planned}" \
-    --faults "${FAULTS:-late.self}" --points "${POINTS:-.}" --most "${MOST:-0}" \
+{ python3 "$TOP/tests/crash/moves.py" "$RESULTS" ${MODES:+--modes "$MODES"} \
+    ${FAULTS:+--faults "$FAULTS"} --points "${POINTS:-.}" --most "${MOST:-0}" \
     --cells "${CELLS:-40}" ${AGAIN:+--again} "$@"; echo $? >.code; } | tee .moves
 code=$(cat .code)
 passed=$((passed + $(grep -c '^ok' .moves)))

@@ -4,18 +4,12 @@
 # nobody or copied from another run does not count.
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
+. "$TOP/tests/support/people.sh"
 
-if [ "$(id -u)" != 0 ] || ! setpriv --reuid 5 --clear-groups true 2>/dev/null; then
-	skip 'requests' 'being several people takes root'
-	finish
-fi
+people_needed 'requests'
 
 # People: accounts that every Debian has.
-as() {
-	uid=$1; shift
-	HOME=/ setpriv --reuid "$uid" --regid "$uid" --clear-groups \
-	    "$B" --socket "$WORK/brent/socket" "$@" </dev/null
-}
+as() { person_at brent "$@"; } # UID COMMAND...
 chmod 711 "$WORK"
 ALICE=5 BOB=6 CAROL=8 DAN=9
 ROLES='roles = ( { role = "dr-lead"; users = [ "games" ]; council = "brent"; },
@@ -68,6 +62,7 @@ seen_of() { at brent --json failover show "$1" | sed -n 's/.*"seen":"\([0-9a-f]*
 ask() {
 	expect 0 "$1" as $ALICE --json failover request pages --to southwark --reason "$2"
 	run=$(run_of)
+	fails '... now' grep -q '"phase_at":"1970' .out
 }
 
 policy '' ''
@@ -78,9 +73,11 @@ expect 0 'a backup' at brent run pages --wait
 
 # --- what-if
 expect 0 'the what-if' at brent failover plan pages --to southwark
-for g in 01 02 03 04 05 06 07 08 09; do
-	grep -q "G$g " .out || not_ok "the what-if shows G$g"
-done
+is '... shows each guard, also those that nobody asks in this mode' \
+    "$(sed -n 's/^  \(G[01][0-9]\) .*/\1/p' .out | tr '\n' ' ')" "$(printf 'G%02d ' $(seq 18))"
+is '... as JSON, too' "$(at brent --json failover plan pages --to southwark --mode unplanned |
+    grep -c '"type":"guard"')" 18
+expect 0 'the what-if' at brent failover plan pages --to southwark
 says 'pages: brent -> southwark' 'G0[0-9] unknown' 'passes when' 'override: '
 fails '... who would know what is unknown is named' grep -q 'unknown (-' .out
 says 'unknown (readiness of the target)'
@@ -117,10 +114,13 @@ says 'G03'
 expect 13 'an operator cannot' as $DAN approve "$run"
 expect 13 'nor the administrator' at brent approve "$run"
 expect 0 'a dry run says whether it would count' as $BOB approve "$run" --dry-run
+says 'nothing was recorded; this would have been:'
 expect 0 'another can' as $BOB approve "$run"
 says '^service pages' '^loss none' 'G06 fail  *the recovery is proved, and lately'
 is 'what does not apply is not before his eyes' "$(grep -c 'not-applicable\|^[a-z]* [0-9]*:' .out)" 0
 says '1 of 1' 'next: bascule failover start'
+at brent failover show "$run" >.out
+[ "$(cat /proc/self/loginuid 2>/dev/null || echo 4294967295)" != 4294967295 ] || says 'approve by man of brent at brent, login not known'
 expect 1 'once' as $BOB approve "$run"; says 'a person counts once'
 expect 0 'it is on record' at brent --json events --type approval
 says '"verb"' '"login_uid"'
@@ -133,6 +133,12 @@ if sh -c 'echo 5 >/proc/self/loginuid' 2>/dev/null; then
 	expect 13 'who asked cannot approve by sudo as another' logged $ALICE
 	says 'G03'
 	expect 0 'whose login is his own can' logged $BOB
+	at brent failover show "$run" >.out
+	fails '... which needs no saying' grep -q 'by man.*login' .out
+	ask 'one more for the login' 'sudo again'
+	expect 0 'somebody else by his account' logged $CAROL
+	expect 0 'that is said of it' at brent failover show "$run"
+	says 'by man of brent at brent, logged in as mail$'
 else
 	skip 'a login uid' 'this kernel keeps none, or does not let it be set'
 fi
@@ -192,8 +198,8 @@ expect 13 'who has none does not' as $BOB approve "$run" --key bob.key
 first=$run
 expect 0 'signed' as $CAROL approve "$run" --key carol.key; says 'signed'
 ask 'another run' 'replay'
-python3 - "$WORK" "$first" "$run" "$(seen_of "$run")" <<'END' >.out
-import json, os, socket, subprocess, sys
+python3 - "$WORK" "$first" "$run" "$(seen_of "$run")" <<'END' >.answers
+import json, os, socket, subprocess, sys, time
 work, first, run, seen = sys.argv[1:]
 b, sock = os.environ["B"], work + "/brent/socket"
 sig = {}
@@ -205,11 +211,31 @@ for line in subprocess.run([b, "--socket", sock, "--json", "events", "--type", "
             sig[f["name"]] = f.get("value")
 os.setgroups([]); os.setgid(8); os.setuid(8)
 s = socket.socket(socket.AF_UNIX); s.connect(sock)
-s.sendall(json.dumps({"cmd": "approve", "run": run, "seen": seen,
-    "signature": sig["signature"], "signer": sig["signer"]}).encode() + b"\n")
-print(s.makefile().readline())
+f = s.makefile()
+said = int(sig["said_ns"])
+def at(ns):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ns // 10**9)) + ".%09dZ" % (ns % 10**9)
+def again(run, seen, **more):
+    s.sendall(json.dumps(dict({"cmd": "approve", "run": run, "seen": seen, "signature":
+        sig["signature"], "signer": sig["signer"], "said": at(said)}, **more)).encode() + b"\n")
+    print(f.readline(), end="")
+again(run, seen)
+again(run, seen, said=at(said - 600 * 10**9))
+again(run, seen, said=None)
+again(first, sig["seen"])
+again(first, sig["seen"], reason="because")
 END
-says '"exit":13' 'not of this word'
+answer() { sed -n "$1p" .answers >.out; }
+answer 1; says '"exit":13' "not of this word about run $run"
+answer 2; says '"exit":13' "signed at .* by the signer's clock, and it is .* by the clock of this daemon: 10m.* apart" 'set the clock that is wrong'
+answer 3; says '"exit":2' 'says no time'
+answer 4; says '"exit":13' "'mail' has signed 'approve' at .*, which is not before this word" 'a signature that was used is used up'
+answer 5; says '"exit":13' "not of this word about run $first"
+expect 0 'what was signed is taken back' as $CAROL approve "$first" --key carol.key --withdraw
+is '... and counts no more' "$(at brent --json failover show "$first" | sed -n 's/.*"verdict":"\([0-9]* of [0-9]*\).*/\1/p')" '0 of 1'
+expect 0 'who attests signs the method' as $CAROL approve "$run" --key carol.key --attest 'power is off'
+says 'signed' 'attest by mail'
+expect 0 'the beginning of an id is signed as the whole' as $CAROL approve "${run%????}" --key carol.key
 
 # --- starting
 PEOPLE=
@@ -237,18 +263,14 @@ cp -a brent/repository brent/key southwark/
 policy '' 'second_within = "1m";'
 holds 'southwark alone' daemon_start southwark || finish
 chmod 711 southwark; chmod 666 southwark/socket
-as() {
-	uid=$1; shift
-	HOME=/ setpriv --reuid "$uid" --regid "$uid" --clear-groups \
-	    "$B" --socket "$WORK/southwark/socket" "$@" </dev/null
-}
+as() { person_at southwark "$@"; } # UID COMMAND...
 wait_for 20 sh -c "'$B' --socket southwark/socket --json points pages | grep -q '\"complete\":true'"
 expect 0 'every point with what it loses' at southwark failover plan pages --to southwark --mode unplanned
 says 'loses at most .*bytes unknown' '\* [0-9a-f]* .*complete' 'G11'
 expect 0 'a disaster' as $ALICE failover request pages --to southwark --mode unplanned --reason fire --accept-loss 'all since the last point'
 run=$(cat .out)
 expect 15 'two have to approve' as $ALICE failover start "$run" --confirm southwark
-says 'G04 fail' '0 of 2' 'passes when more people approve' 'G09 fail'
+says 'G04 fail' '0 of 2' "passes when more people approve: bascule approve $run" 'G09 fail'
 expect 2 'a glass is broken with a reason' as $ALICE failover start "$run" --confirm southwark --break-glass
 expect 13 'nobody is the second before it is broken' as $BOB approve "$run" --second
 expect 2 'who attests names a method' as $BOB approve "$run" --attest ''

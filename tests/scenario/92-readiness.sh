@@ -23,7 +23,7 @@ policy() {
 		    s|host_keys = \[ \"[^\"]*\" \]; } );|& |
 		    s|\(name = \"s1.southwark\".*\)|\1|
 		    /name = \"s1.southwark\"/,/host_keys/s|\] *; } *);|]; },\n      { name = \"app1.southwark\"; address = \"127.0.2.1\"; port = $PORT; user = \"$(id -un)\"; host_keys = [ \"$4\" ]; } );|"
-		service_policy files 30m | sed "s|^  standby = |  needs = { memory = \"4GiB\"; cpus = 2; };\n  dns = ( { name = \"files.example\"; resolver = \"127.0.0.1:$(cat ns)\"; ttl_max = \"1m\"; } );\n  failover = { min_proof = \"$2\"; };\n&|
+		service_policy files "$RARELY" | sed "s|^  standby = |  needs = { memory = \"4GiB\"; cpus = 2; };\n  dns = ( { name = \"files.example\"; resolver = \"127.0.0.1:$(cat ns)\"; ttl_max = \"1m\"; } );\n  failover = { min_proof = \"$2\"; };\n&|
 		    s|{ step = \"there\";|{ step = \"note\"; run = [ \"$3\" ]; on = \"app1.southwark\"; },\n    &|"
 	} >shared.conf.new
 	mv shared.conf.new shared.conf
@@ -51,9 +51,12 @@ becomes() {
 	if wait_for 20 has "$@"; then ok "$name"; else not_ok "$name: '$(row "$1" "$2" "$3")', not '$4'"; fi
 }
 
+expect 15 'southwark has no copy yet' at southwark readiness files --measure
+says '^UNKNOWN  *southwark  *files  *key '
 expect 0 'a backup' at brent run files --wait
 wait_for 30 sh -c "'$B' --socket southwark/socket points files | grep -q complete"
-expect 15 'southwark measures itself' at southwark readiness files --measure
+becomes 'southwark measures itself again when the first has come' southwark southwark key '^OK: the key opens it'
+expect 15 '... and when it is asked' at southwark readiness files --measure
 says 'OK  *southwark  *-  *capacity .*memory: 4.0 GiB needed of 16.0 GiB, cpus: 2 needed of 8' \
     'OK  *southwark  *files  *dns-ttl .*files.example: 30' \
     'OK  *southwark  *files  *key .*the key opens it' \
@@ -73,6 +76,7 @@ is '... what did not change is not written again' \
     "$(at southwark --json events --type ready | grep -c '"type":"record"')" "$records"
 
 # --- proof, and what ends it
+begun=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
 expect 0 'a restore is proved at southwark' at southwark run files --kind verify --how restore --wait
 expect 0 'a head is signed' at southwark evidence export -o pack
 becomes 'then the copy there is proved' southwark southwark proof '^OK: L4 (restored and compared)'
@@ -84,15 +88,35 @@ expect 0 '... as CSV' at brent report ladder files --format csv
 says '"files","brent","southwark","L4","restored and compared","stands"'
 expect 0 '... as HTML' at brent report ladder files --format html
 says '<td>restored and compared</td><td>stands</td>'
+proved=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
 policy 3GiB L6 false "$OTHER"
 kill -HUP "$(cat southwark/pid)"
 wait_for 10 sh -c "'$B' --socket southwark/socket events --type policy | grep -c loaded | grep -q 2"
+becomes 'a policy that is loaded again is measured against' southwark southwark capacity '^NOT READY: .*needed of 3.0 GiB'
 expect 15 'is another thing to prove' at southwark readiness files --measure
 says 'NOT READY  *southwark  *files  *proof .*L0 (configured)' \
     'NOT READY  *southwark  *-  *capacity .*memory: 4.0 GiB needed of 3.0 GiB' \
     "NOT READY  *southwark  *files  *host-keys .*app1.southwark: .*SHA256"
 expect 0 '... and the ladder says why' at southwark report ladder files
 says 'L4  *restored and compared  *NEEDS VERIFY (plan)'
+expect 0 '... which stood, by the policy that was in force then' at southwark report ladder files --as-of "$proved"
+says 'as recorded at southwark by' 'L4  *restored and compared  *stands'
+expect 0 '... in the same words' at southwark report ladder files --as-of "$proved" --format html
+says 'As recorded at' '<td>restored and compared</td><td>stands</td>'
+expect 0 '... and not before it was proved' at southwark report ladder files --as-of "$begun"
+says 'L0  *configured  *stands' 'L4  *restored and compared  *-'
+
+# --- what cannot be read is no matter of the key
+cp -a southwark/repository/snapshots/files kept
+for one in southwark/repository/snapshots/files/*; do
+	chmod u+w "$one" # whoever is not root needs to
+	: >"$one"
+done
+expect 15 'a copy whose snapshots are damaged' at southwark readiness files --measure
+says 'NOT READY  *southwark  *files  *key .*cannot be read.*bascule -r REPOSITORY check'
+cp -a kept/. southwark/repository/snapshots/files/
+expect 15 'mended' at southwark readiness files --measure
+says 'OK  *southwark  *files  *key .*the key opens it'
 
 # --- unknown never passes
 echo 300 >ttl
@@ -131,6 +155,26 @@ says 'verified .*run7'
 
 expect 0 'a battle box is made' at brent box make -o box.tar --policy "$WORK/brent/bascule.conf"
 is 'which readiness knows' "$(row brent brent battle-box | cut -c1-2)" OK
+
+# --- again and again, at both sites, and nobody asks
+expect 0 'where nothing is written it is every half hour' "$B" policy explain watch.readiness
+says '30m'
+measured() { at "$1" --json readiness files | sed -n 's/.*"type":"summary".*"measured":"\([^"]*\)".*/\1/p'; }
+later() { is_now=$(measured "$1"); [ -n "$is_now" ] && [ "$is_now" != "$2" ]; }
+for site in brent southwark; do
+	echo 'watch = { readiness = "1s"; };' >>$site/bascule.conf
+	loaded=$(at $site events --type policy | grep -c loaded)
+	kill -HUP "$(cat $site/pid)"
+	wait_for 20 sh -c "[ \$('$B' --socket $site/socket events --type policy | grep -c loaded) -gt $loaded ]"
+	wait_for 30 later $site ''
+	rounds=0
+	while [ $rounds -lt 3 ]; do
+		was=$is_now
+		wait_for 30 later $site "$was" || break
+		rounds=$((rounds + 1))
+	done
+	is "$site measures itself as often as its policy says" $rounds 3
+done
 
 daemon_stop southwark KILL
 becomes 'a site that is silent is ready for nothing' brent southwark key \

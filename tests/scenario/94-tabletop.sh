@@ -61,6 +61,7 @@ expect 0 'and scheduled' x stage schedule --at 14d --place 'room 3'
 expect 13 'nobody is there' x brief
 says 'nobody is there'
 expect 0 'Ann is there' x attend Ann
+expect 0 'Eve watches and judges' x attend Eve --as evaluator
 expect 0 'Bob sends his deputy' x attend Bob --is absent --deputy Cy
 expect 0 'they are briefed' x brief
 says 'EXERCISE.*BRIEFED'
@@ -115,6 +116,7 @@ expect 0 'play ends' x endex
 expect 0 'the hotwash' x stage hotwash
 expect 0 'somebody speaks' x note 'nobody knew whom to call' --kind hotwash --who Bob
 expect 0 'the report is begun' x stage aar
+expect 13 'nobody stands by what is not reviewed' x stage sign
 expect 13 'it is not whole' x stage review
 says 'objective 1 is not rated'
 expect 0 'one is rated' x rate 1 P
@@ -122,6 +124,7 @@ expect 0 'and the other' x rate 2 M --reason 'after an hour'
 expect 2 'an action is somebody'"'"'s' x action 'make the list anew'
 expect 0 'an action' x action 'make the list anew' --owner Bob --council brent --due 2026-01-01
 expect 0 'it is reviewed' x stage review
+expect 0 'somebody stands by it' x stage sign
 expect 0 'and issued' x stage issue --to 'the board'
 expect 0 'the actions are open' x stage actions
 expect 13 'it is not closed before' x stage close
@@ -129,7 +132,9 @@ wait_for 5 sh -c "'$B' --socket '$WORK/brent/socket' alarms | grep -q 'past the 
 at brent alarms >.out
 says 'past the day they were due'
 expect 13 'an action is verified by a retest' x action A1 --status verified
-expect 0 'which is named' x action A1 --status verified --retest "$run" --evidence 'the list'
+expect 13 'which is another run than the one that found it' x action A1 --status verified --retest "$run" --evidence 'the list'
+says 'cannot be its own retest'
+expect 0 'which is named' x action A1 --status verified --retest 20261201T100000Z-00000007 --evidence 'the list'
 expect 0 'then it is closed' x stage close
 is 'it is' "$(state)" CLOSED
 expect 1 'what is closed is over' x note more
@@ -142,7 +147,7 @@ is 'no job was one of it' "$(at brent --json jobs | grep -c '"kind":"exercise"')
 # Its report, in four forms; every field is there, or said to be unknown.
 expect 0 'the report' at brent report exercise "$run"
 says 'EXERCISE REPORT .*CLOSED' 'rated M: Who decides' 'not recorded' 'Hotwash, by participant' \
-    'nobody knew whom to call' 'wait | move now' 'Cy: move now' 'what could be known .*RPO' \
+    '^  evaluator  *Eve$' '^  Ann  player ' 'nobody knew whom to call' 'wait | move now' 'Cy: move now' 'what could be known .*RPO' \
     'STARTEX' 'inject' 'make the list anew' 'Steps not executed, and why' 'detected .*T+0:10'
 expect 0 'for a browser' at brent report exercise "$run" --format html
 says '<!DOCTYPE html>' 'the board'
@@ -157,7 +162,7 @@ report_knows brent "$run" report status run service mode state councils policy p
     chain range last head scenario trigger requester role scribe title type planned place briefed \
     startex endex duration clock stopped facilitator objective condition rule artificiality known \
     decision decider about options authority dissent supported detected jump pause rating approve \
-    review issue close control
+    review issue close control signed_off_by distribution
 expect 0 'and as it is shown' at brent exercise show "$run"
 says 'Improvement plan'
 

@@ -249,7 +249,7 @@ REPLICATE='replicate = { to = [ "southwark" ]; within = "1m"; };'
 site_new brent
 sed -i 's/authority = "manual"/authority = "etcd"/; /^identity/d' brent/bascule.conf
 FENCE="fence = ( { run = [ \"true\" ]; prove = [ \"test\", \"-e\", \"$WORK/off\" ]; } );"
-(umask 077; { shared_policy; service_policy files 30m |
+(umask 077; { shared_policy; service_policy files "$RARELY" |
     sed "s|^  backup = |  $FENCE\n&|"; } >shared.conf)
 holds 'a daemon with authority in etcd starts' daemon_start brent || finish
 registered() { [ "$(order register files "$1")" != None ]; }

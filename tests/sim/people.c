@@ -431,6 +431,21 @@ is_stuck(int run)
 	    m->b.fact[MOVE_RAN] == 0 && m->b.result[MOVE_PLAN] == MOVE_NOT_DONE;
 }
 
+/* `status` says what to type. */
+static void
+hold_if_told(int run)
+{
+	struct move_turn turn;
+	struct err e;
+
+	for (int s = 0; s < SITES; s++)
+		if (shell_turn(s, run, &turn) &&
+		    strncmp(turn.next, "bascule failover hold ", 22) == 0 &&
+		    move_may_say(&w.site[s].moves[run], MOVE_SAY_HOLD, &e) ==
+			ERR_NONE)
+			say(s, run, MOVE_SAY_HOLD, somebody_at(s, 0));
+}
+
 static void
 mend_run(int run)
 {
@@ -464,6 +479,7 @@ mend_run(int run)
 	    move_may_say(&w.site[r->to].moves[run], MOVE_SAY_HOLD, &e) ==
 		ERR_NONE)
 		say(r->to, run, MOVE_SAY_HOLD, somebody_at(r->to, 0));
+	hold_if_told(run);
 	accept_or_finish(run);
 	if (w.site[r->asked].moves[run].known &&
 	    move_phase(&w.site[r->asked].moves[run]) == MOVE_REQUESTED)

@@ -703,12 +703,11 @@ begin(int s, int run, const struct move_turn *turn,
 	    turn->why);
 }
 
-static bool
-look_at(int s, int run)
+bool
+shell_turn(int s, int run, struct move_turn *turn)
 {
 	struct site *t = &w.site[s];
 	struct move_facts f;
-	struct move_turn turn;
 	enum guards_phase gate;
 	char why[100] = "";
 	struct err e;
@@ -721,19 +720,30 @@ look_at(int s, int run)
 		f.gate_passes = shell_guards(s, run, gate, why, sizeof(why));
 		f.gate_text = why;
 	}
-	if (move_turn(&t->moves[run], t->name, &f, site_now(s), &turn, &e) !=
+	if (move_turn(&t->moves[run], t->name, &f, site_now(s), turn, &e) !=
 	    ERR_NONE) {
 		violate("%s", e.text);
 		return false;
 	}
-	if (turn.why[0] == '\0')
+	if (turn->why[0] == '\0')
 		violate("a turn without a word");
+	return true;
+}
+
+static bool
+look_at(int s, int run)
+{
+	struct site *t = &w.site[s];
+	struct move_turn turn;
+
+	if (!shell_turn(s, run, &turn))
+		return false;
 	if (turn.act == MOVE_WAIT && turn.gated && one_in(8))
 		story("%s: %s waits: %s", t->name, w.runs[run].id, turn.why);
 	if (turn.act == MOVE_WAIT || turn.act == MOVE_NOTHING ||
 	    (turn.changes_register && !witness_has_it(s, run, &turn.reg)))
 		return false;
-	begin(s, run, &turn, f.peer_reg);
+	begin(s, run, &turn, peer_register(s));
 	return true;
 }
 

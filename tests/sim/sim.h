@@ -301,6 +301,9 @@ const char *shell_seen(int run);
 /* What its plan restores is at that site. */
 bool shell_can_restore(int s, int run);
 void shell_facts(int s, int run, struct move_facts *f);
+/* What it would do next in that run, or wait for.  False: there is none, or its
+ * job is under way. */
+bool shell_turn(int s, int run, struct move_turn *turn);
 
 /* witness.c */
 void witness_happens(void);

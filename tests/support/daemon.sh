@@ -10,9 +10,17 @@
 #	at brent COMMAND...		bascule through that daemon
 #	field NAME			of the last command's last JSON line that has it
 #	wait_for SECONDS command...	until it is true
+#	$RARELY				an EVERY that is not due for ten minutes
 # PORT and ADDRESS_OF_southwark: where the other site's sshd is.
 
 : >"$WORK/.err" # for says, before anything was expected
+
+# An interval fires at its multiples since 1970: what nobody waits for must not
+# come when a scenario happens to run over the half hour.
+for RARELY in 30m 31m 33m 35m 37m; do
+	seconds=$((${RARELY%m} * 60))
+	[ $((seconds - $(date +%s) % seconds)) -gt 600 ] && break
+done
 
 site_new() {
 	mkdir -p "$WORK/$1"

@@ -56,6 +56,18 @@ farhost_stop(struct farhost *h)
 	tmpdir_remove(&h->dir);
 }
 
+void
+farhost_cut(struct farhost *h, int signal_number)
+{
+	char number[12];
+
+	snprintf(number, sizeof(number), "%d", signal_number);
+	ck_assert_int_eq(farhost_run((const char *const[]){"sh",
+			     "tests/support/sshd.sh", "cut", h->dir.path,
+			     number, NULL}),
+	    0);
+}
+
 int
 farhost_pid(struct farhost *h)
 {

@@ -64,7 +64,9 @@ far_start(struct far *far, const char *path, int nth, int num)
 		struct err why = {0};
 		enum err_code rc;
 
-		close(pair[0]);
+		for (int fd = 3; fd < 256; fd++) /* other connections', too */
+			if (fd != pair[1])
+				close(fd);
 		rc = transport_over_fds(&t, &fds, &why);
 		if (nth != 0)
 			fault_arm(nth, num);

@@ -20,7 +20,11 @@ struct far {
 	bool spoke;
 };
 
-/* nth, num: the nth system call over there fails (0: none). */
+/*
+ * nth, num: the nth system call over there fails (0: none).  Called before there are
+ * threads: a child of one of several would wait for ever for a lock of the allocator's
+ * that another held (the sanitizer's has no fork handlers).
+ */
 void far_start(struct far *far, const char *path, int nth, int num);
 /* Watched, and cut where far says.  Borrows far. */
 struct transport far_transport(struct far *far);

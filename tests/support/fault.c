@@ -3,16 +3,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -140,6 +143,30 @@ bool
 fault_all_now(void)
 {
 	return all && fault_now();
+}
+
+static const char *given_name, *kept_name;
+
+void
+fault_names(const char *given, const char *kept)
+{
+	given_name = given;
+	kept_name = kept;
+}
+
+const char *
+fault_kept_name(const char *path)
+{
+	static _Thread_local char rooms[4][PATH_MAX];
+	static _Thread_local unsigned turn;
+	const char *at = given_name == NULL ? NULL : strstr(path, given_name);
+	char *room = rooms[turn++ % 4];
+
+	if (at == NULL)
+		return path;
+	snprintf(room, PATH_MAX, "%.*s%s%s", (int)(at - path), path, kept_name,
+	    at + strlen(given_name));
+	return room;
 }
 
 ssize_t __real_write(int fd, const void *bytes, size_t len);
@@ -353,7 +380,7 @@ __wrap_openat(int fd, const char *name, int flags, ...)
 	if ((flags & (O_CREAT | O_TMPFILE)) != 0)
 		mode = va_arg(ap, mode_t);
 	va_end(ap);
-	return __real_openat(fd, name, flags, mode);
+	return __real_openat(fd, fault_kept_name(name), flags, mode);
 }
 
 static int (*cloner)(int fd, int from);
@@ -387,7 +414,8 @@ int __wrap_mkdirat(int fd, const char *name, mode_t mode);
 int
 __wrap_mkdirat(int fd, const char *name, mode_t mode)
 {
-	return fault_deep() ? -1 : __real_mkdirat(fd, name, mode);
+	return fault_deep() ? -1
+			    : __real_mkdirat(fd, fault_kept_name(name), mode);
 }
 
 int __real_unlinkat(int fd, const char *name, int flags);
@@ -397,7 +425,7 @@ __wrap_unlinkat(int fd, const char *name, int flags)
 {
 	return fault_deep() || is_stopped("unlinkat", fd, name)
 	    ? -1
-	    : __real_unlinkat(fd, name, flags);
+	    : __real_unlinkat(fd, fault_kept_name(name), flags);
 }
 
 int __real_syncfs(int fd);
@@ -433,7 +461,11 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e,
 long
 __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-	return fault_deep() ? -1 : __real_syscall(number, a, b, c, d, e, f);
+	if (fault_deep())
+		return -1;
+	if (number == SYS_openat2)
+		b = (long)fault_kept_name((const char *)b);
+	return __real_syscall(number, a, b, c, d, e, f);
 }
 
 size_t __real_ZSTD_compress2(void *ctx, void *to, size_t room, const void *from,

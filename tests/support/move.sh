@@ -9,6 +9,7 @@
 #	move_start AT RUN TO	move_say AT WORD RUN SITE
 #	phase_is AT RUN PHASE SECONDS
 #	REPORT_RUN REPORT_DECIDED REPORT_MOVE	what a move's report knows (report.sh)
+. "$TOP/tests/support/people.sh"
 . "$TOP/tests/support/report.sh"
 
 move_app() {
@@ -49,10 +50,11 @@ start)
 	running && exit 0
 	"$B" --socket "$WORK/\$(hostname)/socket" permit counter || exit
 	mkdir -p data
-	rm -f paused
-	setsid python3 "$WORK/app.py" "$WORK/here" "$WORK/acks" \
-	    </dev/null >/dev/null 2>&1 &
-	echo \$! >pid ;;
+	rm -f paused pid
+	# Whoever starts it may be killed at any moment: it says itself who it is.
+	setsid sh -c 'echo \$\$ >pid; exec python3 "\$@"' sh \
+	    "$WORK/app.py" "$WORK/here" "$WORK/acks" </dev/null >/dev/null 2>&1 &
+	until [ -s pid ]; do sleep 0.01; done ;;
 stop)
 	touch fenced
 	running && kill -9 "\$(cat pid)"
@@ -85,7 +87,7 @@ service = {
       count = [ "sh", "-c", "cat $WORK/here/data/log 2>/dev/null | wc -l" ]; } );
   quiesce = { before = [ "$WORK/ctl", "pause" ]; after = [ "$WORK/ctl", "resume" ]; timeout = "20s"; };
   backup = { every = "30m"; expect = "1s"; timeout = "60s"; };
-  replicate = { to = [ "southwark" ]; within = "5m"; };
+  replicate = { to = [ "southwark" ]; within = "5m"; ${PULL:+pull = true;} };
   plan = ( { step = "data"; restore = "data"; to = "\${sandbox}/data"; },
     { step = "start"; after = [ "data" ]; run = [ "$WORK/ctl", "let-start" ]; undo = [ "$WORK/ctl", "stop" ];
       modes = [ "planned", "unplanned" ]; },
@@ -93,7 +95,7 @@ service = {
       modes = [ "planned", "unplanned" ]; } );
   fence = ( { run = [ "$WORK/ctl", "stop" ]; prove = [ "$WORK/ctl", "is-stopped" ];
       ${NO_UNDO:+# }undo = [ "$WORK/ctl", "unfence" ];
-      timeout = "20s"; },
+      timeout = "${FENCE_TIMEOUT:-20s}"; },
     { attest = "The machine is off"; people = 2; } );
   approvals = { planned = 0; unplanned = 1; };
   failover = { patience = "${PATIENCE:-1m}"; cooldown = "0s"; hold_down = "2s"; min_proof = "L0";
@@ -117,8 +119,8 @@ runs_at() { lab_on "$1" sh -c "[ -s $WORK/here/pid ] && kill -0 \$(cat $WORK/her
 
 # Who wrote last has all that was acknowledged, each number once, in order.
 nothing_lost() {
-	move_site=$(tail -n 1 "$WORK/acks" | cut -d' ' -f2)
-	move_acked=$(tail -n 1 "$WORK/acks" | cut -d' ' -f1)
+	move_last=$(tail -n 1 "$WORK/acks") # once: another site may write on
+	move_site=${move_last#* } move_acked=${move_last% *}
 	is "$1: every acknowledged write is at $move_site" "$(head -n "$move_acked" \
 	    "$WORK/$move_site/here/data/log" | cksum)" "$(seq "$move_acked" | cksum)"
 }
@@ -139,8 +141,7 @@ as_person() { # UID AT COMMAND...
 	move_uid=$1 move_at=$2; shift 2
 	chmod 711 "$WORK" "$WORK/$move_at"
 	chmod 666 "$WORK/$move_at/socket"
-	HOME=/ setpriv --reuid "$move_uid" --regid "$move_uid" --clear-groups \
-	    "$B" --socket "$WORK/$move_at/socket" "$@" </dev/null
+	person_at "$move_at" "$move_uid" "$@"
 }
 has_phase() { at "$1" events --type failover --run "$2" | grep -q " event=$3 "; }
 phase_is() { wait_for "$4" has_phase "$1" "$2" "$3"; has_phase "$1" "$2" "$3"; }
@@ -154,3 +155,12 @@ REPORT_RUN='run state direction councils change range head purpose criteria scop
     decision production_impact deviation comparison limitation next_due rta_technical'
 REPORT_DECIDED="$REPORT_RUN notified accepted control signed_off_by"
 REPORT_MOVE="$REPORT_DECIDED reprotected unprotected failback rta_declared outage exposure"
+
+# Both daemons, and a first point of the service, which runs at brent.
+moves_begin() {
+	holds 'brent begins' lab_daemon brent || finish
+	holds 'southwark begins' lab_daemon southwark || finish
+	holds 'brent is heard to be where it was' wait_for 20 at brent permit counter
+	lab_on brent "$WORK/ctl" start
+	expect 0 'a point is made' at brent run counter --wait
+}

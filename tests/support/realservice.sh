@@ -143,8 +143,11 @@ start)
 	mkdir -p photos
 	pg_start || exit
 	app_runs && exit
-	setsid python3 "$WORK/app.py" "\$here" "$real_pg/psql" </dev/null >app.log 2>&1 &
-	echo \$! >app.pid ;;
+	rm -f app.pid
+	# Whoever starts it may be killed at any moment: it says itself who it is.
+	setsid sh -c 'echo \$\$ >app.pid; exec python3 "\$@"' sh \
+	    "$WORK/app.py" "\$here" "$real_pg/psql" </dev/null >app.log 2>&1 &
+	until [ -s app.pid ]; do sleep 0.01; done ;;
 stop)
 	[ "\$here" != "$WORK/here" ] || touch fenced
 	app_runs && kill -9 "\$(cat app.pid)"

@@ -10,7 +10,8 @@
 # The working directory is then $WORK (empty; so is $HOME in it), the tree is
 # $TOP, the programs are $B and $DAEMON, the last command's words in $WORK/.out
 # and $WORK/.err.  Programs started in the background: remember PID; what is
-# still there at the end is ended.  BUILD says which build to drive.
+# still there at the end is ended, and so is what sshd_start started.  BUILD says
+# which build to drive, LOCALE under which locale (C.UTF-8).
 set -u
 TOP=$(cd "$(dirname "$0")" && while [ ! -f lib/FLOORS ] && [ "$PWD" != / ]; do
 	cd ..; done && pwd)
@@ -34,6 +35,7 @@ scenario_end() {
 	for p in $pids; do
 		kill -9 "$p" 2>/dev/null && wait "$p" 2>/dev/null
 	done
+	for d in ${sshd_dirs:-}; do sshd_stop "$d"; done
 	cd /
 	chmod -R u+rwX "$WORK" 2>/dev/null
 	rm -rf "$WORK"
@@ -46,7 +48,7 @@ trap scenario_end EXIT
 trap 'exit 1' INT TERM HUP
 
 mkdir "$WORK/home"
-export B HOME="$WORK/home" BASCULE_STATE_DIR="$WORK/state" LC_ALL=C.UTF-8 TZ=UTC
+export B HOME="$WORK/home" BASCULE_STATE_DIR="$WORK/state" LC_ALL="${LOCALE:-C.UTF-8}" TZ=UTC
 export PYTHONDONTWRITEBYTECODE=1 # nothing into the tree
 unset TMPDIR BASCULE_SOCKET BASCULE_REPOSITORY BASCULE_KEY_FILE BASCULE_PASSPHRASE_FILE
 cd "$WORK" || exit 1
@@ -115,6 +117,17 @@ never_stumbled() {
 	[ -e "$1" ] || { not_ok "there is no $1"; return 1; }
 	is 'nothing stumbled' "$(cat "$@" 2>/dev/null |
 	    grep -a 'AddressSanitizer\|runtime error\|: bug: ')" ''
+}
+
+# bend FILE OFFSET: the byte there becomes another, whichever it was.
+bend() {
+	chmod u+w "$1" && python3 -c '
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(int(sys.argv[2]))
+    was = f.read(1)[0]
+    f.seek(-1, 1)
+    f.write(bytes([was ^ 0xff]))' "$1" "$2" || not_ok "$1 was not bent at $2"
 }
 
 # same NAME A B [option...]: the two trees are one, by an independent walk.

@@ -6,6 +6,8 @@
 #	sshd_start DIR [ADDRESS [PORT]]			start DIR [ADDRESS [PORT]]
 #	sshd_stop DIR					stop DIR
 #
+#	sshd_cut DIR [SIGNAL]				cut DIR [SIGNAL]
+#
 # sshd_start makes DIR (absolute) if need be and in it, unless they are there:
 #	host_ed25519 host_ecdsa  .pub	its host keys
 #	known_hosts			both, for ADDRESS and the port
@@ -15,6 +17,7 @@
 #	port log sshd.pid sshd_config
 # SSHD_OPTIONS: further lines of configuration, put first so that they win.
 # PORT 0 or none: one that is free.  sshd_stop ends it and waits; DIR stays.
+# sshd_cut kills whoever serves its connections; it goes on listening.
 
 sshd_keys() {
 	for t in ed25519 ecdsa; do
@@ -27,7 +30,8 @@ sshd_keys() {
 	    cp "$1/id_ed25519.pub" "$1/authorized_keys"
 }
 
-# sshd_config DIR ADDRESS PORT
+# sshd_config DIR ADDRESS PORT.  (sntrup: what OpenSSH's own client prefers takes
+# it most of its time, and nothing of ours speaks it.)
 sshd_config() {
 	cat >"$1/sshd_config" <<END
 ${SSHD_OPTIONS:-}
@@ -41,6 +45,7 @@ UseDNS no
 PermitRootLogin yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+KexAlgorithms -sntrup*
 PrintMotd no
 PidFile none
 MaxStartups 100
@@ -103,6 +108,7 @@ sshd_known_hosts() {
 
 sshd_start() {
 	mkdir -p -m 700 "$1" && sshd_keys "$1" || return 1
+	sshd_dirs="${sshd_dirs:-} $1" # scenario.sh's end stops them
 	sshd_address=${2:-127.0.0.1}
 	sshd_left=10
 	while [ $sshd_left -gt 0 ]; do
@@ -121,16 +127,33 @@ sshd_start() {
 	return 1
 }
 
-# Connections that are open have processes of their own: end them too, by
-# their parent, which is ours.
+# Who logs in as anybody but root is served by a process of the connection's.
+sshd_below() { # PID: its own kind that it has begun, who began first; no command
+	for sshd_p in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+		case $(cat "/proc/$sshd_p/comm" 2>/dev/null) in
+		sshd*) echo "$sshd_p"; (sshd_below "$sshd_p") ;;
+		esac
+	done
+}
+sshd_cut() {
+	sshd_served=$(sshd_below "$(cat "$1/sshd.pid")")
+	sshd_hit=1 # one that has ended since it was seen is no failure
+	for sshd_p in $sshd_served; do
+		kill "-${2:-KILL}" "$sshd_p" 2>/dev/null && sshd_hit=0
+	done
+	return $sshd_hit
+}
+
+# Connections that are open have processes of their own: end them too.
 sshd_stop() {
 	[ -f "$1/sshd.pid" ] || return 0
 	sshd_pid=$(cat "$1/sshd.pid")
-	sshd_children=$(cat "/proc/$sshd_pid/task/$sshd_pid/children" 2>/dev/null)
-	kill $sshd_pid 2>/dev/null
+	sshd_children=$(sshd_below "$sshd_pid")
+	# One may end before it is told to: no failure, even under set -e.
+	kill $sshd_pid 2>/dev/null || :
 	for p in $sshd_children; do
-		kill "$p" 2>/dev/null
-		kill -CONT "$p" 2>/dev/null # one a test has stopped
+		kill "$p" 2>/dev/null || :
+		kill -CONT "$p" 2>/dev/null || : # one a test has stopped
 	done
 	while kill -0 "$sshd_pid" 2>/dev/null; do
 		case $(cut -d' ' -f3 "/proc/$sshd_pid/stat" 2>/dev/null) in
@@ -138,7 +161,7 @@ sshd_stop() {
 		esac
 		sleep 0.02
 	done
-	wait "$sshd_pid" 2>/dev/null
+	wait "$sshd_pid" 2>/dev/null || :
 	rm -f "$1/sshd.pid"
 	sshd_unmark "$1"
 	return 0
@@ -149,6 +172,7 @@ sshd.sh)
 	case $1 in
 	start) shift; sshd_start "$@" ;;
 	stop) shift; sshd_stop "$@" ;;
-	*) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
+	cut) shift; sshd_cut "$@" ;;
+	*) sed -n '2,20s/^# \{0,1\}//p' "$0"; exit 2 ;;
 	esac ;;
 esac

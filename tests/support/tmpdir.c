@@ -1,7 +1,9 @@
 #include "support/tmpdir.h"
 
 #include <assert.h>
+#include <check.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -102,10 +104,11 @@ tmpdir_count(struct tmpdir *td)
 void
 tmpdir_put(struct tmpdir *td, const char *name, const char *text)
 {
-	FILE *f =
-	    fdopen(openat(td->fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600),
-		"w");
+	int fd = openat(td->fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	FILE *f = fdopen(fd, "w");
 
+	ck_assert_msg(f != NULL, "cannot write '%s/%s': %s", td->path, name,
+	    strerror(errno));
 	fputs(text, f);
 	fclose(f);
 }

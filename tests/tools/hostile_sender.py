@@ -494,10 +494,10 @@ def parts():
 # --- whose turn it is, and the receiver's word -------------------------------------
 def epochs():
     """No session of a liar's may take the last epoch, or name what is no service."""
-    register = os.path.join(COPY, "condemned", "epochs")
 
     def seen():
-        return slurp(register) if os.path.exists(register) else b""
+        return {p: slurp(p) for p in files(os.path.join(COPY, "condemned"))
+                if os.path.basename(p).startswith("epochs")}
 
     before = seen()
 
@@ -513,6 +513,19 @@ def epochs():
     ok("none of them was believed", before == seen(), len(seen()))
     scene("epochs without end", b"".join(epoch(2, b"s%d" % i) for i in range(20000)))
     ok("names that were made up leave no trace", before == seen(), len(seen()))
+    # Those of which there are snapshots each have a place, and take no other's.
+    made_up = [b"made-up-%d" % i for i in range(100)]
+    a = scene("services that were made up and moved",
+              [hello(features=17)] + [epoch(2, n) + snap(LAST.made(service=n)) for n in made_up] +
+              [msg(BYE)], new=("snapshots",), ends=False)
+    ok("each of them is taken", a.results(2) == [DONE] * len(made_up), a.text())
+    ok("and has a file and its twin", len(seen()) == len(before) + 2 * len(made_up), len(seen()))
+    real = LAST.made(service=b"real")
+    a = scene("one that is real", [hello(features=17), epoch(2, b"real") + snap(real) + msg(BYE)],
+              new=("snapshots",), ends=False)
+    ok("is moved after them all", a.results(2) == [DONE], a.text())
+    a = scene("and fenced", [hello(features=17), epoch(1, b"real")])
+    ok("by its own epoch", "fenced" in a.text(), a.text())
     a = scene("who names none is served after it", offer(2, [bytes(32)]) + msg(BYE), ends=False)
     ok("it is", len(a.of(FAREWELL)) == 1, a.text())
 

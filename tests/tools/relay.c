@@ -39,13 +39,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NS_PER_S     INT64_C(1000000000)
-#define BURST_NS     (2 * 1000 * 1000)
+#define GULP_NS      (2 * 1000 * 1000)
+#define LATE_NS      (20 * 1000 * 1000)
 #define BLOCK_BYTES  ((size_t)64 << 10)
 #define LEAST_BYTES  ((uint64_t)64 << 10)
 #define MOST_BYTES   ((uint64_t)16 << 20)
@@ -67,11 +69,12 @@ struct way {
 	int fd; /* -1 while refused */
 };
 
+/* What was taken at one moment: it lies in a pipe, and nobody copies it. */
 struct block {
 	struct block *next;
 	int64_t due_ns;
-	size_t at_bytes, len_bytes;
-	unsigned char data[];
+	size_t len_bytes;
+	int pipe[2];
 };
 
 /* One direction of a connection. */
@@ -111,7 +114,8 @@ static struct link {
 	struct conn conns[CONNS_MAX];
 	size_t conns_count, turn;
 	struct client clients[CLIENTS_MAX];
-	int here; /* the namespace we began in */
+	struct block *spare; /* with empty pipes */
+	int here;            /* the namespace we began in */
 } l;
 
 static void
@@ -192,14 +196,40 @@ reset_socket(int *fd)
 
 /* --- connections --------------------------------------------------------------- */
 
+/* An empty one; NULL: there is no more of what it takes. */
+static struct block *
+block_new(void)
+{
+	struct block *b = l.spare;
+
+	if (b != NULL) {
+		l.spare = b->next;
+		return b;
+	}
+	b = malloc(sizeof(*b));
+	if (b != NULL && pipe2(b->pipe, O_NONBLOCK | O_CLOEXEC) == 0)
+		return b;
+	free(b);
+	return NULL;
+}
+
+static void
+block_spare(struct block *b)
+{
+	b->next = l.spare;
+	l.spare = b;
+}
+
 static void
 flow_drop(struct flow *f)
 {
 	while (f->first != NULL) {
 		struct block *b = f->first;
 
-		l.lost_bytes += b->len_bytes - b->at_bytes;
+		l.lost_bytes += b->len_bytes;
 		f->first = b->next;
+		close(b->pipe[0]);
+		close(b->pipe[1]);
 		free(b);
 	}
 	f->last = &f->first;
@@ -281,11 +311,11 @@ room_bytes(void)
 	    : (uint64_t)inside + LEAST_BYTES;
 }
 
-/* At most what two milliseconds carry, at least a packet. */
+/* At most what the link carries in GULP_NS, at least a packet. */
 static size_t
 gulp_bytes(void)
 {
-	uint64_t n = l.rate_bytes / (NS_PER_S / BURST_NS);
+	uint64_t n = l.rate_bytes / (NS_PER_S / GULP_NS);
 
 	if (l.rate_bytes == 0 || n > BLOCK_BYTES)
 		return BLOCK_BYTES;
@@ -301,6 +331,7 @@ may_take(const struct conn *c, int from, int64_t now)
 	    l.free_ns[from] <= now;
 }
 
+/* A link is never late: what it would have carried before we were woken, it may. */
 static void
 pay(int direction, size_t n, int64_t now)
 {
@@ -308,8 +339,8 @@ pay(int direction, size_t n, int64_t now)
 
 	if (l.rate_bytes == 0)
 		return;
-	if (*free_ns < now - BURST_NS)
-		*free_ns = now - BURST_NS;
+	if (*free_ns < now - LATE_NS)
+		*free_ns = now - LATE_NS;
 	*free_ns += (int64_t)((double)n * 1e9 / (double)l.rate_bytes);
 }
 
@@ -317,23 +348,22 @@ pay(int direction, size_t n, int64_t now)
 static bool
 take(struct conn *c, int from, int64_t now)
 {
-	static unsigned char data[BLOCK_BYTES];
 	struct flow *f = &c->flow[from];
-	ssize_t n = recv(c->fd[from], data, gulp_bytes(), 0);
-	struct block *b;
+	struct block *b = block_new();
+	ssize_t n;
 
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if (n == 0) {
-		f->ended = true;
-		return true;
-	}
-	b = malloc(sizeof(*b) + (size_t)n);
 	if (b == NULL)
-		return false;
-	*b = (struct block){.due_ns = now + (int64_t)l.delay_ns,
-	    .len_bytes = (size_t)n};
-	memcpy(b->data, data, (size_t)n);
+		return true; /* until another is delivered */
+	n = splice(c->fd[from], NULL, b->pipe[1], NULL, gulp_bytes(),
+	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n <= 0) {
+		block_spare(b);
+		f->ended = n == 0;
+		return n == 0 || errno == EAGAIN || errno == EINTR;
+	}
+	b->next = NULL;
+	b->due_ns = now + (int64_t)l.delay_ns;
+	b->len_bytes = (size_t)n;
 	*f->last = b;
 	f->last = &b->next;
 	f->held_bytes += (size_t)n;
@@ -349,20 +379,20 @@ deliver(struct conn *c, int from, int64_t now)
 
 	while (f->first != NULL && f->first->due_ns <= now) {
 		struct block *b = f->first;
-		ssize_t n = send(to, b->data + b->at_bytes,
-		    b->len_bytes - b->at_bytes, MSG_NOSIGNAL);
+		ssize_t n = splice(b->pipe[0], NULL, to, NULL, b->len_bytes,
+		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
-		if (n < 0)
-			return errno == EAGAIN || errno == EINTR;
-		b->at_bytes += (size_t)n;
+		if (n <= 0)
+			return n < 0 && (errno == EAGAIN || errno == EINTR);
+		b->len_bytes -= (size_t)n;
 		f->held_bytes -= (size_t)n;
 		l.carried_bytes[from] += (size_t)n;
-		if (b->at_bytes < b->len_bytes)
+		if (b->len_bytes > 0)
 			return true;
 		f->first = b->next;
 		if (f->first == NULL)
 			f->last = &f->first;
-		free(b);
+		block_spare(b);
 	}
 	if (f->first == NULL && f->ended && !f->shut) {
 		shutdown(to, SHUT_WR);
@@ -727,6 +757,18 @@ tell(const char *path, char *const *words)
 	return strcmp(text, "what?\n") == 0 ? 2 : 0;
 }
 
+/* A block is two descriptors. */
+static void
+raise_limit(void)
+{
+	struct rlimit n;
+
+	if (getrlimit(RLIMIT_NOFILE, &n) == 0) {
+		n.rlim_cur = n.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &n);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -738,6 +780,7 @@ main(int argc, char **argv)
 		fputs("usage: relay [-t] CONTROL WAY...|COMMAND...\n", stderr);
 		return 2;
 	}
+	raise_limit();
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with who began it */
 	signal(SIGPIPE, SIG_IGN);
 	l.here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);

@@ -149,8 +149,7 @@ def head(b):
 
 
 # --- the pack ---
-def unpack(path):
-    data = open(path, "rb").read()
+def unpack(data):
     seal = data[-44:]
     need(seal[:12] == b"\x5e\x2a\x4d\x18" + struct.pack("<I", 36) + b"BLEV",
          "no seal")
@@ -172,6 +171,20 @@ def check_manifest(members):
         need(x["bytes"] == len(b) and x["sha256"] == sha(b).hex(),
              x["name"] + " differs")
     return m
+
+
+def check_texts(members, m):
+    names = [x["name"] for x in m["members"]]
+    for name in names:
+        folder, _, rest = name.partition("/")
+        if folder in ("policies", "plans"):
+            need(rest == sha(members[name]).hex()[:32] + ".txt",
+                 name + " is not what its name says")
+    if "SHA256SUMS" in names:
+        before = names[:names.index("SHA256SUMS")]
+        need(members["SHA256SUMS"] == "".join(
+            "%s  %s\n" % (sha(members[n]).hex(), n) for n in before).encode(),
+             "SHA256SUMS is not of the members before it")
 
 
 def check_heads(members, m):
@@ -215,10 +228,11 @@ def check_records(members, m, claims, chains):
     return count
 
 
-def main(path):
-    members = unpack(path)
+def check(data):
+    members = unpack(data)
     m = check_manifest(members)
     need("damage" not in m, "the ledger was damaged")
+    check_texts(members, m)
     claims, chains, signer = check_heads(members, m)
     count = check_records(members, m, claims, chains)
     if "manifest.sig" in members:
@@ -227,7 +241,13 @@ def main(path):
              signed(signer, b"bascule evidence v1\0" +
                     members["manifest.json"], bytes.fromhex(s["signature"])),
              "the manifest is not signed")
-    print("good: %d records" % count)
+    for name in sorted(n for n in members if n.startswith("sites/")):
+        print("%s: %d records" % (name, check(members[name])))
+    return count
+
+
+def main(path):
+    print("good: %d records" % check(open(path, "rb").read()))
 
 
 if __name__ == "__main__":

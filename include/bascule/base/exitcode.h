@@ -32,4 +32,7 @@ enum exitcode {
 /* How a program ends on this failure when it knows nothing more exact. */
 enum exitcode exitcode_of(enum err_code code);
 
+/* The signal that a shell tells of in this status, one with a name; 0: none. */
+int exitcode_signal(int status);
+
 #endif

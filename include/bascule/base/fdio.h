@@ -6,6 +6,7 @@
  * continued.  Names in messages are the caller's affair: wrap them.
  */
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,14 @@ void fdio_close(int *fd);
  * -1 with errno set, as openat: ELOOP for a link, EXDEV for a way out.
  */
 int fdio_open_beneath(int dirfd, const char *path, int flags, unsigned mode);
+
+/* OWNED(fdio_close_dir) DIR *d = NULL; */
+void fdio_close_dir(DIR **d);
+/*
+ * What is in the directory of that path (relative to dirfd; the last place is no
+ * symbolic link): for the caller to close.  NULL with errno set.
+ */
+DIR *fdio_open_dir(int dirfd, const char *path);
 
 enum err_code fdio_write(int fd, const void *bytes, size_t len_bytes,
     struct err *e) MUST_CHECK;

@@ -47,6 +47,9 @@ const char *now_text_wide(int64_t s, uint32_t ns, char out[NOW_TEXT_BYTES]);
  */
 bool now_parse(const char *text, struct utc *t);
 
+/* "2026-11-22 00:21:34 UTC": within a sentence for people.  Returns out. */
+const char *now_words(struct utc t, char out[NOW_TEXT_BYTES]);
+
 /* "20261122T002134Z": for names of files and runs.  Returns out. */
 const char *now_stamp(struct utc t, char out[NOW_TEXT_BYTES]);
 

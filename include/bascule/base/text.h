@@ -31,7 +31,8 @@ bool text_is_utf8(const char *bytes, size_t len_bytes);
 
 /*
  * A name for people: control bytes, what turns the direction of writing around,
- * '\\' and bytes that are not UTF-8 become \n, \t, \\ or \xNN.  Never raw: a terminal obeys what it is sent.
+ * '\\' and bytes that are not UTF-8 become \n, \t, \\ or \xNN.  Never raw: a terminal
+ * obeys what it is sent.
  */
 enum err_code text_escape(struct buf *out, const char *bytes, size_t len_bytes,
     struct err *e) MUST_CHECK;
@@ -50,6 +51,11 @@ enum err_code text_repair(struct buf *out, const char *bytes, size_t len_bytes,
 
 /* Take off a UTF-8 sequence that snprintf cut in two. */
 void text_mend_end(char *text);
+
+/* At most that long (8 at least): what is too much is taken out of the middle,
+ * as a sentence begins with what failed and ends with why; between words where one
+ * ends near.  UTF-8 stays whole. */
+void text_elide(char *text, size_t len_bytes);
 
 #define TEXT_UNIT_BYTES 32
 

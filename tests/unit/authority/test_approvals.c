@@ -303,16 +303,121 @@ START_TEST(no_content_passes_for_another_field)
 	ck_assert_int_eq(approvals_seen(&a, &x, &e), ERR_NONE);
 	ck_assert_int_eq(approvals_seen(&b, &y, &e), ERR_NONE);
 	ck_assert_str_ne(buf_text(&x), buf_text(&y));
-	buf_clear(&x);
-	ck_assert_int_eq(approvals_signed("f1", APPROVALS_APPROVE, "ab", &x,
-			     &e),
-	    ERR_NONE);
-	ck_assert_uint_eq(x.len_bytes, 20 + 3 + 8 + 2);
-	ck_assert_int_eq(memcmp(x.bytes, "bascule approval v1\0f1\0approve\0ab",
-			     32),
-	    0);
 	buf_fini(&x);
 	buf_fini(&y);
+}
+END_TEST
+
+/* As docs/protocol/moves.md has it, byte for byte. */
+START_TEST(what_is_signed_is_every_field_in_its_place)
+{
+	static const char v1[] = "f1\0approve\0ab";
+	static const char v2[] = "f1\0files\0release\0ab\0"
+				 "1790000000000000001\0brent\0why";
+	struct approvals_signing s = {"f1", "files", APPROVALS_APPROVE, "ab",
+	    {0}, "brent", "why"};
+	struct buf m = {0};
+	const char *label;
+	struct err e;
+
+	ck_assert_int_eq(approvals_signed(&s, &label, &m, &e), ERR_NONE);
+	ck_assert_str_eq(label, "bascule approval v1");
+	ck_assert_uint_eq(m.len_bytes, sizeof(v1) - 1);
+	ck_assert_int_eq(memcmp(m.bytes, v1, sizeof(v1) - 1), 0);
+	buf_clear(&m);
+	s.verb = APPROVALS_RELEASE;
+	s.said.ns = INT64_C(1790000000000000001);
+	ck_assert_int_eq(approvals_signed(&s, &label, &m, &e), ERR_NONE);
+	ck_assert_str_eq(label, "bascule approval v2");
+	ck_assert_uint_eq(m.len_bytes, sizeof(v2) - 1);
+	ck_assert_int_eq(memcmp(m.bytes, v2, sizeof(v2) - 1), 0);
+	buf_fini(&m);
+}
+END_TEST
+
+/* Root of a site makes people, and no keys of others'. */
+START_TEST(where_words_are_to_be_signed_nobody_elses_count)
+{
+	const struct approvals_rule rule = {.needed = 1, .is_signed = true};
+	struct approvals_word w[3] = {word(&bob, APPROVALS_APPROVE, "s", 10),
+	    word(&cyn, APPROVALS_SECOND, "s", 11)};
+	struct approvals_judgement j;
+
+	approvals_judge(w, 2, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(!j.suffices);
+	ck_assert_str_eq(j.text,
+	    "0 of 1 signed; the request is not signed by ada");
+	ck_assert_int_eq(j.standing[0], APPROVALS_UNSIGNED);
+	ck_assert_int_eq(j.standing[1], APPROVALS_UNSIGNED);
+	strcpy(w[0].who.key, "SHA256:x");
+	w[2] = word(&ada, APPROVALS_REQUEST, "s", 12);
+	strcpy(w[2].who.key, "SHA256:y");
+	approvals_judge(w, 3, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(j.suffices);
+	ck_assert_str_eq(j.text, "1 of 1 signed: bob (brent)");
+	w[1].verb = APPROVALS_REFUSE; /* a no is anybody's */
+	approvals_judge(w, 3, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(j.refused && !j.suffices);
+}
+END_TEST
+
+/* Else a site's root would say that somebody else had asked. */
+START_TEST(where_words_are_to_be_signed_the_request_is)
+{
+	struct approvals_rule rule = {.needed = 1, .is_signed = true};
+	struct approvals_word w[] = {word(&bob, APPROVALS_APPROVE, "s", 10),
+	    word(&ada, APPROVALS_REQUEST, "s", 11),
+	    word(&ada, APPROVALS_WITHDRAW, "", 12)};
+	struct approvals_judgement j;
+
+	strcpy(w[0].who.key, "SHA256:x");
+	approvals_judge(w, 1, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(!j.suffices && !j.is_asked);
+	ck_assert_str_eq(j.text,
+	    "0 of 1 signed; the request is not signed by ada");
+	ck_assert_int_eq(j.standing[0], APPROVALS_UNASKED);
+	approvals_judge(w, 2, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(!j.suffices); /* by no key */
+	strcpy(w[1].who.key, "SHA256:y");
+	approvals_judge(w, 2, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(j.suffices && j.is_asked && j.counted == 1);
+	approvals_judge(w, 2, &rule, &cyn, "s", (struct utc){20}, &j);
+	ck_assert(!j.suffices); /* another's request it is not */
+	strcpy(w[2].who.key, "SHA256:y");
+	approvals_judge(w, 3, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(!j.suffices); /* taken back */
+	rule.glass_broken = true;
+	approvals_judge(w, 3, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(j.suffices);
+	rule = (struct approvals_rule){.needed = 1};
+	approvals_judge(w, 1, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(j.suffices && j.is_asked); /* nobody asks it to be signed */
+}
+END_TEST
+
+/* What an older program signed holds no time. */
+START_TEST(where_a_time_is_asked_for_a_v1_signature_counts_no_more)
+{
+	struct approvals_rule rule = {.needed = 1, .is_timed = true};
+	struct approvals_word w = word(&bob, APPROVALS_APPROVE, "s", 10);
+	struct approvals_judgement j;
+
+	approvals_judge(&w, 1, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert_uint_eq(j.counted, 1); /* nobody asks it to be signed */
+	strcpy(w.who.key, "SHA256:x");
+	approvals_judge(&w, 1, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(!j.suffices && j.standing[0] == APPROVALS_OLD);
+	w.said.ns = 10;
+	approvals_judge(&w, 1, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(j.suffices);
+	w.said.ns = 0;
+	rule.is_timed = false;
+	approvals_judge(&w, 1, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(j.suffices);
+	rule.is_timed = true; /* a no is a no */
+	w.verb = APPROVALS_REFUSE;
+	approvals_judge(&w, 1, &rule, &ada, "s", (struct utc){20}, &j);
+	ck_assert(j.refused);
 }
 END_TEST
 
@@ -333,6 +438,11 @@ suite_authority_approvals(void)
 	tcase_add_test(tc, a_broken_glass_goes_on_and_asks_for_a_second);
 	tcase_add_test(tc, an_attestation_is_of_two_who_name_one_method);
 	tcase_add_test(tc, what_was_seen_differs_when_anything_does);
+	tcase_add_test(tc, what_is_signed_is_every_field_in_its_place);
+	tcase_add_test(tc, where_words_are_to_be_signed_nobody_elses_count);
+	tcase_add_test(tc, where_words_are_to_be_signed_the_request_is);
+	tcase_add_test(tc,
+	    where_a_time_is_asked_for_a_v1_signature_counts_no_more);
 	tcase_add_test(tc, no_content_passes_for_another_field);
 	suite_add_tcase(s, tc);
 	return s;

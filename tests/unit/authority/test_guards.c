@@ -317,6 +317,27 @@ START_TEST(an_old_answer_of_the_peer_is_no_answer)
 }
 END_TEST
 
+START_TEST(a_remedys_command_can_be_typed_as_it_stands)
+{
+	struct guards_result out[GUARDS_COUNT];
+	struct guards_facts f;
+
+	all_well(&f);
+	f.of[FACT_PROOF_LEVEL].value = 0;
+	f.of[FACT_APPROVALS].value = 0;
+	guards_evaluate(&f, GUARDS_PLANNED, GUARDS_AT_START, out);
+	ck_assert_str_eq(out[3].remedy,
+	    "more people approve: bascule approve RUN");
+	snprintf(f.service, sizeof(f.service), "games");
+	snprintf(f.run, sizeof(f.run), "20261124T000000Z-1");
+	guards_evaluate(&f, GUARDS_PLANNED, GUARDS_AT_START, out);
+	ck_assert_str_eq(out[3].remedy,
+	    "more people approve: bascule approve 20261124T000000Z-1");
+	ck_assert_str_eq(out[5].remedy,
+	    "prove a point: bascule exercise start games --mode test");
+}
+END_TEST
+
 START_TEST(a_refusal_names_guard_inputs_ages_and_remedy)
 {
 	struct guards_result out[GUARDS_COUNT];
@@ -338,6 +359,23 @@ START_TEST(a_refusal_names_guard_inputs_ages_and_remedy)
 		strstr(e.text, "hint: load the same policy") != NULL &&
 		strstr(e.text, "a dr-lead's") != NULL,
 	    "%s", e.text);
+	/* What speaks against it comes first, and nothing is cut in the middle. */
+	all_well(&f);
+	for (int id = FACT_TARGET_UP; id < FACT_CANARY; id++)
+		guards_tell(&f, (enum guards_fact_id)id, 1, noon,
+		    "record of southwark",
+		    "a long text, as long as what is measured of a site may "
+		    "well be: all of it");
+	f.of[FACT_CANARY] = (struct guards_fact){.known = false};
+	guards_evaluate(&f, GUARDS_PLANNED, GUARDS_AT_START, out);
+	ck_assert_int_eq(guards_admit(out, &f, NULL, &e), ERR_REFUSED);
+	ck_assert_msg(strstr(e.text,
+			  "is not known to pass: the site's key opens its "
+			  "newest copy: not known, ") != NULL &&
+		strstr(e.text, "ago)\nhint") != NULL &&
+		strstr(e.text, "bascule readiness") != NULL,
+	    "%s", e.text);
+	all_well(&f);
 	f.of[FACT_RPA] = (struct guards_fact){.known = false};
 	ck_assert_str_eq(guards_fact_words(&f, FACT_RPA, words, sizeof(words)),
 	    "what would be lost: not known, from ledger");
@@ -374,6 +412,7 @@ suite_authority_guards(void)
 	tcase_add_test(tc, a_fence_is_attested_by_two_and_not_by_one);
 	tcase_add_test(tc, what_stands_in_for_another_fact_lets_through);
 	tcase_add_test(tc, an_old_answer_of_the_peer_is_no_answer);
+	tcase_add_test(tc, a_remedys_command_can_be_typed_as_it_stands);
 	tcase_add_test(tc, a_refusal_names_guard_inputs_ages_and_remedy);
 	suite_add_tcase(s, tc);
 	return s;

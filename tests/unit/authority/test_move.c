@@ -274,6 +274,44 @@ START_TEST(a_demotion_that_did_not_happen_resumes)
 }
 END_TEST
 
+/* What a person said meanwhile is not why an act failed. */
+START_TEST(an_act_that_fails_says_its_own_reason)
+{
+	static const struct {
+		const char *reason, *says;
+	} cases[] = {{"app1: disk full", "undo: app1: disk full; it is"},
+	    {NULL, "undo: not done; it is"}};
+	struct world w;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct move_turn turn;
+
+		request(&w, GUARDS_PLANNED);
+		say(&w, &w.town[1], MOVE_STARTED);
+		run(&w);
+		ck_assert_int_eq(move_phase(&w.move), MOVE_RAN);
+		tell(&w, &w.town[1],
+		    (struct move_event){.kind = MOVE_SAY_ROLLBACK,
+			.reason = "the owner does not like it"});
+		do
+			ck_assert(step(&w, &w.town[1]));
+		while (turn_of(&w, &w.town[1]).act != MOVE_UNDO);
+		tell(&w, &w.town[1],
+		    (struct move_event){.stage = MOVE_INTENT,
+			.act = MOVE_UNDO});
+		tell(&w, &w.town[1],
+		    (struct move_event){.stage = MOVE_OUTCOME,
+			.act = MOVE_UNDO,
+			.result = MOVE_NOT_DONE,
+			.reason = cases[i].reason});
+		turn = turn_of(&w, &w.town[1]);
+		ck_assert_int_eq(turn.act, MOVE_WAIT);
+		ck_assert_msg(strstr(turn.why, cases[i].says) == turn.why, "%s",
+		    turn.why);
+	}
+}
+END_TEST
+
 /* A death between the register and the record of the phase that follows. */
 START_TEST(a_register_ahead_of_its_record_is_not_moved_twice)
 {
@@ -932,6 +970,10 @@ START_TEST(a_resolution_is_above_every_epoch_that_either_site_has_named)
 	w.town[0].facts.release_persons = 2;
 	w.town[0].facts.attested = 2;
 	turn = turn_of(&w, &w.town[0]);
+	ck_assert_int_eq(turn.event, MOVE_STOPPED); /* it takes it up first */
+	ck_assert_int_eq(turn.reg.kind, AUTHORITY_ADOPT);
+	hear(&w, &w.town[0]);
+	turn = turn_of(&w, &w.town[0]);
 	ck_assert_int_eq(turn.event, MOVE_RESOLVED);
 	ck_assert_uint_eq(turn.reg.epoch, 3);
 }
@@ -963,6 +1005,205 @@ START_TEST(a_swap_is_taken_up_though_its_epoch_was_heard_of_since)
 }
 END_TEST
 
+/* Brent is told to hold, and has stopped, before it hears anything. */
+static void
+hold_unheard(struct world *w)
+{
+	struct town *brent = &w->town[0];
+	struct authority_event hold = {.kind = AUTHORITY_HOLD, .run = "f1"};
+	struct err e;
+
+	request(w, GUARDS_UNPLANNED);
+	say(w, &w->town[1], MOVE_STARTED);
+	while (move_phase(&w->move) != MOVE_RAN)
+		ck_assert(step(w, &w->town[1]));
+	say(w, brent, MOVE_SAY_HOLD);
+	ck_assert_int_eq(turn_of(w, brent).event, MOVE_HELD);
+	ck_assert_int_eq(authority_next(&brent->reg, &hold, &brent->reg, &e),
+	    ERR_NONE);
+	say(w, brent, MOVE_HELD);
+	tell(w, brent,
+	    (struct move_event){.stage = MOVE_INTENT, .act = MOVE_STOP});
+	tell(w, brent,
+	    (struct move_event){.stage = MOVE_OUTCOME, .act = MOVE_STOP});
+	say(w, brent, MOVE_STOPPED);
+	brent->reg.quarantined = true; /* its daemon has started again */
+	ck_assert_uint_eq(brent->reg.epoch, 1);
+}
+
+/* G14 of the two people's word asks for it, and nobody else would hear it. */
+START_TEST(who_holds_takes_the_register_up_when_it_hears)
+{
+	struct move_turn turn;
+	struct world w;
+	struct town *brent = &w.town[0];
+	struct err e;
+
+	hold_unheard(&w);
+	brent->facts.peer_answers = false;
+	ck_assert_int_eq(turn_of(&w, brent).act, MOVE_WAIT);
+	brent->facts.peer_answers = true;
+	brent->facts.release_owner = "southwark"; /* said before it heard */
+	brent->facts.release_persons = 2;
+	turn = turn_of(&w, brent);
+	ck_assert_int_eq(turn.event, MOVE_STOPPED);
+	ck_assert_int_eq(turn.reg.kind, AUTHORITY_ADOPT);
+	ck_assert_int_eq(authority_next(&brent->reg, &turn.reg, &brent->reg,
+			     &e),
+	    ERR_NONE);
+	say(&w, brent, turn.event);
+	ck_assert_uint_eq(brent->reg.epoch, 2);
+	ck_assert(!brent->reg.quarantined);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_HELD); /* as ever */
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RESOLVED);
+	ck_assert(authority_may_write(&w.town[1].reg, "southwark"));
+}
+END_TEST
+
+/* What it has heard of that site is all that there ever will be. */
+static void
+take_back_from_a_lost_site(enum guards_mode mode)
+{
+	struct world w;
+	struct town *brent = &w.town[0], *lost = &w.town[1];
+
+	request(&w, mode);
+	say(&w, lost, MOVE_STARTED);
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RAN);
+	ck_assert_uint_eq(brent->reg.epoch, 2);
+	brent->facts.peer_answers = false;
+	say(&w, brent, MOVE_SAY_HOLD);
+	while (step(&w, brent)) {
+	}
+	ck_assert_str_eq(turn_of(&w, brent).next, "bascule hold inspect f1");
+	brent->facts.attested = 2;
+	brent->facts.release_owner = "brent";
+	brent->facts.release_persons = 2;
+	while (step(&w, brent)) {
+	}
+	ck_assert(move_is_over(&w.move));
+	ck_assert_uint_eq(brent->reg.epoch, 3);
+	ck_assert(authority_may_write(&brent->reg, "brent"));
+}
+
+START_TEST(what_a_lost_site_had_is_taken_back_by_two_people)
+{
+	take_back_from_a_lost_site(GUARDS_UNPLANNED);
+	take_back_from_a_lost_site(GUARDS_PLANNED);
+}
+END_TEST
+
+/* Else it writes on between what is kept of it and the plan's restores. */
+START_TEST(who_takes_to_itself_what_it_ran_has_stopped_first)
+{
+	struct move_turn turn;
+	struct world w;
+	struct town *there = &w.town[1];
+
+	request(&w, GUARDS_UNPLANNED);
+	say(&w, there, MOVE_STARTED);
+	while (w.move.b.intent[MOVE_PLAN] == 0)
+		ck_assert(step(&w, there));
+	say(&w, there, MOVE_SAY_HOLD);
+	ck_assert(step(&w, there));
+	ck_assert(w.move.b.fact[MOVE_HELD] != 0);
+	there->facts.attested = 2;
+	there->facts.release_owner = "southwark";
+	there->facts.release_persons = 2;
+	turn = turn_of(&w, there);
+	ck_assert_int_eq(turn.act, MOVE_STOP);
+	run(&w);
+	ck_assert(w.move.b.fact[MOVE_STOPPED] != 0);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RESOLVED);
+	ck_assert(authority_may_write(&there->reg, "southwark"));
+}
+END_TEST
+
+START_TEST(nothing_is_given_back_to_a_site_that_holds)
+{
+	struct move_turn turn;
+	struct world w;
+	struct town *there = &w.town[1];
+
+	hold_unheard(&w);
+	say(&w, there, MOVE_SAY_ROLLBACK);
+	turn = turn_of(&w, there);
+	ck_assert_int_eq(turn.act, MOVE_WAIT);
+	ck_assert_int_eq(turn.whom, MOVE_PEOPLE);
+	ck_assert(strstr(turn.why, "brent holds") != NULL);
+	ck_assert_str_eq(turn.next, "bascule hold inspect f1");
+	ck_assert(authority_may_write(&there->reg, "southwark"));
+	for (int i = 0; i < 2; i++) {
+		w.town[i].facts.release_owner = "brent";
+		w.town[i].facts.release_persons = 2;
+	}
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RESOLVED);
+	ck_assert(authority_may_write(&w.town[0].reg, "brent"));
+}
+END_TEST
+
+/* A daemon that has died may have asked it; the first look will say. */
+START_TEST(what_etcd_may_have_been_asked_is_not_aborted_before_it_was_seen)
+{
+	struct move_turn turn;
+	struct world w;
+	struct town *there = &w.town[1];
+
+	attest(&w);
+	there->facts.attested = 0;
+	there->facts.peer_answers = there->facts.peer_healthy = true;
+	there->facts.quorum_lost = true;
+	turn = turn_of(&w, there);
+	ck_assert_int_eq(turn.act, MOVE_WAIT);
+	ck_assert(strstr(turn.why, "etcd") != NULL);
+	there->facts.quorum_lost = false;
+	there->facts.witness_epoch = 1;
+	there->facts.witness_owner = "brent";
+	ck_assert_int_eq(turn_of(&w, there).event, MOVE_ABORTED);
+	there->facts.witness_epoch = 2;
+	there->facts.witness_owner = "southwark";
+	there->facts.attested = 2;
+	run(&w);
+	ck_assert_int_eq(move_phase(&w.move), MOVE_RAN);
+	ck_assert_uint_eq(there->reg.epoch, 2);
+}
+END_TEST
+
+/* etcd had named the next epoch after all: neither may start. */
+START_TEST(who_may_not_run_again_after_an_abort_says_what_to_do)
+{
+	struct move_turn turn;
+	struct world w;
+	struct town *brent = &w.town[0];
+
+	request(&w, GUARDS_UNPLANNED);
+	say(&w, &w.town[1], MOVE_STARTED);
+	while (w.move.b.fact[MOVE_FENCED] == 0)
+		ck_assert(step(&w, &w.town[1]));
+	say(&w, brent, MOVE_SAY_ABORT);
+	ck_assert(step(&w, &w.town[1]));
+	ck_assert(w.move.b.fact[MOVE_ABORTED] != 0);
+	brent->reg.highest_seen = 2;
+	turn = turn_of(&w, brent);
+	ck_assert_int_eq(turn.act, MOVE_WAIT);
+	ck_assert_int_eq(turn.whom, MOVE_PEOPLE);
+	ck_assert(turn.alarm);
+	ck_assert_str_eq(turn.next, "bascule failover hold f1");
+	say(&w, brent, MOVE_SAY_HOLD);
+	for (int i = 0; i < 2; i++) {
+		w.town[i].facts.release_owner = "brent";
+		w.town[i].facts.release_persons = 2;
+	}
+	run(&w);
+	ck_assert(move_is_over(&w.move));
+	ck_assert_uint_eq(brent->reg.epoch, 3);
+	ck_assert(authority_may_write(&brent->reg, "brent"));
+}
+END_TEST
+
 Suite *suite_authority_move(void);
 
 Suite *
@@ -975,6 +1216,14 @@ suite_authority_move(void)
 	    while_nobody_knows_what_came_of_a_swap_nothing_else_is_decided);
 	tcase_add_test(tc,
 	    who_stopped_unheard_takes_the_register_up_when_it_hears);
+	tcase_add_test(tc, who_holds_takes_the_register_up_when_it_hears);
+	tcase_add_test(tc, what_a_lost_site_had_is_taken_back_by_two_people);
+	tcase_add_test(tc, who_takes_to_itself_what_it_ran_has_stopped_first);
+	tcase_add_test(tc, nothing_is_given_back_to_a_site_that_holds);
+	tcase_add_test(tc,
+	    what_etcd_may_have_been_asked_is_not_aborted_before_it_was_seen);
+	tcase_add_test(tc,
+	    who_may_not_run_again_after_an_abort_says_what_to_do);
 	tcase_add_test(tc, what_never_left_is_resolved_without_a_new_epoch);
 	tcase_add_test(tc,
 	    a_resolution_is_above_every_epoch_that_either_site_has_named);
@@ -989,6 +1238,7 @@ suite_authority_move(void)
 	tcase_add_test(tc,
 	    an_uncertain_demotion_is_read_back_and_held_when_nobody_knows);
 	tcase_add_test(tc, a_demotion_that_did_not_happen_resumes);
+	tcase_add_test(tc, an_act_that_fails_says_its_own_reason);
 	tcase_add_test(tc, a_record_that_does_not_fit_is_refused);
 	tcase_add_test(tc, the_order_of_two_ledgers_makes_no_difference);
 	tcase_add_test(tc, a_clock_set_back_does_not_stop_a_retry);

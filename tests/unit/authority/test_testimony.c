@@ -95,6 +95,80 @@ START_TEST(who_repeats_a_word_drives_nobody_else_out)
 }
 END_TEST
 
+static struct approvals_word
+signed_word(struct approvals_word w, int64_t said_ns)
+{
+	snprintf(w.who.key, sizeof(w.who.key), "SHA256:%s", w.who.name);
+	w.said.ns = noon.ns + said_ns;
+	return w;
+}
+
+/*
+ * T4, P4: recorded again, at either site and by whatever account, wherever it is
+ * read first: of ada's three words three stand, each where it was recorded first.
+ */
+START_TEST(what_a_key_has_signed_is_one_word)
+{
+	const struct approvals_word w[] = {signed_word(word("brent", "ada", 1,
+							   0, APPROVALS_ATTEST,
+							   "one"),
+					       0),
+	    signed_word(word("brent", "ada", 2, 5 * MIN, APPROVALS_APPROVE, ""),
+		5 * MIN),
+	    signed_word(word("brent", "ada", 3, 9 * MIN, APPROVALS_WITHDRAW,
+			    ""),
+		9 * MIN),
+	    /* replayed: the same, later, here and there */
+	    signed_word(word("brent", "ada", 4, 12 * MIN, APPROVALS_APPROVE,
+			    ""),
+		5 * MIN),
+	    signed_word(word("south", "ada", 7, 20 * MIN, APPROVALS_ATTEST,
+			    "one"),
+		0),
+	    signed_word(word("south", "ada", 8, 21 * MIN, APPROVALS_APPROVE,
+			    ""),
+		5 * MIN),
+	    /* withheld until now, and signed before what is held */
+	    signed_word(word("south", "ada", 9, 22 * MIN, APPROVALS_REFUSE, ""),
+		8 * MIN)};
+
+	for (unsigned turn = 0; turn < 2 * COUNT_OF(w); turn++) {
+		struct book b = {0};
+
+		for (unsigned k = 0; k < COUNT_OF(w); k++) {
+			unsigned i = (turn + k) % COUNT_OF(w);
+
+			take(&b,
+			    w[turn < COUNT_OF(w) ? i : COUNT_OF(w) - 1 - i]);
+		}
+		ck_assert_uint_eq(b.count, 3);
+		for (unsigned k = 0; k < 3; k++) {
+			ck_assert_int_eq(b.words[k].verb, w[k].verb);
+			ck_assert_int_eq(b.words[k].at.ns, w[k].at.ns);
+		}
+	}
+}
+END_TEST
+
+START_TEST(what_is_signed_anew_is_a_new_word)
+{
+	struct book b = {0};
+
+	take(&b,
+	    signed_word(word("brent", "ada", 1, 0, APPROVALS_ATTEST, "off"),
+		0));
+	take(&b,
+	    signed_word(word("brent", "ada", 2, 20 * MIN, APPROVALS_ATTEST,
+			    "off"),
+		20 * MIN));
+	take(&b,
+	    signed_word(word("brent", "bob", 3, 20 * MIN, APPROVALS_ATTEST,
+			    "off"),
+		0)); /* his own clock, his own order */
+	ck_assert_uint_eq(attested(&b, 45 * MIN), 2);
+}
+END_TEST
+
 START_TEST(the_owner_is_the_one_named_last_wherever_it_was_read_first)
 {
 	struct approvals_word w[3] = {word("brent", "ada", 1, 0,
@@ -305,6 +379,8 @@ suite_authority_testimony(void)
 	Suite *s = suite_create("authority/testimony");
 	TCase *t = tcase_create("testimony");
 
+	tcase_add_test(t, what_a_key_has_signed_is_one_word);
+	tcase_add_test(t, what_is_signed_anew_is_a_new_word);
 	tcase_add_test(t, an_attestation_is_of_its_hour);
 	tcase_add_test(t, a_third_who_names_another_method_takes_nothing_back);
 	tcase_add_test(t, who_repeats_a_word_drives_nobody_else_out);

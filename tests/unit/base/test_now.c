@@ -17,6 +17,17 @@ START_TEST(an_instant_written_is_the_instant_read)
 }
 END_TEST
 
+START_TEST(people_read_seconds_and_the_zone)
+{
+	char text[NOW_TEXT_BYTES];
+
+	ck_assert_str_eq(now_words((struct utc){1795306894123456789}, text),
+	    "2026-11-22 00:21:34 UTC");
+	ck_assert_str_eq(now_words((struct utc){-1}, text),
+	    "1969-12-31 23:59:59 UTC");
+}
+END_TEST
+
 START_TEST(a_files_time_may_lie_beyond_what_an_instant_holds)
 {
 	static const struct {
@@ -67,6 +78,7 @@ suite_base_now(void)
 	TCase *tc = tcase_create("core");
 
 	tcase_add_test(tc, an_instant_written_is_the_instant_read);
+	tcase_add_test(tc, people_read_seconds_and_the_zone);
 	tcase_add_test(tc, a_files_time_may_lie_beyond_what_an_instant_holds);
 	tcase_add_test(tc, offsets_count_and_nonsense_is_refused);
 	suite_add_tcase(s, tc);

@@ -2,6 +2,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <string.h>
@@ -222,6 +223,26 @@ START_TEST(no_memory_is_reported)
 }
 END_TEST
 
+/* Not ERR_BUSY, which a run takes for a file's own and goes on without it. */
+START_TEST(no_room_for_a_thread_is_no_memory)
+{
+	pthread_attr_t was, vast;
+	struct run r = {0};
+	OWNED(pipeline_free) struct pipeline *p = NULL;
+	struct err e = {0};
+	enum err_code rc;
+
+	ck_assert_int_eq(pthread_getattr_default_np(&was), 0);
+	ck_assert_int_eq(pthread_getattr_default_np(&vast), 0);
+	ck_assert_int_eq(pthread_attr_setstacksize(&vast, (size_t)1 << 46), 0);
+	ck_assert_int_eq(pthread_setattr_default_np(&vast), 0);
+	rc = start(&p, &r, &e);
+	ck_assert_int_eq(pthread_setattr_default_np(&was), 0);
+	ck_assert_int_eq(rc, ERR_NOMEM);
+	ck_assert_ptr_null(p);
+}
+END_TEST
+
 Suite *suite_base_pipeline(void);
 
 Suite *
@@ -236,6 +257,7 @@ suite_base_pipeline(void)
 	tcase_add_test(tc, an_item_given_back_unused_can_be_taken_again);
 	tcase_add_test(tc, collected_items_come_back_in_order);
 	tcase_add_test(tc, no_memory_is_reported);
+	tcase_add_test(tc, no_room_for_a_thread_is_no_memory);
 	suite_add_tcase(s, tc);
 	return s;
 }

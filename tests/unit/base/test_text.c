@@ -164,6 +164,25 @@ START_TEST(what_a_program_said_is_escaped_once)
 }
 END_TEST
 
+START_TEST(what_is_too_long_loses_its_middle_and_stays_utf_8)
+{
+	char said[] = "writing '/a/long/way/down': no room";
+	char words[] = "see what it meets: readiness (G08 fails: the target "
+		       "is ready)";
+	char fits[] = "0123456789";
+	char accents[] = "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9";
+
+	text_elide(said, 23);
+	ck_assert_str_eq(said, "writing '/...': no room");
+	text_elide(words, 40);
+	ck_assert_str_eq(words, "see what it meets:... target is ready)");
+	text_elide(fits, 10);
+	ck_assert_str_eq(fits, "0123456789");
+	text_elide(accents, 9); /* three bytes on either side, so one é each */
+	ck_assert_str_eq(accents, "\xc3\xa9...\xc3\xa9");
+}
+END_TEST
+
 Suite *suite_base_text(void);
 
 Suite *
@@ -181,6 +200,7 @@ suite_base_text(void)
 	tcase_add_test(tc, a_varint_has_one_spelling);
 	tcase_add_test(tc,
 	    a_directory_sorts_before_its_members_and_they_before_the_next);
+	tcase_add_test(tc, what_is_too_long_loses_its_middle_and_stays_utf_8);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -73,6 +73,31 @@ START_TEST(a_signature_holds_for_its_message_label_and_key_only)
 }
 END_TEST
 
+/* Or else one signature could be two: S and S + L verify alike where nobody
+ * looks. */
+START_TEST(a_signature_has_one_spelling)
+{
+	OWNED(sign_key_free) struct sign_key *key = key_of(1);
+	const struct sign_public *pub = sign_key_public(key);
+	uint8_t sig[SIGN_BYTES], order[32];
+	struct err e = {0};
+	unsigned carry = 0;
+
+	ck_assert(text_unhex("edd3f55c1a631258d69cf7a2def9de14"
+			     "00000000000000000000000000000010",
+	    order, 32));
+	ck_assert_int_eq(sign_make(key, LABEL, "head", 4, sig, &e), ERR_NONE);
+	for (size_t i = 0; i < 32; i++) {
+		carry += (unsigned)sig[32 + i] + order[i];
+		sig[32 + i] = (uint8_t)carry;
+		carry >>= 8;
+	}
+	ck_assert_uint_eq(carry, 0);
+	ck_assert_int_eq(sign_check(pub, LABEL, "head", 4, sig, &e),
+	    ERR_CORRUPT);
+}
+END_TEST
+
 START_TEST(a_label_cannot_bleed_into_the_message)
 {
 	OWNED(sign_key_free) struct sign_key *key = key_of(1);
@@ -148,6 +173,7 @@ suite_crypt_sign(void)
 	tcase_add_test(tc, keys_and_fingerprints_are_those_of_rfc_8032);
 	tcase_add_test(tc,
 	    a_signature_holds_for_its_message_label_and_key_only);
+	tcase_add_test(tc, a_signature_has_one_spelling);
 	tcase_add_test(tc, a_label_cannot_bleed_into_the_message);
 	tcase_add_test(tc, an_empty_message_can_be_signed);
 	tcase_add_test(tc,

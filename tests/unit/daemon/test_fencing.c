@@ -85,34 +85,34 @@ START_TEST(without_a_repository_nothing_is_taken)
 	ck_assert_int_eq(fencing_seen(&d, "housing", &seen, &e), ERR_NOTFOUND);
 	ck_assert_uint_eq(seen, 0);
 	register_says("southwark", 4, 4);
-	fencing_look(&d);
+	fencing_look(&d, &state);
 	ck_assert_uint_eq(state.fence.seen, 0);
 	ck_assert(!state.fence.failed); /* nothing to be said */
 	ck_assert_int_gt(state.fence.again.ns, 0);
 	site.repository = ""; /* no copy here at all */
 	state.fence.again.ns = 0;
-	fencing_look(&d);
+	fencing_look(&d, &state);
 	ck_assert_int_eq(state.fence.again.ns, 0);
 	d.site = NULL;
-	fencing_look(&d);
+	fencing_look(&d, &state);
 }
 END_TEST
 
 START_TEST(the_copy_hears_what_the_register_has_heard)
 {
 	register_says("southwark", 2, 3);
-	fencing_look(&d);
+	fencing_look(&d, &state);
 	ck_assert_uint_eq(mark().seen, 3);
 	ck_assert_uint_eq(mark().owned, 0); /* it is another's */
 	ck_assert_uint_eq(state.fence.seen, 3);
 	register_says("brent", 5, 5);
-	fencing_look(&d);
+	fencing_look(&d, &state);
 	ck_assert_uint_eq(mark().seen, 5);
 	ck_assert_uint_eq(mark().owned, 5);
 	ck_assert_uint_eq(state.fence.owned, 5);
 	/* what it was told it is not told again */
 	site.repository = "/nonexistent";
-	fencing_look(&d);
+	fencing_look(&d, &state);
 	ck_assert_int_eq(state.fence.again.ns, 0);
 }
 END_TEST
@@ -122,16 +122,16 @@ START_TEST(one_that_owns_less_than_was_seen_here_says_so_once)
 {
 	must(fencing_take(&d, "housing", 7, &e), &e);
 	register_says("brent", 6, 6);
-	fencing_look(&d);
+	fencing_look(&d, &state);
 	ck_assert(state.fence.failed);
 	ck_assert_uint_eq(state.fence.owned, 0);
 	ck_assert_uint_eq(mark().owned, 7);
 	ck_assert_int_gt(state.fence.again.ns, 0);
 	register_says("brent", 8, 8);
-	fencing_look(&d); /* not before its time */
+	fencing_look(&d, &state); /* not before its time */
 	ck_assert_uint_eq(mark().owned, 7);
 	state.fence.again.ns = 0;
-	fencing_look(&d);
+	fencing_look(&d, &state);
 	ck_assert_uint_eq(mark().owned, 8);
 	ck_assert(!state.fence.failed);
 }
@@ -170,12 +170,12 @@ START_TEST(what_could_not_be_told_is_told_later)
 		state.fence.again.ns = 0;
 		state.fence.failed = true; /* it is quiet */
 		fault_arm_deep(nth, EIO);
-		fencing_look(&d);
+		fencing_look(&d, &state);
 		fired = fault_fired();
 		/* never known to be told what is not there */
 		ck_assert_uint_le(state.fence.seen, mark().seen);
 		state.fence.again.ns = 0;
-		fencing_look(&d);
+		fencing_look(&d, &state);
 		ck_assert_uint_eq(mark().seen, (uint64_t)nth);
 		ck_assert_uint_eq(state.fence.seen, (uint64_t)nth);
 		if (!fired)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <bascule/crypt.h>
+
 #include "daemon/movebook.h"
 #include "daemon/peer.h"
 #include "daemon/request.h"
@@ -255,25 +257,31 @@ START_TEST(a_record_that_does_not_fit_changes_nothing)
 }
 END_TEST
 
-START_TEST(broken_glass_and_overrides_are_remembered_with_who_did_it)
+static void
+start_by_glass(struct ledger *l)
 {
-	struct draft *draft;
-	struct movebook_item *item;
+	struct draft *draft = draft_of(LEDGER_FAILOVER, RUN1, NULL);
 
-	request(here, RUN1, "unplanned");
-	draft = draft_of(LEDGER_FAILOVER, RUN1, NULL);
 	draft_text(draft, "event", "STARTED");
 	draft_text(draft, "overrides", "G08 G12");
 	draft_uint(draft, "break_glass", 1);
-	draft_int(draft, "login_uid", 1000);
-	draft_text(draft, "login_name", "carol");
-	append(here, draft);
+	append(l, draft);
 	read_again();
+}
+
+START_TEST(glass_is_broken_and_guards_overridden_where_it_was_asked_alone)
+{
+	struct movebook_item *item;
+
+	request(here, RUN1, "unplanned");
+	start_by_glass(peer.copy);
+	item = movebook_find(&book, RUN1, "a");
+	ck_assert(!item->glass_broken);
+	ck_assert_int_eq(item->started.ns, 0);
+	ck_assert_uint_eq(item->overrides, 0);
+	start_by_glass(here);
 	item = movebook_find(&book, RUN1, "a");
 	ck_assert(item->glass_broken);
-	ck_assert_str_eq(item->glass_by.name, "alice");
-	ck_assert_str_eq(item->glass_by.login_name, "carol");
-	ck_assert_int_eq(item->glass_by.login_uid, 1000);
 	ck_assert_uint_eq(item->overrides, 1u << 8 | 1u << 12);
 }
 END_TEST
@@ -303,6 +311,130 @@ START_TEST(one_login_attests_once_whatever_its_accounts_are_called)
 }
 END_TEST
 
+static struct policy_person carol = {.name = "person8",
+    .council = "",
+    .key = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
+
+/* WD2: another site's root may write what it likes. */
+START_TEST(who_has_a_key_does_not_attest_without_it)
+{
+	policy.people = &carol;
+	policy.person_count = 1;
+	request(here, RUN1, "unplanned");
+	word(here, RUN1, NULL, "attest", "power is off", 6);
+	word(peer.copy, RUN1, NULL, "attest", "power is off", 8);
+	read_again();
+	ck_assert_uint_eq(attested(), 1);
+}
+END_TEST
+
+START_TEST(whose_word_counts_is_the_policys_in_force)
+{
+	bool changed;
+
+	request(here, RUN1, "unplanned");
+	word(here, RUN1, NULL, "attest", "power is off", 6);
+	word(peer.copy, RUN1, NULL, "attest", "power is off", 8);
+	read_again();
+	ck_assert_uint_eq(attested(), 2);
+	policy.people = &carol;
+	policy.person_count = 1;
+	d.policy_number++;
+	must(movebook_update(&d, &book, &changed, &e), &e);
+	ck_assert_uint_eq(attested(), 1);
+	policy.person_count = 0;
+	d.policy_number++;
+	must(movebook_update(&d, &book, &changed, &e), &e);
+	ck_assert_uint_eq(attested(), 2);
+}
+END_TEST
+
+/* WD5 */
+START_TEST(where_words_are_to_be_signed_only_keys_attest_and_release)
+{
+	static struct policy_service services[] = {
+	    {.name = "a", .owner = "brent", .approvals = {.is_signed = true}}};
+
+	policy.services = services;
+	policy.service_count = 1;
+	request(here, RUN1, "unplanned");
+	word(here, RUN1, NULL, "attest", "power is off", 6);
+	word(peer.copy, RUN1, NULL, "attest", "power is off", 8);
+	word(here, NULL, "a", "release", "brent", 6);
+	word(here, NULL, "b", "release", "brent", 6);
+	word(here, RUN1, NULL, "refuse", "no", 6);
+	read_again();
+	ck_assert_uint_eq(attested(), 0);
+	ck_assert_uint_eq(movebook_released(&book, "a", "brent", now_utc()), 0);
+	ck_assert_uint_eq(movebook_released(&book, "b", "brent", now_utc()), 1);
+	ck_assert_uint_eq(movebook_find(&book, RUN1, "a")->words_count, 1);
+	ck_assert_uint_eq(movebook_attested(movebook_find(&book, RUN1, "b"),
+			      now_utc()),
+	    2);
+}
+END_TEST
+
+/* What one site overrides binds no other that judges for itself. */
+START_TEST(whose_override_it_is_is_known)
+{
+	struct movebook_item *item;
+
+	request(here, RUN1, "unplanned");
+	for (int i = 0; i < 2; i++) {
+		struct draft *draft = draft_of(LEDGER_FAILOVER, RUN1, NULL);
+
+		draft_text(draft, "event", "override");
+		draft_text(draft, "guard", i == 0 ? "G04" : "G08");
+		append(i == 0 ? peer.copy : here, draft);
+	}
+	read_again();
+	item = movebook_find(&book, RUN1, "a");
+	ck_assert_uint_eq(item->overrides, 1u << 4 | 1u << 8);
+	ck_assert_uint_eq(item->overridden_here, 1u << 8);
+}
+END_TEST
+
+/* WD4 */
+START_TEST(root_whose_login_nobody_knows_is_nobody)
+{
+	static const int64_t logins[] = {APPROVALS_NO_UID, 0, 7};
+
+	request(here, RUN1, "unplanned");
+	word(here, RUN1, NULL, "attest", "power is off", 6);
+	for (size_t i = 0; i < 3; i++) {
+		struct draft *draft = draft_of(LEDGER_APPROVAL, RUN1, NULL);
+		struct draft_actor root = {.uid = 0, .name = "root"};
+
+		draft_actor(draft, &root);
+		draft_text(draft, "verb", "attest");
+		draft_text(draft, "reason", "power is off");
+		draft_int(draft, "login_uid", logins[i]);
+		append(here, draft);
+		read_again();
+		ck_assert_uint_eq(attested(), i < 2 ? 1 : 2);
+	}
+}
+END_TEST
+
+/* WD3 */
+START_TEST(one_who_attests_much_pushes_nobody_out)
+{
+	char text[32];
+
+	request(here, RUN1, "unplanned");
+	word(here, RUN1, NULL, "attest", "power is off", 6);
+	word(here, RUN1, NULL, "refuse", "no", 7);
+	word(peer.copy, RUN1, NULL, "attest", "power is off", 8);
+	for (int i = 0; i < 2 * MOVEBOOK_WORDS_MAX; i++) {
+		snprintf(text, sizeof(text), "method %d", i);
+		word(peer.copy, RUN1, NULL, "attest", text, 9);
+	}
+	read_again();
+	ck_assert_uint_eq(attested(), 2);
+	ck_assert_uint_eq(movebook_find(&book, RUN1, "a")->words_count, 5);
+}
+END_TEST
+
 START_TEST(two_people_release_a_service_within_half_an_hour)
 {
 	struct utc now = now_utc(), later;
@@ -325,6 +457,79 @@ START_TEST(two_people_release_a_service_within_half_an_hour)
 	ck_assert_uint_eq(persons, 2);
 	ck_assert_ptr_null(
 	    movebook_release_owner(&book, "a", later, later, &persons));
+}
+END_TEST
+
+/* person8's word, signed as `of` says and recorded as the others say. */
+static void
+release(struct ledger *l, const char *service, const char *owner,
+    const struct sign_key *key, const struct approvals_signing *of)
+{
+	struct draft *draft = draft_of(LEDGER_APPROVAL, NULL, service);
+	struct draft_actor who = {.uid = 8, .name = "person8"};
+	OWNED(buf_fini) struct buf m = {0};
+	uint8_t signature[SIGN_BYTES];
+	char hex[2 * SIGN_BYTES + 1];
+	const char *label;
+
+	must(approvals_signed(of, &label, &m, &e), &e);
+	must(sign_make(key, label, m.bytes, m.len_bytes, signature, &e), &e);
+	draft_actor(draft, &who);
+	draft_text(draft, "verb", "release");
+	draft_text(draft, "reason", owner);
+	draft_text(draft, "note", "looked at both");
+	draft_text(draft, "signature", text_hex(signature, SIGN_BYTES, hex));
+	draft_text(draft, "signer",
+	    text_hex(sign_key_public(key)->bytes, SIGN_PUBLIC_BYTES, hex));
+	if (of->said.ns != 0)
+		draft_utc(draft, "said_ns", of->said);
+	append(l, draft);
+}
+
+/* WD2, T4 */
+START_TEST(who_has_a_key_releases_by_its_signature_alone)
+{
+	char fingerprint[SIGN_FINGERPRINT_SIZE];
+	struct policy_person person = {.name = "person8",
+	    .council = "",
+	    .key = fingerprint};
+	struct approvals_signing of = {.run = "",
+	    .service = "a",
+	    .verb = APPROVALS_RELEASE,
+	    .seen = "",
+	    .said = now_utc(),
+	    .reason = "brent",
+	    .note = "looked at both"};
+	OWNED(sign_key_free) struct sign_key *key = NULL;
+	struct utc now = now_utc();
+	struct approvals_signing v1 = of;
+
+	must(sign_key_new(&key, &e), &e);
+	must(sign_fingerprint(sign_key_public(key), fingerprint, &e), &e);
+	policy.people = &person;
+	policy.person_count = 1;
+	v1.said.ns = 0;
+	word(here, NULL, "a", "release", "brent", 8);   /* not signed */
+	release(here, "a", "brent", key, &v1);          /* no owner in it */
+	release(here, "b", "brent", key, &of);          /* of another service */
+	release(peer.copy, "a", "southwark", key, &of); /* another owner */
+	read_again();
+	ck_assert_uint_eq(movebook_released(&book, "a", "brent", now), 0);
+	ck_assert_uint_eq(movebook_released(&book, "b", "brent", now), 0);
+	ck_assert_uint_eq(movebook_released(&book, "a", "southwark", now), 0);
+	release(here, "a", "brent", key, &of);
+	of.said.ns++;
+	of.reason = "southwark";
+	release(here, "a", "southwark", key, &of);
+	of.said.ns--;
+	of.reason =
+	    "brent"; /* who thought better of it is not made to go back */
+	release(peer.copy, "a", "brent", key, &of);
+	read_again();
+	ck_assert_uint_eq(movebook_released(&book, "a", "brent", now), 1);
+	ck_assert_str_eq(movebook_release_owner(&book, "a", (struct utc){0},
+			     now_utc(), &(unsigned){0}),
+	    "southwark");
 }
 END_TEST
 
@@ -369,10 +574,18 @@ suite_daemon_movebook(void)
 	    an_answer_that_comes_before_its_request_is_taken_up_later);
 	tcase_add_test(tc, a_record_that_does_not_fit_changes_nothing);
 	tcase_add_test(tc,
-	    broken_glass_and_overrides_are_remembered_with_who_did_it);
+	    glass_is_broken_and_guards_overridden_where_it_was_asked_alone);
+	tcase_add_test(tc, who_has_a_key_does_not_attest_without_it);
+	tcase_add_test(tc,
+	    where_words_are_to_be_signed_only_keys_attest_and_release);
+	tcase_add_test(tc, whose_override_it_is_is_known);
+	tcase_add_test(tc, root_whose_login_nobody_knows_is_nobody);
+	tcase_add_test(tc, one_who_attests_much_pushes_nobody_out);
+	tcase_add_test(tc, whose_word_counts_is_the_policys_in_force);
 	tcase_add_test(tc,
 	    one_login_attests_once_whatever_its_accounts_are_called);
 	tcase_add_test(tc, two_people_release_a_service_within_half_an_hour);
+	tcase_add_test(tc, who_has_a_key_releases_by_its_signature_alone);
 	tcase_add_test(tc, the_other_sites_register_is_its_newest_outcome);
 	suite_add_tcase(s, tc);
 	return s;

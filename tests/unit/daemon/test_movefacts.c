@@ -35,7 +35,8 @@ setup(void)
 		.site = "brent",
 		.epoch = 1,
 		.highest_seen = 1}};
-	moves = (struct moves){.book = {.regs = &heard}};
+	moves = (struct moves){.book = {.last = NULL}};
+	movebook_add_register(&moves.book, &heard);
 	item = (struct movebook_item){.m = {.known = true,
 					  .mode = GUARDS_UNPLANNED,
 					  .service = "counter",

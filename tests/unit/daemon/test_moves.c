@@ -1,16 +1,19 @@
 #include <check.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../ledger/faultvfs.h"
 #include "daemon/alarm_parts.h"
 #include "daemon/duty.h"
+#include "daemon/facts.h"
 #include "daemon/ladder.h"
 #include "daemon/moves.h"
 #include "daemon/peer.h"
 #include "daemon/ready.h"
 #include "daemon/request.h"
 #include "daemon/stepdown.h"
+#include "support/fault.h"
 #include "support/must.h"
 #include "support/tmpdir.h"
 
@@ -122,6 +125,7 @@ teardown(void)
 	ready_stop(&d);
 	ladders_stop(&d);
 	duties_stop(&d);
+	request_showing_free(&d.facts_seen.showing);
 	request_book_free(&d.requests);
 	alarm_stop(&d);
 	schedule_free(&d.schedule);
@@ -164,7 +168,7 @@ look_and_say(void)
 
 	d.moves->dirty = true;
 	moves_look(&d);
-	moves_say(&d, &state, out, sizeof(out));
+	movesay_status(&d, &state, out, sizeof(out));
 	return out;
 }
 
@@ -215,8 +219,8 @@ START_TEST(a_full_disk_is_said_until_there_is_room_and_then_it_goes_on)
 			strstr(said, "; type:") == NULL,
 		    "%s", said);
 		ck_assert_ptr_nonnull(
-		    strstr(moves_hindrance(&d, "counter"), "make room"));
-		ck_assert(moves_say_next(&d, RUN, next, sizeof(next)));
+		    strstr(movesay_hindrance(&d, "counter"), "make room"));
+		ck_assert(movesay_next(&d, RUN, next, sizeof(next)));
 		ck_assert_msg(strstr(next, "nothing to type") != NULL &&
 			strstr(next, "make room") != NULL,
 		    "%s", next);
@@ -227,7 +231,7 @@ START_TEST(a_full_disk_is_said_until_there_is_room_and_then_it_goes_on)
 	ck_assert(move_is_over(&d.moves->book.items->m));
 	look_and_say();
 	ck_assert_ptr_null(alarm_about(RUN));
-	ck_assert_str_eq(moves_hindrance(&d, "counter"), "");
+	ck_assert_str_eq(movesay_hindrance(&d, "counter"), "");
 }
 END_TEST
 
@@ -244,6 +248,171 @@ START_TEST(another_fault_of_the_ledger_is_said_too)
 	ck_assert_msg(strstr(said, "tried again") != NULL &&
 		strstr(said, "make room") == NULL,
 	    "%s", said);
+}
+END_TEST
+
+/* --- backups, meanwhile --------------------------------------------------------- */
+
+static bool
+is_scheduled(const char *kind)
+{
+	for (size_t i = 0; i < d.task_count; i++)
+		if (strcmp(d.tasks[i].kind->name, kind) == 0)
+			return true;
+	return false;
+}
+
+static enum err_code
+ask_for_backup(void)
+{
+	struct job_request r = {.kind = job_kind_find("backup"),
+	    .service = "counter",
+	    .trigger = "a test"};
+
+	return job_ask(&d, &r, NULL, &e);
+}
+
+START_TEST(what_is_being_brought_up_is_not_backed_up)
+{
+	must(reload_tasks(&d, &e), &e);
+	ck_assert(is_scheduled("backup"));
+	from = "southwark";
+	to = "brent";
+	state.authority.state = AUTHORITY_PROVISIONAL;
+	snprintf(state.authority.run, sizeof(state.authority.run), RUN);
+	event("REQUESTED", NULL);
+	event("STARTED", "counter");
+	event("TAKEN", "counter");
+	event_in(d.ledger, "PROVISIONAL", "counter", 1);
+	look_and_say();
+	ck_assert(!is_scheduled("backup"));
+	ck_assert(is_scheduled("replicate"));
+	ck_assert_int_eq(ask_for_backup(), ERR_BUSY);
+	ck_assert_ptr_nonnull(strstr(e.text, "when its plan has ended"));
+	event("RAN", "counter");
+	look_and_say();
+	ck_assert(is_scheduled("backup"));
+	ck_assert_int_eq(ask_for_backup(), ERR_NONE);
+	/* it was stopped, and comes up anew */
+	event_in(d.ledger, "PROVISIONAL", "counter", 1);
+	look_and_say();
+	ck_assert(!is_scheduled("backup"));
+	/* ... or only runs again, and waits for its owner */
+	event("RESUMED", "counter");
+	look_and_say();
+	ck_assert(is_scheduled("backup"));
+	event_in(d.ledger, "PROVISIONAL", "counter", 1);
+	look_and_say();
+	ck_assert(!is_scheduled("backup"));
+	state.authority.state = AUTHORITY_UNPROTECTED;
+	look_and_say();
+	ck_assert(is_scheduled("backup"));
+}
+END_TEST
+
+START_TEST(a_start_amid_a_plan_schedules_no_backup)
+{
+	state.authority.state = AUTHORITY_PROVISIONAL;
+	moves_stop(&d);
+	must(reload_tasks(&d, &e), &e);
+	ck_assert(is_scheduled("replicate"));
+	ck_assert(!is_scheduled("backup"));
+	must(moves_start(&d, &e), &e);
+	look_and_say(); /* no move of it is known: people gave it to us */
+	ck_assert(is_scheduled("backup"));
+}
+END_TEST
+
+START_TEST(tasks_that_could_not_be_made_are_made_at_the_next_look)
+{
+	bool fired = true;
+
+	from = "southwark";
+	to = "brent";
+	state.authority.state = AUTHORITY_PROVISIONAL;
+	snprintf(state.authority.run, sizeof(state.authority.run), RUN);
+	event("REQUESTED", NULL);
+	event("STARTED", "counter");
+	event("TAKEN", "counter");
+	for (int nth = 1; fired; nth += fault_step(1)) {
+		event_in(d.ledger, "PROVISIONAL", "counter", 1);
+		look_and_say();
+		ck_assert(!is_scheduled("backup"));
+		event("RAN", "counter");
+		d.moves->dirty = true;
+		fault_arm_all(nth, ENOMEM);
+		moves_look(&d);
+		fired = fault_fired();
+		look_and_say();
+		ck_assert_msg(is_scheduled("backup"), "call %d", nth);
+	}
+}
+END_TEST
+
+static enum err_code
+take_state(void *ctx, const struct record *r, struct err *err)
+{
+	(void)err;
+	record_text(r, "state", ctx, 32);
+	return ERR_NONE;
+}
+
+START_TEST(a_backup_that_waits_while_its_service_moves_away_does_not_start)
+{
+	const struct ledger_filter newest = {.type = LEDGER_JOB,
+	    .limit = 1,
+	    .newest = true};
+	const struct schedule_action *actions;
+	size_t count, started = 0;
+	char last[32] = "";
+
+	must(reload_tasks(&d, &e), &e);
+	must(ask_for_backup(), &e);
+	snprintf(state.authority.site, sizeof(state.authority.site),
+	    "southwark");
+	must(schedule_tick(d.schedule, now_utc(), now_mono(), &actions, &count,
+		 &e),
+	    &e);
+	for (size_t i = 0; i < count; i++)
+		if (actions[i].verb == SCHEDULE_START) {
+			job_start(&d, &actions[i]);
+			started++;
+		}
+	ck_assert_uint_eq(started, 1);
+	ck_assert_ptr_null(d.jobs);
+	must(ledger_iterate(d.ledger, &newest, take_state, last, &e), &e);
+	ck_assert_str_eq(last, "cancelled");
+}
+END_TEST
+
+/* A policy that is loaded again may have it no more. */
+START_TEST(a_move_whose_service_the_policy_has_no_more_is_let_be)
+{
+	struct movebook_item *item;
+	struct job *j = calloc(1, sizeof(*j));
+
+	ck_assert_ptr_nonnull(j);
+	event("REQUESTED", NULL);
+	event("STARTED", "counter");
+	look_and_say();
+	item = d.moves->book.items;
+	policy->service_count = 0;
+	item->work = (struct movebook_work){.act = MOVE_SYNC,
+	    .part = 1,
+	    .fetched_since = {1}};
+	d.moves->dirty = true;
+	moves_look(&d);
+	item->work = (struct movebook_work){.act = MOVE_SYNC, .job = "j1"};
+	j->d = &d;
+	j->kind = job_kind_find("backup");
+	j->service = strdup("counter");
+	j->state = JOB_SUCCEEDED;
+	snprintf(j->id, sizeof(j->id), "j1");
+	snprintf(j->run, sizeof(j->run), RUN);
+	moveact_job_ended(&d, j);
+	ck_assert_int_eq(item->work.result, MOVE_NOT_DONE);
+	job_free(&j);
+	policy->service_count = 1;
 }
 END_TEST
 
@@ -452,6 +621,289 @@ START_TEST(what_etcd_refuses_is_an_alarm_until_it_is_done)
 }
 END_TEST
 
+/* --- what to do next ------------------------------------------------------------ */
+
+START_TEST(a_silent_site_is_to_be_reached)
+{
+	char next[900];
+	const char *said;
+
+	event("REQUESTED", NULL);
+	event("STARTED", "counter");
+	said = look_and_say();
+	ck_assert_msg(strstr(said, "it does not answer") != NULL &&
+		strstr(said, "; type: bascule links") != NULL,
+	    "%s", said);
+	ck_assert(movesay_next(&d, RUN, next, sizeof(next)));
+	ck_assert_msg(strncmp(next, "bascule links (", 15) == 0, "%s", next);
+}
+END_TEST
+
+START_TEST(of_a_service_at_no_site_people_are_told_how_to_decide)
+{
+	static const char *const passed[] = {"QUIESCED", "SYNCED", "DEMOTED"};
+	const char *said;
+
+	event("REQUESTED", NULL);
+	event("STARTED", "counter");
+	for (size_t i = 0; i < COUNT_OF(passed); i++)
+		event(passed[i], "counter");
+	event_in(d.ledger, "GRANTED", "counter", 2);
+	state.authority = owned_by("southwark", 2);
+	state.authority.state = AUTHORITY_MOVING;
+	snprintf(state.authority.from_site, sizeof(state.authority.from_site),
+	    "brent");
+	snprintf(state.authority.run, sizeof(state.authority.run), RUN);
+	said = look_and_say();
+	ck_assert_msg(strstr(said, "it is at no site") != NULL &&
+		strstr(said, "; type: bascule hold inspect " RUN) != NULL,
+	    "%s", said);
+}
+END_TEST
+
+START_TEST(what_is_under_way_is_named_with_what_it_waits_for)
+{
+	struct movebook_item *item;
+	char wanted[200];
+	const char *said;
+
+	event("REQUESTED", NULL);
+	event("STARTED", "counter");
+	look_and_say();
+	item = d.moves->book.items;
+	must(ask_for_backup(), &e);
+	item->work.act = MOVE_SYNC;
+	snprintf(item->work.job, sizeof(item->work.job), "%s", d.jobs->id);
+	snprintf(wanted, sizeof(wanted),
+	    "the last point is being made and sent: sync is under way "
+	    "here (job %s)",
+	    d.jobs->id);
+	d.jobs->reason[0] = '\0';
+	said = look_and_say();
+	ck_assert_msg(strstr(said, wanted) != NULL &&
+		strstr(said, "waits") == NULL,
+	    "%s", said);
+	snprintf(d.jobs->reason, sizeof(d.jobs->reason), "no link is up");
+	said = look_and_say();
+	ck_assert_msg(strstr(said, wanted) != NULL &&
+		strstr(said, ", which waits: no link is up") != NULL,
+	    "%s", said);
+}
+END_TEST
+
+START_TEST(what_shows_a_run_does_not_say_to_show_it)
+{
+	struct movebook_item *item;
+	char next[900];
+
+	event("REQUESTED", NULL);
+	event("STARTED", "counter");
+	look_and_say();
+	item = d.moves->book.items;
+	snprintf(item->turn.next, sizeof(item->turn.next),
+	    "bascule failover show " RUN);
+	ck_assert(movesay_next(&d, RUN, next, sizeof(next)));
+	ck_assert_msg(strncmp(next, "nothing to type: ", 17) == 0, "%s", next);
+}
+END_TEST
+
+START_TEST(a_guard_that_bars_says_first_what_can_be_done)
+{
+	struct movebook_item *item;
+	const char *todo, *guard;
+
+	event("REQUESTED", NULL);
+	event("STARTED", "counter");
+	look_and_say();
+	item = d.moves->book.items;
+	ck_assert(!moveguard_passes(&d, item, GUARDS_AT_READY));
+	todo = strstr(item->blocked, "(override: ");
+	guard = strstr(item->blocked, "guard G");
+	ck_assert_msg(todo != NULL && guard != NULL && todo < guard &&
+		strpbrk(item->blocked, ";\n") == NULL &&
+		strlen(item->blocked) <= 220,
+	    "%s", item->blocked);
+}
+END_TEST
+
+START_TEST(of_a_long_reason_a_move_keeps_what_failed_and_why)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	const char *reason;
+
+	event("REQUESTED", NULL);
+	must(draft_new(&draft, NULL, LEDGER_FAILOVER, &e), &e);
+	draft_run(draft, RUN);
+	draft_text(draft, "event", "STARTED");
+	draft_text(draft, "mode", mode);
+	draft_text(draft, "from_site", from);
+	draft_text(draft, "to_site", to);
+	draft_service(draft, "counter");
+	draft_text(draft, "reason",
+	    "backing up 'counter/data': writing '/srv/bascule/brent/repository"
+	    "/tmp/63e4792b9171a829ac1348d4abbdd04c63e4792b9171a829ac1348d4abb"
+	    "dd04c-0': cannot write: No space left on device");
+	must(ledger_append(d.ledger, draft, NULL, &e), &e);
+	look_and_say();
+	reason = d.moves->book.items->m.a.reason;
+	ck_assert_msg(strncmp(reason, "backing up 'counter/data'", 25) == 0 &&
+		strstr(reason, "No space left on device") != NULL,
+	    "%s", reason);
+}
+END_TEST
+
+/* --- of hundreds ---------------------------------------------------------------- */
+
+#define HUNDREDS (2 * DAEMON_SLICE + 1)
+
+/* A run of counter, and of others that the policy has not. */
+static void
+request_hundreds(void)
+{
+	OWNED(draft_free) struct draft *draft = NULL;
+	char names[16 * HUNDREDS] = "counter";
+
+	for (int i = 1; i < HUNDREDS; i++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names),
+		    " other%d", i);
+	must(draft_new(&draft, NULL, LEDGER_FAILOVER, &e), &e);
+	draft_run(draft, RUN);
+	draft_text(draft, "event", "REQUESTED");
+	draft_text(draft, "mode", mode);
+	draft_text(draft, "from_site", from);
+	draft_text(draft, "to_site", to);
+	draft_text(draft, "services", names);
+	must(ledger_append(d.ledger, draft, NULL, &e), &e);
+}
+
+static void
+seen_at_once(char seen[ID_HEX_BYTES])
+{
+	OWNED(buf_fini) struct buf shown = {0};
+	struct request_book *b;
+	struct request *r;
+
+	must(request_find(&b, &d, RUN, &r, &e), &e);
+	ck_assert_uint_eq(r->service_count, HUNDREDS);
+	must(request_shown(&d, b, r, &shown, seen, &e), &e);
+}
+
+START_TEST(what_was_approved_of_hundreds_is_seen_in_turns_and_holds_for_a_while)
+{
+	char seen[ID_HEX_BYTES];
+
+	request_hundreds();
+	ck_assert(!facts_see(&d, RUN));
+	ck_assert(!facts_see(&d, RUN));
+	ck_assert(facts_see(&d, RUN));
+	seen_at_once(seen);
+	ck_assert_str_eq(d.facts_seen.seen, seen);
+	event("STARTED", "counter"); /* records come all the time */
+	ck_assert(facts_see(&d, RUN));
+	d.facts_seen.at.ns -= 3600 * NS_PER_S;
+	ck_assert(!facts_see(&d, RUN));
+	d.policy_number++; /* what was seen so far was of another policy */
+	ck_assert(!facts_see(&d, RUN));
+	ck_assert(!facts_see(&d, RUN));
+	ck_assert(facts_see(&d, RUN));
+	d.facts_seen.run[0] = '\0'; /* amid it all the daemon may end */
+	ck_assert(!facts_see(&d, RUN));
+}
+END_TEST
+
+START_TEST(what_was_approved_of_a_few_is_seen_in_the_turn_that_asks)
+{
+	event("REQUESTED", NULL);
+	ck_assert(facts_see(&d, RUN));
+	ck_assert_ptr_null(d.facts_seen.showing);
+	ck_assert(facts_see(&d, "20261122T120000Z-99999999")); /* none */
+}
+END_TEST
+
+/* Its gate asks what the approvers saw: until that is whole it is not its turn,
+ * and nobody is told that anything bars it. */
+START_TEST(a_fence_of_hundreds_waits_for_what_was_approved)
+{
+	const struct movebook_item *item;
+	int looks = 0;
+
+	mode = "unplanned";
+	from = "southwark";
+	to = "brent";
+	snprintf(state.authority.site, sizeof(state.authority.site), "%s",
+	    "southwark");
+	request_hundreds();
+	event("STARTED", NULL);
+	look_and_say();
+	item = movebook_find(&d.moves->book, RUN, "counter");
+	while (d.moves->is_amid && looks++ < 9) {
+		ck_assert(!item->has_turn);
+		ck_assert_int_eq(moves_wait_ns(&d), DAEMON_TURN_NS);
+		moves_look(&d);
+	}
+	ck_assert_int_eq(looks, 2);
+	ck_assert(item->has_turn);
+}
+END_TEST
+
+/* --- room ------------------------------------------------------------------------- */
+
+static const char *
+shown_now(char seen[ID_HEX_BYTES])
+{
+	static char out[8000];
+	OWNED(buf_fini) struct buf shown = {0};
+	struct request_book *b;
+	struct request *r;
+
+	must(request_find(&b, &d, RUN, &r, &e), &e);
+	must(request_shown(&d, b, r, &shown, seen, &e), &e);
+	snprintf(out, sizeof(out), "%s", buf_text(&shown));
+	return out;
+}
+
+/* What has come to the target since has taken the room: that is not what was
+ * approved, and a start is refused. */
+START_TEST(who_has_no_room_is_part_of_what_is_approved)
+{
+	OWNED(request_room_fini) struct request_room room = {0};
+	char fits[ID_HEX_BYTES], full[ID_HEX_BYTES], again[ID_HEX_BYTES];
+	struct request_book *b;
+	struct request *r;
+
+	event("REQUESTED", NULL);
+	policy->services[0].needs.memory_bytes = 4;
+	policy->sites[1].capacity.memory_bytes = 4;
+	ck_assert_ptr_null(strstr(shown_now(fits), "ROOM"));
+	policy->sites[1].capacity.memory_bytes = 3;
+	ck_assert_ptr_nonnull(strstr(shown_now(full),
+	    "\nNO-ROOM 7:counter, and nobody has said so\n"));
+	ck_assert_str_ne(full, fits);
+	must(request_find(&b, &d, RUN, &r, &e), &e);
+	must(request_room_of(&room, &d, r, &e), &e);
+	ck_assert_int_eq(request_room_check(&room, "southwark", &e),
+	    ERR_REFUSED);
+	ck_assert_msg(strstr(e.text,
+			  "1 of those that would run there: counter") != NULL &&
+		strstr(e.text, "--shed counter ") != NULL,
+	    "%s", e.text);
+	policy->sites[1].capacity.memory_bytes =
+	    0; /* the policy does not say */
+	ck_assert_ptr_null(strstr(shown_now(again), "ROOM"));
+	ck_assert_str_eq(again, fits);
+}
+END_TEST
+
+START_TEST(names_are_whole_words)
+{
+	ck_assert(request_room_names("a bc", "bc"));
+	ck_assert(!request_room_names("a bc", "b"));
+	ck_assert(!request_room_names("abc", "bc"));
+	ck_assert(!request_room_names("", "a"));
+	ck_assert(!request_room_names(NULL, "a"));
+}
+END_TEST
+
 Suite *suite_daemon_moves(void);
 
 Suite *
@@ -461,6 +913,14 @@ suite_daemon_moves(void)
 	TCase *tc = tcase_create("core");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, what_is_being_brought_up_is_not_backed_up);
+	tcase_add_test(tc, a_start_amid_a_plan_schedules_no_backup);
+	tcase_add_test(tc,
+	    tasks_that_could_not_be_made_are_made_at_the_next_look);
+	tcase_add_test(tc,
+	    a_backup_that_waits_while_its_service_moves_away_does_not_start);
+	tcase_add_test(tc,
+	    a_move_whose_service_the_policy_has_no_more_is_let_be);
 	tcase_add_test(tc,
 	    a_full_disk_is_said_until_there_is_room_and_then_it_goes_on);
 	tcase_add_test(tc, another_fault_of_the_ledger_is_said_too);
@@ -473,6 +933,20 @@ suite_daemon_moves(void)
 	tcase_add_test(tc,
 	    a_move_that_nobody_commits_is_an_alarm_until_it_is_decided);
 	tcase_add_test(tc, what_etcd_refuses_is_an_alarm_until_it_is_done);
+	tcase_add_test(tc, a_silent_site_is_to_be_reached);
+	tcase_add_test(tc,
+	    of_a_service_at_no_site_people_are_told_how_to_decide);
+	tcase_add_test(tc, what_is_under_way_is_named_with_what_it_waits_for);
+	tcase_add_test(tc, what_shows_a_run_does_not_say_to_show_it);
+	tcase_add_test(tc, a_guard_that_bars_says_first_what_can_be_done);
+	tcase_add_test(tc, of_a_long_reason_a_move_keeps_what_failed_and_why);
+	tcase_add_test(tc,
+	    what_was_approved_of_hundreds_is_seen_in_turns_and_holds_for_a_while);
+	tcase_add_test(tc,
+	    what_was_approved_of_a_few_is_seen_in_the_turn_that_asks);
+	tcase_add_test(tc, a_fence_of_hundreds_waits_for_what_was_approved);
+	tcase_add_test(tc, who_has_no_room_is_part_of_what_is_approved);
+	tcase_add_test(tc, names_are_whole_words);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -48,6 +48,27 @@ START_TEST(a_clock_that_was_put_back_makes_nobody_silent)
 }
 END_TEST
 
+START_TEST(a_talk_ends_when_its_worker_stands_still_or_it_takes_too_long)
+{
+	struct peer p = {.talking = {1000 * NS_PER_S},
+	    .spoke = {1000 * NS_PER_S}};
+	struct mono now = {1029 * NS_PER_S};
+	int64_t wait_ns;
+
+	ck_assert_ptr_null(peertalk_overdue(&p, now, &wait_ns));
+	ck_assert_int_eq(wait_ns, NS_PER_S);
+	now.ns = 1030 * NS_PER_S;
+	ck_assert_str_eq(peertalk_overdue(&p, now, &wait_ns),
+	    "our own process for it stood still");
+	for (p.spoke.ns = now.ns; p.spoke.ns < 1299 * NS_PER_S;
+	     p.spoke.ns += 5 * NS_PER_S)
+		ck_assert_ptr_null(peertalk_overdue(&p, p.spoke, &wait_ns));
+	now.ns = 1300 * NS_PER_S;
+	p.spoke = now;
+	ck_assert_str_eq(peertalk_overdue(&p, now, &wait_ns), "no end in time");
+}
+END_TEST
+
 /* --- who is asked, and asks back --------------------------------------------- */
 
 static struct daemon d;
@@ -146,6 +167,8 @@ suite_daemon_peerwatch(void)
 	    while_nothing_is_open_who_is_asked_twice_asks_back_and_not_at_once_again);
 	tcase_add_test(tc, while_a_move_is_open_who_is_asked_asks_back_at_once);
 	tcase_add_test(tc, an_answer_to_our_own_question_is_not_answered);
+	tcase_add_test(tc,
+	    a_talk_ends_when_its_worker_stands_still_or_it_takes_too_long);
 	suite_add_tcase(s, tc);
 	return s;
 }

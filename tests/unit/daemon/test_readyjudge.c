@@ -97,6 +97,36 @@ START_TEST(what_nobody_measured_is_not_there)
 }
 END_TEST
 
+START_TEST(what_the_key_met_names_its_own_remedy)
+{
+	static const struct {
+		enum ready_key_state state;
+		enum ready_verdict verdict;
+		const char *remedy;
+	} cases[] = {{READY_KEY_OPENS, READY_OK, NULL},
+	    {READY_KEY_NONE, READY_UNKNOWN, "a first copy"},
+	    {READY_KEY_FAILS, READY_NOT, "key_file"},
+	    {READY_KEY_UNREAD, READY_NOT, "check"}};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct ready_key k = {.state = cases[i].state,
+		    .text = "what was said"};
+		struct ready_facts f = {.keys = &k, .key_count = 1};
+		struct ready_value v = value(READY_KEY);
+
+		snprintf(k.service, sizeof(k.service), "%s", services[0].name);
+		readyjudge_key(&services[0], &f, &v);
+		ck_assert_int_eq(v.verdict, cases[i].verdict);
+		if (cases[i].remedy == NULL) {
+			ck_assert_str_eq(v.remedy, "");
+			continue;
+		}
+		ck_assert_str_eq(v.value, "what was said");
+		ck_assert_ptr_nonnull(strstr(v.remedy, cases[i].remedy));
+	}
+}
+END_TEST
+
 START_TEST(what_is_old_is_unknown_and_says_what_it_was)
 {
 	struct ready_value v = value(READY_KEY);
@@ -246,6 +276,7 @@ suite_daemon_readyjudge(void)
 
 	tcase_add_test(tc, everything_of_tier_1_must_fit_at_once);
 	tcase_add_test(tc, what_nobody_measured_is_not_there);
+	tcase_add_test(tc, what_the_key_met_names_its_own_remedy);
 	tcase_add_test(tc, what_is_old_is_unknown_and_says_what_it_was);
 	tcase_add_test(tc, the_worst_of_a_services_hosts_counts);
 	tcase_add_test(tc, a_name_is_kept_for_no_longer_than_the_policy_says);

@@ -169,6 +169,27 @@ START_TEST(higher_tiers_have_room_before_lower_ones)
 }
 END_TEST
 
+/* Who is said to be shed takes no room, nor does who depends on it. */
+START_TEST(who_is_left_out_gives_its_room_to_others)
+{
+	static const char *on_a[] = {"a"};
+	struct policy_texts depends = {on_a, 1};
+	struct request_group_need needs[] = {{.service = "a",
+						 .tier = 1,
+						 .memory_bytes = 6,
+						 .moves = true,
+						 .left_out = true},
+	    {.service = "b", .tier = 3, .memory_bytes = 10, .moves = true},
+	    {.service = "c", .tier = 2, .depends = &depends, .moves = true}};
+
+	ck_assert_uint_eq(fit(needs, 3,
+			      (struct request_group_room){.memory_bytes = 10}),
+	    1);
+	ck_assert(needs[0].shed && !needs[1].shed && needs[2].shed);
+	ck_assert_str_eq(needs[2].lacks, "a");
+}
+END_TEST
+
 START_TEST(of_one_tier_who_runs_there_stays)
 {
 	struct request_group_need needs[] =
@@ -194,6 +215,56 @@ START_TEST(a_smaller_one_still_goes_where_a_bigger_did_not)
 			      (struct request_group_room){.cpu_count = 4}),
 	    1);
 	ck_assert(needs[1].shed && !needs[2].shed);
+}
+END_TEST
+
+START_TEST(what_a_higher_tier_depends_on_has_its_room_before_it)
+{
+	static const char *on_identity[] = {"identity"}, *on_bus[] = {"bus"};
+	struct policy_texts identity = {on_identity, 1}, bus = {on_bus, 1};
+	struct request_group_need needs[] = {{.service = "archive",
+						 .tier = 2,
+						 .memory_bytes = 4,
+						 .moves = true},
+	    {.service = "bus", .tier = 4, .memory_bytes = 3, .moves = true},
+	    {.service = "identity",
+		.tier = 3,
+		.memory_bytes = 3,
+		.moves = true,
+		.depends = &bus},
+	    {.service = "calls",
+		.tier = 1,
+		.memory_bytes = 4,
+		.moves = true,
+		.depends = &identity}};
+
+	ck_assert_uint_eq(fit(needs, 4,
+			      (struct request_group_room){.memory_bytes = 10}),
+	    1);
+	ck_assert(needs[0].shed && needs[0].lacks == NULL);
+	/* No room for the last of them: then it is of no use without. */
+	needs[1].memory_bytes = 11;
+	ck_assert_uint_eq(fit(needs, 4,
+			      (struct request_group_room){.memory_bytes = 10}),
+	    3);
+	ck_assert(!needs[0].shed);
+	ck_assert(needs[1].shed && needs[1].lacks == NULL);
+	ck_assert_str_eq(needs[2].lacks, "bus");
+	ck_assert_str_eq(needs[3].lacks, "identity");
+}
+END_TEST
+
+START_TEST(those_who_depend_on_each_other_are_all_judged)
+{
+	static const char *on_a[] = {"a"}, *on_b[] = {"b"};
+	struct policy_texts a = {on_a, 1}, b = {on_b, 1};
+	struct request_group_need needs[] =
+	    {{.service = "a", .tier = 2, .cpu_count = 1, .depends = &b},
+		{.service = "b", .tier = 1, .cpu_count = 1, .depends = &a}};
+
+	ck_assert_uint_eq(fit(needs, 2,
+			      (struct request_group_room){.cpu_count = 2}),
+	    0);
 }
 END_TEST
 
@@ -237,8 +308,11 @@ suite_daemon_request_group(void)
 	suite_add_tcase(s, t);
 	t = tcase_create("room");
 	tcase_add_test(t, higher_tiers_have_room_before_lower_ones);
+	tcase_add_test(t, who_is_left_out_gives_its_room_to_others);
 	tcase_add_test(t, of_one_tier_who_runs_there_stays);
 	tcase_add_test(t, a_smaller_one_still_goes_where_a_bigger_did_not);
+	tcase_add_test(t, what_a_higher_tier_depends_on_has_its_room_before_it);
+	tcase_add_test(t, those_who_depend_on_each_other_are_all_judged);
 	tcase_add_test(t, what_is_not_said_is_no_limit);
 	tcase_add_test(t, sums_do_not_wrap);
 	suite_add_tcase(s, t);

@@ -35,7 +35,8 @@ static struct buf book; /* "intent step ...\n" */
 static uint64_t last_seq;
 static char die_at[64]; /* kill ourselves before answering this one */
 static char say_step[64], say_verb[16];
-static bool asked, cancels;
+static bool asked;
+static enum planrun_word_kind says_at_slow; /* once step "slow" has begun */
 static bool daemon_gone; /* from now on nothing can be written */
 static struct exercise_left left;
 static char left_sandbox[128], left_boot[64], left_state[32];
@@ -144,10 +145,14 @@ static void
 on_hear(void *ctx, struct planrun_word *w)
 {
 	(void)ctx;
-	if (cancels && strstr(buf_text(&book), "begins") == NULL &&
-	    strstr(buf_text(&book), "intent step step=slow") != NULL) {
-		cancels = false;
-		w->kind = PLANRUN_CANCEL;
+	if (says_at_slow != PLANRUN_SILENCE &&
+	    strstr(buf_text(&book), "begins") == NULL &&
+	    strstr(buf_text(&book), "intent step step=slow") != NULL &&
+	    (says_at_slow != PLANRUN_PREEMPT ||
+		faccessat(work.fd, "log", F_OK, 0) == 0)) {
+		w->kind = says_at_slow;
+		says_at_slow = PLANRUN_SILENCE;
+		snprintf(w->reason, sizeof(w->reason), "move m");
 		return;
 	}
 	if (!asked)
@@ -190,7 +195,8 @@ setup(void)
 	last_seq = 0;
 	die_at[0] = say_step[0] = '\0';
 	snprintf(say_verb, sizeof(say_verb), "confirm");
-	asked = cancels = daemon_gone = false;
+	asked = daemon_gone = false;
+	says_at_slow = PLANRUN_SILENCE;
 	{
 		OWNED(secret_fini) struct secret file = {0};
 		char path[128];
@@ -570,6 +576,9 @@ START_TEST(steps_of_another_machine_stand_aside_and_its_restores_come_here)
 		       "'there', which stood aside"));
 	ck_assert(says("finding=step 'there' was not tested"));
 	ck_assert_msg(says("stood_aside=2"), "%s", buf_text(&book));
+	ck_assert_msg(says("limitation=it can prove L4 (restored and compared) "
+			   "at most, not L5 or L6: 2 of its "),
+	    "%s", buf_text(&book));
 	ck_assert(says("step 'dump' restored into the sandbox here, not on "
 		       "'app.far'"));
 	ck_assert(says("step=dump kind=restore"));
@@ -669,7 +678,7 @@ START_TEST(an_abort_undoes_and_is_interrupted)
 	struct exercise_result out;
 
 	back_up();
-	cancels = true;
+	says_at_slow = PLANRUN_CANCEL;
 	load(SHELL("slow", "", "sleep 1000"));
 	o = options();
 	out = test(&o);
@@ -824,6 +833,58 @@ START_TEST(whatever_state_it_dies_in_it_is_cleaned_up)
 }
 END_TEST
 
+START_TEST(a_live_move_finds_nothing_of_it_at_work)
+{
+	struct exercise_options o;
+	struct exercise_result out;
+
+	back_up();
+	load(RESTORES "," SHELL("slow", "\"docs\"", "sleep 1000"));
+	o = options();
+	says_at_slow = PLANRUN_PREEMPT;
+	out = test(&o);
+	ck_assert_str_eq(out.state, "PREEMPTED");
+	ck_assert_str_eq(out.result, "NONE");
+	ck_assert_msg(strcmp(out.reason, "it gives way: move m") == 0, "%s",
+	    out.reason);
+	ck_assert(says("cleanup=waits: nothing of the run is left to run"));
+	ck_assert(!says("kind=undo"));
+	ck_assert(!sandbox_is_empty());
+	read_left();
+	ck_assert(left.cell_pid == 0 || kill((pid_t)left.cell_pid, 0) != 0);
+	left.state = "PREEMPTED";
+	left.interrupted = true;
+	left.undos = &undo;
+	left.undos_count = 1;
+	o.left = &left;
+	out = test(&o);
+	ck_assert_str_eq(out.state, "CLEAN");
+	ck_assert_str_eq(out.result, "INTERRUPTED");
+	ck_assert_str_eq(out.reason, "it gave way to a live move");
+	ck_assert(sandbox_is_empty());
+	ck_assert_str_eq(tmpdir_get(&work, "log"), "slow\nunserve\n");
+}
+END_TEST
+
+START_TEST(no_test_begins_beside_a_live_move)
+{
+	struct exercise_options o;
+	struct exercise_result out;
+
+	back_up();
+	load(RESTORES);
+	o = options();
+	o.live_move = "move m of 'pages'";
+	out = test(&o);
+	ck_assert_str_eq(out.state, "CLEAN");
+	ck_assert_str_eq(out.result, "NOT_MEASURED");
+	ck_assert_str_eq(out.reason,
+	    "move m of 'pages' is under way at this site, and tests give way "
+	    "to it");
+	ck_assert(!says("intent"));
+}
+END_TEST
+
 Suite *suite_job_exercise(void);
 
 Suite *
@@ -851,6 +912,8 @@ suite_job_exercise(void)
 	tcase_add_test(t, an_abort_undoes_and_is_interrupted);
 	tcase_add_test(t, without_a_namespace_the_isolation_is_not_measured);
 	tcase_add_test(t, whatever_state_it_dies_in_it_is_cleaned_up);
+	tcase_add_test(t, a_live_move_finds_nothing_of_it_at_work);
+	tcase_add_test(t, no_test_begins_beside_a_live_move);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -120,8 +120,8 @@ END_TEST
 START_TEST(a_program_runs_wholly_or_an_error_is_said)
 {
 	const char *const argv[] = {"sh", "-c",
-	    "test \"$BASCULE_RUN\" = \"$0\" && test -n \"$BASCULE_STEP\" && "
-	    "test -n \"$BASCULE_SANDBOX\" && echo good",
+	    ": >did; test \"$BASCULE_RUN\" = \"$0\" && test -n "
+	    "\"$BASCULE_STEP\" && test -n \"$BASCULE_SANDBOX\" && echo good",
 	    run_name, NULL};
 	struct planrun_program p = {.argv = argv,
 	    .run = run_name,
@@ -142,6 +142,10 @@ START_TEST(a_program_runs_wholly_or_an_error_is_said)
 				ck_assert_int_eq(said.exit_status, 0);
 				ck_assert_str_eq(buf_text(&said.out), "good\n");
 			}
+			/* What may have been done is not told as not begun. */
+			if (unlinkat(top.fd, "did", 0) == 0)
+				ck_assert_msg(rc == ERR_NONE || said.was_lost,
+				    "call %d: %s", nth, e.text);
 			planrun_program_fini(&said);
 			nothing_stays("program", nth, errnos[i]);
 			if (!fired)

@@ -52,8 +52,8 @@ static bool
 run_there(int nth)
 {
 	static const int nums[] = {EIO, EMFILE, ENOMEM};
-	const char *const argv[] = {"sh", "-c", "echo ran >>\"$HOME/log\"",
-	    NULL};
+	char log[32], command[64];
+	const char *const argv[] = {"sh", "-c", command, NULL};
 	struct live_far f = {.host = &host,
 	    .argv = argv,
 	    .run = "run",
@@ -68,7 +68,10 @@ run_there(int nth)
 	struct err e = {0};
 	enum err_code rc;
 
-	tmpdir_put(&home, "log", "");
+	/* Each its own: an earlier one of which nothing is known may run yet. */
+	snprintf(log, sizeof(log), "log%d", nth);
+	snprintf(command, sizeof(command), "echo ran >>\"$HOME/%s\"", log);
+	tmpdir_put(&home, log, "");
 	if (nth > 0 && __lsan_disable != NULL)
 		__lsan_disable();
 	if (nth > 0)
@@ -78,8 +81,8 @@ run_there(int nth)
 		fired = fault_fired();
 	if (nth > 0 && __lsan_enable != NULL)
 		__lsan_enable();
-	was_done = tmpdir_is(&home, "log", "ran\n");
-	ck_assert_msg(was_done || tmpdir_is(&home, "log", ""), "call %d", nth);
+	was_done = tmpdir_is(&home, log, "ran\n");
+	ck_assert_msg(was_done || tmpdir_is(&home, log, ""), "call %d", nth);
 	if (rc == ERR_NONE)
 		ck_assert_msg(was_done && said.exit_status == 0, "call %d",
 		    nth);

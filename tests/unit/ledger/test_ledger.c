@@ -1,5 +1,6 @@
 #include <check.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "make.h"
@@ -348,6 +349,60 @@ START_TEST(a_newer_ledger_is_refused_and_left_alone)
 }
 END_TEST
 
+/* Of each service two records of a type, which everybody else has, too. */
+static void
+append_of_services(size_t from, size_t to)
+{
+	struct err e;
+	char name[32];
+
+	ck_assert_int_eq(ledger_group_begin(m.l, &e), ERR_NONE);
+	for (size_t i = 2 * from; i < 2 * to; i++) {
+		snprintf(name, sizeof(name), "s%zu", i / 2);
+		make_append(&m,
+		    make_draft(NULL, "authority", "@service", name, NULL));
+	}
+	ck_assert_int_eq(ledger_group_end(m.l, ERR_NONE, &e), ERR_NONE);
+}
+
+/* What it takes of the processor to ask for those of one, often. */
+static int64_t
+time_to_find(void)
+{
+	struct ledger_filter f = {.type = "authority",
+	    .service = "s7",
+	    .limit = 8,
+	    .newest = true};
+	struct timespec a, b;
+
+	ck_assert_int_eq(count(&f), 2);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+	for (int i = 0; i < 100; i++)
+		count(&f);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+	return (int64_t)(b.tv_sec - a.tv_sec) * NS_PER_S + b.tv_nsec -
+	    a.tv_nsec;
+}
+
+START_TEST(one_services_records_of_a_type_are_found_among_thousands)
+{
+	int64_t of_few, of_many;
+
+	append_of_services(0, 20);
+	of_few = time_to_find();
+	append_of_services(20, 1500);
+	of_many = time_to_find();
+	ck_assert_msg(of_many < 10 * of_few, "%lld ns of few, %lld of many",
+	    (long long)of_few, (long long)of_many);
+	/* A ledger of before there was an index for it is given one. */
+	make_sql(&m, "DROP INDEX records_service_type");
+	make_reopen(&m);
+	of_many = time_to_find();
+	ck_assert_msg(of_many < 10 * of_few, "%lld ns of few, %lld of many",
+	    (long long)of_few, (long long)of_many);
+}
+END_TEST
+
 Suite *suite_ledger_ledger(void);
 
 Suite *
@@ -358,6 +413,8 @@ suite_ledger_ledger(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_record_says_who_where_when_and_what);
+	tcase_add_test(tc,
+	    one_services_records_of_a_type_are_found_among_thousands);
 	tcase_add_test(tc, chains_are_numbered_apart_and_verify);
 	tcase_add_test(tc, filters_find_what_they_say);
 	tcase_add_test(tc, an_intent_stays_open_until_its_outcome);

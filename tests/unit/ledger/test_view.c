@@ -302,6 +302,86 @@ START_TEST(a_question_inside_of_its_own_answer_disturbs_neither)
 }
 END_TEST
 
+/* So that what follows is later. */
+static struct utc
+an_instant(void)
+{
+	struct utc t = now_utc();
+
+	while (now_utc().ns == t.ns)
+		;
+	return t;
+}
+
+static const char *
+points_then(struct ledger_point_filter f, struct utc as_of, struct buf *b)
+{
+	struct err e = {0};
+
+	f.as_of = as_of;
+	buf_clear(b);
+	ck_assert_msg(ledger_points(m.l, &f, show_point, b, &e) == ERR_NONE,
+	    "%s", e.text);
+	return buf_text(b);
+}
+
+START_TEST(the_points_of_then_are_what_was_recorded_by_then)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	struct ledger_point_filter all = {0}, of = {.service = "housing"};
+	struct ledger_point_filter there = {.service = "housing",
+	    .at_site = "southwark"};
+	struct ledger_point_filter complete = {.service = "housing",
+	    .complete = true,
+	    .limit = 1};
+	struct utc before = an_instant(), taken, copied;
+	static const char p1[] =
+	    "p1 housing brent 1000 100   [brent] [files f1]\n";
+
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@service", "housing", "point",
+		"p1", "site", "brent", "at_ns", "1000", "complete", "1",
+		"snapshot.files", "f1", NULL));
+	taken = an_instant();
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@service", "housing", "point",
+		"p2", "site", "brent", "at_ns", "2000", NULL));
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@service", "housing", "point",
+		"p1", "replicated_site", "southwark", "verified_level", "L2",
+		NULL));
+	copied = an_instant();
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@service", "housing", "point",
+		"p2", "complete", "1", NULL));
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@service", "housing", "point",
+		"p1", "suspect", "1", "verified_level", "L4", "snapshot.files",
+		"f2", NULL));
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@service", "benefits", "point",
+		"p3", "site", "brent", "at_ns", "1500", NULL));
+
+	ck_assert_str_eq(points_then(all, before, &b), "");
+	ck_assert_str_eq(points_then(all, taken, &b), p1);
+	ck_assert_str_eq(points_then(of, taken, &b), p1);
+	ck_assert_str_eq(points_then(there, taken, &b), "");
+	ck_assert_str_eq(points_then(of, copied, &b),
+	    "p2 housing brent 2000 000   [] []\n"
+	    "p1 housing brent 1000 100 L2  [brent southwark] [files f1]\n");
+	ck_assert_str_eq(points_then(there, copied, &b),
+	    "p1 housing brent 1000 100 L2  [brent southwark] [files f1]\n");
+	/* p2 is complete by now; the newest that was so then is further back. */
+	ck_assert_str_eq(points_then(complete, copied, &b),
+	    "p1 housing brent 1000 100 L2  [brent southwark] [files f1]\n");
+	ck_assert_str_eq(points_then(complete, an_instant(), &b),
+	    "p2 housing brent 2000 100   [brent] []\n");
+	ck_assert_str_eq(points_then(of, an_instant(), &b),
+	    "p2 housing brent 2000 100   [brent] []\n"
+	    "p1 housing brent 1000 110 L4  [brent southwark] [files f2]\n");
+}
+END_TEST
+
 Suite *suite_ledger_view(void);
 
 Suite *
@@ -314,6 +394,7 @@ suite_ledger_view(void)
 	tcase_add_test(tc, a_job_goes_through_its_states);
 	tcase_add_test(tc, a_job_that_is_retried_began_when_it_first_ran);
 	tcase_add_test(tc, a_point_gathers_what_became_of_it);
+	tcase_add_test(tc, the_points_of_then_are_what_was_recorded_by_then);
 	tcase_add_test(tc, an_exercise_and_its_steps_are_listed);
 	tcase_add_test(tc, rebuilding_gives_the_same_tables);
 	tcase_add_test(tc,

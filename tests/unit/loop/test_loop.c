@@ -4,12 +4,16 @@
 #include <check.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <bascule/base/proc.h>
 
 #include "support/fault.h"
 #include "support/tmpdir.h"
@@ -241,6 +245,104 @@ START_TEST(a_program_that_is_not_there_is_an_error)
 	    ERR_NOTFOUND);
 	ck_assert_ptr_nonnull(strstr(e.text, "/nonexistent/x"));
 	loop_free(&s.l);
+}
+END_TEST
+
+/* --- children that stand still between fork and exec --- */
+
+static bool stands_in_gap, gap_is_known;
+
+static void
+stand_in_gap(void)
+{
+	if (stands_in_gap)
+		raise(SIGSTOP);
+}
+
+/* Its child is stopped before it is another program, which wakes it. */
+static void
+start_in_gap(struct seen *s, const char *program)
+{
+	const char *argv[] = {program, "-c", "echo word >&3; exit 4", NULL};
+	struct loop_child_options opt = {program, argv, true, s, on_event,
+	    on_error, on_end};
+	struct err e;
+	struct mono begun;
+
+	if (!gap_is_known)
+		ck_assert_int_eq(pthread_atfork(NULL, NULL, stand_in_gap), 0);
+	gap_is_known = true;
+	ck_assert_int_eq(loop_new(&s->l, &e), ERR_NONE);
+	stands_in_gap = true;
+	begun = now_mono();
+	ck_assert_int_eq(loop_child_start(&s->child, s->l, &opt, &e), ERR_NONE);
+	stands_in_gap = false;
+	ck_assert_int_lt(now_mono().ns - begun.ns, NS_PER_S);
+	ck_assert_int_eq(proc_state(loop_child_pid(s->child)), 'T');
+}
+
+static void
+go_on(void *ctx)
+{
+	struct seen *s = ctx;
+
+	s->fired++;
+	kill(loop_child_pid(s->child), SIGCONT);
+}
+
+static void
+wake_later(struct seen *s)
+{
+	struct err e;
+
+	ck_assert_int_eq(loop_timer_new(&s->timer, s->l, go_on, s, &e),
+	    ERR_NONE);
+	loop_timer_set(s->timer, 20 * NS_PER_MS);
+	run(s);
+	ck_assert_int_eq(s->fired, 1);
+	ck_assert_int_eq(s->ends, 1);
+	loop_timer_free(&s->timer);
+	loop_free(&s->l);
+}
+
+START_TEST(a_child_stopped_before_its_exec_does_not_hold_the_loop)
+{
+	struct seen s = {0};
+
+	start_in_gap(&s, "sh");
+	wake_later(&s);
+	ck_assert_str_eq(s.events, "word\n");
+	ck_assert_int_eq(s.status, 4);
+}
+END_TEST
+
+START_TEST(an_exec_that_fails_late_is_told_by_its_end)
+{
+	struct seen s = {0};
+
+	start_in_gap(&s, "/nonexistent/x");
+	wake_later(&s);
+	ck_assert_int_eq(s.status, 127);
+	ck_assert_ptr_nonnull(strstr(s.errors, "/nonexistent/x"));
+}
+END_TEST
+
+START_TEST(a_child_stopped_before_its_exec_can_be_ended)
+{
+	struct seen s = {0};
+	pid_t pid;
+
+	start_in_gap(&s, "sh");
+	loop_child_signal(s.child, SIGKILL);
+	run(&s);
+	ck_assert_int_eq(s.ends, 1);
+	ck_assert_int_eq(s.signal, SIGKILL);
+	loop_free(&s.l);
+	start_in_gap(&s, "sh");
+	pid = loop_child_pid(s.child);
+	loop_child_free(&s.child);
+	loop_free(&s.l);
+	ck_assert_int_eq(kill(pid, 0), -1);
 }
 END_TEST
 
@@ -591,6 +693,228 @@ START_TEST(any_failing_call_is_an_error_and_leaves_nothing)
 }
 END_TEST
 
+/* --- turns --- */
+
+struct turning {
+	struct seen s;
+	int told;
+	char what[32];
+	struct loop_turn turn;
+};
+
+static void
+on_turn(void *ctx, const struct loop_turn *t)
+{
+	struct turning *u = ctx;
+
+	u->told++;
+	u->turn = *t;
+	snprintf(u->what, sizeof(u->what), "%s",
+	    t->what == NULL ? "nothing" : t->what);
+}
+
+static void
+burn(int64_t ns)
+{
+	struct timespec t;
+	int64_t from;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	from = (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+	do
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	while ((int64_t)t.tv_sec * NS_PER_S + t.tv_nsec - from < ns);
+}
+
+#define LONG_NS (30 * NS_PER_MS)
+
+static void
+work(void *ctx)
+{
+	struct turning *u = ctx;
+
+	loop_turn_does(u->s.l, "a little");
+	burn(NS_PER_MS);
+	loop_turn_does(u->s.l, "much");
+	burn(LONG_NS);
+	loop_turn_does(u->s.l, "little again");
+	stop(&u->s);
+}
+
+/* It waits: that is no work of ours, but of the processor's time alone. */
+static void
+doze(void *ctx)
+{
+	struct turning *u = ctx;
+	const struct timespec t = {0, 2 * LONG_NS};
+
+	nanosleep(&t, NULL);
+	stop(&u->s);
+}
+
+START_TEST(a_turn_that_takes_long_is_told_with_what_took_it)
+{
+	struct turning u = {.s = {0}};
+	struct err e;
+
+	ck_assert(loop_new(&u.s.l, &e) == ERR_NONE);
+	ck_assert(loop_timer_new(&u.s.timer, u.s.l, work, &u, &e) == ERR_NONE);
+	loop_timer_set(u.s.timer, 0);
+	run(&u.s); /* nobody asked */
+	ck_assert_int_eq(u.told, 0);
+	loop_turn_watch(u.s.l, LONG_NS, on_turn, &u);
+	loop_timer_set(u.s.timer, 20 * LONG_NS);
+	run(&u.s);
+	ck_assert_int_eq(u.told, 1);
+	ck_assert_str_eq(u.what, "much");
+	ck_assert(u.turn.cpu_ns >= LONG_NS + NS_PER_MS);
+	ck_assert(u.turn.took_ns >= u.turn.cpu_ns);
+	/* The wait for the timer is not of it. */
+	ck_assert(u.turn.took_ns < 20 * LONG_NS);
+	loop_timer_free(&u.s.timer);
+	ck_assert(loop_timer_new(&u.s.timer, u.s.l, doze, &u, &e) == ERR_NONE);
+	loop_timer_set(u.s.timer, 0);
+	run(&u.s);
+	ck_assert_int_eq(u.told, 1);
+	loop_timer_free(&u.s.timer);
+	loop_free(&u.s.l);
+}
+END_TEST
+
+/* Two that have work in slices, each a timer that is set anew at its end. */
+struct slices {
+	struct loop *l;
+	struct loop_timer *timers[2];
+	int left, in_turn, most;
+};
+
+static void
+slice(struct slices *s, int which)
+{
+	struct timespec t;
+	int64_t until_ns = 0;
+
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		if (until_ns == 0)
+			until_ns =
+			    t.tv_sec * NS_PER_S + t.tv_nsec + 3 * NS_PER_MS;
+	} while (t.tv_sec * NS_PER_S + t.tv_nsec < until_ns);
+	s->in_turn++;
+	if (--s->left <= 0)
+		loop_stop(s->l);
+	else
+		loop_timer_set(s->timers[which], which * NS_PER_MS);
+}
+
+static void
+first_slice(void *ctx)
+{
+	slice(ctx, 0);
+}
+
+static void
+second_slice(void *ctx)
+{
+	slice(ctx, 1);
+}
+
+static void
+on_slices(void *ctx, const struct loop_turn *turn)
+{
+	struct slices *s = ctx;
+
+	(void)turn;
+	if (s->in_turn > s->most)
+		s->most = s->in_turn;
+	s->in_turn = 0;
+}
+
+START_TEST(who_has_much_to_do_lets_others_in_between)
+{
+	struct slices s = {.left = 40};
+	struct err e;
+
+	ck_assert(loop_new(&s.l, &e) == ERR_NONE);
+	loop_turn_watch(s.l, 0, on_slices, &s);
+	ck_assert(
+	    loop_timer_new(&s.timers[0], s.l, first_slice, &s, &e) == ERR_NONE);
+	ck_assert(loop_timer_new(&s.timers[1], s.l, second_slice, &s, &e) ==
+	    ERR_NONE);
+	for (int i = 0; i < 2; i++)
+		loop_timer_set(s.timers[i], 0);
+	ck_assert(loop_run(s.l, &e) == ERR_NONE);
+	on_slices(&s, NULL);
+	ck_assert_int_le(s.left, 0);
+	/* Two a turn; the first turn is not told and counts with the second. */
+	ck_assert_int_le(s.most, 4);
+	for (int i = 0; i < 2; i++)
+		loop_timer_free(&s.timers[i]);
+	loop_free(&s.l);
+}
+END_TEST
+
+/* One that goes on two turns later, one that keeps the loop, a signal between. */
+struct waiting {
+	struct loop *l;
+	struct loop_timer *timers[2];
+	struct loop_signal *signal;
+	uint64_t turn;
+	bool is_heard, was_heard;
+};
+
+static void
+hear(void *ctx)
+{
+	((struct waiting *)ctx)->is_heard = true;
+}
+
+static void
+go_on_later(void *ctx)
+{
+	struct waiting *w = ctx;
+
+	if (w->turn == 0) {
+		w->turn = loop_turn_count(w->l);
+		ck_assert_int_eq(raise(SIGUSR1), 0);
+	} else if (loop_turn_count(w->l) >= w->turn + 2) {
+		w->was_heard = w->is_heard;
+		loop_stop(w->l);
+		return;
+	}
+	loop_timer_set(w->timers[0], NS_PER_MS);
+}
+
+static void
+keep_busy(void *ctx)
+{
+	burn(3 * NS_PER_MS);
+	loop_timer_set(((struct waiting *)ctx)->timers[1], 0);
+}
+
+START_TEST(two_turns_later_all_were_heard)
+{
+	struct waiting w = {.turn = 0};
+	struct err e;
+
+	ck_assert(loop_new(&w.l, &e) == ERR_NONE);
+	ck_assert(
+	    loop_timer_new(&w.timers[0], w.l, go_on_later, &w, &e) == ERR_NONE);
+	ck_assert(
+	    loop_timer_new(&w.timers[1], w.l, keep_busy, &w, &e) == ERR_NONE);
+	ck_assert(
+	    loop_signal_new(&w.signal, w.l, SIGUSR1, hear, &w, &e) == ERR_NONE);
+	for (int i = 0; i < 2; i++)
+		loop_timer_set(w.timers[i], NS_PER_MS);
+	ck_assert(loop_run(w.l, &e) == ERR_NONE);
+	ck_assert(w.was_heard);
+	for (int i = 0; i < 2; i++)
+		loop_timer_free(&w.timers[i]);
+	loop_signal_free(&w.signal);
+	loop_free(&w.l);
+}
+END_TEST
+
 Suite *suite_loop_loop(void);
 Suite *
 suite_loop_loop(void)
@@ -606,12 +930,19 @@ suite_loop_loop(void)
 	tcase_add_test(tc, what_a_child_leaves_in_other_groups_is_killed_too);
 	tcase_add_test(tc, freeing_a_living_child_kills_it_silently);
 	tcase_add_test(tc, a_program_that_is_not_there_is_an_error);
+	tcase_add_test(tc,
+	    a_child_stopped_before_its_exec_does_not_hold_the_loop);
+	tcase_add_test(tc, an_exec_that_fails_late_is_told_by_its_end);
+	tcase_add_test(tc, a_child_stopped_before_its_exec_can_be_ended);
 	tcase_add_test(tc, a_client_is_known_heard_and_answered);
 	tcase_add_test(tc, a_client_that_hangs_up_is_noticed);
 	tcase_add_test(tc, a_dead_daemons_socket_is_replaced_but_no_file);
 	tcase_add_test(tc, a_server_that_speaks_ssh_answers);
 	tcase_add_test(tc, another_server_nobody_and_silence_do_not_answer);
 	tcase_add_test(tc, a_file_is_looked_at_or_not_found);
+	tcase_add_test(tc, who_has_much_to_do_lets_others_in_between);
+	tcase_add_test(tc, two_turns_later_all_were_heard);
+	tcase_add_test(tc, a_turn_that_takes_long_is_told_with_what_took_it);
 	tcase_add_test(tc, readiness_is_one_datagram);
 	tcase_add_test(tc, any_failing_call_is_an_error_and_leaves_nothing);
 	suite_add_tcase(s, tc);

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bascule/crypt.h>
+
 #include "support/copytree.h"
 
 static const struct utc now = {INT64_C(1792800000) * NS_PER_S}; /* 2026-10 */
@@ -305,6 +307,90 @@ START_TEST(what_a_move_asks_for_is_there_also_where_nothing_is_written)
 }
 END_TEST
 
+static void
+is_hash(struct buf *text, const char *hex)
+{
+	char is[ID_HEX_BYTES];
+	struct id id;
+	struct err e;
+
+	ck_assert(
+	    hash_sha256(text->bytes, text->len_bytes, &id, &e) == ERR_NONE);
+	ck_assert_str_eq(id_hex(&id, is), hex);
+}
+
+/*
+ * For ever: another digest here is another one of every policy there is.  Approvals
+ * given before an upgrade would be void, two sites of two versions would differ,
+ * and no record's policy would be found again.  A setting was added that is not
+ * SETTING_LATER, or a default has changed.
+ */
+START_TEST(an_upgrade_changes_no_digest)
+{
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(buf_fini) struct buf whole = {0};
+	OWNED(buf_fini) struct buf plan = {0};
+	struct err e = {0};
+	char root[64];
+
+	copytree_make("tests/golden/policy-2", root);
+	p = load(root, "bascule.conf");
+	ck_assert_int_eq(policy_canonical(p, &whole, &e), ERR_NONE);
+	ck_assert_int_eq(policy_canonical_plan(&p->services[0], &plan, &e),
+	    ERR_NONE);
+	is_hash(&whole,
+	    "eebc7cae5d5a3184215f1f3a8073fdd2a7e6386874c13a09f932fbe774cc3e8c");
+	is_hash(&plan,
+	    "a44ac9a7578c2cba9c21ccc9af9a6d635eac482f6798f5a83ed5b3effe52ba15");
+	copytree_remove(root);
+}
+END_TEST
+
+/* The services' files with a setting that came later, beside an older one. */
+static void
+canonical_with(struct buf *out, const char *site, const char *approvals)
+{
+	static const char own[] = "site = \"a\"; policy = [ \"sites.conf\" ];";
+	static const char sites[] =
+	    "sites = ( { name = \"a\"; failure_domain = \"a\"; repository = "
+	    "\"store\"; %s } ); service = { name = \"s\"; owner = \"o\"; "
+	    "home = \"a\"; rpo = \"24h\"; rto = \"4h\"; datasets = ( { name "
+	    "= \"tree\"; tree = \"/srv\"; } ); backup = { every = \"12h\"; };"
+	    " approvals = { planned = 1; %s }; };";
+	char text[1024];
+	struct policy_text_file files[] = {{"/p/bascule.conf", own,
+					       sizeof(own) - 1},
+	    {"/p/sites.conf", text, 0}};
+	OWNED(policy_free) struct policy *p = NULL;
+	OWNED(policy_problem_fini) struct policy_problems ps = {0};
+	struct err e = {0};
+	enum err_code rc;
+
+	files[1].len_bytes =
+	    (size_t)snprintf(text, sizeof(text), sites, site, approvals);
+	rc = policy_load_texts(&p, &ps, files, 2, now, &e);
+	ck_assert_msg(rc == ERR_NONE, "%s: %s", e.text,
+	    ps.count > 0 ? ps.items[0].message : "");
+	ck_assert_int_eq(policy_canonical(p, out, &e), ERR_NONE);
+}
+
+START_TEST(what_came_later_is_in_the_digest_where_it_says_something)
+{
+	OWNED(buf_fini) struct buf without = {0};
+	OWNED(buf_fini) struct buf usual = {0};
+	OWNED(buf_fini) struct buf with = {0};
+
+	canonical_with(&without, "", "");
+	canonical_with(&usual, "transport = \"bascule\";", "signed = false;");
+	canonical_with(&with, "transport = \"sftp\";", "");
+	ck_assert_ptr_null(strstr(buf_text(&without), "signed"));
+	ck_assert_ptr_null(strstr(buf_text(&without), "transport"));
+	ck_assert_str_eq(buf_text(&without), buf_text(&usual));
+	ck_assert_ptr_nonnull(
+	    strstr(buf_text(&with), "transport = \"sftp\";\n"));
+}
+END_TEST
+
 Suite *suite_policy_policy_set(void);
 
 Suite *
@@ -320,6 +406,9 @@ suite_policy_policy_set(void)
 	    both_sites_have_one_digest_wherever_and_however_it_is_written);
 	tcase_add_test(tc, a_relative_path_means_the_same_in_another_folder);
 	tcase_add_test(tc, a_change_that_matters_changes_the_digest);
+	tcase_add_test(tc, an_upgrade_changes_no_digest);
+	tcase_add_test(tc,
+	    what_came_later_is_in_the_digest_where_it_says_something);
 	tcase_add_test(tc, what_is_shown_loads_again_as_the_same);
 	tcase_add_test(tc, a_plan_has_a_digest_of_its_own);
 	tcase_add_test(tc,

@@ -456,8 +456,52 @@ START_TEST(one_without_a_key_does_not_offer_its_word)
 				 fake.last.len_bytes},
 			     &e),
 	    ERR_NONE);
-	ck_assert_uint_eq(w.features, RMSG_FEATURES & ~RMSG_ACKS);
+	ck_assert_uint_eq(w.features,
+	    RMSG_FEATURES & ~(RMSG_ACKS | RMSG_PARTS));
 	ck_assert_int_eq(wish('p', "housing"), ERR_INPUT);
+}
+END_TEST
+
+static enum err_code
+assign_all(void *ctx, const uint8_t *entries, size_t count, uint8_t *bits,
+    struct err *err)
+{
+	(void)ctx, (void)entries, (void)count, (void)bits, (void)err;
+	return ERR_NONE;
+}
+
+static enum err_code
+settle_at_once(void *ctx, struct err *err)
+{
+	(void)ctx, (void)err;
+	return ERR_NONE;
+}
+
+/* What it said it does not want it does not take, whatever the sender makes of it. */
+START_TEST(a_further_connection_takes_packs_only)
+{
+	static const enum rmsg_type others[] = {RMSG_SNAPSHOT, RMSG_POINT,
+	    RMSG_GRANT, RMSG_ACKNOWLEDGE};
+	static const struct receiver_share share = {.packs_only = true,
+	    .assign = assign_all,
+	    .settle = settle_at_once};
+	uint8_t bytes[ID_BYTES + 7]; /* of a wish, "fffffff" */
+	struct receiver_sink sink;
+	struct receiver_voice voice;
+
+	memset(bytes, 'f', sizeof(bytes));
+	teardown();
+	sinkfake_init(&fake, &sink, &voice);
+	sink.share = &share;
+	ck_assert_int_eq(receiver_new(&r, &sink, &voice, SERVE_PUT, &e),
+	    ERR_NONE);
+	hello_with(RMSG_FEATURES);
+	ck_assert_int_eq(packs("a", 10), ERR_NONE);
+	ck_assert_int_eq(take(others[_i], bytes, sizeof(bytes)), ERR_INPUT);
+	ck_assert(receiver_has_ended(r));
+	ck_assert_uint_eq(fake.snapshots_count + fake.points_count +
+		fake.wishes_count,
+	    0);
 }
 END_TEST
 
@@ -662,6 +706,7 @@ suite_replicate_receiver(void)
 	tcase_add_test(tc, each_point_that_is_asked_about_is_answered_in_turn);
 	tcase_add_test(tc, who_was_not_promised_a_word_gets_none);
 	tcase_add_test(tc, one_without_a_key_does_not_offer_its_word);
+	tcase_add_loop_test(tc, a_further_connection_takes_packs_only, 0, 4);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -282,6 +282,26 @@ START_TEST(an_empty_repository_makes_an_empty_copy)
 }
 END_TEST
 
+START_TEST(a_copy_that_may_not_have_sliced_frames_gets_none)
+{
+	struct store_geometry sliced;
+	struct far far;
+
+	repo_make_another(&near, "older", copy);
+	snprintf(near.path, sizeof(near.path), "%.40s/sliced", near.dir);
+	store_default_geometry(&sliced);
+	sliced.sliced = true;
+	must(store_create(near.path, keyring_family(near.operations), &sliced,
+	    &e));
+	backup_in("housing", 0, 0, 5);
+	far_start(&far, copy, 0, 0);
+	ck_assert_int_eq(push_to(&far, NULL), ERR_REFUSED);
+	ck_assert_int_eq(far_end(&far), ERR_REFUSED);
+	ck_assert_ptr_nonnull(strstr(e.text, "made without slices"));
+	ck_assert_ptr_nonnull(strstr(e.text, "\nhint: "));
+}
+END_TEST
+
 START_TEST(a_copy_of_another_repository_is_refused)
 {
 	static const uint8_t other[STORE_FAMILY_BYTES] = {1, 2, 3};
@@ -594,6 +614,7 @@ suite_replicate_replicate(void)
 	tcase_add_test(tc, one_service_alone_can_be_sent);
 	tcase_add_test(tc, an_empty_repository_makes_an_empty_copy);
 	tcase_add_test(tc, a_copy_of_another_repository_is_refused);
+	tcase_add_test(tc, a_copy_that_may_not_have_sliced_frames_gets_none);
 	tcase_add_test(tc, damage_here_does_not_travel_and_stops_nothing_else);
 	tcase_add_test(tc, killed_anywhere_it_goes_on_from_there);
 	tcase_add_test(tc, any_failing_call_there_leaves_a_whole_copy);

@@ -333,7 +333,7 @@ END_TEST
 
 /* --- several connections ------------------------------------------------------------ */
 
-#define FARS_MAX 8
+#define FARS_MAX 3
 
 static struct far fars[FARS_MAX];
 static unsigned fars_count;
@@ -355,7 +355,6 @@ open_far(void *ctx, struct transport *out, const volatile sig_atomic_t *cancel,
 		return err_set(why, ERR_TIMEOUT, "no more connections");
 	}
 	far = &fars[fars_count++];
-	far_start(far, copy, 0, 0);
 	far->cut_after_bytes = fars_cut_bytes;
 	pthread_mutex_unlock(&fars_lock);
 	*out = far_transport(far);
@@ -382,9 +381,13 @@ push_lanes(unsigned lanes_max)
 
 	fars_count = 0;
 	far_start(&far, copy, 0, 0);
+	for (unsigned i = 0; i < FARS_MAX; i++)
+		far_start(&fars[i], copy, 0, 0);
 	t = far_transport(&far);
 	rc = replicate_over(st, &t, &way, &opt, &tally, &e);
 	far_end(&far);
+	for (unsigned i = fars_count; i < FARS_MAX; i++)
+		far_end(&fars[i]);
 	return rc;
 }
 

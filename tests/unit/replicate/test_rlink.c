@@ -1,6 +1,7 @@
 #include "../../../lib/replicate/rlink.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -114,6 +115,30 @@ END_TEST
 
 Suite *suite_replicate_rlink(void);
 
+/* Of 64 KiB sshd and we wake each other for every second of its packets. */
+START_TEST(pipes_hold_more_than_two_packets_both_ways)
+{
+	int in[2], out[2], tried[2], most = 1 << 20;
+	struct transport_fds two;
+	struct transport over;
+
+	ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(tried, O_CLOEXEC), 0);
+	if (fcntl(tried[1], F_SETPIPE_SZ, most) != most) /* nobody may here */
+		most = fcntl(tried[1], F_GETPIPE_SZ);
+	two = (struct transport_fds){in[0], out[1], NS_PER_S, NULL};
+	ck_assert_int_eq(transport_over_fds(&over, &two, &e), ERR_NONE);
+	ck_assert_int_eq(fcntl(in[1], F_GETPIPE_SZ), most);
+	ck_assert_int_eq(fcntl(out[0], F_GETPIPE_SZ), most);
+	for (size_t i = 0; i < 2; i++) {
+		fdio_close(&in[i]);
+		fdio_close(&out[i]);
+		fdio_close(&tried[i]);
+	}
+}
+END_TEST
+
 Suite *
 suite_replicate_rlink(void)
 {
@@ -122,6 +147,7 @@ suite_replicate_rlink(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, two_messages_in_one_read_are_two);
+	tcase_add_test(tc, pipes_hold_more_than_two_packets_both_ways);
 	tcase_add_test(tc, an_end_between_messages_is_an_end);
 	tcase_add_loop_test(tc, an_end_within_a_message_is_a_cut, 0, 2);
 	tcase_add_test(tc, a_silent_peer_times_out_and_a_flag_cancels);

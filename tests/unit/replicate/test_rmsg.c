@@ -24,9 +24,9 @@ START_TEST(hello_and_welcome_come_back_as_they_were)
 {
 	struct rmsg_hello h = {.version = 1,
 	    .features = 5,
-	    .geometry = {1, 2, 3, 4, 5, true}};
+	    .geometry = {1, 2, 3, 4, 5, true, true}};
 	struct rmsg_hello h2;
-	struct rmsg_welcome w = {true, 7, 64, 1 << 20}, w2;
+	struct rmsg_welcome w = {true, _i == 1, 7, 64, 1 << 20}, w2;
 	struct rmsg m;
 
 	memset(h.family, 'f', sizeof(h.family));
@@ -36,12 +36,20 @@ START_TEST(hello_and_welcome_come_back_as_they_were)
 	ck_assert_uint_eq(h2.features, 5);
 	ck_assert_mem_eq(h2.family, h.family, sizeof(h.family));
 	ck_assert_uint_eq(h2.geometry.frame_target_bytes, 5);
-	ck_assert(h2.geometry.padded);
+	ck_assert(h2.geometry.padded && h2.geometry.sliced);
+	ck_assert_uint_eq(h2.required, RMSG_SLICED);
+	h.geometry.sliced = false;
+	buf_clear(&b);
+	ck_assert_int_eq(rmsg_put_hello(&b, &h, &e), ERR_NONE);
+	m = message(RMSG_HELLO);
+	ck_assert_int_eq(rmsg_take_hello(&h2, &m, &e), ERR_NONE);
+	ck_assert(!h2.geometry.sliced);
 	buf_clear(&b);
 	ck_assert_int_eq(rmsg_put_welcome(&b, &w, &e), ERR_NONE);
 	m = message(RMSG_WELCOME);
 	ck_assert_int_eq(rmsg_take_welcome(&w2, &m, &e), ERR_NONE);
 	ck_assert(w2.created && w2.credit_count == 64);
+	ck_assert_int_eq(w2.packs_only, _i == 1);
 	ck_assert_uint_eq(w2.credit_bytes, 1 << 20);
 }
 END_TEST
@@ -116,12 +124,16 @@ END_TEST
 START_TEST(what_the_peer_says_cannot_drive_a_terminal)
 {
 	static const uint8_t fail[] = {6, 0, 0, 0, 'a', 27, '[', '2', 'J', 0,
-	    'b'};
+	    'b', 0x9b, '3', '1', 'm', 0xc2, 0x9b, '\n', 'c'};
 	struct rmsg m = {RMSG_FAIL, fail, sizeof(fail)};
 	struct err back;
 
 	ck_assert_int_eq(rmsg_take_fail(&back, &m, &e), ERR_NONE);
-	ck_assert_str_eq(back.text, "a?[2J?b");
+	/* a C1 control is obeyed too, in either spelling */
+	ck_assert_str_eq(back.text,
+	    "a [2J\xef\xbf\xbd"
+	    "b\xef\xbf\xbd"
+	    "31m \nc");
 }
 END_TEST
 
@@ -165,7 +177,7 @@ suite_replicate_rmsg(void)
 	TCase *tc = tcase_create("core");
 
 	tcase_add_checked_fixture(tc, NULL, teardown);
-	tcase_add_test(tc, hello_and_welcome_come_back_as_they_were);
+	tcase_add_loop_test(tc, hello_and_welcome_come_back_as_they_were, 0, 2);
 	tcase_add_test(tc, a_mangled_hello_is_refused);
 	tcase_add_test(tc, heads_are_held_to_their_type);
 	tcase_add_test(tc, failures_keep_their_code_and_text);

@@ -103,6 +103,9 @@ push(const char *copy, void (*arm)(int nth, int num), int nth)
 			_exit(NOT_REACHED);
 		if (nth == 0 && rc != ERR_NONE)
 			fprintf(stderr, "# %s\n", e.text);
+		/* What it could not read here it left out, and said so. */
+		if (rc == ERR_NONE && tally.damaged_count > 0)
+			rc = ERR_CORRUPT;
 		_exit((int)rc);
 	}
 	store_close(&st);

@@ -112,7 +112,8 @@ setup(void)
 	push.points = (struct push_files){points, 3, 0};
 	pthread_mutex_init(&push.lock, NULL);
 	push.first.push = &push;
-	push.first.welcome.features = RMSG_FEATURES;
+	push.first.welcome.features = RMSG_FEATURES & ~RMSG_PARTS;
+	push.first.heard = now_mono();
 	rlink_init(&push.first.link, &t);
 }
 
@@ -131,6 +132,86 @@ asked_count(void)
 {
 	return sent.len_bytes / (RMSG_HEAD_BYTES + ID_BYTES + 1);
 }
+
+/* What says nothing new keeps nobody for longer than an hour. */
+START_TEST(words_that_say_nothing_new_are_no_progress)
+{
+	static const struct {
+		enum rmsg_type type;
+		const char *bytes;
+		size_t len_bytes;
+		enum err_code rc;
+	} words[] = {{RMSG_WORKING, "", 0, ERR_TIMEOUT},
+	    {RMSG_SETTLED, "\2\0\0\0\0\0\0\0", 8, ERR_TIMEOUT},
+	    {RMSG_GOT, "\7\0\0\0\0\0\0\0", 8, ERR_TIMEOUT},
+	    {RMSG_SETTLED, "\3\0\0\0\0\0\0\0", 8, ERR_NONE},
+	    {RMSG_GOT, "\x8\0\0\0\0\0\0\0", 8, ERR_NONE}};
+	struct push_sent went[3] = {{0}};
+	struct pack_info pack = {.size_bytes = 4};
+	struct rmsg m;
+
+	push.packs.packs = &pack;
+	push.first.sent = went;
+	push.first.sent_count = 3;
+	push.first.unsettled_bytes = 4;
+	push.first.settled_count = 2;
+	push.first.flight.got_bytes = 7;
+	push.first.flight.sent_bytes = 9;
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		push.first.heard.ns = now_mono().ns - 3601 * NS_PER_S;
+		answer(words[i].type, words[i].bytes, words[i].len_bytes);
+		if (words[i].type == RMSG_WORKING)
+			answer(RMSG_ACKNOWLEDGED, "word", 4);
+		ck_assert_int_eq(talk_hear(&push.first, &m, &e), words[i].rc);
+		if (words[i].type == RMSG_WORKING)
+			ck_assert_int_eq(talk_hear(&push.first, &m, &e),
+			    ERR_NONE);
+	}
+	push.packs.packs = NULL;
+	push.first.sent = NULL;
+}
+END_TEST
+
+START_TEST(who_fetches_over_several_connections_may_be_busy_for_long)
+{
+	struct rmsg m;
+
+	push.first.welcome.features |= RMSG_PARTS;
+	push.first.heard.ns = now_mono().ns - 3601 * NS_PER_S;
+	answer(RMSG_WORKING, "", 0);
+	answer(RMSG_ACKNOWLEDGED, "word", 4);
+	ck_assert_int_eq(talk_hear(&push.first, &m, &e), ERR_NONE);
+	ck_assert_int_eq(m.type, RMSG_ACKNOWLEDGED);
+}
+END_TEST
+
+static enum err_code
+welcome(bool packs_only)
+{
+	OWNED(buf_fini) struct buf b = {0};
+	struct rmsg_welcome w = {.packs_only = packs_only,
+	    .features = UINT64_MAX,
+	    .credit_count = 1,
+	    .credit_bytes = 1};
+
+	ck_assert_int_eq(rmsg_put_welcome(&b, &w, &e), ERR_NONE);
+	answer(RMSG_WELCOME, b.bytes, b.len_bytes);
+	return offering_welcome(&push.first, &e);
+}
+
+/* A receiver that was sent to, and says that it came for it, lies. */
+START_TEST(only_who_fetches_may_want_packs_only)
+{
+	ck_assert_int_eq(welcome(true), ERR_INPUT);
+	ck_assert_ptr_nonnull(strstr(e.text, "packs only"));
+	ck_assert_int_eq(welcome(false), ERR_NONE);
+	ck_assert_uint_eq(push.first.welcome.features,
+	    RMSG_FEATURES & ~RMSG_PARTS);
+	opt.fetched = true;
+	ck_assert_int_eq(welcome(true), ERR_NONE);
+	ck_assert_uint_eq(push.first.welcome.features, RMSG_FEATURES);
+}
+END_TEST
 
 START_TEST(only_points_that_were_wanted_or_wished_for_are_asked_about)
 {
@@ -224,6 +305,10 @@ suite_replicate_wishing(void)
 	TCase *tc = tcase_create("core");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, words_that_say_nothing_new_are_no_progress);
+	tcase_add_test(tc,
+	    who_fetches_over_several_connections_may_be_busy_for_long);
+	tcase_add_test(tc, only_who_fetches_may_want_packs_only);
 	tcase_add_test(tc,
 	    only_points_that_were_wanted_or_wished_for_are_asked_about);
 	tcase_add_test(tc,

@@ -269,6 +269,110 @@ START_TEST(a_record_that_cannot_be_read_is_exported_as_it_is)
 }
 END_TEST
 
+/* --- what the other site recorded --- */
+
+static struct make far;
+
+static void
+setup_both(void)
+{
+	struct err e = {0};
+
+	setup();
+	make_setup(&far);
+	far.options.site = "southwark";
+	make_reopen(&far);
+	make_append(&far,
+	    make_draft("brent", LEDGER_EXERCISE, "@run", "x2", "@service",
+		"housing", "mode", "test", "state", "CLEAN", "result", "FAIL",
+		NULL));
+	make_append(&far,
+	    make_draft("lewisham", LEDGER_JOB, "@run", "j9", "@service",
+		"council-tax", "state", "queued", NULL));
+	ck_assert_int_eq(ledger_sign_head(far.l, NULL, &e), ERR_NONE);
+}
+
+static void
+teardown_both(void)
+{
+	make_teardown(&far);
+	teardown();
+}
+
+START_TEST(the_pack_holds_what_both_sites_recorded_each_by_its_own_key)
+{
+	struct evidence_options o = {.signer = m.key,
+	    .others = &far.l,
+	    .others_count = 1};
+	struct evidence_tally t = export(&o);
+	struct evidence_verdict v = verify(key);
+	char far_key[SIGN_FINGERPRINT_SIZE];
+	struct err e = {0};
+
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_int_eq(sign_fingerprint(sign_key_public(far.key), far_key,
+			     &e),
+	    ERR_NONE);
+	ck_assert_uint_eq(t.others_count, 1);
+	ck_assert_uint_eq(t.others_records_count, 2);
+	ck_assert_uint_eq(v.records_count, 13); /* our own, as ever */
+	ck_assert_uint_eq(v.others_count, 1);
+	ck_assert_str_eq(v.others[0].site, "southwark");
+	ck_assert_str_eq(v.others[0].signer, far_key);
+	ck_assert_uint_eq(v.others[0].records_count, 2);
+	ck_assert_uint_eq(v.others[0].unsigned_count, 0);
+	ck_assert(!v.others[0].has_cosigned);
+	ck_assert_uint_eq(t.reports_count, 2); /* x1 here, x2 there */
+}
+END_TEST
+
+START_TEST(what_is_kept_back_is_kept_back_of_both)
+{
+	struct evidence_options o = {.signer = m.key,
+	    .service = "housing",
+	    .others = &far.l,
+	    .others_count = 1};
+	struct evidence_verdict v;
+
+	export(&o);
+	v = verify(key);
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_uint_eq(v.others[0].records_count, 2);
+	ck_assert_uint_eq(v.others[0].closed_count, 1);
+}
+END_TEST
+
+START_TEST(damage_of_the_other_sites_records_makes_the_pack_bad)
+{
+	struct evidence_options o = {.signer = m.key,
+	    .others = &far.l,
+	    .others_count = 1};
+	struct evidence_verdict v;
+
+	make_sql(&far, "UPDATE records SET at_ns = at_ns + 1 WHERE row = 1");
+	export(&o);
+	v = verify(key);
+	ck_assert(v.bad);
+	ck_assert_msg(strstr(v.where, "sites/southwark.tar.zst") == v.where,
+	    "%s", v.where);
+}
+END_TEST
+
+START_TEST(a_site_that_has_signed_nothing_is_in_no_pack)
+{
+	struct evidence_options o = {.signer = m.key, .others_count = 1};
+	struct evidence_tally t;
+	struct make none;
+
+	make_setup(&none);
+	o.others = &none.l;
+	t = export(&o);
+	ck_assert_uint_eq(t.others_count, 0);
+	ck_assert(!verify(key).bad);
+	make_teardown(&none);
+}
+END_TEST
+
 START_TEST(what_is_no_pack_is_said_so)
 {
 	struct evidence_verdict v;
@@ -487,6 +591,16 @@ suite_report_evidence(void)
 	tcase_add_test(tc, what_is_no_pack_is_said_so);
 	tcase_add_test(tc, the_verdict_leads_with_the_worst);
 	tcase_add_test(tc, a_key_is_a_fingerprint_or_a_file_that_holds_one);
+	TCase *both = tcase_create("both sites");
+
+	tcase_add_checked_fixture(both, setup_both, teardown_both);
+	tcase_add_test(both,
+	    the_pack_holds_what_both_sites_recorded_each_by_its_own_key);
+	tcase_add_test(both, what_is_kept_back_is_kept_back_of_both);
+	tcase_add_test(both,
+	    damage_of_the_other_sites_records_makes_the_pack_bad);
+	tcase_add_test(both, a_site_that_has_signed_nothing_is_in_no_pack);
+	suite_add_tcase(s, both);
 	suite_add_tcase(s, tc);
 	return s;
 }

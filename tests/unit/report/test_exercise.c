@@ -204,9 +204,15 @@ START_TEST(steps_that_were_never_begun_are_named)
 	    make_draft("brent", LEDGER_STEP, "@run", "x1", "step", "dns",
 		"kind", "confirm", "state", "skipped", "reason",
 		"it is not for isolated tests", NULL));
+	report(&text, &json);
+	ck_assert(leads_with(&text,
+	    "step 'serve' was not executed: the run had not"));
+	wire_free(&json);
+	buf_clear(&text);
 	exercise("INTERRUPTED", "1");
 	report(&text, &json);
-	ck_assert(leads_with(&text, "step 'serve' was not executed"));
+	ck_assert(
+	    leads_with(&text, "step 'serve' was not executed: the run ended"));
 	ck_assert(section_says(&text, SKIPPED, "serve"));
 	ck_assert(section_says(&text, SKIPPED, "not for isolated tests"));
 	ck_assert(!section_says(&text, SKIPPED, "restore"));

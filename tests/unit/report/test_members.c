@@ -23,12 +23,61 @@ static char key[SIGN_FINGERPRINT_SIZE];
 static struct member members[MEMBERS_MAX];
 static size_t members_count;
 
+static const char policy[] = "bascule policy 2\nrpo = 1h\n";
+static const char plan[] = "bascule plan 2\nstart\n";
+static char policy_hex[ID_HEX_BYTES], plan_hex[ID_HEX_BYTES];
+static const char *limited_to; /* a service; NULL: to none */
+
 static void
+digest_of(const char *text, char out[ID_HEX_BYTES])
+{
+	struct id id;
+	struct err e = {0};
+
+	ck_assert_int_eq(hash_sha256(text, strlen(text), &id, &e), ERR_NONE);
+	id_hex(&id, out);
+}
+
+/* One more policy was in force, whose text nobody kept. */
+static void
+make_digests(void)
+{
+	static const char none[] =
+	    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	struct draft *d;
+
+	digest_of(policy, policy_hex);
+	digest_of(plan, plan_hex);
+	d = make_draft("brent", "note", "@service", "housing", "n", "1", NULL);
+	draft_policy(d, policy_hex);
+	draft_plan(d, plan_hex);
+	make_append(&m, d);
+	d = make_draft("brent", "note", "n", "2", NULL);
+	draft_policy(d, none);
+	make_append(&m, d);
+}
+
+static enum err_code
+find_policy(void *ctx, const char *digest, const char *service, struct buf *out,
+    struct err *e)
+{
+	(void)ctx;
+	if (service == NULL && strcmp(digest, policy_hex) == 0)
+		return buf_add_text(out, policy, e);
+	if (service != NULL && strcmp(service, "housing") == 0 &&
+	    strcmp(digest, plan_hex) == 0)
+		return buf_add_text(out, plan, e);
+	return ERR_NONE;
+}
+
+static struct evidence_tally
 export_it(const struct sign_key *signer)
 {
 	OWNED(arc_tar_reader_close) struct arc_tar_reader *r = NULL;
 	OWNED(fdio_close) int fd = -1;
-	struct evidence_options o = {.signer = signer};
+	struct evidence_options o = {.signer = signer,
+	    .service = limited_to,
+	    .policy = find_policy};
 	struct evidence_tally t;
 	struct arc_member am;
 	struct err e = {0};
@@ -45,6 +94,7 @@ export_it(const struct sign_key *signer)
 		ck_assert_int_eq(arc_tar_reader_slurp(r, &to->bytes, &e),
 		    ERR_NONE);
 	}
+	return t;
 }
 
 static void
@@ -58,7 +108,9 @@ setup(void)
 	for (int i = 0; i < 4; i++)
 		make_append(&m,
 		    make_draft("brent", "note", "secret", "tea at four", NULL));
+	make_digests();
 	ck_assert_int_eq(ledger_sign_head(m.l, NULL, &e), ERR_NONE);
+	limited_to = NULL;
 	export_it(m.key);
 }
 
@@ -164,6 +216,17 @@ hash_of(const char *name)
 	return hash;
 }
 
+/* ... and the sums, and the manifest with these. */
+static void
+put_in_sums(const char *name, const struct id *before)
+{
+	char old[ID_HEX_BYTES], new[ID_HEX_BYTES];
+	struct id sums = hash_of("SHA256SUMS"), after = hash_of(name);
+
+	edit("SHA256SUMS", id_hex(before, old), id_hex(&after, new));
+	put_in_manifest("SHA256SUMS", &sums);
+}
+
 START_TEST(put_together_unchanged_it_is_good)
 {
 	struct evidence_verdict v = judge(key);
@@ -196,7 +259,11 @@ START_TEST(a_changed_manifest_is_not_what_was_signed)
 	ck_assert_ptr_nonnull(strstr(v.what, "not what was signed"));
 	drop("manifest.sig"); /* then it is the exporter's word, and said so */
 	v = judge(key);
-	ck_assert(!v.bad);
+	ck_assert(v.bad);
+	ck_assert_str_eq(v.where, "SHA256SUMS");
+	put_in_sums("events.txt", &before);
+	v = judge(key);
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
 	ck_assert(!v.manifest_signed);
 }
 END_TEST
@@ -218,6 +285,89 @@ START_TEST(changed_records_fail_whatever_the_manifest_says)
 	ck_assert_str_eq(v.where, "brent#2"); /* 1 is no longer before it */
 	v = judge(NULL);
 	ck_assert(v.bad);
+}
+END_TEST
+
+/* Changed, with everything that names its hash; nobody signs it. */
+static struct evidence_verdict
+forge(const char *name, const char *from, const char *to)
+{
+	struct id before = hash_of(name);
+
+	drop("manifest.sig");
+	edit(name, from, to);
+	put_in_manifest(name, &before);
+	if (strcmp(name, "SHA256SUMS") != 0)
+		put_in_sums(name, &before);
+	return judge(key);
+}
+
+static void
+name_of(const char *folder, const char *hex, char out[64])
+{
+	snprintf(out, 64, "%s/%.32s.txt", folder, hex);
+}
+
+START_TEST(a_policy_is_the_text_of_the_digest_that_records_name)
+{
+	struct evidence_verdict v = judge(key);
+	char name[64];
+
+	name_of("policies", policy_hex, name);
+	ck_assert_uint_eq(v.policies_count, 1);
+	ck_assert_uint_eq(v.policies_named, 2);
+	ck_assert_uint_eq(find(name)->bytes.len_bytes, strlen(policy));
+	v = forge(name, "rpo = 1h", "rpo = 9h");
+	ck_assert(v.bad);
+	ck_assert_str_eq(v.where, name);
+	ck_assert_ptr_nonnull(strstr(v.what, "digest"));
+}
+END_TEST
+
+START_TEST(a_pack_of_one_service_has_its_plan_and_no_policy)
+{
+	struct evidence_tally t;
+	struct evidence_verdict v;
+	char name[64];
+
+	while (members_count > 0)
+		drop(members[0].name);
+	limited_to = "housing";
+	t = export_it(m.key);
+	ck_assert_uint_eq(t.policies_count, 1);
+	ck_assert_uint_eq(t.policies_left_count, 0);
+	v = judge(key);
+	ck_assert_msg(!v.bad, "%s at %s", v.what, v.where);
+	ck_assert_uint_eq(v.policies_count, 0);
+	ck_assert_uint_eq(v.plans_count, 1);
+	name_of("plans", plan_hex, name);
+	v = forge(name, "start", "stop!");
+	ck_assert(v.bad);
+	ck_assert_str_eq(v.where, name);
+}
+END_TEST
+
+START_TEST(the_keys_are_those_that_heads_and_records_name)
+{
+	struct evidence_verdict v = judge(key);
+	char forged[SIGN_FINGERPRINT_SIZE];
+
+	ck_assert(v.keys_listed);
+	ck_assert_ptr_nonnull(strstr(buf_text(&find("keys.txt")->bytes), key));
+	memcpy(forged, key, sizeof(forged));
+	forged[20] = forged[20] == 'A' ? 'B' : 'A';
+	v = forge("keys.txt", key, forged);
+	ck_assert(v.bad);
+	ck_assert_str_eq(v.where, "keys.txt");
+}
+END_TEST
+
+START_TEST(the_sums_are_those_of_the_members)
+{
+	struct evidence_verdict v = forge("SHA256SUMS", "events", "evenst");
+
+	ck_assert(v.bad);
+	ck_assert_str_eq(v.where, "SHA256SUMS");
 }
 END_TEST
 
@@ -302,6 +452,11 @@ suite_report_members(void)
 	tcase_add_test(tc, a_member_the_manifest_does_not_agree_with_is_named);
 	tcase_add_test(tc, a_changed_manifest_is_not_what_was_signed);
 	tcase_add_test(tc, changed_records_fail_whatever_the_manifest_says);
+	tcase_add_test(tc,
+	    a_policy_is_the_text_of_the_digest_that_records_name);
+	tcase_add_test(tc, a_pack_of_one_service_has_its_plan_and_no_policy);
+	tcase_add_test(tc, the_keys_are_those_that_heads_and_records_name);
+	tcase_add_test(tc, the_sums_are_those_of_the_members);
 	tcase_add_test(tc, members_are_all_there_and_no_more);
 	tcase_add_test(tc, another_key_cannot_sign_the_manifest);
 	tcase_add_test(tc, a_newer_format_is_too_new);

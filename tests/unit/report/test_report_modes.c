@@ -221,6 +221,141 @@ START_TEST(nothing_from_a_record_is_obeyed_by_a_browser_or_a_spreadsheet)
 }
 END_TEST
 
+/* --- drills, and other jobs ------------------------------------------------------- */
+
+#define JOB(...)                                                      \
+	make_append(&m,                                               \
+	    make_draft("brent", LEDGER_JOB, "@run", "j1", "@service", \
+		"housing", __VA_ARGS__ __VA_OPT__(, ) NULL))
+
+static void
+drill(const char *state, const char *result)
+{
+	JOB("kind", "verify", "state", "queued", "reason", "schedule");
+	JOB("kind", "verify", "state", "running", "attempt", "1");
+	for (int i = 0; i < 2; i++) /* two attempts say the same */
+		JOB("kind", "verify", "event", "aims", "how", "restore",
+		    "purpose", "prove it", "criteria", "nothing differs",
+		    "not_run", "start, answers: it starts nothing", "point",
+		    "p7", "point_at_ns", "1700000000000000000", "point_why",
+		    "drawn by lot", "point_proof", "L2: copied", "rto_ns",
+		    "14400000000000", "limitation", "not the service",
+		    "production_impact", "none");
+	make_append(&m,
+	    make_draft("brent", LEDGER_STEP, "@run", "j1", "step",
+		"restore tree", "kind", "restore", "state", "done", NULL));
+	make_append(&m,
+	    make_draft("brent", LEDGER_STEP, "@run", "j1", "step",
+		"restore dump", "kind", "restore", "state", "skipped", "reason",
+		"it was cancelled", NULL));
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@run", "j1", "point", "p7",
+		"verified_level", "L4", NULL));
+	JOB("kind", "verify", "state", state, "result", result, "restore_ns",
+	    "7000000000", "files", "12", "bytes", "3400", "cleanup", "gone",
+	    "reason", strcmp(state, "failed") == 0 ? "it differs" : "");
+}
+
+/* What a move has, and what of that is not about a second site. */
+static bool
+is_of_moves(const char *label)
+{
+	static const char *const words[] = {"separation of duties",
+	    "freeze override", "objects lost", "transactions lost",
+	    "loss accepted", "divergence", "t0 disruption", "t1 detected",
+	    "t2 declared", "t3 authorised", "t4 started", "t5 promoted",
+	    "t6 redirected", "t7 accepted", "t8 committed", "t9 reprotected",
+	    "RTA declared", "RTA technical", "outage", "decision", "exposure",
+	    "witness", "split brain", "point before the move",
+	    "commit or rollback", "reprotected"};
+
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (strcmp(words[i], label) == 0)
+			return true;
+	return false;
+}
+
+START_TEST(a_restore_drill_has_every_field)
+{
+	OWNED(forms_fini) struct forms f;
+	const char *at;
+
+	drill("succeeded", "PASS");
+	show("j1", &f);
+	for (size_t i = 0; i < COUNT_OF(move_labels); i++)
+		if (!is_of_moves(move_labels[i]))
+			all_have(&f, &move_labels[i], 1);
+	has(&f.text, "RESTORE DRILL REPORT j1: PASS");
+	has(&f.text, "prove it");
+	has(&f.text, "drawn by lot");
+	has(&f.text, "asked how              schedule");
+	has(&f.text, "7.0s, the comparison included, of an RTO of 4h");
+	has(&f.text, "- RTA was not measured");
+	has(&f.text, "- step 'restore dump' was not executed: it was");
+	has(&f.text, "- steps of the plan were not executed: start, answers");
+	has(&f.text, "nobody: the daemon, by its policy");
+	has(&f.text, "nothing is missing, nothing differs");
+	has(&f.text, "there was none before");
+	at = strstr(buf_text(&f.text), "not the service");
+	ck_assert_ptr_null(strstr(at + 1, "not the service"));
+	ck_assert_str_eq(wire_need_text(f.json, "mode"), "restore drill");
+	ck_assert_str_eq(wire_need_text(f.json, "point"), "p7");
+	ck_assert_uint_eq(wire_count(wire_take_list(f.json, "not_executed")),
+	    2);
+}
+END_TEST
+
+START_TEST(a_drill_that_found_damage_proves_nothing)
+{
+	OWNED(forms_fini) struct forms f;
+
+	drill("failed", "FAIL");
+	show("j1", &f);
+	has(&f.text, "- the result is FAIL: it differs");
+	has(&f.text, "NOT PROVED: it differs");
+	ck_assert_ptr_null(strstr(buf_text(&f.text), "nothing is missing"));
+}
+END_TEST
+
+START_TEST(a_drill_that_has_no_end_has_no_result)
+{
+	OWNED(forms_fini) struct forms f;
+
+	drill("retrying", "");
+	show("j1", &f);
+	has(&f.text, "RESTORE DRILL REPORT j1: NO RESULT");
+	has(&f.text, "- it has no result");
+	forms_fini(&f);
+	JOB("kind", "verify", "state", "unknown", "reason", "interrupted: x");
+	show("j1", &f);
+	has(&f.text, "RESTORE DRILL REPORT j1: INTERRUPTED");
+}
+END_TEST
+
+START_TEST(another_job_says_what_is_known_of_it)
+{
+	OWNED(forms_fini) struct forms f;
+
+	JOB("kind", "backup", "state", "queued", "reason", "schedule");
+	JOB("kind", "backup", "state", "running");
+	make_append(&m,
+	    make_draft("brent", LEDGER_POINT, "@run", "j1", "point", "p7",
+		"complete", "1", NULL));
+	JOB("kind", "backup", "state", "partial", "reason", "no dump", "bytes",
+	    "77", "new_bytes", "5", "snapshot", "abc");
+	show("j1", &f);
+	has(&f.text, "JOB REPORT j1: backup partial");
+	has(&f.text, "- the result is partial: no dump");
+	has(&f.text, "none: such a job has no plan");
+	has(&f.text, "complete=1");
+	has(&f.html, "no dump");
+	ck_assert_ptr_null(strstr(buf_text(&f.text), "RTA"));
+	ck_assert_ptr_null(strstr(buf_text(&f.text), "begun, no outcome"));
+	ck_assert_str_eq(wire_need_text(f.json, "mode"), "backup");
+	ck_assert_str_eq(wire_need_text(f.json, "point"), "p7");
+}
+END_TEST
+
 /* --- tabletops ------------------------------------------------------------------ */
 
 #define SAY(event, ...)                                                       \
@@ -266,6 +401,10 @@ play(void)
 	    "due_ns", "1000000000", "status", "open");
 	SAY("aar");
 	SAY("review");
+	SAY("sign", "@actor.council", "brent north");
+	SAY("sign", "@actor.council", "brent");
+	SAY("sign", "@actor.council", "southwark");
+	SAY("sign", "@actor.council", "brent");
 	SAY("issue", "to", "the board", "state", "ISSUED");
 }
 
@@ -282,11 +421,20 @@ static const char *const tabletop_labels[] = {"title", "type", "planned for",
 START_TEST(a_tabletop_has_every_field)
 {
 	OWNED(forms_fini) struct forms f;
+	const char *at;
 
 	play();
 	show("t1", &f);
 	all_have(&f, tabletop_labels, COUNT_OF(tabletop_labels));
 	has(&f.text, "EXERCISE REPORT t1: ISSUED");
+	/* each council's own, once; and where it went, with the stage, too */
+	has(&f.text, "Fay of brent at ");
+	has(&f.text, "Fay of southwark at ");
+	has(&f.text, "Fay of brent north at ");
+	at = strstr(buf_text(&f.text), "Fay of brent at ");
+	ck_assert_ptr_null(strstr(at + 1, "Fay of brent at "));
+	at = strstr(buf_text(&f.text), "the board");
+	ck_assert_ptr_nonnull(strstr(at + 1, "the board"));
 	has(&f.text, "- inject 'down': what was expected was not done");
 	has(&f.text, "- inject 'late' was not delivered");
 	has(&f.text, "- objective 1 is rated M: Who notices?");
@@ -336,6 +484,10 @@ suite_report_report_modes(void)
 	tcase_add_test(tc, who_asked_and_approved_is_told);
 	tcase_add_test(tc,
 	    nothing_from_a_record_is_obeyed_by_a_browser_or_a_spreadsheet);
+	tcase_add_test(tc, a_restore_drill_has_every_field);
+	tcase_add_test(tc, a_drill_that_found_damage_proves_nothing);
+	tcase_add_test(tc, a_drill_that_has_no_end_has_no_result);
+	tcase_add_test(tc, another_job_says_what_is_known_of_it);
 	tcase_add_test(tc, a_tabletop_has_every_field);
 	tcase_add_test(tc, records_that_do_not_fit_are_no_part_of_it);
 	suite_add_tcase(s, tc);

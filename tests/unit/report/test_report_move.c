@@ -2,7 +2,11 @@
 #include "lib/report/report_exercise.h"
 
 #include <check.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "support/must.h"
 
 #define S        NS_PER_S
 #define EVENTS   64
@@ -267,6 +271,106 @@ START_TEST(an_unplanned_move_is_declared_when_it_is_asked_for)
 	ck_assert_int_eq(span(CLOCKS_RTA_DECLARED), 91);
 	ck_assert_int_eq(span(CLOCKS_RTA_TECHNICAL), 40);
 	ck_assert_int_eq(x.rpa_ns, 60 * S);
+	/* of what it was when it was asked for */
+	ck_assert(x.rpa_is_estimate && !x.rpa_is_bound);
+}
+END_TEST
+
+static enum err_code
+keep_doubts(void *ctx, const char *text, struct err *why)
+{
+	return buf_printf(ctx, why, "%s\n", text);
+}
+
+/* brent wrote on until it was stopped, 100 s after the point and 50 s after
+ * southwark had taken the service on two people's word. */
+static void
+ran_on(void)
+{
+	EV(B, PHASE("REQUESTED"), AT(1020));
+	EV(B, PHASE("STARTED"), AT(1021));
+	EV(B, WORD("attest"), AT(1030));
+	EV(B, PHASE("FENCED"), AT(1040),
+	    .reason = (char *)"two people attest that the old site is off");
+	EV(B, PHASE("TAKEN"), AT(1050));
+	EV(B, PHASE("PROVISIONAL"), AT(1051));
+	EV(B, PHASE("RAN"), AT(1060));
+	EV(A, PHASE("STOPPED"), AT(1100));
+	EV(A, PHASE("DIVERGENCE"), AT(1101));
+	note("from_site", "brent");
+	note("point_at_ns", "1000000000000");
+	note("loss_ns", "20000000000");
+	note("loss", "at most 20.0s");
+	fold("unplanned", "housing");
+}
+
+START_TEST(what_is_lost_is_counted_until_the_old_site_is_off)
+{
+	OWNED(buf_fini) struct buf doubts = {0};
+	char out[REPORT_VALUE_BYTES];
+
+	ran_on();
+	ck_assert_int_eq(x.rpa_ns, 100 * S);
+	ck_assert(x.rpa_is_bound && !x.rpa_is_estimate);
+	report_fields_value(&x, "#loss", out);
+	ck_assert_msg(strstr(out, "at most 1m 40s") == out &&
+		strstr(out, "at most 20.0s") != NULL,
+	    "%s", out);
+	report_fields_value(&x, "#last_write", out);
+	ck_assert_msg(strstr(out, "brent was read back as stopped") != NULL,
+	    "%s", out);
+	must(report_doubts(&x, keep_doubts, &doubts, &e), &e);
+	ck_assert_msg(strstr(buf_text(&doubts),
+			  "that brent was off when it was taken is people's "
+			  "word") != NULL &&
+		strstr(buf_text(&doubts),
+		    "brent was read back as stopped only 50.0s after southwark "
+		    "had taken the service") != NULL,
+	    "%s", buf_text(&doubts));
+}
+END_TEST
+
+START_TEST(only_steps_of_the_plan_are_tried_again)
+{
+	static const char *const kinds[] = {"fence", "prove", "isolation",
+	    "run"};
+
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		struct report_step s = {.kind = (char *)(uintptr_t)kinds[i],
+		    .attempt = 2};
+
+		ck_assert_int_eq(report_exercise_was_retried(&s),
+		    strcmp(kinds[i], "run") == 0);
+	}
+}
+END_TEST
+
+START_TEST(each_sites_part_of_a_ledger_is_told)
+{
+	char out[REPORT_VALUE_BYTES];
+
+	x.ledgers[0] = (struct report_ledger){.site = "brent",
+	    .ranges = {{"shared", 8, 10}, {"brent", 19, 71}},
+	    .ranges_count = 2,
+	    .head_number = 27,
+	    .cosigner = "southwark",
+	    .cosigned_number = 30};
+	x.ledgers[1] = (struct report_ledger){.site = "southwark",
+	    .ranges = {{"brent", 5, 60}},
+	    .ranges_count = 1};
+	report_heads_say(&x, REPORT_HEADS_RANGE, out);
+	ck_assert_str_eq(out,
+	    "brent: shared#8 to #10, brent#19 to #71; southwark: brent#5 to "
+	    "#60");
+	report_heads_say(&x, REPORT_HEADS_HEAD, out);
+	ck_assert_str_eq(out, "brent: 27; southwark: none");
+	report_heads_say(&x, REPORT_HEADS_COSIGNED, out);
+	ck_assert_str_eq(out,
+	    "brent: southwark, up to head 30; southwark: nobody: its own word "
+	    "alone");
+	ck_assert(!report_heads_cover(&x));
+	x.ledgers[1].head_number = 4;
+	ck_assert(report_heads_cover(&x));
 }
 END_TEST
 
@@ -314,6 +418,9 @@ suite_report_report_move(void)
 	tcase_add_test(tc, a_rollback_is_measured_until_it_runs_where_it_was);
 	tcase_add_test(tc, an_abort_before_anything_was_stopped_is_no_outage);
 	tcase_add_test(tc, an_unplanned_move_is_declared_when_it_is_asked_for);
+	tcase_add_test(tc, what_is_lost_is_counted_until_the_old_site_is_off);
+	tcase_add_test(tc, only_steps_of_the_plan_are_tried_again);
+	tcase_add_test(tc, each_sites_part_of_a_ledger_is_told);
 	tcase_add_test(tc,
 	    of_several_services_the_last_counts_and_one_that_lacks_is_unknown);
 	suite_add_tcase(s, tc);

@@ -36,6 +36,9 @@ fill(void)
 	    make_draft("brent", "posture", "@service", "housing", "rpo",
 		"BREACHED", "was", "OK", "rpo_ns", "3600000000000", NULL));
 	make_append(&m,
+	    make_draft("brent", "posture", "@service", "housing", "rpo",
+		"BREACHED", "was", "OK", "at_site", "ealing", NULL));
+	make_append(&m,
 	    make_draft("shared", LEDGER_LINK, "link", "virgin", "state", "up",
 		NULL));
 	make_append(&m,
@@ -57,9 +60,9 @@ START_TEST(what_happened_is_in_its_report)
 {
 	static const struct {
 		const char *kind, *says;
-	} wanted[] = {{"rpo", "BREACHED"}, {"links", "virgin"},
-	    {"links", "down"}, {"changes", "loaded"}, {"changes", "Ann"},
-	    {"points", "p1"}, {"points", "SUSPECT"},
+	} wanted[] = {{"rpo", "BREACHED"}, {"rpo", "ealing"},
+	    {"links", "virgin"}, {"links", "down"}, {"changes", "loaded"},
+	    {"changes", "Ann"}, {"points", "p1"}, {"points", "SUSPECT"},
 	    {"controls", "UNKNOWN is no pass"}};
 
 	fill();

@@ -295,20 +295,6 @@ START_TEST(a_link_put_in_the_way_is_not_followed)
 }
 END_TEST
 
-/* Every process that serves a connection, but not the one that listens. */
-static void
-cut_connections(void)
-{
-	char script[200];
-
-	snprintf(script, sizeof(script),
-	    "kill -KILL $(cat /proc/%d/task/%d/children)", farhost_pid(&far),
-	    farhost_pid(&far));
-	ck_assert_int_eq(farhost_run(
-			     (const char *const[]){"sh", "-c", script, NULL}),
-	    0);
-}
-
 START_TEST(a_file_goes_on_over_another_connection)
 {
 	OWNED(tmpdir_remove) struct tmpdir td;
@@ -330,7 +316,7 @@ START_TEST(a_file_goes_on_over_another_connection)
 	ck_assert_int_eq(source_open(&item, &file, (struct arc_warn){0}, &e),
 	    ERR_NONE);
 	ck_assert_int_eq(source_read(file, bytes, sizeof(bytes), &r, &e), 0);
-	cut_connections();
+	farhost_cut(&far, SIGKILL);
 	ck_assert_int_eq(slurp(&file, &content), ERR_NONE);
 	ck_assert_uint_eq(content.len_bytes + r.len_bytes,
 	    item.entry.size_bytes);
@@ -341,13 +327,13 @@ START_TEST(a_file_goes_on_over_another_connection)
 	    ERR_NONE);
 	ck_assert_int_eq(source_read(file, bytes, sizeof(bytes), &r, &e), 0);
 	run("touch -d 2020-02-03 file", td.path);
-	cut_connections();
+	farhost_cut(&far, SIGKILL);
 	ck_assert_int_eq(slurp(&file, &content), ERR_BUSY);
 	/* ... and a small one that was opened only */
 	find(src, &item, "small");
 	ck_assert_int_eq(source_open(&item, &file, (struct arc_warn){0}, &e),
 	    ERR_NONE);
-	cut_connections();
+	farhost_cut(&far, SIGKILL);
 	buf_clear(&content);
 	ck_assert_int_eq(slurp(&file, &content), ERR_NONE);
 	ck_assert_str_eq(buf_text(&content), "x\n");

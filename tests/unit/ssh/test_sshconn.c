@@ -585,6 +585,8 @@ let_locked_key_in(int which, const char *line, mode_t mode)
 	    ERR_NONE);
 	copy[2] = buf_text(&cat);
 	ck_assert_int_eq(farhost_run(copy), 0);
+	/* the one before it may have been made for nobody to write */
+	unlinkat(far.dir.fd, SSH_PASSPHRASE_CREDENTIAL, 0);
 	tmpdir_put(&far.dir, SSH_PASSPHRASE_CREDENTIAL, line);
 	snprintf(file, sizeof(file), "%s/" SSH_PASSPHRASE_CREDENTIAL,
 	    far.dir.path);

@@ -43,14 +43,25 @@ start(void)
 		snprintf(name, sizeof(name), "many/%d", i);
 		touch(name);
 	}
-	farfiles_connect(&far, 0);
 }
 
 static void
 stop(void)
 {
-	farfiles_disconnect(&far);
 	farfiles_stop(&far);
+}
+
+/* A connection of each test's own: tests that are forked cannot share one. */
+static void
+setup(void)
+{
+	farfiles_connect(&far, 0);
+}
+
+static void
+teardown(void)
+{
+	farfiles_disconnect(&far);
 }
 
 static struct sshdir *
@@ -181,6 +192,7 @@ suite_ssh_sshdir(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_unchecked_fixture(tc, start, stop);
+	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_empty_directory_has_no_entries);
 	tcase_add_test(tc, any_name_and_kind_is_listed_as_it_is);
 	tcase_add_test(tc, many_entries_come_once_each_and_dots_do_not);

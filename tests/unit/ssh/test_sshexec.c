@@ -127,6 +127,21 @@ START_TEST(a_signal_is_named)
 }
 END_TEST
 
+START_TEST(a_signal_is_named_where_a_shell_told_of_it)
+{
+	struct sshexit end;
+
+	begin("exit 137");
+	ck_assert_int_eq(sshexec_finish(x, &end, &e), ERR_NONE);
+	ck_assert_int_eq(end.status, -1);
+	ck_assert_str_eq(end.signal, "KILL");
+	sshexec_close(&x);
+	begin("exit 255"); /* no signal has that number */
+	ck_assert_int_eq(sshexec_finish(x, &end, &e), ERR_NONE);
+	ck_assert_int_eq(end.status, 255);
+}
+END_TEST
+
 START_TEST(a_missing_program_is_said_to_be_missing)
 {
 	const char *argv[] = {"/no/such/bascule", NULL};
@@ -206,7 +221,7 @@ START_TEST(a_connection_that_breaks_is_said_to_be_lost)
 	char byte;
 	size_t got;
 
-	begin("kill -9 $PPID; sleep 5");
+	begin(FARHOST_SIGNAL_SESSION("KILL") "; sleep 5");
 	ck_assert_int_eq(sshexec_read(x, &byte, 1, &got, &e), ERR_TIMEOUT);
 	ck_assert_ptr_nonnull(strstr(e.text, "lost"));
 }
@@ -216,7 +231,7 @@ START_TEST(a_connection_that_breaks_fails_the_writer)
 {
 	OWNED(free_mem) char *zeros = calloc(1, MANY_BYTES);
 
-	begin("kill -9 $PPID; sleep 5");
+	begin(FARHOST_SIGNAL_SESSION("KILL") "; sleep 5");
 	ck_assert_int_eq(sshexec_write(x, zeros, MANY_BYTES, &e), ERR_TIMEOUT);
 }
 END_TEST
@@ -227,7 +242,7 @@ START_TEST(a_host_that_falls_silent_times_out)
 	size_t got;
 
 	connect_with(500 * NS_PER_MS);
-	begin("kill -STOP $PPID; sleep 1");
+	begin(FARHOST_SIGNAL_SESSION("STOP") "; sleep 1");
 	ck_assert_int_eq(sshexec_read(x, &byte, 1, &got, &e), ERR_TIMEOUT);
 	ck_assert_ptr_nonnull(strstr(e.text, "has not answered"));
 }
@@ -285,6 +300,7 @@ suite_ssh_sshexec(void)
 	tcase_add_test(tc, arguments_arrive_as_they_are);
 	tcase_add_test(tc, status_and_errors_come_back);
 	tcase_add_test(tc, a_signal_is_named);
+	tcase_add_test(tc, a_signal_is_named_where_a_shell_told_of_it);
 	tcase_add_test(tc, a_missing_program_is_said_to_be_missing);
 	tcase_add_test(tc, only_the_last_of_many_errors_is_kept);
 	tcase_add_test(tc, many_bytes_go_there_and_come_back_whole);

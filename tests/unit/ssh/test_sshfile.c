@@ -294,19 +294,6 @@ END_TEST
 
 /* --- the end of it ---------------------------------------------------------- */
 
-static void
-end_server(int signal_number)
-{
-	char line[128];
-
-	snprintf(line, sizeof(line),
-	    "for p in $(cat /proc/%d/task/%d/children); do kill -%d $p; done",
-	    farhost_pid(&far.host), farhost_pid(&far.host), signal_number);
-	ck_assert_int_eq(farhost_run(
-			     (const char *const[]){"sh", "-c", line, NULL}),
-	    0);
-}
-
 START_TEST(a_connection_that_breaks_is_said_to_be_lost)
 {
 	uint8_t bytes[100];
@@ -318,7 +305,7 @@ START_TEST(a_connection_that_breaks_is_said_to_be_lost)
 			     farfiles_path(&far, "some"), 0, 0, &e),
 	    ERR_NONE);
 	ck_assert_uint_eq(read_all(f, bytes, 100), 100);
-	end_server(SIGKILL);
+	farhost_cut(&far.host, SIGKILL);
 	do
 		rc = sshfile_read(f, bytes, 100, &got, &e);
 	while (rc == ERR_NONE && got > 0);
@@ -335,12 +322,12 @@ START_TEST(a_server_that_falls_silent_times_out)
 	farfiles_disconnect(&far);
 	farfiles_connect(&far, 300 * NS_PER_MS);
 	put("some", noise, MANY_BYTES);
-	end_server(SIGSTOP);
+	farhost_cut(&far.host, SIGSTOP);
 	ck_assert_int_eq(sshfile_begin_read(&f, far.sftp,
 			     farfiles_path(&far, "some"), 0, 0, &e),
 	    ERR_NONE);
 	rc = sshfile_read(f, bytes, 100, &got, &e);
-	end_server(SIGCONT);
+	farhost_cut(&far.host, SIGCONT);
 	ck_assert_int_eq(rc, ERR_TIMEOUT);
 	ck_assert_ptr_nonnull(strstr(e.text, "has not answered"));
 }

@@ -15,14 +15,25 @@ static void
 start(void)
 {
 	farfiles_start(&far, NULL);
-	farfiles_connect(&far, 0);
 }
 
 static void
 stop(void)
 {
-	farfiles_disconnect(&far);
 	farfiles_stop(&far);
+}
+
+/* A connection of each test's own: tests that are forked cannot share one. */
+static void
+setup(void)
+{
+	farfiles_connect(&far, 0);
+}
+
+static void
+teardown(void)
+{
+	farfiles_disconnect(&far);
 }
 
 START_TEST(a_link_is_seen_as_itself_and_followed_when_asked)
@@ -201,6 +212,7 @@ suite_ssh_sshpath(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_unchecked_fixture(tc, start, stop);
+	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_link_is_seen_as_itself_and_followed_when_asked);
 	tcase_add_test(tc, many_questions_are_under_way_at_once);
 	tcase_add_test(tc, more_questions_than_places_wait_for_one);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
@@ -156,7 +157,6 @@ START_TEST(what_comes_below_the_highest_is_refused)
 	back_up(2, &b);
 	/* never moved: who names none carries 1 */
 	must(replicate(&a.id, 1, &e), &e);
-	ck_assert_uint_eq(mark_of(copy).seen, 1);
 	must(raise_to(copy, 0, 2, &e), &e);
 	ck_assert_int_eq(replicate(&b.id, 1, &e), ERR_BUSY);
 	ck_assert_ptr_nonnull(strstr(e.text, "fenced"));
@@ -249,52 +249,6 @@ START_TEST(of_a_new_service_it_is_kept_with_its_first_snapshot)
 }
 END_TEST
 
-/* The entries of so many services, as if their snapshots had come. */
-static void
-fill(size_t count)
-{
-	static const char *const names[] = {"epochs", "epochs.bak"};
-	OWNED(epochs_fini) struct epochs s = {0};
-	OWNED(buf_fini) struct buf b = {0};
-	struct err e = {0};
-
-	s.all = calloc(count, sizeof(*s.all));
-	ck_assert_ptr_nonnull(s.all);
-	for (; s.count < count; s.count++) {
-		s.all[s.count].mark.seen = 2;
-		s.all[s.count].name.bytes[0] = (uint8_t)(s.count >> 8);
-		s.all[s.count].name.bytes[1] = (uint8_t)s.count;
-	}
-	must(epochs_encode(&b, &s, copy->family, &e), &e);
-	for (size_t i = 0; i < 2; i++) {
-		OWNED(fdio_close) int fd = -1;
-		char path[120];
-
-		snprintf(path, sizeof(path), "%s/condemned/%s", copy->path,
-		    names[i]);
-		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		ck_assert_int_ne(fd, -1);
-		must(fdio_write(fd, b.bytes, b.len_bytes, &e), &e);
-	}
-}
-
-START_TEST(what_comes_from_elsewhere_leaves_the_daemon_its_places)
-{
-	struct snapshot a;
-	struct err e = {0};
-
-	back_up(1, &a);
-	fill(EPOCHS_FAR_MAX);
-	ck_assert_int_eq(replicate(&a.id, 2, &e), ERR_REFUSED);
-	ck_assert_ptr_nonnull(strstr(e.text, "kept here already"));
-	must(replicate(&a.id, 1, &e), &e); /* which needs no place */
-	ck_assert_uint_eq(mark_of(copy).seen, 0);
-	must(raise_to(copy, 0, 2, &e), &e);
-	ck_assert_uint_eq(mark_of(copy).owned, 2);
-	ck_assert_int_eq(replicate(&a.id, 1, &e), ERR_BUSY);
-}
-END_TEST
-
 START_TEST(what_is_made_here_carries_the_epoch_it_was_given_at)
 {
 	struct snapshot a, b;
@@ -314,13 +268,11 @@ START_TEST(what_is_made_here_carries_the_epoch_it_was_given_at)
 END_TEST
 
 static void
-bend(const char *name)
+bend(const char *path)
 {
 	OWNED(fdio_close) int fd = -1;
-	char path[120];
 	struct err e = {0};
 
-	snprintf(path, sizeof(path), "%s/condemned/%s", copy->path, name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	ck_assert_int_ne(fd, -1);
 	must(fdio_pwrite(fd, "\377", 1, 41, &e), &e);
@@ -351,15 +303,166 @@ damages(void)
 	return t.damage_count;
 }
 
-START_TEST(one_that_is_damaged_is_written_again_from_its_twin)
+/* As all of them were kept once: one file, and its twin. */
+static void
+write_register(const struct epochs *s)
 {
 	static const char *const names[] = {"epochs", "epochs.bak"};
+	OWNED(buf_fini) struct buf b = {0};
+	struct err e = {0};
+
+	must(epochs_encode(&b, s, copy->family, &e), &e);
+	for (size_t i = 0; i < 2; i++) {
+		OWNED(fdio_close) int fd = -1;
+		char path[120];
+
+		snprintf(path, sizeof(path), "%s/condemned/%s", copy->path,
+		    names[i]);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		ck_assert_int_ne(fd, -1);
+		must(fdio_write(fd, b.bytes, b.len_bytes, &e), &e);
+	}
+}
+
+static void
+name_of(struct id *out, const char *service)
+{
+	struct err e = {0};
+
+	must(hash_sha256(service, strlen(service) + 1, out, &e), &e);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return id_compare(a, b);
+}
+
+/* A register that is full, of services that nobody knows. */
+static void
+fill_register(void)
+{
+	OWNED(epochs_fini) struct epochs s = {0};
+
+	s.all = calloc(EPOCHS_COUNT_MAX, sizeof(*s.all));
+	ck_assert_ptr_nonnull(s.all);
+	for (; s.count < EPOCHS_COUNT_MAX; s.count++) {
+		char name[24];
+
+		snprintf(name, sizeof(name), "made-up-%zu", s.count);
+		s.all[s.count].mark.seen = 2;
+		name_of(&s.all[s.count].name, name);
+	}
+	qsort(s.all, s.count, sizeof(*s.all), compare);
+	write_register(&s);
+}
+
+/* Whoever sends services that he made up takes the place of nobody. */
+START_TEST(no_number_of_made_up_services_shuts_one_out)
+{
+	struct epoch_mark m;
+	struct snapshot a, b;
+	struct err e = {0};
+
+	back_up(1, &a);
+	back_up(2, &b);
+	fill_register();
+	must(epochs_find(&m, copy, "made-up-7", &e), &e);
+	ck_assert_uint_eq(m.seen, 2);
+	must(replicate(&a.id, 2, &e), &e);
+	ck_assert_uint_eq(mark_of(copy).seen, 2);
+	ck_assert_int_eq(replicate(&b.id, 1, &e), ERR_BUSY);
+	must(raise_to(copy, 0, 3, &e), &e);
+	ck_assert_int_eq(replicate(&b.id, 2, &e), ERR_BUSY);
+	must(replicate(&b.id, 3, &e), &e);
+}
+END_TEST
+
+START_TEST(what_the_register_of_old_knows_still_counts)
+{
+	struct epochs_entry one = {.mark = {5, 4}};
+	const struct epochs s = {&one, 1};
+	struct snapshot a;
+	struct err e = {0};
+
+	back_up(1, &a);
+	name_of(&one.name, "housing");
+	write_register(&s);
+	ck_assert_uint_eq(mark_of(copy).owned, 4);
+	ck_assert_int_eq(replicate(&a.id, 4, &e), ERR_BUSY);
+	ck_assert_int_eq(raise_to(copy, 0, 4, &e), ERR_BUSY);
+	must(replicate(&a.id, 6, &e), &e);
+	ck_assert_uint_eq(mark_of(copy).seen, 6);
+	ck_assert_uint_eq(mark_of(copy).owned, 4); /* of either the higher */
+}
+END_TEST
+
+START_TEST(of_what_was_never_moved_nothing_is_written)
+{
+	struct snapshot a, b;
+	struct err e = {0};
+
+	back_up(1, &a);
+	back_up(2, &b);
+	must(replicate(&a.id, 1, &e), &e);
+	ck_assert_uint_eq(mark_of(copy).seen, 0);
+	must(replicate(&b.id, 2, &e), &e);
+	ck_assert_uint_eq(mark_of(copy).seen, 2);
+	ck_assert_int_eq(replicate(&a.id, 1, &e), ERR_BUSY);
+}
+END_TEST
+
+static const char *
+own_path(char out[160], const char *service, const char *suffix)
+{
+	char hex[ID_HEX_BYTES];
+	struct id name;
+
+	name_of(&name, service);
+	snprintf(out, 160, "%s/condemned/epochs-%s%s", copy->path,
+	    id_hex(&name, hex), suffix);
+	return out;
+}
+
+/* Another's file under this one's name is no word that it was never moved. */
+START_TEST(a_file_about_another_service_counts_for_none)
+{
+	const struct epoch_mark to = {7, 0};
+	char from[160], at[160];
+	struct epoch_mark m;
+	struct snapshot a;
+	struct err e = {0};
+
+	back_up(1, &a);
+	must(raise_to(copy, 5, 0, &e), &e);
+	must(epochs_raise(copy, "other", &to, &e), &e);
+	for (size_t i = 0; i < 2; i++) {
+		const char *suffix = i == 0 ? "" : ".bak";
+
+		ck_assert_int_eq(rename(own_path(from, "other", suffix),
+				     own_path(at, "housing", suffix)),
+		    0);
+	}
+	ck_assert_int_eq(epochs_find(&m, copy, "housing", &e), ERR_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(e.text, "about another service"));
+	ck_assert_int_eq(replicate(&a.id, 9, &e), ERR_CORRUPT);
+	ck_assert_uint_eq(damages(), 2);
+	heal();
+	ck_assert_uint_eq(damages(), 0);
+	must(replicate(&a.id, 9, &e), &e);
+}
+END_TEST
+
+START_TEST(one_that_is_damaged_is_written_again_from_its_twin)
+{
+	static const char *const suffixes[] = {"", ".bak"};
+	char path[160];
 	struct err e = {0};
 
 	must(raise_to(copy, 0, 5, &e), &e);
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_uint_eq(damages(), 0);
-		bend(names[i]);
+		bend(own_path(path, "housing", suffixes[i]));
 		ck_assert_uint_eq(damages(), 1);
 		ck_assert_uint_eq(mark_of(copy).owned, 5);
 		heal();
@@ -369,8 +472,11 @@ START_TEST(one_that_is_damaged_is_written_again_from_its_twin)
 }
 END_TEST
 
+/* What is lost is lost of one service. */
 START_TEST(with_both_lost_nothing_comes_in_until_they_are_made_again)
 {
+	const struct epoch_mark to = {9, 9};
+	char path[160];
 	struct epoch_mark m;
 	struct snapshot a, b;
 	struct err e = {0};
@@ -379,13 +485,47 @@ START_TEST(with_both_lost_nothing_comes_in_until_they_are_made_again)
 	back_up(1, &a);
 	back_up(2, &b);
 	must(replicate(&a.id, 6, &e), &e);
-	bend("epochs");
-	bend("epochs.bak");
+	must(epochs_raise(copy, "other", &to, &e), &e);
+	bend(own_path(path, "housing", ""));
+	bend(own_path(path, "housing", ".bak"));
 	ck_assert_int_eq(epochs_find(&m, copy, "housing", &e), ERR_CORRUPT);
 	ck_assert_int_eq(replicate(&b.id, 6, &e), ERR_CORRUPT);
+	must(epochs_find(&m, copy, "other", &e), &e);
 	heal();
 	ck_assert_uint_eq(mark_of(copy).seen, 4); /* the snapshot's own */
+	must(epochs_find(&m, copy, "other", &e), &e);
+	ck_assert_uint_eq(m.owned, 9);
 	must(replicate(&b.id, 6, &e), &e);
+}
+END_TEST
+
+/* Of each service that has snapshots here, in a file of its own. */
+START_TEST(the_register_of_old_is_recalled_from_the_snapshots)
+{
+	static const char *const names[] = {"epochs", "epochs.bak"};
+	char path[160];
+	struct epoch_mark m;
+	struct snapshot a[3];
+	struct err e = {0};
+
+	must(raise_to(here.st, 0, 4, &e), &e);
+	for (size_t i = 0; i < COUNT_OF(a); i++) {
+		back_up(i + 1, &a[i]);
+		must(replicate(&a[i].id, 0, &e), &e);
+	}
+	must(raise_to(here.st, 0, 6, &e), &e);
+	fill_register();
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/condemned/%s", copy->path,
+		    names[i]);
+		bend(path);
+	}
+	ck_assert_int_eq(epochs_find(&m, copy, "housing", &e), ERR_CORRUPT);
+	heal();
+	ck_assert_uint_eq(damages(), 0);
+	ck_assert_uint_eq(mark_of(copy).seen, 4);
+	must(epochs_find(&m, copy, "made-up-7", &e), &e);
+	ck_assert_uint_eq(m.seen, 0);
 }
 END_TEST
 
@@ -449,6 +589,7 @@ suite_store_epochs(void)
 	Suite *s = suite_create("store/epochs");
 	TCase *tc = tcase_create("epochs");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, both_numbers_only_rise);
 	tcase_add_test(tc, a_service_that_others_took_is_not_taken_below);
@@ -456,12 +597,15 @@ suite_store_epochs(void)
 	tcase_add_test(tc, a_session_that_is_under_way_is_fenced_too);
 	tcase_add_test(tc, names_that_were_made_up_leave_no_trace);
 	tcase_add_test(tc, of_a_new_service_it_is_kept_with_its_first_snapshot);
-	tcase_add_test(tc,
-	    what_comes_from_elsewhere_leaves_the_daemon_its_places);
+	tcase_add_test(tc, no_number_of_made_up_services_shuts_one_out);
+	tcase_add_test(tc, what_the_register_of_old_knows_still_counts);
+	tcase_add_test(tc, of_what_was_never_moved_nothing_is_written);
+	tcase_add_test(tc, a_file_about_another_service_counts_for_none);
 	tcase_add_test(tc, what_is_made_here_carries_the_epoch_it_was_given_at);
 	tcase_add_test(tc, one_that_is_damaged_is_written_again_from_its_twin);
 	tcase_add_test(tc,
 	    with_both_lost_nothing_comes_in_until_they_are_made_again);
+	tcase_add_test(tc, the_register_of_old_is_recalled_from_the_snapshots);
 	tcase_add_test(tc, any_failing_call_leaves_the_old_number_or_the_new);
 	tcase_add_test(tc, what_makes_no_sense_is_not_read);
 	suite_add_tcase(s, tc);

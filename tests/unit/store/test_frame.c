@@ -70,6 +70,21 @@ encode(enum writer_codec codec, bool padded)
 	ck_assert_int_eq(frame_encode(coder, &p, key, &frame, &e), ERR_NONE);
 }
 
+/* The same where frames may be sliced. */
+static void
+encode_sliceable(enum writer_codec codec)
+{
+	struct frame_plain p = {.kind = STORE_DATA,
+	    .raw = raw.bytes,
+	    .raw_bytes = raw.len_bytes,
+	    .codec = codec,
+	    .sliceable = true,
+	    .family = family};
+	struct err e = {0};
+
+	ck_assert_int_eq(frame_encode(coder, &p, key, &frame, &e), ERR_NONE);
+}
+
 static enum err_code
 decode(struct frame_view *v)
 {
@@ -120,6 +135,101 @@ START_TEST(noise_is_stored_raw_and_zeros_are_not)
 	encode(WRITER_OFF, false);
 	ck_assert_int_eq(decode(&v), ERR_NONE);
 	ck_assert_int_eq(v.codec, FRAME_RAW);
+}
+END_TEST
+
+/* Hexadecimal digits: each chunk of its own, or all the same ones. */
+static void
+fill_digits(uint32_t count, uint32_t len_bytes, bool alike)
+{
+	uint8_t *at;
+
+	fill(count, len_bytes, NOISE);
+	at = raw.bytes + 4 + (size_t)count * 4;
+	for (size_t i = 0; i < (size_t)count * len_bytes; i++)
+		at[i] = alike && i >= 300000
+		    ? at[i - 300000]
+		    : (uint8_t) "0123456789abcdef"[at[i] & 15];
+}
+
+static enum frame_codec
+codec_of(void)
+{
+	struct frame_view v;
+
+	ck_assert_int_eq(decode(&v), ERR_NONE);
+	return v.codec;
+}
+
+START_TEST(many_small_chunks_are_sliced_where_that_costs_little)
+{
+	static const enum writer_codec codecs[] = {WRITER_AUTO, WRITER_FAST};
+
+	for (size_t i = 0; i < COUNT_OF(codecs); i++) {
+		frame_coder_free(&coder);
+		ck_assert_int_eq(frame_coder_new(&coder, &(struct err){0}),
+		    ERR_NONE);
+		fill_digits(600, 1500, false);
+		encode(codecs[i], false); /* not in such a repository */
+		ck_assert_int_eq(codec_of(), FRAME_ZSTD);
+		for (int again = 0; again < 3; again++) {
+			encode_sliceable(codecs[i]);
+			ck_assert_int_eq(codec_of(), FRAME_SLICED);
+		}
+	}
+	encode_sliceable(WRITER_OFF);
+	ck_assert_int_eq(codec_of(), FRAME_RAW);
+	fill_digits(500, 1500, false); /* less than 768 KiB */
+	encode_sliceable(WRITER_AUTO);
+	ck_assert_int_eq(codec_of(), FRAME_ZSTD);
+	fill_digits(60, 15000, false); /* few */
+	encode_sliceable(WRITER_AUTO);
+	ck_assert_int_eq(codec_of(), FRAME_ZSTD);
+	fill_digits(64, 17000, false); /* large */
+	encode_sliceable(WRITER_AUTO);
+	ck_assert_int_eq(codec_of(), FRAME_ZSTD);
+	fill(600, 1500, NOISE);
+	encode_sliceable(WRITER_AUTO);
+	ck_assert_int_eq(codec_of(), FRAME_RAW);
+}
+END_TEST
+
+/* What is like something far before it would be stored once more by slices. */
+START_TEST(what_slices_would_cost_is_tried_now_and_then)
+{
+	unsigned before = 0;
+
+	fill_digits(600, 1500, true);
+	encode_sliceable(WRITER_AUTO);
+	ck_assert_int_eq(codec_of(), FRAME_ZSTD);
+	fill_digits(600, 1500, false);
+	do {
+		encode_sliceable(WRITER_AUTO);
+		before++;
+	} while (codec_of() == FRAME_ZSTD && before < 100);
+	ck_assert_uint_eq(before, 16);
+}
+END_TEST
+
+START_TEST(only_plain_data_is_sliced)
+{
+	struct frame_view v;
+	struct err e = {0};
+
+	fill_digits(600, 1500, false);
+	encode_sliceable(WRITER_AUTO);
+	ck_assert_int_eq(codec_of(), FRAME_SLICED);
+	frame.bytes[4] = STORE_LEAF;
+	ck_assert_int_eq(frame_parse(&v, frame.bytes, frame.len_bytes, &e),
+	    ERR_CORRUPT);
+	frame.bytes[4] = STORE_DATA;
+	frame.bytes[6] = frame.bytes[7] = 1; /* a difference */
+	ck_assert_int_eq(frame_parse(&v, frame.bytes, frame.len_bytes, &e),
+	    ERR_CORRUPT);
+	frame.bytes[6] = frame.bytes[7] = 0;
+	frame.bytes[5] = FRAME_SLICED + 1;
+	ck_assert_int_eq(frame_parse(&v, frame.bytes, frame.len_bytes, &e),
+	    ERR_CORRUPT);
 }
 END_TEST
 
@@ -299,6 +409,10 @@ suite_store_frame(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_goes_in_comes_out);
 	tcase_add_test(tc, noise_is_stored_raw_and_zeros_are_not);
+	tcase_add_test(tc,
+	    many_small_chunks_are_sliced_where_that_costs_little);
+	tcase_add_test(tc, what_slices_would_cost_is_tried_now_and_then);
+	tcase_add_test(tc, only_plain_data_is_sliced);
 	tcase_add_test(tc, padding_hides_the_length);
 	tcase_add_test(tc, a_flipped_bit_anywhere_is_refused);
 	tcase_add_test(tc, a_cut_frame_and_another_family_are_refused);

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -200,16 +201,17 @@ START_TEST(damage_hurts_what_it_hit_and_is_never_handed_out)
 }
 END_TEST
 
-START_TEST(any_failing_call_gives_the_chunk_or_says_so)
+/* Each read of a pick failing in turn: it gives the chunk, or says so. */
+static void
+picked_whatever_fails(const struct id *id, const uint8_t *bytes,
+    size_t bytes_count)
 {
 	const int step = fault_step(1);
 	bool fired = true;
 
-	save(true);
 	for (int nth = 1; fired; nth += step) {
 		OWNED(store_close) struct store *st = repo_open(&r, STORE_READ);
 		OWNED(reader_free) struct reader *reader = NULL;
-		uint8_t bytes[CHUNK_BYTES];
 		const uint8_t *got;
 		size_t len;
 		struct err e = {0};
@@ -217,17 +219,145 @@ START_TEST(any_failing_call_gives_the_chunk_or_says_so)
 
 		must(reader_new(&reader, st, &e), &e);
 		fault_arm_reading(nth, EIO);
-		rc = reader_pick(reader, &ids[50], &got, &len, &e);
+		rc = reader_pick(reader, id, &got, &len, &e);
 		fired = fault_fired();
 		if (rc != ERR_NONE) {
 			ck_assert(fired);
-			rc = reader_pick(reader, &ids[50], &got, &len, &e);
+			rc = reader_pick(reader, id, &got, &len, &e);
 		}
 		must(rc, &e);
-		fill(bytes, 50, true);
-		ck_assert_uint_eq(len, CHUNK_BYTES);
-		ck_assert_mem_eq(got, bytes, CHUNK_BYTES);
+		ck_assert_uint_eq(len, bytes_count);
+		ck_assert_mem_eq(got, bytes, bytes_count);
 	}
+}
+
+START_TEST(any_failing_call_gives_the_chunk_or_says_so)
+{
+	uint8_t bytes[CHUNK_BYTES];
+
+	save(true);
+	fill(bytes, 50, true);
+	picked_whatever_fails(&ids[50], bytes, sizeof(bytes));
+}
+END_TEST
+
+/* --- sliced frames ------------------------------------------------------------ */
+
+#define SLICED_COUNT 3400 /* two frames */
+#define SLICED_BYTES 600
+
+static const struct store_geometry wide = {.chunk_min_bytes = 256,
+    .chunk_mean_bytes = 1024,
+    .chunk_max_bytes = 4096,
+    .pack_target_bytes = 4 << 20,
+    .frame_target_bytes = 1 << 20,
+    .sliced = true};
+static struct id sliced_ids[SLICED_COUNT];
+
+static void
+fill_sliced(uint8_t bytes[SLICED_BYTES], uint64_t i)
+{
+	repo_noise(bytes, SLICED_BYTES, i + 1);
+	for (size_t k = 0; k < SLICED_BYTES; k++)
+		bytes[k] = (uint8_t) "0123456789abcdef"[bytes[k] & 15];
+}
+
+/* Two frames of them. */
+static void
+save_sliced(void)
+{
+	OWNED(repo_work_end) struct repo_work a = {0};
+	uint8_t bytes[SLICED_BYTES];
+	struct err e = {0};
+
+	snprintf(r.path, sizeof(r.path), "%.40s/wide", r.dir);
+	must(store_create(r.path, keyring_family(r.operations), &wide, &e), &e);
+	repo_begin(&r, &a.st, &a.se, &a.w);
+	for (uint64_t i = 0; i < SLICED_COUNT; i++) {
+		fill_sliced(bytes, i);
+		must(writer_put(a.w, STORE_DATA, bytes, sizeof(bytes), NULL, 0,
+			 &sliced_ids[i], &e),
+		    &e);
+	}
+	must(writer_flush(a.w, &e), &e);
+}
+
+static unsigned
+sliced_seen(struct store *st, unsigned step)
+{
+	OWNED(glimpse_free) struct glimpse *g = NULL;
+	OWNED(openpacks_free) struct openpacks *packs = NULL;
+	struct glimpse_chunk c;
+	struct index_copy copy;
+	uint8_t bytes[SLICED_BYTES];
+	unsigned count = 0;
+	struct err e = {0};
+
+	must(glimpse_new(&g, &e), &e);
+	must(openpacks_new(&packs, st, &e), &e);
+	for (unsigned i = 0; i < SLICED_COUNT; i += step) {
+		ck_assert(index_find(st, &sliced_ids[i], 0, &copy));
+		if (!glimpse_get(g, packs, index_pack(st, copy.number), &copy,
+			&c))
+			continue;
+		fill_sliced(bytes, i);
+		ck_assert_uint_eq(c.len_bytes, SLICED_BYTES);
+		ck_assert_mem_eq(c.bytes, bytes, SLICED_BYTES);
+		count++;
+	}
+	return count;
+}
+
+START_TEST(few_of_a_sliced_frame_are_seen_and_many_are_not)
+{
+	OWNED(store_close) struct store *st = NULL;
+
+	save_sliced();
+	st = repo_open(&r, STORE_READ);
+	ck_assert_uint_eq(sliced_seen(st, 200), SLICED_COUNT / 200);
+	ck_assert_uint_lt(sliced_seen(st, 1), SLICED_COUNT / 4);
+	ck_assert_uint_gt(sliced_seen(st, 1), SLICED_COUNT / 20);
+}
+END_TEST
+
+/* Without a seal to say so: the chunk's id is derived again by the reader. */
+START_TEST(damage_of_a_sliced_frame_is_never_handed_out)
+{
+	save_sliced();
+	ids[0] = sliced_ids[0]; /* whose frame flip means */
+	for (unsigned at = 0; at < 60000; at += at < 200 ? 9 : 2003) {
+		OWNED(reader_free) struct reader *reader = NULL;
+		OWNED(store_close) struct store *st = NULL;
+		uint8_t bytes[SLICED_BYTES];
+		const uint8_t *got;
+		size_t len;
+		struct err e = {0};
+
+		flip(0, at);
+		st = repo_open(&r, STORE_READ);
+		must(reader_new(&reader, st, &e), &e);
+		for (unsigned i = 0; i < SLICED_COUNT; i += 211) {
+			if (reader_pick(reader, &sliced_ids[i], &got, &len,
+				&e) != ERR_NONE) {
+				ck_assert_int_eq(e.code, ERR_CORRUPT);
+				continue;
+			}
+			fill_sliced(bytes, i);
+			ck_assert_uint_eq(len, SLICED_BYTES);
+			ck_assert_mem_eq(got, bytes, SLICED_BYTES);
+		}
+		flip(0, at);
+	}
+}
+END_TEST
+
+START_TEST(any_failing_call_gives_the_sliced_chunk_or_says_so)
+{
+	uint8_t bytes[SLICED_BYTES];
+
+	save_sliced();
+	fill_sliced(bytes, 999);
+	picked_whatever_fails(&sliced_ids[999], bytes, sizeof(bytes));
 }
 END_TEST
 
@@ -243,6 +373,9 @@ suite_store_glimpse(void)
 	tcase_add_test(tc, whatever_is_picked_is_what_was_put);
 	tcase_add_test(tc, damage_hurts_what_it_hit_and_is_never_handed_out);
 	tcase_add_test(tc, any_failing_call_gives_the_chunk_or_says_so);
+	tcase_add_test(tc, few_of_a_sliced_frame_are_seen_and_many_are_not);
+	tcase_add_test(tc, damage_of_a_sliced_frame_is_never_handed_out);
+	tcase_add_test(tc, any_failing_call_gives_the_sliced_chunk_or_says_so);
 	suite_add_tcase(s, tc);
 	return s;
 }

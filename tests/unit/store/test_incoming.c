@@ -1,9 +1,11 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
@@ -203,6 +205,43 @@ START_TEST(what_a_power_cut_tore_is_found_and_comes_again)
 	ck_assert_uint_eq(intake_pack_staged(f.in, &pack, bytes.len_bytes), 0);
 	must(intake_pack_begin(f.in, &pack, bytes.len_bytes, &e), &e);
 	finish(&f, 0);
+	check_whole(&f);
+}
+END_TEST
+
+/* Modes bind root, too, or no longer do. */
+static void
+bind_by_modes(bool bound)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct caps[2];
+
+	ck_assert_int_eq(syscall(SYS_capget, &head, caps), 0);
+	caps[0].effective = bound
+	    ? caps[0].effective & ~(1U << CAP_DAC_OVERRIDE)
+	    : caps[0].permitted;
+	ck_assert_int_eq(syscall(SYS_capset, &head, caps), 0);
+}
+
+START_TEST(
+    who_is_cut_off_before_a_pack_has_its_name_leaves_what_can_be_gone_on_with)
+{
+	OWNED(far_end) struct far f = {0};
+	enum err_code rc;
+	char path[200];
+
+	leave(bytes.len_bytes);
+	path_of("incoming", path);
+	ck_assert_int_eq(chmod(path, 0400), 0);
+	far_begin(&f);
+	ck_assert_uint_eq(intake_pack_staged(f.in, &pack, bytes.len_bytes),
+	    bytes.len_bytes);
+	bind_by_modes(true);
+	rc = intake_pack_resume(f.in, &pack, bytes.len_bytes, bytes.len_bytes,
+	    &e);
+	bind_by_modes(false);
+	must(rc, &e);
+	finish(&f, bytes.len_bytes);
 	check_whole(&f);
 }
 END_TEST
@@ -461,6 +500,8 @@ suite_store_incoming(void)
 	tcase_add_loop_test(tc, what_came_whole_needs_only_to_be_looked_at, 0,
 	    2);
 	tcase_add_test(tc, what_a_power_cut_tore_is_found_and_comes_again);
+	tcase_add_test(tc,
+	    who_is_cut_off_before_a_pack_has_its_name_leaves_what_can_be_gone_on_with);
 	tcase_add_test(tc, more_than_there_is_cannot_be_gone_on_with);
 	tcase_add_loop_test(tc, two_receivers_never_write_one_file, 0, 3);
 	tcase_add_test(tc, what_one_receiver_has_taken_in_another_cannot_spoil);

@@ -505,6 +505,7 @@ START_TEST(damage_is_healed_from_the_other_copy_byte_for_byte)
 	ck_assert_int_eq(unlink(path), 0);
 	snprintf(path, sizeof(path), "%s/snapshots/housing/%s", copy->path,
 	    id_hex(&a.id, hex));
+	ck_assert_int_eq(chmod(path, 0600), 0);
 	ck_assert_int_eq(truncate(path, 50), 0);
 	heal_from(here.st, &t);
 	ck_assert_uint_eq(t.lost_count, 0);

@@ -583,6 +583,24 @@ START_TEST(the_packs_a_snapshot_needs_are_found_without_a_key)
 }
 END_TEST
 
+/* A backup that ends while who sends is still connecting. */
+START_TEST(a_snapshot_may_be_newer_than_the_index_that_was_loaded)
+{
+	OWNED(store_close) struct store *keyless = NULL;
+	OWNED(pack_list_fini) struct pack_list packs = {0};
+	struct store_options opt = {.access = STORE_READ,
+	    .network_fs_allowed = true};
+	struct id root, id;
+	struct err e = {0};
+
+	must(store_open(&keyless, r.path, &opt, &e), &e);
+	root = plant(60, 1);
+	id = commit("housing", "db", &root);
+	must(store_needed_packs(&packs, keyless, &id, 1, &e), &e);
+	ck_assert_uint_ge(packs.count, 2);
+}
+END_TEST
+
 Suite *
 suite_store_snapshot(void)
 {
@@ -610,6 +628,8 @@ suite_store_snapshot(void)
 	tcase_add_test(tc, a_point_names_snapshots_that_are_there);
 	tcase_add_test(tc, a_flipped_bit_in_a_point_is_reported_by_name);
 	tcase_add_test(tc, the_packs_a_snapshot_needs_are_found_without_a_key);
+	tcase_add_test(tc,
+	    a_snapshot_may_be_newer_than_the_index_that_was_loaded);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -2,9 +2,11 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <bascule/base/fdio.h>
@@ -67,6 +69,51 @@ START_TEST(a_line_without_end_is_refused_before_it_fills_memory)
 	ck_assert_int_eq(wire_lines_feed(&l, "\nabc", 4, &e), ERR_NONE);
 	ck_assert_str_eq(wire_lines_next(&l, &len), "0123456789");
 	ck_assert_int_eq(wire_lines_feed(&l, "01234567", 8, &e), ERR_INPUT);
+}
+END_TEST
+
+/* A process that listens there and never answers: how it is, and what to do. */
+START_TEST(a_daemon_that_is_stopped_is_said_to_be_with_what_wakes_it)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	OWNED(fdio_close) int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int ready[2];
+	char wakes[64], byte;
+	pid_t pid;
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%.100s", path);
+	ck_assert_int_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) { /* who calls listen is who is asked after */
+		if (bind(fd, (struct sockaddr *)&at, sizeof(at)) != 0 ||
+		    listen(fd, 1) != 0 || write(ready[1], "r", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	snprintf(wakes, sizeof(wakes), "'kill -CONT %d' wakes it", (int)pid);
+	for (int stopped = 0; stopped < 2; stopped++) {
+		OWNED(wire_client_close) struct wire_client *c = NULL;
+		OWNED(wire_free) struct wire_value *v = NULL;
+		struct err e = {0};
+
+		if (stopped) {
+			ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+			ck_assert_int_eq(waitpid(pid, NULL, WUNTRACED), pid);
+		}
+		ck_assert_int_eq(wire_client_open(&c, path, &e), ERR_NONE);
+		ck_assert_int_eq(wire_client_next(c, 10, &v, &e), ERR_TIMEOUT);
+		ck_assert_msg((strstr(e.text, wakes) != NULL) ==
+			    (stopped != 0) &&
+			strstr(e.text, "goes on from what is on record") !=
+			    NULL,
+		    "%s", e.text);
+	}
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	close(ready[0]);
+	close(ready[1]);
 }
 END_TEST
 
@@ -225,6 +272,8 @@ suite_wire_client(void)
 	tcase_add_test(tc, lines_come_out_whole_however_they_come_in);
 	tcase_add_test(tc,
 	    a_line_without_end_is_refused_before_it_fills_memory);
+	tcase_add_test(tc,
+	    a_daemon_that_is_stopped_is_said_to_be_with_what_wakes_it);
 	tcase_add_test(tc, no_daemon_is_said_so_with_what_works_without_one);
 	tcase_add_test(tc, replies_stream_until_the_last);
 	tcase_add_test(tc,
