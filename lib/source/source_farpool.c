@@ -41,6 +41,17 @@ line_open(struct farline **out, const struct farpool *p, struct err *e)
 	return ERR_NONE;
 }
 
+static void
+lines_free(struct farline *l)
+{
+	while (l != NULL) {
+		struct farline *next = l->next;
+
+		line_free(&l);
+		l = next;
+	}
+}
+
 /* False: it is to stop. */
 static bool
 nap(const struct farpool *p, int64_t ns)
@@ -72,12 +83,7 @@ source_farpool_init(struct farpool *p, const struct source_host *host,
 void
 source_farpool_fini(struct farpool *p)
 {
-	while (p->idle != NULL) {
-		struct farline *l = p->idle;
-
-		p->idle = l->next;
-		line_free(&l);
-	}
+	lines_free(p->idle);
 	source_farhost_fini(&p->host);
 	pthread_cond_destroy(&p->freed);
 	pthread_mutex_destroy(&p->lock);
@@ -148,18 +154,33 @@ count_loss(struct farpool *p)
 	    p->host.host.name);
 }
 
+/*
+ * With the lock.  What has cut one has probably cut the idle ones, too: whoever
+ * tries again should not meet one after the other of them.
+ */
+static struct farline *
+take_idle(struct farpool *p)
+{
+	struct farline *all = TAKE(p->idle);
+
+	for (const struct farline *l = all; l != NULL; l = l->next)
+		p->count--;
+	return all;
+}
+
 void
 source_farpool_give(struct farpool *p, struct farline **lp)
 {
 	struct farline *l = TAKE(*lp);
-	bool over;
+	struct farline *over = NULL;
 
 	if (l == NULL)
 		return;
-	over = sshsftp_is_over(l->sftp);
 	pthread_mutex_lock(&p->lock);
-	if (over) {
+	if (sshsftp_is_over(l->sftp)) {
 		count_loss(p);
+		over = l;
+		over->next = take_idle(p);
 	} else {
 		p->losses = 0;
 		l->next = p->idle;
@@ -167,8 +188,7 @@ source_farpool_give(struct farpool *p, struct farline **lp)
 	}
 	pthread_cond_broadcast(&p->freed);
 	pthread_mutex_unlock(&p->lock);
-	if (over)
-		line_free(&l);
+	lines_free(over);
 }
 
 enum err_code

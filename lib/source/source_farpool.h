@@ -9,7 +9,8 @@
  *     fewer is asked for no more.
  * F2. Whoever holds one waits for nobody else before giving it back, so those
  *     who wait for one get it.
- * F3. One that was lost is made again.  When the host cannot be reached for a
+ * F3. One that was lost is made again, and so are those that were idle when it
+ *     was found to be lost: they often are as well.  When the host cannot be reached for a
  *     while, or loses one after the other, the pool is dead: everybody who
  *     asks or waits hears that at once, for good.
  */

@@ -12,7 +12,7 @@
 #include "source_list.h"
 
 #define CONNECTIONS_MAX 4
-#define TRIES           3 /* at a listing whose connection is lost */
+#define TRIES           3 /* of a question whose connection is lost */
 #define NAMES_MAX       ((size_t)2 << 20)
 #define DEPTH_MAX       512
 #define AHEAD_BYTES     (UINT64_C(64) << 20)
@@ -138,6 +138,29 @@ line_of(struct lister *t, struct sshsftp **out, struct err *e)
 	return rc;
 }
 
+typedef enum err_code question(struct lister *t, struct sshsftp *sftp,
+    const char *place, void *answer, struct err *e);
+
+/* Of the tree's path absolute; a lost connection's question is put again. */
+static enum err_code
+put(question *q, struct lister *t, const char *absolute, void *answer,
+    struct err *e)
+{
+	OWNED(free_mem) char *place = NULL;
+	struct sshsftp *sftp;
+	enum err_code rc = source_fartree_place(&place, t->w->ctx, absolute, e);
+
+	for (int i = 0; rc == ERR_NONE; i++) {
+		if ((rc = line_of(t, &sftp, e)) != ERR_NONE)
+			break;
+		rc = q(t, sftp, place, answer, e);
+		if (rc != ERR_TIMEOUT || i + 1 == TRIES)
+			break;
+		rc = ERR_NONE;
+	}
+	return rc;
+}
+
 static enum err_code
 far_enter(struct lister *t, bool first, struct err *e)
 {
@@ -182,7 +205,7 @@ forget_names(struct lister *t)
 
 static enum err_code
 read_listing(struct lister *t, struct sshsftp *sftp, const char *place,
-    struct err *e)
+    void *answer, struct err *e)
 {
 	OWNED(sshdir_close) struct sshdir *dir = NULL;
 	OWNED(sshpath_close) struct sshpath *real = NULL;
@@ -191,6 +214,8 @@ read_listing(struct lister *t, struct sshsftp *sftp, const char *place,
 	bool more = true;
 	enum err_code rc;
 
+	(void)answer;
+	forget_names(t);
 	rc = sshdir_begin(&dir, sftp, place, e);
 	if (rc == ERR_NONE)
 		rc = sshpath_begin(&real, sftp, SSHPATH_REALPATH, place, e);
@@ -207,61 +232,55 @@ read_listing(struct lister *t, struct sshsftp *sftp, const char *place,
 static enum err_code
 far_names(struct lister *t, struct err *e)
 {
-	struct fartree *ft = t->w->ctx;
-	OWNED(free_mem) char *place = NULL;
-	struct sshsftp *sftp;
 	enum err_code rc;
 
 	t->absolute[t->path_bytes + 1] = '\0';
 	if (t->path_bytes > 0) /* without the slash at its end */
 		t->absolute[t->path_bytes] = '\0';
-	rc = source_fartree_place(&place, ft, t->absolute, e);
+	rc = put(read_listing, t, t->absolute, NULL, e);
 	if (t->path_bytes > 0)
 		t->absolute[t->path_bytes] = '/';
-	for (int i = 0; rc == ERR_NONE; i++) {
-		forget_names(t);
-		rc = line_of(t, &sftp, e);
-		if (rc != ERR_NONE)
-			break;
-		rc = read_listing(t, sftp, place, e);
-		if (rc != ERR_TIMEOUT || i + 1 == TRIES)
-			break;
-		rc = ERR_NONE;
-	}
 	if (rc != ERR_NONE && rc != ERR_INPUT)
 		forget_names(t); /* of what was cut short believe nothing */
+	return rc;
+}
+
+static enum err_code
+read_signature(struct lister *t, struct sshsftp *sftp, const char *place,
+    void *answer, struct err *e)
+{
+	static const char signature[] = LIST_CACHEDIR_SIGNATURE;
+	OWNED(sshfile_close) struct sshfile *f = NULL;
+	char text[sizeof(signature) - 1];
+	bool *is_it = answer;
+	size_t have = 0, got = 1;
+	struct sshattr attr;
+	enum err_code rc = sshpath_lstat(sftp, place, &attr, e);
+
+	(void)t;
+	if (rc != ERR_NONE || !S_ISREG(attr.mode))
+		return rc;
+	rc = sshfile_begin_read(&f, sftp, place, 0, sizeof(text), e);
+	while (rc == ERR_NONE && have < sizeof(text) && got > 0) {
+		rc = sshfile_read(f, text + have, sizeof(text) - have, &got, e);
+		if (rc == ERR_NONE)
+			have += got;
+	}
+	*is_it = rc == ERR_NONE && have == sizeof(text) &&
+	    memcmp(text, signature, have) == 0;
 	return rc;
 }
 
 static bool
 far_is_cache(struct lister *t)
 {
-	static const char signature[] = LIST_CACHEDIR_SIGNATURE;
-	struct fartree *ft = t->w->ctx;
-	OWNED(sshfile_close) struct sshfile *f = NULL;
-	OWNED(free_mem) char *place = NULL;
-	char text[sizeof(signature) - 1];
-	size_t have = 0, got = 1;
-	struct sshsftp *sftp;
-	struct sshattr attr;
+	bool is_it = false;
 	struct err e;
 
 	memcpy(t->path + t->path_bytes, LIST_CACHEDIR_NAME,
 	    sizeof(LIST_CACHEDIR_NAME));
-	if (source_fartree_place(&place, ft, t->absolute, &e) != ERR_NONE ||
-	    line_of(t, &sftp, &e) != ERR_NONE ||
-	    sshpath_lstat(sftp, place, &attr, &e) != ERR_NONE ||
-	    !S_ISREG(attr.mode) ||
-	    sshfile_begin_read(&f, sftp, place, 0, sizeof(text), &e) !=
-		ERR_NONE)
-		return false;
-	while (have < sizeof(text) && got > 0) {
-		if (sshfile_read(f, text + have, sizeof(text) - have, &got,
-			&e) != ERR_NONE)
-			return false;
-		have += got;
-	}
-	return have == sizeof(text) && memcmp(text, signature, have) == 0;
+	return put(read_signature, t, t->absolute, &is_it, &e) == ERR_NONE &&
+	    is_it;
 }
 
 /* --- what each of them is --- */
@@ -284,28 +303,44 @@ of_fault(struct walk_record *r, const struct err *e)
 	}
 }
 
+static enum err_code
+read_attr(struct lister *t, struct sshsftp *sftp, const char *place,
+    void *answer, struct err *e)
+{
+	(void)t;
+	return sshpath_lstat(sftp, place, answer, e);
+}
+
+static enum err_code
+read_attr_behind(struct lister *t, struct sshsftp *sftp, const char *place,
+    void *answer, struct err *e)
+{
+	(void)t;
+	return sshpath_stat(sftp, place, answer, e);
+}
+
 static void
 ask_host(struct lister *t, const char *absolute, enum walk_links links,
     struct farstat *fs, struct walk_record *r)
 {
-	struct fartree *ft = t->w->ctx;
-	OWNED(free_mem) char *place = NULL;
-	struct sshsftp *sftp;
+	question *q = links == WALK_FOLLOW ? read_attr_behind : read_attr;
 	struct sshattr attr;
 	struct err e;
-	enum err_code rc;
 
-	rc = source_fartree_place(&place, ft, absolute, &e);
-	if (rc == ERR_NONE)
-		rc = line_of(t, &sftp, &e);
-	if (rc == ERR_NONE)
-		rc = links == WALK_FOLLOW
-		    ? sshpath_stat(sftp, place, &attr, &e)
-		    : sshpath_lstat(sftp, place, &attr, &e);
-	if (rc != ERR_NONE)
+	if (put(q, t, absolute, &attr, &e) != ERR_NONE)
 		of_fault(r, &e);
 	else if (!source_fartree_stat(fs, &attr))
 		cannot(r, ERR_IO, "the host does not tell what it is");
+}
+
+static enum err_code
+read_space(struct lister *t, struct sshsftp *sftp, const char *place,
+    void *answer, struct err *e)
+{
+	(void)t;
+	if (!sshsftp_offers(sftp, SSHSFTP_STATVFS))
+		return err_set(e, ERR_IO, "the host has no statvfs");
+	return sshpath_space(sftp, place, answer, e);
 }
 
 /* Of which file system a directory is. */
@@ -313,20 +348,13 @@ static uint64_t
 ask_fs(struct lister *t, const char *absolute)
 {
 	struct fartree *ft = t->w->ctx;
-	OWNED(free_mem) char *place = NULL;
 	struct sshspace space = {0};
-	struct sshsftp *sftp;
 	struct err e;
 
-	if (source_fartree_place(&place, ft, absolute, &e) != ERR_NONE ||
-	    line_of(t, &sftp, &e) != ERR_NONE)
-		return 0;
-	if (!sshsftp_offers(sftp, SSHSFTP_STATVFS) ||
-	    sshpath_space(sftp, place, &space, &e) != ERR_NONE) {
-		__atomic_store_n(&ft->no_statvfs, true, __ATOMIC_RELAXED);
-		return 0;
-	}
-	return space.fs_id;
+	if (put(read_space, t, absolute, &space, &e) == ERR_NONE)
+		return space.fs_id;
+	__atomic_store_n(&ft->no_statvfs, true, __ATOMIC_RELAXED);
+	return 0;
 }
 
 static void
@@ -498,17 +526,17 @@ spell_root(struct fartree *ft, const struct walk_pin *top, struct err *e)
  * host's clock, for anybody to see.  Not where the account is locked into a
  * directory without /proc.
  */
-static void
-ask_clock(struct fartree *ft, struct farline *line)
+static enum err_code
+ask_clock(struct fartree *ft, struct farline *line, struct err *e)
 {
 	struct sshattr attr;
-	struct err e;
+	enum err_code rc;
 
 	ft->clock_at = now_mono();
-	if (sshpath_stat(line->sftp, "/proc/self/stat", &attr, &e) ==
-		ERR_NONE &&
-	    attr.has_times)
+	rc = sshpath_stat(line->sftp, "/proc/self/stat", &attr, e);
+	if (rc == ERR_NONE && attr.has_times)
 		ft->clock_s = attr.mtime_s;
+	return rc == ERR_TIMEOUT ? rc : ERR_NONE;
 }
 
 static enum err_code
@@ -533,6 +561,7 @@ find_root(struct fartree *ft, struct farline *line, struct err *e)
 		rc = err_set(e, ERR_IO, "the host does not tell where it is");
 	if (rc != ERR_NONE)
 		return rc;
+	free(ft->real_root);
 	ft->real_root = strdup(real.len_bytes == 1 ? "" : buf_text(&real));
 	return ft->real_root == NULL ? err_nomem(e) : ERR_NONE;
 }
@@ -541,14 +570,20 @@ static enum err_code
 look_around(struct fartree *ft, struct err *e)
 {
 	struct farline *line;
-	enum err_code rc = source_farpool_take(&ft->pool, &line, e);
+	enum err_code rc = ERR_NONE;
 
-	if (rc != ERR_NONE)
-		return rc;
-	rc = find_root(ft, line, e);
-	if (rc == ERR_NONE)
-		ask_clock(ft, line);
-	source_farpool_give(&ft->pool, &line);
+	for (int i = 0; rc == ERR_NONE; i++) {
+		rc = source_farpool_take(&ft->pool, &line, e);
+		if (rc != ERR_NONE)
+			break;
+		rc = find_root(ft, line, e);
+		if (rc == ERR_NONE)
+			rc = ask_clock(ft, line, e);
+		source_farpool_give(&ft->pool, &line);
+		if (rc != ERR_TIMEOUT || i + 1 == TRIES)
+			break;
+		rc = ERR_NONE;
+	}
 	return rc;
 }
 

@@ -34,6 +34,35 @@ stop(void)
 	farhost_stop(&far);
 }
 
+/* Who serves a connection as many bytes as the file "bytes" says, once. */
+static struct tmpdir cutter;
+static const char cut_serve[] =
+    "cd \"${0%/*}\"; PATH=$PATH:/usr/lib/openssh:/usr/libexec/openssh\n"
+    "mv bytes now 2>/dev/null || exec sftp-server\n"
+    "sftp-server | { dd bs=1 count=$(cat now) 2>/dev/null\n"
+    "	[ $(head -c 1 | wc -c) = 0 ] || { echo yes >cut; kill 0; }; }\n";
+
+static void
+start_cut(void)
+{
+	char option[512];
+
+	tmpdir_make(&cutter);
+	tmpdir_put(&cutter, "serve", cut_serve);
+	snprintf(option, sizeof(option), "ForceCommand sh %s/serve",
+	    cutter.path);
+	farhost_start(&far, option);
+	host = farsource_of(&far, "app1.brent");
+	host.timeout_ns = 10 * NS_PER_S;
+}
+
+static void
+stop_cut(void)
+{
+	stop();
+	tmpdir_remove(&cutter);
+}
+
 static void
 run(const char *fmt, const char *path)
 {
@@ -340,6 +369,72 @@ START_TEST(a_file_goes_on_over_another_connection)
 }
 END_TEST
 
+#define LINES 4 /* that a tree has at most */
+
+START_TEST(all_its_connections_lost_at_once_are_one_loss)
+{
+	OWNED(tmpdir_remove) struct tmpdir td;
+	OWNED(source_free) struct source *src = NULL;
+	struct source_item items[LINES] = {0};
+	struct source_file *files[LINES] = {0};
+	const char *root = td.path;
+	struct source_tree_options o = options_of(&host, &root);
+	OWNED(buf_fini) struct buf content = {0};
+
+	tmpdir_make(&td);
+	run("for i in 0 1 2 3; do echo $i >$i; done; touch -d 2020-02-02 ?",
+	    td.path);
+	ck_assert_int_eq(source_tree_new(&src, &o, &e), ERR_NONE);
+	for (int i = 0; i < LINES; i++) {
+		find(src, &items[i], (const char[]){(char)('0' + i), '\0'});
+		ck_assert_int_eq(source_open(&items[i], &files[i],
+				     (struct arc_warn){0}, &e),
+		    ERR_NONE);
+	}
+	for (int i = 0; i < LINES; i++) /* and all are idle */
+		source_close(&files[i]);
+	farhost_cut(&far, SIGKILL);
+	ck_assert_int_eq(source_open(&items[0], &files[0], (struct arc_warn){0},
+			     &e),
+	    ERR_NONE);
+	ck_assert_int_eq(slurp(&files[0], &content), ERR_NONE);
+	ck_assert_str_eq(buf_text(&content), "0\n");
+	source_close(&files[0]);
+	for (int i = 0; i < LINES; i++)
+		source_item_fini(&items[i]);
+}
+END_TEST
+
+/*
+ * The first connection ends after so many bytes of the server's, wherever in its
+ * answers that is: nothing is missing, and nothing else is said.
+ */
+START_TEST(an_answer_cut_anywhere_is_asked_for_again)
+{
+	OWNED(tmpdir_remove) struct tmpdir td;
+	const char *root = td.path;
+	struct source_tree_options o = options_of(&host, &root);
+	char bytes[16];
+	int n = 0;
+
+	tmpdir_make(&td);
+	run("mkdir a cache; echo 1 >a/x; echo c >cache/c; ln -s nowhere link; "
+	    "printf 'Signature: 8a477f597d28d172789f06886806bc55' "
+	    ">cache/CACHEDIR.TAG; "
+	    "find . -exec touch -h -d '2020-02-02 02:02:02' {} +",
+	    td.path);
+	o.exclude_caches = o.one_file_system = o.single_thread = true;
+	do {
+		tmpdir_put(&cutter, "cut", "no");
+		snprintf(bytes, sizeof(bytes), "%d", n);
+		tmpdir_put(&cutter, "bytes", bytes);
+		both_alike(&o);
+		n += 131;
+	} while (tmpdir_is(&cutter, "cut", "yes\n"));
+	ck_assert_int_gt(n, 2000); /* all of its answers */
+}
+END_TEST
+
 START_TEST(a_stop_is_the_end_of_it)
 {
 	OWNED(tmpdir_remove) struct tmpdir td;
@@ -401,8 +496,14 @@ suite_source_source_fartree(void)
 	tcase_add_test(tc, a_file_that_changes_is_busy_and_then_new);
 	tcase_add_test(tc, a_link_put_in_the_way_is_not_followed);
 	tcase_add_test(tc, a_file_goes_on_over_another_connection);
+	tcase_add_test(tc, all_its_connections_lost_at_once_are_one_loss);
 	tcase_add_test(tc, a_stop_is_the_end_of_it);
 	tcase_add_test(tc, what_it_cannot_tell_is_told);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("cut");
+	tcase_add_unchecked_fixture(tc, start_cut, stop_cut);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, an_answer_cut_anywhere_is_asked_for_again);
 	suite_add_tcase(s, tc);
 	return s;
 }
