@@ -28,6 +28,7 @@ typed() { at southwark status | sed -n 's/^      type: //p'; }
 type_is() { typed | grep -qF "$1"; }
 shown() { at southwark failover show "$run"; }
 shown_is() { shown | grep -q -- "$1"; }
+both_links_down() { [ "$(at southwark links | grep -c ' down ')" = 2 ]; }
 again() {
 	daemon_stop southwark KILL
 	lab_daemon southwark
@@ -54,7 +55,7 @@ expect 0 'how they know is told' at southwark hold inspect counter
 says 'does not answer: lost, or only cut off? .bascule links. tells which links are down' \
     'Lost is what somebody at brent, or at its console or its power, has seen to be off' \
     'next: bascule links; or, by two people, bascule hold resolve counter --owner brent'
-holds 'which links are down is told' sh -c "'$B' --socket southwark/socket links | grep -c ' down ' | grep -q 2"
+holds 'which links are down is told' wait_for 20 both_links_down
 for who in 6 8; do
 	expect 0 'two people know that brent does not run it' as_person $who southwark \
 	    hold resolve counter --owner brent --confirm brent --reason "it is lost"
