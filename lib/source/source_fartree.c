@@ -141,24 +141,34 @@ line_of(struct lister *t, struct sshsftp **out, struct err *e)
 typedef enum err_code question(struct lister *t, struct sshsftp *sftp,
     const char *place, void *answer, struct err *e);
 
-/* Of the tree's path absolute; a lost connection's question is put again. */
+/* Of a place there; when the connection is lost, again over another. */
 static enum err_code
-put(question *q, struct lister *t, const char *absolute, void *answer,
+ask_place(question *q, struct lister *t, const char *place, void *answer,
+    struct err *e)
+{
+	struct sshsftp *sftp;
+	enum err_code rc;
+
+	for (int i = 0; i < TRIES; i++) {
+		rc = line_of(t, &sftp, e);
+		if (rc != ERR_NONE)
+			break;
+		rc = q(t, sftp, place, answer, e);
+		if (rc != ERR_TIMEOUT)
+			break;
+	}
+	return rc;
+}
+
+/* Of the tree's path. */
+static enum err_code
+ask_path(question *q, struct lister *t, const char *absolute, void *answer,
     struct err *e)
 {
 	OWNED(free_mem) char *place = NULL;
-	struct sshsftp *sftp;
 	enum err_code rc = source_fartree_place(&place, t->w->ctx, absolute, e);
 
-	for (int i = 0; rc == ERR_NONE; i++) {
-		if ((rc = line_of(t, &sftp, e)) != ERR_NONE)
-			break;
-		rc = q(t, sftp, place, answer, e);
-		if (rc != ERR_TIMEOUT || i + 1 == TRIES)
-			break;
-		rc = ERR_NONE;
-	}
-	return rc;
+	return rc == ERR_NONE ? ask_place(q, t, place, answer, e) : rc;
 }
 
 static enum err_code
@@ -237,7 +247,7 @@ far_names(struct lister *t, struct err *e)
 	t->absolute[t->path_bytes + 1] = '\0';
 	if (t->path_bytes > 0) /* without the slash at its end */
 		t->absolute[t->path_bytes] = '\0';
-	rc = put(read_listing, t, t->absolute, NULL, e);
+	rc = ask_path(read_listing, t, t->absolute, NULL, e);
 	if (t->path_bytes > 0)
 		t->absolute[t->path_bytes] = '/';
 	if (rc != ERR_NONE && rc != ERR_INPUT)
@@ -279,7 +289,8 @@ far_is_cache(struct lister *t)
 
 	memcpy(t->path + t->path_bytes, LIST_CACHEDIR_NAME,
 	    sizeof(LIST_CACHEDIR_NAME));
-	return put(read_signature, t, t->absolute, &is_it, &e) == ERR_NONE &&
+	return ask_path(read_signature, t, t->absolute, &is_it, &e) ==
+	    ERR_NONE &&
 	    is_it;
 }
 
@@ -327,7 +338,7 @@ ask_host(struct lister *t, const char *absolute, enum walk_links links,
 	struct sshattr attr;
 	struct err e;
 
-	if (put(q, t, absolute, &attr, &e) != ERR_NONE)
+	if (ask_path(q, t, absolute, &attr, &e) != ERR_NONE)
 		of_fault(r, &e);
 	else if (!source_fartree_stat(fs, &attr))
 		cannot(r, ERR_IO, "the host does not tell what it is");
@@ -351,7 +362,7 @@ ask_fs(struct lister *t, const char *absolute)
 	struct sshspace space = {0};
 	struct err e;
 
-	if (put(read_space, t, absolute, &space, &e) == ERR_NONE)
+	if (ask_path(read_space, t, absolute, &space, &e) == ERR_NONE)
 		return space.fs_id;
 	__atomic_store_n(&ft->no_statvfs, true, __ATOMIC_RELAXED);
 	return 0;
@@ -521,69 +532,63 @@ spell_root(struct fartree *ft, const struct walk_pin *top, struct err *e)
 	return ft->root == NULL ? err_nomem(e) : ERR_NONE;
 }
 
+static enum err_code
+read_real_root(struct lister *t, struct sshsftp *sftp, const char *root,
+    void *answer, struct err *e)
+{
+	struct fartree *ft = answer;
+	OWNED(buf_fini) struct buf real = {0};
+	struct sshattr attr;
+	enum err_code rc = sshpath_lstat(sftp, root, &attr, e);
+
+	(void)t;
+	/* A link to nowhere is what is saved, then. */
+	if (rc == ERR_NONE && S_ISLNK(attr.mode)) {
+		struct err why;
+
+		if (sshpath_stat(sftp, root, &attr, &why) != ERR_NONE ||
+		    !S_ISDIR(attr.mode))
+			rc = buf_add_text(&real, root, e);
+	}
+	if (rc == ERR_NONE && real.len_bytes == 0)
+		rc = sshpath_realpath(sftp, root, &real, e);
+	if (rc == ERR_NONE && *buf_text(&real) != '/')
+		rc = err_set(e, ERR_IO, "the host does not tell where it is");
+	if (rc != ERR_NONE)
+		return rc;
+	ft->real_root = strdup(real.len_bytes == 1 ? "" : buf_text(&real));
+	return ft->real_root == NULL ? err_nomem(e) : ERR_NONE;
+}
+
 /*
  * A process's own files are stamped when it is first looked at: that is the
- * host's clock, for anybody to see.  Not where the account is locked into a
- * directory without /proc.
+ * host's clock, for anybody to see, and no later than when we have the answer.
+ * Not where the account is locked into a directory without /proc.
  */
 static enum err_code
-ask_clock(struct fartree *ft, struct farline *line, struct err *e)
+ask_clock(struct fartree *ft, struct lister *t, struct err *e)
 {
 	struct sshattr attr;
-	enum err_code rc;
+	enum err_code rc =
+	    ask_place(read_attr_behind, t, "/proc/self/stat", &attr, e);
 
 	ft->clock_at = now_mono();
-	rc = sshpath_stat(line->sftp, "/proc/self/stat", &attr, e);
 	if (rc == ERR_NONE && attr.has_times)
 		ft->clock_s = attr.mtime_s;
 	return rc == ERR_TIMEOUT ? rc : ERR_NONE;
 }
 
 static enum err_code
-find_root(struct fartree *ft, struct farline *line, struct err *e)
+look_around(struct walk *w, struct err *e)
 {
-	const char *root = *ft->root != '\0' ? ft->root : "/";
-	OWNED(buf_fini) struct buf real = {0};
-	struct sshattr attr;
-	enum err_code rc = sshpath_lstat(line->sftp, root, &attr, e);
+	struct fartree *ft = w->ctx;
+	struct lister t = {.w = w};
+	enum err_code rc = ask_place(read_real_root, &t,
+	    *ft->root != '\0' ? ft->root : "/", ft, e);
 
-	/* A link to nowhere is what is saved, then. */
-	if (rc == ERR_NONE && S_ISLNK(attr.mode)) {
-		struct err why;
-
-		if (sshpath_stat(line->sftp, root, &attr, &why) != ERR_NONE ||
-		    !S_ISDIR(attr.mode))
-			rc = buf_add_text(&real, root, e);
-	}
-	if (rc == ERR_NONE && real.len_bytes == 0)
-		rc = sshpath_realpath(line->sftp, root, &real, e);
-	if (rc == ERR_NONE && *buf_text(&real) != '/')
-		rc = err_set(e, ERR_IO, "the host does not tell where it is");
-	if (rc != ERR_NONE)
-		return rc;
-	free(ft->real_root);
-	ft->real_root = strdup(real.len_bytes == 1 ? "" : buf_text(&real));
-	return ft->real_root == NULL ? err_nomem(e) : ERR_NONE;
-}
-
-static enum err_code
-look_around(struct fartree *ft, struct err *e)
-{
-	struct farline *line;
-	enum err_code rc = ERR_NONE;
-
-	for (int i = 0; rc == ERR_NONE; i++) {
-		rc = source_farpool_take(&ft->pool, &line, e);
-		if (rc != ERR_NONE)
-			break;
-		rc = find_root(ft, line, e);
-		if (rc == ERR_NONE)
-			rc = ask_clock(ft, line, e);
-		source_farpool_give(&ft->pool, &line);
-		if (rc != ERR_TIMEOUT || i + 1 == TRIES)
-			break;
-		rc = ERR_NONE;
-	}
+	if (rc == ERR_NONE)
+		rc = ask_clock(ft, &t, e);
+	far_leave(&t);
 	return rc;
 }
 
@@ -602,7 +607,7 @@ source_fartree_begin(struct walk *w, const struct walk_pin *top,
 	rc = source_farpool_init(&ft->pool, o->host, CONNECTIONS_MAX, e);
 	if (rc == ERR_NONE)
 		rc = spell_root(ft, top, e);
-	if (rc == ERR_NONE && (rc = look_around(ft, e)) != ERR_NONE)
+	if (rc == ERR_NONE && (rc = look_around(w, e)) != ERR_NONE)
 		return err_wrap(e, "source '%s' on '%s'", o->roots[0],
 		    o->host->name);
 	return rc;
