@@ -7,6 +7,8 @@
 #	. "$(dirname "$0")/../lab/lab.sh"
 #	. "$(dirname "$0")/../support/scenario.sh"
 #	lab_up				hosts, sshds and both links
+#	lab_apart WHAT			the same, but each host apart; where that
+#					cannot be, WHAT is skipped
 #	lab_link NAME A B		one more link
 #	lab_on HOST CMD...		runs it on that host, where it is cut off
 #					from what lies in the others' folders
@@ -168,6 +170,11 @@ lab_up() {
 		lab_sshd "$lab_host" || return
 	done
 	lab_link virgin brent southwark && lab_link bt brent southwark
+}
+lab_apart() {
+	[ "$LAB" = namespaces ] && lab_up && return
+	skip "$1" 'hosts of their own need root'
+	finish
 }
 
 # --- links ----------------------------------------------------------------------

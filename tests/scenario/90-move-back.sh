@@ -6,10 +6,7 @@
 . "$TOP/tests/support/daemon.sh"
 . "$TOP/tests/support/move.sh"
 
-if [ "$LAB" != namespaces ] || ! lab_up; then
-	skip 'moves' 'hosts of their own need root'
-	finish
-fi
+lab_apart 'moves'
 NO_UNDO=1 # a site that was fenced starts by the plan, without its restores
 move_sites
 moves_begin

@@ -8,10 +8,7 @@
 . "$TOP/tests/support/daemon.sh"
 . "$TOP/tests/support/move.sh"
 
-if [ "$LAB" != namespaces ] || ! lab_up; then
-	skip 'moves' 'hosts of their own need root'
-	finish
-fi
+lab_apart 'moves'
 lab_talks() { # FROM TO
 	lab_permit "$2" "$1" \
 	    "$B -r $WORK/$2/repository store serve --allow get --service counter"

@@ -7,10 +7,7 @@
 . "$TOP/tests/support/daemon.sh"
 . "$TOP/tests/support/move.sh"
 
-if [ "$LAB" != namespaces ] || ! lab_up; then
-	skip 'moves' 'hosts of their own need root'
-	finish
-fi
+lab_apart 'moves'
 EVERY_TALK=2s SILENT=3s FENCE_TIMEOUT=3s
 move_sites
 moves_begin

@@ -8,10 +8,7 @@
 . "$TOP/tests/support/daemon.sh"
 . "$TOP/tests/support/move.sh"
 
-if [ "$LAB" != namespaces ] || ! lab_up; then
-	skip 'moves' 'hosts of their own need root'
-	finish
-fi
+lab_apart 'moves'
 move_sites
 sed -i 's|{ step = "runs"; after|{ step = "sealed"; run = [ "true" ]; modes = [ "test" ]; },\n    &|' shared.conf
 holds 'brent begins' lab_daemon brent || finish

@@ -11,10 +11,7 @@ if ! command -v etcd >/dev/null; then
 	skip 'a move with etcd' 'no etcd is installed (etcd-server)'
 	finish
 fi
-if [ "$LAB" != namespaces ] || ! lab_up; then
-	skip 'a move with etcd' 'hosts of their own need root'
-	finish
-fi
+lab_apart 'a move with etcd'
 
 . "$TOP/tests/support/etcdlab.sh"
 holds 'three members answer' etcd_up || finish
