@@ -24,7 +24,7 @@ hindered(struct movebook_item *item, const char *text)
 
 	h->next[0] = '\0';
 	snprintf(now, sizeof(now), "%s", text);
-	now[strcspn(now, "\n")] = '\0'; /* its hint: no room for it */
+	text_first_line(now); /* for a hint there is no room */
 	movesay_plain(now);
 	text_elide(now, sizeof(h->text) - 1);
 	h->stands = true;

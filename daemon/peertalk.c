@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include <bascule/base/text.h>
+
 #define TALK_NS   (300 * NS_PER_S)
 #define SILENT_NS (30 * NS_PER_S) /* its worker says that it lives every 5 s */
 
@@ -13,9 +15,10 @@
 static void
 fail(struct peer *p, const struct err *why)
 {
-	if (p->failing[0] == '\0')
-		snprintf(p->failing, sizeof(p->failing), "%.*s",
-		    (int)strcspn(why->text, "\n"), why->text);
+	if (p->failing[0] != '\0')
+		return;
+	snprintf(p->failing, sizeof(p->failing), "%.255s", why->text);
+	text_first_line(p->failing);
 }
 
 /* What comes makes no sense: nothing more of it is wanted. */
@@ -38,7 +41,7 @@ on_tried(struct peer *p, struct wire_value *ev)
 	    wire_take_text(ev, "link", "-"));
 	snprintf(t->error, sizeof(t->error), "%s",
 	    wire_take_text(ev, "error", ""));
-	t->error[strcspn(t->error, "\n")] = '\0';
+	text_first_line(t->error);
 }
 
 static void

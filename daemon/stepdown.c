@@ -51,7 +51,7 @@ hinder(struct stepdown *sd, const struct authority *heard, const struct err *e)
 	    "it is at site '%s' by epoch %" PRIu64
 	    ", which cannot be recorded, so nothing goes on here; %s: %s",
 	    heard->site, heard->epoch, movesay_remedy(e), e->text);
-	now[strcspn(now, "\n")] = '\0';
+	text_first_line(now);
 	text_mend_end(now);
 	if (strcmp(now, sd->hindered) == 0)
 		return;

@@ -260,6 +260,12 @@ text_mend_end(char *text)
 }
 
 void
+text_first_line(char *text)
+{
+	text[strcspn(text, "\n")] = '\0';
+}
+
+void
 text_elide(char *text, size_t len_bytes)
 {
 	size_t have = strlen(text);

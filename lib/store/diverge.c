@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <bascule/base/text.h>
+
 #include "receipts.h"
 
 /* --- where it stands --------------------------------------------------------- */
@@ -149,8 +151,8 @@ diverge_hold(struct store *st, const struct diverge *d, const char *text,
 
 	snprintf(h.service, sizeof(h.service), "%s", d->arriving->service);
 	label_of(d->arriving, h.label);
-	snprintf(h.reason, sizeof(h.reason), "%.*s", (int)strcspn(text, "\n"),
-	    text);
+	snprintf(h.reason, sizeof(h.reason), "%s", text);
+	text_first_line(h.reason);
 	if (d->common != NULL)
 		h.snapshots[h.snapshots_count++] = d->common->id;
 	if (d->newest != NULL && d->newest != d->common)

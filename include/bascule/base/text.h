@@ -52,6 +52,9 @@ enum err_code text_repair(struct buf *out, const char *bytes, size_t len_bytes,
 /* Take off a UTF-8 sequence that snprintf cut in two. */
 void text_mend_end(char *text);
 
+/* The first line alone: of an error, all but its hint. */
+void text_first_line(char *text);
+
 /* At most that long (8 at least): what is too much is taken out of the middle,
  * as a sentence begins with what failed and ends with why; between words where one
  * ends near.  UTF-8 stays whole. */

@@ -164,6 +164,21 @@ START_TEST(what_a_program_said_is_escaped_once)
 }
 END_TEST
 
+START_TEST(an_errors_first_line_is_without_its_hint)
+{
+	char hinted[] = "no room on '/srv'\nhint: make some\nor more";
+	char plain[] = "no room";
+	char nothing[] = "";
+
+	text_first_line(hinted);
+	ck_assert_str_eq(hinted, "no room on '/srv'");
+	text_first_line(plain);
+	ck_assert_str_eq(plain, "no room");
+	text_first_line(nothing);
+	ck_assert_str_eq(nothing, "");
+}
+END_TEST
+
 START_TEST(what_is_too_long_loses_its_middle_and_stays_utf_8)
 {
 	char said[] = "writing '/a/long/way/down': no room";
@@ -200,6 +215,7 @@ suite_base_text(void)
 	tcase_add_test(tc, a_varint_has_one_spelling);
 	tcase_add_test(tc,
 	    a_directory_sorts_before_its_members_and_they_before_the_next);
+	tcase_add_test(tc, an_errors_first_line_is_without_its_hint);
 	tcase_add_test(tc, what_is_too_long_loses_its_middle_and_stays_utf_8);
 	suite_add_tcase(s, tc);
 	return s;
