@@ -1,10 +1,13 @@
 #include "support/repo.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <bascule/job.h>
 
 #include "support/must.h"
 #include "support/tmpdir.h"
@@ -183,4 +186,70 @@ repo_has(struct store *st, const struct id *id, uint64_t seed, size_t len_bytes)
 	return store_get(st, STORE_DATA, id, &got, NULL, &e) == ERR_NONE &&
 	    got.len_bytes == len_bytes &&
 	    (len_bytes == 0 || memcmp(got.bytes, bytes, len_bytes) == 0);
+}
+
+void
+repo_noise_file(int dirfd, const char *name, uint64_t seed, size_t len_bytes)
+{
+	OWNED(free_mem) uint8_t *noise = malloc(len_bytes);
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+
+	repo_noise(noise, len_bytes, seed);
+	ck_assert_int_eq(write(fd, noise, len_bytes), (ssize_t)len_bytes);
+	close(fd);
+}
+
+void
+repo_tell_damage(void *ctx, const char *object, const char *what)
+{
+	(void)ctx;
+	fprintf(stderr, "damage: %s: %s\n", object, what);
+}
+
+void
+repo_check_copy(const struct repo *r, const char *path, size_t snapshots_count,
+    size_t points_count)
+{
+	const struct store_options opt = {.keyring = r->operations,
+	    .network_fs_allowed = true};
+	const struct check_options how = {.depth = CHECK_OPEN,
+	    .on_damage = repo_tell_damage};
+	OWNED(store_close) struct store *st = NULL;
+	OWNED(snapshot_list_fini) struct snapshot_list snapshots = {0};
+	OWNED(point_list_fini) struct point_list points = {0};
+	struct check_tally seen;
+	struct err e = {0};
+
+	must(store_open(&st, path, &opt, &e), &e);
+	must(snapshot_list(&snapshots, st, NULL, repo_tell_damage, NULL, &e),
+	    &e);
+	must(point_list(&points, st, NULL, repo_tell_damage, NULL, &e), &e);
+	if (snapshots_count != SIZE_MAX)
+		ck_assert_uint_eq(snapshots.count, snapshots_count);
+	if (points_count != SIZE_MAX)
+		ck_assert_uint_eq(points.count, points_count);
+	must(store_check(st, &how, &seen, &e), &e);
+	ck_assert_uint_eq(seen.damage_count, 0);
+}
+
+struct id
+repo_save(struct repo *r, const struct tmpdir *tree, const struct tmpdir *state,
+    unsigned chunk_bytes)
+{
+	const struct capture_options opt = {.service = "local",
+	    .dataset = "docs",
+	    .roots = (const char *[]){tree->path},
+	    .roots_count = 1,
+	    .chunking = CHUNKING_FIXED,
+	    .chunk_fixed_bytes = chunk_bytes,
+	    .state_dir = state->path};
+	OWNED(store_close) struct store *st = repo_open(r, STORE_WRITE);
+	OWNED(snapshot_fini) struct snapshot s = {0};
+	OWNED(free_mem) char *subtree = NULL;
+	struct capture_result made;
+	struct err e = {0};
+
+	must(capture_run(st, &opt, &made, &e), &e);
+	must(snapshot_find(&s, &subtree, st, "latest", &e), &e);
+	return s.root;
 }

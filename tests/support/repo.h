@@ -4,6 +4,8 @@
 #include <bascule/crypt.h>
 #include <bascule/store.h>
 
+#include "support/tmpdir.h"
+
 /*
  * A repository of the test's own below /tmp, and the keys of its family.  The
  * keyrings are made once for all tests.
@@ -53,5 +55,21 @@ void repo_file(struct item *it, struct writer *w, const char *path,
 /* Is it there, byte for byte? */
 bool repo_has(struct store *st, const struct id *id, uint64_t seed,
     size_t len_bytes);
+/* A file of noise, mode 0640. */
+void repo_noise_file(int dirfd, const char *name, uint64_t seed,
+    size_t len_bytes);
+
+/*
+ * Everything that is visible in the copy at path opens, by r's keys, and so many
+ * snapshots and points are; SIZE_MAX: however many.
+ */
+void repo_check_copy(const struct repo *r, const char *path,
+    size_t snapshots_count, size_t points_count);
+/* Damage to the error output: for whoever takes such a function. */
+void repo_tell_damage(void *ctx, const char *object, const char *what);
+
+/* Save the tree as dataset "docs" of "local", in chunks of one size; its root. */
+struct id repo_save(struct repo *r, const struct tmpdir *tree,
+    const struct tmpdir *state, unsigned chunk_bytes);
 
 #endif

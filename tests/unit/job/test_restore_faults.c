@@ -32,17 +32,6 @@ static struct tmpdir from, ground, state;
 static struct id root;
 static char to[100];
 
-static void
-put_noise(int dirfd, const char *name, uint64_t seed, size_t len)
-{
-	static uint8_t noise[LISTED_BYTES];
-	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0640);
-
-	repo_noise(noise, len, seed);
-	ck_assert_int_eq(write(fd, noise, len), (ssize_t)len);
-	close(fd);
-}
-
 /* Something of each kind. */
 static void
 make_source(void)
@@ -52,11 +41,11 @@ make_source(void)
 	tmpdir_put(&from, "same", "as it was");
 	tmpdir_put(&from, "small", "a small file that differs");
 	tmpdir_put(&from, "n\xc3\xa4me", "what is not ASCII");
-	put_noise(from.fd, "big", 1, LISTED_BYTES);
-	put_noise(from.fd, "big1", 1, LISTED_BYTES);
-	put_noise(from.fd, "big2", 1, CLONED_BYTES);
-	put_noise(from.fd, "big3", 1, CLONED_BYTES);
-	put_noise(from.fd, "big4", 1, CLONED_BYTES);
+	repo_noise_file(from.fd, "big", 1, LISTED_BYTES);
+	repo_noise_file(from.fd, "big1", 1, LISTED_BYTES);
+	repo_noise_file(from.fd, "big2", 1, CLONED_BYTES);
+	repo_noise_file(from.fd, "big3", 1, CLONED_BYTES);
+	repo_noise_file(from.fd, "big4", 1, CLONED_BYTES);
 	ck_assert_int_eq(mkdirat(from.fd, "sub", 0750), 0);
 	tmpdir_put(&from, "sub/in", "in a folder");
 	ck_assert_int_eq(mkdirat(from.fd, "new", 0700), 0);
@@ -64,7 +53,7 @@ make_source(void)
 	ck_assert_int_eq(symlinkat("small", from.fd, "link"), 0);
 	ck_assert_int_eq(linkat(from.fd, "small", from.fd, "twin", 0), 0);
 	ck_assert_int_eq(mkfifoat(from.fd, "pipe", 0600), 0);
-	put_noise(from.fd, "sparse", 2, 5000);
+	repo_noise_file(from.fd, "sparse", 2, 5000);
 	{
 		int fd = openat(from.fd, "sparse", O_WRONLY);
 
@@ -102,10 +91,10 @@ make_target(void)
 	/* Another's name of it, and a way out. */
 	ck_assert_int_eq(linkat(fd, "outside/file", fd, "to/small", 0), 0);
 	ck_assert_int_eq(symlinkat("../outside", fd, "to/new"), 0);
-	put_noise(fd, "to/big", 3, 7000);
+	repo_noise_file(fd, "to/big", 3, 7000);
 	ck_assert_int_eq(mkdirat(fd, "to/link", 0755), 0);
 	tmpdir_put(&ground, "to/pipe", "no pipe");
-	put_noise(fd, "to/sparse", 4, 60000);
+	repo_noise_file(fd, "to/sparse", 4, 60000);
 	tmpdir_put(&ground, "to/stray", "in no snapshot");
 	ck_assert_int_eq(mkdirat(fd, "to/strays", 0755), 0);
 	tmpdir_put(&ground, "to/strays/in", "in no snapshot");
@@ -114,33 +103,13 @@ make_target(void)
 static void
 setup(void)
 {
-	struct capture_result made;
-	struct capture_options opt = {.service = "local",
-	    .dataset = "docs",
-	    .roots = (const char *[]){from.path},
-	    .roots_count = 1,
-	    .chunking = CHUNKING_FIXED,
-	    .chunk_fixed_bytes = CHUNK_BYTES,
-	    .state_dir = state.path};
-	struct store *st;
-	struct snapshot s = {0};
-	char *subtree = NULL;
-	struct err e = {0};
-
 	repo_make(&r);
 	tmpdir_make_in_memory(&from);
 	tmpdir_make_in_memory(&ground);
 	tmpdir_make(&state);
 	make_source();
 	snprintf(to, sizeof(to), "%s/to", ground.path);
-	st = repo_open(&r, STORE_WRITE);
-	opt.roots = (const char *[]){from.path};
-	must(capture_run(st, &opt, &made, &e), &e);
-	must(snapshot_find(&s, &subtree, st, "latest", &e), &e);
-	root = s.root;
-	free(subtree);
-	snapshot_fini(&s);
-	store_close(&st);
+	root = repo_save(&r, &from, &state, CHUNK_BYTES);
 }
 
 static void

@@ -34,41 +34,6 @@ static struct tmpdir from, ground, state;
 static struct id root;
 static char to[100];
 
-static void
-put_noise(const char *name, uint64_t seed, size_t len)
-{
-	static uint8_t noise[BIG_BYTES];
-	int fd = openat(from.fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0640);
-
-	repo_noise(noise, len, seed);
-	ck_assert_int_eq(write(fd, noise, len), (ssize_t)len);
-	close(fd);
-}
-
-static void
-save(void)
-{
-	struct capture_result made;
-	struct capture_options opt = {.service = "local",
-	    .dataset = "docs",
-	    .roots = (const char *[]){from.path},
-	    .roots_count = 1,
-	    .chunking = CHUNKING_FIXED,
-	    .chunk_fixed_bytes = CHUNK_BYTES,
-	    .state_dir = state.path};
-	struct store *st = repo_open(&r, STORE_WRITE);
-	struct snapshot s = {0};
-	char *subtree = NULL;
-	struct err e = {0};
-
-	must(capture_run(st, &opt, &made, &e), &e);
-	must(snapshot_find(&s, &subtree, st, "latest", &e), &e);
-	root = s.root;
-	free(subtree);
-	snapshot_fini(&s);
-	store_close(&st);
-}
-
 /* The later name of each pair is stored before the other, the first is big. */
 static void
 setup(void)
@@ -82,14 +47,15 @@ setup(void)
 	tmpdir_put(&from, "lone-" LETTER, "on its own");
 	for (int i = 0; i < PAIRS_COUNT; i++) {
 		snprintf(name, sizeof(name), "%02d-" LETTER, i);
-		put_noise(name, 100 + (uint64_t)i, i == 0 ? BIG_BYTES : 9000);
+		repo_noise_file(from.fd, name, 100 + (uint64_t)i,
+		    i == 0 ? BIG_BYTES : 9000);
 	}
-	save();
+	root = repo_save(&r, &from, &state, CHUNK_BYTES);
 	for (int i = 0; i < PAIRS_COUNT; i++) {
 		snprintf(name, sizeof(name), "%02d-" PARTS, i);
-		put_noise(name, 200 + (uint64_t)i, 9000);
+		repo_noise_file(from.fd, name, 200 + (uint64_t)i, 9000);
 	}
-	save();
+	root = repo_save(&r, &from, &state, CHUNK_BYTES);
 	snprintf(to, sizeof(to), "%s/to", ground.path);
 }
 

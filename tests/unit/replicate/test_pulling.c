@@ -105,32 +105,6 @@ backup(uint64_t from, uint64_t to)
 	return s.id;
 }
 
-static void
-on_damage(void *ctx, const char *object, const char *what)
-{
-	(void)ctx;
-	fprintf(stderr, "damage: %s: %s\n", object, what);
-}
-
-static void
-check_copy(size_t snapshots_count)
-{
-	struct store_options opt = {.keyring = near.operations,
-	    .network_fs_allowed = true};
-	struct check_options how = {.depth = CHECK_OPEN,
-	    .on_damage = on_damage};
-	OWNED(store_close) struct store *st = NULL;
-	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
-	struct check_tally seen;
-
-	must(store_open(&st, copy, &opt, &e), &e);
-	must(snapshot_list(&list, st, NULL, on_damage, NULL, &e), &e);
-	if (snapshots_count != SIZE_MAX)
-		ck_assert_uint_eq(list.count, snapshots_count);
-	must(store_check(st, &how, &seen, &e), &e);
-	ck_assert_uint_eq(seen.damage_count, 0);
-}
-
 /* --- words that are here -------------------------------------------------------------- */
 
 /* Its caller's, whichever connection asks. */
@@ -311,14 +285,14 @@ START_TEST(several_connections_share_the_packs)
 	bytes = tally.pack_bytes + (1 << 20);
 	ck_assert_uint_lt(fars[FARS_MAX - 1].heard_bytes,
 	    bytes / tally.lanes_count + (1 << 20));
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 	fars_count = 0;
 	must(pull(4, 0), &e);
 	ck_assert_uint_eq(fars_count, 0);
 	ck_assert_uint_eq(tally.packs_count, 0);
 	backup(0, FILES / 2);
 	must(pull(4, 0), &e);
-	check_copy(2);
+	repo_check_copy(&near, copy, 2, SIZE_MAX);
 }
 END_TEST
 
@@ -334,7 +308,7 @@ START_TEST(where_no_other_can_be_had_the_first_brings_all)
 		ck_assert_uint_eq(fars_count, 0);
 	ck_assert_uint_eq(tally.lanes_count, 1);
 	ck_assert_uint_eq(tally.refused_count, 0);
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 }
 END_TEST
 
@@ -353,7 +327,7 @@ START_TEST(one_connection_that_breaks_ends_the_run_and_the_next_goes_on)
 	must(pull(3, 0), &e);
 	ck_assert_uint_lt(bytes + tally.pack_bytes,
 	    FILES * FILE_BYTES + (4 << 20));
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 }
 END_TEST
 
@@ -362,7 +336,7 @@ START_TEST(little_is_not_worth_another_connection)
 	backup(0, FILES);
 	must(pull(0, 100 * NS_PER_MS), &e);
 	ck_assert_uint_eq(fars_count, 0);
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 }
 END_TEST
 

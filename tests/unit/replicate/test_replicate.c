@@ -91,34 +91,6 @@ open_copy(void)
 	return st;
 }
 
-static void
-on_damage(void *ctx, const char *object, const char *what)
-{
-	(void)ctx;
-	fprintf(stderr, "damage: %s: %s\n", object, what);
-}
-
-/* Everything visible in the copy opens: R1. */
-static void
-check_copy(size_t snapshots_count, size_t points_count)
-{
-	OWNED(store_close) struct store *st = open_copy();
-	OWNED(snapshot_list_fini) struct snapshot_list snapshots = {0};
-	OWNED(point_list_fini) struct point_list points = {0};
-	struct check_options opt = {.depth = CHECK_OPEN,
-	    .on_damage = on_damage};
-	struct check_tally seen;
-
-	must(snapshot_list(&snapshots, st, NULL, on_damage, NULL, &e));
-	must(point_list(&points, st, NULL, on_damage, NULL, &e));
-	if (snapshots_count != SIZE_MAX)
-		ck_assert_uint_eq(snapshots.count, snapshots_count);
-	if (points_count != SIZE_MAX)
-		ck_assert_uint_eq(points.count, points_count);
-	must(store_check(st, &opt, &seen, &e));
-	ck_assert_uint_eq(seen.damage_count, 0);
-}
-
 /* --- pushing ------------------------------------------------------------------------ */
 
 static void
@@ -181,7 +153,7 @@ START_TEST(a_missing_copy_is_made_and_holds_everything)
 	ck_assert_uint_eq(tally.packs_sent_count, tally.packs_count);
 	ck_assert_uint_gt(tally.sent_bytes, tally.pack_bytes);
 	ck_assert_uint_eq(tally.pack_bytes, tally.pack_sent_bytes);
-	check_copy(3, 3);
+	repo_check_copy(&near, copy, 3, 3);
 }
 END_TEST
 
@@ -215,7 +187,7 @@ START_TEST(only_what_lacks_is_sent)
 	ck_assert_uint_lt(tally.packs_sent_count, tally.packs_count);
 	ck_assert_uint_lt(tally.pack_sent_bytes, 100000);
 	ck_assert_uint_eq(tally.pack_bytes, tally.pack_sent_bytes);
-	check_copy(2, 2);
+	repo_check_copy(&near, copy, 2, 2);
 }
 END_TEST
 
@@ -256,7 +228,7 @@ START_TEST(every_byte_that_goes_out_is_metered_and_may_be_stopped)
 	ck_assert_int_eq(far_end(&far), ERR_NONE);
 	ck_assert_uint_eq(m.bytes_count, tally.sent_bytes);
 	ck_assert_str_eq(tally.link, "a");
-	check_copy(1, 1);
+	repo_check_copy(&near, copy, 1, 1);
 }
 END_TEST
 
@@ -270,7 +242,7 @@ START_TEST(one_service_alone_can_be_sent)
 	must(push_to(&far, "benefits"));
 	ck_assert_int_eq(far_end(&far), ERR_NONE);
 	ck_assert_uint_eq(tally.snapshots_count, 1);
-	check_copy(1, 1);
+	repo_check_copy(&near, copy, 1, 1);
 }
 END_TEST
 
@@ -278,7 +250,7 @@ START_TEST(an_empty_repository_makes_an_empty_copy)
 {
 	push();
 	ck_assert(tally.copy_created);
-	check_copy(0, 0);
+	repo_check_copy(&near, copy, 0, 0);
 }
 END_TEST
 
@@ -361,7 +333,7 @@ START_TEST(damage_here_does_not_travel_and_stops_nothing_else)
 	ck_assert_uint_eq(tally.refused_count, 3);
 	ck_assert_uint_eq(problems_count, 3);
 	ck_assert_uint_eq(tally.snapshots_sent_count, 1);
-	check_copy(1, 1);
+	repo_check_copy(&near, copy, 1, 1);
 }
 END_TEST
 
@@ -386,10 +358,10 @@ START_TEST(killed_anywhere_it_goes_on_from_there)
 		ck_assert_int_eq(push_to(&far, NULL), ERR_TIMEOUT);
 		ck_assert_int_eq(far_end(&far), 128);
 		if (access(copy, F_OK) == 0 && i > 1)
-			check_copy(SIZE_MAX, SIZE_MAX);
+			repo_check_copy(&near, copy, SIZE_MAX, SIZE_MAX);
 		push();
 		pack_bytes = tally.pack_sent_bytes;
-		check_copy(2, 2);
+		repo_check_copy(&near, copy, 2, 2);
 		push();
 		ck_assert_uint_eq(tally.packs_sent_count, 0);
 		if (i == 12) /* all was settled when the last byte was cut */
@@ -418,7 +390,7 @@ START_TEST(any_failing_call_there_leaves_a_whole_copy)
 				rc == ERR_TIMEOUT || rc == ERR_IO,
 			    "nth %d: %s", nth, e.text);
 		push();
-		check_copy(1, 1);
+		repo_check_copy(&near, copy, 1, 1);
 	}
 }
 END_TEST
@@ -452,7 +424,7 @@ START_TEST(any_failing_call_here_leaves_a_whole_copy)
 			ck_assert_msg(e.text[0] != '\0' || problems_count > 0,
 			    "nth %d: nothing said", nth);
 		push();
-		check_copy(1, 1);
+		repo_check_copy(&near, copy, 1, 1);
 	}
 }
 END_TEST
@@ -483,7 +455,7 @@ START_TEST(any_failing_call_under_a_word_gives_none)
 	backup_in("housing", 1, 0, 3);
 	push();
 	st = open_copy();
-	must(point_list(&points, st, NULL, on_damage, NULL, &e));
+	must(point_list(&points, st, NULL, repo_tell_damage, NULL, &e));
 	ck_assert_uint_eq(points.count, 1);
 	wish.point = points.points[0].id;
 	snprintf(wish.service, sizeof(wish.service), "housing");

@@ -88,32 +88,6 @@ backup(uint64_t from, uint64_t to)
 }
 
 static void
-on_damage(void *ctx, const char *object, const char *what)
-{
-	(void)ctx;
-	fprintf(stderr, "damage: %s: %s\n", object, what);
-}
-
-static void
-check_copy(size_t snapshots_count)
-{
-	struct store_options opt = {.keyring = near.operations,
-	    .network_fs_allowed = true};
-	struct check_options how = {.depth = CHECK_OPEN,
-	    .on_damage = on_damage};
-	OWNED(store_close) struct store *st = NULL;
-	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
-	struct check_tally seen;
-
-	must(store_open(&st, copy, &opt, &e), &e);
-	must(snapshot_list(&list, st, NULL, on_damage, NULL, &e), &e);
-	if (snapshots_count != SIZE_MAX)
-		ck_assert_uint_eq(list.count, snapshots_count);
-	must(store_check(st, &how, &seen, &e), &e);
-	ck_assert_uint_eq(seen.damage_count, 0);
-}
-
-static void
 on_problem(void *ctx, const char *object, const struct err *why)
 {
 	(void)ctx, (void)object, (void)why;
@@ -194,14 +168,14 @@ START_TEST(a_cut_costs_what_was_under_way_and_no_more)
 		cuts_count++;
 		ck_assert_uint_lt(cuts_count, 1000);
 		if (access(copy, F_OK) == 0 && cuts_count % 4 == 0)
-			check_copy(SIZE_MAX);
+			repo_check_copy(&near, copy, SIZE_MAX, SIZE_MAX);
 	}
 	ck_assert_uint_gt(cuts_count, 5);
 	ck_assert_uint_le(sent_bytes, all_bytes + cuts_count * under_way);
 	ck_assert_uint_eq(tally.refused_count, 0);
 	ck_assert_uint_eq(tally.again_bytes, 0);
 	ck_assert_uint_eq(parts_count(path), 0);
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 }
 END_TEST
 
@@ -234,7 +208,7 @@ START_TEST(torn_parts_are_found_and_sent_again_once)
 	ck_assert_uint_gt(tally.again_bytes, 0);
 	ck_assert_uint_lt(tally.pack_sent_bytes, 2 * all_bytes);
 	ck_assert_uint_eq(problems_count, 0);
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 }
 END_TEST
 
@@ -256,9 +230,9 @@ START_TEST(a_receiver_that_does_not_know_it_is_cut_off_is_in_nobodys_way)
 	push();
 	ck_assert_uint_ge(tally.resumed_bytes, 64 << 10);
 	ck_assert_uint_lt(tally.pack_sent_bytes, all_bytes - 1000000);
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 	far_end(&hangs);
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 }
 END_TEST
 
@@ -304,7 +278,7 @@ START_TEST(after_a_collection_at_home_only_what_is_new_is_sent)
 	ck_assert_uint_lt(tally.pack_sent_bytes, 5 * FILE_BYTES);
 	ck_assert_uint_eq(tally.refused_count, 0);
 	ck_assert_uint_eq(tally.again_bytes, 0);
-	check_copy(3);
+	repo_check_copy(&near, copy, 3, SIZE_MAX);
 }
 END_TEST
 
@@ -401,7 +375,7 @@ START_TEST(several_connections_share_the_packs)
 	ck_assert_uint_eq(tally.pack_sent_bytes, tally.pack_bytes);
 	ck_assert_uint_gt(tally.sent_bytes, tally.pack_bytes);
 	ck_assert_uint_eq(tally.snapshots_sent_count, 1);
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 	must(push_lanes(4), &e);
 	ck_assert_uint_eq(fars_count, 0);
 }
@@ -422,7 +396,7 @@ START_TEST(one_connection_that_breaks_ends_the_run_and_the_next_goes_on)
 	sent_bytes += tally.pack_sent_bytes;
 	ck_assert_uint_gt(tally.resumed_bytes + tally.pack_sent_bytes, 0);
 	ck_assert_uint_lt(sent_bytes, 150 * FILE_BYTES + (4 << 20));
-	check_copy(1);
+	repo_check_copy(&near, copy, 1, SIZE_MAX);
 }
 END_TEST
 

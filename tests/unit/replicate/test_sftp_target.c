@@ -114,33 +114,6 @@ push(const char *copy, void (*arm)(int nth, int num), int nth)
 	return WEXITSTATUS(status);
 }
 
-static void
-on_damage(void *ctx, const char *object, const char *what)
-{
-	(void)ctx;
-	fprintf(stderr, "damage: %s: %s\n", object, what);
-}
-
-/* How many snapshots are seen there; all of them open. */
-static size_t
-check_copy(const char *copy)
-{
-	const struct store_options how = {.keyring = near.operations,
-	    .network_fs_allowed = true};
-	const struct check_options opt = {.depth = CHECK_OPEN,
-	    .on_damage = on_damage};
-	OWNED(store_close) struct store *st = NULL;
-	OWNED(snapshot_list_fini) struct snapshot_list list = {0};
-	struct check_tally seen;
-	struct err e = {0};
-
-	must(store_open(&st, copy, &how, &e), &e);
-	must(store_check(st, &opt, &seen, &e), &e);
-	ck_assert_uint_eq(seen.damage_count, 0);
-	must(snapshot_list(&list, st, NULL, on_damage, NULL, &e), &e);
-	return list.count;
-}
-
 START_TEST(any_failing_call_leaves_a_copy_that_the_next_run_makes_whole)
 {
 	unsigned failed_count = 0;
@@ -157,7 +130,7 @@ START_TEST(any_failing_call_leaves_a_copy_that_the_next_run_makes_whole)
 		failed_count += got != ERR_NONE;
 		if (got != ERR_NONE)
 			ck_assert_int_eq(push(copy, NULL, 0), ERR_NONE);
-		ck_assert_uint_eq(check_copy(copy), 1);
+		repo_check_copy(&near, copy, 1, SIZE_MAX);
 	}
 	ck_assert_uint_gt(failed_count, 0);
 }
