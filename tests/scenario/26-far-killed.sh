@@ -9,11 +9,7 @@
 . "$TOP/tests/support/sshd.sh"
 
 FILES=${FILES:-2000}
-server=
-for server in /usr/lib/openssh/sftp-server /usr/libexec/openssh/sftp-server \
-    /usr/lib/ssh/sftp-server; do
-	[ ! -x "$server" ] || break
-done
+server=$(sshd_sftp)
 # Which files it is asked for is written down, in `asked`; when that has so many as
 # `gate` says (0: any number) the server stands still, until it says otherwise.
 cat >serve <<END

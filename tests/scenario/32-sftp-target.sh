@@ -102,22 +102,26 @@ back=$(sed -n 's/.*"read_back_bytes":\([0-9]*\).*/\1/p' .out)
 is 'all of it' "$([ "$back" -gt 34000000 ] && echo yes)" yes
 
 # --- cut in the middle, and again
-cut_when() { # BYTES: kill the server's processes when so much has come
-	while [ "$(du -sb third 2>/dev/null | cut -f1)" -lt "$1" ] 2>/dev/null ||
-	    [ ! -d third ]; do
-		kill -0 "$2" 2>/dev/null || return
-		sleep 0.02
-	done
-	sshd_cut ssh
-}
+# So much comes over each of two connections, then nothing until all are cut.
+cat >stands <<END
+#!/bin/sh
+{ stdbuf -o0 head -c 5000000; : >$WORK/still; exec cat >/dev/null; } |
+	$(sshd_sftp)
+END
+chmod +x stands
+server "$WORK/stands"
 for n in 1 2; do
-	push third >.cut 2>&1 & p=$!
-	cut_when $((n * 12000000)) $p
+	push third --connections 2 >.cut 2>&1 & p=$!
+	until [ -e still ]; do kill -0 $p || break; sleep 0.02; done
+	sshd_cut ssh
 	wait $p
 	got=$?
 	is "cut $n is said: $(grep ^bascule .cut)" $got 75
 	is "no snapshot is seen" "$(ls third/snapshots/local 2>/dev/null)" ''
+	rm still
 done
+server 'internal-sftp
+RekeyLimit 8M'
 # Killed, and reaped by nobody (as under a container's first process): dead.
 printf '#!/bin/sh\n"$@" & echo $! >unreaped.pid; echo $$ >keeper.pid; exec sleep 60\n' >unreaped
 # No machine-id (a fresh chroot, a container): the boot and its processes tell.

@@ -146,6 +146,8 @@ sock, run, seen = sys.argv[1:]
 def conn(uid):
     s = socket.socket(socket.AF_UNIX); s.settimeout(60); s.connect(sock)
     return s
+def told(*words): # in one piece, as two tell
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
 pid = os.fork()
 os.setgroups([])
 uid = 9 if pid == 0 else 6
@@ -153,19 +155,19 @@ os.setgid(uid); os.setuid(uid)
 s = conn(uid); f = s.makefile()
 ask = {"cmd": "ping"} if uid == 6 else {"cmd": "events", "follow": True, "limit": 1}
 s.sendall(json.dumps(ask).encode() + b"\n")
-print(uid, f.readline().strip()[:200], flush=True)
+told(uid, f.readline().strip()[:200])
 while os.path.exists("go"):
     time.sleep(0.05)
 if uid == 6:
     s.sendall(json.dumps({"cmd": "approve", "run": run, "seen": seen}).encode() + b"\n")
-    print("approve:", f.readline().strip(), flush=True)
+    told("approve:", f.readline().strip())
     os.waitpid(pid, 0)
 else:
     for line in f:
         last = line
         if '"last":true' in line:
             break
-    print("events:", last.strip(), flush=True)
+    told("events:", last.strip())
 END
 talk=$!
 remember $talk

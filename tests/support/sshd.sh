@@ -7,6 +7,7 @@
 #	sshd_stop DIR					stop DIR
 #
 #	sshd_cut DIR [SIGNAL]				cut DIR [SIGNAL]
+#	sshd_sftp			the program that serves SFTP, or fails
 #
 # sshd_start makes DIR (absolute) if need be and in it, unless they are there:
 #	host_ed25519 host_ecdsa  .pub	its host keys
@@ -18,6 +19,14 @@
 # SSHD_OPTIONS: further lines of configuration, put first so that they win.
 # PORT 0 or none: one that is free.  sshd_stop ends it and waits; DIR stays.
 # sshd_cut kills whoever serves its connections; it goes on listening.
+
+sshd_sftp() {
+	for sshd_p in /usr/lib/openssh/sftp-server \
+	    /usr/libexec/openssh/sftp-server /usr/lib/ssh/sftp-server; do
+		[ ! -x "$sshd_p" ] || { echo "$sshd_p"; return; }
+	done
+	return 1
+}
 
 sshd_keys() {
 	for t in ed25519 ecdsa; do
