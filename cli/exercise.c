@@ -28,6 +28,10 @@ print_said(struct wire_value *v, bool is_step)
 		    live_text(v, "step"), live_text(v, "state"),
 		    *reason != '\0' ? ": " : "",
 		    *reason != '\0' ? live_text(v, "reason") : "");
+	else if (wire_has(v, "until"))
+		printf("%s  %s until %s, or 'bascule exercise abort %s'\n", at,
+		    live_text(v, "state"), live_time(v, "until"),
+		    live_text(v, "run"));
 	else
 		printf("%s  %s\n", at, live_text(v, "state"));
 }
@@ -197,16 +201,14 @@ const struct cli_command command_exercise_start = {"exercise start", "SERVICE",
     "prove that a service can be recovered here", start_options, 1, 1,
     run_start};
 
-/* --dry-run */
+/* --dry-run of what cleans up */
 static void
-on_left(struct live *l, const char *type, struct wire_value *v)
+print_left(const char *act, const char *type, struct wire_value *v)
 {
 	const char *what = wire_take_text(v, "what", "");
 
-	(void)l;
 	if (strcmp(type, "summary") == 0)
-		printf("a clean-up of exercise %s of %s (%s); nothing was "
-		       "done\n",
+		printf("%s of exercise %s of %s (%s); nothing was done\n", act,
 		    live_text(v, "run"), live_text(v, "service"),
 		    live_text(v, "state"));
 	else if (strcmp(what, "undo") == 0)
@@ -218,6 +220,13 @@ on_left(struct live *l, const char *type, struct wire_value *v)
 	else if (strcmp(what, "sandbox") == 0)
 		printf("  the sandbox would be removed: %s\n",
 		    live_text(v, "text"));
+}
+
+static void
+on_left(struct live *l, const char *type, struct wire_value *v)
+{
+	(void)l;
+	print_left("a clean-up", type, v);
 }
 
 static int
@@ -344,21 +353,32 @@ const struct cli_command command_exercise_answer = {"exercise answer",
     "ID STEP [done|skip|abort]", "say that a confirm step is done",
     answer_options, 2, 3, run_answer};
 
+static void
+on_ahead(struct live *l, const char *type, struct wire_value *v)
+{
+	(void)l;
+	print_left("an abort", type, v);
+}
+
 static int
 run_abort(struct cli *cli)
 {
-	struct live l = {.cli = cli, .reply = on_told};
+	struct live l = {.cli = cli,
+	    .reply = cli_has(cli, "dry-run") ? on_ahead : on_told};
 	struct wire_value *request = live_request(cli, "exercise abort");
 
 	if (request == NULL)
 		return EXITCODE_FAILED;
 	wire_add_text(request, "run", cli->operands[0]);
 	wire_add_text(request, "reason", cli_value(cli, "reason"));
+	if (cli_has(cli, "dry-run"))
+		wire_add_bool(request, "dry_run", true);
 	return live_ask(&l, &request);
 }
 
 static const struct cli_option abort_options[] = {{"reason", 0, "TEXT",
 						      "why, for the report"},
+    {"dry-run", 'n', NULL, "only say what would be undone, killed and removed"},
     {NULL, 0, NULL, NULL}};
 
 const struct cli_command command_exercise_abort = {"exercise abort", "ID",

@@ -176,6 +176,8 @@ on_one(struct live *l, const char *type, struct wire_value *v)
 	put(l, v, "new bytes", live_size(l, v, "new_bytes"));
 	put(l, v, "snapshot", live_text(v, "snapshot"));
 	put_legs(l, v);
+	if (wire_take_bool(v, "dry_run", false))
+		puts("a dry run: it goes on, and would be stopped");
 }
 
 static int
@@ -189,6 +191,8 @@ ask_about(struct cli *cli, const char *cmd)
 	wire_add_text(request, "job", cli->operands[0]);
 	if (cli_has(cli, "log"))
 		wire_add_bool(request, "log", true);
+	if (cli_has(cli, "dry-run"))
+		wire_add_bool(request, "dry_run", true);
 	return live_ask(&l, &request);
 }
 
@@ -211,5 +215,9 @@ run_cancel(struct cli *cli)
 	return ask_about(cli, "cancel");
 }
 
+static const struct cli_option cancel_options[] =
+    {{"dry-run", 'n', NULL, "only say which job would be stopped"},
+	{NULL, 0, NULL, NULL}};
+
 const struct cli_command command_cancel = {"cancel", "ID",
-    "stop a job that runs or waits", NULL, 1, 1, run_cancel};
+    "stop a job that runs or waits", cancel_options, 1, 1, run_cancel};

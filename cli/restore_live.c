@@ -35,8 +35,8 @@ reply(struct live *l, const char *type, struct wire_value *v)
 		end(l, v);
 }
 
-/* A service's name has neither '/' nor '@', a point is hex; a dataset's may have
- * both: the last '@' counts when only hex stands behind it. */
+/* A service's name has neither '/' nor '@', a point is hex or "latest"; a dataset's
+ * may have both: the last '@' counts when only a point stands behind it. */
 static void
 add_what(struct wire_value *request, const char *what)
 {
@@ -44,7 +44,9 @@ add_what(struct wire_value *request, const char *what)
 	const char *at = strrchr(what, '@');
 	const char *end = what + strlen(what);
 
-	if (at != NULL && at[1] != '\0' &&
+	if (at != NULL && strcmp(at + 1, "latest") == 0)
+		end = at; /* as without a point */
+	else if (at != NULL && at[1] != '\0' &&
 	    at[1 + strspn(at + 1, "0123456789abcdef")] == '\0') {
 		wire_add_text(request, "point", at + 1);
 		end = at;

@@ -25,6 +25,14 @@ waiter_free(void **ctx)
 	free_mem(ctx);
 }
 
+/* By then it is cleaned up, unless somebody aborts it. */
+static struct utc
+hold_end(const struct job *j, struct utc since)
+{
+	since.ns += wire_take_int(j->params, "hold_ns", 0);
+	return since;
+}
+
 static void
 tell_said(struct client *c, const struct job *j, const struct exercise_said *s)
 {
@@ -41,6 +49,8 @@ tell_said(struct client *c, const struct job *j, const struct exercise_said *s)
 	wire_add_text(v, "state", s->state);
 	wire_add_text(v, "reason", s->reason[0] != '\0' ? s->reason : NULL);
 	wire_add_utc(v, "at", s->at);
+	if (strcmp(s->state, isolated_state_name(ISOLATED_HOLDING)) == 0)
+		wire_add_utc(v, "until", hold_end(j, s->at));
 	client_reply(c, &v);
 }
 
@@ -449,16 +459,45 @@ abort_tabletop(struct client *c, const char *run, const char *reason,
 	return api_tabletop_say(c, run, verb, &s, e);
 }
 
+/* A tabletop makes nothing; nor has a test that waits. */
+static enum err_code
+say_abort(struct client *c, const char *run, struct err *e)
+{
+	const struct tabletop *t = tabletops_find(client_daemon(c), run);
+	OWNED(wire_free) struct wire_value *v = NULL;
+	struct job *j = NULL;
+	enum err_code rc = t != NULL ? ERR_NONE : find_running(c, run, &j, e);
+
+	if (rc == ERR_NONE && j != NULL && j->worker != NULL)
+		return api_left_tell(c, run, j->service, e);
+	if (rc == ERR_NONE)
+		rc = client_summary(&v, e);
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "run", run);
+	wire_add_text(v, "service",
+	    j != NULL ? j->service : tabletop_drafted(t, "service", 0));
+	wire_add_text(v, "state",
+	    j != NULL ? exercise_state(j)
+		      : tabletop_state_name(tabletop_state_of(t)));
+	wire_add_bool(v, "dry_run", true);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+
 static enum err_code
 run_abort(struct client *c, struct wire_value *request, struct err *e)
 {
 	OWNED(wire_free) struct wire_value *word = NULL;
 	const char *run = wire_need_text(request, "run");
 	const char *reason = wire_take_text(request, "reason", "");
+	bool dry_run = wire_take_bool(request, "dry_run", false);
 	char why[JOB_REASON_BYTES];
 	struct job *j = NULL;
 	enum err_code rc = client_asked(request, e);
 
+	if (rc == ERR_NONE && dry_run)
+		return say_abort(c, run, e);
 	if (rc == ERR_NONE && tabletops_find(client_daemon(c), run) != NULL)
 		return abort_tabletop(c, run, reason, e);
 	if (rc == ERR_NONE)

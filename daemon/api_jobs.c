@@ -472,6 +472,7 @@ static enum err_code
 run_cancel(struct client *c, struct wire_value *request, struct err *e)
 {
 	const char *id = wire_need_text(request, "job");
+	bool dry_run = wire_take_bool(request, "dry_run", false);
 	OWNED(wire_free) struct wire_value *v = NULL;
 	OWNED(draft_free) struct draft *d = NULL;
 	char why[128];
@@ -484,15 +485,20 @@ run_cancel(struct client *c, struct wire_value *request, struct err *e)
 	if (j == NULL)
 		return err_set(e, ERR_NOTFOUND,
 		    "no job '%s' is running or waiting", id);
-	rc = job_draft(&d, j, LEDGER_ACCESS, e);
+	rc = job_to_wire(j, &v, e);
+	if (rc == ERR_NONE && dry_run) {
+		wire_add_bool(v, "dry_run", true);
+		client_last(c, &v);
+		return ERR_NONE;
+	}
+	if (rc == ERR_NONE)
+		rc = job_draft(&d, j, LEDGER_ACCESS, e);
 	if (rc != ERR_NONE)
 		return rc;
 	draft_actor(d, &client_caller(c)->actor);
 	draft_text(d, "cmd", "cancel");
 	draft_text(d, "verdict", "admitted");
 	rc = note_event(client_daemon(c), d, e);
-	if (rc == ERR_NONE)
-		rc = job_to_wire(j, &v, e);
 	if (rc != ERR_NONE)
 		return rc;
 	snprintf(why, sizeof(why), "cancelled by %s", client_caller(c)->name);

@@ -101,6 +101,8 @@ says 'succeeded'
 is '... as it was, where it was asked for' "$(cd "back$WORK/data" && cat a b)" "$(cat data/a data/b)"
 at brent --json events --type job >.out
 says "\"to\",\"value\":\"$WORK/back\"" '"kind","value":"restore"'
+expect 0 'the latest, by its name' at brent restore files/tree@latest --to latest
+is '... is the newest' "$(cd "latest$WORK/data" && cat a b)" "$(cat data/a data/b)"
 expect 0 'a whole service, a folder a dataset' at brent restore files --to all --verify
 is '... has both' "$(ls all | tr '\n' ' ')" 'dump tree '
 expect 0 '... nothing is to be done then' at brent restore files --to all --dry-run
@@ -129,6 +131,9 @@ mkfifo hold
 expect 0 'a long one begins' at brent run files --json
 long=$(field job)
 wait_for 10 jobs_have brent "\"job\":\"$long\".*\"state\":\"running\""
+expect 0 'what cancelling it would do' at brent cancel "$long" --dry-run
+says "$long" 'a dry run'
+holds '... is not done' jobs_have brent "\"job\":\"$long\".*\"state\":\"running\""
 expect 0 'it is cancelled' at brent cancel "$long"
 wait_for 30 jobs_have brent "\"job\":\"$long\".*\"state\":\"cancelled\""
 at brent job "$long" >.out

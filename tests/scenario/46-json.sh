@@ -91,6 +91,7 @@ said 0 links
 said 0 jobs
 said 0 job "$job" --log
 said 1 cancel "$job"
+said 1 cancel "$job" --dry-run
 said 0 points files
 said 0 points files --as-of 0s
 said 0 'report ladder' files --as-of 0s
@@ -104,6 +105,7 @@ said 0 'report posture' --as-of 1s
 said 1 'exercise show' none
 said 1 'exercise answer' none step
 said 1 'exercise abort' none
+said 1 'exercise abort' none --dry-run
 said 1 'exercise cleanup' none
 said 2 'failover plan' files
 said 2 'failover request' files

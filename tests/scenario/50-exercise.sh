@@ -79,7 +79,7 @@ expect 1 'an unknown service' at southwark exercise start nothing --mode test
 if unshare -n true 2>/dev/null || unshare -rn true 2>/dev/null; then
 	isolated=yes
 	expect 0 'a plan that works passes' test_it --wait
-	says 'PASS' 'HOLDING' 'run *look: done'
+	says 'PASS' 'HOLDING until .*exercise abort' 'run *look: done'
 else
 	isolated=
 	expect 8 'without a namespace it is not measured' test_it --wait
@@ -175,6 +175,10 @@ says 'step=slow.*the daemon ended before it was done'
 rm steps
 expect 0 'one begins' test_it
 wait_for 20 grep -q slow steps
+records=$(at southwark --json events --run "$(run_id)" | grep -c '"type":"record"')
+expect 0 'what to abort it would do' at southwark exercise abort "$(run_id)" --dry-run
+says "the sandbox would be removed: $WORK/southwark/sandbox/$(run_id)" 'an abort of .*nothing was done'
+is '... is not done, nor recorded' "$(at southwark --json events --run "$(run_id)" | grep -c '"type":"record"')" "$records"
 expect 0 'it is aborted' at southwark exercise abort "$(run_id)" --reason "enough"
 wait_for 30 have_result INTERRUPTED
 show >.out
