@@ -34,7 +34,7 @@ Q   := $(if $(V),,@)
 say  = $(if $(V),,@echo "  $(1)	$@")
 
 .PHONY: all unit unit-tests model sim sim-mutants soak shim test demo deps floors symbols format format-check \
-    lengths checked-build checked-unit fuzzers fuzz valgrind bench bench-huge bench-many torture crash worker-faults fidelity install clean policy-doc
+    lengths checked-build checked-unit fuzzers fuzz valgrind bench bench-huge bench-many bench-steps torture crash worker-faults fidelity install clean policy-doc
 all: $(BUILD)/bascule $(if $(DAEMON_SRC),$(BUILD)/basculed)
 
 # Everything the compiler needs is there, or the one line that installs it is
@@ -238,6 +238,8 @@ bench: all
 	@sh tests/bench/bench.sh
 bench-many: all
 	@sh tests/bench/many.sh
+bench-steps: all
+	@tests/bench/steps.sh
 bench-huge: $(BUILD)/huge
 	tests/huge/huge.sh $(BUILD)/huge
 install: all
