@@ -170,6 +170,15 @@ fired_twice() {
 }
 wait_for 20 fired_twice
 holds 'the schedule fires after a reload' fired_twice
+# Who asks again while one is being loaded has the last one.
+cp shared.conf before
+for minutes in $(seq 61 90); do
+	sed "s/rpo = \"1h\"/rpo = \"${minutes}m\"/" before >shared.conf
+	kill -HUP "$(cat brent/pid)"
+done
+in_force() { at brent --json status | grep '"rpo_seconds":5400[,.]' >/dev/null; }
+wait_for 10 in_force
+holds 'of reloads in a row the last one counts' in_force
 cp bad shared.conf
 kill -HUP "$(cat brent/pid)"
 wait_for 10 grep -q 'the one in force stays' brent/log
