@@ -1,7 +1,7 @@
 #!/bin/sh
 # steps.sh: what the plan engine costs a step, in a move between two real daemons.
 #
-#	DEEP=40 WIDE=40 sh tests/bench/steps.sh
+#	DEEP=40 WIDE=10 sh tests/bench/steps.sh
 #
 # Steps that do nothing (true), each recorded by the daemon before it begins and when
 # it has ended, fsync and all: a chain, DEEP long, where every step waits for the one
@@ -12,7 +12,7 @@
 . "$(dirname "$0")/../support/scenario.sh"
 . "$TOP/tests/support/daemon.sh"
 . "$TOP/tests/support/move.sh"
-DEEP=${DEEP:-40} WIDE=${WIDE:-40}
+DEEP=${DEEP:-40} WIDE=${WIDE:-10}
 
 lab_apart 'a plan of many steps'
 lab_link wit southwark lewisham || finish
