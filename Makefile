@@ -239,7 +239,7 @@ bench: all
 bench-many: all
 	@sh tests/bench/many.sh
 bench-steps: all
-	@tests/bench/steps.sh
+	@sh tests/bench/steps.sh
 bench-huge: $(BUILD)/huge
 	tests/huge/huge.sh $(BUILD)/huge
 install: all

@@ -115,8 +115,7 @@ say(struct word *w)
 		wire_add_text(request, "verb", w->verb);
 	wire_add_text(request, "seen", w->seen);
 	wire_add_text(request, "reason", of.reason);
-	if (cli_has(w->cli, "dry-run"))
-		wire_add_bool(request, "dry_run", true);
+	live_add_dry_run(w->cli, request);
 	if (wordkey_sign(w->key, &of, request, &e) != ERR_NONE) {
 		wire_free(&request);
 		return cli_fail(w->cli, &e);

@@ -175,8 +175,7 @@ run_start(struct cli *cli)
 		wire_add_seconds(request, "hold_seconds", hold_ns);
 	if (l.patient)
 		wire_add_bool(request, "wait", true);
-	if (cli_has(cli, "dry-run"))
-		wire_add_bool(request, "dry_run", true);
+	live_add_dry_run(cli, request);
 	return live_ask(&l, &request);
 }
 
@@ -242,8 +241,7 @@ run_cleanup(struct cli *cli)
 	wire_add_text(request, "run", cli->operands[0]);
 	if (l.patient)
 		wire_add_bool(request, "wait", true);
-	if (cli_has(cli, "dry-run"))
-		wire_add_bool(request, "dry_run", true);
+	live_add_dry_run(cli, request);
 	return live_ask(&l, &request);
 }
 
@@ -371,8 +369,7 @@ run_abort(struct cli *cli)
 		return EXITCODE_FAILED;
 	wire_add_text(request, "run", cli->operands[0]);
 	wire_add_text(request, "reason", cli_value(cli, "reason"));
-	if (cli_has(cli, "dry-run"))
-		wire_add_bool(request, "dry_run", true);
+	live_add_dry_run(cli, request);
 	return live_ask(&l, &request);
 }
 

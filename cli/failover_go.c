@@ -223,8 +223,7 @@ ask(struct cli *cli, const struct verb *verb, const char *confirm)
 	wire_add_text(request, "reason", cli_value(cli, "reason"));
 	if (cli_has(cli, "break-glass"))
 		wire_add_bool(request, "break_glass", true);
-	if (cli_has(cli, "dry-run"))
-		wire_add_bool(request, "dry_run", true);
+	live_add_dry_run(cli, request);
 	return live_ask(&l, &request);
 }
 

@@ -135,8 +135,7 @@ run_resolve(struct cli *cli)
 	wire_add_text(request, "owner", cli_value(cli, "owner"));
 	wire_add_text(request, "confirm", typed);
 	wire_add_text(request, "reason", cli_value(cli, "reason"));
-	if (cli_has(cli, "dry-run"))
-		wire_add_bool(request, "dry_run", true);
+	live_add_dry_run(cli, request);
 	if (wordkey_sign(key, &of, request, &e) != ERR_NONE) {
 		wire_free(&request);
 		return cli_fail(cli, &e);

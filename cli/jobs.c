@@ -191,8 +191,7 @@ ask_about(struct cli *cli, const char *cmd)
 	wire_add_text(request, "job", cli->operands[0]);
 	if (cli_has(cli, "log"))
 		wire_add_bool(request, "log", true);
-	if (cli_has(cli, "dry-run"))
-		wire_add_bool(request, "dry_run", true);
+	live_add_dry_run(cli, request);
 	return live_ask(&l, &request);
 }
 

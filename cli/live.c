@@ -27,6 +27,13 @@ live_request(struct cli *cli, const char *cmd)
 	return v;
 }
 
+void
+live_add_dry_run(struct cli *cli, struct wire_value *request)
+{
+	if (cli_has(cli, "dry-run"))
+		wire_add_bool(request, "dry_run", true);
+}
+
 /* --- the table ------------------------------------------------------------ */
 
 bool

@@ -31,6 +31,8 @@ int live_ask(struct live *l, struct wire_value **request);
 
 /* {"cmd":cmd}; NULL after having said why not. */
 struct wire_value *live_request(struct cli *cli, const char *cmd);
+/* --dry-run, if it was given. */
+void live_add_dry_run(struct cli *cli, struct wire_value *request);
 
 /* A "progress" reply; l->ctx is the struct cli_progress. */
 void live_progress(struct live *l, struct wire_value *v);

@@ -121,7 +121,7 @@ restore_live(struct cli *cli)
 	wire_add_text(request, "overwrite", cli_value(cli, "overwrite"));
 	wire_add_bool(request, "delete", cli_has(cli, "delete"));
 	wire_add_bool(request, "verify", cli_has(cli, "verify"));
-	wire_add_bool(request, "dry_run", cli_has(cli, "dry-run"));
+	live_add_dry_run(cli, request);
 	wire_add_bool(request, "wait", true);
 	cli_progress_begin(&progress, cli, "restoring");
 	status = live_ask(&l, &request);

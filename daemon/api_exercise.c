@@ -464,25 +464,18 @@ static enum err_code
 say_abort(struct client *c, const char *run, struct err *e)
 {
 	const struct tabletop *t = tabletops_find(client_daemon(c), run);
-	OWNED(wire_free) struct wire_value *v = NULL;
 	struct job *j = NULL;
-	enum err_code rc = t != NULL ? ERR_NONE : find_running(c, run, &j, e);
+	enum err_code rc;
 
-	if (rc == ERR_NONE && j != NULL && j->worker != NULL)
-		return api_left_tell(c, run, j->service, e);
-	if (rc == ERR_NONE)
-		rc = client_summary(&v, e);
+	if (t != NULL)
+		return api_left_end(c, run, tabletop_drafted(t, "service", 0),
+		    tabletop_state_name(tabletop_state_of(t)), e);
+	rc = find_running(c, run, &j, e);
 	if (rc != ERR_NONE)
 		return rc;
-	wire_add_text(v, "run", run);
-	wire_add_text(v, "service",
-	    j != NULL ? j->service : tabletop_drafted(t, "service", 0));
-	wire_add_text(v, "state",
-	    j != NULL ? exercise_state(j)
-		      : tabletop_state_name(tabletop_state_of(t)));
-	wire_add_bool(v, "dry_run", true);
-	client_last(c, &v);
-	return ERR_NONE;
+	return j->worker == NULL
+	    ? api_left_end(c, run, j->service, exercise_state(j), e)
+	    : api_left_tell(c, run, j->service, e);
 }
 
 static enum err_code

@@ -62,11 +62,27 @@ tell_remains(struct client *c, const char *run, const char *sandbox,
 }
 
 enum err_code
+api_left_end(struct client *c, const char *run, const char *service,
+    const char *state, struct err *e)
+{
+	OWNED(wire_free) struct wire_value *v = NULL;
+	enum err_code rc = client_summary(&v, e);
+
+	if (rc != ERR_NONE)
+		return rc;
+	wire_add_text(v, "run", run);
+	wire_add_text(v, "service", service);
+	wire_add_text(v, "state", state);
+	wire_add_bool(v, "dry_run", true);
+	client_last(c, &v);
+	return ERR_NONE;
+}
+
+enum err_code
 api_left_tell(struct client *c, const char *run, const char *service,
     struct err *e)
 {
 	OWNED(wire_free) struct wire_value *spec = NULL;
-	OWNED(wire_free) struct wire_value *v = NULL;
 	struct wire_value *left, *undos;
 	enum err_code rc = wire_new(&spec, NULL, e);
 
@@ -82,14 +98,7 @@ api_left_tell(struct client *c, const char *run, const char *service,
 	if (rc == ERR_NONE)
 		rc = tell_remains(c, run, wire_take_text(left, "sandbox", NULL),
 		    e);
-	if (rc == ERR_NONE)
-		rc = client_summary(&v, e);
-	if (rc != ERR_NONE)
-		return rc;
-	wire_add_text(v, "run", run);
-	wire_add_text(v, "service", service);
-	wire_add_text(v, "state", wire_take_text(left, "state", ""));
-	wire_add_bool(v, "dry_run", true);
-	client_last(c, &v);
-	return ERR_NONE;
+	return rc != ERR_NONE ? rc
+			      : api_left_end(c, run, service,
+				    wire_take_text(left, "state", ""), e);
 }

@@ -95,7 +95,10 @@ enum err_code api_jobs_begin(struct client *c, struct job *j, bool wait,
 enum err_code api_ended_job(const struct ledger_job *j, struct wire_value **out,
     struct err *e) MUST_CHECK;
 
-/* exercise cleanup --dry-run: `left` each, and the summary (api_left.c). */
+/* A dry run of what ends an exercise: the summary alone, where nothing was made. */
+enum err_code api_left_end(struct client *c, const char *run,
+    const char *service, const char *state, struct err *e) MUST_CHECK;
+/* ... `left` each, and the summary (api_left.c). */
 enum err_code api_left_tell(struct client *c, const char *run,
     const char *service, struct err *e) MUST_CHECK;
 

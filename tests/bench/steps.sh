@@ -16,6 +16,8 @@ DEEP=${DEEP:-40} WIDE=${WIDE:-10}
 
 lab_apart 'a plan of many steps'
 lab_link wit southwark lewisham || finish
+APP=$(lab_address lewisham wit)
+HOSTS="$(lab_policy_host app1.southwark "$APP" lewisham), $(lab_policy_host app2.southwark "$APP" lewisham)"
 move_sites
 lab_permit lewisham southwark
 
@@ -32,19 +34,12 @@ for k in range(wide):
               + (f' on = "{host}";' if host != "here" else "") + " },")
 END
 }
-host() { # NAME
-	echo "{ name = \"$1\"; address = \"$(lab_address lewisham wit)\"; port = $LAB_PORT;
-	  user = \"$(id -un)\"; host_keys = [ \"$(lab_print lewisham)\" ]; }"
-}
 {
 	chains chain "$DEEP" 1 start here
 	chains far "$DEEP" 1 "chain0-$((DEEP - 1))" app1.southwark
 	chains wide "$DEEP" "$WIDE" "far0-$((DEEP - 1))" here app1.southwark app2.southwark
 } >steps
-awk -v more="$(host app1.southwark | tr '\n' ' '), $(host app2.southwark | tr '\n' ' ')" '
-    /name = "southwark"; title/ { is = 1 }
-    is && /host_keys/ { sub(/ \);$/, ", " more " );"); is = 0 }
-    /step = "runs"/ { while ((getline line <"steps") > 0) print line } 1' shared.conf >more.conf
+awk '/step = "runs"/ { while ((getline line <"steps") > 0) print line } 1' shared.conf >more.conf
 mv more.conf shared.conf
 
 # What the records of a part of the plan say: from its first to its last.
@@ -71,14 +66,15 @@ at southwark --json events --run "$run" --limit 10000 >records
 part "a chain, each waits for the one before" chain
 part "... on another host" far
 part "$WIDE such chains over three hosts, 10 at once" wide
-from=$(date +%s%3N)
-for i in $(seq "$DEEP"); do true; /bin/true; done
-echo "/bin/true alone, $DEEP times: $(($(date +%s%3N) - from)) ms"
-from=$(date +%s%3N)
+ms() { date +%s%3N; }
+from=$(ms)
+for i in $(seq "$DEEP"); do /bin/true; done
+echo "/bin/true alone, $DEEP times: $(($(ms) - from)) ms"
+from=$(ms)
 for i in $(seq "$DEEP"); do
 	lab_on southwark ssh -F /dev/null -i "$WORK/southwark/ssh/id_ed25519" -p "$LAB_PORT" \
 	    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
-	    "$(lab_address lewisham wit)" true || break
+	    "$APP" true || not_ok 'ssh reaches it'
 done
-echo "ssh HOST true, $DEEP times: $(($(date +%s%3N) - from)) ms"
+echo "ssh HOST true, $DEEP times: $(($(ms) - from)) ms"
 finish

@@ -329,11 +329,16 @@ lab_talks() { # FROM TO
 	    "$(cat "$WORK/$1/ssh/id_bridge.pub")" >>"$WORK/$2/ssh/authorized_keys"
 }
 
-lab_policy_site() { # NAME ROLE
+lab_policy_host() { # NAME ADDRESS, and the HOST that it is
+	cat <<END
+{ name = "$1"; address = "$2"; port = $LAB_PORT;
+      user = "$(id -un)"; host_keys = [ "$(lab_print "$3")" ]; }
+END
+}
+lab_policy_site() { # NAME ROLE [MORE-HOSTS]
 	cat <<END
   { name = "$1"; title = "$1"; role = "$2"; failure_domain = "$1";
-    hosts = ( { name = "bascule1.$1"; address = "$(lab_address "$1")";
-      port = $LAB_PORT; user = "$(id -un)"; host_keys = [ "$(lab_print "$1")" ]; } );
+    hosts = ( $(lab_policy_host "bascule1.$1" "$(lab_address "$1")" "$1")${3:+, $3} );
 $([ "$2" = witness ] || echo "repository = \"$WORK/$1/repository\";") }
 END
 }
@@ -349,7 +354,7 @@ lab_policy() {
 	echo 'councils = ( { name = "brent"; title = "Brent"; share = 100; } );'
 	echo 'sites = ('
 	lab_policy_site brent datacentre; echo ','
-	lab_policy_site southwark datacentre; echo ','
+	lab_policy_site southwark datacentre "${HOSTS:-}"; echo ','
 	lab_policy_site lewisham witness
 	echo '); links = ('
 	lab_policy_link virgin 1 "${VIRGIN:-400Mbit/s}"; echo ','

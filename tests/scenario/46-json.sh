@@ -101,6 +101,7 @@ said 0 events
 said 13 'exercise start' files --mode test
 said 0 'exercise list'
 said 0 'report posture'
+sleep 1 # by then something was recorded, however quick the machine
 said 0 'report posture' --as-of 1s
 said 1 'exercise show' none
 said 1 'exercise answer' none step

@@ -21,19 +21,14 @@ printf 'x' >data/one
 find data -depth -exec touch -h -d '2026-01-02 03:04:05' {} + # whole seconds, as SFTP has
 APP1=$(lab_address brent virgin) APP2=$(lab_address lewisham wit)
 if [ "$LAB" != namespaces ]; then APP1=$(lab_address brent virgin); fi
-host() { # NAME ADDRESS HOST
-	echo "{ name = \"$1\"; address = \"$2\"; port = $LAB_PORT;
-	  user = \"$(id -un)\"; host_keys = [ \"$(lab_print "$3")\" ]; }"
-}
 trace() { echo "[ \"sh\", \"-c\", \"echo $1 >>$WORK/$2/trace\" ]"; }
 (umask 077; {
 	echo 'councils = ( { name = "brent"; title = "Brent"; share = 100; } );'
 	echo 'sites = ('
 	lab_policy_site brent datacentre | sed "s/address = \"[^\"]*\"/address = \"$APP1\"/"
 	echo ','
-	lab_policy_site southwark datacentre |
-	    awk -v more="$(host app1.southwark "$APP1" brent), $(host app2.southwark "$APP2" lewisham)" \
-		'/host_keys/ { sub(/ \);$/, ", " more " );") } 1'
+	lab_policy_site southwark datacentre \
+	    "$(lab_policy_host app1.southwark "$APP1" brent), $(lab_policy_host app2.southwark "$APP2" lewisham)"
 	echo ','
 	lab_policy_site lewisham witness
 	echo '); links = ('

@@ -202,6 +202,9 @@ at brent alarms >.out
 says 'STOP was called in exercise'
 holds 'it is in the record' happened 'stop: play is over, THIS IS REAL'
 start
+expect 0 'what to abort it would do' at brent exercise abort "$run" --dry-run
+says "an abort of exercise $run of .* (DRAFT); nothing was done"
+is '... is not done' "$(state)" DRAFT
 expect 0 'what was not begun is cancelled' at brent exercise abort "$run" --reason 'no room'
 is 'cancelled' "$(state)" CANCELLED
 
