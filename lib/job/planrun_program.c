@@ -247,13 +247,20 @@ wait_ms(const struct child *c)
 					 : (int)(left_ns / NS_PER_MS) + 1;
 }
 
+static bool
+is_silent(const struct child *c)
+{
+	return c->pipes[0] < 0 && c->pipes[1] < 0;
+}
+
 /* Until it has ended (its pipes may be held open by what it started). */
 static enum err_code
 listen_on(struct child *c, const char *name, struct err *e)
 {
 	enum err_code rc = ERR_NONE;
+	bool ended = false;
 
-	for (bool ended = false; rc == ERR_NONE;) {
+	while (rc == ERR_NONE && !(ended && is_silent(c))) {
 		struct pollfd p[] = {{c->pipes[0], POLLIN, 0},
 		    {c->pipes[1], POLLIN, 0}, {c->pid_fd, POLLIN, 0},
 		    {c->stop_fd, POLLIN, 0}};
@@ -266,7 +273,7 @@ listen_on(struct child *c, const char *name, struct err *e)
 				rc = listen_to(c, i, e);
 		if (rc != ERR_NONE)
 			break;
-		if (ended && (n == 0 || (c->pipes[0] < 0 && c->pipes[1] < 0)))
+		if (ended && n == 0)
 			return ERR_NONE;
 		if (!ended && n > 0 && p[3].revents != 0) {
 			c->said->was_stopped = true;
