@@ -237,7 +237,7 @@ touch lewisham/slow
 on_event() {
 	case $1 in *'"step":"two"'*'"state":"running"'*)
 		until [ ! -e lewisham/slow ]; do sleep 0.05; done
-		kill -KILL "$(pgrep -o -f "^$DAEMON --worker")" 2>/dev/null ;;
+		pkill -KILL -P "$(cat southwark/worker)" ;; # timeout's child, and nobody else's
 	esac
 }
 act killed plan "\"run\":\"R5\",\"steps\":[$DONE],\"point\":\"$POINT\""
